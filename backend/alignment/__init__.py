@@ -1,0 +1,1 @@
+"""From images to surface points in pixels, with uncertainty: the Aligner contract and what implements it."""

@@ -1,0 +1,52 @@
+"""The Aligner contract and the Alignment data type, where alignment and fitting meet (DESIGN §3, §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class FaceBox:
+    """An axis-aligned box around a face, pixels: left, top, width, height, and the detector's score in 0…1."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    score: float = 1.0
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Where N surface points of a head lie in one image.
+
+    ``landmarks`` names the point set in ``HeadModel.landmarks``; ``mu (N,2)`` float32 are image positions in pixels
+    ((0,0) is the top-left corner of the image, (0.5,0.5) the centre of its first pixel), ``sigma (N,)`` float32 the
+    standard deviation of a circular Gaussian in pixels, ``valid (N,)`` bool which points to use at all.
+    """
+
+    landmarks: str
+    mu: NDArray[np.float32]
+    sigma: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    box: FaceBox
+
+
+class Aligner(Protocol):
+    """Anything that finds a head's surface points in images."""
+
+    name: str
+    landmarks: str
+
+    def align(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[FaceBox | None]) -> list[Alignment | None]:
+        """Align the face in each RGB image (H,W,3); ``boxes`` says where each face is, None where there is none."""
+        ...

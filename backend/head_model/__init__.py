@@ -1,0 +1,1 @@
+"""Head models in FLAME form, the open head and its builder."""

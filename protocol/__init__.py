@@ -1,0 +1,1 @@
+"""What Blender and the backend say to each other. Imports msgpack and numpy only."""
