@@ -1,0 +1,353 @@
+"""Everything that add-on and backend say to each other, as frozen dataclasses.
+
+The client (add-on or command line) sends a request with an id of its choice and gets one reply with the same id, or an
+``Error``. ``Progress`` is pushed with the id of the request that subscribed. Frame numbers count as
+``backend.track.Track.frames`` does; boxes and points are pixels of the picture as displayed, (0,0) its top-left corner.
+
+A new verb is a new class in ``MESSAGES``; a new field needs a default. Neither raises ``PROTOCOL_VERSION``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .codec import Arrays, Frame, ProtocolError, decode, encode, request_of
+from .fields import from_plain, to_plain
+from .take import TakeResult
+from .take_codec import take_from_wire, take_to_wire
+from .version import PROTOCOL_VERSION, mismatch_sentence
+
+JOB_STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
+FINAL_STATES = ("done", "failed", "cancelled", "interrupted")
+RESULT_FILES = ("track.npz", "alignments.npz", "report.json")
+"""Files of a finished job that ``Result.files`` may name."""
+
+
+@dataclass(frozen=True)
+class FaceChoice:
+    """Which face to track: the largest, the one overlapping ``box`` most, or the one nearest ``point``."""
+
+    kind: str = "largest"  # largest, box, point
+    box: tuple[float, float, float, float] | None = None  # left, top, width, height
+    point: tuple[float, float] | None = None  # x, y
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad-field``) where the kind is unknown or its value is absent."""
+        known = {"largest": True, "box": self.box is not None, "point": self.point is not None}
+        if not known.get(self.kind, False):
+            raise ProtocolError("bad-field", "“face” must be the largest, a box with its four numbers, or a point.")
+
+
+@dataclass(frozen=True)
+class ViewSpec:
+    """One camera's footage: a video, a still, or any image of a sequence, as a path that the backend can read."""
+
+    footage: str
+    name: str = "camera"
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """A whole take to track. ``frames`` is (first, last), both included, None for all."""
+
+    views: tuple[ViewSpec, ...]
+    name: str = ""  # what the result is called; "" for the first view's file name
+    frames: tuple[int, int] | None = None
+    head: str = "open"
+    aligner: str = "mediapipe"
+    face: FaceChoice = field(default_factory=FaceChoice)
+    options: Mapping[str, Any] = field(default_factory=dict)  # plain values only
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad-field``) where there is no footage or the frame range runs backwards."""
+        if not self.views or not all(view.footage for view in self.views):
+            raise ProtocolError("bad-field", "“job.views” must name the footage of at least one camera.")
+        if self.frames is None:
+            return
+        first, last = self.frames
+        if first < 0 or last >= 1 << 31:
+            raise ProtocolError("bad-field", f"The frame range {first}:{last} is not one that footage can have.")
+        if first > last:
+            raise ProtocolError("bad-field", f"The frame range {first}:{last} ends before it starts.")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why something failed: a stable code, one sentence, and what to do about it."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """Where a job stands. ``stage`` is in words; ``fraction`` of the whole job is in 0…1; times are seconds."""
+
+    job_id: str
+    name: str
+    state: str  # one of JOB_STATES
+    stage: str = ""
+    fraction: float = 0.0
+    frames_done: int = 0  # of this stage
+    frames_total: int = 0  # 0 while unknown
+    seconds_elapsed: float = 0.0
+    seconds_remaining: float | None = None  # None while nothing is known
+    queue_position: int = 0  # jobs ahead of this one
+    footage: str = ""
+    created: str = ""  # ISO 8601, UTC
+    problem: Problem | None = None  # of a failed or interrupted job
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will happen to this job."""
+        return self.state in FINAL_STATES
+
+
+class Message:
+    """Base of all messages: a ``TYPE`` and the two directions between object and wire."""
+
+    TYPE: ClassVar[str]
+
+    def to_wire(self) -> tuple[dict[str, Any], Arrays]:
+        """Plain header fields and arrays of this message."""
+        return to_plain(self), {}
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any], arrays: Arrays) -> Self:  # noqa: ARG003 - for those with arrays
+        """Build the message; raises ProtocolError naming the field that is wrong."""
+        return from_plain(cls, fields, cls.TYPE)
+
+
+@dataclass(frozen=True)
+class Hello(Message):
+    """First message of every client; answered by ``Welcome``."""
+
+    TYPE: ClassVar[str] = "hello"
+    client: str = "add-on"  # how sentences about this client call it: "add-on", "command line"
+    client_version: str = ""
+
+
+@dataclass(frozen=True)
+class Welcome(Message):
+    """Who answers. ``worker`` is starting, ready or busy; ``device`` is empty until the worker has looked."""
+
+    TYPE: ClassVar[str] = "welcome"
+    backend_version: str
+    pid: int
+    worker: str = "starting"
+    device: str = ""
+    capabilities: tuple[str, ...] = ()  # the request types this backend answers
+
+
+@dataclass(frozen=True)
+class Heads(Message):
+    """Ask which heads and aligners a job may name; answered by ``HeadList``."""
+
+    TYPE: ClassVar[str] = "heads"
+
+
+@dataclass(frozen=True)
+class HeadInfo:
+    """A head model that is ready to use."""
+
+    id: str
+    description: str = ""
+    licence: str = ""
+    vertices: int = 0
+    expressions: int = 0
+
+
+@dataclass(frozen=True)
+class HeadList(Message):
+    """Reply to ``Heads``."""
+
+    TYPE: ClassVar[str] = "head_list"
+    heads: tuple[HeadInfo, ...]
+    aligners: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Submit(Message):
+    """Queue a job; answered by ``Submitted``, then by pushed ``Progress`` while ``subscribe``."""
+
+    TYPE: ClassVar[str] = "submit"
+    job: JobSpec
+    subscribe: bool = True
+
+
+@dataclass(frozen=True)
+class Submitted(Message):
+    """The job is on disk and queued."""
+
+    TYPE: ClassVar[str] = "submitted"
+    job: JobStatus
+
+
+@dataclass(frozen=True)
+class Status(Message):
+    """Ask where a job stands; answered by ``StatusReply``, then by pushed ``Progress`` while ``subscribe``."""
+
+    TYPE: ClassVar[str] = "status"
+    job_id: str
+    subscribe: bool = False
+
+
+@dataclass(frozen=True)
+class StatusReply(Message):
+    """Reply to ``Status`` and ``Cancel``."""
+
+    TYPE: ClassVar[str] = "job_status"
+    job: JobStatus
+
+
+@dataclass(frozen=True)
+class Progress(Message):
+    """Pushed whenever a subscribed job moves on; the last one is in a final state."""
+
+    TYPE: ClassVar[str] = "progress"
+    job: JobStatus
+
+
+@dataclass(frozen=True)
+class Result(Message):
+    """Ask for a finished job's take; ``files`` may name some of ``RESULT_FILES`` to get their bytes as well."""
+
+    TYPE: ClassVar[str] = "result"
+    job_id: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ResultReply(Message):
+    """The take of a finished job, and the bytes (uint8 arrays) of the files that were asked for."""
+
+    TYPE: ClassVar[str] = "take"
+    job: JobStatus
+    take: TakeResult
+    files: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+
+    def to_wire(self) -> tuple[dict[str, Any], Arrays]:
+        """Plain header fields and arrays of this message."""
+        take, arrays = take_to_wire(self.take)
+        arrays |= {f"file/{name}": data for name, data in self.files.items()}
+        return {"job": to_plain(self.job), "take": take, "files": list(self.files)}, arrays
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any], arrays: Arrays) -> Self:
+        """Build the message; raises ProtocolError naming the field or array that is wrong."""
+        job = from_plain(JobStatus, fields.get("job"), "take.job")
+        names = fields.get("files", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) and f"file/{name}" in arrays for name in names):
+            raise ProtocolError("bad-field", "“take.files” names a file that did not come.")
+        files = {name: arrays[f"file/{name}"] for name in names}
+        if any(data.dtype != np.uint8 or data.ndim != 1 for data in files.values()):
+            raise ProtocolError("bad-field", "“take.files” must be plain bytes.")
+        return cls(job, take_from_wire(fields.get("take"), arrays), files)
+
+
+@dataclass(frozen=True)
+class Cancel(Message):
+    """Stop a job; answered by ``StatusReply`` at once, the pushed ``Progress`` says when it has stopped."""
+
+    TYPE: ClassVar[str] = "cancel"
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Jobs(Message):
+    """Ask for the latest jobs, those of earlier clients and backends included; answered by ``JobList``."""
+
+    TYPE: ClassVar[str] = "jobs"
+    limit: int = 50
+
+
+@dataclass(frozen=True)
+class JobList(Message):
+    """Reply to ``Jobs``, newest first."""
+
+    TYPE: ClassVar[str] = "job_list"
+    jobs: tuple[JobStatus, ...]
+
+
+@dataclass(frozen=True)
+class Shutdown(Message):
+    """Stop the backend; a running job is interrupted. Answered by ``Goodbye``."""
+
+    TYPE: ClassVar[str] = "shutdown"
+
+
+@dataclass(frozen=True)
+class Goodbye(Message):
+    """The backend stops."""
+
+    TYPE: ClassVar[str] = "goodbye"
+
+
+@dataclass(frozen=True)
+class Error(Message):
+    """Why a request was not carried out. The one message that is read whatever version its sender speaks."""
+
+    TYPE: ClassVar[str] = "error"
+    code: str
+    message: str
+    hint: str = ""
+
+
+MESSAGES: dict[str, type[Message]] = {
+    cls.TYPE: cls
+    for cls in (
+        *(Hello, Welcome, Heads, HeadList, Submit, Submitted, Status, StatusReply, Progress),
+        *(Result, ResultReply, Cancel, Jobs, JobList, Shutdown, Goodbye, Error),
+    )
+}
+
+
+def pack(message: Message, request: int) -> list[Frame]:
+    """Frames of a message under a request id.
+
+    Raises:
+        ProtocolError: the message holds something that cannot travel or is too large.
+    """
+    fields, arrays = message.to_wire()
+    return encode({**fields, "type": message.TYPE, "protocol": PROTOCOL_VERSION, "request": request}, arrays)
+
+
+def unpack(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[Message, int]:
+    """Message and request id from frames; a client gives its name for the sentence about versions, the backend None.
+
+    Raises:
+        ProtocolError: with ``request`` set where it could be read: ``wrong-protocol``, ``unknown-type``, ``bad-field``,
+            ``bad-header``, ``bad-array``, ``too-large``. No other exception, whatever the bytes.
+    """
+    header, arrays = decode(frames)
+    request, version, kind = request_of(header), header.get("protocol"), header.get("type")
+    if request is None:
+        raise ProtocolError("bad-header", "The message has no request id.")
+    if kind != Error.TYPE and version != PROTOCOL_VERSION:
+        raise ProtocolError("wrong-protocol", _mismatch(header, client_name), request=request)
+    cls = MESSAGES.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        raise ProtocolError("unknown-type", f"Nobody here knows the message type “{str(kind)[:80]}”.", request=request)
+    try:
+        return cls.from_wire(header, arrays), request
+    except ProtocolError as error:
+        error.request = request
+        raise
+
+
+def _mismatch(header: Mapping[str, Any], client_name: str | None) -> str:
+    theirs = header.get("protocol")
+    shown = theirs if isinstance(theirs, int) else "an unknown version"
+    if client_name is not None:
+        return mismatch_sentence(client_name, PROTOCOL_VERSION, shown)
+    client = header.get("client")
+    return mismatch_sentence(client[:40] if isinstance(client, str) else "client", shown, PROTOCOL_VERSION)

@@ -1,0 +1,65 @@
+"""Small takes for the protocol's tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from protocol.take import CameraGeometry, HeadGeometry, TakeResult
+
+
+def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
+    """A consistent take of a five-vertex head; numbers are random, so that a swapped array shows."""
+    random = np.random.default_rng(frames * 10 + cameras)
+
+    def f32(*shape: int) -> np.ndarray:
+        return random.normal(size=shape).astype(np.float32)
+
+    bounds = np.array([[0, 1], [-np.inf, np.inf]], np.float32)
+    head = HeadGeometry(
+        head_id="open",
+        head_hash="0123456789abcdef",
+        neutral=f32(5, 3),
+        expression_names=("jawOpen", "mouthFunnel"),
+        expression_deltas=f32(2, 5, 3),
+        expression_bounds=bounds,
+        triangles=np.array([[0, 1, 2], [2, 3, 4]], np.int32),
+        uv_vertices=f32(6, 2),
+        uv_triangles=np.array([[0, 1, 2], [3, 4, 5]], np.int32),
+        joint_names=("root", "neck", "jaw", "left_eye", "right_eye"),
+        joint_parents=np.array([-1, 0, 1, 1, 1], np.int32),
+        joints=f32(5, 3),
+        skinning_weights=np.full((5, 5), 0.2, np.float32),
+        part_names=("skin", "eyes"),
+        triangle_part=np.array([0, 1], np.int32),
+    )
+    views = tuple(
+        CameraGeometry(
+            name=f"camera{i}",
+            footage=f"/footage/{i}.mp4",
+            footage_kind="video",
+            footage_first_frame=1,
+            footage_frame_count=frames,
+            footage_rotation=90,
+            image_size=(360, 640),
+            focal_px=random.uniform(400, 900, frames),
+            principal_point=np.array([180.0, 320.5]),
+            world_to_camera=random.normal(size=(frames, 3, 4)),
+        )
+        for i in range(cameras)
+    )
+    error = f32(frames)
+    error[0] = np.nan
+    return TakeResult(
+        name="a take",
+        head=head,
+        cameras=views,
+        scene_frames=np.arange(1.0, frames + 1),
+        frame_rate=25.0,
+        expression=f32(frames, 2),
+        head_rotation=random.normal(size=(frames, 3)),
+        head_translation=random.normal(size=(frames, 3)),
+        gaze=f32(frames, 2, 2),
+        tracked=np.arange(frames) > 0,
+        reprojection_error_percent_iod=error,
+        report={"frames": frames, "seconds": {"fit": 0.25}, "versions": {"flowface": "0.1.0"}},
+    )

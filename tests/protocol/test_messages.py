@@ -1,0 +1,176 @@
+"""Every message crosses the wire, and peers of another age or of ill will get a clear refusal."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol import messages as m
+from protocol.codec import ProtocolError, decode, encode
+from protocol.version import PROTOCOL_VERSION
+from tests.protocol.takes import small_take
+
+JOB = m.JobStatus(
+    "j1", "take", "failed", "fit", 0.5, 3, 9, 1.5, 2.0, 0, "/a.mp4", "2026", m.Problem("c", "Bad.", "Mend.")
+)
+SPEC = m.JobSpec(
+    views=(m.ViewSpec("/clips/ä b.mp4"), m.ViewSpec("/b.mp4", "left")),
+    name="n",
+    frames=(5, 20),
+    face=m.FaceChoice("box", box=(1.0, 2.0, 3.0, 4.5)),
+    options={"deep": {"list": [1, 2.5, None, "x"]}},
+)
+EXAMPLES = [
+    m.Hello("add-on", "0.1.0"),
+    m.Welcome("0.1.0", 12, "ready", "cpu", ("hello",)),
+    m.Heads(),
+    m.HeadList((m.HeadInfo("open", "d", "CC0", 5201, 52),), ("mediapipe",)),
+    m.Submit(SPEC),
+    m.Submit(m.JobSpec((m.ViewSpec("a"),), face=m.FaceChoice("point", point=(3.0, 4.0))), subscribe=False),
+    m.Submitted(JOB),
+    m.Status("j1", subscribe=True),
+    m.StatusReply(JOB),
+    m.Progress(dataclasses.replace(JOB, problem=None, seconds_remaining=None)),
+    m.Result("j1", ("track.npz",)),
+    m.Cancel("j1"),
+    m.Jobs(),
+    m.JobList((JOB, JOB)),
+    m.Shutdown(),
+    m.Goodbye(),
+    m.Error("code", "Sentence.", "Hint."),
+]
+
+
+def header(**fields):
+    return [msgpack.packb({"type": "hello", "protocol": PROTOCOL_VERSION, "request": 3} | fields)]
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: message.TYPE)
+def test_round_trip(message):
+    assert m.unpack([bytes(frame) for frame in m.pack(message, 41)]) == (message, 41)
+
+
+def test_every_message_type_has_an_example():
+    assert {type(e).TYPE for e in EXAMPLES} | {m.ResultReply.TYPE} == set(m.MESSAGES)
+
+
+def test_result_reply_brings_take_and_files():
+    data = np.frombuffer(b"PK\3\4 not really", np.uint8)
+    frames = m.pack(m.ResultReply(JOB, small_take(), {"track.npz": data}), 9)
+    reply, request = m.unpack([bytes(frame) for frame in frames])
+    assert request == 9 and reply.job == JOB and reply.files["track.npz"].tobytes() == data.tobytes()
+    np.testing.assert_array_equal(reply.take.expression, small_take().expression)
+
+
+def test_unknown_fields_are_ignored_at_every_level():
+    fields, _ = m.Submit(SPEC).to_wire()
+    fields["future"] = 1
+    fields["job"]["views"][0]["upload"] = "abc"
+    assert m.unpack(encode({**fields, "type": "submit", "protocol": PROTOCOL_VERSION, "request": 1}))[0] == m.Submit(
+        SPEC
+    )
+
+
+def test_unknown_type_is_named_and_answerable():
+    with pytest.raises(ProtocolError, match="“preview”") as caught:
+        m.unpack(header(type="preview"))
+    assert (caught.value.code, caught.value.request) == ("unknown-type", 3)
+
+
+@pytest.mark.parametrize(
+    ("backend", "advice"), [(PROTOCOL_VERSION + 1, "update the add-on."), (PROTOCOL_VERSION - 1, "update the backend.")]
+)
+def test_client_names_another_version_of_the_backend(backend, advice):
+    with pytest.raises(ProtocolError) as caught:
+        m.unpack(header(type="welcome", protocol=backend), client_name="add-on")
+    sentence = f"This add-on speaks protocol {PROTOCOL_VERSION}, the backend speaks {backend}: {advice}"
+    assert (caught.value.code, caught.value.message) == ("wrong-protocol", sentence)
+
+
+def test_backend_names_another_version_of_the_client():
+    with pytest.raises(ProtocolError) as caught:
+        m.unpack(header(protocol=PROTOCOL_VERSION + 1, client="add-on"))
+    theirs = PROTOCOL_VERSION + 1
+    sentence = f"This add-on speaks protocol {theirs}, the backend speaks {PROTOCOL_VERSION}: update the backend."
+    assert (caught.value.message, caught.value.request) == (sentence, 3)
+
+
+def test_an_error_of_another_version_is_still_read():
+    frames = header(type="error", protocol=99, code="wrong-protocol", message="Update.")
+    assert m.unpack(frames, client_name="add-on")[0] == m.Error("wrong-protocol", "Update.")
+
+
+@pytest.mark.parametrize(
+    ("message", "path", "value", "named"),
+    [
+        (m.Status("j"), ("job_id",), 3, "status.job_id"),
+        (m.Status("j"), ("subscribe",), 1, "status.subscribe"),
+        (m.Submit(SPEC), ("job", "views"), [], "job.views"),
+        (m.Submit(SPEC), ("job", "views"), "a.mp4", "submit.job.views"),
+        (m.Submit(SPEC), ("job", "views", 1, "footage"), None, r"submit.job.views\[1\].footage"),
+        (m.Submit(SPEC), ("job", "frames"), [9, 3], "9:3"),
+        (m.Submit(SPEC), ("job", "frames"), [1], "submit.job.frames"),
+        (m.Submit(SPEC), ("job", "frames"), [0, 2**40], "0:1099511627776"),
+        (m.Submit(SPEC), ("job", "face"), {"kind": "point"}, "face"),
+        (m.Submit(SPEC), ("job", "face", "box"), [1, 2, 3, float("nan")], r"submit.job.face.box\[3\]"),
+        (m.Submit(SPEC), ("job", "options"), [1], "submit.job.options"),
+    ],
+)
+def test_a_wrong_field_is_named(message, path, value, named):
+    fields, _ = message.to_wire()
+    target = fields
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = value
+    with pytest.raises(ProtocolError, match=named) as caught:
+        m.unpack(encode({**fields, "type": message.TYPE, "protocol": PROTOCOL_VERSION, "request": 5}))
+    assert (caught.value.code, caught.value.request) == ("bad-field", 5)
+
+
+def test_a_missing_field_is_named():
+    with pytest.raises(ProtocolError, match=r"status\.job_id.* is missing"):
+        m.unpack(header(type="status"))
+
+
+@pytest.mark.parametrize("request_id", [None, "7", -1, True, 2**63])
+def test_a_message_without_a_usable_request_id_is_refused(request_id):
+    with pytest.raises(ProtocolError, match="request id"):
+        m.unpack(header(request=request_id))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(EXAMPLES), st.data())
+def test_messages_with_any_field_replaced_only_raise_protocol_error(message, data):
+    fields, _ = decode(m.pack(message, 1))
+    target = fields
+    for _ in range(data.draw(st.integers(0, 3))):
+        inner = [v for v in target.values() if isinstance(v, dict) and v]
+        target = data.draw(st.sampled_from(inner)) if inner else target
+    target[data.draw(st.sampled_from(sorted(target)))] = data.draw(VALUES)
+    try:
+        m.unpack(encode(fields))
+    except ProtocolError as error:
+        assert error.message.endswith(".")
+
+
+def test_the_package_needs_nothing_but_msgpack_and_numpy():
+    code = (
+        "import sys, protocol.messages\n"
+        "top = {n.split('.')[0] for n in sys.modules} - set(sys.stdlib_module_names)\n"
+        "print(sorted(n for n in top if n in {'torch','cv2','zmq','bpy','scipy','backend','mediapipe'}))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"

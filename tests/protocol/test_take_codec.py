@@ -1,0 +1,92 @@
+"""A take survives the wire exactly, and a take that would hurt Blender does not arrive."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from protocol.codec import ProtocolError, decode, encode
+from protocol.take import TakeResult
+from protocol.take_codec import take_from_wire, take_to_wire
+from tests.protocol.takes import small_take
+
+
+def over_the_wire(take: TakeResult) -> TakeResult:
+    fields, arrays = take_to_wire(take)
+    header, received = decode([bytes(frame) for frame in encode({"take": fields}, arrays)])
+    return take_from_wire(header["take"], received)
+
+
+def assert_same(a, b):
+    if dataclasses.is_dataclass(a):
+        assert type(a) is type(b)
+        for item in dataclasses.fields(a):
+            assert_same(getattr(a, item.name), getattr(b, item.name))
+    elif isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+    elif isinstance(a, tuple):
+        assert isinstance(b, tuple) and len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            assert_same(x, y)
+    else:
+        assert a == b
+
+
+@pytest.mark.parametrize(("frames", "cameras"), [(1, 1), (3, 1), (4, 3)])
+def test_round_trip(frames, cameras):
+    take = small_take(frames, cameras)
+    assert_same(take, over_the_wire(take))
+
+
+def changed_head(**changes):
+    take = small_take()
+    return dataclasses.replace(take, head=dataclasses.replace(take.head, **changes))
+
+
+def changed_camera(**changes):
+    take = small_take()
+    return dataclasses.replace(take, cameras=(dataclasses.replace(take.cameras[0], **changes),))
+
+
+@pytest.mark.parametrize(
+    ("take", "named"),
+    [
+        (changed_head(triangles=np.array([[0, 1, 5], [2, 3, 4]], np.int32)), "head/triangles"),
+        (changed_head(triangles=np.array([[0, 1, -1], [2, 3, 4]], np.int32)), "head/triangles"),
+        (changed_head(uv_triangles=np.array([[0, 1, 6], [2, 3, 4]], np.int32)), "head/uv_triangles"),
+        (changed_head(triangle_part=np.array([0, 2], np.int32)), "head/triangle_part"),
+        (changed_head(joint_parents=np.array([-1, 0, 4, 1, 1], np.int32)), "head/joint_parents"),
+        (changed_head(expression_names=("only one",)), "head/expression_deltas"),
+        (changed_head(neutral=np.full((5, 3), np.nan, np.float32)), "head/neutral"),
+        (changed_camera(focal_px=np.ones(4)), "camera0/focal_px"),
+        (changed_camera(image_size=(0, 640)), "picture size"),
+        (changed_camera(footage_rotation=45), "rotation"),
+        (dataclasses.replace(small_take(), cameras=()), "camera"),
+        (dataclasses.replace(small_take(), frame_rate=0.0), "frame_rate"),
+        (dataclasses.replace(small_take(), head_rotation=np.zeros((3, 4))), "take/head_rotation"),
+    ],
+)
+def test_a_take_that_contradicts_itself_is_refused_by_name(take, named):
+    with pytest.raises(ProtocolError, match=named):
+        take_to_wire(take)
+
+
+def test_a_damaged_take_is_refused_on_arrival():
+    fields, arrays = take_to_wire(small_take())
+    wrong_type = arrays | {"head/neutral": arrays["head/neutral"].astype(np.float64)}
+    outside = arrays | {"head/triangles": arrays["head/triangles"] + 99}
+    missing = {name: array for name, array in arrays.items() if name != "take/gaze"}
+    for damaged, named in ((wrong_type, "head/neutral"), (outside, "head/triangles"), (missing, "take/gaze")):
+        with pytest.raises(ProtocolError, match=named):
+            take_from_wire(fields, damaged)
+    for header in (None, {}, fields | {"cameras": [3]}, fields | {"name": 4}, fields | {"head": None}):
+        with pytest.raises(ProtocolError):
+            take_from_wire(header, arrays)
+
+
+def test_a_report_with_something_unknown_is_not_sent():
+    with pytest.raises(ProtocolError, match="ndarray"):
+        take_to_wire(dataclasses.replace(small_take(), report={"a": np.zeros(2)}))
