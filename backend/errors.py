@@ -1,4 +1,4 @@
-"""The one exception type that may reach a user."""
+"""The exceptions that travel through the backend: what a user can mend, and what a user called off."""
 
 from __future__ import annotations
 
@@ -18,3 +18,7 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+
+class Cancelled(Exception):  # noqa: N818 - it is not an error
+    """Raised inside long work once its ``should_cancel`` says so."""

@@ -1,0 +1,144 @@
+"""Gauss–Newton normal equations of a take: an arrow of shared unknowns on a block band of frames (DESIGN §6).
+
+Unknowns of a frame, in this order: expression (K_ex), rotation δ (3), translation τ (3), gaze (4); F in all. Shared
+unknowns: identity (K_id), log focal; S in all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class NormalEquations:
+    """H dx = −g in blocks. Frame t meets t+1 in ``next_frame[t]`` and t+2 in ``after_next[t]``; their rows are t's."""
+
+    shared: Tensor  # (S,S)
+    shared_gradient: Tensor  # (S,)
+    arrow: Tensor  # (T,S,F)
+    frame: Tensor  # (T,F,F)
+    frame_gradient: Tensor  # (T,F)
+    next_frame: Tensor  # (T-1,F,F)
+    after_next: Tensor  # (T-2,F,F)
+
+    @classmethod
+    def zeros(cls, frames: int, shared_size: int, frame_size: int, like: Tensor) -> NormalEquations:
+        def new(*shape: int) -> Tensor:
+            return torch.zeros(*shape, dtype=like.dtype, device=like.device)
+
+        return cls(
+            shared=new(shared_size, shared_size),
+            shared_gradient=new(shared_size),
+            arrow=new(frames, shared_size, frame_size),
+            frame=new(frames, frame_size, frame_size),
+            frame_gradient=new(frames, frame_size),
+            next_frame=new(max(frames - 1, 0), frame_size, frame_size),
+            after_next=new(max(frames - 2, 0), frame_size, frame_size),
+        )
+
+    def dense(self) -> tuple[Tensor, Tensor]:
+        """The same equations as one matrix and gradient, shared unknowns first: for tests and small problems."""
+        frames, shared_size, frame_size = self.arrow.shape
+        size = shared_size + frames * frame_size
+        matrix = self.shared.new_zeros(size, size)
+        matrix[:shared_size, :shared_size] = self.shared
+
+        def place(row: int, column: int, block: Tensor) -> None:
+            r, c = shared_size + row * frame_size, shared_size + column * frame_size
+            matrix[r : r + frame_size, c : c + frame_size] = block
+            matrix[c : c + frame_size, r : r + frame_size] = block.T
+
+        for t in range(frames):
+            place(t, t, self.frame[t])
+            column = shared_size + t * frame_size
+            matrix[:shared_size, column : column + frame_size] = self.arrow[t]
+            matrix[column : column + frame_size, :shared_size] = self.arrow[t].T
+        for t in range(frames - 1):
+            place(t, t + 1, self.next_frame[t])
+        for t in range(frames - 2):
+            place(t, t + 2, self.after_next[t])
+        return matrix, torch.cat([self.shared_gradient, self.frame_gradient.flatten()])
+
+
+def _frozen(equations: NormalEquations, free: Tensor, shared_free: Tensor) -> NormalEquations:
+    """The equations with frozen unknowns taken out: zero rows and columns, unit diagonal, zero gradient."""
+    mask, shared_mask = free.to(equations.frame.dtype), shared_free.to(equations.frame.dtype)
+    return NormalEquations(
+        shared=equations.shared * shared_mask[:, None] * shared_mask + torch.diag(1 - shared_mask),
+        shared_gradient=equations.shared_gradient * shared_mask,
+        arrow=equations.arrow * mask[:, None, :] * shared_mask[:, None],
+        frame=equations.frame * mask[:, :, None] * mask[:, None, :] + torch.diag_embed(1 - mask),
+        frame_gradient=equations.frame_gradient * mask,
+        next_frame=equations.next_frame * mask[:-1, :, None] * mask[1:, None, :],
+        after_next=equations.after_next * mask[:-2, :, None] * mask[2:, None, :],
+    )
+
+
+def _paired(equations: NormalEquations, damping: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The band, block tridiagonal over frame pairs: diagonal (P,2F,2F), lower (P-1,2F,2F), right side (P,2F,S+1)."""
+    frames, shared_size, size = equations.arrow.shape
+    pairs = (frames + 1) // 2
+    like = equations.frame
+    diagonal = equations.frame + damping * torch.diag_embed(equations.frame.diagonal(dim1=1, dim2=2) + 1e-9)
+    block = torch.eye(2 * size, dtype=like.dtype, device=like.device).repeat(pairs, 1, 1)
+    block[:, :size, :size] = diagonal[0::2]
+    odd = diagonal[1::2]
+    block[: len(odd), size:, size:] = odd
+    inside = equations.next_frame[0::2]
+    block[: len(inside), :size, size:] = inside
+    block[: len(inside), size:, :size] = inside.mT
+    lower = like.new_zeros(max(pairs - 1, 0), 2 * size, 2 * size)
+    across = equations.next_frame[1::2]
+    lower[: len(across), :size, size:] = across.mT
+    first, second = equations.after_next[0::2], equations.after_next[1::2]
+    lower[: len(first), :size, :size] = first.mT
+    lower[: len(second), size:, size:] = second.mT
+    columns = torch.cat([equations.arrow.mT, equations.frame_gradient[..., None]], dim=2)
+    right = like.new_zeros(2 * pairs, size, shared_size + 1)
+    right[:frames] = columns
+    return block, lower, right.reshape(pairs, 2 * size, shared_size + 1)
+
+
+def solve(equations: NormalEquations, free: Tensor, shared_free: Tensor, damping: float) -> tuple[Tensor, Tensor]:
+    """Levenberg–Marquardt step: (H + damping·diag H) dx = −g over the free unknowns.
+
+    Returns the shared step (S,) and the frames' steps (T,F). ``free (T,F)`` and ``shared_free (S,)`` are bool; frozen
+    unknowns do not move. Block-banded Cholesky over pairs of frames, then a Schur complement for the shared unknowns.
+    Raises ``torch.linalg.LinAlgError`` where the damped matrix is not positive definite.
+    """
+    equations = _frozen(equations, free, shared_free)
+    frames, shared_size, size = equations.arrow.shape
+    block, lower, right = _paired(equations, damping)
+    pairs = len(block)
+    factors: list[Tensor] = []
+    couplings: list[Tensor] = []
+    forward: list[Tensor] = []
+    for k in range(pairs):
+        matrix, side = block[k], right[k]
+        if k:
+            matrix = matrix - couplings[-1] @ couplings[-1].T
+            side = side - couplings[-1] @ forward[-1]
+        factor = torch.linalg.cholesky(matrix)
+        factors.append(factor)
+        forward.append(torch.linalg.solve_triangular(factor, side, upper=False))
+        if k + 1 < pairs:
+            couplings.append(torch.linalg.solve_triangular(factor, lower[k].T, upper=False).T)
+    half = torch.stack(forward)  # L⁻¹ [Aᵀ | g]
+    gram = torch.einsum("kis,kir->sr", half, half)
+    damped = equations.shared + damping * torch.diag(equations.shared.diagonal() + 1e-9)
+    schur = damped - gram[:shared_size, :shared_size]
+    factor = torch.linalg.cholesky(schur)
+    rhs = gram[:shared_size, shared_size] - equations.shared_gradient
+    shared_step = torch.cholesky_solve(rhs[:, None], factor)[:, 0]
+    # Back substitution: band · dx = −g − Aᵀ ds, of which L⁻¹ is known already.
+    reduced = -half[..., shared_size] - half[..., :shared_size] @ shared_step
+    step = torch.empty_like(reduced)
+    for k in reversed(range(pairs)):
+        side = reduced[k]
+        if k + 1 < pairs:
+            side = side - couplings[k].T @ step[k + 1]
+        step[k] = torch.linalg.solve_triangular(factors[k].T, side[:, None], upper=True)[:, 0]
+    return shared_step, step.reshape(2 * pairs, size)[:frames]

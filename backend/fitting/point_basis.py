@@ -1,0 +1,145 @@
+"""The part of a head model that a fit looks at: its basis at the observed points, and Gram matrices of the face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backend.fitting.types import EnergyWeights
+from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints
+
+F64 = NDArray[np.float64]
+
+EYES = ("left_eye", "right_eye")
+
+# What carries each eye's lids where the eye looks: the ARKit actions of +yaw, −yaw, +pitch, −pitch per eye, and the
+# angle at which an action is full (25° sideways and up/down: the comfortable range of the eye without the head,
+# Stahl 1999, "Amplitude of human head movements associated with horizontal saccades", gives ±20–25°).
+LOOK_ACTIONS = (
+    ("eyeLookOutLeft", "eyeLookInLeft", "eyeLookUpLeft", "eyeLookDownLeft"),
+    ("eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight", "eyeLookDownRight"),
+)
+FULL_LOOK_ANGLE = np.deg2rad(25.0)
+
+
+@dataclass(frozen=True, eq=False)
+class PointBasis:
+    """Basis functions of N observed points and Gram matrices of the face's V vertices.
+
+    The columns of every basis are (1, β…, φ…): 1 + K_id + K_ex = K. ``skin (Ns,3,K)`` for points that only deform,
+    ``eye (Ne,3,K)`` for points that also turn about ``eye_joint (2,3,K)``. ``face_gram (3,3,K,K)`` = Σ_i λ_i B_ia B_ib
+    and ``face_sum (3,K)`` = Σ_i λ_i B_ia, with Σλ_i = 1, over the head's vertices weighted by ``vertex_weight``.
+    """
+
+    identity_count: int
+    expression_count: int
+    skin_index: Tensor  # (Ns,) into the observed points
+    skin: Tensor
+    eye_index: Tensor  # (Ne,)
+    eye_side: Tensor  # (Ne,) 0 left, 1 right
+    eye: Tensor
+    eye_joint: Tensor
+    face_gram: Tensor
+    face_sum: Tensor
+    lower: Tensor  # (K_ex,)
+    upper: Tensor  # (K_ex,)
+    prior: Tensor  # (K_ex+4,K_ex+4) quadratic form on (φ, gaze): priors that couple no frames
+    outer_canthi: Tensor  # (2,3,K) the outer eye corners, for the inter-ocular distance
+
+    @property
+    def size(self) -> int:
+        """K = 1 + K_id + K_ex."""
+        return 1 + self.identity_count + self.expression_count
+
+
+def _columns(head: HeadModel, identity_count: int) -> F64:
+    """All vertices' basis (V,3,K)."""
+    shape = np.moveaxis(head.shape_basis[:identity_count], 0, -1)
+    expression = np.moveaxis(head.expression_basis, 0, -1)
+    return np.concatenate([head.template[..., None], shape, expression], axis=-1).astype(np.float64)
+
+
+def _at_points(columns: F64, head: HeadModel, points: SurfacePoints) -> F64:
+    corners = columns[head.triangles[points.triangle]]  # (N,3,3,K)
+    return np.einsum("nc,ncak->nak", points.barycentric.astype(np.float64), corners)
+
+
+def _prior(head: HeadModel, weights: EnergyWeights) -> F64:
+    """Quadratic form on (φ, gaze): size, left/right symmetry, lids follow the eyes, both eyes look at one thing."""
+    names = list(head.expression_names)
+    count = len(names)
+    form = np.zeros((count + 4, count + 4))
+    form[np.arange(count), np.arange(count)] = weights.expression
+    rows: list[tuple[float, dict[int, float]]] = []
+    for i, name in enumerate(names):
+        partner = name[:-4] + "Right"
+        if name.endswith("Left") and "Look" not in name and partner in names:
+            rows.append((weights.symmetry, {i: 1.0, names.index(partner): -1.0}))
+    for side, actions in enumerate(LOOK_ACTIONS):
+        if all(a in names for a in actions):
+            plus_yaw, minus_yaw, up, down = (names.index(a) for a in actions)
+            yaw, pitch = count + 2 * side, count + 2 * side + 1
+            for plus, minus, angle in ((plus_yaw, minus_yaw, yaw), (up, down, pitch)):
+                rows.append((weights.gaze_lids, {plus: 1.0, minus: -1.0, angle: -1.0 / FULL_LOOK_ANGLE}))
+    rows += [(weights.vergence, {count + a: 1.0, count + 2 + a: -1.0}) for a in (0, 1)]
+    rows += [(weights.gaze, {count + a: 1.0}) for a in range(4)]
+    for weight, entries in rows:
+        row = np.zeros(count + 4)
+        for index, value in entries.items():
+            row[index] = value
+        form += weight * np.outer(row, row)
+    return form
+
+
+def build_point_basis(
+    head: HeadModel, landmarks: str, weights: EnergyWeights, identity_count: int, device: torch.device
+) -> PointBasis:
+    """Gather what a fit of ``head`` to the point set ``landmarks`` needs, float64 on ``device``."""
+    identity_count = min(identity_count, len(head.shape_basis))
+    columns = _columns(head, identity_count)
+    points = head.landmarks[landmarks]
+    basis = _at_points(columns, head, points)
+    eye_joints = [JOINT_NAMES.index(name) for name in EYES]
+    weight = np.einsum(
+        "nc,ncj->nj", points.barycentric, head.skinning_weights[head.triangles[points.triangle]][..., eye_joints]
+    )
+    on_eye = weight.max(axis=1) > 0.5
+    # Joints come from the neutral head: their expression columns stay zero.
+    joint = np.einsum("jv,vak->jak", head.joint_regressor[eye_joints].astype(np.float64), columns)
+    joint[..., 1 + identity_count :] = 0.0
+    # Eyeballs turn and would need their own Gram matrices; the skin tells how the face moves.
+    turning = head.skinning_weights[:, eye_joints].max(axis=1) > 1e-4
+    vertex_weight = np.where(turning, 0.0, head.vertex_weight.astype(np.float64))
+    vertex_weight /= vertex_weight.sum()
+    used = vertex_weight > 1e-3 * vertex_weight.max()
+    weighted = columns[used] * vertex_weight[used, None, None]
+    gram = np.einsum("vak,vbl->abkl", weighted, columns[used], optimize=True)
+    ibug = _at_points(columns, head, head.landmarks["ibug68"])
+
+    def tensor(array: NDArray[np.floating[Any]]) -> Tensor:
+        return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float64, device=device)
+
+    def index(array: NDArray[np.integer[Any]]) -> Tensor:
+        return torch.as_tensor(array, dtype=torch.long, device=device)
+
+    return PointBasis(
+        identity_count=identity_count,
+        expression_count=len(head.expression_names),
+        skin_index=index(np.flatnonzero(~on_eye)),
+        skin=tensor(basis[~on_eye]),
+        eye_index=index(np.flatnonzero(on_eye)),
+        eye_side=index(weight[on_eye].argmax(axis=1)),
+        eye=tensor(basis[on_eye]),
+        eye_joint=tensor(joint),
+        face_gram=tensor(gram),
+        face_sum=tensor(weighted.sum(axis=0)),
+        lower=tensor(head.expression_bounds[:, 0]),
+        upper=tensor(head.expression_bounds[:, 1]),
+        prior=tensor(_prior(head, weights)),
+        outer_canthi=tensor(ibug[[36, 45]]),
+    )
