@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from backend.fitting import data_term, temporal_term
-from backend.fitting.normal_equations import NormalEquations, solve
+from backend.fitting.normal_equations import NormalEquations, solve_bounded
 from backend.fitting.point_basis import PointBasis
 from backend.fitting.state import POSE_UNKNOWNS, State
 
@@ -110,7 +110,7 @@ def minimise(
     *,
     on_iteration: Callable[[int, float], None] | None = None,
 ) -> Minimum:
-    """Levenberg–Marquardt with bounds by projection (Bertsekas 1982): the energy never rises.
+    """Levenberg–Marquardt with bounds by an active set (Bertsekas 1982): the energy never rises.
 
     ``on_iteration`` hears the iteration and the energy before each solve and may raise to cancel.
     """
@@ -125,8 +125,9 @@ def minimise(
             on_iteration(iteration, history[-1])
         free = frame_free.clone()
         free[:, :count] &= ~_at_bounds(problem, state, equations.frame_gradient)
+        lower, upper = problem.basis.lower - state.expression, problem.basis.upper - state.expression
         try:
-            shared_step, frame_step = solve(equations, free, shared_free, damping)
+            shared_step, frame_step = solve_bounded(equations, free, shared_free, damping, lower, upper)
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             damping *= 10
             continue

@@ -6,10 +6,13 @@ unknowns: identity (K_id), log focal; S in all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+# Solves per step while pinning unknowns to their bounds; what still leaves them after that is clamped.
+BOUND_PASSES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,15 @@ class NormalEquations:
             next_frame=new(max(frames - 1, 0), frame_size, frame_size),
             after_next=new(max(frames - 2, 0), frame_size, frame_size),
         )
+
+    def times(self, shared: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """H times a step: ``shared (S,)`` and ``frames (T,F)``."""
+        product = (self.frame @ frames[..., None])[..., 0] + shared @ self.arrow
+        product[:-1] += (self.next_frame @ frames[1:, :, None])[..., 0]
+        product[1:] += (self.next_frame.mT @ frames[:-1, :, None])[..., 0]
+        product[:-2] += (self.after_next @ frames[2:, :, None])[..., 0]
+        product[2:] += (self.after_next.mT @ frames[:-2, :, None])[..., 0]
+        return self.shared @ shared + torch.einsum("tsf,tf->s", self.arrow, frames), product
 
     def dense(self) -> tuple[Tensor, Tensor]:
         """The same equations as one matrix and gradient, shared unknowns first: for tests and small problems."""
@@ -142,3 +154,32 @@ def solve(equations: NormalEquations, free: Tensor, shared_free: Tensor, damping
             side = side - couplings[k].T @ step[k + 1]
         step[k] = torch.linalg.solve_triangular(factors[k].T, side[:, None], upper=True)[:, 0]
     return shared_step, step.reshape(2 * pairs, size)[:frames]
+
+
+def solve_bounded(
+    equations: NormalEquations, free: Tensor, shared_free: Tensor, damping: float, lower: Tensor, upper: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As ``solve``, with steps of the frames' first unknowns kept within ``lower`` and ``upper`` (T,K).
+
+    An unknown whose step would leave its bounds is put on the bound, and the others are solved again knowing that:
+    clamping alone would leave them answering to a move that did not happen.
+    """
+    count = lower.shape[1]
+    free = free.clone()
+    pinned = torch.zeros_like(equations.frame_gradient)
+    still = torch.zeros_like(equations.shared_gradient)
+    for _ in range(BOUND_PASSES):
+        pull, pulls = equations.times(still, pinned)
+        loaded = replace(
+            equations,
+            shared_gradient=equations.shared_gradient + pull,
+            frame_gradient=equations.frame_gradient + pulls,
+        )
+        shared_step, step = solve(loaded, free, shared_free, damping)
+        below = free[:, :count] & (step[:, :count] < lower)
+        above = free[:, :count] & (step[:, :count] > upper)
+        if not bool((below | above).any()):
+            break
+        pinned[:, :count] += torch.where(below, lower, 0.0) + torch.where(above, upper, 0.0)
+        free[:, :count] &= ~(below | above)
+    return shared_step, torch.where(free, step, pinned)
