@@ -10,7 +10,7 @@ from torch import Tensor
 from backend.fitting.geometry import project, skew
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.point_basis import PointBasis
-from backend.fitting.state import POSE_UNKNOWNS, State, all_points, eye_points, skin_points
+from backend.fitting.state import POSE_UNKNOWNS, EyePoints, State, all_points, eye_points, skin_points
 
 # Frames linearised at once: bounds the memory of the (frames, N, 3, F) Jacobian to about 70 MB.
 CHUNK = 96
@@ -69,59 +69,85 @@ def _weigh(head_points: Tensor, state: State, frames: slice, index: Tensor, data
     )
 
 
-def _accumulate(equations: NormalEquations, frames: slice, identity: Tensor, own: Tensor, weighted: _Weighted) -> None:
-    """Add points with head-space derivatives ``identity`` ((N,3,K_id), or (t,N,3,K_id)) and ``own (t,N,3,F)``."""
-    count = identity.shape[-1]
-    flat = own.flatten(1, 2)
-    pulled = (weighted.weight @ own).flatten(1, 2)
-    gradient, focal = weighted.gradient.flatten(1), weighted.focal.flatten(1)
+def _add_focal(equations: NormalEquations, weighted: _Weighted) -> None:
+    equations.shared[-1, -1] += weighted.focal_weight
+    equations.shared_gradient[-1] += weighted.focal_gradient
+
+
+def _add_skin(
+    equations: NormalEquations, basis: PointBasis, frames: slice, points: Tensor, weighted: _Weighted
+) -> None:
+    """Points that only deform: their derivative to (β, φ) is the same in every frame, which saves most of the work.
+
+    The Hessian's products run in ``basis.skin_single``'s precision; gradients stay in double, so that the minimum
+    does not move.
+    """
+    identity_count, expression_count = basis.identity_count, basis.expression_count
+    own = slice(0, expression_count + POSE_UNKNOWNS)
+    pose = slice(expression_count, expression_count + POSE_UNKNOWNS)
+    eye = torch.eye(3, dtype=points.dtype, device=points.device)
+    moved = torch.cat([-skew(points), eye.expand(*points.shape[:2], 3, 3)], dim=-1)
+    single = basis.skin_single
+    weight = weighted.weight.to(single.dtype)
+    expression = single[..., 1 + identity_count :]
+    pulled = torch.cat([weight @ expression, weight @ moved.to(single.dtype)], dim=-1).flatten(1, 2)
+    by_basis = (single[..., 1:].flatten(0, 1).T @ pulled).to(points.dtype)
+    by_pose = (moved.to(single.dtype).flatten(1, 2).mT @ pulled).to(points.dtype)
+    equations.arrow[frames, :identity_count, own] += by_basis[:, :identity_count]
+    equations.frame[frames, :expression_count, own] += by_basis[:, identity_count:]
+    equations.frame[frames, pose, own] += by_pose
+    flat = basis.skin[..., 1:].flatten(0, 1)
+    shape = flat[:, :identity_count]
+    total = (weighted.weight.sum(0) @ basis.skin[..., 1 : 1 + identity_count]).flatten(0, 1)
+    equations.shared[:identity_count, :identity_count] += shape.T @ total
+    for vector, shared, frame in (
+        (weighted.gradient, equations.shared_gradient[:-1], equations.frame_gradient[frames]),
+        (weighted.focal, equations.shared[:-1, -1], equations.arrow[frames, -1]),
+    ):
+        along = vector.flatten(1) @ flat
+        shared += along[:, :identity_count].sum(0)
+        frame[:, :expression_count] += along[:, identity_count:]
+        frame[:, pose] += (vector.flatten(1)[:, None] @ moved.flatten(1, 2))[:, 0]
+    _add_focal(equations, weighted)
+
+
+def _add_eyes(
+    equations: NormalEquations, basis: PointBasis, frames: slice, eyes: EyePoints, weighted: _Weighted
+) -> None:
+    """Points on the eyeballs: few, but their derivatives turn with the gaze."""
+    identity_count, expression_count = basis.identity_count, basis.expression_count
+    eye = torch.eye(3, dtype=eyes.position.dtype, device=eyes.position.device)
+    own = eyes.position.new_zeros(*eyes.position.shape, equations.frame.shape[-1])
+    own[..., :expression_count] = eyes.columns[..., 1 + identity_count :]
+    pose = torch.cat([-skew(eyes.position), eye.expand(*eyes.position.shape[:2], 3, 3)], dim=-1)
+    own[..., expression_count : expression_count + POSE_UNKNOWNS] = pose
+    for side in (0, 1):
+        on_side = (basis.eye_side == side).nonzero()[:, 0]
+        first = expression_count + POSE_UNKNOWNS + 2 * side
+        own[:, on_side, :, first : first + 2] = eyes.turned[:, on_side].mT
+    pulled, flat = (weighted.weight @ own).flatten(1, 2), own.flatten(1, 2)
+    identity = eyes.columns[..., 1 : 1 + identity_count]
+    shape = identity.flatten(1, 2)
     equations.frame[frames] += flat.mT @ pulled
-    equations.frame_gradient[frames] += (gradient[:, None] @ flat)[:, 0]
-    equations.arrow[frames, count] += (focal[:, None] @ flat)[:, 0]
-    if identity.dim() == 3:
-        shape = identity.flatten(0, 1)
-        total = weighted.weight.sum(0) @ identity
-        equations.shared[:count, :count] += shape.T @ total.flatten(0, 1)
-        equations.shared_gradient[:count] += gradient.sum(0) @ shape
-        equations.arrow[frames, :count] += shape.T @ pulled
-        coupling = focal.sum(0) @ shape
-    else:
-        shape = identity.flatten(1, 2)
-        total = (weighted.weight @ identity).flatten(1, 2)
-        equations.shared[:count, :count] += (shape.mT @ total).sum(0)
-        equations.shared_gradient[:count] += (gradient[:, None] @ shape).sum((0, 1))
-        equations.arrow[frames, :count] += shape.mT @ pulled
-        coupling = (focal[:, None] @ shape).sum((0, 1))
-    equations.shared[:count, count] += coupling
-    equations.shared[count, :count] += coupling
-    equations.shared[count, count] += weighted.focal_weight
-    equations.shared_gradient[count] += weighted.focal_gradient
+    equations.arrow[frames, :identity_count] += shape.mT @ pulled
+    equations.shared[:-1, :-1] += (shape.mT @ (weighted.weight @ identity).flatten(1, 2)).sum(0)
+    for vector, shared, frame in (
+        (weighted.gradient, equations.shared_gradient[:-1], equations.frame_gradient[frames]),
+        (weighted.focal, equations.shared[:-1, -1], equations.arrow[frames, -1]),
+    ):
+        shared += (vector.flatten(1)[:, None] @ shape).sum((0, 1))
+        frame += (vector.flatten(1)[:, None] @ flat)[:, 0]
+    _add_focal(equations, weighted)
 
 
 def add_data_term(equations: NormalEquations, basis: PointBasis, state: State, data: PixelData) -> None:
     """Add E_A's Gauss–Newton blocks (robust kernel by iteratively reweighted least squares) to ``equations``."""
-    identity_count, expression_count = basis.identity_count, basis.expression_count
-    size = equations.frame.shape[-1]
-    pose = slice(expression_count, expression_count + POSE_UNKNOWNS)
     coefficients = state.coefficients()
-    identity = basis.skin[..., 1 : 1 + identity_count].contiguous()
-    eye = torch.eye(3, dtype=coefficients.dtype, device=coefficients.device)
     for start in range(0, state.frame_count, CHUNK):
         frames = slice(start, min(start + CHUNK, state.frame_count))
         skin = skin_points(basis, coefficients[frames])
-        own = skin.new_zeros(*skin.shape, size)
-        own[..., :expression_count] = basis.skin[..., 1 + identity_count :]
-        own[..., pose] = torch.cat([-skew(skin), eye.expand(*skin.shape[:2], 3, 3)], dim=-1)
-        _accumulate(equations, frames, identity, own, _weigh(skin, state, frames, basis.skin_index, data))
-        if not len(basis.eye_index):
-            continue
-        eyes = eye_points(basis, coefficients[frames], state.gaze[frames])
-        own = skin.new_zeros(*eyes.position.shape, size)
-        own[..., :expression_count] = eyes.columns[..., 1 + identity_count :]
-        own[..., pose] = torch.cat([-skew(eyes.position), eye.expand(*eyes.position.shape[:2], 3, 3)], dim=-1)
-        for side in (0, 1):
-            on_side = (basis.eye_side == side).nonzero()[:, 0]
-            first = expression_count + POSE_UNKNOWNS + 2 * side
-            own[:, on_side, :, first : first + 2] = eyes.turned[:, on_side].mT
-        eye_identity = eyes.columns[..., 1 : 1 + identity_count]
-        _accumulate(equations, frames, eye_identity, own, _weigh(eyes.position, state, frames, basis.eye_index, data))
+        _add_skin(equations, basis, frames, skin, _weigh(skin, state, frames, basis.skin_index, data))
+        if len(basis.eye_index):
+            eyes = eye_points(basis, coefficients[frames], state.gaze[frames])
+            _add_eyes(equations, basis, frames, eyes, _weigh(eyes.position, state, frames, basis.eye_index, data))
+    equations.shared[-1, :-1] = equations.shared[:-1, -1]

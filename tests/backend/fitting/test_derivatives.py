@@ -26,7 +26,7 @@ FRAMES = 5
 def make_problem(frames: int = FRAMES, robust_scale: float = 2.0) -> tuple[Problem, State]:
     """A problem and a state off its minimum, in which every term has something to say."""
     torch.manual_seed(3)
-    basis = build_point_basis(small_head(), "all", EnergyWeights(), 4, torch.device("cpu"))
+    basis = build_point_basis(small_head(), "all", EnergyWeights(), 4, torch.device("cpu"), torch.float64)
     points = len(basis.skin_index) + len(basis.eye_index)
     angles = 0.2 * torch.randn(frames, 3, dtype=torch.float64)
     state = State(
