@@ -1,0 +1,79 @@
+"""Build a take's scene: one collection with head, armature, cameras and their animation (DESIGN §8)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ..vendor import take as contract
+from . import animation, camera, replace
+from .armature import bind, build_armature
+from .head import build_head
+
+
+def build_take(context: Any, take: contract.TakeResult, *, match_scene: bool = True) -> Any:
+    """Build a take in the context's scene and return its collection.
+
+    A take is known by its name and its footage: building it again replaces the objects that were built for it before,
+    hands everything that pointed at them (parents, constraints, the scene camera) to the new ones and leaves all other
+    objects alone, including those a user put into the collection. With ``match_scene`` the scene takes over the first
+    view's resolution, the frame rate and the frame range; the scene camera is set in any case where there is none.
+    Selection and active object stay as they were. Must be called in Object Mode; pushes no undo step.
+    """
+    scene, layer = context.scene, context.view_layer
+    active = layer.objects.active
+    collection = replace.take_collection(scene, take)
+    old = replace.retire(collection)
+
+    armature = build_armature(context, take.name, take.head)
+    head = build_head(f"{take.name} head", take.head, take.expression)
+    bind(head, armature)
+    new = {replace.ARMATURE: armature, replace.HEAD: head}
+    for view in take.cameras:
+        new[replace.camera_role(view.name)] = camera.build_camera(f"{take.name} {view.name}", view)
+    for role, obj in new.items():
+        collection.objects.link(obj)
+        collection[role] = obj
+
+    animation.animate_armature(armature, f"{take.name} head pose", take)
+    animation.animate_expression(head, f"{take.name} expression", take)
+    for view in take.cameras:
+        obj = new[replace.camera_role(view.name)]
+        animation.animate_camera(obj, obj.name, take, view)
+
+    replaced = active is not None and active in old.values()
+    replace.hand_over(old, new)
+    if not replaced:
+        layer.objects.active = active
+    if scene.camera is None or match_scene:
+        scene.camera = new[replace.camera_role(take.cameras[0].name)]
+    if match_scene:
+        _match(scene, take)
+    scene.frame_set(scene.frame_current)
+    return collection
+
+
+def _match(scene: Any, take: contract.TakeResult) -> None:
+    """Resolution, frame rate and range of the take, so that pressing Play shows what was filmed at its own speed."""
+    width, height = take.cameras[0].image_size
+    render = scene.render
+    render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
+    render.pixel_aspect_x = render.pixel_aspect_y = 1.0
+    render.fps = max(1, round(take.frame_rate))
+    render.fps_base = render.fps / take.frame_rate
+    scene.frame_start = math.floor(np.min(take.scene_frames))
+    scene.frame_end = math.ceil(np.max(take.scene_frames))
+    scene.frame_current = min(max(scene.frame_current, scene.frame_start), scene.frame_end)
+
+
+def look_through_camera() -> None:
+    """Show every 3D viewport of the file through its scene's camera."""
+    for screen in bpy.data.screens:
+        for area in screen.areas:
+            if area.type == "VIEW_3D":
+                for space in area.spaces:
+                    if space.type == "VIEW_3D":
+                        space.region_3d.view_perspective = "CAMERA"

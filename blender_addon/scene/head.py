@@ -1,0 +1,77 @@
+"""The head mesh: the person's neutral, one shape key per expression, parts, UV map and skinning weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ..vendor import take as contract
+from . import axes, materials
+
+UV_MAP = "FlowFace"
+MINIMUM_WEIGHT = 1e-4
+FREE_SLIDER = 3.0
+"""Half-range of a slider whose expression has no bounds: three standard deviations."""
+SLIDER_LIMIT = 10.0
+"""Blender accepts no shape-key range beyond ±10."""
+
+
+def build_head(name: str, head: contract.HeadGeometry, expression: NDArray[np.float32]) -> Any:
+    """A mesh object of a person's head; ``expression (T,K)`` only widens slider ranges that it would leave."""
+    mesh = _mesh(name, head)
+    for part in head.part_names:
+        mesh.materials.append(materials.material_for(part))
+    obj = bpy.data.objects.new(name, mesh)
+    _add_shape_keys(obj, name, head, expression)
+    _add_weights(obj, head)
+    return obj
+
+
+def _mesh(name: str, head: contract.HeadGeometry) -> Any:
+    mesh = bpy.data.meshes.new(name)
+    faces = len(head.triangles)
+    mesh.vertices.add(len(head.neutral))
+    mesh.vertices.foreach_set("co", axes.head_points(head.neutral).astype(np.float32).ravel())
+    mesh.loops.add(3 * faces)
+    mesh.loops.foreach_set("vertex_index", np.ascontiguousarray(head.triangles, np.int32).ravel())
+    mesh.polygons.add(faces)
+    mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * faces, 3, dtype=np.int32))
+    mesh.polygons.foreach_set("material_index", np.ascontiguousarray(head.triangle_part, np.int32))
+    mesh.polygons.foreach_set("use_smooth", np.ones(faces, np.bool_))
+    corners = head.uv_vertices[head.uv_triangles].astype(np.float32)
+    mesh.uv_layers.new(name=UV_MAP, do_init=False).uv.foreach_set("vector", corners.ravel())
+    mesh.update(calc_edges=True)
+    mesh.validate()
+    return mesh
+
+
+def _slider_range(bounds: NDArray[Any], values: NDArray[Any]) -> tuple[float, float]:
+    """Slider bounds that hold every keyed value, because Blender clamps a shape key to its slider."""
+    low = float(bounds[0]) if np.isfinite(bounds[0]) else -FREE_SLIDER
+    high = float(bounds[1]) if np.isfinite(bounds[1]) else FREE_SLIDER
+    if len(values):
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+    return max(low, -SLIDER_LIMIT), min(high, SLIDER_LIMIT)
+
+
+def _add_shape_keys(obj: Any, name: str, head: contract.HeadGeometry, expression: NDArray[np.float32]) -> None:
+    obj.shape_key_add(name="Basis", from_mix=False)
+    for index, key_name in enumerate(head.expression_names):
+        key = obj.shape_key_add(name=key_name, from_mix=False)
+        shape = axes.head_points(head.neutral + head.expression_deltas[index])
+        key.data.foreach_set("co", shape.astype(np.float32).ravel())
+        key.slider_min, key.slider_max = _slider_range(head.expression_bounds[index], expression[:, index])
+        key.value = 0.0  # Blender 5 adds keys with value 1
+    obj.data.shape_keys.name = name
+    obj.active_shape_key_index = 0
+
+
+def _add_weights(obj: Any, head: contract.HeadGeometry) -> None:
+    for joint, joint_name in enumerate(head.joint_names):
+        group = obj.vertex_groups.new(name=joint_name)
+        weights = head.skinning_weights[:, joint]
+        for weight in np.unique(weights[weights > MINIMUM_WEIGHT]):
+            group.add(np.flatnonzero(weights == weight).tolist(), float(weight), "REPLACE")
