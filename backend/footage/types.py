@@ -1,0 +1,113 @@
+"""What footage is: facts about it, its frames, and the bounds within which it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import UserError
+
+FootageKind = Literal["video", "sequence", "still"]
+
+MAX_SIDE = 16384  # px
+MAX_PIXELS = 150_000_000
+DEFAULT_SEQUENCE_RATE = 24.0  # frames per second; Blender's own default for image sequences
+
+
+@dataclass(frozen=True)
+class FootageInfo:
+    """Facts about a piece of footage, read without decoding it whole.
+
+    Sizes are in pixels. ``width × height`` is the picture as displayed: pixel aspect applied by scaling the stored
+    width, then turned clockwise by ``rotation`` degrees. Numbers follow Blender: the frames of a video count from 1,
+    an image sequence uses the numbers in its file names, a still is frame 1.
+    """
+
+    path: Path  # a video, a still, or the first image of a sequence
+    kind: FootageKind
+    width: int
+    height: int
+    frame_count: int  # frames that are there, exact
+    first_frame: int
+    last_frame: int
+    frame_rate: float  # frames per second that Blender plays the file at (libavformat's av_guess_frame_rate)
+    duration: float  # seconds from the first frame's start to the last frame's start
+    rotation: int  # 0, 90, 180 or 270 degrees clockwise, from the file's display matrix or EXIF tag
+    stored_width: int
+    stored_height: int
+    pixel_aspect: float  # width of a stored pixel over its height
+    variable_rate: bool
+    codec: str
+    pixel_format: str
+    missing_frames: int = 0  # frames that the file promises, or gaps in a sequence's numbers, that are not there
+
+
+@dataclass(frozen=True, eq=False)
+class FootageFrame:
+    """One decoded picture: ``image (H,W,3)`` uint8 RGB, contiguous, as displayed.
+
+    ``time`` is in seconds since the footage's first frame, from the file. ``scene_frame`` is the frame of Blender's
+    timeline on which a clip that starts at frame 1 shows it (for sequences: the number); it is fractional only where a
+    video's frame rate varies.
+    """
+
+    number: int
+    time: float
+    scene_frame: float
+    image: NDArray[np.uint8]
+
+
+class Footage(Protocol):
+    """Footage opened for reading. Iterating decodes lazily and may be repeated; each pass starts afresh."""
+
+    @property
+    def info(self) -> FootageInfo: ...
+
+    @property
+    def total(self) -> int:
+        """How many frames a pass is expected to give."""
+        ...
+
+    @property
+    def skipped(self) -> tuple[int, ...]:
+        """Numbers of frames that the latest pass could not decode."""
+        ...
+
+    def __iter__(self) -> Iterator[FootageFrame]: ...
+
+
+def check_size(width: int, height: int, path: Path) -> None:
+    """Refuse a picture size before anything of that size is allocated. Raises UserError ``footage_too_large``."""
+    if width < 1 or height < 1:
+        raise UserError("footage_unreadable", f"{path} says that its picture is {width} × {height} pixels.")
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise UserError(
+            "footage_too_large",
+            f"{path} is {width} × {height} pixels; at most {MAX_SIDE} a side and {MAX_PIXELS // 10**6} million in all "
+            "are read.",
+            "Scale it down first.",
+        )
+
+
+def select_range(first: int, last: int, frames: tuple[int, int] | None, path: Path) -> tuple[int, int]:
+    """The part of first…last (inclusive) that ``frames`` asks for. Raises UserError ``frames_out_of_range``."""
+    if frames is None:
+        return first, last
+    start, stop = max(frames[0], first), min(frames[1], last)
+    if start > stop:
+        raise UserError(
+            "frames_out_of_range",
+            f"{path} has frames {first} to {last}; {frames[0]} to {frames[1]} was asked for.",
+            "Choose a range inside the footage.",
+        )
+    return start, stop
+
+
+def turned(image: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
+    """The picture turned clockwise by ``rotation`` degrees (0, 90, 180, 270), contiguous."""
+    return np.ascontiguousarray(np.rot90(image, -(rotation // 90))) if rotation else np.ascontiguousarray(image)
