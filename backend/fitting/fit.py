@@ -149,7 +149,10 @@ def fit_take(
     pose_only = Stage(expression=False, gaze=False, identity=False, focal=False, max_iterations=POSE_ITERATIONS)
     first = minimise(problem, state, pose_only, on_iteration=hear(0))
     everything = Stage(
-        focal=options.focal_px is None, max_iterations=options.max_iterations, tolerance=options.tolerance
+        expression=not options.neutral,
+        focal=options.focal_px is None,
+        max_iterations=options.max_iterations,
+        tolerance=options.tolerance,
     )
     best = minimise(problem, first.state, everything, on_iteration=hear(POSE_ITERATIONS))
     return _result(head, basis, problem, _hold_ends(best.state, observations.found), observations, best.energy)

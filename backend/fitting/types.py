@@ -58,6 +58,7 @@ class FitOptions:
 
     weights: EnergyWeights = field(default_factory=EnergyWeights)
     identity_components: int = 60
+    neutral: bool = False  # the face is known to be neutral: expressions stay at 0 (calibration)
     focal_px: float | None = None
     principal_point: tuple[float, float] | None = None  # pixels; None is the image centre
     usual_focal: float = 1.3  # the focal prior's centre, in units of the longer image side (42° across it)

@@ -1,0 +1,47 @@
+"""The annotated and unannotated portrait sets that calibration reads, split by person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import UserError
+
+NEUTRAL_SETS = ("london_neutral", "canada")
+SMILING_SETS = ("london_smiling",)
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """One photograph of one person; ``person`` is unique over all sets."""
+
+    path: Path
+    person: str
+
+    @property
+    def held_out(self) -> bool:
+        """A third of the people (those whose number is divisible by 3) only ever test what the others calibrated."""
+        return int("".join(c for c in self.person if c.isdigit())) % 3 == 0
+
+    def image(self) -> NDArray[np.uint8]:
+        """RGB (H,W,3). Raises ``UserError`` "unreadable_image"."""
+        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise UserError("unreadable_image", f"{self.path} is not an image that can be read.")
+        return np.ascontiguousarray(image[..., ::-1])
+
+
+def portraits(folder: Path, sets: tuple[str, ...]) -> Iterator[Portrait]:
+    """The photographs of ``sets`` under ``folder`` (one subfolder per set, files named by the person's number)."""
+    for name in sets:
+        files = sorted((folder / name).glob("*.jpg"))
+        if not files:
+            raise UserError("no_photos", f"{folder / name} holds no .jpg photographs.", "Point at the photos folder.")
+        for path in files:
+            number = "".join(c for c in path.stem.split("_")[0] if c.isdigit())
+            yield Portrait(path, f"{name.split('_')[0]}{number}")
