@@ -100,9 +100,12 @@ def apt_install(packages: list[str], reason: str) -> None:
         raise SetupError(f"{reason}; run `sudo apt-get install {names}`, then the same command again.")
     say(f"installing system packages: {names}")
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
-    if run(["apt-get", "update", "-q"], environment) != 0 or run(command, environment) != 0:
-        raise SetupError(f"{reason}, and apt-get could not install {names}; its own words are above.")
+    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
+    for command in (["apt-get", "update", "-q"], install):
+        result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if result.returncode != 0:
+            sys.stdout.write(result.stdout.decode(errors="replace"))
+            raise SetupError(f"{reason}, and apt-get could not install {names}; its own words are above.")
 
 
 def ensure_system_libraries() -> None:

@@ -1,0 +1,131 @@
+"""The ``flowface`` command. Each command imports its own heavy modules, so that ``--help`` is instant."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import traceback
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.errors import UserError
+
+app = typer.Typer(
+    name="flowface",
+    help="Facial performance tracking for Blender: footage in, an animated, editable head and camera out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"flowface {metadata.version('flowface')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+def parse_frames(text: str) -> tuple[int, int]:
+    """``A:B`` (both included) or ``A`` as (first, last); raises UserError (``bad-frames``)."""
+    match = re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", text.strip())
+    if match:
+        first, last = int(match[1]), int(match[2] or match[1])
+        if first <= last:
+            return first, last
+    raise UserError(
+        "bad-frames",
+        f"“{text}” is not a frame range: expected FIRST:LAST, both included, with FIRST not after LAST.",
+        "A video's frames count from 1, an image sequence's as in its file names.",
+    )
+
+
+def parse_box(text: str) -> tuple[float, float, float, float]:
+    """``x,y,w,h`` in pixels; raises UserError (``bad-box``)."""
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        pass
+    else:
+        if width > 0 and height > 0 and all(abs(value) < 1e6 for value in (x, y, width, height)):
+            return x, y, width, height
+    raise UserError("bad-box", f"“{text}” is not a face box: expected LEFT,TOP,WIDTH,HEIGHT in pixels.")
+
+
+@app.command()
+def track(
+    footage: Annotated[Path, typer.Argument(help="A video, a still, or any image of a numbered sequence.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made where it is missing.")],
+    frames: Annotated[str, typer.Option(help="FIRST:LAST, both included; all where not given.", metavar="A:B")] = "",
+    face: Annotated[str, typer.Option(help="Box around the face to track, in pixels.", metavar="X,Y,W,H")] = "",
+    head: Annotated[str, typer.Option(help="Head model to fit.")] = "open",
+    aligner: Annotated[str, typer.Option(help="What finds the face's points.")] = "mediapipe",
+    endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
+    blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write scene.blend.")] = True,
+    overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write the overlay picture or video.")] = True,
+) -> None:
+    """Track one face through footage; writes track.npz, report.json, the overlay and scene.blend."""
+    from backend.tracking import TrackRequest
+    from backend.tracking_view import track_with_progress
+
+    request = TrackRequest(
+        footage=footage,
+        out=out,
+        frames=parse_frames(frames) if frames else None,
+        face_box=parse_box(face) if face else None,
+        head=head,
+        aligner=aligner,
+        endpoint=endpoint or None,
+        blend=blend,
+        overlay=overlay,
+    )
+    track_with_progress(request)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("flowface-demo"),
+) -> None:
+    """Track a real photograph and a rendered clip of known truth, and say how far from the truth the track is."""
+    from backend.demo.run import run_demo
+
+    run_demo(out)
+
+
+def _report_bug(error: Exception) -> str:
+    """Put the traceback into a file and say where it is."""
+    handle, path = tempfile.mkstemp(prefix="flowface-error-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
+    return f"FlowFace stopped because of an error in itself ({type(error).__name__}); please report it with {path}."
+
+
+def main() -> None:
+    """Run the command line: 0 success, 1 an error of FlowFace itself, 2 what the user can mend, 130 interrupted."""
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"flowface: {error.message}", err=True)
+        if error.hint:
+            typer.echo(f"  {error.hint}", err=True)
+        sys.exit(2)
+    except Exception as error:
+        typer.echo(_report_bug(error), err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
