@@ -24,7 +24,7 @@ def to_plain(value: Any) -> Any:
     """A value as msgpack carries it: dataclasses become maps, tuples lists.
 
     Raises:
-        ProtocolError: ``bad-field`` for anything but text, numbers, booleans, None, bytes and nestings of them.
+        ProtocolError: ``bad_field`` for anything but text, numbers, booleans, None, bytes and nestings of them.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -34,17 +34,17 @@ def to_plain(value: Any) -> Any:
         return [to_plain(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str | bytes):
         return value
-    raise ProtocolError("bad-field", f"A {type(value).__name__} cannot travel as a plain field.")
+    raise ProtocolError("bad_field", f"A {type(value).__name__} cannot travel as a plain field.")
 
 
 def from_plain(cls: type[T], data: Any, where: str) -> T:
     """Build dataclass ``cls`` from a map; unknown fields are ignored, missing ones take their default.
 
     Raises:
-        ProtocolError: ``bad-field`` naming the field and what was expected.
+        ProtocolError: ``bad_field`` naming the field and what was expected.
     """
     if not isinstance(data, Mapping):
-        raise ProtocolError("bad-field", f"“{where}” must be a map.")
+        raise ProtocolError("bad_field", f"“{where}” must be a map.")
     hints = _hints(typing.cast(Any, cls))
     values = {}
     for item in dataclasses.fields(cls):  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def from_plain(cls: type[T], data: Any, where: str) -> T:
         if item.name in data:
             values[item.name] = _read(hints[item.name], data[item.name], name)
         elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            raise ProtocolError("bad-field", f"“{name}” is missing.")
+            raise ProtocolError("bad_field", f"“{name}” is missing.")
     return cls(**values)
 
 
@@ -82,19 +82,19 @@ def _read(hint: Any, value: Any, where: str) -> Any:
 
 def _read_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise ProtocolError("bad-field", f"“{where}” must be a list.")
+        raise ProtocolError("bad_field", f"“{where}” must be a list.")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return tuple(_read(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if len(value) != len(arguments):
-        raise ProtocolError("bad-field", f"“{where}” must have {len(arguments)} entries, not {len(value)}.")
+        raise ProtocolError("bad_field", f"“{where}” must have {len(arguments)} entries, not {len(value)}.")
     return tuple(_read(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(zip(arguments, value, strict=True)))
 
 
 def _read_mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ProtocolError("bad-field", f"“{where}” must be a map with text keys.")
+        raise ProtocolError("bad_field", f"“{where}” must be a map with text keys.")
     if _depth(value) > MAX_DEPTH:
-        raise ProtocolError("bad-field", f"“{where}” is nested more than {MAX_DEPTH} deep.")
+        raise ProtocolError("bad_field", f"“{where}” is nested more than {MAX_DEPTH} deep.")
     return dict(value)
 
 
@@ -114,12 +114,12 @@ def _depth(value: Any) -> int:
 def _read_scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value):
-            raise ProtocolError("bad-field", f"“{where}” must be a finite number.")
+            raise ProtocolError("bad_field", f"“{where}” must be a finite number.")
         return float(value)
     if hint is int and isinstance(value, int) and not isinstance(value, bool):
         return value
     if (hint is str and isinstance(value, str)) or (hint is bool and isinstance(value, bool)):
         return value
     if hint not in SCALARS:
-        raise ProtocolError("bad-field", f"“{where}” cannot travel in a header.")
-    raise ProtocolError("bad-field", f"“{where}” must be {SCALARS.get(hint, 'an array')}.")
+        raise ProtocolError("bad_field", f"“{where}” cannot travel in a header.")
+    raise ProtocolError("bad_field", f"“{where}” must be {SCALARS.get(hint, 'an array')}.")

@@ -37,10 +37,10 @@ class FaceChoice:
     point: tuple[float, float] | None = None  # x, y
 
     def __post_init__(self) -> None:
-        """Raise ProtocolError (``bad-field``) where the kind is unknown or its value is absent."""
+        """Raise ProtocolError (``bad_field``) where the kind is unknown or its value is absent."""
         known = {"largest": True, "box": self.box is not None, "point": self.point is not None}
         if not known.get(self.kind, False):
-            raise ProtocolError("bad-field", "“face” must be the largest, a box with its four numbers, or a point.")
+            raise ProtocolError("bad_field", "“face” must be the largest, a box with its four numbers, or a point.")
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,16 @@ class JobSpec:
     options: Mapping[str, Any] = field(default_factory=dict)  # plain values only
 
     def __post_init__(self) -> None:
-        """Raise ProtocolError (``bad-field``) where there is no footage or the frame range runs backwards."""
+        """Raise ProtocolError (``bad_field``) where there is no footage or the frame range runs backwards."""
         if not self.views or not all(view.footage for view in self.views):
-            raise ProtocolError("bad-field", "“job.views” must name the footage of at least one camera.")
+            raise ProtocolError("bad_field", "“job.views” must name the footage of at least one camera.")
         if self.frames is None:
             return
         first, last = self.frames
         if first < 0 or last >= 1 << 31:
-            raise ProtocolError("bad-field", f"The frame range {first}:{last} is not one that footage can have.")
+            raise ProtocolError("bad_field", f"The frame range {first}:{last} is not one that footage can have.")
         if first > last:
-            raise ProtocolError("bad-field", f"The frame range {first}:{last} ends before it starts.")
+            raise ProtocolError("bad_field", f"The frame range {first}:{last} ends before it starts.")
 
 
 @dataclass(frozen=True)
@@ -247,10 +247,10 @@ class ResultReply(Message):
         job = from_plain(JobStatus, fields.get("job"), "take.job")
         names = fields.get("files", [])
         if not isinstance(names, list) or not all(isinstance(name, str) and f"file/{name}" in arrays for name in names):
-            raise ProtocolError("bad-field", "“take.files” names a file that did not come.")
+            raise ProtocolError("bad_field", "“take.files” names a file that did not come.")
         files = {name: arrays[f"file/{name}"] for name in names}
         if any(data.dtype != np.uint8 or data.ndim != 1 for data in files.values()):
-            raise ProtocolError("bad-field", "“take.files” must be plain bytes.")
+            raise ProtocolError("bad_field", "“take.files” must be plain bytes.")
         return cls(job, take_from_wire(fields.get("take"), arrays), files)
 
 
@@ -325,18 +325,18 @@ def unpack(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[
     """Message and request id from frames; a client gives its name for the sentence about versions, the backend None.
 
     Raises:
-        ProtocolError: with ``request`` set where it could be read: ``wrong-protocol``, ``unknown-type``, ``bad-field``,
-            ``bad-header``, ``bad-array``, ``too-large``. No other exception, whatever the bytes.
+        ProtocolError: with ``request`` set where it could be read: ``wrong_protocol``, ``unknown_type``, ``bad_field``,
+            ``bad_header``, ``bad_array``, ``too_large``. No other exception, whatever the bytes.
     """
     header, arrays = decode(frames)
     request, version, kind = request_of(header), header.get("protocol"), header.get("type")
     if request is None:
-        raise ProtocolError("bad-header", "The message has no request id.")
+        raise ProtocolError("bad_header", "The message has no request id.")
     if kind != Error.TYPE and version != PROTOCOL_VERSION:
-        raise ProtocolError("wrong-protocol", _mismatch(header, client_name), request=request)
+        raise ProtocolError("wrong_protocol", _mismatch(header, client_name), request=request)
     cls = MESSAGES.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise ProtocolError("unknown-type", f"Nobody here knows the message type “{str(kind)[:80]}”.", request=request)
+        raise ProtocolError("unknown_type", f"Nobody here knows the message type “{str(kind)[:80]}”.", request=request)
     try:
         return cls.from_wire(header, arrays), request
     except ProtocolError as error:

@@ -51,7 +51,7 @@ def take_to_wire(take: TakeResult) -> tuple[dict[str, Any], Arrays]:
     """Header fields and arrays of a take; arrays are not copied where they already have the wire's type.
 
     Raises:
-        ProtocolError: ``bad-take`` or ``bad-field`` where the take contradicts itself or its report is not plain.
+        ProtocolError: ``bad_take`` or ``bad_field`` where the take contradicts itself or its report is not plain.
     """
     fields: dict[str, Any] = {
         "name": take.name,
@@ -71,10 +71,10 @@ def take_from_wire(fields: Any, arrays: Mapping[str, NDArray[Any]]) -> TakeResul
     """The take of ``take_to_wire``'s fields and arrays.
 
     Raises:
-        ProtocolError: ``bad-take`` or ``bad-field`` naming the array or field that is absent or wrong.
+        ProtocolError: ``bad_take`` or ``bad_field`` naming the array or field that is absent or wrong.
     """
     if not isinstance(fields, Mapping) or not isinstance(fields.get("cameras"), list):
-        raise ProtocolError("bad-take", "The take has no header.")
+        raise ProtocolError("bad_take", "The take has no header.")
     head = from_plain(HeadGeometry, _with_arrays(fields.get("head"), HEAD_ARRAYS, arrays, "head/"), "head")
     cameras = tuple(
         from_plain(CameraGeometry, _with_arrays(camera, CAMERA_ARRAYS, arrays, f"camera{index}/"), f"cameras[{index}]")
@@ -98,13 +98,13 @@ def _with_arrays(
     fields: Any, table: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str
 ) -> dict[str, Any]:
     if not isinstance(fields, Mapping):
-        raise ProtocolError("bad-take", f"The take's “{prefix[:-1]}” has no header.")
+        raise ProtocolError("bad_take", f"The take's “{prefix[:-1]}” has no header.")
     missing = [prefix + name for name in table if prefix + name not in arrays]
     if missing:
-        raise ProtocolError("bad-take", f"The take came without “{missing[0]}”.")
+        raise ProtocolError("bad_take", f"The take came without “{missing[0]}”.")
     for name, (dtype, _) in table.items():
         if arrays[prefix + name].dtype != np.dtype(dtype):
-            raise ProtocolError("bad-take", f"“{prefix}{name}” must be {dtype}, not {arrays[prefix + name].dtype.str}.")
+            raise ProtocolError("bad_take", f"“{prefix}{name}” must be {dtype}, not {arrays[prefix + name].dtype.str}.")
     return {**fields, **{name: arrays[prefix + name] for name in table}}
 
 
@@ -116,31 +116,31 @@ def _check_take(take: TakeResult) -> None:
     for index, camera in enumerate(take.cameras):
         _check_arrays(camera, CAMERA_ARRAYS, sizes, f"camera{index}/")
         if min(camera.image_size) <= 0 or camera.footage_rotation not in (0, 90, 180, 270):
-            raise ProtocolError("bad-take", f"Camera “{camera.name}” has an impossible picture size or rotation.")
+            raise ProtocolError("bad_take", f"Camera “{camera.name}” has an impossible picture size or rotation.")
     if not take.cameras or not sizes["T"]:
-        raise ProtocolError("bad-take", "The take has no camera or no frame.")
+        raise ProtocolError("bad_take", "The take has no camera or no frame.")
     _check_index(head.triangles, sizes["V"], "head/triangles")
     _check_index(head.uv_triangles, sizes["U"], "head/uv_triangles")
     _check_index(head.triangle_part, len(head.part_names), "head/triangle_part")
     if not all(-1 <= parent < joint for joint, parent in enumerate(head.joint_parents.tolist())):
-        raise ProtocolError("bad-take", "“head/joint_parents” must name a joint that came before, or -1.")
+        raise ProtocolError("bad_take", "“head/joint_parents” must name a joint that came before, or -1.")
     if take.frame_rate <= 0:
-        raise ProtocolError("bad-take", "“take.frame_rate” must be above 0.")
+        raise ProtocolError("bad_take", "“take.frame_rate” must be above 0.")
 
 
 def _check_arrays(value: Any, table: Mapping[str, tuple[str, Shape]], sizes: dict[str, int], prefix: str) -> None:
     for name, (dtype, shape) in table.items():
         array = np.asarray(getattr(value, name), dtype)
         if array.ndim != len(shape):
-            raise ProtocolError("bad-take", f"“{prefix}{name}” must be {dtype} of shape {shape}.")
+            raise ProtocolError("bad_take", f"“{prefix}{name}” must be {dtype} of shape {shape}.")
         for wanted, got in zip(shape, array.shape, strict=True):
             expected = sizes.setdefault(wanted, got) if isinstance(wanted, str) else wanted
             if expected != got:
-                raise ProtocolError("bad-take", f"“{prefix}{name}” has shape {array.shape}, expected {shape}.")
+                raise ProtocolError("bad_take", f"“{prefix}{name}” has shape {array.shape}, expected {shape}.")
         if array.dtype.kind == "f" and name not in MAY_BE_INFINITE and not np.isfinite(array).all():
-            raise ProtocolError("bad-take", f"“{prefix}{name}” holds a number that is not finite.")
+            raise ProtocolError("bad_take", f"“{prefix}{name}” holds a number that is not finite.")
 
 
 def _check_index(array: NDArray[np.int32], count: int, name: str) -> None:
     if array.size and (int(array.min()) < 0 or int(array.max()) >= count):
-        raise ProtocolError("bad-take", f"“{name}” points outside the {count} entries it indexes.")
+        raise ProtocolError("bad_take", f"“{name}” points outside the {count} entries it indexes.")

@@ -81,7 +81,7 @@ def test_unknown_fields_are_ignored_at_every_level():
 def test_unknown_type_is_named_and_answerable():
     with pytest.raises(ProtocolError, match="“preview”") as caught:
         m.unpack(header(type="preview"))
-    assert (caught.value.code, caught.value.request) == ("unknown-type", 3)
+    assert (caught.value.code, caught.value.request) == ("unknown_type", 3)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_client_names_another_version_of_the_backend(backend, advice):
     with pytest.raises(ProtocolError) as caught:
         m.unpack(header(type="welcome", protocol=backend), client_name="add-on")
     sentence = f"This add-on speaks protocol {PROTOCOL_VERSION}, the backend speaks {backend}: {advice}"
-    assert (caught.value.code, caught.value.message) == ("wrong-protocol", sentence)
+    assert (caught.value.code, caught.value.message) == ("wrong_protocol", sentence)
 
 
 def test_backend_names_another_version_of_the_client():
@@ -103,8 +103,8 @@ def test_backend_names_another_version_of_the_client():
 
 
 def test_an_error_of_another_version_is_still_read():
-    frames = header(type="error", protocol=99, code="wrong-protocol", message="Update.")
-    assert m.unpack(frames, client_name="add-on")[0] == m.Error("wrong-protocol", "Update.")
+    frames = header(type="error", protocol=99, code="wrong_protocol", message="Update.")
+    assert m.unpack(frames, client_name="add-on")[0] == m.Error("wrong_protocol", "Update.")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_wrong_field_is_named(message, path, value, named):
     target[path[-1]] = value
     with pytest.raises(ProtocolError, match=named) as caught:
         m.unpack(encode({**fields, "type": message.TYPE, "protocol": PROTOCOL_VERSION, "request": 5}))
-    assert (caught.value.code, caught.value.request) == ("bad-field", 5)
+    assert (caught.value.code, caught.value.request) == ("bad_field", 5)
 
 
 def test_a_missing_field_is_named():
