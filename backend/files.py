@@ -1,0 +1,80 @@
+"""Files that are either whole or absent, and archives of arrays that are read without trusting them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import UserError
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file so that a reader, or a crash at any moment, sees the old content or the new one, never a part."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays (numbers and booleans only) as a compressed npz, atomically."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, **dict(arrays))
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_npz(path: Path, what: str, max_bytes: int = 1 << 30) -> dict[str, NDArray[Any]]:
+    """All arrays of an npz, without pickles and without believing the sizes that it claims before they are checked.
+
+    ``what`` names the kind of file in sentences ("track"); ``max_bytes`` bounds the unpacked size of all arrays.
+
+    Raises:
+        UserError: ``file_missing``, ``bad_file``, ``too_large``.
+    """
+    if not path.is_file():
+        raise UserError("file_missing", f"There is no {what} file at {path}.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if sum(member.file_size for member in members) > max_bytes:
+                raise UserError("too_large", f"The {what} file {path} would unpack to more than {max_bytes} bytes.")
+            return {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
+    except UserError:
+        raise
+    except Exception as error:  # zipfile and zlib raise many unrelated types on bad bytes
+        raise UserError("bad_file", f"{path} is not a {what} file: {error}.") from error
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"array format {version} of {member.filename} is unknown")
+        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = reader(file)  # type: ignore[no-untyped-call]
+        if dtype.kind not in "biuf":
+            raise ValueError(f"{member.filename} holds {dtype}, not numbers")
+        size = dtype.itemsize
+        for count in shape:
+            size *= count
+        if size != member.file_size - file.tell():
+            raise ValueError(f"{member.filename} does not hold the {size} bytes that it claims")
+        flat = np.frombuffer(file.read(size), dtype) if size else np.empty(0, dtype)
+        array = flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+        return np.ascontiguousarray(array) if array.ndim else array

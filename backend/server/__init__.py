@@ -1,0 +1,1 @@
+"""Sockets, jobs and their persistence (DESIGN §7)."""

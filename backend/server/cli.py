@@ -1,0 +1,70 @@
+"""``flowface serve``: run a backend until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.errors import UserError
+from backend.server.app import Server
+from backend.server.discovery import RunningServer, advertise, default_jobs_dir, withdraw
+from backend.server.endpoint import DEFAULT_ENDPOINT
+from protocol.version import PROTOCOL_VERSION
+
+log = logging.getLogger("flowface")
+
+
+def serve(
+    endpoint: Annotated[
+        str, typer.Option(help="Address to listen on; * as the port means any free one.")
+    ] = DEFAULT_ENDPOINT,
+    jobs_dir: Annotated[Path | None, typer.Option(help="Folder for jobs and their results.")] = None,
+    parent_pid: Annotated[int | None, typer.Option(help="Stop when this process ends.")] = None,
+    private: Annotated[bool, typer.Option(help="Do not tell other programs where this backend listens.")] = False,
+) -> None:
+    """Run a backend that add-on and command line can submit footage to.
+
+    Prints one JSON line with its endpoint when it is ready, then logs to standard error.
+    """
+    _set_up_logging()
+    try:
+        server = Server(jobs_dir or default_jobs_dir(), endpoint, parent_pid=parent_pid)
+    except UserError as error:
+        log.error("%s", error)
+        raise typer.Exit(1) from None
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: server.stop())
+    me = RunningServer(server.endpoint, os.getpid(), PROTOCOL_VERSION)
+    if not private:
+        advertise(me)
+    print(json.dumps(me.__dict__), flush=True)
+    log.info("listening on %s, protocol %d", server.endpoint, PROTOCOL_VERSION)
+    try:
+        server.run()
+    finally:
+        withdraw(me)
+
+
+def _set_up_logging() -> None:
+    """Plain lines, or rich ones in a terminal; a letter that the console lacks must not end the backend."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
+        handler: logging.Handler = RichHandler(console=Console(stderr=True), show_path=False)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

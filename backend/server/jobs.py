@@ -1,0 +1,132 @@
+"""Jobs on disk: one folder each, so that a job outlives the client that asked and the backend that ran it.
+
+    <jobs>/<job id>/spec.json       what was asked, as protocol.JobSpec
+                    state.json      where it stands, as protocol.JobStatus; replaced atomically
+                    lock            locked by the backend that owns the job while it is queued or running
+                    alignments/     chunks, written while the footage is aligned: what a resumed job need not redo
+                    alignments.npz  all of them, track.npz, report.json, log.txt: written at the end
+
+A job whose state says queued or running but whose lock is free lost its backend; it becomes ``interrupted``. The
+system drops a dead process's locks, so no clock or process id is trusted for that, and backends may share the folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from backend.errors import UserError
+from backend.files import write_atomic
+from backend.server.process import try_lock
+from protocol.codec import ProtocolError
+from protocol.fields import from_plain, to_plain
+from protocol.messages import JobSpec, JobStatus, Problem
+
+JOB_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+
+INTERRUPTED = Problem(
+    "interrupted", "The backend stopped while this job was queued or running.", "Track the footage again."
+)
+
+
+class JobStore:
+    """The jobs folder. Made readable for its owner only, because jobs name footage and hold faces."""
+
+    def __init__(self, root: Path) -> None:
+        """Open or make the folder; raises UserError (``jobs_folder``) where that is not possible."""
+        self.root = root
+        self._locks: dict[str, IO[bytes]] = {}
+        try:
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise UserError(
+                "jobs_folder", f"The jobs folder {root} cannot be made: {error.strerror}.", "Choose another --jobs-dir."
+            ) from error
+
+    def create(self, spec: JobSpec) -> JobStatus:
+        """Put a new queued job on disk and own it."""
+        now = datetime.now(UTC)
+        job_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+        footage = spec.views[0].footage
+        name = spec.name or Path(footage).stem
+        status = JobStatus(job_id, name, "queued", footage=footage, created=now.isoformat(timespec="milliseconds"))
+        folder = self.root / job_id
+        try:
+            folder.mkdir(mode=0o700)
+            self._own(job_id)
+            write_atomic(folder / "spec.json", _json(to_plain(spec)))
+            self.save(status)
+        except OSError as error:
+            sentence = f"The job cannot be written to {folder}: {error.strerror}."
+            raise UserError("jobs_folder", sentence, "Free some space or choose another --jobs-dir.") from error
+        return status
+
+    def folder(self, job_id: str) -> Path:
+        """The folder of a job; raises UserError (``unknown_job``) for anything that is not one, paths included."""
+        folder = self.root / job_id
+        if not JOB_ID.fullmatch(job_id) or not folder.is_dir():
+            raise UserError("unknown_job", f"There is no job “{job_id[:60]}” here.", "The list of jobs shows them all.")
+        return folder
+
+    def save(self, status: JobStatus) -> None:
+        """Replace the state of a job; a finished job is no longer owned."""
+        write_atomic(self.root / status.job_id / "state.json", _json(to_plain(status)))
+        if status.finished and (lock := self._locks.pop(status.job_id, None)):
+            lock.close()
+
+    def load(self, job_id: str) -> JobStatus:
+        """The state of a job as on disk; raises UserError (``unknown_job``, ``bad_job``)."""
+        path = self.folder(job_id) / "state.json"
+        try:
+            return from_plain(JobStatus, json.loads(path.read_bytes()), "state")
+        except (OSError, ValueError, ProtocolError) as error:
+            raise UserError("bad_job", f"The job file {path} is damaged: {error}") from error
+
+    def latest(self, limit: int) -> list[JobStatus]:
+        """States of the newest jobs, newest first; a damaged one is left out."""
+        found: list[JobStatus] = []
+        for folder in sorted(self.root.iterdir(), reverse=True):
+            if len(found) >= limit:
+                break
+            if not JOB_ID.fullmatch(folder.name):
+                continue
+            try:
+                found.append(self.load(folder.name))
+            except UserError:
+                continue
+        return found
+
+    def mark_interrupted(self) -> list[JobStatus]:
+        """Find the jobs whose backend died and say so in their state; returns them."""
+        found = []
+        for status in self.latest(limit=1000):
+            if not status.finished and status.job_id not in self._locks and self._own(status.job_id):
+                found.append(dataclasses.replace(status, state="interrupted", problem=INTERRUPTED))
+                self.save(found[-1])
+        return found
+
+    def _own(self, job_id: str) -> bool:
+        lock = (self.root / job_id / "lock").open("wb")
+        if not try_lock(lock):
+            lock.close()
+            return False
+        self._locks[job_id] = lock
+        return True
+
+
+def read_spec(folder: Path) -> JobSpec:
+    """What a job folder asks for; raises UserError (``bad_job``)."""
+    path = folder / "spec.json"
+    try:
+        return from_plain(JobSpec, json.loads(path.read_bytes()), "spec")
+    except (OSError, ValueError, ProtocolError) as error:
+        raise UserError("bad_job", f"The job file {path} is damaged: {error}") from error
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=1).encode()

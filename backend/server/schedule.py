@@ -1,0 +1,217 @@
+"""Which job runs now: one at a time, the others queue, and what becomes of them when something stops."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from backend.errors import UserError
+from backend.server.jobs import INTERRUPTED, JobStore
+from backend.server.worker_process import WorkerProcess
+from protocol.messages import JobSpec, JobStatus, Problem
+
+log = logging.getLogger(__name__)
+
+EVENTS = "inproc://worker-events"
+CANCEL_GRACE = 0.7  # seconds in which a job may stop by itself before its process is ended
+SAVE_INTERVAL = 1.0  # seconds between writes of a running job's progress
+
+
+class Scheduler:
+    """Owns the worker process and the queue; ``on_change`` hears of every new state of a job."""
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        store: JobStore,
+        runner: str,
+        on_change: Callable[[JobStatus], None],
+    ) -> None:
+        self.events: zmq.Socket[bytes] = context.socket(zmq.PULL)
+        self.events.bind(EVENTS)
+        self._context = context
+        self._store = store
+        self._runner = runner
+        self._on_change = on_change
+        self._queue: deque[str] = deque()
+        self._live: dict[str, JobStatus] = {}
+        self._running: str | None = None
+        self._started = 0.0
+        self._saved = 0.0
+        self._cancel_deadline: float | None = None
+        self._serial = 0
+        self._broken = ""
+        self.worker = self._new_worker()
+
+    def submit(self, spec: JobSpec) -> JobStatus:
+        """Put a job on disk and in the queue, and start it where nothing else runs."""
+        status = self._store.create(spec)
+        self._live[status.job_id] = status
+        self._queue.append(status.job_id)
+        log.info("job %s queued: %s", status.job_id, status.footage)
+        if self.worker.state == "gone":
+            self.worker = self._new_worker()
+        self._start_next()
+        return self.status(status.job_id)
+
+    def status(self, job_id: str) -> JobStatus:
+        """Where a job stands, from memory while it is alive; raises UserError for an unknown one."""
+        status = self._live.get(job_id) or self._store.load(job_id)
+        if status.job_id == self._running:
+            return dataclasses.replace(status, seconds_elapsed=time.monotonic() - self._started)
+        if job_id in self._queue:
+            ahead = self._queue.index(job_id) + (self._running is not None)
+            return dataclasses.replace(status, queue_position=ahead)
+        return status
+
+    def cancel(self, job_id: str) -> JobStatus:
+        """Stop a job: a queued one at once, a running one within ``CANCEL_GRACE``; a finished one stays as it is."""
+        if job_id in self._queue:
+            self._queue.remove(job_id)
+            self._finish(job_id, "cancelled")
+            self._tell_queue()
+        elif job_id == self._running and self._cancel_deadline is None:
+            log.info("job %s is being cancelled", job_id)
+            self._cancel_deadline = time.monotonic() + CANCEL_GRACE
+            self.worker.cancel(job_id)
+        status = self.status(job_id)
+        if not status.finished and job_id not in self._live:
+            raise UserError("not_mine", f"The job “{status.name}” is run by another backend.", "Cancel it there.")
+        return status
+
+    def poll_timeout(self) -> float:
+        """Seconds after which ``tick`` must be called."""
+        return 0.25 if self._cancel_deadline is None else max(0.0, min(0.25, self._cancel_deadline - time.monotonic()))
+
+    def tick(self) -> None:
+        """End the process of a job that was told to stop and did not."""
+        if self._cancel_deadline is None or time.monotonic() < self._cancel_deadline:
+            return
+        log.info("job %s did not stop by itself; its process is ended", self._running)
+        self.worker.kill()
+        self._finish_running("cancelled")
+        self.worker = self._new_worker()
+
+    def handle_event(self, frames: list[bytes]) -> None:
+        """Take one event of the worker; those of a worker that was replaced are dropped."""
+        if int(frames[0]) != self._serial or self.worker.state == "gone":
+            return
+        event = json.loads(frames[1])
+        match event["event"]:
+            case "ready":
+                self.worker.state, self.worker.device = "ready", event["device"]
+                log.info("worker %d ready after %.1f s on %s", self.worker.pid, event["seconds"], event["device"])
+                self._start_next()
+            case "broken":
+                self._broken = event["message"]
+            case "exit":
+                self._worker_exited()
+            case "progress":
+                self._progressed(event)
+            case "done" | "cancelled" as state:
+                self._job_ended(event, state, None)
+            case "failed":
+                self._job_ended(event, "failed", Problem(event["code"], event["message"], event["hint"]))
+
+    def close(self) -> None:
+        """End the worker; jobs that were not finished are interrupted."""
+        self.worker.kill()
+        unfinished = ([self._running] if self._running else []) + list(self._queue)
+        for job_id in unfinished:
+            self._finish(job_id, "interrupted", INTERRUPTED)
+        self.events.close(linger=0)
+
+    def _new_worker(self) -> WorkerProcess:
+        self._serial += 1
+        self._broken = ""
+        return WorkerProcess(self._runner, self._context, EVENTS, self._serial)
+
+    def _start_next(self) -> None:
+        if self._running or not self._queue or self.worker.state != "ready":
+            return
+        job_id = self._queue.popleft()
+        self._running, self._started = job_id, time.monotonic()
+        self._update(dataclasses.replace(self._live[job_id], state="running", stage="starting"))
+        self.worker.run(self._store.folder(job_id))
+        log.info("job %s started", job_id)
+        self._tell_queue()
+
+    def _tell_queue(self) -> None:
+        for job_id in self._queue:
+            self._on_change(self.status(job_id))
+
+    def _progressed(self, event: dict[str, Any]) -> None:
+        if self._running is None or event["job"] != self._running:
+            return
+        elapsed, fraction = time.monotonic() - self._started, event["fraction"]
+        status = dataclasses.replace(
+            self._live[self._running],
+            stage=event["stage"],
+            fraction=fraction,
+            frames_done=event["frames_done"],
+            frames_total=event["frames_total"],
+            seconds_elapsed=elapsed,
+            seconds_remaining=elapsed * (1 - fraction) / fraction if fraction > 0.02 else None,
+        )
+        self._update(status, save=time.monotonic() - self._saved > SAVE_INTERVAL)
+
+    def _job_ended(self, event: dict[str, Any], state: str, problem: Problem | None) -> None:
+        self.worker.state = "ready"
+        if event["job"] == self._running:
+            self._finish_running(state, problem)
+        self._start_next()
+
+    def _worker_exited(self) -> None:
+        words, was = self.worker.exit_in_words(), self.worker.state
+        self.worker.kill()
+        log.warning("the worker %s while it was %s", words, was)
+        if was == "starting":
+            why = f" ({self._broken})" if self._broken else f" (it {words})"
+            problem = Problem(
+                "worker_broken", f"The tracking process would not start{why}.", "Install FlowFace's packages again."
+            )
+            while self._queue:  # a new attempt would end the same way; the next submit makes one
+                self._finish(self._queue.popleft(), "failed", problem)
+            return
+        if self._running:
+            stage = self._live[self._running].stage
+            state = "failed" if self._cancel_deadline is None else "cancelled"
+            problem = Problem(
+                "worker_died",
+                f"The tracking process {words} during “{stage}”; the machine may have run out of memory.",
+                "Track fewer frames at a time; if it happens again, report it with the backend's log.",
+            )
+            self._finish_running(state, problem if state == "failed" else None)
+        self.worker = self._new_worker()
+
+    def _finish_running(self, state: str, problem: Problem | None = None) -> None:
+        assert self._running
+        job_id, self._running, self._cancel_deadline = self._running, None, None
+        elapsed = time.monotonic() - self._started
+        self._live[job_id] = dataclasses.replace(self._live[job_id], seconds_elapsed=elapsed)
+        self._finish(job_id, state, problem)
+
+    def _finish(self, job_id: str, state: str, problem: Problem | None = None) -> None:
+        status = dataclasses.replace(self._live.pop(job_id), state=state, problem=problem, seconds_remaining=None)
+        if state == "done":
+            status = dataclasses.replace(status, stage="done", fraction=1.0)
+        log.info("job %s %s%s", job_id, state, f": {problem.message}" if problem else "")
+        try:
+            self._store.save(status)
+        except OSError:
+            log.exception("the state of job %s cannot be written", job_id)
+        self._on_change(status)
+
+    def _update(self, status: JobStatus, save: bool = True) -> None:
+        self._live[status.job_id] = status
+        if save:
+            self._saved = time.monotonic()
+            self._store.save(status)
+        self._on_change(status)

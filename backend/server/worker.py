@@ -1,0 +1,146 @@
+"""The process that does the work: ``python -m backend.server.worker MODULE:FUNCTION``.
+
+A process of its own, not a thread, because a decoder that crashes, a machine that runs out of memory or a library that
+will not be interrupted must cost one job and not the backend; and because ending a process is the one cancel that
+always works. It is started before it is needed and stays, so that no job waits for torch and mediapipe to load.
+
+It talks in JSON lines: orders on stdin (``run``, ``cancel``), events on stdout (``ready``, ``progress``, ``done``,
+``failed``, ``cancelled``). When stdin closes, its backend is gone and so is it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from backend.errors import Cancelled, UserError
+from backend.progress import JobProgress, OnProgress, ShouldCancel
+from backend.server.jobs import read_spec
+from protocol.messages import JobSpec
+
+PROGRESS_INTERVAL = 0.05  # seconds: 20 updates a second look smooth, more only cost
+
+
+class JobRunner(Protocol):
+    """The work of one job; everything it makes goes into ``folder``. ``backend.jobs.run_job`` is the real one."""
+
+    def __call__(self, spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel) -> object:
+        """Do it, or raise UserError or Cancelled."""
+        ...
+
+
+class Worker:
+    """Reads orders, runs one job at a time, writes events."""
+
+    def __init__(self, orders: BinaryIO, events: BinaryIO) -> None:
+        self._orders = orders
+        self._events = events
+        self._jobs: queue.Queue[Path] = queue.Queue()
+        self._cancelled: set[str] = set()
+        self._last_progress = ("", 0.0)
+
+    def serve(self, runner_name: str) -> None:
+        """Load the runner, say ready, and work until stdin closes."""
+        threading.Thread(target=self._read_orders, daemon=True).start()
+        started = time.monotonic()
+        try:
+            runner, device = load_runner(runner_name)
+        except Exception as error:
+            traceback.print_exc()
+            self._send(event="broken", message=f"{type(error).__name__}: {error}")
+            return
+        self._send(event="ready", seconds=round(time.monotonic() - started, 2), device=device)
+        while True:
+            self._run(runner, self._jobs.get())
+
+    def _read_orders(self) -> None:
+        for line in self._orders:
+            order = json.loads(line)
+            if order["order"] == "run":
+                self._jobs.put(Path(order["folder"]))
+            elif order["order"] == "cancel":
+                self._cancelled.add(order["job"])
+        os._exit(0)  # at once, whatever runs: nobody is left to hear about it
+
+    def _run(self, runner: JobRunner, folder: Path) -> None:
+        job = folder.name
+        try:
+            runner(
+                read_spec(folder),
+                folder,
+                on_progress=lambda progress: self._progress(job, progress),
+                should_cancel=lambda: job in self._cancelled,
+            )
+            self._send(event="done", job=job)
+        except Cancelled:
+            self._send(event="cancelled", job=job)
+        except Exception as error:
+            (folder / "log.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            problem = explain(error, folder)
+            self._send(event="failed", job=job, code=problem.code, message=problem.message, hint=problem.hint)
+
+    def _progress(self, job: str, progress: JobProgress) -> None:
+        stage, when = self._last_progress
+        now = time.monotonic()
+        if progress.stage == stage and now - when < PROGRESS_INTERVAL and progress.frames_done != progress.frames_total:
+            return
+        self._last_progress = (progress.stage, now)
+        self._send(
+            event="progress",
+            job=job,
+            stage=progress.stage,
+            fraction=min(max(float(progress.fraction), 0.0), 1.0),
+            frames_done=int(progress.frames_done),
+            frames_total=int(progress.frames_total),
+        )
+
+    def _send(self, **event: Any) -> None:
+        self._events.write(json.dumps(event).encode() + b"\n")
+        self._events.flush()
+
+
+def load_runner(name: str) -> tuple[JobRunner, str]:
+    """The function ``module:function`` and the device that its module's ``warm_up()``, where there is one, found."""
+    module_name, function = name.split(":")
+    module = importlib.import_module(module_name)
+    warm_up: Callable[[], str] | None = getattr(module, "warm_up", None)
+    return getattr(module, function), warm_up() if warm_up else ""
+
+
+def explain(error: Exception, folder: Path) -> UserError:
+    """An exception as something a user can read."""
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+        return UserError(
+            "out_of_memory",
+            "The machine ran out of memory while tracking.",
+            "Track fewer frames at a time, or close other programs that use the memory or the graphics card.",
+        )
+    return UserError(
+        "internal",
+        f"Tracking stopped because of an error in FlowFace itself ({type(error).__name__}).",
+        f"Please report it together with {folder / 'log.txt'}.",
+    )
+
+
+def main() -> None:
+    """Serve one backend on stdin and stdout."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches us too, but the backend decides
+    events = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not end up between the events
+    Worker(sys.stdin.buffer, events).serve(sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()

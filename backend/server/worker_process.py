@@ -1,0 +1,94 @@
+"""The backend's end of the worker process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+log = logging.getLogger(__name__)
+
+QUIET = {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUTF8": "1"}
+
+
+class WorkerProcess:
+    """One worker. Its events arrive as JSON on the inproc PULL socket ``address``, each with this worker's ``serial``.
+
+    ``state`` is starting, ready, busy or gone; the owner advances it from the events that it receives.
+    """
+
+    def __init__(self, runner: str, context: zmq.Context[zmq.Socket[bytes]], address: str, serial: int) -> None:
+        self.serial = serial
+        self.state = "starting"
+        self.device = ""
+        self._context = context
+        self._address = address
+        command = [sys.executable, "-m", "backend.server.worker", runner]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**QUIET, **os.environ}
+        )
+        self._reader = threading.Thread(target=self._relay, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._process.pid
+
+    def run(self, folder: Path) -> None:
+        """Start a job; its events follow."""
+        self.state = "busy"
+        self._order(order="run", folder=str(folder))
+
+    def cancel(self, job_id: str) -> None:
+        """Ask a job to stop; it may not listen."""
+        self._order(order="cancel", job=job_id)
+
+    def kill(self) -> None:
+        """End the process whatever it does, and wait until it has gone."""
+        self.state = "gone"
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                try:
+                    pipe.close()
+                except BrokenPipeError:  # an order that it never read
+                    continue
+
+    def exit_in_words(self) -> str:
+        """How the process ended."""
+        code = self._process.wait()
+        if code >= 0:
+            return f"ended with status {code}"
+        try:
+            return f"was ended by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"was ended by signal {-code}"
+
+    def _order(self, **order: Any) -> None:
+        assert self._process.stdin
+        try:
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            log.debug("the worker is gone; its exit event will say so")
+
+    def _relay(self) -> None:
+        assert self._process.stdout
+        with self._context.socket(zmq.PUSH) as events:
+            events.linger = 0
+            events.sndhwm = 0  # never block here: kill() waits for this thread
+            events.connect(self._address)
+            for line in self._process.stdout:
+                events.send_multipart([str(self.serial).encode(), line])
+            events.send_multipart([str(self.serial).encode(), b'{"event": "exit"}'])

@@ -1,0 +1,191 @@
+"""Jobs from submit to their end, through real sockets and a real worker process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from backend.errors import UserError
+from backend.server.client import Client
+from protocol import messages as m
+from tests.backend.server.conftest import spec
+
+
+def wait_until(condition, seconds=30):
+    """Poll a condition that must come true; the bound only keeps a broken test from hanging."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_a_job_runs_to_its_end_and_tells_its_progress(client):
+    seen = []
+    job = client.submit(spec("quick", "first"))
+    final = client.wait(job.job_id, seen.append)
+    assert (final.state, final.fraction, final.problem) == ("done", 1.0, None)
+    assert [s.state for s in seen][-1] == "done"
+    assert {"counting"} <= {s.stage for s in seen}
+    assert [s.fraction for s in seen] == sorted(s.fraction for s in seen)
+    last = [s for s in seen if s.stage == "counting"][-1]
+    assert (last.frames_done, last.frames_total) == (3, 3)
+    assert last.seconds_elapsed > 0
+
+
+def test_jobs_run_one_at_a_time_in_the_order_they_came(client, tmp_path):
+    first = client.submit(spec("until-cancelled", "first"))
+    second = client.submit(spec("quick", "second"))
+    third = client.submit(spec("quick", "third"))
+    wait_until(lambda: client.status(first.job_id).state == "running")
+    assert [client.status(j.job_id).state for j in (second, third)] == ["queued", "queued"]
+    assert [client.status(j.job_id).queue_position for j in (second, third)] == [1, 2]
+    client.cancel(first.job_id)
+    assert client.wait(third.job_id).state == "done"
+    assert client.status(first.job_id).state == "cancelled"
+    assert (tmp_path / "jobs" / "order.txt").read_text().split() == ["second", "third"]
+
+
+def test_a_queued_job_can_be_cancelled(client, tmp_path):
+    first = client.submit(spec("until-cancelled"))
+    second = client.submit(spec("quick", "never"))
+    assert client.cancel(second.job_id).state == "cancelled"
+    client.cancel(first.job_id)
+    client.wait(first.job_id)
+    assert client.wait(client.submit(spec("quick", "after")).job_id).state == "done"
+    assert (tmp_path / "jobs" / "order.txt").read_text().split() == ["after"]
+
+
+def test_cancel_stops_work_that_does_not_listen_and_the_next_job_runs(client):
+    job = client.submit(spec("deaf"))
+    wait_until(lambda: client.status(job.job_id).stage == "not listening")
+    client.cancel(job.job_id)
+    assert client.wait(job.job_id).state == "cancelled"
+    assert client.wait(client.submit(spec("quick")).job_id).state == "done"
+
+
+def test_cancelling_a_finished_job_changes_nothing(client):
+    job = client.submit(spec("quick"))
+    client.wait(job.job_id)
+    assert client.cancel(job.job_id).state == "done"
+
+
+@pytest.mark.parametrize(
+    ("deed", "code", "words"),
+    [
+        ("user-error", "no_face", "No face was found in /user-error.mp4. Choose footage"),
+        ("bug", "internal", "IndexError"),
+        ("memory", "out_of_memory", "ran out of memory"),
+        ("crash", "worker_died", "SIGSEGV during “decode and align”"),
+    ],
+)
+def test_work_that_fails_ends_in_a_sentence_and_the_server_lives_on(client, deed, code, words):
+    with pytest.raises(UserError) as caught:
+        client.track(spec(deed))
+    assert caught.value.code == code
+    assert words in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+    assert client.wait(client.submit(spec("quick")).job_id).state == "done"
+
+
+def test_a_bug_leaves_its_traceback_in_the_job_folder(client, tmp_path):
+    job = client.submit(spec("bug"))
+    client.wait(job.job_id)
+    assert "IndexError" in (tmp_path / "jobs" / job.job_id / "log.txt").read_text()
+
+
+def test_killing_the_worker_fails_its_job_only(server, client):
+    job = client.submit(spec("deaf"))
+    waiting = client.submit(spec("quick"))
+    wait_until(lambda: client.status(job.job_id).stage == "not listening")
+    os.kill(server._scheduler.worker.pid, signal.SIGKILL)
+    final = client.wait(job.job_id)
+    assert final.state == "failed" and final.problem.code == "worker_died" and "SIGKILL" in final.problem.message
+    assert client.wait(waiting.job_id).state == "done"
+
+
+def test_what_libraries_print_does_not_reach_the_server(client):
+    assert client.wait(client.submit(spec("noisy")).job_id).state == "done"
+
+
+def test_a_worker_that_cannot_start_says_why_and_every_queued_job_ends(start):
+    with Client(start("tests.backend.server.no_such_module:run").endpoint) as client:
+        jobs = [client.submit(spec("quick")) for _ in range(2)]
+        for job in jobs:
+            final = client.wait(job.job_id)
+            assert final.state == "failed" and final.problem.code == "worker_broken"
+            assert "no_such_module" in final.problem.message
+
+
+def test_a_job_outlives_the_client_that_asked_for_it(server):
+    with Client(server.endpoint) as first:
+        first.submit(spec("until-cancelled", "orphan"))
+    with Client(server.endpoint) as second:
+        (found,) = second.jobs()
+        assert found.name == "orphan" and not found.finished
+        second.cancel(found.job_id)
+        assert second.wait(found.job_id).state == "cancelled"
+
+
+def test_two_clients_follow_one_job(server, client):
+    job = client.submit(spec("until-cancelled"))
+    with Client(server.endpoint) as other:
+        assert not other.status(job.job_id, subscribe=True).finished
+        client.cancel(job.job_id)
+        assert other.wait(job.job_id).state == client.wait(job.job_id).state == "cancelled"
+
+
+def test_jobs_of_an_earlier_server_are_listed_and_unfinished_ones_are_interrupted(start, tmp_path):
+    jobs = tmp_path / "jobs"
+    first = start()
+    with Client(first.endpoint) as client:
+        done = client.submit(spec("quick", "finished"))
+        client.wait(done.job_id)
+        lost = client.submit(spec("until-cancelled", "lost"))
+        wait_until(lambda: client.status(lost.job_id).stage == "waiting")
+        # What a killed backend leaves: a state that says running, and a lock that nobody holds any more.
+        state = (jobs / lost.job_id / "state.json").read_bytes()
+        client.shutdown()
+    wait_until(lambda: json.loads((jobs / lost.job_id / "state.json").read_bytes())["state"] == "interrupted")
+    (jobs / lost.job_id / "state.json").write_bytes(state)
+    with Client(start().endpoint) as client:
+        states = {job.name: job for job in client.jobs()}
+        assert states["finished"].state == "done"
+        assert states["lost"].state == "interrupted"
+        assert "backend stopped" in states["lost"].problem.message
+        assert client.wait(lost.job_id).state == "interrupted"
+
+
+def test_another_server_on_the_same_folder_leaves_running_jobs_alone(start, client):
+    job = client.submit(spec("until-cancelled"))
+    with Client(start().endpoint) as other:
+        assert not other.status(job.job_id).finished
+        with pytest.raises(UserError) as caught:
+            other.cancel(job.job_id)
+        assert caught.value.code == "not_mine"
+    client.cancel(job.job_id)
+    assert client.wait(job.job_id).state == "cancelled"
+
+
+def test_a_result_of_an_unfinished_job_is_refused(client):
+    job = client.submit(spec("until-cancelled", "slow"))
+    with pytest.raises(UserError, match="“slow” is") as caught:
+        client.result(job.job_id)
+    assert caught.value.code == "no_result"
+
+
+@pytest.mark.parametrize("job_id", ["", "nope", "../../etc", "20260101-000000-abcdef01"])
+def test_unknown_jobs_are_refused(client, job_id):
+    for ask in (client.status, client.cancel, client.result):
+        with pytest.raises(UserError) as caught:
+            ask(job_id)
+        assert caught.value.code == "unknown_job"
+
+
+def test_footage_must_be_a_full_path(client):
+    with pytest.raises(UserError, match=r"clip\.mp4") as caught:
+        client.submit(m.JobSpec((m.ViewSpec("clip.mp4"),)))
+    assert caught.value.code == "footage_relative"
