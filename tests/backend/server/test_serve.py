@@ -1,0 +1,182 @@
+"""The ``serve`` process as users and add-ons run it: ready line, signals, parents, discovery."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from backend.errors import UserError
+from backend.server import discovery
+from backend.server.client import Client
+from backend.server.discovery import RunningServer, find_server, private_server
+from protocol.version import PROTOCOL_VERSION
+from tests.backend.server.conftest import REPOSITORY
+
+
+@pytest.fixture(autouse=True)
+def own_state_folder(tmp_path, monkeypatch):
+    """Tests neither see nor disturb the backend of whoever runs them."""
+    monkeypatch.setenv("FLOWFACE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Start ``serve`` with further arguments; gives process and ready line."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(*arguments, endpoint="tcp://127.0.0.1:*"):
+            command = [sys.executable, "-m", "backend.server", "--endpoint", endpoint]
+            command += ["--jobs-dir", str(tmp_path / "jobs"), *arguments]
+            process = stack.enter_context(
+                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+            )
+            stack.callback(process.kill)
+            line = process.stdout.readline()
+            return process, json.loads(line) if line else None
+
+        yield begin
+
+
+def gone(pid):
+    """Whether a process ends; the bound only keeps a broken test from hanging."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            with contextlib.suppress(FileNotFoundError):
+                if open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z":  # noqa: PTH123, SIM115
+                    return True
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_ready_line_names_endpoint_pid_and_protocol(serve):
+    process, ready = serve()
+    assert ready == {"endpoint": ready["endpoint"], "pid": process.pid, "protocol": PROTOCOL_VERSION}
+    with Client(ready["endpoint"]) as client:
+        assert client.welcome.pid == process.pid
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_signals_end_it_cleanly(serve, name):
+    process, _ = serve()
+    process.send_signal(getattr(signal, name))
+    _, log = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert "stopped" in log and "Traceback" not in log
+
+
+def test_shutdown_request_ends_it_and_its_worker(serve):
+    process, ready = serve()
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout
+    with Client(ready["endpoint"]) as client:
+        client.shutdown()
+    assert process.wait(timeout=20) == 0
+    assert children.split() and all(gone(int(child)) for child in children.split())
+
+
+def test_killing_it_ends_its_worker(serve):
+    process, _ = serve()
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout
+    process.kill()
+    process.wait()
+    assert children.split() and all(gone(int(child)) for child in children.split())
+
+
+def test_it_ends_with_the_process_it_serves(serve):
+    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process, _ = serve("--parent-pid", str(parent.pid))
+    parent.kill()
+    parent.wait()
+    assert process.wait(timeout=20) == 0
+
+
+def test_a_refused_address_is_one_sentence_not_a_traceback(serve):
+    process, ready = serve(endpoint="tcp://0.0.0.0:5793")
+    _, log = process.communicate(timeout=20)
+    assert ready is None and process.returncode == 1
+    assert "only listens on this machine" in log and "Traceback" not in log
+
+
+def test_a_running_backend_is_found_and_forgotten_when_it_ends(serve):
+    process, ready = serve()
+    assert find_server() == ready["endpoint"]
+    process.terminate()
+    process.wait(timeout=20)
+    assert not discovery.state_file().exists()
+
+
+def test_a_private_backend_is_not_found(serve):
+    serve("--private")
+    assert discovery.advertised() is None
+
+
+def test_what_a_killed_backend_left_is_ignored(serve):
+    process, _ = serve()
+    process.kill()
+    process.wait()
+    assert discovery.state_file().exists()
+    assert discovery.advertised() is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"endpoint": 3, "pid": 1, "protocol": 1}', b"\xff"],
+    ids=["empty", "cut", "list", "wrong type", "not text"],
+)
+def test_a_damaged_state_file_is_ignored(content):
+    discovery.state_file().parent.mkdir(parents=True)
+    discovery.state_file().write_bytes(content)
+    assert discovery.advertised() is None
+
+
+def test_a_state_file_cannot_send_clients_elsewhere():
+    discovery.advertise(RunningServer("tcp://192.0.2.1:5793", os.getpid(), 1))
+    assert discovery.advertised() is None
+
+
+def test_an_endpoint_nobody_listens_at_is_not_found():
+    assert find_server("tcp://127.0.0.1:1") is None
+    with pytest.raises(UserError):
+        find_server("tcp://192.0.2.1:5793")
+
+
+def test_a_private_server_serves_and_ends_with_its_block(tmp_path):
+    with private_server(tmp_path / "jobs") as endpoint, Client(endpoint) as client:
+        pid = client.welcome.pid
+        assert client.jobs() == ()
+    assert gone(pid)
+    with pytest.raises(UserError, match="flowface serve"):
+        Client(endpoint)
+
+
+def test_a_private_server_ends_even_if_its_owner_is_killed(tmp_path):
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom backend.server.client import Client\n"
+        "from backend.server.discovery import private_server\n"
+        "with private_server(Path(sys.argv[1])) as endpoint, Client(endpoint) as client:\n"
+        "    print(client.welcome.pid, flush=True)\n    input()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "jobs")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        pid = int(owner.stdout.readline())
+        owner.kill()
+    assert gone(pid)
+
+
+def test_a_private_server_that_cannot_start_says_why(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with pytest.raises(UserError, match="jobs folder") as caught, private_server(blocked / "jobs"):
+        pass
+    assert caught.value.code == "backend_start"
