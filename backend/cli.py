@@ -14,6 +14,9 @@ from typing import Annotated
 import typer
 
 from backend.errors import UserError
+from backend.server.cli import serve
+
+LAST_FRAME = 2**31 - 1  # ranges are cut to the footage; this is the largest number the protocol takes
 
 app = typer.Typer(
     name="flowface",
@@ -22,6 +25,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+app.command()(serve)
 
 
 def _print_version(wanted: bool) -> None:
@@ -40,21 +46,22 @@ def _options(
 
 
 def parse_frames(text: str) -> tuple[int, int]:
-    """``A:B`` (both included) or ``A`` as (first, last); raises UserError (``bad-frames``)."""
-    match = re.fullmatch(r"(\d{1,9})(?::(\d{1,9}))?", text.strip())
-    if match:
-        first, last = int(match[1]), int(match[2] or match[1])
+    """``A:B`` (both included), ``A:``, ``:B`` or ``A`` as (first, last); raises UserError (``bad_frames``)."""
+    match = re.fullmatch(r"(\d{1,9})?(:)?(\d{1,9})?", text.strip())
+    if match and (match[1] or match[3]):
+        first = int(match[1] or 0)
+        last = int(match[3]) if match[3] else LAST_FRAME if match[2] else first
         if first <= last:
             return first, last
     raise UserError(
-        "bad-frames",
+        "bad_frames",
         f"“{text}” is not a frame range: expected FIRST:LAST, both included, with FIRST not after LAST.",
         "A video's frames count from 1, an image sequence's as in its file names.",
     )
 
 
 def parse_box(text: str) -> tuple[float, float, float, float]:
-    """``x,y,w,h`` in pixels; raises UserError (``bad-box``)."""
+    """``x,y,w,h`` in pixels; raises UserError (``bad_box``)."""
     try:
         x, y, width, height = (float(part) for part in text.split(","))
     except ValueError:
@@ -62,14 +69,16 @@ def parse_box(text: str) -> tuple[float, float, float, float]:
     else:
         if width > 0 and height > 0 and all(abs(value) < 1e6 for value in (x, y, width, height)):
             return x, y, width, height
-    raise UserError("bad-box", f"“{text}” is not a face box: expected LEFT,TOP,WIDTH,HEIGHT in pixels.")
+    raise UserError("bad_box", f"“{text}” is not a face box: expected LEFT,TOP,WIDTH,HEIGHT in pixels.")
 
 
 @app.command()
 def track(
     footage: Annotated[Path, typer.Argument(help="A video, a still, or any image of a numbered sequence.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made where it is missing.")],
-    frames: Annotated[str, typer.Option(help="FIRST:LAST, both included; all where not given.", metavar="A:B")] = "",
+    frames: Annotated[
+        str, typer.Option(help="First and last frame, both included; either may be left out.", metavar="A:B")
+    ] = "",
     face: Annotated[str, typer.Option(help="Box around the face to track, in pixels.", metavar="X,Y,W,H")] = "",
     head: Annotated[str, typer.Option(help="Head model to fit.")] = "open",
     aligner: Annotated[str, typer.Option(help="What finds the face's points.")] = "mediapipe",

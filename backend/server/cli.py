@@ -13,8 +13,6 @@ from typing import Annotated
 import typer
 
 from backend.errors import UserError
-from backend.server.app import Server
-from backend.server.discovery import RunningServer, advertise, default_jobs_dir, withdraw
 from backend.server.endpoint import DEFAULT_ENDPOINT
 from protocol.version import PROTOCOL_VERSION
 
@@ -33,6 +31,10 @@ def serve(
 
     Prints one JSON line with its endpoint when it is ready, then logs to standard error.
     """
+    # Here, not above: ``flowface --help`` lists this command and must not load sockets and numpy for that.
+    from backend.server.app import Server
+    from backend.server.discovery import RunningServer, advertise, default_jobs_dir, withdraw
+
     _set_up_logging()
     try:
         server = Server(jobs_dir or default_jobs_dir(), endpoint, parent_pid=parent_pid)
