@@ -12,13 +12,21 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class FaceBox:
-    """An axis-aligned box around a face, pixels: left, top, width, height, and the detector's score in 0…1."""
+    """An upright box around a face, pixels: left, top, width, height, and the detector's score in 0…1.
+
+    ``roll`` is how far the face in it is turned in the image, radians, clockwise as seen.
+    """
 
     left: float
     top: float
     width: float
     height: float
     score: float = 1.0
+    roll: float = 0.0
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        return self.left + self.width / 2, self.top + self.height / 2
 
     @property
     def area(self) -> float:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar, cast
 
 T = TypeVar("T")
 
 
-def prefetch(items: Iterable[T], depth: int = 4) -> Iterator[T]:
+def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
     """Iterate ``items`` in a thread of its own, at most ``depth`` ahead of the consumer.
 
     Order and exceptions are those of ``items``. Closing the iterator (or leaving a ``for`` loop and dropping it) stops

@@ -13,6 +13,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -102,7 +103,7 @@ def _first_picture(path: Path) -> VideoFrame | None:
     return None
 
 
-def _decoded(packet: av.Packet) -> list[VideoFrame]:
+def _decoded(packet: Packet[VideoStream]) -> list[VideoFrame]:
     """The pictures that come out as ``packet`` goes in; none where it is damaged."""
     try:
         return [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
@@ -185,7 +186,7 @@ class VideoFootage:
         info = self.info
         # The stored size is what the index was read with; a stream that changes size midway is scaled to it.
         width = max(1, round(info.stored_width * info.pixel_aspect))
-        image = picture.to_ndarray(format="rgb24", width=width, height=info.stored_height)
+        image = np.asarray(picture.to_ndarray(format="rgb24", width=width, height=info.stored_height), np.uint8)
         time = float(self._times[number - 1])
         scene = 1 + time * info.frame_rate
         # Milliseconds in Matroska and odd time bases leave crumbs; only a truly varying rate is fractional.
@@ -210,8 +211,7 @@ class VideoFootage:
         """Decoded pictures with their numbers, starting at or before the first one wanted."""
         pts = self._index.pts
         if pts is None:
-            pictures = (frame for packet in container.demux(stream) for frame in _decoded(packet))
-            yield from enumerate(pictures, start=1)
+            yield from enumerate(self._pictures(container, stream), start=1)
             return
         number_of = {int(t): i + 1 for i, t in enumerate(pts)}
         for start in self._seek_points(int(pts[self._first - 1])):

@@ -1,0 +1,103 @@
+"""Where the faces of an image are, at any size and wherever they stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import mediapipe as mp
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.alignment.types import FaceBox
+
+MIN_SCORE = 0.5
+_SAME_FACE = 0.3  # overlap (intersection over union) above which two boxes are one face
+_TILE = 320  # px; a face of 24 px still fills enough of the detector's 128 px input
+
+
+class FaceFinder:
+    """MediaPipe's two face detectors, and smaller and smaller tiles of the image where both see nothing.
+
+    Not safe to call from two threads at once.
+    """
+
+    def __init__(self, min_score: float = MIN_SCORE) -> None:
+        detection = mp.solutions.face_detection.FaceDetection
+        self._detectors = [detection(min_score, model_selection=model) for model in (0, 1)]  # near, far
+
+    def find(self, image: NDArray[np.uint8]) -> list[FaceBox]:
+        """Faces of an RGB image (H,W,3), largest first; empty where there is none."""
+        height, width = image.shape[:2]
+        boxes = self._in_part(image, 0, 0)
+        if not boxes:
+            for left, top, size in _tiles(width, height):
+                boxes += self._in_part(image[top : top + size, left : left + size], left, top)
+        return distinct(boxes)
+
+    def near(self, image: NDArray[np.uint8], box: FaceBox) -> list[FaceBox]:
+        """Faces in the neighbourhood of ``box`` (three times its size), likeliest to be seen however small it is."""
+        (x, y), reach = box.centre, 1.5 * max(box.width, box.height)
+        height, width = image.shape[:2]
+        left, top = max(0, int(x - reach)), max(0, int(y - reach))
+        right, bottom = min(width, int(x + reach) + 1), min(height, int(y + reach) + 1)
+        if right - left < 16 or bottom - top < 16:
+            return []
+        return distinct(self._in_part(image[top:bottom, left:right], left, top))
+
+    def _in_part(self, part: NDArray[np.uint8], left: int, top: int) -> list[FaceBox]:
+        part = np.ascontiguousarray(part)
+        height, width = part.shape[:2]
+        boxes = []
+        for detector in self._detectors:
+            for found in detector.process(part).detections or ():
+                place = found.location_data
+                box, eyes = place.relative_bounding_box, place.relative_keypoints
+                roll = np.arctan2((eyes[1].y - eyes[0].y) * height, (eyes[1].x - eyes[0].x) * width)
+                boxes.append(
+                    FaceBox(
+                        left + box.xmin * width,
+                        top + box.ymin * height,
+                        box.width * width,
+                        box.height * height,
+                        float(found.score[0]),
+                        float(roll),
+                    )
+                )
+        return boxes
+
+    def close(self) -> None:
+        for detector in self._detectors:
+            detector.close()
+
+
+def overlap(a: FaceBox, b: FaceBox) -> float:
+    """Intersection over union of two boxes, 0…1."""
+    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
+    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
+    if width <= 0 or height <= 0:
+        return 0.0
+    return width * height / (a.area + b.area - width * height)
+
+
+def distinct(boxes: Sequence[FaceBox]) -> list[FaceBox]:
+    """One box for each face, the best scored, largest face first."""
+    kept: list[FaceBox] = []
+    for box in sorted(boxes, key=lambda box: -box.score):
+        if all(overlap(box, other) < _SAME_FACE for other in kept):
+            kept.append(box)
+    return sorted(kept, key=lambda box: -box.area)
+
+
+def _tiles(width: int, height: int) -> Iterator[tuple[int, int, int]]:
+    """Overlapping squares (left, top, side) that cover the image, at most 48 of them."""
+    side = max(_TILE, int(np.sqrt(width * height / 12)))
+    if max(width, height) <= side:
+        return
+    for top in _starts(height, side):
+        for left in _starts(width, side):
+            yield left, top, side
+
+
+def _starts(length: int, side: int) -> list[int]:
+    count = max(1, int(np.ceil((length - side) / (side * 0.6))) + 1)
+    return sorted({int(x) for x in np.linspace(0, max(0, length - side), count)})

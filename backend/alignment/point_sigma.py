@@ -1,0 +1,74 @@
+"""How sure MediaPipe's points are: a committed table that was measured (``measure_sigma.py``), and its use.
+
+The file ``mediapipe_sigma.npz`` holds
+
+- ``sigma_fraction (478,)``: standard deviation of a point about the surface point it stands for, per image axis, on a
+  frontal face, as a fraction of the inter-ocular distance (outer eye corners, seen frontally at the head's depth);
+- ``yaw_knots (Y,)``: head yaw towards the point's own side turning away, radians, ascending from −π/2 to π/2: positive
+  where the point is on the far side of a turned head;
+- ``yaw_factor (Y,)``: what ``sigma_fraction`` is multiplied with at each knot, linear between them, for points at the
+  side of the face; points near the middle line get it in proportion to ``lateral``;
+- ``lateral (478,)``: −1 at the subject's right edge of the face, 0 on the middle line, 1 at the left edge;
+- ``floor_px``: standard deviation in pixels added in quadrature: what the picture's own grid costs small faces;
+- ``mirror (478,)``: index of each point's mirror image;
+- ``about``: how it was measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+TABLE = Path(__file__).with_name("mediapipe_sigma.npz")
+
+
+@dataclass(frozen=True, eq=False)
+class PointSigma:
+    """The table described in this module's docstring."""
+
+    sigma_fraction: NDArray[np.float64]  # (478,)
+    yaw_knots: NDArray[np.float64]  # (Y,)
+    yaw_factor: NDArray[np.float64]  # (Y,)
+    lateral: NDArray[np.float64]  # (478,)
+    floor_px: float
+    mirror: NDArray[np.int64]  # (478,)
+    about: str
+
+    def pixels(self, yaw: float, inter_ocular_px: float) -> NDArray[np.float32]:
+        """Standard deviations (478,) in pixels for a head turned by ``yaw`` radians towards the subject's left."""
+        # Turning left hides the left side: for a point on the left, yaw > 0 means turning away.
+        away = np.interp(yaw * np.sign(self.lateral), self.yaw_knots, self.yaw_factor)
+        factor = 1 + (away - 1) * np.abs(self.lateral)
+        sigma = np.hypot(self.sigma_fraction * factor * inter_ocular_px, self.floor_px)
+        return sigma.astype(np.float32)
+
+    def save(self, path: Path) -> None:
+        np.savez_compressed(
+            path,
+            sigma_fraction=self.sigma_fraction.astype(np.float32),
+            yaw_knots=self.yaw_knots.astype(np.float32),
+            yaw_factor=self.yaw_factor.astype(np.float32),
+            lateral=self.lateral.astype(np.float32),
+            floor_px=np.float32(self.floor_px),
+            mirror=self.mirror.astype(np.int16),
+            about=np.array(self.about),
+        )
+
+
+@cache
+def load_point_sigma(path: Path = TABLE) -> PointSigma:
+    """The committed table."""
+    with np.load(path, allow_pickle=False) as data:
+        return PointSigma(
+            sigma_fraction=data["sigma_fraction"].astype(np.float64),
+            yaw_knots=data["yaw_knots"].astype(np.float64),
+            yaw_factor=data["yaw_factor"].astype(np.float64),
+            lateral=data["lateral"].astype(np.float64),
+            floor_px=float(data["floor_px"]),
+            mirror=data["mirror"].astype(np.int64),
+            about=str(data["about"]),
+        )
