@@ -27,12 +27,12 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise
 
 
-def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays (numbers and booleans only) as a compressed npz, atomically."""
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], *, compress: bool = True) -> None:
+    """Write arrays (numbers and booleans only) as an npz, atomically."""
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **dict(arrays))
+            (np.savez_compressed if compress else np.savez)(file, **dict(arrays))
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -30,11 +30,15 @@ RESULT_FILES = ("track.npz", "alignments.npz", "report.json")
 
 @dataclass(frozen=True)
 class FaceChoice:
-    """Which face to track: the largest, the one overlapping ``box`` most, or the one nearest ``point``."""
+    """Which face to track: the largest, the one overlapping ``box`` most, or the one at ``point``.
+
+    ``frame`` is the footage frame on which the choice was made; None is the first that shows a face.
+    """
 
     kind: str = "largest"  # largest, box, point
     box: tuple[float, float, float, float] | None = None  # left, top, width, height
     point: tuple[float, float] | None = None  # x, y
+    frame: int | None = None
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where the kind is unknown or its value is absent."""

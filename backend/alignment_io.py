@@ -1,0 +1,151 @@
+"""Alignments on disk: written in chunks while footage is aligned, so that a job that dies need not start afresh.
+
+A chunk and a whole take have the same layout, one npz of the arrays of ``SavedAlignment``. Reading one needs neither
+the aligner nor its libraries.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import UserError
+from backend.files import read_npz, write_npz
+
+if TYPE_CHECKING:
+    from backend.alignment.follow import AlignedFrame
+
+CHUNK_FRAMES = 64
+BOX_FIELDS = ("left", "top", "width", "height", "score", "roll")
+
+
+@dataclass(frozen=True, eq=False)
+class SavedAlignment:
+    """Where N surface points lie in T frames of one view; pixels as in ``backend.alignment.types.Alignment``.
+
+    Frames without a face have ``found`` False, no valid point, ``mu`` 0 and ``sigma`` 1.
+    """
+
+    numbers: NDArray[np.int64]  # (T,) footage frame numbers
+    times: NDArray[np.float64]  # (T,) seconds
+    scene_frames: NDArray[np.float64]  # (T,)
+    found: NDArray[np.bool_]  # (T,)
+    mu: NDArray[np.float32]  # (T,N,2) pixels
+    sigma: NDArray[np.float32]  # (T,N) pixels
+    valid: NDArray[np.bool_]  # (T,N)
+    boxes: NDArray[np.float64]  # (T,6) BOX_FIELDS; 0 where not found
+    faces_seen: NDArray[np.int64]  # (T,) 0 where the image was not searched for more faces
+
+
+SHAPES = {
+    "numbers": ("i8", 1),
+    "times": ("f8", 1),
+    "scene_frames": ("f8", 1),
+    "found": ("?", 1),
+    "mu": ("f4", 3),
+    "sigma": ("f4", 2),
+    "valid": ("?", 2),
+    "boxes": ("f8", 2),
+    "faces_seen": ("i8", 1),
+}
+
+
+def save_alignment(alignment: SavedAlignment, path: Path) -> None:
+    """Write an alignment, atomically and uncompressed: noise does not shrink, and chunks must not slow the aligner."""
+    write_npz(path, {name: getattr(alignment, name) for name in SHAPES}, compress=False)
+
+
+def load_alignment(path: Path) -> SavedAlignment:
+    """Read an alignment; raises UserError (``file_missing``, ``bad_file``, ``bad_alignment``, ``too_large``)."""
+    arrays = read_npz(path, "alignment")
+    for name, (dtype, ndim) in SHAPES.items():
+        array = arrays.get(name)
+        if array is None or array.dtype != np.dtype(dtype) or array.ndim != ndim:
+            raise _bad(path, f"“{name}” is missing or of another kind")
+        if len(array) != len(arrays["numbers"]):
+            raise _bad(path, f"“{name}” has {len(array)} frames, not {len(arrays['numbers'])}")
+    frames, points = arrays["sigma"].shape
+    if arrays["mu"].shape != (frames, points, 2) or arrays["valid"].shape != (frames, points):
+        raise _bad(path, "its numbers of points differ")
+    if arrays["boxes"].shape != (frames, len(BOX_FIELDS)):
+        raise _bad(path, f"“boxes” must have {len(BOX_FIELDS)} columns")
+    return SavedAlignment(**{name: arrays[name] for name in SHAPES})
+
+
+class AlignmentChunks:
+    """The growing alignment of a job in a folder of its own, one file per ``CHUNK_FRAMES`` frames."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._frames: list[AlignedFrame] = []
+        self._saved = 0
+        folder.mkdir(exist_ok=True)
+
+    def add(self, frame: AlignedFrame) -> None:
+        """Keep a frame; writes a chunk when there are enough."""
+        self._frames.append(frame)
+        if len(self._frames) >= CHUNK_FRAMES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is not yet on disk."""
+        if self._frames:
+            save_alignment(_pack(self._frames), self._folder / f"{self._saved:08d}.npz")
+            self._saved += len(self._frames)
+            self._frames = []
+
+    def read(self) -> SavedAlignment:
+        """Everything on disk as one; raises UserError (``no_frames``) where there is nothing."""
+        chunks = [load_alignment(path) for path in sorted(self._folder.glob("[0-9]*.npz"))]
+        if not chunks:
+            raise UserError("no_frames", f"There is no alignment in {self._folder}.", "Track the footage again.")
+        return _join(chunks)
+
+    def remove(self) -> None:
+        """Delete the chunks, once they are in one file."""
+        for path in self._folder.glob("[0-9]*.npz"):
+            path.unlink()
+        self._folder.rmdir()
+
+
+def _pack(frames: Sequence[AlignedFrame]) -> SavedAlignment:
+    seen = [(t, frame.alignment) for t, frame in enumerate(frames) if frame.alignment is not None]
+    points = len(seen[0][1].mu) if seen else 0
+    packed = SavedAlignment(
+        numbers=np.array([frame.number for frame in frames], np.int64),
+        times=np.array([frame.time for frame in frames], np.float64),
+        scene_frames=np.array([frame.scene_frame for frame in frames], np.float64),
+        found=np.array([frame.alignment is not None for frame in frames]),
+        mu=np.zeros((len(frames), points, 2), np.float32),
+        sigma=np.ones((len(frames), points), np.float32),
+        valid=np.zeros((len(frames), points), bool),
+        boxes=np.zeros((len(frames), len(BOX_FIELDS))),
+        faces_seen=np.array([frame.faces_seen for frame in frames], np.int64),
+    )
+    for t, alignment in seen:
+        packed.mu[t], packed.sigma[t], packed.valid[t] = alignment.mu, alignment.sigma, alignment.valid
+        packed.boxes[t] = [getattr(alignment.box, name) for name in BOX_FIELDS]
+    return packed
+
+
+def _join(chunks: Sequence[SavedAlignment]) -> SavedAlignment:
+    """Chunks after one another; those in which no face was found do not know how many points there are."""
+    points = max(chunk.sigma.shape[1] for chunk in chunks)
+    joined: dict[str, NDArray[Any]] = {}
+    for item in dataclasses.fields(SavedAlignment):
+        parts = [getattr(chunk, item.name) for chunk in chunks]
+        if item.name in ("mu", "sigma", "valid"):
+            fill = 1 if item.name == "sigma" else 0
+            parts = [p if p.shape[1] else np.full((len(p), points, *p.shape[2:]), fill, p.dtype) for p in parts]
+        joined[item.name] = np.concatenate(parts)
+    return SavedAlignment(**joined)
+
+
+def _bad(path: Path, why: str) -> UserError:
+    return UserError("bad_alignment", f"{path} is not a whole alignment: {why}.", "Track the footage again.")
