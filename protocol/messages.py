@@ -71,6 +71,8 @@ class JobSpec:
         """Raise ProtocolError (``bad_field``) where there is no footage or the frame range runs backwards."""
         if not self.views or not all(view.footage for view in self.views):
             raise ProtocolError("bad_field", "“job.views” must name the footage of at least one camera.")
+        if any("\0" in view.footage for view in self.views):
+            raise ProtocolError("bad_field", "“job.views” names footage that no file can be called.")
         if self.frames is None:
             return
         first, last = self.frames

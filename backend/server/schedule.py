@@ -68,7 +68,8 @@ class Scheduler:
             return dataclasses.replace(status, seconds_elapsed=time.monotonic() - self._started)
         if job_id in self._queue:
             ahead = self._queue.index(job_id) + (self._running is not None)
-            return dataclasses.replace(status, queue_position=ahead)
+            stage = "loading the tracker" if self.worker.state == "starting" else "waiting"
+            return dataclasses.replace(status, stage=stage, queue_position=ahead)
         return status
 
     def cancel(self, job_id: str) -> JobStatus:
@@ -203,15 +204,18 @@ class Scheduler:
         if state == "done":
             status = dataclasses.replace(status, stage="done", fraction=1.0)
         log.info("job %s %s%s", job_id, state, f": {problem.message}" if problem else "")
-        try:
-            self._store.save(status)
-        except OSError:
-            log.exception("the state of job %s cannot be written", job_id)
+        self._save(status)
         self._on_change(status)
 
     def _update(self, status: JobStatus, save: bool = True) -> None:
         self._live[status.job_id] = status
         if save:
             self._saved = time.monotonic()
-            self._store.save(status)
+            self._save(status)
         self._on_change(status)
+
+    def _save(self, status: JobStatus) -> None:
+        try:
+            self._store.save(status)
+        except OSError as error:  # a full disk must not end the backend
+            log.error("the state of job %s cannot be written: %s", status.job_id, error)

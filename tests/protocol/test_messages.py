@@ -114,6 +114,7 @@ def test_an_error_of_another_version_is_still_read():
         (m.Status("j"), ("subscribe",), 1, "status.subscribe"),
         (m.Submit(SPEC), ("job", "views"), [], "job.views"),
         (m.Submit(SPEC), ("job", "views"), "a.mp4", "submit.job.views"),
+        (m.Submit(SPEC), ("job", "views", 0, "footage"), "a\0.mp4", "job.views"),
         (m.Submit(SPEC), ("job", "views", 1, "footage"), None, r"submit.job.views\[1\].footage"),
         (m.Submit(SPEC), ("job", "frames"), [9, 3], "9:3"),
         (m.Submit(SPEC), ("job", "frames"), [1], "submit.job.frames"),

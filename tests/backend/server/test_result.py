@@ -1,0 +1,60 @@
+"""What Blender gets of a track: this person's head, whole and in its parts."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from backend.errors import UserError
+from backend.server.result import take_result, triangle_parts
+from protocol.take_codec import take_from_wire, take_to_wire
+from tests.backend.heads import small_head
+from tests.backend.test_track_io import small_track
+
+
+def track_of(head, frames=4):
+    track = small_track(frames)
+    random = np.random.default_rng(1)
+    return dataclasses.replace(
+        track,
+        head_id=head.id,
+        head_hash=head.hash,
+        identity=random.normal(size=len(head.shape_basis)).astype(np.float32),
+        expression=random.uniform(size=(frames, len(head.expression_names))).astype(np.float32),
+    )
+
+
+def test_the_head_is_this_persons():
+    head = small_head()
+    track = track_of(head)
+    take = take_result(track, head, "a name", {"frames": 4})
+    expected = head.template + np.tensordot(track.identity, head.shape_basis, 1)
+    np.testing.assert_allclose(take.head.neutral, expected, atol=1e-5)
+    np.testing.assert_allclose(take.head.joints, head.joint_regressor @ expected, atol=1e-5)
+    assert take.name == "a name" and take.report == {"frames": 4}
+    np.testing.assert_array_equal(take.cameras[0].focal_px, track.cameras[0].focal_px)
+    np.testing.assert_array_equal(take.gaze, track.gaze)
+    np.testing.assert_array_equal(take.head_translation, track.head_translation)
+
+
+def test_it_can_travel():
+    head = small_head()
+    take = take_result(track_of(head), head, "t", {})
+    fields, arrays = take_to_wire(take)
+    np.testing.assert_array_equal(take_from_wire(fields, arrays).head.skinning_weights, head.skinning_weights)
+
+
+def test_triangles_know_their_material_and_absent_ones_get_no_slot():
+    names, part = triangle_parts(small_head())
+    assert names == ("skin", "eyes", "teeth", "tongue")
+    assert [names[p] for p in part] == ["skin", "skin", "eyes", "eyes", "teeth", "tongue", "skin"]
+
+
+def test_a_head_that_changed_since_is_refused():
+    head = small_head()
+    track = dataclasses.replace(track_of(head), head_hash="f" * 16)
+    with pytest.raises(UserError, match="has changed") as caught:
+        take_result(track, head, "t", {})
+    assert caught.value.code == "head_changed"

@@ -1,0 +1,88 @@
+"""Alignments on disk: what was added in chunks comes back whole, and damage is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backend.alignment.follow import AlignedFrame
+from backend.alignment.types import Alignment, FaceBox
+from backend.alignment_io import CHUNK_FRAMES, SHAPES, AlignmentChunks, load_alignment, save_alignment
+from backend.errors import UserError
+
+POINTS = 5
+
+
+def frame(number: int, found: bool = True) -> AlignedFrame:
+    random = np.random.default_rng(number)
+    alignment = Alignment(
+        landmarks="mediapipe478",
+        mu=random.normal(size=(POINTS, 2)).astype(np.float32),
+        sigma=random.uniform(1, 2, POINTS).astype(np.float32),
+        valid=random.uniform(size=POINTS) > 0.3,
+        box=FaceBox(1.5, 2.5, 30.0, 40.0, 0.75, 0.125 * number),
+    )
+    return AlignedFrame(number, number / 25, float(number), alignment if found else None, number % 3)
+
+
+@pytest.mark.parametrize("count", [1, CHUNK_FRAMES, 2 * CHUNK_FRAMES + 7])
+def test_chunks_come_back_whole(tmp_path, count):
+    frames = [frame(n, found=n % 5 != 0 or count == 1) for n in range(10, 10 + count)]
+    chunks = AlignmentChunks(tmp_path / "alignments")
+    for item in frames:
+        chunks.add(item)
+    written = sum(1 for _ in (tmp_path / "alignments").iterdir())
+    assert written == count // CHUNK_FRAMES, "a killed job keeps every full chunk"
+    chunks.flush()
+    saved = chunks.read()
+    assert saved.numbers.tolist() == [f.number for f in frames]
+    assert saved.found.tolist() == [f.alignment is not None for f in frames]
+    assert saved.faces_seen.tolist() == [f.faces_seen for f in frames]
+    for t, item in enumerate(frames):
+        if item.alignment is None:
+            assert not saved.valid[t].any() and (saved.sigma[t] == 1).all() and not saved.boxes[t].any()
+        else:
+            np.testing.assert_array_equal(saved.mu[t], item.alignment.mu)
+            np.testing.assert_array_equal(saved.sigma[t], item.alignment.sigma)
+            np.testing.assert_array_equal(saved.valid[t], item.alignment.valid)
+            assert FaceBox(*saved.boxes[t]) == item.alignment.box
+
+
+def test_a_chunk_without_any_face_joins_the_others(tmp_path):
+    chunks = AlignmentChunks(tmp_path / "alignments")
+    for n in range(2 * CHUNK_FRAMES):
+        chunks.add(frame(n, found=n >= CHUNK_FRAMES))
+    saved = chunks.read()
+    assert saved.mu.shape == (2 * CHUNK_FRAMES, POINTS, 2)
+    assert saved.found.sum() == CHUNK_FRAMES and (saved.sigma[:CHUNK_FRAMES] == 1).all()
+
+
+def test_chunks_can_be_removed_once_they_are_one_file(tmp_path):
+    chunks = AlignmentChunks(tmp_path / "alignments")
+    chunks.add(frame(1))
+    chunks.flush()
+    save_alignment(chunks.read(), tmp_path / "alignments.npz")
+    chunks.remove()
+    assert [p.name for p in tmp_path.iterdir()] == ["alignments.npz"]
+    assert load_alignment(tmp_path / "alignments.npz").numbers.tolist() == [1]
+
+
+def test_no_chunk_is_said(tmp_path):
+    with pytest.raises(UserError) as caught:
+        AlignmentChunks(tmp_path / "alignments").read()
+    assert caught.value.code == "no_frames"
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_damaged_file_is_refused(tmp_path, name):
+    chunks = AlignmentChunks(tmp_path / "alignments")
+    chunks.add(frame(1))
+    chunks.add(frame(2))
+    chunks.flush()
+    arrays = {key: getattr(chunks.read(), key) for key in SHAPES}
+    for wrong in (None, arrays[name][:1], arrays[name].astype(np.complex64).real[..., None]):
+        damaged = arrays | {name: wrong} if wrong is not None else {k: v for k, v in arrays.items() if k != name}
+        np.savez(tmp_path / "a.npz", **damaged)
+        with pytest.raises(UserError) as caught:
+            load_alignment(tmp_path / "a.npz")
+        assert caught.value.code == "bad_alignment"
