@@ -133,7 +133,8 @@ class HeadRenderer:
         )
         self._resolved = gl.framebuffer([gl.renderbuffer(self.size, 4)])
         self._id_target = gl.framebuffer(
-            [gl.texture(self.size, 1, dtype="i4"), gl.texture(self.size, 1, dtype="f4")], gl.depth_renderbuffer(self.size)
+            [gl.texture(self.size, 1, dtype="i4"), gl.texture(self.size, 1, dtype="f4")],
+            gl.depth_renderbuffer(self.size),
         )
 
     def __enter__(self) -> Self:
@@ -208,7 +209,9 @@ class HeadRenderer:
         self._submit(self._ids, _corner_arrays(vertices, triangles, None, None))
         width, height = self.size
         ids, depth = (
-            np.frombuffer(target.read(components=1, attachment=n, dtype=kind), kind_np).reshape(height, width)[::-1].copy()
+            np.frombuffer(target.read(components=1, attachment=n, dtype=kind), kind_np)
+            .reshape(height, width)[::-1]
+            .copy()
             for n, (kind, kind_np) in enumerate((("i4", np.int32), ("f4", np.float32)))
         )
         return SurfaceBuffers(ids, depth)
@@ -264,7 +267,9 @@ class HeadRenderer:
         program["camera_from_world"].write(pose.T.astype(np.float32).tobytes())
 
 
-def look_at_head(distance: float, yaw: float = 0.0, pitch: float = 0.0, target: Sequence[float] = (0, 0, 0)) -> NDArray[Any]:
+def look_at_head(
+    distance: float, yaw: float = 0.0, pitch: float = 0.0, target: Sequence[float] = (0, 0, 0)
+) -> NDArray[Any]:
     """World-to-camera (3,4) of a camera that looks at ``target`` (head space, metres) from ``distance`` metres.
 
     ``yaw`` > 0 moves the camera to the subject's left, ``pitch`` > 0 moves it up; radians.

@@ -1,0 +1,41 @@
+"""The 52 ARKit-named facial actions as an expression basis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.head_model.builder.lashes import bound_to_lids
+from backend.head_model.builder.mesh import HeadMesh
+from backend.head_model.builder.source import Source
+
+
+def mirrored(shapes: NDArray[np.floating[Any]], mirror: NDArray[np.int64]) -> NDArray[Any]:
+    """Positions or offsets (…,V,3) seen in the mirror x → −x."""
+    return shapes[..., mirror, :] * np.array([-1.0, 1.0, 1.0])
+
+
+def swapped_side(name: str) -> str:
+    """The action of the other side: jawLeft for jawRight, and a symmetric action itself."""
+    if "Left" in name:
+        return name.replace("Left", "Right")
+    return name.replace("Right", "Left")
+
+
+def expression_basis(source: Source, mesh: HeadMesh, vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Offsets (52,V,3), metres at full strength, exactly mirror-symmetric from left to right.
+
+    ``vertices (V,3)`` is the head the lashes are bound on. The eyeballs do not move: gaze turns them about their joints,
+    so the eyeLook actions keep only what the lids do.
+    """
+    offsets = mesh.apply(source.action_shapes)
+    offsets[:, mesh.parts["left_eyeball"] | mesh.parts["right_eyeball"]] = 0
+    # MakeHuman leaves the lashes behind when an eye blinks
+    lashes = np.flatnonzero(mesh.parts["lashes"])
+    near, weight = bound_to_lids(vertices, mesh.parts["skin"], mesh.lash_roots[lashes])
+    offsets[:, lashes] = np.einsum("lk,elkc->elc", weight, offsets[:, near])
+    rows = {name: n for n, name in enumerate(source.action_names)}
+    other = [rows[swapped_side(name)] for name in source.action_names]
+    return (offsets + mirrored(offsets[other], mesh.mirror)) / 2

