@@ -83,15 +83,28 @@ def _add_background(data: Any, view: contract.CameraGeometry) -> None:
     background.alpha = 1.0
     if view.footage_kind == "still":
         background.source = "IMAGE"
-        background.image = bpy.data.images.load(str(path), check_existing=True)
+        picture = background.image = bpy.data.images.load(str(path), check_existing=True)
     else:
-        clip = bpy.data.movieclips.load(str(path))
-        clip.frame_start = view.footage_first_frame
+        picture = bpy.data.movieclips.load(str(path))
+        picture.frame_start = view.footage_first_frame
         background.source = "MOVIE_CLIP"
-        background.clip = clip
-    if not (view.footage_kind == "video" and compat.CLIPS_OBEY_ROTATION):
+        background.clip = picture
+    turned_already = view.footage_kind == "video" and compat.CLIPS_OBEY_ROTATION
+    if not turned_already:
         _turn_upright(background, view)
+    _apply_pixel_aspect(picture, view, sideways=not turned_already and view.footage_rotation % 180 != 0)
     data.show_background_images = True
+
+
+def _apply_pixel_aspect(picture: Any, view: contract.CameraGeometry, *, sideways: bool) -> None:
+    """Stretch anamorphic footage to the size that was tracked; Blender itself takes every pixel for square."""
+    width, height = view.image_size[::-1] if sideways else view.image_size
+    stored_width, stored_height = picture.size
+    if not stored_width or not stored_height:
+        return
+    ratio = width / height * stored_height / stored_width
+    if abs(ratio - 1) > 0.01:
+        picture.display_aspect = (ratio, 1.0) if ratio > 1 else (1.0, 1 / ratio)
 
 
 def _turn_upright(background: Any, view: contract.CameraGeometry) -> None:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import bpy
 import pytest
+
+import blender_addon
+from backend.server.app import Server
+from blender_addon import session
+from tests.backend.server.conftest import REPOSITORY, running
+
+WAIT = 60.0
+"""Only keeps a broken test from hanging."""
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +25,34 @@ def empty_file() -> Iterator[None]:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     yield
     bpy.ops.wm.read_factory_settings(use_empty=True)
+
+
+@pytest.fixture
+def addon() -> Iterator[None]:
+    """The add-on, enabled."""
+    blender_addon.register()
+    try:
+        yield
+    finally:
+        blender_addon.unregister()
+
+
+@pytest.fixture
+def start_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
+    """Start real backends, whose jobs do what the footage's file name says (``tests.backend.server.runners``)."""
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    with contextlib.ExitStack() as stack:
+
+        def start(endpoint: str = "tcp://127.0.0.1:*", runner: str = "tests.backend.server.runners:run") -> Server:
+            return stack.enter_context(running(Server(tmp_path / "jobs", endpoint, runner=runner)))
+
+        yield start
+
+
+def wait_until(done: Callable[[], bool], step: Callable[[], object] = lambda: session.current().poll()) -> None:
+    """Do what Blender's timer does until ``done``."""
+    deadline = time.monotonic() + WAIT
+    while not done():
+        assert time.monotonic() < deadline, "nothing happened"
+        step()
+        time.sleep(0.005)

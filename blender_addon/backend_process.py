@@ -1,0 +1,173 @@
+"""The add-on's own backend: starts it, keeps its log, and says in words why it will not start.
+
+Knows nothing of bpy, so that it runs and is tested in plain Python. Nothing here waits for the process except ``stop``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+LOG_LINES = 500
+MAX_LOG_BYTES = 8 << 20
+SERVER_MODULE = "backend.server"
+HOW_TO_INSTALL = "Install FlowFace's backend and name its folder in the add-on's preferences."
+
+
+class CannotStart(Exception):  # noqa: N818 - its text is a sentence for the user
+    """Why no backend was started."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start a backend: the command before its options, and the folder to start it in."""
+
+    command: tuple[str, ...]
+    folder: Path | None = None
+
+
+def find_launch(environment: str) -> Launch:
+    """Where the backend is: ``environment`` (a virtual environment, its Python, or a checkout), else the usual places.
+
+    The usual places are the checkout that this add-on lies in, this very Python, and ``flowface`` on the search path.
+
+    Raises:
+        CannotStart: nothing was found; says where it was looked for.
+    """
+    if environment:
+        launch = _in_environment(Path(environment).expanduser())
+        if launch is None:
+            raise CannotStart(f"There is no Python in “{environment}”. {HOW_TO_INSTALL}")
+        return launch
+    checkout = _in_environment(Path(__file__).resolve().parent.parent)
+    if checkout:
+        return checkout
+    if importlib.util.find_spec("backend") is not None:
+        return Launch((sys.executable, "-m", SERVER_MODULE))
+    installed = shutil.which("flowface")
+    if installed:
+        return Launch((installed, "serve"))
+    raise CannotStart(f"FlowFace's backend was not found on this computer. {HOW_TO_INSTALL}")
+
+
+def _in_environment(path: Path) -> Launch | None:
+    if path.is_file():
+        return Launch((str(path), "-m", SERVER_MODULE))
+    for base in (path, path / ".venv"):
+        for python in (base / "bin" / "python", base / "Scripts" / "python.exe"):
+            if python.is_file():
+                folder = path if (path / "backend" / "server").is_dir() else None
+                return Launch((str(python), "-m", SERVER_MODULE), folder)
+    return None
+
+
+class BackendProcess:
+    """One run of a backend, started on construction."""
+
+    def __init__(self, launch: Launch, options: Sequence[str], log_file: Path | None = None) -> None:
+        """Start it.
+
+        Raises:
+            CannotStart: the command cannot be run.
+        """
+        self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.log_file = log_file
+        self._stopping = False
+        try:
+            self._process = subprocess.Popen(
+                [*launch.command, *options],
+                cwd=launch.folder,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=sys.platform != "win32",
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            raise CannotStart(f"“{launch.command[0]}” cannot be run: {error.strerror}. {HOW_TO_INSTALL}") from error
+        assert self._process.stdout is not None
+        self._reader = threading.Thread(
+            target=self._collect, args=(self._process.stdout,), name="FlowFace backend log", daemon=True
+        )
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def why_ended(self) -> str:
+        """One sentence about an end that nobody asked for, "" while it runs or where it was stopped."""
+        code = self._process.poll()
+        if code is None or self._stopping:
+            return ""
+        self._reader.join(timeout=0.2)  # for its last words
+        return _explain(code, list(self.log))
+
+    def stop(self, patience: float = 5.0) -> None:
+        """End it: kindly at first, after ``patience`` seconds for good. Waits for the end."""
+        self._stopping = True
+        if self.running:
+            self._process.terminate()
+            try:
+                self._process.wait(patience)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._reader.join(timeout=1.0)
+
+    def _collect(self, stream: IO[bytes]) -> None:
+        written = 0
+        file = _open_log(self.log_file)
+        try:
+            for raw in stream:
+                self.log.append(raw.decode("utf-8", "replace").rstrip())
+                if file is not None and written < MAX_LOG_BYTES:
+                    file.write(raw)
+                    file.flush()
+                    written += len(raw)
+        finally:
+            stream.close()
+            if file is not None:
+                file.close()
+
+
+def _open_log(path: Path | None) -> IO[bytes] | None:
+    if path is None:
+        return None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
+    except OSError:
+        return None  # a log in memory is enough to work with
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without what makes Blender's Python Blender's, and with UTF-8 everywhere."""
+    hidden = {"PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__"}
+    kept = {name: value for name, value in os.environ.items() if name not in hidden}
+    return kept | {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def _explain(code: int, log: Sequence[str]) -> str:
+    text = "\n".join(log[-40:])
+    if "No module named backend" in text or "No module named 'backend'" in text:
+        return f"The Python that was asked to start the backend does not have it. {HOW_TO_INSTALL}"
+    last = next((line for line in reversed(log) if line.strip() and not line.startswith("{")), "")
+    how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return f"The backend {how}: {last}" if last else f"The backend {how} and left no message."

@@ -1,0 +1,304 @@
+"""The connection to a backend, and the only file of the add-on that talks to sockets.
+
+One thread owns the socket. Blender's main thread queues messages with ``send`` and takes events with ``poll``; neither
+ever waits for the network. Knows nothing of bpy, so that it runs and is tested in plain Python.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from .vendor import codec
+from .vendor import messages as m
+
+DEFAULT_ENDPOINT = "tcp://127.0.0.1:5793"
+CLIENT_NAME = "add-on"
+POLL_BUDGET = 0.01  # seconds; half of the 20 ms that Blender's main thread may spend here
+RECONNECT_MS = (100, 1000)
+HEARTBEAT_MS = (2000, 8000)  # a living backend answers ZeroMQ's pings even while it loads torch
+HANDSHAKE_MS = 5000
+SILENCE_SECONDS = 10.0
+"""Whoever took the connection but did not answer a request for so long is not a working backend."""
+
+
+class Connection(Enum):
+    """Where the connection stands."""
+
+    CONNECTING = "connecting"  # nobody answers yet
+    CONNECTED = "connected"  # hello and welcome were exchanged
+    LOST = "lost"  # it was connected before; tries again
+    REFUSED = "refused"  # somebody answers whom this add-on cannot talk to
+
+
+@dataclass(frozen=True)
+class ConnectionEvent:
+    """The connection changed; ``sentence`` says to a user what that means."""
+
+    state: Connection
+    sentence: str
+    welcome: m.Welcome | None = None
+
+
+@dataclass(frozen=True)
+class MessageEvent:
+    """A reply to, or a message pushed under, the request with this id."""
+
+    request: int
+    message: m.Message
+
+
+Event = ConnectionEvent | MessageEvent
+NOT_RUNNING = m.Error(
+    "backend_not_running",
+    "The FlowFace backend is not running.",
+    "Start it in the FlowFace panel or with “flowface serve”.",
+)
+
+
+class Client:
+    """A DEALER socket in a thread, between ``start`` and ``close``."""
+
+    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, *, name: str = CLIENT_NAME, version: str = "") -> None:
+        self.endpoint = endpoint
+        self._hello = m.Hello(name, version)
+        self._name = name
+        self._requests = itertools.count(1)
+        self._outgoing: queue.SimpleQueue[tuple[int, m.Message] | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="FlowFace client", daemon=True)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        # The main thread writes, the client's thread reads; only so does a message leave at once.
+        self._bell = self._context.socket(zmq.PAIR)
+        self._bell.bind("inproc://bell")
+
+    def start(self) -> None:
+        """Begin to connect; tries until ``close``.
+
+        Raises:
+            ValueError: the endpoint is not an address; the message is a sentence for the user.
+        """
+        probe = self._context.socket(zmq.DEALER)
+        try:
+            probe.connect(self.endpoint)
+        except zmq.ZMQError as error:
+            raise ValueError(f"“{self.endpoint}” is not an address like {DEFAULT_ENDPOINT}.") from error
+        finally:
+            probe.close(linger=0)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread and free the socket; messages already queued get half a second to leave."""
+        if self._thread.is_alive():
+            self._outgoing.put(None)
+            self._ring()
+            self._thread.join(timeout=3.0)
+        self._bell.close(linger=0)
+        self._context.term()
+
+    def send(self, message: m.Message) -> int:
+        """Queue a request and return its id. Where nobody is connected, the answer is an Error event."""
+        request = next(self._requests)
+        self._outgoing.put((request, message))
+        self._ring()
+        return request
+
+    def poll(self, budget: float = POLL_BUDGET) -> list[Event]:
+        """Events that arrived, oldest first, without ever waiting; what does not fit into ``budget`` seconds stays."""
+        events: list[Event] = []
+        deadline = time.perf_counter() + budget
+        while time.perf_counter() < deadline:
+            try:
+                events.append(self._events.get_nowait())
+            except queue.Empty:
+                break
+        return events
+
+    def _ring(self) -> None:
+        with contextlib.suppress(zmq.Again):  # a full bell wakes the thread anyway
+            self._bell.send(b"", zmq.NOBLOCK)
+
+    def _run(self) -> None:
+        _Loop(self.endpoint, self._context, self._name, self._hello, self._outgoing, self._events.put).run()
+
+
+class _Loop:
+    """What the client's thread does; every attribute belongs to that thread."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        context: zmq.Context[zmq.Socket[bytes]],
+        name: str,
+        hello: m.Hello,
+        outgoing: queue.SimpleQueue[tuple[int, m.Message] | None],
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._endpoint, self._name, self._hello, self._outgoing, self._emit = endpoint, name, hello, outgoing, emit
+        self._bell = context.socket(zmq.PAIR)
+        self._bell.connect("inproc://bell")
+        self._socket = context.socket(zmq.DEALER)
+        self._configure()
+        self._monitor = self._socket.get_monitor_socket()
+        self._state = Connection.CONNECTING
+        self._hello_sent: float | None = None
+        self._waiting: set[int] = set()
+
+    def _configure(self) -> None:
+        self._socket.linger = 500  # milliseconds, for a last cancel or shutdown
+        self._socket.setsockopt(zmq.IMMEDIATE, 1)  # never queue for a backend that is not there
+        self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS[0])
+        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS[1])
+        self._socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS[0])
+        self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_MS[1])
+        self._socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, codec.MAX_PART_BYTES)
+        self._socket.setsockopt(zmq.IPV6, 1)
+
+    def run(self) -> None:
+        poller = zmq.Poller()
+        for socket in (self._bell, self._socket, self._monitor):
+            poller.register(socket, zmq.POLLIN)
+        self._socket.connect(self._endpoint)
+        try:
+            while True:
+                ready = dict(poller.poll(500))
+                if self._monitor in ready:
+                    self._note_connection(recv_monitor_message(self._monitor)["event"])
+                if self._socket in ready:
+                    self._receive()
+                if self._bell in ready:
+                    self._bell.recv()
+                if not self._send_queued():
+                    return
+                self._check_silence()
+        finally:
+            self._socket.disable_monitor()
+            for socket in (self._monitor, self._bell):
+                socket.close(linger=0)
+            self._socket.close()
+
+    def _note_connection(self, event: int) -> None:
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._hello_sent = time.monotonic()
+            self._transmit(0, self._hello)
+        elif event in (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL):
+            self._refuse(f"Something other than a FlowFace backend answers at {self._endpoint}: choose another port.")
+        elif event == zmq.EVENT_DISCONNECTED:
+            self._hello_sent = None
+            if self._state is Connection.CONNECTED:
+                self._change(Connection.LOST, "The connection to the backend was lost.")
+            lost = m.Error("connection_lost", "The connection to the backend was lost.", "It may have been stopped.")
+            for request in sorted(self._waiting):
+                self._emit(MessageEvent(request, lost))
+            self._waiting.clear()
+        elif event == zmq.EVENT_CLOSED and self._state is Connection.REFUSED:
+            self._change(Connection.CONNECTING, f"{NOT_RUNNING.message} {NOT_RUNNING.hint}")
+
+    def _receive(self) -> None:
+        frames = self._socket.recv_multipart(copy=False)
+        try:
+            message, request = m.unpack([frame.buffer for frame in frames], client_name=self._name)
+        except codec.ProtocolError as error:
+            if error.code == "wrong_protocol":
+                self._refuse(error.message)
+            if error.request:
+                self._waiting.discard(error.request)
+                self._emit(MessageEvent(error.request, m.Error(error.code, error.message, error.hint)))
+            return
+        if request == 0:
+            self._welcomed(message)
+            return
+        self._waiting.discard(request)
+        self._emit(MessageEvent(request, message))
+
+    def _welcomed(self, message: m.Message) -> None:
+        self._hello_sent = None
+        if isinstance(message, m.Welcome):
+            sentence = f"Backend {message.backend_version} is running."
+            self._state = Connection.CONNECTED
+            self._emit(ConnectionEvent(self._state, sentence, message))
+        elif isinstance(message, m.Error):
+            self._refuse(f"{message.message} {message.hint}".strip())
+
+    def _send_queued(self) -> bool:
+        """Send what the main thread queued; False once it asked to end. Nothing leaves before the welcome."""
+        while True:
+            try:
+                item = self._outgoing.get_nowait()
+            except queue.Empty:
+                return True
+            if item is None:
+                return False
+            request, message = item
+            if self._state is Connection.REFUSED:
+                problem = m.Error("wrong_peer", self._sentence)
+                self._emit(MessageEvent(request, problem))
+            elif self._state is not Connection.CONNECTED or not self._transmit(request, message):
+                self._emit(MessageEvent(request, NOT_RUNNING))
+            else:
+                self._waiting.add(request)
+
+    def _transmit(self, request: int, message: m.Message) -> bool:
+        try:
+            self._socket.send_multipart(m.pack(message, request), zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def _check_silence(self) -> None:
+        if self._hello_sent is not None and time.monotonic() - self._hello_sent > SILENCE_SECONDS:
+            self._hello_sent = None
+            self._refuse(f"Whoever listens at {self._endpoint} does not answer as a FlowFace backend would.")
+
+    def _refuse(self, sentence: str) -> None:
+        self._change(Connection.REFUSED, sentence)
+
+    _sentence = ""
+
+    def _change(self, state: Connection, sentence: str) -> None:
+        if (state, sentence) != (self._state, self._sentence):
+            self._state, self._sentence = state, sentence
+            self._emit(ConnectionEvent(state, sentence))
+
+
+class RequestFailed(Exception):  # noqa: N818 - read by callers as a sentence, not as a defect
+    """A request was answered by an Error; ``problem`` is that message."""
+
+    def __init__(self, problem: m.Error) -> None:
+        super().__init__(f"{problem.message} {problem.hint}".strip())
+        self.problem = problem
+
+
+def ask(client: Client, message: m.Message, *, timeout: float) -> m.Message:
+    """Send a request once connected and wait for its reply; for scripts without a user interface.
+
+    Raises:
+        RequestFailed: the backend answered with an Error, refused the connection or did not answer in ``timeout`` s.
+    """
+    request: int | None = None
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        for event in client.poll():
+            if isinstance(event, ConnectionEvent):
+                if event.state is Connection.REFUSED:
+                    raise RequestFailed(m.Error("wrong_peer", event.sentence))
+                if event.state is Connection.CONNECTED and request is None:
+                    request = client.send(message)
+            elif event.request == request:
+                if isinstance(event.message, m.Error):
+                    raise RequestFailed(event.message)
+                return event.message
+        time.sleep(0.005)
+    if request is None:
+        raise RequestFailed(replace(NOT_RUNNING, hint=f"Nobody answers at {client.endpoint}."))
+    raise RequestFailed(m.Error("no_answer", f"The backend at {client.endpoint} did not answer in {timeout:.0f} s."))

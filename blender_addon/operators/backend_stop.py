@@ -1,0 +1,34 @@
+"""Stop the backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .. import session
+
+
+class FLOWFACE_OT_backend_stop(bpy.types.Operator):  # type: ignore[misc]
+    """Stop the backend that this Blender started; a job in progress is interrupted"""
+
+    bl_idname = "flowface.backend_stop"
+    bl_label = "Stop Backend"
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        """Only one's own."""
+        if not session.current().owns_backend:
+            cls.poll_message_set("The backend was not started by this Blender")
+            return False
+        return True
+
+    def execute(self, _context: Any) -> set[str]:
+        """Stop it without waiting."""
+        now = session.current()
+        now.cancel()
+        now.stop_backend()
+        return {"FINISHED"}
+
+
+CLASSES = (FLOWFACE_OT_backend_stop,)

@@ -1,0 +1,52 @@
+"""Build the scene of the take that has just been tracked, as one undo step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .. import session
+from ..scene.build import build_take, look_through_camera
+from ..scene.camera import missing_footage
+from ..vendor import take as contract
+
+
+class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
+    """Build head, armature and camera of the tracked take"""
+
+    bl_idname = "flowface.build_take"
+    bl_label = "FlowFace Take"
+    bl_options = {"UNDO", "INTERNAL"}  # noqa: RUF012 - Blender reads it from the class
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """There must be a take, and bones can only be made in Object Mode."""
+        job = session.current().job
+        return job is not None and job.take is not None and context.mode == "OBJECT"
+
+    def execute(self, context: Any) -> set[str]:
+        """Build it."""
+        now = session.current()
+        job = now.job
+        if job is None or job.take is None:
+            return {"CANCELLED"}
+        build_take(context, job.take, match_scene=job.match_scene)
+        if job.match_scene:
+            look_through_camera()
+        now.take_built(_summary(job.take))
+        return {"FINISHED"}
+
+
+def _summary(take: contract.TakeResult) -> str:
+    frames, tracked = len(take.tracked), int(take.tracked.sum())
+    text = f"Tracked {tracked} of {frames} frame{'s' if frames > 1 else ''}"
+    if tracked:
+        error = take.reprojection_error_percent_iod[take.tracked].mean()
+        text += f", mean error {error:.2f} % of the eye distance"
+    for footage in missing_footage(take):
+        text += f". The footage {footage} cannot be read from here, so its camera has no background"
+    return f"{text}."
+
+
+CLASSES = (FLOWFACE_OT_build_take,)

@@ -1,0 +1,66 @@
+"""Track: hand the footage to the backend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .. import preferences, session, settings
+from ..backend_process import CannotStart
+from ..client import Connection
+from ..vendor import messages as m
+from . import backend_start
+
+
+class FLOWFACE_OT_track(bpy.types.Operator):  # type: ignore[misc]
+    """Track the face in the footage and build an animated head and camera from it"""
+
+    bl_idname = "flowface.track"
+    bl_label = "Track"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """One job at a time, and footage to work on."""
+        if session.current().job is not None:
+            cls.poll_message_set("A take is being tracked")
+            return False
+        if not settings.of(context.scene).footage:
+            cls.poll_message_set("Choose the footage first")
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[str]:
+        """Submit the job; everything else happens while Blender goes on."""
+        chosen, wanted, now = settings.of(context.scene), preferences.get(context), session.current()
+        footage = Path(bpy.path.abspath(chosen.footage))
+        if not footage.exists() and not any(sign in footage.name for sign in "#%*?"):
+            return self._refuse(f"There is no footage at {footage}.")
+        if chosen.use_range and chosen.frame_first > chosen.frame_last:
+            return self._refuse(f"The frame range {chosen.frame_first}-{chosen.frame_last} ends before it starts.")
+        spec = m.JobSpec(
+            views=(m.ViewSpec(str(footage.absolute())),),
+            name=footage.stem,
+            frames=(chosen.frame_first, chosen.frame_last) if chosen.use_range else None,
+        )
+        now.connect(wanted.endpoint)
+        if now.connection is not Connection.CONNECTED and wanted.autostart:
+            now.poll()
+        if now.connection not in (Connection.CONNECTED, Connection.REFUSED) and wanted.autostart:
+            try:
+                backend_start.start(context)
+            except CannotStart as problem:
+                return self._refuse(str(problem))
+        now.track(spec, context.scene.name, match_scene=chosen.match_scene)
+        if now.notice is not None and now.notice.is_error:
+            return self._refuse(now.notice.text)
+        return {"FINISHED"}
+
+    def _refuse(self, sentence: str) -> set[str]:
+        session.current().notice = session.Notice(sentence, is_error=True)
+        self.report({"WARNING"}, sentence)  # an error report would raise in scripts and pop up over the panel
+        return {"CANCELLED"}
+
+
+CLASSES = (FLOWFACE_OT_track,)

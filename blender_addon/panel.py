@@ -1,0 +1,133 @@
+"""The FlowFace panel in the 3D viewport's sidebar."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import bpy
+
+from . import session, settings
+from .client import Connection
+
+CATEGORY = "FlowFace"
+PIXELS_PER_LETTER = 7.0
+LOG_LINES_SHOWN = 8
+
+
+class _InSidebar:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = CATEGORY
+
+
+class FLOWFACE_PT_main(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
+    """Footage in, an animated head out."""
+
+    bl_idname = "FLOWFACE_PT_main"
+    bl_label = "FlowFace"
+
+    def draw(self, context: Any) -> None:
+        """Backend, footage, Track or progress, and the last thing worth telling."""
+        now, chosen = session.current(), settings.of(context.scene)
+        _draw_backend(self.layout, now)
+        column = self.layout.column()
+        column.enabled = now.job is None
+        column.prop(chosen, "footage", text="")
+        _draw_range(column, chosen)
+        column.prop(chosen, "match_scene")
+        if now.job is None:
+            row = self.layout.row()
+            row.scale_y = 1.5
+            row.operator("flowface.track", icon="PLAY")
+        else:
+            _draw_progress(self.layout, now, context.mode)
+        if now.notice is not None:
+            icon = "ERROR" if now.notice.is_error else "CHECKMARK"
+            _draw_text(self.layout.box(), now.notice.text, context.region.width, icon)
+
+
+class FLOWFACE_PT_log(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
+    """What the add-on's own backend says."""
+
+    bl_idname = "FLOWFACE_PT_log"
+    bl_label = "Backend Log"
+    bl_parent_id = "FLOWFACE_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 - Blender reads it from the class
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        """Only a backend of one's own has a log here."""
+        return session.current().process is not None
+
+    def draw(self, context: Any) -> None:
+        """The last lines, and where all of them are."""
+        process = session.current().process
+        if process is None:
+            return
+        column = self.layout.column(align=True)
+        column.scale_y = 0.7
+        for line in list(process.log)[-LOG_LINES_SHOWN:]:
+            _draw_text(column, line, context.region.width)
+        if process.log_file is not None:
+            self.layout.operator("wm.path_open", text="Open Log", icon="TEXT").filepath = str(process.log_file)
+
+
+def _draw_backend(layout: Any, now: session.Session) -> None:
+    row = layout.row()
+    if now.connection is Connection.CONNECTED:
+        where = "" if now.owns_backend else " (started elsewhere)"
+        row.label(text=f"Backend running{where}", icon="LINKED")
+    elif now.connection is Connection.REFUSED:
+        row.label(text="Backend cannot be used", icon="ERROR")
+    elif now.backend_starting:
+        row.label(text="Backend starting…", icon="SORTTIME")
+    else:
+        row.label(text="Backend not running", icon="UNLINKED")
+    if now.owns_backend:
+        row.operator("flowface.backend_stop", text="Stop")
+    elif now.connection is not Connection.CONNECTED:
+        row.operator("flowface.backend_start", text="Start")
+    if now.connection is Connection.REFUSED and (now.notice is None or now.notice.text != now.connection_sentence):
+        _draw_text(layout, now.connection_sentence, bpy.context.region.width)
+
+
+def _draw_range(layout: Any, chosen: Any) -> None:
+    row = layout.row(heading="Frames")
+    row.prop(chosen, "use_range", text="")
+    numbers = row.row(align=True)
+    numbers.enabled = chosen.use_range
+    numbers.prop(chosen, "frame_first", text="")
+    numbers.prop(chosen, "frame_last", text="")
+
+
+def _draw_progress(layout: Any, now: session.Session, mode: str) -> None:
+    job = now.job
+    if job is None:
+        return
+    text = job.stage
+    if now.connection is Connection.LOST:
+        text = "Connection lost, trying again"
+    elif job.take is not None and mode != "OBJECT":
+        text = "Ready: leave this mode to build it"
+    elif job.status is not None and job.status.seconds_remaining is not None and not job.cancelling:
+        text += f", {_duration(job.status.seconds_remaining)} left"
+    layout.progress(factor=job.fraction, type="BAR", text=text)
+    layout.operator("flowface.cancel", icon="CANCEL")
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(1, round(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
+
+
+def _draw_text(layout: Any, text: str, width: int, icon: str = "NONE") -> None:
+    """Text wrapped to the width (pixels) of the region; Blender's labels do not wrap."""
+    scale = bpy.context.preferences.system.ui_scale
+    letters = max(12, int((width / scale - (70 if icon != "NONE" else 40)) / PIXELS_PER_LETTER))
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    for index, line in enumerate(textwrap.wrap(text, letters) or [""]):
+        column.label(text=line, icon=icon if index == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
+
+
+CLASSES = (FLOWFACE_PT_main, FLOWFACE_PT_log)

@@ -1,0 +1,64 @@
+"""The add-on's preferences: where the backend is and where it listens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .client import DEFAULT_ENDPOINT
+
+
+class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
+    """Preferences of the whole add-on."""
+
+    bl_idname = __package__
+
+    environment: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Backend",
+        description="Folder of the Python environment (or checkout) that FlowFace's backend is installed in; "
+        "empty to look in the usual places",
+        subtype="DIR_PATH",
+    )
+    endpoint: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Address",
+        description="Where the backend listens",
+        default=DEFAULT_ENDPOINT,
+    )
+    autostart: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Start the Backend when Tracking",
+        description="Start the backend by itself when Track is pressed and none is running",
+        default=True,
+    )
+
+    def draw(self, _context: Any) -> None:
+        """Draw the preferences."""
+        column = self.layout.column()
+        column.use_property_split = True
+        for name in ("environment", "endpoint", "autostart"):
+            column.prop(self, name)
+
+
+class _Defaults:
+    """What counts where the add-on was registered without being enabled (scripts, tests)."""
+
+    environment = ""
+    endpoint = DEFAULT_ENDPOINT
+    autostart = True
+
+
+def get(context: Any) -> Any:
+    """The preferences, or their defaults where the add-on is not enabled as one."""
+    addon = context.preferences.addons.get(__package__)
+    return addon.preferences if addon is not None and addon.preferences is not None else _Defaults
+
+
+def user_folder() -> Path:
+    """Where the add-on may write; made where it is missing."""
+    if __package__.startswith("bl_ext."):
+        return Path(bpy.utils.extension_path_user(__package__, create=True))
+    return Path(bpy.utils.user_resource("CONFIG", path="flowface", create=True))
+
+
+CLASSES = (FlowFacePreferences,)

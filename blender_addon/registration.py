@@ -1,0 +1,32 @@
+"""Everything that Blender is told about on enabling, and forgets on disabling."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import panel, preferences, pump, session, settings
+from .operators import backend_start, backend_stop, build_take, cancel, track
+
+CLASSES = tuple(
+    cls
+    for module in (settings, preferences, track, cancel, backend_start, backend_stop, build_take, panel)
+    for cls in module.CLASSES
+)
+
+
+def register() -> None:
+    """Register all classes, the scene settings and the timer."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    setattr(bpy.types.Scene, settings.NAME, bpy.props.PointerProperty(type=settings.FlowFaceSettings))
+    bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
+
+
+def unregister() -> None:
+    """Take everything back, and end the backend that the add-on started."""
+    if bpy.app.timers.is_registered(pump.tick):
+        bpy.app.timers.unregister(pump.tick)
+    session.end()
+    delattr(bpy.types.Scene, settings.NAME)
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

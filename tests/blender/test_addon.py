@@ -1,0 +1,201 @@
+"""The add-on as Blender sees it: on and off, Track, Cancel, and every way that a job can end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+import pytest
+
+import blender_addon
+from backend.server.app import Server
+from blender_addon import backend_process, preferences, pump, session, settings
+from blender_addon.client import Connection
+from blender_addon.registration import CLASSES
+
+from .conftest import wait_until
+from .test_client import free_port
+
+pytestmark = pytest.mark.usefixtures("addon")
+
+
+@pytest.fixture(autouse=True)
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> str:
+    """An address of the test's own in the preferences; no backend is started unasked."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    monkeypatch.setattr(preferences._Defaults, "endpoint", address)
+    monkeypatch.setattr(preferences._Defaults, "autostart", False)
+    return address
+
+
+def choose(folder: Path, deed: str) -> None:
+    """Choose footage; the test backend does what its name says."""
+    path = folder / f"{deed}.mp4"
+    path.touch()
+    settings.of(bpy.context.scene).footage = str(path)
+
+
+def connect(endpoint: str, start_server: Callable[..., Server]) -> None:
+    start_server(endpoint)
+    wait_until(lambda: session.current().connection is Connection.CONNECTED, pump.tick)
+
+
+def test_registers_again_and_again() -> None:
+    for _ in range(2):
+        assert bpy.app.timers.is_registered(pump.tick)
+        blender_addon.unregister()
+        assert not bpy.app.timers.is_registered(pump.tick)
+        assert not hasattr(bpy.types.Scene, "flowface")
+        assert not any(hasattr(bpy.types, cls.__name__) for cls in CLASSES if issubclass(cls, bpy.types.Operator))
+        blender_addon.register()
+    assert settings.of(bpy.context.scene).match_scene is True
+
+
+def test_track_needs_footage() -> None:
+    assert not bpy.ops.flowface.track.poll()
+    assert not bpy.ops.flowface.cancel.poll()
+
+
+def test_missing_footage_is_one_sentence() -> None:
+    settings.of(bpy.context.scene).footage = "/nowhere/clip.mp4"
+    assert bpy.ops.flowface.track() == {"CANCELLED"}
+    assert session.current().notice == session.Notice("There is no footage at /nowhere/clip.mp4.", is_error=True)
+
+
+def test_backwards_range_is_one_sentence(tmp_path: Path) -> None:
+    choose(tmp_path, "quick")
+    chosen = settings.of(bpy.context.scene)
+    chosen.use_range, chosen.frame_first, chosen.frame_last = True, 20, 10
+    assert bpy.ops.flowface.track() == {"CANCELLED"}
+    assert session.current().notice.text == "The frame range 20-10 ends before it starts."
+
+
+def test_backend_that_is_not_running_is_one_sentence(tmp_path: Path) -> None:
+    choose(tmp_path, "quick")
+    assert bpy.ops.flowface.track() == {"CANCELLED"}
+    notice = session.current().notice
+    assert notice.is_error and notice.text.startswith("The FlowFace backend is not running. Start it")
+    assert session.current().job is None
+
+
+def test_job_shows_progress_and_is_cancelled(
+    tmp_path: Path, endpoint: str, start_server: Callable[..., Server]
+) -> None:
+    connect(endpoint, start_server)
+    choose(tmp_path, "until-cancelled")
+    assert bpy.ops.flowface.track() == {"FINISHED"}
+    assert not bpy.ops.flowface.track.poll(), "one job at a time"
+    wait_until(lambda: session.current().job.fraction == 0.5, pump.tick)
+    assert session.current().job.stage == "waiting 1/2"
+    assert bpy.ops.flowface.cancel() == {"FINISHED"}
+    assert session.current().job.stage == "Cancelling"
+    wait_until(lambda: session.current().job is None, pump.tick)
+    assert session.current().notice == session.Notice("Cancelled.")
+
+
+def test_cancel_at_once_reaches_the_job(tmp_path: Path, endpoint: str, start_server: Callable[..., Server]) -> None:
+    """Cancel pressed before the backend has answered with the job's id."""
+    connect(endpoint, start_server)
+    choose(tmp_path, "until-cancelled")
+    bpy.ops.flowface.track()
+    bpy.ops.flowface.cancel()
+    wait_until(lambda: session.current().job is None, pump.tick)
+    assert session.current().notice == session.Notice("Cancelled.")
+
+
+@pytest.mark.parametrize(
+    ("deed", "says"),
+    [("user-error", "No face was found in"), ("crash", "SIGSEGV"), ("bug", "error in FlowFace itself")],
+)
+def test_failed_job_is_one_sentence(
+    tmp_path: Path, endpoint: str, start_server: Callable[..., Server], deed: str, says: str
+) -> None:
+    connect(endpoint, start_server)
+    choose(tmp_path, deed)
+    bpy.ops.flowface.track()
+    wait_until(lambda: session.current().job is None, pump.tick)
+    notice = session.current().notice
+    assert notice.is_error and says in notice.text and "Traceback" not in notice.text and "\n" not in notice.text
+
+
+def test_backend_that_stops_during_a_job_is_noticed(
+    tmp_path: Path, endpoint: str, start_server: Callable[..., Server]
+) -> None:
+    server = start_server(endpoint)
+    wait_until(lambda: session.current().connection is Connection.CONNECTED, pump.tick)
+    choose(tmp_path, "until-cancelled")
+    bpy.ops.flowface.track()
+    wait_until(lambda: session.current().job.fraction == 0.5, pump.tick)
+    server.stop()
+    wait_until(
+        lambda: session.current().job is None or session.current().connection is not Connection.CONNECTED, pump.tick
+    )
+    if session.current().job is not None:
+        bpy.ops.flowface.cancel()
+    assert session.current().job is None
+
+
+def test_panel_draws_in_every_state() -> None:
+    """Drawing needs a window; here it is enough that no state has text that cannot be made."""
+    job = session.ActiveJob(None, "Scene", match_scene=True)
+    stages = {job.stage}
+    job.submitted = True
+    stages.add(job.stage)
+    job.cancelling = True
+    stages.add(job.stage)
+    assert stages == {"Waiting for the backend", "Submitting", "Cancelling"}
+
+
+def test_own_backend_starts_answers_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preferences._Defaults, "environment", sys.executable)
+    monkeypatch.setenv("FLOWFACE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert bpy.ops.flowface.backend_start() == {"FINISHED"}
+    now = session.current()
+    assert now.backend_starting
+    wait_until(lambda: now.connection is Connection.CONNECTED, pump.tick)
+    process = now.process
+    assert now.owns_backend and not bpy.ops.flowface.backend_start.poll()
+    assert any("listening" in line for line in process.log)
+    assert "listening" in process.log_file.read_text(encoding="utf-8")
+    assert bpy.ops.flowface.backend_stop() == {"FINISHED"}
+    wait_until(lambda: not process.running and now.connection is not Connection.CONNECTED, pump.tick)
+    assert now.notice is None
+
+
+def test_backend_that_will_not_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preferences._Defaults, "environment", str(tmp_path / "nothing"))
+    assert bpy.ops.flowface.backend_start() == {"CANCELLED"}
+    assert session.current().notice.text.startswith(f"There is no Python in “{tmp_path / 'nothing'}”.")
+
+
+def test_unregistering_stops_the_own_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preferences._Defaults, "environment", sys.executable)
+    monkeypatch.setenv("FLOWFACE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    bpy.ops.flowface.backend_start()
+    process = session.current().process
+    blender_addon.unregister()
+    assert not process.running
+    blender_addon.register()
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("import backend_that_is_not_there", "No module named"),
+        ("raise SystemExit('Der Grund heißt Grüße ✓')", "Der Grund heißt Grüße ✓"),
+        ("import sys; sys.stdout.buffer.write(b'\\xff broken \\xe9\\n'); sys.exit(3)", "exit code 3: � broken �"),
+        ("import os; os.kill(os.getpid(), 9)", "was ended by signal 9"),
+    ],
+)
+def test_backend_that_ends_early_is_explained(tmp_path: Path, code: str, says: str) -> None:
+    launch = backend_process.Launch((sys.executable, "-c", code))
+    process = backend_process.BackendProcess(launch, [], tmp_path / "sub" / "backend.log")
+    deadline = time.monotonic() + 20
+    while process.running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert says in process.why_ended()
