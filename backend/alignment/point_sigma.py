@@ -6,8 +6,8 @@ The file ``mediapipe_sigma.npz`` holds
   frontal face, as a fraction of the inter-ocular distance (outer eye corners, seen frontally at the head's depth);
 - ``yaw_knots (Y,)``: head yaw towards the point's own side turning away, radians, ascending from −π/2 to π/2: positive
   where the point is on the far side of a turned head;
-- ``yaw_factor (Y,)``: what ``sigma_fraction`` is multiplied with at each knot, linear between them, for points at the
-  side of the face; points near the middle line get it in proportion to ``lateral``;
+- ``side_factor (Y,)`` and ``middle_factor (Y,)``: what ``sigma_fraction`` is multiplied with at each knot, for points
+  at the side of the face and on its middle line; linear between knots, and between side and middle by ``lateral``;
 - ``lateral (478,)``: −1 at the subject's right edge of the face, 0 on the middle line, 1 at the left edge;
 - ``floor_px``: standard deviation in pixels added in quadrature: what the picture's own grid costs small faces;
 - ``mirror (478,)``: index of each point's mirror image;
@@ -32,7 +32,8 @@ class PointSigma:
 
     sigma_fraction: NDArray[np.float64]  # (478,)
     yaw_knots: NDArray[np.float64]  # (Y,)
-    yaw_factor: NDArray[np.float64]  # (Y,)
+    side_factor: NDArray[np.float64]  # (Y,)
+    middle_factor: NDArray[np.float64]  # (Y,)
     lateral: NDArray[np.float64]  # (478,)
     floor_px: float
     mirror: NDArray[np.int64]  # (478,)
@@ -41,8 +42,10 @@ class PointSigma:
     def pixels(self, yaw: float, inter_ocular_px: float) -> NDArray[np.float32]:
         """Standard deviations (478,) in pixels for a head turned by ``yaw`` radians towards the subject's left."""
         # Turning left hides the left side: for a point on the left, yaw > 0 means turning away.
-        away = np.interp(yaw * np.sign(self.lateral), self.yaw_knots, self.yaw_factor)
-        factor = 1 + (away - 1) * np.abs(self.lateral)
+        away = yaw * np.where(self.lateral < 0, -1.0, 1.0)
+        middle = np.interp(away, self.yaw_knots, self.middle_factor)
+        side = np.interp(away, self.yaw_knots, self.side_factor)
+        factor = middle + (side - middle) * np.abs(self.lateral)
         sigma = np.hypot(self.sigma_fraction * factor * inter_ocular_px, self.floor_px)
         return sigma.astype(np.float32)
 
@@ -51,7 +54,8 @@ class PointSigma:
             path,
             sigma_fraction=self.sigma_fraction.astype(np.float32),
             yaw_knots=self.yaw_knots.astype(np.float32),
-            yaw_factor=self.yaw_factor.astype(np.float32),
+            side_factor=self.side_factor.astype(np.float32),
+            middle_factor=self.middle_factor.astype(np.float32),
             lateral=self.lateral.astype(np.float32),
             floor_px=np.float32(self.floor_px),
             mirror=self.mirror.astype(np.int16),
@@ -66,7 +70,8 @@ def load_point_sigma(path: Path = TABLE) -> PointSigma:
         return PointSigma(
             sigma_fraction=data["sigma_fraction"].astype(np.float64),
             yaw_knots=data["yaw_knots"].astype(np.float64),
-            yaw_factor=data["yaw_factor"].astype(np.float64),
+            side_factor=data["side_factor"].astype(np.float64),
+            middle_factor=data["middle_factor"].astype(np.float64),
             lateral=data["lateral"].astype(np.float64),
             floor_px=float(data["floor_px"]),
             mirror=data["mirror"].astype(np.int64),

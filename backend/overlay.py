@@ -1,0 +1,247 @@
+"""The fitted head's wireframe and the aligner's points drawn on the footage: a video, or a picture of a still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import Colorspace
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from backend.errors import Cancelled, UserError
+from backend.footage import Footage, FootageFrame, FootageInfo, prefetch
+
+Picture = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+WIRE: Colour = (70, 230, 255)
+BRIDGED: Colour = (255, 90, 70)  # where no face was found and the wireframe is a bridge
+POINT: Colour = (255, 210, 60)
+_SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
+_CRF = "20"  # libx264 quality; visually lossless begins at about 18
+_NEARER = 0.006  # m by which something must be in front to hide a vertex
+_LEAST_SIDE = 480  # px; smaller pictures are enlarged so that wires and points can be told apart
+
+
+@dataclass(frozen=True, eq=False)
+class OverlayTake:
+    """What to draw on T frames.
+
+    ``vertices_at(t)`` gives (V,3): image position in pixels (as in DESIGN §3) and distance in front of the camera in
+    metres. ``triangles (F,3)`` are counter-clockwise seen from outside; a part of the head will do.
+    ``landmarks (T,N,2)`` are the aligner's points in pixels. ``error_percent_iod (T,)`` may be NaN.
+    """
+
+    numbers: NDArray[np.int64]  # (T,) footage frame numbers
+    vertices_at: Callable[[int], NDArray[np.floating[Any]]]
+    triangles: NDArray[np.int32]
+    landmarks: NDArray[np.float32] | None
+    tracked: NDArray[np.bool_]  # (T,)
+    error_percent_iod: NDArray[np.float32]  # (T,)
+
+
+def write_overlay(
+    path: Path,
+    footage: Footage,
+    take: OverlayTake,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+    should_cancel: Callable[[], bool] | None = None,
+) -> Path:
+    """Draw the take on its footage; returns the file written: ``path`` with the suffix .mp4, or .png for a still.
+
+    The video keeps the footage's frame times. The file appears only when it is complete. Raises UserError
+    ``overlay_not_written``, what reading the footage raises, and ``Cancelled``.
+    """
+    info = footage.info
+    target = path.with_suffix(".png" if info.kind == "still" else ".mp4")
+    part = target.with_name(f".{target.stem}.part{target.suffix}")
+    painter = _Painter(take, info)
+
+    def pictures(frames: Iterator[FootageFrame]) -> Iterator[tuple[FootageFrame, Picture]]:
+        for done, frame in enumerate(frames, start=1):
+            if should_cancel is not None and should_cancel():
+                raise Cancelled
+            yield frame, painter.draw(frame)
+            if on_progress is not None:
+                on_progress(done, footage.total)
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with closing(prefetch(footage)) as frames:
+            if info.kind == "still":
+                for _, picture in pictures(frames):
+                    part.write_bytes(cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
+            else:
+                _encode(part, pictures(frames), info)
+        part.replace(target)
+    except OSError as error:
+        raise UserError(
+            "overlay_not_written", f"The overlay {target} cannot be written: {error.strerror or error}.", ""
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _encode(path: Path, pictures: Iterator[tuple[FootageFrame, Picture]], info: FootageInfo) -> None:
+    rate = Fraction(info.frame_rate).limit_denominator(1001)
+    # Frames that come unevenly keep their times to a ninety-thousandth of a second.
+    time_base = Fraction(1, 90000) if info.variable_rate else 1 / rate
+    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        stream: VideoStream | None = None
+        first = 0.0
+        for frame, picture in pictures:
+            if stream is None:
+                first = frame.time
+                stream = container.add_stream("libx264", rate=rate, options={"crf": _CRF, "preset": "veryfast"})
+                stream.width, stream.height = picture.shape[1], picture.shape[0]
+                stream.pix_fmt = "yuv420p"
+                stream.codec_context.time_base = time_base
+                # Tagged, as players guess by size otherwise.
+                stream.codec_context.colorspace = 1
+                stream.codec_context.color_primaries = 1
+                stream.codec_context.color_trc = 1
+                stream.codec_context.color_range = 1
+            image = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+                format="yuv420p", dst_colorspace=Colorspace.ITU709
+            )
+            image.pts = round((frame.time - first) / time_base)
+            image.time_base = time_base
+            container.mux(stream.encode(image))
+        if stream is not None:
+            container.mux(stream.encode(None))
+
+
+class _Painter:
+    def __init__(self, take: OverlayTake, info: FootageInfo) -> None:
+        self._take = take
+        self._index = {int(number): t for t, number in enumerate(take.numbers)}
+        self._scale = max(1, -(-_LEAST_SIDE // min(info.width, info.height)))
+        self._edges, self._edge_triangles = _edges(take.triangles)
+
+    def draw(self, frame: FootageFrame) -> Picture:
+        """The frame, enlarged where it is small, padded to even sides, with everything drawn on it."""
+        picture = frame.image
+        if self._scale > 1:
+            size = picture.shape[1] * self._scale, picture.shape[0] * self._scale
+            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+        height, width = picture.shape[:2]
+        picture = np.asarray(
+            cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8
+        ).copy()
+        t = self._index.get(frame.number)
+        if t is None:
+            _write(picture, f"{frame.number}  not tracked", BRIDGED)
+            return picture
+        tracked = bool(self._take.tracked[t])
+        self._wireframe(picture, t, WIRE if tracked else BRIDGED)
+        if self._take.landmarks is not None and tracked:
+            self._points(picture, self._take.landmarks[t])
+        if tracked:
+            error = self._take.error_percent_iod[t]
+            _write(picture, f"{frame.number}" + (f"  {error:.2f} % IOD" if np.isfinite(error) else ""), (255, 255, 255))
+        else:
+            _write(picture, f"{frame.number}  no face: bridged", BRIDGED)
+        return picture
+
+    def _wireframe(self, picture: Picture, t: int, colour: Colour) -> None:
+        vertices = np.asarray(self._take.vertices_at(t), np.float64) * (self._scale, self._scale, 1)
+        shown = visible_edges(vertices, self._take.triangles, self._edges, self._edge_triangles)
+        lines = vertices[self._edges[shown], :2]
+        height, width = picture.shape[:2]
+        inside = ((lines > -width - height) & (lines < 2 * (width + height))).all(axis=(1, 2))
+        lines = lines[inside]
+        if not len(lines):
+            return
+        left, top = np.clip(np.floor(lines.min(axis=(0, 1))) - 2, 0, (width, height)).astype(int)
+        right, bottom = np.clip(np.ceil(lines.max(axis=(0, 1))) + 3, 0, (width, height)).astype(int)
+        if right <= left or bottom <= top:
+            return
+        # Where lines crowd, each gets lighter, or a small face would drown in them.
+        spacing = float(np.median(np.linalg.norm(lines[:, 1] - lines[:, 0], axis=1)))
+        alpha = float(np.clip(spacing / 14, 0.18, 0.6))
+        part = picture[top:bottom, left:right]
+        drawn = part.copy()
+        cv2.polylines(drawn, list(_fixed(lines - (left, top))), False, colour, 1, cv2.LINE_AA, _SHIFT)
+        picture[top:bottom, left:right] = cv2.addWeighted(drawn, alpha, part, 1 - alpha, 0)
+
+    def _points(self, picture: Picture, points: NDArray[np.float32]) -> None:
+        height, width = picture.shape[:2]
+        size = float(np.ptp(points, axis=0).max()) * self._scale
+        radius = round(float(np.clip(size / 260, 0.7, 3)) * (1 << _SHIFT))
+        for x, y in _fixed(np.asarray(points, np.float64) * self._scale):
+            if -8 << _SHIFT < x < (width + 8) << _SHIFT and -8 << _SHIFT < y < (height + 8) << _SHIFT:
+                cv2.circle(picture, (int(x), int(y)), radius, POINT, -1, cv2.LINE_AA, _SHIFT)
+
+
+def _fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Corner-based pixels as OpenCV's fixed-point drawing coordinates, which count from pixel centres."""
+    return np.round((points - 0.5) * (1 << _SHIFT)).astype(np.int32)
+
+
+def _write(picture: Picture, text: str, colour: Colour) -> None:
+    size = float(np.clip(min(picture.shape[:2]) / 900, 0.45, 1.6))
+    place = round(14 * size + 4), round(30 * size + 4)
+    for ink, thickness in (((0, 0, 0), 4), (colour, 1)):
+        weight = max(1, round(thickness * size * 1.2))
+        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, ink, weight, cv2.LINE_AA)
+
+
+def _edges(triangles: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Edges (E,2) of a mesh and their one or two triangles (E,2); a border edge names its triangle twice."""
+    pairs = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1).astype(np.int64)
+    edges, inverse = np.unique(pairs, axis=0, return_inverse=True)
+    owner = np.repeat(np.arange(len(triangles)), 3)
+    order = np.argsort(inverse.ravel(), kind="stable")
+    start = np.searchsorted(inverse.ravel()[order], np.arange(len(edges)))
+    stop = np.append(start[1:], len(order))
+    return edges, np.column_stack([owner[order[start]], owner[order[stop - 1]]])
+
+
+def visible_edges(
+    vertices: NDArray[np.float64],
+    triangles: NDArray[np.int32],
+    edges: NDArray[np.int64],
+    edge_triangles: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Which edges (E,) the camera sees: they border a triangle that faces it, and nothing lies before their ends.
+
+    ``vertices (V,3)`` are pixels and distance. What hides what is told from the nearest facing vertex in each cell of
+    a grid about as fine as the mesh.
+    """
+    corners = vertices[triangles, :2]
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    facing = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] < 0  # y points down in the image
+    facing &= (vertices[triangles, 2] > 0).all(axis=1)
+    near = np.zeros(len(vertices), bool)
+    near[triangles[facing]] = True
+    if not near.any():
+        return np.zeros(len(edges), bool)
+    middles = vertices[triangles[facing]].mean(axis=1)
+    points = np.concatenate([vertices[near], middles])
+    cell = max(1.0, 1.5 * float(np.median(np.linalg.norm(a[facing], axis=1))))
+    low = points[:, :2].min(axis=0)
+    grid = np.floor((points[:, :2] - low) / cell).astype(np.int64) + 1
+    width, height = (int(n) for n in grid.max(axis=0) + 2)
+    if width * height > 16_000_000:
+        return facing[edge_triangles].any(axis=1)
+    depth = np.full(width * height, np.inf)
+    np.minimum.at(depth, grid[:, 1] * width + grid[:, 0], points[:, 2])
+    free = np.zeros(len(vertices), bool)
+    here = grid[: int(near.sum())]
+    free[near] = vertices[near, 2] <= depth[here[:, 1] * width + here[:, 0]] + _NEARER + _slope(vertices[near, 2])
+    return facing[edge_triangles].any(axis=1) & free[edges].all(axis=1)
+
+
+def _slope(depth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a tilted surface's depth may differ inside one grid cell: more for a head that is far away."""
+    return 0.002 * depth
