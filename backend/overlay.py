@@ -127,6 +127,7 @@ class _Painter:
         self._index = {int(number): t for t, number in enumerate(take.numbers)}
         self._scale = max(1, -(-_LEAST_SIDE // min(info.width, info.height)))
         self._edges, self._edge_triangles = _edges(take.triangles)
+        self._outline: NDArray[np.bool_] | None = None  # (E,) without the quads' diagonals
 
     def draw(self, frame: FootageFrame) -> Picture:
         """The frame, enlarged where it is small, padded to even sides, with everything drawn on it."""
@@ -155,7 +156,9 @@ class _Painter:
 
     def _wireframe(self, picture: Picture, t: int, colour: Colour) -> None:
         vertices = np.asarray(self._take.vertices_at(t), np.float64) * (self._scale, self._scale, 1)
-        shown = visible_edges(vertices, self._take.triangles, self._edges, self._edge_triangles)
+        if self._outline is None:
+            self._outline = ~diagonals(vertices, self._take.triangles, self._edges)
+        shown = visible_edges(vertices, self._take.triangles, self._edges, self._edge_triangles) & self._outline
         lines = vertices[self._edges[shown], :2]
         height, width = picture.shape[:2]
         inside = ((lines > -width - height) & (lines < 2 * (width + height))).all(axis=(1, 2))
@@ -168,7 +171,7 @@ class _Painter:
             return
         # Where lines crowd, each gets lighter, or a small face would drown in them.
         spacing = float(np.median(np.linalg.norm(lines[:, 1] - lines[:, 0], axis=1)))
-        alpha = float(np.clip(spacing / 14, 0.18, 0.6))
+        alpha = float(np.clip(spacing / 9, 0.25, 0.75))
         part = picture[top:bottom, left:right]
         drawn = part.copy()
         cv2.polylines(drawn, list(_fixed(lines - (left, top))), False, colour, 1, cv2.LINE_AA, _SHIFT)
@@ -205,6 +208,23 @@ def _edges(triangles: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.
     start = np.searchsorted(inverse.ravel()[order], np.arange(len(edges)))
     stop = np.append(start[1:], len(order))
     return edges, np.column_stack([owner[order[start]], owner[order[stop - 1]]])
+
+
+def diagonals(
+    vertices: NDArray[np.float64], triangles: NDArray[np.int32], edges: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Edges (E,) that are the longest side of both their triangles: the diagonals of a mesh made of quads.
+
+    Artists think in quads, and half the lines say as much. Lengths are those seen in the image.
+    """
+    corners = vertices[triangles, :2]
+    lengths = np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=-1)
+    longest = lengths.argmax(axis=1)
+    rows = np.arange(len(triangles))
+    ends = np.sort(np.column_stack([triangles[rows, longest], triangles[rows, (longest + 1) % 3]]), axis=1)
+    size = len(vertices)
+    keys, counts = np.unique(ends[:, 0].astype(np.int64) * size + ends[:, 1], return_counts=True)
+    return np.isin(edges[:, 0] * size + edges[:, 1], keys[counts == 2])
 
 
 def visible_edges(
