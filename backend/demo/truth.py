@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.demo.performance import Performance, world_vertices
-from backend.head_model.model import HeadModel, gaze_rotation, posed_vertices, surface_positions
+from backend.head_model.model import HeadModel, gaze_rotation, surface_positions
 from backend.track import Track
+from backend.track_geometry import seen_vertices
 
 F64 = NDArray[np.float64]
 
@@ -78,24 +79,12 @@ def project(points: NDArray[Any], focal_px: F64, principal_point: F64) -> F64:
     return points[..., :2] / points[..., 2:] * focal_px[:, None, None] + np.atleast_2d(principal_point)[:, None]
 
 
-def track_image(head: HeadModel, track: Track, vertices: NDArray[np.integer[Any]] | None = None) -> F64:
-    """Where the track's first camera sees the head's vertices: (T,V,2) pixels, or only the given ones (T,n,2)."""
-    posed = posed_vertices(head, head.neutral(track.identity), track.expression, track.gaze)
-    if vertices is not None:
-        posed = posed[:, vertices]
-    rotation = Rotation.from_rotvec(track.head_rotation).as_matrix()
-    world = np.einsum("tij,tvj->tvi", rotation, posed.astype(np.float64)) + track.head_translation[:, None]
-    camera = track.cameras[0]
-    extrinsics = camera.world_to_camera
-    seen = np.einsum("tij,tvj->tvi", extrinsics[:, :, :3], world) + extrinsics[:, None, :, 3]
-    return project(seen, camera.focal_px, camera.principal_point)
-
-
 def _vertex_errors(head: HeadModel, truth: Performance, track: Track) -> F64:
     """(T,) mean distance of the face's vertices in the image, % of the inter-ocular distance."""
     face = np.flatnonzero(head.regions["face"])
     true_image = project(world_vertices(head, truth)[:, face], truth.focal_px, truth.principal_point)
-    distance = np.linalg.norm(track_image(head, track, face) - true_image, axis=-1).mean(axis=1)
+    seen = seen_vertices(head, track, np.arange(len(track.frames)), vertices=face)[..., :2]
+    distance = np.linalg.norm(seen - true_image, axis=-1).mean(axis=1)
     return 100.0 * distance / inter_ocular_px(head, truth)
 
 
