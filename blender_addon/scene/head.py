@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..vendor import take as contract
-from . import axes, materials
+from . import axes, eyes, materials
 
 UV_MAP = "FlowFace"
 MINIMUM_WEIGHT = 1e-4
@@ -21,8 +21,9 @@ SLIDER_LIMIT = 10.0
 
 def build_head(name: str, head: contract.HeadGeometry, expression: NDArray[np.float32]) -> Any:
     """A mesh object of a person's head; ``expression (T,K)`` only widens slider ranges that it would leave."""
-    mesh = _mesh(name, head)
-    for part in head.part_names:
+    part_names, triangle_part = eyes.parts_with_irises(head)
+    mesh = _mesh(name, head, triangle_part)
+    for part in part_names:
         mesh.materials.append(materials.material_for(part))
     obj = bpy.data.objects.new(name, mesh)
     _add_shape_keys(obj, name, head, expression)
@@ -30,7 +31,7 @@ def build_head(name: str, head: contract.HeadGeometry, expression: NDArray[np.fl
     return obj
 
 
-def _mesh(name: str, head: contract.HeadGeometry) -> Any:
+def _mesh(name: str, head: contract.HeadGeometry, triangle_part: NDArray[np.int32]) -> Any:
     mesh = bpy.data.meshes.new(name)
     faces = len(head.triangles)
     mesh.vertices.add(len(head.neutral))
@@ -39,7 +40,7 @@ def _mesh(name: str, head: contract.HeadGeometry) -> Any:
     mesh.loops.foreach_set("vertex_index", np.ascontiguousarray(head.triangles, np.int32).ravel())
     mesh.polygons.add(faces)
     mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * faces, 3, dtype=np.int32))
-    mesh.polygons.foreach_set("material_index", np.ascontiguousarray(head.triangle_part, np.int32))
+    mesh.polygons.foreach_set("material_index", triangle_part)
     mesh.polygons.foreach_set("use_smooth", np.ones(faces, np.bool_))
     corners = head.uv_vertices[head.uv_triangles].astype(np.float32)
     mesh.uv_layers.new(name=UV_MAP, do_init=False).uv.foreach_set("vector", corners.ravel())

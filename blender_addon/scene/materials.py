@@ -19,9 +19,10 @@ class Surface:
 
 
 SURFACES = {
-    "skin": Surface((0.50, 0.33, 0.26), 0.55),
-    "eyes": Surface((0.80, 0.80, 0.78), 0.15),
-    "iris": Surface((0.07, 0.10, 0.14), 0.10),
+    "skin": Surface((0.62, 0.40, 0.31), 0.50),
+    "eyes": Surface((0.85, 0.84, 0.82), 0.15),
+    "iris": Surface((0.09, 0.16, 0.20), 0.10),
+    "pupil": Surface((0.003, 0.003, 0.003), 0.05),
     "teeth": Surface((0.72, 0.68, 0.58), 0.30),
     "tongue": Surface((0.42, 0.13, 0.12), 0.40),
     "lashes": Surface((0.02, 0.015, 0.01), 0.60),
