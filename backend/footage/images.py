@@ -138,7 +138,11 @@ def _header(path: Path) -> tuple[int, int, int, str]:
         with Image.open(path) as image:
             orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
             return image.width, image.height, _EXIF_DEGREES.get(orientation, 0), image.mode
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise UserError(
+            "footage_too_large", f"{path} claims more pixels than are read.", "Scale it down first."
+        ) from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise _unreadable(path) from error
 
 
