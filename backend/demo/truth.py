@@ -98,4 +98,5 @@ def _gaze_errors(truth: Performance, track: Track) -> F64:
 
 def _eye_directions(head_rotation: F64, gaze: NDArray[Any]) -> F64:
     """(T,2,3) unit vectors in world space."""
-    return np.einsum("tij,tsj->tsi", Rotation.from_rotvec(head_rotation).as_matrix(), gaze_rotation(gaze)[..., 2])
+    rotation = Rotation.from_rotvec(np.array(head_rotation)).as_matrix()  # a copy: scipy refuses read-only arrays
+    return np.einsum("tij,tsj->tsi", rotation, gaze_rotation(gaze)[..., 2])

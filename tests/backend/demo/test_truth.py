@@ -36,7 +36,7 @@ def truth(head: HeadModel) -> Performance:
 
 
 def exact_track(head: HeadModel, truth: Performance) -> Track:
-    """The track of a perfect tracker."""
+    """The track of a perfect tracker, its arrays read-only as those from a file are."""
     count = truth.frame_count
     camera = CameraTrack(
         name="camera",
@@ -50,14 +50,14 @@ def exact_track(head: HeadModel, truth: Performance) -> Track:
         principal_point=truth.principal_point,
         world_to_camera=np.tile(np.eye(3, 4), (count, 1, 1)),
     )
+    arrays = {name: getattr(truth, name).copy() for name in ("head_rotation", "head_translation", "expression", "gaze")}
+    for array in arrays.values():
+        array.flags.writeable = False
     return Track(
         head_id=head.id,
         head_hash=head.hash,
         identity=truth.identity,
-        expression=truth.expression,
-        head_rotation=truth.head_rotation,
-        head_translation=truth.head_translation,
-        gaze=truth.gaze,
+        **arrays,
         cameras=(camera,),
         frames=np.arange(1, count + 1),
         scene_frames=np.arange(1.0, count + 1.0),
@@ -80,7 +80,7 @@ def test_an_exact_track_is_at_no_distance(head: HeadModel, truth: Performance) -
 
 def test_a_constant_turn_counts_in_full_and_not_at_all_once_aligned(head: HeadModel, truth: Performance) -> None:
     track = exact_track(head, truth)
-    turned = Rotation.from_rotvec(track.head_rotation) * Rotation.from_euler("x", 4.0, degrees=True)
+    turned = Rotation.from_rotvec(truth.head_rotation) * Rotation.from_euler("x", 4.0, degrees=True)
     report = compare(head, truth, replace(track, head_rotation=turned.as_rotvec()))
     assert report.rotation_error_degrees == pytest.approx(4.0, abs=1e-6)
     assert report.rotation_error_aligned_degrees < 1e-5
