@@ -16,7 +16,17 @@ import zmq
 
 log = logging.getLogger(__name__)
 
-QUIET = {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUTF8": "1"}
+ENVIRONMENT = {
+    "GLOG_minloglevel": "2",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "PYTHONUTF8": "1",
+    # torch's threads wait for each other by spinning, which on a machine that is busy with something else (Blender, say)
+    # made a fit 20 times slower; sleeping costs nothing on an idle one. The same goes for OpenBLAS, for whose small
+    # matrices one thread is enough.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+"""Of the worker, where the user's own does not say otherwise."""
 
 
 class WorkerProcess:
@@ -33,7 +43,7 @@ class WorkerProcess:
         self._address = address
         command = [sys.executable, "-m", "backend.server.worker", runner]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**QUIET, **os.environ}
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**ENVIRONMENT, **os.environ}
         )
         self._reader = threading.Thread(target=self._relay, daemon=True)
         self._reader.start()
