@@ -41,7 +41,7 @@ def save_scene(endpoint: str, job: str, out: Path) -> None:
     scene.frame_set(scene.frame_start)
     look_through_camera()
     out.parent.mkdir(parents=True, exist_ok=True)
-    bpy.ops.wm.save_as_mainfile(filepath=str(out.absolute()), check_existing=False, compress=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(out.absolute()), check_existing=False, compress=True, relative_remap=False)
 
 
 def main(arguments: list[str] | None = None) -> int:

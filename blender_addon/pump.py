@@ -46,15 +46,16 @@ def build_when_possible(context: Any, scene_name: str) -> bool:
     if window is None or _user_is_busy(windows):
         return False
     scene = bpy.data.scenes.get(scene_name) or window.scene
-    shown = next((w for w in windows if w.scene == scene), None)
-    if shown is not None:
-        override = context.temp_override(window=shown)
-    else:
-        override = context.temp_override(window=window, scene=scene, view_layer=scene.view_layers[0])
-    with override:
-        if not bpy.ops.flowface.build_take.poll():
-            return False
-        bpy.ops.flowface.build_take("EXEC_DEFAULT", True)  # True: with an undo step
+    window = next((shown for shown in windows if shown.scene == scene), window)
+    visited = window.scene
+    window.scene = scene  # operators work on what their window shows
+    try:
+        with context.temp_override(window=window):
+            if not bpy.ops.flowface.build_take.poll():
+                return False
+            bpy.ops.flowface.build_take("EXEC_DEFAULT", True)  # True: with an undo step
+    finally:
+        window.scene = visited
     return True
 
 

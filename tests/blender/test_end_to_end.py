@@ -1,0 +1,169 @@
+"""From Track to a scene: a real backend, the real protocol, the open head, one undo step."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+from backend.head_model.library import load_head
+from backend.head_model.model import posed_vertices
+from backend.server.app import Server
+from backend.server.client import Client
+from blender_addon import preferences, pump, session, settings
+from blender_addon.client import Connection
+from blender_addon.scene.replace import ARMATURE, HEAD, camera_role
+from protocol.messages import JobSpec, ViewSpec
+
+from .conftest import wait_until
+from .runners import performance
+from .takes import write_clip
+from .test_client import free_port
+from .test_scene import shown_pixels
+
+RUNNER = "tests.blender.runners:perform"
+
+
+@pytest.fixture
+def footage(tmp_path: Path) -> Path:
+    return write_clip(tmp_path / "someone.mp4", 640, 480)
+
+
+@pytest.fixture
+def connected(
+    addon: None,  # noqa: ARG001 - enabled, not used
+    start_server: Callable[..., Server],
+    monkeypatch: pytest.MonkeyPatch,
+    footage: Path,
+) -> None:
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    monkeypatch.setattr(preferences._Defaults, "endpoint", endpoint)
+    start_server(endpoint, RUNNER)
+    wait_until(lambda: session.current().connection is Connection.CONNECTED, pump.tick)
+    settings.of(bpy.context.scene).footage = str(footage)
+
+
+def track() -> None:
+    assert bpy.ops.flowface.track() == {"FINISHED"}
+    wait_until(lambda: session.current().job is None, pump.tick)
+    assert not session.current().notice.is_error, session.current().notice.text
+
+
+def expected_pixels(footage: Path, index: int) -> np.ndarray:
+    """The track's own projection of the open head, by the head model's formula and a pinhole."""
+    fitted, head = performance(str(footage)), load_head("open")
+    neutral = head.neutral(fitted.identity)
+    posed = posed_vertices(head, neutral, fitted.expression[index][None], fitted.gaze[index][None])[0]
+    axis = fitted.head_rotation[index] / np.pi
+    half_turn = 2 * np.outer(axis, axis) - np.eye(3)
+    world = posed @ half_turn.T + fitted.head_translation[index]
+    camera = fitted.cameras[0]
+    return camera.focal_px[index] * world[:, :2] / world[:, 2:] + camera.principal_point
+
+
+@pytest.mark.usefixtures("connected")
+def test_tracked_take_is_shown_as_it_was_fitted(footage: Path) -> None:
+    track()
+    assert session.current().notice.text == "Tracked 10 of 10 frames, mean error 0.90 % of the eye distance."
+    collection = bpy.data.collections["someone"]
+    for index in (0, 4, 9):
+        bpy.context.scene.frame_set(index + 1)
+        assert np.abs(shown_pixels(collection) - expected_pixels(footage, index)).max() < 0.1
+
+
+@pytest.mark.usefixtures("connected")
+def test_take_is_one_undo_step() -> None:
+    bpy.ops.object.empty_add()
+    bpy.ops.ed.undo_push(message="Before")
+    before = {obj.name for obj in bpy.data.objects}
+    resolution = bpy.context.scene.render.resolution_x
+    track()
+    assert len(bpy.data.objects) == len(before) + 3
+    bpy.ops.ed.undo()
+    assert {obj.name for obj in bpy.data.objects} == before
+    assert bpy.context.scene.render.resolution_x == resolution
+    assert "someone" not in bpy.data.collections
+    bpy.ops.ed.redo()
+    assert len(bpy.data.collections["someone"][HEAD].data.shape_keys.key_blocks) == 53
+
+
+@pytest.mark.usefixtures("connected")
+def test_take_waits_until_the_user_leaves_edit_mode() -> None:
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.flowface.track()
+    wait_until(lambda: session.current().job.take is not None, pump.tick)
+    pump.tick()
+    assert bpy.context.mode == "EDIT_MESH" and "someone" not in bpy.data.collections
+    bpy.ops.object.mode_set(mode="OBJECT")
+    wait_until(lambda: session.current().job is None, pump.tick)
+    assert "someone" in bpy.data.collections
+
+
+@pytest.mark.usefixtures("connected")
+def test_take_goes_to_the_scene_that_it_was_tracked_in() -> None:
+    here = bpy.context.scene
+    elsewhere = bpy.data.scenes.new("elsewhere")
+    bpy.ops.flowface.track()
+    bpy.context.window.scene = elsewhere
+    wait_until(lambda: session.current().job is None, pump.tick)
+    assert [collection.name for collection in here.collection.children] == ["someone"]
+    assert not elsewhere.collection.children
+    assert len(bpy.data.collections["someone"][ARMATURE].data.bones) == 5
+
+
+@pytest.mark.usefixtures("connected")
+def test_tracking_again_after_undo_builds_again() -> None:
+    bpy.ops.ed.undo_push(message="Before")
+    track()
+    bpy.ops.ed.undo()
+    track()
+    assert [c.name for c in bpy.context.scene.collection.children] == ["someone"]
+
+
+def test_headless_writes_a_scene_that_plays(
+    tmp_path: Path, footage: Path, start_server: Callable[..., Server], repo_root: Path
+) -> None:
+    server = start_server(runner=RUNNER)
+    with Client(server.endpoint) as client:
+        job = client.track(JobSpec((ViewSpec(str(footage)),), name="someone")).job
+    out = tmp_path / "sub folder" / "scene.blend"
+    done = headless(repo_root, server.endpoint, job.job_id, out)
+    assert (done.returncode, done.stderr) == (0, "")
+    bpy.ops.wm.open_mainfile(filepath=str(out))
+    collection = bpy.data.collections["someone"]
+    for index in (2, 8):
+        bpy.context.scene.frame_set(index + 1)
+        assert np.abs(shown_pixels(collection) - expected_pixels(footage, index)).max() < 0.1
+    background = collection[camera_role("camera")].data.background_images[0]
+    assert Path(background.clip.filepath) == footage
+    views = [space.region_3d.view_perspective for space in viewports()]
+    assert views and set(views) == {"CAMERA"}
+
+
+def test_headless_failure_is_one_sentence(tmp_path: Path, start_server: Callable[..., Server], repo_root: Path) -> None:
+    done = headless(repo_root, start_server(runner=RUNNER).endpoint, "nonsense", tmp_path / "scene.blend")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr
+    assert not (tmp_path / "scene.blend").exists()
+
+
+def headless(repo_root: Path, endpoint: str, job: str, out: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "blender_addon.headless", "--endpoint", endpoint, "--job", job, "--out", str(out)]
+    return subprocess.run(command, cwd=repo_root, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+def viewports() -> list[bpy.types.Space]:
+    return [
+        space
+        for screen in bpy.data.screens
+        for area in screen.areas
+        if area.type == "VIEW_3D"
+        for space in area.spaces
+        if space.type == "VIEW_3D"
+    ]
