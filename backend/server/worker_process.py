@@ -20,9 +20,8 @@ ENVIRONMENT = {
     "GLOG_minloglevel": "2",
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "PYTHONUTF8": "1",
-    # torch's threads wait for each other by spinning, which on a machine that is busy with something else (Blender, say)
-    # made a fit 20 times slower; sleeping costs nothing on an idle one. The same goes for OpenBLAS, for whose small
-    # matrices one thread is enough.
+    # torch's threads wait for each other by spinning, which made a fit 20 times slower on a machine that was busy with
+    # something else (Blender, say); sleeping ones do not. OpenBLAS does the same, and its matrices here are small.
     "OMP_WAIT_POLICY": "PASSIVE",
     "OPENBLAS_NUM_THREADS": "1",
 }

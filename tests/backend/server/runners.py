@@ -46,7 +46,7 @@ def quick(spec: JobSpec, folder: Path, on_progress: OnProgress, _should_cancel: 
 
 def until_cancelled(_spec: JobSpec, _folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
     """Work until told to stop, and stop."""
-    on_progress(JobProgress("waiting", 0.5, 1, 2))
+    on_progress(JobProgress("working", 0.5, 1, 2))
     while not should_cancel():
         time.sleep(0.005)
     raise Cancelled

@@ -67,6 +67,16 @@ def test_cancel_stops_work_that_does_not_listen_and_the_next_job_runs(client):
     assert client.wait(client.submit(spec("quick")).job_id).state == "done"
 
 
+def test_ctrl_c_while_following_cancels_the_job(client):
+    def interrupt(status):
+        if status.stage == "working":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        client.track(spec("until-cancelled"), interrupt)
+    assert client.jobs()[0].state == "cancelled"
+
+
 def test_cancelling_a_finished_job_changes_nothing(client):
     job = client.submit(spec("quick"))
     client.wait(job.job_id)
@@ -145,7 +155,7 @@ def test_jobs_of_an_earlier_server_are_listed_and_unfinished_ones_are_interrupte
         done = client.submit(spec("quick", "finished"))
         client.wait(done.job_id)
         lost = client.submit(spec("until-cancelled", "lost"))
-        wait_until(lambda: client.status(lost.job_id).stage == "waiting")
+        wait_until(lambda: client.status(lost.job_id).stage == "working")
         # What a killed backend leaves: a state that says running, and a lock that nobody holds any more.
         state = (jobs / lost.job_id / "state.json").read_bytes()
         client.shutdown()
