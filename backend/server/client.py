@@ -117,7 +117,7 @@ class Client:
         except KeyboardInterrupt:
             with contextlib.suppress(UserError):
                 self.cancel(job_id)
-                self.wait(job_id, on_status)
+                self.wait(job_id)
             raise
         if status.state == "cancelled":
             raise UserError("cancelled", f"The job “{status.name}” was cancelled.")
