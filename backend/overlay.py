@@ -28,6 +28,7 @@ POINT: Colour = (255, 210, 60)
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 _CRF = "20"  # libx264 quality; visually lossless begins at about 18
 _NEARER = 0.006  # m by which something must be in front to hide a vertex
+_LATTICE = np.array([(i, j, 3 - i - j) for i in range(4) for j in range(4 - i)]) / 3  # (10,3) barycentric
 _LEAST_SIDE = 480  # px; smaller pictures are enlarged so that wires and points can be told apart
 
 
@@ -235,8 +236,8 @@ def visible_edges(
 ) -> NDArray[np.bool_]:
     """Which edges (E,) the camera sees: they border a triangle that faces it, and nothing lies before their ends.
 
-    ``vertices (V,3)`` are pixels and distance. What hides what is told from the nearest facing vertex in each cell of
-    a grid about as fine as the mesh.
+    ``vertices (V,3)`` are pixels and distance. What hides what is told from the nearest point of a facing triangle in
+    each cell of a grid about as fine as the mesh.
     """
     corners = vertices[triangles, :2]
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
@@ -246,8 +247,9 @@ def visible_edges(
     near[triangles[facing]] = True
     if not near.any():
         return np.zeros(len(edges), bool)
-    middles = vertices[triangles[facing]].mean(axis=1)
-    points = np.concatenate([vertices[near], middles])
+    # Enough points inside each triangle that large ones leave no holes in the grid.
+    inside = np.einsum("lk,fkc->flc", _LATTICE, vertices[triangles[facing]]).reshape(-1, 3)
+    points = np.concatenate([vertices[near], inside])
     cell = max(1.0, 1.5 * float(np.median(np.linalg.norm(a[facing], axis=1))))
     low = points[:, :2].min(axis=0)
     grid = np.floor((points[:, :2] - low) / cell).astype(np.int64) + 1
@@ -258,10 +260,7 @@ def visible_edges(
     np.minimum.at(depth, grid[:, 1] * width + grid[:, 0], points[:, 2])
     free = np.zeros(len(vertices), bool)
     here = grid[: int(near.sum())]
-    free[near] = vertices[near, 2] <= depth[here[:, 1] * width + here[:, 0]] + _NEARER + _slope(vertices[near, 2])
+    # A tilted surface differs in depth inside one cell, a coarse one more.
+    tilt = float(np.percentile(np.ptp(vertices[triangles[facing], 2], axis=1), 75))
+    free[near] = vertices[near, 2] <= depth[here[:, 1] * width + here[:, 0]] + _NEARER + 2 * tilt
     return facing[edge_triangles].any(axis=1) & free[edges].all(axis=1)
-
-
-def _slope(depth: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a tilted surface's depth may differ inside one grid cell: more for a head that is far away."""
-    return 0.002 * depth
