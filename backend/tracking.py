@@ -18,7 +18,6 @@ import numpy as np
 
 from backend.alignment_io import load_alignment
 from backend.errors import UserError
-from backend.files import write_atomic
 from backend.head_model.library import load_head
 from backend.server.client import Client, OnStatus
 from backend.server.discovery import find_server, private_server
@@ -76,7 +75,7 @@ def track_to_folder(
         files = {}
         for name in KEPT_FILES:
             files[Path(name).stem] = out / name
-            write_atomic(out / name, reply.files[name].tobytes())
+            _write(out / name, reply.files[name].tobytes())
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
         if on_stage:
@@ -122,6 +121,20 @@ def _output_folder(out: Path) -> Iterator[Path]:
             "out_folder", f"Results cannot be written to {out}: {error.strerror}.", "Choose another folder with --out."
         ) from error
     yield out
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a result whole or not at all, for whoever the umask lets read it (a job's own files are private)."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        raise UserError(
+            "out_folder", f"{path} cannot be written: {error.strerror}.", "Choose another folder with --out."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _check_blender(request: TrackRequest) -> None:
