@@ -17,7 +17,7 @@ from backend.footage import FootageFrame
 _MAX_CANDIDATES = 6  # faces followed at once while the choice lies ahead
 _COUNT_EVERY = 15  # frames between looks at the whole image for how many faces there are
 _MOVED_TOO_FAR = 0.1  # overlap of successive boxes below which the aligner has slid to something else
-_LOOK_EVERYWHERE_EVERY = 5  # frames between searches of the whole image while a face is lost
+_LOOK_EVERYWHERE_EVERY = 5  # frames between searches of every corner of the image while there is no face
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +56,7 @@ class _Follower:
 
     def _search(self, image: NDArray[np.uint8]) -> Alignment | None:
         boxes = self._finder.near(image, self._box)
-        if self._lost % _LOOK_EVERYWHERE_EVERY == 0:
-            boxes += self._finder.find(image)
+        boxes += self._finder.find(image, thoroughly=self._lost % _LOOK_EVERYWHERE_EVERY == 0)
         for box in sorted(boxes, key=self._strangeness):
             if self._strangeness(box) > 1 + 0.15 * self._lost:
                 break
@@ -77,10 +76,12 @@ def _align(aligner: Aligner, image: NDArray[np.uint8], box: FaceBox) -> Alignmen
     return aligner.align([image], [box])[0]
 
 
-def _faces(aligner: Aligner, finder: FaceFinder, image: NDArray[np.uint8]) -> list[Alignment]:
+def _faces(
+    aligner: Aligner, finder: FaceFinder, image: NDArray[np.uint8], *, thoroughly: bool = True
+) -> list[Alignment]:
     """Every face that both the finder and the aligner believe in, largest first."""
     found: list[Alignment] = []
-    for box in finder.find(image)[:_MAX_CANDIDATES]:
+    for box in finder.find(image, thoroughly=thoroughly)[:_MAX_CANDIDATES]:
         alignment = _align(aligner, image, box)
         if alignment is not None and all(overlap(alignment.box, other.box) < 0.3 for other in found):
             found.append(alignment)
@@ -149,7 +150,8 @@ class _Candidates:
         deciding = self._choice.frame is None or frame.number >= self._choice.frame
         seen = 0
         if deciding or index % _COUNT_EVERY == 0 or not here:
-            faces = _faces(self._aligner, self._finder, frame.image)
+            thoroughly = index % _LOOK_EVERYWHERE_EVERY == 0 or frame.number == self._choice.frame
+            faces = _faces(self._aligner, self._finder, frame.image, thoroughly=thoroughly)
             seen = len(faces)
             self._add_new(faces, here, index)
         self._frames.append(_aligned(frame, None, seen))
