@@ -13,7 +13,7 @@ from backend.head_model.model import JOINT_NAMES, HeadModel
 Color = tuple[float, float, float]
 
 EYE_DISTANCE_MM = 60.2
-"""The outlines below are drawn on a face with this distance between the eyeballs' centres, millimetres from their midpoint."""
+"""Distance between the eyeballs' centres of the face the outlines below are drawn on, in mm from their midpoint."""
 
 _LIP_X = (0.0, 5.0, 12.0, 20.0, 25.5)
 _LIP_UPPER = (-63.0, -61.5, -64.5, -69.0, -71.3)
@@ -71,7 +71,7 @@ def face_coordinates(head: HeadModel, points: NDArray[np.floating[Any]]) -> NDAr
 
 
 def lip_depth(face: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """How far points (…,3) of ``face_coordinates`` lie inside the lips' outline seen from the front, mm; negative outside."""
+    """How far points (…,3) of ``face_coordinates`` lie inside the lips seen from the front, mm; negative outside."""
     x, y = np.abs(face[..., 0]), face[..., 1]
     upper, lower = np.interp(x, _LIP_X, _LIP_UPPER), np.interp(x, _LIP_X, _LIP_LOWER)
     depth = np.minimum(upper - y, y - lower)
@@ -104,8 +104,8 @@ def eye_colors(around: NDArray[np.floating[Any]], palette: Palette) -> NDArray[n
     """sRGB colours (n,3) of eyeball points at offsets (n,3) from the eye's centre, the eye looking along +z."""
     degrees = np.degrees(np.arccos(np.clip(around[..., 2] / np.linalg.norm(around, axis=-1), -1, 1)))
     colors = np.broadcast_to(np.array(palette.sclera), around.shape).copy()
-    colors = _mix(colors, palette.limbus, np.clip((23.2 - degrees) / 1.4, 0, 1))
-    colors = _mix(colors, palette.iris, np.clip((21.6 - degrees) / 2.0, 0, 1))
+    colors = _mix(colors, palette.limbus, np.clip((22.3 - degrees) / 1.2, 0, 1))
+    colors = _mix(colors, palette.iris, np.clip((20.9 - degrees) / 1.6, 0, 1))
     return _mix(colors, palette.pupil, np.clip((9.2 - degrees) / 0.8, 0, 1))
 
 

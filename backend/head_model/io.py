@@ -160,6 +160,11 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def _assemble(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> HeadModel:
     scales = header["scales"]
+    numbers: dict[str, Any] = {
+        **{name: arrays[name].astype(np.float32) * np.float32(scales[name]) for name in _HALF},
+        **{name: arrays[name].astype(np.float32) for name in _FLOATS},
+        **{name: arrays[name].astype(np.int32) for name in _INTEGERS},
+    }
     landmarks = {
         name.removeprefix("landmark.").removesuffix(".triangle"): SurfacePoints(
             arrays[name].astype(np.int32), arrays[name.removesuffix("triangle") + "barycentric"].astype(np.float32)
@@ -174,7 +179,5 @@ def _assemble(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> 
         landmarks=landmarks,
         licence=str(header["licence"]),
         provenance={str(k): str(v) for k, v in header["provenance"].items()},
-        **{name: arrays[name].astype(np.float32) * np.float32(scales[name]) for name in _HALF},
-        **{name: arrays[name].astype(np.float32) for name in _FLOATS},
-        **{name: arrays[name].astype(np.int32) for name in _INTEGERS},
+        **numbers,
     )

@@ -1,4 +1,4 @@
-"""Draws a head with a plain OpenGL rasteriser, without a window (EGL), through a pinhole camera in OpenCV's convention."""
+"""Draws a head with plain OpenGL, without a window (EGL), through a pinhole camera in OpenCV's convention."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ void main() {
 
 @dataclass(frozen=True)
 class Light:
-    """A distant light: ``direction`` towards the light in camera space (x right, y down, z forward), linear RGB ``color``."""
+    """A distant light: ``direction`` towards it in camera space (x right, y down, z forward), linear RGB ``color``."""
 
     direction: tuple[float, float, float]
     color: tuple[float, float, float]
@@ -100,7 +100,7 @@ DEFAULT_AMBIENT = (0.36, 0.35, 0.35)
 
 @dataclass(frozen=True, eq=False)
 class SurfaceBuffers:
-    """What each pixel shows: ``triangle (H,W)`` int32, -1 where nothing is, and ``depth (H,W)`` float32 metres along z."""
+    """What each pixel shows: ``triangle (H,W)`` int32, -1 where there is nothing, ``depth (H,W)`` float32 metres."""
 
     triangle: NDArray[np.int32]
     depth: NDArray[np.float32]
@@ -110,8 +110,8 @@ class HeadRenderer:
     """An off-screen renderer of one image size; use it as a context manager or call ``close``.
 
     ``size`` is (width, height) in pixels. The camera follows DESIGN §3: camera space is OpenCV's (x right, y down, z
-    forward), pixel (0,0) is the image's top-left corner and (0.5,0.5) the centre of its first pixel; a point projects to
-    ``focal_px * (X/Z, Y/Z) + principal_point``.
+    forward), pixel (0,0) is the image's top-left corner and (0.5,0.5) the centre of its first pixel; a point projects
+    to ``focal_px * (X/Z, Y/Z) + principal_point``.
 
     Raises ``UserError`` ``no_opengl`` where no EGL device can be made and ``image_size`` for a size out of bounds.
     """
@@ -167,8 +167,8 @@ class HeadRenderer:
     ) -> NDArray[np.uint8]:
         """Draw a mesh; returns RGB (H,W,3) uint8.
 
-        ``vertices (V,3)`` metres in world space, ``triangles (F,3)``; the surface takes ``colors (V,3)`` sRGB in 0…1, or
-        ``texture (h,w,3)`` uint8 through ``corner_uv (F,3,2)`` in [0,1] with v upwards. ``world_to_camera (3,4)``.
+        ``vertices (V,3)`` metres in world space, ``triangles (F,3)``; the surface takes ``colors (V,3)`` sRGB in 0…1,
+        or ``texture (h,w,3)`` uint8 through ``corner_uv (F,3,2)`` in [0,1] with v upwards. ``world_to_camera (3,4)``.
         ``background`` is an RGB uint8 image of the renderer's size; mid grey where absent.
         """
         program = self._shaded
@@ -208,13 +208,9 @@ class HeadRenderer:
             attachment.write(np.full(self.size[::-1], fill).tobytes())
         self._submit(self._ids, _corner_arrays(vertices, triangles, None, None))
         width, height = self.size
-        ids, depth = (
-            np.frombuffer(target.read(components=1, attachment=n, dtype=kind), kind_np)
-            .reshape(height, width)[::-1]
-            .copy()
-            for n, (kind, kind_np) in enumerate((("i4", np.int32), ("f4", np.float32)))
-        )
-        return SurfaceBuffers(ids, depth)
+        ids = np.frombuffer(target.read(components=1, attachment=0, dtype="i4"), np.int32).reshape(height, width)
+        depth = np.frombuffer(target.read(components=1, attachment=1, dtype="f4"), np.float32).reshape(height, width)
+        return SurfaceBuffers(ids[::-1].copy(), depth[::-1].copy())
 
     def _draw(self, program: Any, corners: dict[str, NDArray[np.float32]], target: Any) -> NDArray[np.uint8]:
         target.use()
@@ -330,7 +326,8 @@ def _create_context() -> Any:
     try:
         import moderngl
 
-        return moderngl.create_standalone_context(backend="egl")
+        create: Any = moderngl.create_standalone_context  # its stub knows no keywords
+        return create(backend="egl")
     except Exception as error:  # moderngl raises bare Exceptions, and OSError where libEGL is missing
         raise UserError(
             "no_opengl",

@@ -20,7 +20,8 @@ def closest_surface_points(
 ) -> SurfacePoints:
     """The point of the surface closest to each of ``points (N,3)``, all in the same space.
 
-    ``allowed (F,)`` or ``(N,F)`` says which triangles count, for all points or for each; every point needs at least one.
+    ``allowed (F,)`` or ``(N,F)`` says which triangles count, for all points or for each; every point needs at least
+    one.
     """
     corners = np.asarray(vertices, np.float64)[triangles]
     count = len(points)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.head_model.builder.lashes import bound_to_lids
+from backend.head_model.builder.lashes import LashBinding
 from backend.head_model.builder.mesh import HeadMesh
 from backend.head_model.builder.source import Source
 
@@ -24,18 +24,13 @@ def swapped_side(name: str) -> str:
     return name.replace("Right", "Left")
 
 
-def expression_basis(source: Source, mesh: HeadMesh, vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+def expression_basis(source: Source, mesh: HeadMesh, lashes: LashBinding) -> NDArray[np.float64]:
     """Offsets (52,V,3), metres at full strength, exactly mirror-symmetric from left to right.
 
-    ``vertices (V,3)`` is the head the lashes are bound on. The eyeballs do not move: gaze turns them about their joints,
-    so the eyeLook actions keep only what the lids do.
+    The eyeballs do not move: gaze turns them about their joints, so eyeLook actions keep only what the lids do.
     """
     offsets = mesh.apply(source.action_shapes)
     offsets[:, mesh.parts["left_eyeball"] | mesh.parts["right_eyeball"]] = 0
-    # MakeHuman leaves the lashes behind when an eye blinks
-    lashes = np.flatnonzero(mesh.parts["lashes"])
-    near, weight = bound_to_lids(vertices, mesh.parts["skin"], mesh.lash_roots[lashes])
-    offsets[:, lashes] = np.einsum("lk,elkc->elc", weight, offsets[:, near])
     rows = {name: n for n, name in enumerate(source.action_names)}
     other = [rows[swapped_side(name)] for name in source.action_names]
-    return (offsets + mirrored(offsets[other], mesh.mirror)) / 2
+    return lashes.carry_offsets((offsets + mirrored(offsets[other], mesh.mirror)) / 2)

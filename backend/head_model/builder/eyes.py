@@ -1,7 +1,7 @@
 """The open head's eyeballs: spheres with rings at the pupil's and the iris's border, looking along +z.
 
-MakeHuman's own eyeballs have 72 vertices, too few to draw an iris on, and look 1.5° outwards. These are spheres with the
-same centre and radius, so gaze can turn them without opening a gap at the lids.
+MakeHuman's own eyeballs have 72 vertices, too few to draw an iris on, and look 1.5° outwards. These are spheres with
+the same centre and radius, so gaze can turn them without opening a gap at the lids.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 SEGMENTS = 24
 PUPIL_DEGREES = 8.5
-LIMBUS_DEGREES = 22.5
+LIMBUS_DEGREES = 21.7
 RING_DEGREES = (
     4.5,
     PUPIL_DEGREES,
     9.5,
     13.5,
-    18.0,
-    21.5,
+    17.5,
+    20.7,
     LIMBUS_DEGREES,
-    24.0,
+    23.0,
     33.0,
     46.0,
     62.0,
@@ -31,13 +31,13 @@ RING_DEGREES = (
     130.0,
     155.0,
 )
-"""Polar angles of the rings from the eye's axis; the iris's border has the 5.85 mm radius of a human iris."""
+"""Polar angles of the rings from the eye's axis; the iris's border has the 5.85 mm radius of a human's."""
 
 VERTICES_PER_EYE = 2 + SEGMENTS * len(RING_DEGREES)
 
 
 def unit_eyeball() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Unit sphere (n,3) with its first vertex at +z (the pupil's centre), and its triangles (f,3), counter-clockwise."""
+    """Unit sphere (n,3), its first vertex at +z (the pupil's centre), and its triangles (f,3), counter-clockwise."""
     polar = np.radians(RING_DEGREES)[:, None]
     # starts at +y, so that vertex k and vertex −k of a ring are mirror images
     around = 2 * np.pi * np.arange(SEGMENTS)[None] / SEGMENTS
@@ -72,10 +72,10 @@ def eyeball_mirror() -> NDArray[np.int64]:
 
 
 def spheres_from(shapes: NDArray[np.floating[Any]], directions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Eyeball vertices (…,n,3) for MakeHuman eyeballs (…,m,3) whose undeformed unit directions are ``directions (m,3)``.
+    """Eyeball vertices (…,n,3) for MakeHuman eyeballs (…,m,3) with undeformed unit directions ``directions (m,3)``.
 
-    Linear in ``shapes``, so it maps blend-shape offsets as well as positions: the centre is the mean, the radius the mean
-    of each vertex's component along its own direction.
+    Linear in ``shapes``, so it maps blend-shape offsets as well as positions: the centre is the mean, the radius the
+    mean of each vertex's component along its own direction.
     """
     unit, _ = unit_eyeball()
     centre = shapes.mean(axis=-2, keepdims=True)

@@ -19,17 +19,20 @@ COMPONENTS = 100
 LOCAL_SIGMA = 0.28
 """Standard deviation of each of MakeHuman's local sliders (they run from −1 to 1)."""
 OVERALL = 0.45
-"""How much less the sliders of the whole head and the neck vary: it brings the spread of head sizes near that of adults."""
+"""How much less the sliders of the whole head and the neck vary, which shape the skull rather than the face."""
 SIZE_SHRINK = 0.6
-"""Share (in logarithms) of a sample's deviation in overall size that is taken away: MakeHuman's bodies vary by about 8 %
-in head size, adults by about 4 %."""
+"""Share (in logarithms) of a sample's deviation in overall size that is taken away: the samples vary by about 8 % in
+head size, adults by about 4 %."""
 ASYMMETRY = 0.25
 """Share of a left or right slider's deviation that the other side does not have."""
 
 
 @dataclass(frozen=True, eq=False)
 class IdentitySpace:
-    """Mean (V,3) and components (K,V,3) of identity, metres per standard deviation, each exactly symmetric or antisymmetric."""
+    """Mean (V,3) and components (K,V,3) of identity, metres per standard deviation.
+
+    Each component is exactly symmetric or exactly antisymmetric in x.
+    """
 
     mean: NDArray[np.float64]
     basis: NDArray[np.float64]

@@ -38,10 +38,10 @@ LOWER_LIP = (*LOWER_INNER, 146, 91, 181, 84, 17, 314, 405, 321, 375, 77, 90, 180
              96, 89, 179, 86, 15, 316, 403, 319, 325)  # fmt: skip
 MOUTH_CORNERS = (78, 308, 62, 292, 76, 306, 61, 291)
 RIGHT_IRIS, LEFT_IRIS = (468, 469, 470, 471, 472), (473, 474, 475, 476, 477)
-"""Centre, then the border towards the subject's left, up, towards the subject's right, down (right eye); see ``_iris``."""
+"""Each iris's centre, then its border towards the subject's left, up, towards the subject's right, down."""
 
 IBUG68_FROM_MEDIAPIPE = (
-    127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356,  # jaw, from the subject's right ear
+    127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356,  # jaw
     70, 63, 105, 66, 107, 336, 296, 334, 293, 300,  # brows
     168, 197, 5, 4, 98, 97, 2, 326, 327,  # nose
     33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,  # eyes
@@ -85,8 +85,8 @@ def embed_landmarks(head: HeadModel, mirror: NDArray[np.int64]) -> HeadModel:
 def apply_calibration(head: HeadModel, points: SurfacePoints, displacement: NDArray[np.floating[Any]]) -> SurfacePoints:
     """MediaPipe-478 points moved by ``displacement (478,3)``, metres in head space, and put back onto the surface.
 
-    Each goes to the closest point of the part of the surface it belongs to, so that a point of the lower lip never lands
-    on the upper one and none leaves the skin for an eyeball. Iris points (468 to 477) stay where they are.
+    Each goes to the closest point of the part of the surface it belongs to, so that a point of the lower lip never
+    lands on the upper one and none leaves the skin for an eyeball. Iris points (468 to 477) stay where they are.
     """
     moved = surface_positions(points, head.triangles, head.template).astype(np.float64)
     moved[:468] += displacement[:468]
@@ -152,7 +152,7 @@ def _lift(head: HeadModel, domains: NDArray[np.bool_]) -> tuple[NDArray[np.float
             found = detector.process(image).multi_face_landmarks
             if not found:
                 continue
-            raw = np.array([(p.x, p.y, p.z) for p in found[0].landmark]) * SIZE
+            raw = np.array([(p.x, p.y, p.z) for p in found[0].landmark], np.float64) * SIZE
             buffers = renderer.surface(shot.vertices, head.triangles, **lens)
             on_template = _unproject(head, shot, raw[:, :2], buffers.triangle, domains)
             on_template[inner & (not shot.mouth_open)] = np.nan
@@ -174,7 +174,7 @@ def _face_mesh() -> Any:
 def _unproject(
     head: HeadModel, shot: Shot, pixels: NDArray[np.float64], ids: NDArray[np.int32], domains: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Template positions (478,3) of what lies under each pixel (478,2); NaN where its part of the surface is not near."""
+    """Template positions (478,3) of what lies under each pixel (478,2), NaN where a point's own part is not near."""
     found = np.full((len(pixels), 3), np.nan)
     for n, (x, y) in enumerate(pixels):
         left, top = int(x) - REACH_PX, int(y) - REACH_PX

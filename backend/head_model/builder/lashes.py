@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,11 +63,42 @@ def _long_sides(quads: NDArray[np.int64]) -> list[list[int]]:
     return list(unique.values())
 
 
-def bound_to_lids(
-    vertices: NDArray[np.float64], skin: NDArray[np.bool_], roots: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The three skin vertices (n,3) nearest to each lash vertex's root, and their weights (n,3) by inverse distance."""
-    index = np.flatnonzero(skin)
-    distance, near = cKDTree(vertices[index]).query(vertices[roots], k=3)
+@dataclass(frozen=True, eq=False)
+class LashBinding:
+    """Lash vertices ``index (n,)``, the skin vertices ``near (n,3)`` each hangs on with ``weight (n,3)``, and its
+    ``offset (n,3)`` from them, metres.
+
+    MakeHuman leaves the lashes behind when an eye blinks, and half buries them in many faces.
+    """
+
+    index: NDArray[np.int64]
+    near: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+    def carry(self, vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Heads (…,V,3) with their lashes put where the lids are."""
+        changed = vertices.copy()
+        changed[..., self.index, :] = self._on_lids(vertices) + self.offset
+        return changed
+
+    def carry_offsets(self, offsets: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Offsets (…,V,3) with the lashes moving as the lids do."""
+        changed = offsets.copy()
+        changed[..., self.index, :] = self._on_lids(offsets)
+        return changed
+
+    def _on_lids(self, vertices: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.einsum("lk,...lkc->...lc", self.weight, vertices[..., self.near, :])
+
+
+def bind_lashes(
+    vertices: NDArray[np.float64], skin: NDArray[np.bool_], lashes: NDArray[np.bool_], roots: NDArray[np.int64]
+) -> LashBinding:
+    """Hang each lash vertex of a head (V,3) on the three skin vertices nearest to its root, by inverse distance."""
+    index, skin_index = np.flatnonzero(lashes), np.flatnonzero(skin)
+    distance, near = cKDTree(vertices[skin_index]).query(vertices[roots[index]], k=3)
     weight = 1 / np.maximum(distance, 1e-5)
-    return index[near], weight / weight.sum(axis=1, keepdims=True)
+    weight /= weight.sum(axis=1, keepdims=True)
+    near = skin_index[near]
+    return LashBinding(index, near, weight, vertices[index] - np.einsum("lk,lkc->lc", weight, vertices[near]))

@@ -15,7 +15,7 @@ from backend.head_model.builder.lashes import LENGTH, lash_roots
 from backend.head_model.builder.source import Source
 
 NECK_HEIGHT, NECK_DEPTH, NECK_SLOPE = 0.575, 0.07, 0.36
-"""The cut runs through y = 0.575 m at the front of the neck (z = 0.07 m) and rises by 0.36 m per metre towards the back."""
+"""The cut runs through y = 0.575 m at the front of the neck (z = 0.07 m) and rises by 0.36 towards the back."""
 
 SNAP = 0.3
 """A vertex within this share of an edge's length from the cut slides onto it, so that no sliver triangles remain."""
@@ -32,7 +32,8 @@ EYE_GROUPS = {"left_eyeball": "helper-l-eye", "right_eyeball": "helper-r-eye"}
 class HeadMesh:
     """The head's topology, and how its vertices follow from MakeHuman's N.
 
-    The first vertices are ``combination (S,N)`` of the old ones (skin, teeth, tongue, lashes), then come the two eyeballs.
+    The first vertices are ``combination (S,N)`` of the old ones (skin, teeth, tongue, lashes), then come the
+    two eyeballs.
     """
 
     combination: sparse.csr_matrix
@@ -100,12 +101,12 @@ Cut = dict[int, tuple[int, int, float]]
 
 def _slice(triangles: NDArray[np.int64], vertices: NDArray[np.float64]) -> tuple[NDArray[np.int64], Cut]:
     height = vertices[:, 1] - (NECK_HEIGHT + (NECK_DEPTH - vertices[:, 2]) * NECK_SLOPE)
-    height = np.round(height, 12)
+    height = np.round(height, 12).astype(np.float64)
     cut: Cut = {}
     edges = np.unique(
         np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1), axis=0
     )
-    level = height.copy()
+    level: NDArray[np.float64] = height.copy()
     crossing = edges[height[edges[:, 0]] * height[edges[:, 1]] < 0]
     steepest: dict[int, float] = {}
     for a, b in crossing:

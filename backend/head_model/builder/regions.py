@@ -1,4 +1,4 @@
-"""Names the parts of the head: from mesh groups, from which vertices MakeHuman's own sliders move, and from position."""
+"""Names the parts of the head: from mesh groups, from what MakeHuman's own sliders move, and from position."""
 
 from __future__ import annotations
 

