@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from backend.errors import UserError
+from backend.head_model import cli as head_model_cli
 from backend.server.cli import serve
 
 LAST_FRAME = 2**31 - 1  # ranges are cut to the footage; this is the largest number the protocol takes
@@ -28,6 +29,7 @@ app = typer.Typer(
 
 
 app.command()(serve)
+app.add_typer(head_model_cli.app, name="head")
 
 
 def _print_version(wanted: bool) -> None:

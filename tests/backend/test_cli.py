@@ -80,13 +80,13 @@ def test_help_is_light(environment: dict[str, str]) -> None:
     code = (
         "import sys\nfrom backend.cli import app\n"
         "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'numpy', 'zmq', 'cv2', 'av', 'scipy', 'mediapipe', 'moderngl', 'bpy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'zmq', 'cv2', 'av', 'scipy', 'mediapipe', 'moderngl', 'bpy'} & set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr
-    for command in ("track", "serve", "head", "demo"):
-        assert command in result.stdout
+    listed = {words[1] for line in result.stdout.splitlines() if len(words := line.split()) > 1}
+    assert listed >= {"track", "serve", "head", "demo"}
 
 
 def bad_footage(kind: str, folder: Path) -> Path:
