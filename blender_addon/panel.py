@@ -11,7 +11,7 @@ from . import session, settings
 from .client import Connection
 
 CATEGORY = "FlowFace"
-PIXELS_PER_LETTER = 7.0
+PIXELS_PER_LETTER = 6.3
 LOG_LINES_SHOWN = 8
 
 

@@ -50,7 +50,8 @@ class ActiveJob:
         if self.status.state == "done":
             return "Fetching the result"
         counted = f" {self.status.frames_done}/{self.status.frames_total}" if self.status.frames_total else ""
-        return f"{self.status.stage or 'Working'}{counted}"
+        stage = self.status.stage or "working"
+        return f"{stage[0].upper()}{stage[1:]}{counted}"
 
     @property
     def fraction(self) -> float:

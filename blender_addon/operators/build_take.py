@@ -43,7 +43,7 @@ def _summary(take: contract.TakeResult) -> str:
     text = f"Tracked {tracked} of {frames} frame{'s' if frames > 1 else ''}"
     if tracked:
         error = take.reprojection_error_percent_iod[take.tracked].mean()
-        text += f", mean error {error:.2f} % of the eye distance"
+        text += f", mean error {error:.2f} % of the inter-ocular distance"
     for footage in missing_footage(take):
         text += f". The footage {footage} cannot be read from here, so its camera has no background"
     return f"{text}."

@@ -22,12 +22,12 @@ def build_armature(context: Any, name: str, head: contract.HeadGeometry) -> Any:
     """An armature object with one bone per joint of the head.
 
     Bones can only be added in Edit Mode, so the object visits the scene's root collection (which no one can exclude
-    from the view layer) and ends up in no collection. The active object is the caller's to restore.
+    from the view layer) and ends up in no collection. The active object is the caller's to restore. It is not shown in
+    front: sticks across the face would hide what an animator judges the track by.
     """
     armature = bpy.data.armatures.new(name)
     armature.display_type = "STICK"
     obj = bpy.data.objects.new(name, armature)
-    obj.show_in_front = True
     context.scene.collection.objects.link(obj)
     context.view_layer.objects.active = obj
     bpy.ops.object.mode_set(mode="EDIT")
@@ -61,7 +61,7 @@ def _reach(head: contract.HeadGeometry, joint: int) -> NDArray[np.float64]:
     name = head.joint_names[joint]
     size = float(np.ptp(head.neutral[:, 1]))
     if name in EYES:
-        return HEAD_FORWARD * 0.12 * size
+        return HEAD_FORWARD * _eyeball_radius(head, joint)
     if name == "jaw":
         moved = head.neutral[head.skinning_weights[:, joint] > 0.5].astype(np.float64)
         if len(moved):
@@ -72,6 +72,14 @@ def _reach(head: contract.HeadGeometry, joint: int) -> NDArray[np.float64]:
                 return reach
         return (HEAD_FORWARD - HEAD_UP) * 0.2 * size
     return HEAD_UP * 0.2 * size
+
+
+def _eyeball_radius(head: contract.HeadGeometry, joint: int) -> float:
+    """From the joint to the surface of its eye, metres: a bone that ends there shows its direction, not a spike."""
+    eye = head.neutral[head.skinning_weights[:, joint] > 0.9]
+    if len(eye) == 0:
+        return 0.012  # a real eye's
+    return float(np.median(np.linalg.norm(eye - head.joints[joint], axis=1)))
 
 
 def bind(head: Any, armature: Any) -> None:

@@ -89,7 +89,7 @@ def test_job_shows_progress_and_is_cancelled(
     assert bpy.ops.flowface.track() == {"FINISHED"}
     assert not bpy.ops.flowface.track.poll(), "one job at a time"
     wait_until(lambda: session.current().job.fraction == 0.5, pump.tick)
-    assert session.current().job.stage == "waiting 1/2"
+    assert session.current().job.stage == "Waiting 1/2"
     assert bpy.ops.flowface.cancel() == {"FINISHED"}
     assert session.current().job.stage == "Cancelling"
     wait_until(lambda: session.current().job is None, pump.tick)

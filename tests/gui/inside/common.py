@@ -1,0 +1,64 @@
+"""What the scripts inside a windowed Blender share. Runs in Blender's Python, with ``bgui`` from blender-gui.sh."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import bgui
+import bpy
+
+EXTENSION = "bl_ext.user_default.flowface"
+CATEGORY = "FlowFace"
+
+
+def addon(name: str) -> ModuleType:
+    """A module of the installed add-on."""
+    return importlib.import_module(f"{EXTENSION}.{name}")
+
+
+def install(package: str, endpoint: str) -> None:
+    """Install the extension from its zip, as a user does, and point it at a backend."""
+    bpy.ops.extensions.package_install_files(filepath=package, repo="user_default", enable_on_install=True)
+    preferences = bpy.context.preferences.addons[EXTENSION].preferences
+    preferences.endpoint, preferences.autostart = endpoint, False
+
+
+def viewport() -> tuple[Any, Any, Any]:
+    """Window, area and sidebar region of the 3D viewport."""
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    return window, area, next(region for region in area.regions if region.type == "UI")
+
+
+def show_sidebar() -> None:
+    """Open the sidebar."""
+    viewport()[1].spaces[0].show_region_ui = True
+
+
+def show_panel() -> None:
+    """Bring the FlowFace tab to the front; only possible once the sidebar has been drawn."""
+    sidebar = viewport()[2]
+    sidebar.active_panel_category = CATEGORY
+    sidebar.tag_redraw()
+
+
+def wait_for(done: Callable[[], bool], then: Callable[[], None], *, every: float = 0.2, seconds: float = 240.0) -> None:
+    """Call ``then`` as soon as ``done``, letting Blender run meanwhile; ends Blender with exit code 3 if never."""
+    deadline = time.monotonic() + seconds
+
+    def look() -> None:
+        if done():
+            then()
+        elif time.monotonic() > deadline:
+            bgui.shot("gave-up")
+            session = addon("session").current()
+            print("gave up:", session.connection, session.notice, session.job)
+            bgui.done(3)
+        else:
+            bgui.after(every, look)
+
+    look()
