@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.alignment_io import AlignmentChunks, save_alignment
 from backend.errors import UserError
@@ -91,7 +92,14 @@ def run_job(
         finder=_finder(),
     )
     fit_started = time.perf_counter()
-    observed = Observations(alignment.landmarks, alignment.mu, alignment.sigma, alignment.valid, alignment.image_size)
+    observed = Observations(
+        alignment.landmarks,
+        alignment.mu,
+        alignment.sigma,
+        alignment.valid,
+        alignment.image_size,
+        _mean_rate(alignment.times),
+    )
     fit = fit_take(head, observed, options, on_progress=_fitting(on_progress), should_cancel=should_cancel)
     ended = time.perf_counter()
     on_progress(JobProgress("writing the result", 0.99))
@@ -211,6 +219,12 @@ def _choice(face: FaceChoice) -> AlignerChoice:
     if face.kind == "point" and face.point:
         return AlignerChoice.point(*face.point, frame=face.frame)
     return AlignerChoice.largest(face.frame)
+
+
+def _mean_rate(times: NDArray[np.float64]) -> float:
+    """Frames per second over the take; 30 for a single frame, whose rate means nothing."""
+    span = float(times[-1] - times[0])
+    return (len(times) - 1) / span if span > 0 else 30.0
 
 
 def _fit_options(options: Mapping[str, Any]) -> FitOptions:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,7 @@ def fit_portraits(
     return fits
 
 
-def mean_offset(fits: list[PortraitFit], mirror: NDArray[np.integer]) -> F64:
+def mean_offset(fits: list[PortraitFit], mirror: NDArray[np.integer[Any]]) -> F64:
     """(N,3) median head-space offset over portraits, made mirror-symmetric.
 
     ``mirror (N,)`` is each point's partner on the other side (itself on the midline); x flips between partners.

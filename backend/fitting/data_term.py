@@ -87,15 +87,19 @@ def _add_skin(
     pose = slice(expression_count, expression_count + POSE_UNKNOWNS)
     eye = torch.eye(3, dtype=points.dtype, device=points.device)
     moved = torch.cat([-skew(points), eye.expand(*points.shape[:2], 3, 3)], dim=-1)
+    # Laid out as (N,3,t,·), so that every frame's columns stand side by side for one large product with the basis.
     single = basis.skin_single
-    weight = weighted.weight.to(single.dtype)
-    expression = single[..., 1 + identity_count :]
-    pulled = torch.cat([weight @ expression, weight @ moved.to(single.dtype)], dim=-1).flatten(1, 2)
-    by_basis = (single[..., 1:].flatten(0, 1).T @ pulled).to(points.dtype)
-    by_pose = (moved.to(single.dtype).flatten(1, 2).mT @ pulled).to(points.dtype)
+    count, frame_count = single.shape[0], points.shape[0]
+    weight = weighted.weight.permute(1, 2, 0, 3).to(single.dtype)
+    to_expression = torch.bmm(weight.reshape(count, -1, 3), single[..., 1 + identity_count :])
+    to_pose = (weighted.weight @ moved).permute(1, 2, 0, 3).to(single.dtype)
+    pulled = torch.cat([to_expression.reshape(count, 3, frame_count, -1), to_pose], dim=-1)
+    by_basis = single[..., 1:].flatten(0, 1).T @ pulled.flatten(0, 1).flatten(1, 2)
+    by_basis = by_basis.reshape(-1, frame_count, own.stop).transpose(0, 1).to(points.dtype)
     equations.arrow[frames, :identity_count, own] += by_basis[:, :identity_count]
     equations.frame[frames, :expression_count, own] += by_basis[:, identity_count:]
-    equations.frame[frames, pose, own] += by_pose
+    equations.frame[frames, pose, :expression_count] += by_basis[:, identity_count:, expression_count:].mT
+    equations.frame[frames, pose, pose] += moved.flatten(1, 2).mT @ (weighted.weight @ moved).flatten(1, 2)
     flat = basis.skin[..., 1:].flatten(0, 1)
     shape = flat[:, :identity_count]
     total = (weighted.weight.sum(0) @ basis.skin[..., 1 : 1 + identity_count]).flatten(0, 1)

@@ -21,8 +21,6 @@ from backend.head_model.model import HeadModel
 
 Progress = Callable[[float, str], None]
 
-POSE_ITERATIONS = 6
-
 
 def choose_device(name: str) -> torch.device:
     """The torch device called ``name``; "auto" is CUDA when there is one."""
@@ -38,6 +36,7 @@ def _problem(basis: PointBasis, observations: Observations, options: FitOptions)
     precision = np.where(observations.valid, 1.0 / np.square(observations.sigma.astype(np.float64)), 0.0)
     mu = np.where(observations.valid[..., None], observations.mu, 0.0)
     points = mu.shape[1]
+    per_second = observations.frame_rate**2  # from per frame² to per second²
     tracked = max(int(observations.found.sum()), 1)
     return Problem(
         basis=basis,
@@ -50,8 +49,8 @@ def _problem(basis: PointBasis, observations: Observations, options: FitOptions)
             robust_scale=weights.robust_scale,
         ),
         temporal=TemporalWeights(
-            vertices=points / (weights.acceleration_mm * 1e-3) ** 2,
-            gaze=max(len(basis.eye_index), 1) / weights.gaze_acceleration**2,
+            vertices=points * (per_second / weights.acceleration) ** 2,
+            gaze=max(len(basis.eye_index), 1) * (per_second / weights.gaze_acceleration) ** 2,
         ),
         identity_weight=weights.identity * tracked,
         focal_weight=weights.focal_weight * tracked / weights.focal_log_sigma**2,
@@ -135,26 +134,21 @@ def fit_take(
     basis = build_point_basis(head, observations.landmarks, options.weights, options.identity_components, device)
     problem = _problem(basis, observations, options)
     state = _start(basis, observations, problem, options)
-    total = POSE_ITERATIONS + options.max_iterations
 
-    def hear(done: int) -> Callable[[int, float], None]:
-        def on_iteration(iteration: int, energy: float) -> None:
-            if should_cancel is not None and should_cancel():
-                raise Cancelled
-            if on_progress is not None:
-                on_progress((done + iteration - 1) / total, f"iteration {done + iteration}, energy {energy:.4g}")
+    def on_iteration(iteration: int, energy: float) -> None:
+        if should_cancel is not None and should_cancel():
+            raise Cancelled
+        if on_progress is not None:
+            # Nobody knows how many iterations it takes; ten are usual, and each brings half of what is left.
+            on_progress(1 - 0.5 ** ((iteration - 1) / 3), f"iteration {iteration}, energy {energy:.4g}")
 
-        return on_iteration
-
-    pose_only = Stage(expression=False, gaze=False, identity=False, focal=False, max_iterations=POSE_ITERATIONS)
-    first = minimise(problem, state, pose_only, on_iteration=hear(0))
     everything = Stage(
         expression=not options.neutral,
         focal=options.focal_px is None,
         max_iterations=options.max_iterations,
         tolerance=options.tolerance,
     )
-    best = minimise(problem, first.state, everything, on_iteration=hear(POSE_ITERATIONS))
+    best = minimise(problem, state, everything, on_iteration=on_iteration)
     return _result(head, basis, problem, _hold_ends(best.state, observations.found), observations, best.energy)
 
 

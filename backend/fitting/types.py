@@ -21,6 +21,7 @@ class Observations:
     sigma: NDArray[np.float32]
     valid: NDArray[np.bool_]
     image_size: tuple[int, int]
+    frame_rate: float = 30.0  # frames per second: smoothness is about motion in time
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -46,8 +47,8 @@ class EnergyWeights:
     gaze_lids: float = 30.0  # ties the eyeLook actions to the gaze angles: eyes carry their lids with them
     vergence: float = 100.0  # on the difference of the two eyes' angles, per rad²
     gaze: float = 5.0  # on gaze angles themselves, per rad²: closed eyes look ahead
-    acceleration_mm: float = 1.0  # σ of a face vertex's acceleration, millimetres per frame² (E_temp, eq. 14)
-    gaze_acceleration: float = 0.15  # σ of the gaze angles' acceleration, radians per frame²
+    acceleration: float = 1.5  # σ of a face vertex's acceleration, m/s² (E_temp, eq. 14)
+    gaze_acceleration: float = 135.0  # σ of the gaze angles' acceleration, rad/s²
     focal_log_sigma: float = 0.3  # σ of log focal length about the usual one
     focal_weight: float = 5.0  # how many times that prior counts per tracked frame
 
@@ -63,7 +64,7 @@ class FitOptions:
     principal_point: tuple[float, float] | None = None  # pixels; None is the image centre
     usual_focal: float = 1.3  # the focal prior's centre, in units of the longer image side (42° across it)
     max_iterations: int = 40
-    tolerance: float = 1e-4  # stop when an accepted step lowers the energy by less than this fraction
+    tolerance: float = 5e-4  # stop when two steps in a row lower the energy by less than this fraction
     device: str = "auto"  # "auto": CUDA when there is one
 
 
