@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.error import FFmpegError
 from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -84,12 +85,13 @@ def write_overlay(
             else:
                 _encode(part, pictures(frames), info)
         part.replace(target)
-    except OSError as error:
+    except (OSError, FFmpegError) as error:
         raise UserError(
             "overlay_not_written", f"The overlay {target} cannot be written: {error.strerror or error}.", ""
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return target
 
 

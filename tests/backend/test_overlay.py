@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backend.errors import Cancelled
+from backend.errors import Cancelled, UserError
 from backend.footage import open_footage, probe
 from backend.overlay import OverlayTake, _edges, diagonals, visible_edges, write_overlay
 from tests.backend.footage.clips import write_video
@@ -178,3 +178,12 @@ def test_heads_partly_or_wholly_outside_do_not_harm(tmp_path: Path) -> None:
     footage = open_footage(grey_video(tmp_path / "clip.mp4", 4))
     take = take_of(4, vertices_at=lambda t: seen(vertices, places[t], 0.1), landmarks=None)
     assert probe(write_overlay(tmp_path / "o.mp4", footage, take)).frame_count == 4
+
+
+def test_an_overlay_that_cannot_be_written_says_where(tmp_path: Path) -> None:
+    footage = open_footage(grey_video(tmp_path / "clip.mp4", 2))
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    with pytest.raises(UserError) as caught:
+        write_overlay(tmp_path / "taken" / "overlay.mp4", footage, take_of(2))
+    assert caught.value.code == "overlay_not_written"
+    assert "taken" in caught.value.message

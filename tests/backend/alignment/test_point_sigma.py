@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.alignment.measure_sigma import mirror_index, person_number
+from backend.alignment.measure_sigma import main, mirror_index, person_number
 from backend.alignment.measure_yaw import first_hits
 from backend.alignment.point_sigma import load_point_sigma
 
@@ -78,3 +78,12 @@ def test_mirror_pairs_of_a_symmetric_shape() -> None:
 def test_people_are_told_apart_by_number() -> None:
     assert person_number(Path("photos/london_neutral/142_03.jpg")) == 142
     assert person_number(Path("photos/canada/010f.jpg")) == 10
+
+
+@pytest.mark.build
+def test_measuring_again_gives_the_committed_table(shared_data: Path, tmp_path: Path) -> None:
+    main(shared_data / "photos", shared_data / "scan" / "lee_perry_smith", tmp_path / "again.npz", every=1)
+    again, table = load_point_sigma(tmp_path / "again.npz"), load_point_sigma()
+    np.testing.assert_allclose(again.sigma_fraction, table.sigma_fraction, rtol=0.05)
+    np.testing.assert_allclose(again.side_factor, table.side_factor, rtol=0.05)
+    np.testing.assert_array_equal(again.mirror, table.mirror)
