@@ -88,7 +88,7 @@ class HeadModel:
 def gaze_rotation(gaze: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Rotation matrices (…,3,3) of gaze angles (…,2) = (yaw, pitch) in radians, in head space.
 
-    Yaw is positive towards the subject's left, pitch is positive upwards; both zero look along +z: R = R_y(yaw) R_x(−pitch).
+    Yaw is positive towards the subject's left, pitch upwards; both zero look along +z: R = R_y(yaw) R_x(−pitch).
     """
     angles = np.asarray(gaze, np.float64)
     cy, sy = np.cos(angles[..., 0]), np.sin(angles[..., 0])
