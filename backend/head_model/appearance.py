@@ -15,6 +15,7 @@ Color = tuple[float, float, float]
 EYE_DISTANCE_MM = 60.2
 """Distance between the eyeballs' centres of the face the outlines below are drawn on, in mm from their midpoint."""
 
+_EYES = (("left_eyeball", "left_eye"), ("right_eyeball", "right_eye"))
 _LIP_X = (0.0, 5.0, 12.0, 20.0, 25.5)
 _LIP_UPPER = (-63.0, -61.5, -64.5, -69.0, -71.3)
 _LIP_LOWER = (-84.5, -84.0, -80.5, -75.5, -71.3)
@@ -47,20 +48,76 @@ def default_colors(head: HeadModel, palette: Palette | None = None) -> NDArray[n
     palette = palette or Palette()
     colors = skin_colors(face_coordinates(head, head.template), palette)
     masks = head.regions
-    for name, color in (
+    for name, color in _part_colors(palette):
+        if name in masks:
+            colors[masks[name]] = color
+    for part, joint in _EYES:
+        if part in masks and masks[part].any():
+            around = head.template[masks[part]] - head.joints(head.template)[JOINT_NAMES.index(joint)]
+            colors[masks[part]] = eye_colors(around, palette)
+    return colors.astype(np.float32)
+
+
+def paint_texture(head: HeadModel, side: int = 1024, palette: Palette | None = None) -> NDArray[np.uint8]:
+    """The same colours as a picture (side,side,3) on the head's atlas, finer than its vertices; v upwards.
+
+    Raises ``UserError`` ``no_opengl`` where nothing can be drawn.
+    """
+    from backend.head_model.render import HeadRenderer
+
+    palette = palette or Palette()
+    flat = np.pad(head.uv_vertices.astype(np.float64) * [1, -1] + [0, 1], ((0, 0), (0, 1)), constant_values=1.0)
+    with HeadRenderer((side, side)) as renderer:
+        seen = renderer.surface(
+            flat, head.uv_triangles, focal_px=side, principal_point=(0.0, 0.0), world_to_camera=np.eye(3, 4)
+        ).triangle
+    rows, columns = np.nonzero(seen >= 0)
+    triangle = seen[rows, columns]
+    weights = _plane_weights(flat[head.uv_triangles[triangle], :2], (columns + 0.5) / side, (rows + 0.5) / side)
+    points = np.einsum("nk,nkc->nc", weights, head.template[head.triangles[triangle]])
+    colors = skin_colors(face_coordinates(head, points), palette)
+    for name, color in _part_colors(palette):
+        if name in head.regions:
+            colors[head.regions[name][head.triangles].any(axis=1)[triangle]] = color
+    for part, joint in _EYES:
+        if part in head.regions:
+            inside = head.regions[part][head.triangles].all(axis=1)[triangle]
+            centre = head.joints(head.template)[JOINT_NAMES.index(joint)]
+            colors[inside] = eye_colors(points[inside] - centre, palette)
+    image = np.zeros((side, side, 3), np.float32)
+    image[rows, columns] = colors
+    return _bleed(image, seen >= 0)
+
+
+def _plane_weights(corners: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Barycentric weights (n,3) of plane points in triangles (n,3,2)."""
+    point = np.stack([x, y], axis=1) - corners[:, 0]
+    first_edge, second_edge = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = _cross(first_edge, second_edge)
+    second, third = _cross(point, second_edge) / area, _cross(first_edge, point) / area
+    return np.stack([1 - second - third, second, third], axis=1)
+
+
+def _cross(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0])
+
+
+def _bleed(image: NDArray[np.float32], covered: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The picture with the nearest colour spread over the empty texels, so that filtering finds no black at seams."""
+    from scipy.ndimage import distance_transform_edt
+
+    rows, columns = distance_transform_edt(~covered, return_distances=False, return_indices=True)
+    return np.clip(image[rows, columns] * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def _part_colors(palette: Palette) -> tuple[tuple[str, Color], ...]:
+    return (
         ("mouth_bag", palette.mouth),
         ("eye_sockets", palette.blush),
         ("teeth", palette.teeth),
         ("tongue", palette.tongue),
         ("lashes", palette.lashes),
-    ):
-        if name in masks:
-            colors[masks[name]] = color
-    for part, joint in (("left_eyeball", "left_eye"), ("right_eyeball", "right_eye")):
-        if part in masks and masks[part].any():
-            around = head.template[masks[part]] - head.joints(head.template)[JOINT_NAMES.index(joint)]
-            colors[masks[part]] = eye_colors(around, palette)
-    return colors.astype(np.float32)
+    )
 
 
 def face_coordinates(head: HeadModel, points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def read_head(path: Path) -> HeadModel:
                 "Update FlowFace.",
             )
         head = _assemble(arrays, header)
-    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             "head_unreadable",
             f"The head file {path} is not a FlowFace head or is damaged ({error}).",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.head_model import render
-from backend.head_model.appearance import default_colors
+from backend.head_model.appearance import paint_texture
 from backend.head_model.model import HeadModel, surface_positions
 
 TILE = 220
@@ -26,9 +26,9 @@ def contact_sheet(head: HeadModel, seed: int = 1) -> Image:
 
     Raises ``UserError`` ``no_opengl`` where nothing can be drawn.
     """
-    colors = default_colors(head)
+    texture = paint_texture(head)
     with render.HeadRenderer((TILE, TILE)) as renderer:
-        draw = _Tiles(head, colors, renderer)
+        draw = _Tiles(head, texture, renderer)
         rows = [
             _heading("the mean head"),
             *_grid(draw.turntable()),
@@ -41,7 +41,7 @@ def contact_sheet(head: HeadModel, seed: int = 1) -> Image:
             _heading("landmarks (MediaPipe-478, iBUG-68) and the atlas"),
         ]
     with render.HeadRenderer((ATLAS_PX, ATLAS_PX)) as renderer:
-        rows.append(np.concatenate([_landmarks(head, colors, renderer), draw_atlas(head, ATLAS_PX)], axis=1))
+        rows.append(np.concatenate([_landmarks(head, texture, renderer), draw_atlas(head, ATLAS_PX)], axis=1))
     width = max(row.shape[1] for row in rows)
     padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=32) for row in rows]
     return np.concatenate(padded).astype(np.uint8)
@@ -60,8 +60,9 @@ def draw_atlas(head: HeadModel, side: int) -> Image:
 
 
 class _Tiles:
-    def __init__(self, head: HeadModel, colors: NDArray[np.float32], renderer: render.HeadRenderer) -> None:
-        self.head, self.colors, self.renderer = head, colors, renderer
+    def __init__(self, head: HeadModel, texture: Image, renderer: render.HeadRenderer) -> None:
+        self.head, self.texture, self.renderer = head, texture, renderer
+        self.corners = head.uv_vertices[head.uv_triangles]
         joints = head.joints(head.template)
         self.centre = joints[3:5].mean(axis=0)
         self.unit = float(np.linalg.norm(joints[3] - joints[4]))
@@ -69,12 +70,13 @@ class _Tiles:
     def tile(
         self, vertices: NDArray[Any], label: str = "", yaw: float = 0.0, pitch: float = 0.0, zoom: float = 1.0
     ) -> Image:
-        target = self.centre + self.unit * np.array([0, -0.6 / zoom, -0.8 / zoom])
+        target = self.centre + self.unit * np.array([0, -0.35 - 0.35 / zoom, -0.8 / zoom])
         image = self.renderer.render(
             vertices,
             self.head.triangles,
-            self.colors,
-            focal_px=TILE * 3.4 * zoom,
+            texture=self.texture,
+            corner_uv=self.corners,
+            focal_px=TILE * 2.9 * zoom,
             principal_point=(TILE / 2, TILE / 2),
             world_to_camera=render.look_at_head(16 * self.unit, yaw, pitch, target.tolist()),
         )
@@ -97,10 +99,15 @@ class _Tiles:
 
     def expressions(self) -> Iterator[Image]:
         for name, offset in zip(self.head.expression_names, self.head.expression_basis, strict=True):
-            yield self.tile(self.head.template + offset, name, zoom=1.7)
+            jaw = np.float32(0)
+            if (
+                name == "mouthClose" and "jawOpen" in self.head.expression_names
+            ):  # by ARKit's definition it undoes jawOpen
+                jaw, name = self.head.expression_basis[self.head.expression_names.index("jawOpen")], f"{name} + jawOpen"
+            yield self.tile(self.head.template + offset + jaw, name, zoom=1.7)
 
 
-def _landmarks(head: HeadModel, colors: NDArray[np.float32], renderer: render.HeadRenderer) -> Image:
+def _landmarks(head: HeadModel, texture: Image, renderer: render.HeadRenderer) -> Image:
     centre, side = head.joints(head.template)[3:5].mean(axis=0), ATLAS_PX
     unit = float(np.linalg.norm(np.diff(head.joints(head.template)[3:5], axis=0)))
     camera = render.look_at_head(16 * unit, target=(centre - np.array([0, 0.55 * unit, 0])).tolist())
@@ -108,7 +115,8 @@ def _landmarks(head: HeadModel, colors: NDArray[np.float32], renderer: render.He
     image = renderer.render(
         head.template,
         head.triangles,
-        colors,
+        texture=texture,
+        corner_uv=head.uv_vertices[head.uv_triangles],
         focal_px=focal,
         principal_point=(side / 2, side / 2),
         world_to_camera=camera,

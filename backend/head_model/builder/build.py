@@ -37,7 +37,7 @@ def build_open_head(report: Report = lambda _: None) -> HeadModel:
 def build_from_source(source: Source, report: Report = lambda _: None) -> HeadModel:
     """``build_open_head`` once the data is read."""
     report("cutting the head")
-    mesh = cut_head(source)
+    mesh = cut_head(source, identity.mean_adult(source))
     origin = _between_eyes(mesh, mesh.apply(source.vertices))
     regions = name_regions(source, mesh, mesh.apply(source.vertices) - origin)
     weight = vertex_weight(mesh, regions, mesh.apply(source.vertices) - origin)

@@ -52,6 +52,12 @@ def sample_adults(source: Source, mesh: HeadMesh, count: int = SAMPLES, seed: in
     return heads.reshape(count, -1, 3).astype(np.float32)
 
 
+def mean_adult(source: Source) -> NDArray[np.float64]:
+    """The base mesh (N,3) in the shape of the mean sampled adult, metres."""
+    macro = _phenotype_weights(source, np.random.default_rng(SEED), SAMPLES).mean(axis=0)
+    return source.vertices + np.tensordot(macro.astype(np.float32), source.phenotype_shapes, axes=1)
+
+
 def with_joints(source: Source, mesh: HeadMesh, shapes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Shapes (…,N,3) of the base mesh as the head's vertices and the joints root, neck and jaw, (…,V+3,3)."""
     return np.concatenate([mesh.apply(shapes), joint_cubes(source, shapes)], axis=-2)

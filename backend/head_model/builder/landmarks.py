@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from backend.head_model import render
-from backend.head_model.appearance import Palette, default_colors
+from backend.head_model.appearance import Palette, paint_texture
 from backend.head_model.builder import eyes
 from backend.head_model.model import HeadModel, SurfacePoints, posed_vertices, surface_positions
 from backend.head_model.surface import closest_surface_points
@@ -50,13 +50,16 @@ IBUG68_FROM_MEDIAPIPE = (
 )  # fmt: skip
 
 
+SKINS = (Palette(), Palette(skin=(0.87, 0.70, 0.60)), Palette(skin=(0.52, 0.36, 0.28), scalp=(0.40, 0.28, 0.22)))
+
+
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """One render: the head's vertices, its camera (world to camera) and whether the mouth is open."""
+    """One render: the head's vertices, its camera (world to camera), its skin and whether the mouth is open."""
 
     vertices: NDArray[np.float32]
     camera: NDArray[np.float64]
-    palette: Palette
+    skin: int  # of SKINS
     mouth_open: bool
 
 
@@ -123,7 +126,6 @@ def _lower_jaw(head: HeadModel) -> NDArray[np.bool_]:
 def _shots(head: HeadModel) -> Iterator[Shot]:
     rng = np.random.default_rng(SEED)
     names = head.expression_names
-    skins = (Palette(), Palette(skin=(0.87, 0.70, 0.60)), Palette(skin=(0.52, 0.36, 0.28), scalp=(0.40, 0.28, 0.22)))
     views = ((0.0, 0.0), (0.35, 0.0), (-0.35, 0.0), (0.12, 0.18), (-0.12, -0.18), (0.6, 0.05), (-0.6, 0.05))
     for person in range(IDENTITIES):
         identity = rng.normal(size=30) * 0.6
@@ -136,7 +138,7 @@ def _shots(head: HeadModel) -> Iterator[Shot]:
             for yaw, pitch in views if not mouth_open else views[:5]:
                 target = (rng.normal() * 0.004, -0.035 + rng.normal() * 0.004, -0.02)
                 camera = render.look_at_head(DISTANCE, yaw + 0.04 * rng.normal(), pitch + 0.04 * rng.normal(), target)
-                yield Shot(posed, camera, skins[person % len(skins)], mouth_open)
+                yield Shot(posed, camera, person % len(SKINS), mouth_open)
 
 
 def _lift(head: HeadModel, domains: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -144,11 +146,14 @@ def _lift(head: HeadModel, domains: NDArray[np.bool_]) -> tuple[NDArray[np.float
     inner = np.isin(np.arange(478), (*UPPER_INNER, *LOWER_INNER, *(78, 308)))
     hits: list[NDArray[np.float64]] = []
     seen: list[NDArray[np.float64]] = []
+    textures = [paint_texture(head, palette=palette) for palette in SKINS]
+    corners = head.uv_vertices[head.uv_triangles]
     with render.HeadRenderer((SIZE, SIZE)) as renderer, _face_mesh() as detector:
         for shot in _shots(head):
-            colors = default_colors(head, shot.palette)
             lens: dict[str, Any] = {"focal_px": FOCAL_PX, "principal_point": CENTRE, "world_to_camera": shot.camera}
-            image = renderer.render(shot.vertices, head.triangles, colors, **lens)
+            image = renderer.render(
+                shot.vertices, head.triangles, texture=textures[shot.skin], corner_uv=corners, **lens
+            )
             found = detector.process(image).multi_face_landmarks
             if not found:
                 continue

