@@ -44,8 +44,9 @@ Picture = NDArray[np.uint8]
 _PORTRAIT_SETS = ("london_neutral", "london_smiling", "canada")
 _PICTURE_IOD = 200.0  # px; photographs are measured at this size, which footage rarely exceeds
 _SMALL_IODS = (15.0, 20.0, 30.0, 45.0, 70.0)
-_HIDDEN_OR_GUESSED = re.compile(r"hair|\bear\b|ear lobe|neck")  # annotated points that are guesses
-_KERNEL = 0.12  # of the inter-ocular distance: how far an annotated point speaks for the mesh around it
+# Under hair, or on skin with nothing to see: their spread is the annotator's, not the aligner's.
+_HIDDEN_OR_GUESSED = re.compile(r"hair|\bear\b|ear ?lobe|neck|cheekbone|smile line")
+_KERNEL = 0.07  # of the inter-ocular distance: how far an annotated point speaks for the mesh around it
 _YAW_KNOTS = np.radians([-90.0, -65.0, -45.0, -25.0, 0.0, 25.0, 45.0, 65.0, 90.0])
 
 

@@ -55,7 +55,8 @@ def yaw_growth(
 ) -> tuple[F64, F64, dict[str, float]]:
     """Factors on σ at each yaw knot (radians, positive: the point's side turns away), and each view's error in %.
 
-    The first factors are for points at the side of the face, the second for those on its middle line. Points are
+    The first factors are for points at the side of the face (its outline left out: a silhouette has no one place on
+    the scan to be lifted to), the second for those on its middle line. Points are
     lifted onto the scan from its frontal view and projected into the others; what the aligner says there differs by
     drift. Factor = √(1 + drift² / σ²), made not to fall with |yaw|. Views from far above or below tell nothing of yaw.
     """
@@ -88,14 +89,15 @@ def yaw_growth(
         turned = np.array(camera["R"]) @ r.T
         yaw = float(np.arctan2(-turned[0, 2], turned[2, 2]))
         for sign in (-1, 1):
-            samples["side"].append((yaw * sign, _growth(error, sigma, lateral * sign > 0.4)))
+            samples["side"].append((yaw * sign, _growth(error, sigma, np.abs(lateral * sign - 0.6) < 0.2)))
             samples["middle"].append((yaw * sign, _growth(error, sigma, np.abs(lateral) < 0.15)))
     return _monotone(np.array(samples["side"]), knots), _monotone(np.array(samples["middle"]), knots), views
 
 
 def _growth(error: F64, sigma: F64, chosen: NDArray[np.bool_]) -> float:
     chosen = chosen & np.isfinite(error)
-    return float(np.sqrt(1 + np.mean(error[chosen] ** 2 / sigma[chosen] ** 2)))
+    # A mean square, told from the median: a ray that slips past a nostril's rim is no drift.
+    return float(np.sqrt(1 + np.median(error[chosen] ** 2 / sigma[chosen] ** 2) / np.log(2)))
 
 
 def _monotone(samples: F64, knots: F64) -> F64:
