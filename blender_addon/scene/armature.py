@@ -67,7 +67,7 @@ def _reach(head: contract.HeadGeometry, joint: int) -> NDArray[np.float64]:
         if len(moved):
             lowest = moved[moved[:, 1] <= np.quantile(moved[:, 1], 0.2)]
             tip = lowest[np.argmax(lowest[:, 2])]
-            reach = np.array([0.0, tip[1] - head.joints[joint, 1], tip[2] - head.joints[joint, 2]])
+            reach = np.array([0.0, tip[1] - head.joints[joint, 1], tip[2] - head.joints[joint, 2]]) * 0.9
             if np.linalg.norm(reach) > 0.01 * size:
                 return reach
         return (HEAD_FORWARD - HEAD_UP) * 0.2 * size

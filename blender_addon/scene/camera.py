@@ -16,6 +16,8 @@ from . import axes
 
 CLIP_START = 0.01
 """Metres: a face may be nearer to a phone than Blender's default of 10 cm."""
+DISPLAY_SIZE = 0.15
+"""Metres: Blender's default of 1 m draws a pyramid that a head fits into."""
 
 
 def build_camera(name: str, view: contract.CameraGeometry) -> Any:
@@ -28,6 +30,7 @@ def build_camera(name: str, view: contract.CameraGeometry) -> Any:
     data.lens = float(view.focal_px[0]) * lens.mm_per_pixel
     data.clip_start = CLIP_START
     data.passepartout_alpha = 0.9
+    data.display_size = DISPLAY_SIZE
     obj = bpy.data.objects.new(name, data)
     obj.rotation_mode = axes.CAMERA_EULER_ORDER
     rotations, locations = axes.camera_poses(view.world_to_camera[:1])

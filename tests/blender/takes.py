@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -241,13 +242,27 @@ def frame_picture(index: int, width: int, height: int) -> NDArray[np.uint8]:
     return picture
 
 
-def write_clip(path: Path, width: int, height: int, count: int = 12, rate: int = 25, rotation: int = 0) -> Path:
-    """A video of ``frame_picture`` as stored whose header asks for a clockwise turn, as phones write it."""
+def write_clip(
+    path: Path,
+    width: int,
+    height: int,
+    count: int = 12,
+    rate: int = 25,
+    rotation: int = 0,
+    aspect: Fraction = Fraction(1),
+) -> Path:
+    """A video that shows ``frame_picture`` in width × height once its rotation flag (clockwise) is obeyed.
+
+    Stored as phones do it: turned the other way. ``aspect`` is that of the stored pixels, whose number stays.
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "8"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.width, stream.height = (height, width) if rotation % 180 else (width, height)
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
         for index in range(count):
-            frame = av.VideoFrame.from_ndarray(frame_picture(index, width, height), format="rgb24")
+            stored = np.ascontiguousarray(np.rot90(frame_picture(index, width, height), rotation // 90))
+            frame = av.VideoFrame.from_ndarray(stored, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     if rotation:
@@ -255,7 +270,7 @@ def write_clip(path: Path, width: int, height: int, count: int = 12, rate: int =
         header = data.find(b"tkhd")
         start = header + 4 + 4 + (32 if data[header + 4] else 20) + 16
         a, b, c, d = {90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}[rotation]
-        x, y = {90: (height, 0), 180: (width, height), 270: (0, width)}[rotation]
+        x, y = {90: (width, 0), 180: (width, height), 270: (0, height)}[rotation]
         one = 1 << 16
         data[start : start + 36] = struct.pack(
             ">9i", a * one, b * one, 0, c * one, d * one, 0, x * one, y * one, 0x40000000

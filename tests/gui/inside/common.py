@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import re
+import sys
 import time
+import zipfile
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -13,6 +16,7 @@ import bpy
 
 EXTENSION = "bl_ext.user_default.flowface"
 CATEGORY = "FlowFace"
+OFFICIAL_PYTHONS = ((3, 11), (3, 13))
 
 
 def addon(name: str) -> ModuleType:
@@ -22,9 +26,24 @@ def addon(name: str) -> ModuleType:
 
 def install(package: str, endpoint: str) -> None:
     """Install the extension from its zip, as a user does, and point it at a backend."""
+    if sys.version_info[:2] not in OFFICIAL_PYTHONS:
+        package = without_wheels(package)
     bpy.ops.extensions.package_install_files(filepath=package, repo="user_default", enable_on_install=True)
     preferences = bpy.context.preferences.addons[EXTENSION].preferences
     preferences.endpoint, preferences.autostart = endpoint, False
+
+
+def without_wheels(package: str) -> str:
+    """The same extension for a distribution's Blender, whose Python is no official one and has its own pyzmq."""
+    slim = f"{bpy.app.tempdir}/flowface.zip"
+    with zipfile.ZipFile(package) as source, zipfile.ZipFile(slim, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "blender_manifest.toml":
+                data = re.sub(rb"wheels = \[.*?\]\n", b"", data, flags=re.DOTALL)
+            if not name.endswith(".whl"):
+                target.writestr(name, data)
+    return slim
 
 
 def viewport() -> tuple[Any, Any, Any]:

@@ -1,0 +1,130 @@
+"""The add-on in a real, windowed Blender, through ``blender-gui.sh`` beside this checkout (``pytest -m gui``).
+
+The extension's zip is installed there as a user does; the backend runs out here. Screenshots stay in ``bgui-out``.
+``FLOWFACE_GUI_SUITES`` names the Debian suites (and so the Blenders) to try, trixie (4.3) where it is not set.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import pytest
+
+from backend.server.app import Server
+from blender_addon import build_extension
+from tests.backend.server.conftest import REPOSITORY, running
+from tests.blender.takes import frame_picture, write_clip
+
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
+
+TRACK_BUTTON = ("908", "231")  # in a window of 1280 × 800, found by looking at 1-ready.png
+SUITES = os.environ.get("FLOWFACE_GUI_SUITES", "trixie").split()
+
+
+@pytest.fixture
+def start_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Server]]:
+    """Backends out here, which Blender in its chroot reaches through the shared loopback."""
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    servers = []
+
+    def start(runner: str) -> Server:
+        context = running(Server(tmp_path / "jobs", "tcp://127.0.0.1:*", runner=runner))
+        servers.append(context)
+        return context.__enter__()
+
+    yield start
+    for context in servers:
+        context.__exit__(None, None, None)
+
+
+class Window:
+    """A Blender in a window, and the folder that lies at the same path in here and in its chroot."""
+
+    def __init__(self, tool: Path, suite: str, folder: Path, out: Path) -> None:
+        self.folder = folder
+        self._tool = tool
+        self._environment = {
+            **os.environ,
+            "BGUI_SUITE": suite,
+            "BGUI_WORK": str(folder),
+            "BGUI_OUT": str(out),
+            "BGUI_TIMEOUT": "400",
+        }
+        for script in (Path(__file__).parent / "inside").glob("*.py"):
+            shutil.copy(script, folder)
+        self.package = build_extension.build(folder, ["linux-x64"])
+        self._call("sh", f"mkdir -p {folder.parent} && ln -sfn /work {folder}")
+
+    def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the scripts in the window."""
+        done = self._call("run", str(self.folder / script), str(self.package), *arguments)
+        print(done.stdout)
+        return done
+
+    def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", str(self._tool), *arguments],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+
+
+@pytest.fixture(params=SUITES)
+def window(request: pytest.FixtureRequest, tmp_path: Path) -> Window:
+    tool = REPOSITORY.parent / "shared" / "tools" / "blender-gui.sh"
+    if not tool.is_file():
+        pytest.skip("blender-gui.sh is not beside this checkout")
+    folder = tmp_path / "window"
+    folder.mkdir()
+    return Window(tool, request.param, folder, REPOSITORY / "bgui-out" / f"{request.param}-{request.node.originalname}")
+
+
+def test_track_in_the_panel(window: Window, start_backend: Callable[[str], Server], shared_data: Path) -> None:
+    """Install, press Track with the mouse, see progress and result, one undo."""
+    clip = window.folder / "clip.mp4"
+    shutil.copy(shared_data / "clips" / "pyfeat_single_face.mp4", clip)
+    server = start_backend("backend.jobs:run_job")
+    done = window.run("track.py", server.endpoint, str(clip), *TRACK_BUTTON)
+    assert done.returncode == 0, done.stdout
+    assert "Tracked 72 of 72 frames" in done.stdout
+
+
+def test_background_is_upright_and_the_right_frame(window: Window, start_backend: Callable[[str], Server]) -> None:
+    """Rotated and anamorphic videos, a sequence that starts at 1001 and a photograph that lies on its side."""
+    folder = window.folder
+    footage = [write_clip(folder / f"video{angle}.mp4", 320, 192, rotation=angle) for angle in (0, 90, 180, 270)]
+    footage.append(write_clip(folder / "anamorphic.mp4", 240, 192, aspect=Fraction(4, 3)))
+    footage.append(write_clip(folder / "anamorphic90.mp4", 240, 192, rotation=90, aspect=Fraction(4, 3)))
+    for index in range(8):
+        cv2.imwrite(str(folder / f"shot.{1001 + index}.png"), frame_picture(index, 320, 192)[..., ::-1])
+    footage.append(folder / "shot.1001.png")
+    upright = frame_picture(0, 192, 320)
+    lying = folder / "photo.jpg"
+    cv2.imwrite(str(lying), cv2.rotate(upright, cv2.ROTATE_90_COUNTERCLOCKWISE)[..., ::-1])
+    _set_exif_orientation(lying, 6)
+    footage.append(lying)
+    server = start_backend("tests.gui.runners:look")
+    done = window.run("background.py", server.endpoint, *map(str, footage))
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("upright right frame") == len(footage), done.stdout
+
+
+def _set_exif_orientation(path: Path, orientation: int) -> None:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        exif = picture.getexif()
+        exif[0x0112] = orientation
+        picture.load()
+        picture.save(path, exif=exif, quality=95)
