@@ -175,7 +175,15 @@ def test_ctrl_c_cancels_the_job_and_leaves_no_process(
 ) -> None:
     clip = shared_data / "clips" / "lp_d9_glasses_selfie.mp4"
     command = [sys.executable, "-m", "backend.cli", "track", str(clip), "--out", str(tmp_path), "--no-blend"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+        # A shell's background job ignores Ctrl-C, and so would its children, were the tests run in one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stderr is not None
     for line in process.stderr:  # the job has begun once it names its first stage
         if "backend" not in line and "queued" not in line:
