@@ -37,7 +37,7 @@ def _problem(basis: PointBasis, observations: Observations, options: FitOptions)
     mu = np.where(observations.valid[..., None], observations.mu, 0.0)
     points = mu.shape[1]
     per_second = observations.frame_rate**2  # from per frame² to per second²
-    tracked = max(int(observations.found.sum()), 1)
+    repeats = max(1.0, weights.repeated_bias * int(observations.found.sum()))
     return Problem(
         basis=basis,
         data=data_term.PixelData(
@@ -52,8 +52,8 @@ def _problem(basis: PointBasis, observations: Observations, options: FitOptions)
             vertices=points * (per_second / weights.acceleration) ** 2,
             gaze=max(len(basis.eye_index), 1) * (per_second / weights.gaze_acceleration) ** 2,
         ),
-        identity_weight=weights.identity * tracked,
-        focal_weight=weights.focal_weight * tracked / weights.focal_log_sigma**2,
+        identity_weight=weights.identity * repeats,
+        focal_weight=weights.focal_weight * repeats / weights.focal_log_sigma**2,
         log_usual_focal=math.log(options.usual_focal * max(width, height)),
     )
 

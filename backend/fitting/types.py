@@ -34,12 +34,14 @@ class EnergyWeights:
     """Every weight of the energy (seeds/001 eq. 12, with the additions of DESIGN §6).
 
     The data term counts each landmark in units of its σ. Landmark errors are mostly systematic (the same points are
-    off in the same way in frame after frame), so the priors of what all frames share are multiplied by the number of
-    tracked frames: more frames must not drown them in repeated bias.
+    off in the same way in frame after frame), so the priors of what all frames share grow with the number of tracked
+    frames by ``repeated_bias``: more frames must not drown them in the same error again.
     """
 
+    repeated_bias: float = 1.0  # 1: every frame repeats the same landmark errors; 0: errors are independent
+
     robust_scale: float = 2.0  # σ; beyond it a point's pull fades (Cauchy kernel on E_A)
-    identity: float = 3.0  # on |β|² per tracked frame (E_FLAME)
+    identity: float = 3.0  # on |β|² (E_FLAME)
     expression: float = (
         6.0  # on |φ|² (E_FLAME); low enough that a full action costs less than a 1 σ misfit of its region
     )
@@ -50,7 +52,7 @@ class EnergyWeights:
     acceleration: float = 1.5  # σ of a face vertex's acceleration, m/s² (E_temp, eq. 14)
     gaze_acceleration: float = 135.0  # σ of the gaze angles' acceleration, rad/s²
     focal_log_sigma: float = 0.3  # σ of log focal length about the usual one
-    focal_weight: float = 5.0  # how many times that prior counts per tracked frame
+    focal_weight: float = 2.0  # how often that prior counts: points tell more of other things than of perspective
 
 
 @dataclass(frozen=True)

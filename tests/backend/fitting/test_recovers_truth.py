@@ -1,0 +1,167 @@
+"""The solver alone: exact projections of a known performance of the open head, with noise and with gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from backend.demo.performance import Performance, demo_performance
+from backend.errors import Cancelled, UserError
+from backend.fitting import EnergyWeights, FitOptions, FitResult, Observations, fit_take
+from backend.head_model.library import load_head
+from backend.head_model.model import HeadModel, posed_vertices, surface_positions
+
+NOISE_PX = 0.5
+
+# Independent noise repeats no bias, and the truth has all the head's components.
+EXACT = FitOptions(weights=EnergyWeights(repeated_bias=0.0), identity_components=100)
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    head: HeadModel
+    truth: Performance
+    observations: Observations
+
+
+def pinhole(
+    points: NDArray[np.float64],
+    rotation: NDArray[np.float64],
+    translation: NDArray[np.float64],
+    focal: float,
+    centre: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    camera = np.einsum("tij,tvj->tvi", rotation, points) + translation[:, None]
+    return camera[..., :2] / camera[..., 2:] * focal + centre
+
+
+def truth_image(known: Known, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    truth = known.truth
+    rotation = Rotation.from_rotvec(truth.head_rotation).as_matrix()
+    return pinhole(points, rotation, truth.head_translation, float(truth.focal_px[0]), truth.principal_point)
+
+
+def face_vertices(head: HeadModel, identity, expression, gaze) -> NDArray[np.float64]:  # type: ignore[no-untyped-def]
+    return posed_vertices(head, head.neutral(identity), expression, gaze)[:, head.regions["face"]].astype(np.float64)
+
+
+@pytest.fixture(scope="module")
+def known() -> Known:
+    head = load_head("open")
+    truth = demo_performance(head)
+    vertices = posed_vertices(head, head.neutral(truth.identity), truth.expression, truth.gaze).astype(np.float64)
+    points = surface_positions(head.landmarks["mediapipe478"], head.triangles, vertices)
+    rotation = Rotation.from_rotvec(truth.head_rotation).as_matrix()
+    mu = pinhole(points, rotation, truth.head_translation, float(truth.focal_px[0]), truth.principal_point)
+    mu += np.random.default_rng(5).normal(scale=NOISE_PX, size=mu.shape)
+    observations = Observations(
+        landmarks="mediapipe478",
+        mu=mu.astype(np.float32),
+        sigma=np.full(mu.shape[:2], NOISE_PX, np.float32),
+        valid=np.ones(mu.shape[:2], bool),
+        image_size=truth.image_size,
+        frame_rate=truth.frame_rate,
+    )
+    return Known(head, truth, observations)
+
+
+@pytest.fixture(scope="module")
+def fit(known: Known) -> FitResult:
+    return fit_take(known.head, known.observations, EXACT)
+
+
+def image_error_percent(known: Known, fit: FitResult) -> NDArray[np.float64]:
+    """(T,) mean distance of face vertices from the truth in the image, % of inter-ocular distance."""
+    true = truth_image(known, face_vertices(known.head, known.truth.identity, known.truth.expression, known.truth.gaze))
+    fitted = pinhole(
+        face_vertices(known.head, fit.identity, fit.expression, fit.gaze),
+        fit.head_rotation,
+        fit.head_translation,
+        fit.focal_px,
+        np.asarray(fit.principal_point),
+    )
+    return 100 * np.linalg.norm(fitted - true, axis=-1).mean(axis=1) / fit.inter_ocular_px
+
+
+def rotation_error(known: Known, fit: FitResult) -> NDArray[np.float64]:
+    """(T,) degrees."""
+    difference = Rotation.from_matrix(fit.head_rotation) * Rotation.from_rotvec(known.truth.head_rotation).inv()
+    return np.rad2deg(difference.magnitude())
+
+
+def test_the_image_is_met(known: Known, fit: FitResult) -> None:
+    assert image_error_percent(known, fit).mean() <= 0.3
+
+
+def test_head_rotation_and_focal_length_are_found(known: Known, fit: FitResult) -> None:
+    assert rotation_error(known, fit).mean() <= 0.3
+    assert fit.focal_px == pytest.approx(float(known.truth.focal_px[0]), rel=0.03)
+
+
+def test_expressions_stay_within_their_bounds_and_follow_the_truth(known: Known, fit: FitResult) -> None:
+    assert fit.expression.min() >= 0.0
+    assert fit.expression.max() <= 1.0
+    names = known.head.expression_names
+    for name in ("jawOpen", "eyeBlinkLeft", "mouthSmileRight", "browInnerUp"):
+        index = names.index(name)
+        correlation = np.corrcoef(fit.expression[:, index], known.truth.expression[:, index])[0, 1]
+        assert correlation > 0.95, name
+
+
+def test_gaze_is_found(known: Known, fit: FitResult) -> None:
+    assert np.rad2deg(np.abs(fit.gaze - known.truth.gaze)).mean() < 1.5
+
+
+def test_energy_never_rises(fit: FitResult) -> None:
+    assert (np.diff(fit.energy) <= 0).all()
+
+
+def test_a_gap_is_bridged_and_marked(known: Known) -> None:
+    valid = known.observations.valid.copy()
+    gap = slice(10, 14)
+    valid[gap] = False
+    valid[-3:] = False
+    fit = fit_take(known.head, replace(known.observations, valid=valid), EXACT)
+    assert not fit.tracked[gap].any()
+    assert fit.tracked.sum() == valid.any(axis=1).sum()
+    # A bridge follows the motion around it; it cannot know more.
+    assert image_error_percent(known, fit)[gap].max() < 12.0
+    assert np.array_equal(fit.head_rotation[-1], fit.head_rotation[-4])
+    assert np.isnan(fit.reprojection_error_px[gap]).all()
+
+
+def test_outliers_do_not_pull(known: Known) -> None:
+    mu = known.observations.mu.copy()
+    spoiled = np.random.default_rng(1).choice(468, 40, replace=False)
+    mu[:, spoiled] += 25.0
+    fit = fit_take(known.head, replace(known.observations, mu=mu), EXACT)
+    assert image_error_percent(known, fit).mean() <= 0.6
+    assert rotation_error(known, fit).mean() <= 0.6
+
+
+def test_a_still_is_a_take_of_one_frame(known: Known) -> None:
+    o = known.observations
+    fit = fit_take(known.head, replace(o, mu=o.mu[:1], sigma=o.sigma[:1], valid=o.valid[:1]), EXACT)
+    assert np.nanmean(fit.reprojection_error_percent_iod) < 1.0
+
+
+def test_a_given_focal_length_is_kept(known: Known) -> None:
+    o = known.observations
+    few = replace(o, mu=o.mu[:8], sigma=o.sigma[:8], valid=o.valid[:8])
+    assert fit_take(known.head, few, replace(EXACT, focal_px=612.5)).focal_px == pytest.approx(612.5, rel=1e-12)
+
+
+def test_nothing_to_fit_is_said(known: Known) -> None:
+    nothing = replace(known.observations, valid=np.zeros_like(known.observations.valid))
+    with pytest.raises(UserError, match="No frame shows a face"):
+        fit_take(known.head, nothing, EXACT)
+
+
+def test_cancel_is_heard(known: Known) -> None:
+    asked = iter([False, False, True])
+    with pytest.raises(Cancelled):
+        fit_take(known.head, known.observations, EXACT, should_cancel=lambda: next(asked))
