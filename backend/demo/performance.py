@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from backend.head_model.gaze import FULL_LOOK_ANGLE, LOOK_ACTIONS
 from backend.head_model.model import HeadModel, posed_vertices
 
 F32 = NDArray[np.float32]
@@ -17,14 +18,6 @@ F64 = NDArray[np.float64]
 
 FACING_CAMERA = Rotation.from_rotvec([np.pi, 0.0, 0.0])
 """Head space to camera space of a head that looks straight into the camera: +y up becomes y down."""
-
-# Which ARKit actions carry the lids for (+yaw, −yaw, +pitch, −pitch) of each eye, and the angle at which they are full:
-# the comfortable range of eyes in a still head (Stahl 1999).
-LOOK_ACTIONS = (
-    ("eyeLookOutLeft", "eyeLookInLeft", "eyeLookUpLeft", "eyeLookDownLeft"),
-    ("eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight", "eyeLookDownRight"),
-)
-FULL_LOOK_ANGLE = np.deg2rad(25.0)
 
 
 @dataclass(frozen=True, eq=False)

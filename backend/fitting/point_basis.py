@@ -11,20 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backend.fitting.types import EnergyWeights
+from backend.head_model.gaze import FULL_LOOK_ANGLE, LOOK_ACTIONS
 from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints
 
 F64 = NDArray[np.float64]
 
 EYES = ("left_eye", "right_eye")
-
-# What carries each eye's lids where the eye looks: the ARKit actions of +yaw, −yaw, +pitch, −pitch per eye, and the
-# angle at which an action is full (25° sideways and up/down: the comfortable range of the eye without the head,
-# Stahl 1999, "Amplitude of human head movements associated with horizontal saccades", gives ±20–25°).
-LOOK_ACTIONS = (
-    ("eyeLookOutLeft", "eyeLookInLeft", "eyeLookUpLeft", "eyeLookDownLeft"),
-    ("eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight", "eyeLookDownRight"),
-)
-FULL_LOOK_ANGLE = np.deg2rad(25.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ from scipy.spatial.transform import Rotation
 
 from backend.demo.performance import (
     DEMO_GESTURES,
-    FULL_LOOK_ANGLE,
     Performance,
     demo_performance,
     expression_curves,
@@ -18,6 +17,7 @@ from backend.demo.performance import (
     world_vertices,
 )
 from backend.demo.truth import compare, inter_ocular_px, project
+from backend.head_model.gaze import FULL_LOOK_ANGLE
 from backend.head_model.model import HeadModel
 from backend.track import CameraTrack, Track
 from backend.track_geometry import seen_vertices
