@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import IO
 
 LOG_LINES = 500
 MAX_LOG_BYTES = 8 << 20
+LOG_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ ")
 SERVER_MODULE = "backend.server"
 HOW_TO_INSTALL = "Install FlowFace's backend and name its folder in the add-on's preferences."
 
@@ -169,5 +171,6 @@ def _explain(code: int, log: Sequence[str]) -> str:
     if "No module named backend" in text or "No module named 'backend'" in text:
         return f"The Python that was asked to start the backend does not have it. {HOW_TO_INSTALL}"
     last = next((line for line in reversed(log) if line.strip() and not line.startswith("{")), "")
+    last = LOG_PREFIX.sub("", last)
     how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
     return f"The backend {how}: {last}" if last else f"The backend {how} and left no message."

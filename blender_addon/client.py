@@ -201,7 +201,7 @@ class _Loop:
             for request in sorted(self._waiting):
                 self._emit(MessageEvent(request, lost))
             self._waiting.clear()
-        elif event == zmq.EVENT_CLOSED and self._state is Connection.REFUSED:
+        elif event == zmq.EVENT_CLOSED and self._state in (Connection.REFUSED, Connection.LOST):
             self._change(Connection.CONNECTING, f"{NOT_RUNNING.message} {NOT_RUNNING.hint}")
 
     def _receive(self) -> None:

@@ -106,7 +106,7 @@ def _draw_progress(layout: Any, now: session.Session, mode: str) -> None:
     if job is None:
         return
     text = job.stage
-    if now.connection is Connection.LOST:
+    if now.connection is not Connection.CONNECTED and job.status is not None:
         text = "Connection lost, trying again"
     elif job.take is not None and mode != "OBJECT":
         text = "Ready: leave this mode to build it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import bpy
@@ -13,6 +14,8 @@ from . import axes, eyes, materials
 
 UV_MAP = "FlowFace"
 MINIMUM_WEIGHT = 1e-4
+SHARP_ANGLE = math.radians(70)
+"""Edges sharper than this are shaded so; else the thin edges of teeth darken their whole front."""
 FREE_SLIDER = 3.0
 """Half-range of a slider whose expression has no bounds: three standard deviations."""
 SLIDER_LIMIT = 10.0
@@ -46,6 +49,7 @@ def _mesh(name: str, head: contract.HeadGeometry, triangle_part: NDArray[np.int3
     mesh.uv_layers.new(name=UV_MAP, do_init=False).uv.foreach_set("vector", corners.ravel())
     mesh.update(calc_edges=True)
     mesh.validate()
+    mesh.set_sharp_from_angle(angle=SHARP_ANGLE)
     return mesh
 
 

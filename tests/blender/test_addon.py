@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -9,14 +10,17 @@ from pathlib import Path
 
 import bpy
 import pytest
+import zmq
 
 import blender_addon
 from backend.server.app import Server
 from blender_addon import backend_process, preferences, pump, session, settings
 from blender_addon.client import Connection
 from blender_addon.registration import CLASSES
+from protocol import codec
 
 from .conftest import wait_until
+from .takes import write_clip
 from .test_client import free_port
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -29,6 +33,15 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(preferences._Defaults, "endpoint", address)
     monkeypatch.setattr(preferences._Defaults, "autostart", False)
     return address
+
+
+@pytest.fixture
+def own_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The backend of this Python, with jobs and log of the test's own."""
+    monkeypatch.setattr(preferences._Defaults, "environment", sys.executable)
+    monkeypatch.setenv("FLOWFACE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(preferences, "user_folder", lambda: tmp_path / "user")
 
 
 def choose(folder: Path, deed: str) -> None:
@@ -89,7 +102,7 @@ def test_job_shows_progress_and_is_cancelled(
     assert bpy.ops.flowface.track() == {"FINISHED"}
     assert not bpy.ops.flowface.track.poll(), "one job at a time"
     wait_until(lambda: session.current().job.fraction == 0.5, pump.tick)
-    assert session.current().job.stage == "Waiting 1/2"
+    assert session.current().job.stage == "Working 1/2"
     assert bpy.ops.flowface.cancel() == {"FINISHED"}
     assert session.current().job.stage == "Cancelling"
     wait_until(lambda: session.current().job is None, pump.tick)
@@ -138,21 +151,56 @@ def test_backend_that_stops_during_a_job_is_noticed(
     assert session.current().job is None
 
 
-def test_panel_draws_in_every_state() -> None:
-    """Drawing needs a window; here it is enough that no state has text that cannot be made."""
-    job = session.ActiveJob(None, "Scene", match_scene=True)
-    stages = {job.stage}
-    job.submitted = True
-    stages.add(job.stage)
-    job.cancelling = True
-    stages.add(job.stage)
-    assert stages == {"Waiting for the backend", "Submitting", "Cancelling"}
+def test_backend_of_another_version_is_one_sentence(tmp_path: Path, endpoint: str) -> None:
+    context = zmq.Context()
+    peer = context.socket(zmq.ROUTER)
+    peer.bind(endpoint)
+    try:
+        pump.tick()
+        sender, *_ = peer.recv_multipart()
+        welcome = {"type": "welcome", "protocol": 9, "request": 0, "backend_version": "9.0", "pid": 1}
+        peer.send_multipart([sender, *codec.encode(welcome)])
+        wait_until(lambda: session.current().connection is Connection.REFUSED, pump.tick)
+        choose(tmp_path, "quick")
+        assert bpy.ops.flowface.track() == {"CANCELLED"}
+        says = "This add-on speaks protocol 1, the backend speaks 9: update the add-on."
+        assert session.current().notice == session.Notice(says, is_error=True)
+    finally:
+        peer.close(linger=0)
+        context.term()
 
 
-def test_own_backend_starts_answers_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preferences._Defaults, "environment", sys.executable)
-    monkeypatch.setenv("FLOWFACE_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+@pytest.mark.usefixtures("own_backend")
+def test_port_in_use_is_explained(endpoint: str) -> None:
+    with socket.create_server(("127.0.0.1", int(endpoint.rsplit(":", 1)[1]))):
+        assert bpy.ops.flowface.backend_start() == {"FINISHED"}
+        wait_until(lambda: session.current().notice is not None, pump.tick)
+    notice = session.current().notice
+    assert notice.is_error
+    assert notice.text.startswith(f"The backend ended with exit code 1: The backend cannot listen on {endpoint}")
+
+
+@pytest.mark.usefixtures("own_backend")
+def test_track_starts_the_backend_and_bad_footage_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real backend with its real work, started by pressing Track."""
+    monkeypatch.setattr(preferences._Defaults, "autostart", True)
+    (tmp_path / "text.mp4").write_text("This is no video.")
+    write_clip(tmp_path / "faceless.mp4", 160, 96)
+    notices = {}
+    for name in ("text", "faceless"):
+        settings.of(bpy.context.scene).footage = str(tmp_path / f"{name}.mp4")
+        assert bpy.ops.flowface.track() == {"FINISHED"}
+        wait_until(lambda: session.current().job is None, pump.tick)
+        notices[name] = session.current().notice
+        assert notices[name].is_error and "\n" not in notices[name].text
+    assert str(tmp_path / "text.mp4") in notices["text"].text
+    assert "face" in notices["faceless"].text
+
+
+@pytest.mark.usefixtures("own_backend")
+def test_own_backend_starts_answers_and_stops() -> None:
     assert bpy.ops.flowface.backend_start() == {"FINISHED"}
     now = session.current()
     assert now.backend_starting
@@ -172,10 +220,8 @@ def test_backend_that_will_not_start_says_why(tmp_path: Path, monkeypatch: pytes
     assert session.current().notice.text.startswith(f"There is no Python in “{tmp_path / 'nothing'}”.")
 
 
-def test_unregistering_stops_the_own_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preferences._Defaults, "environment", sys.executable)
-    monkeypatch.setenv("FLOWFACE_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+@pytest.mark.usefixtures("own_backend")
+def test_unregistering_stops_the_own_backend() -> None:
     bpy.ops.flowface.backend_start()
     process = session.current().process
     blender_addon.unregister()
