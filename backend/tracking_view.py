@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from backend.tracking import TrackOutput, TrackRequest, track_to_folder
 from protocol.messages import JobStatus
@@ -40,7 +41,9 @@ class ProgressView:
         self._progress.stop()
 
     def on_status(self, status: JobStatus) -> None:
-        """Show where a job stands."""
+        """Show where a job stands; its end shows by itself."""
+        if status.finished:
+            return
         words = status.stage or status.state
         if status.queue_position:
             words = f"waiting behind {status.queue_position} other job{'s' if status.queue_position > 1 else ''}"
@@ -76,13 +79,13 @@ def track_with_progress(request: TrackRequest, console: Console | None = None) -
 
 def summary_table(footage: Path, output: TrackOutput) -> Table:
     """The report's figures and where the files are."""
-    table = Table(title=str(footage), title_justify="left", show_header=False, box=None, pad_edge=False)
+    table = Table(title=Text(str(footage)), title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _rows(output.report):
         table.add_row(name, value)
     for name, path in output.files.items():
-        table.add_row(name, str(path))
+        table.add_row(name, Text(str(path)))  # brackets in a path are no markup
     return table
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from backend.demo.clip import render_performance, write_video
 from backend.demo.performance import demo_performance
@@ -72,5 +73,5 @@ def truth_table(report: TruthReport, path: Path) -> Table:
     )
     table.add_row("gaze", f"{report.gaze_error_degrees:.2f}°")
     table.add_row("focal length", f"{report.focal_ratio:.3f} × the true one")
-    table.add_row("figures", str(path))
+    table.add_row("figures", Text(str(path)))
     return table

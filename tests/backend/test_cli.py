@@ -133,7 +133,7 @@ def test_a_backend_that_is_not_there_is_named(environment: dict[str, str], portr
 def test_a_still_becomes_a_track_an_overlay_and_a_scene(
     environment: dict[str, str], portrait: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / "new" / "folder"
+    out = tmp_path / "with [brackets] and ümläuts" / "folder"
     out.mkdir(parents=True)
     (out / "notes.txt").write_text("mine")
     (out / "track.npz").write_text("of an earlier run")
@@ -152,7 +152,7 @@ def test_a_still_becomes_a_track_an_overlay_and_a_scene(
     assert 0 < report["reprojection_error_percent_iod"]["mean"] < 2.0
     assert imread(out / "overlay.png").shape[:2] == astronaut().shape[:2]
     assert (out / "scene.blend").stat().st_size > 100_000
-    for word in ("1 of 1", "scene.blend", "overlay.png"):
+    for word in ("1 of 1", "[brackets]", "scene.blend", "overlay.png"):
         assert word in result.stdout
 
 
