@@ -46,13 +46,6 @@ def test_a_face_is_found_in_every_frame(shared_data: Path, aligner: MediaPipeAli
     assert (steps < 0.5 * iod[1:]).all()
 
 
-@pytest.mark.slow
-def test_every_frame_of_every_clip(shared_data: Path, aligner: MediaPipeAligner) -> None:
-    for file in sorted((shared_data / "clips").iterdir()):
-        take = align_footage(open_footage(file), aligner)
-        assert take.found.all(), file.name
-
-
 def test_the_chosen_one_of_two_people_is_followed(two_people: Path, aligner: MediaPipeAligner) -> None:
     frames = list(open_footage(two_people, (1, 24)))
     width = frames[0].image.shape[1]
