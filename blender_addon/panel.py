@@ -108,11 +108,13 @@ def _draw_progress(layout: Any, now: session.Session, mode: str) -> None:
     text = job.stage
     if now.connection is not Connection.CONNECTED and job.status is not None:
         text = "Connection lost, trying again"
-    elif job.take is not None and mode != "OBJECT":
+    elif job.take is not None and not job.elsewhere and mode != "OBJECT":
         text = "Ready: leave this mode to build it"
     elif job.status is not None and job.status.seconds_remaining is not None and not job.cancelling:
         text += f", {_duration(job.status.seconds_remaining)} left"
     layout.progress(factor=job.fraction, type="BAR", text=text)
+    if job.take is not None and job.elsewhere:
+        layout.operator("flowface.build_take", text="Build Here", icon="IMPORT")
     layout.operator("flowface.cancel", icon="CANCEL")
 
 

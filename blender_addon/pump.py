@@ -6,6 +6,7 @@ import traceback
 from typing import Any
 
 import bpy
+from bpy.app.handlers import persistent
 
 from . import preferences, session
 
@@ -31,7 +32,7 @@ def tick() -> float:
 def _round(context: Any, now: session.Session) -> bool:
     now.connect(preferences.get(context).endpoint)
     changed = now.poll()
-    if now.job is not None and now.job.take is not None:
+    if now.job is not None and now.job.take is not None and not now.job.elsewhere:
         return build_when_possible(context, now.job.scene) or changed
     return changed
 
@@ -57,6 +58,14 @@ def build_when_possible(context: Any, scene_name: str) -> bool:
     finally:
         window.scene = visited
     return True
+
+
+@persistent  # type: ignore[untyped-decorator]
+def on_file_opened(*_: Any) -> None:
+    """A take that was tracked for another file must not appear in this one unasked."""
+    job = session.current().job
+    if job is not None:
+        job.elsewhere = True
 
 
 def _user_is_busy(windows: Any) -> bool:

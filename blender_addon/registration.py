@@ -15,10 +15,11 @@ CLASSES = tuple(
 
 
 def register() -> None:
-    """Register all classes, the scene settings and the timer."""
+    """Register all classes, the scene settings, the timer and the handler."""
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     setattr(bpy.types.Scene, settings.NAME, bpy.props.PointerProperty(type=settings.FlowFaceSettings))
+    bpy.app.handlers.load_post.append(pump.on_file_opened)
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
 
@@ -26,6 +27,7 @@ def unregister() -> None:
     """Take everything back, and end the backend that the add-on started."""
     if bpy.app.timers.is_registered(pump.tick):
         bpy.app.timers.unregister(pump.tick)
+    bpy.app.handlers.load_post.remove(pump.on_file_opened)
     session.end()
     delattr(bpy.types.Scene, settings.NAME)
     for cls in reversed(CLASSES):

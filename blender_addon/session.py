@@ -34,12 +34,13 @@ class ActiveJob:
     submitted: bool = False
     cancelling: bool = False
     take: contract.TakeResult | None = None  # fetched, to be built
+    elsewhere: bool = False  # another file was opened meanwhile: build only when asked to
 
     @property
     def stage(self) -> str:
         """What happens now, in a few words."""
         if self.take is not None:
-            return "Building the scene"
+            return "Ready; another file is open now" if self.elsewhere else "Building the scene"
         if self.cancelling:
             return "Cancelling"
         if self.status is None:

@@ -61,6 +61,7 @@ def test_registers_again_and_again() -> None:
         assert bpy.app.timers.is_registered(pump.tick)
         blender_addon.unregister()
         assert not bpy.app.timers.is_registered(pump.tick)
+        assert pump.on_file_opened not in bpy.app.handlers.load_post
         assert not hasattr(bpy.types.Scene, "flowface")
         assert not any(hasattr(bpy.types, cls.__name__) for cls in CLASSES if issubclass(cls, bpy.types.Operator))
         blender_addon.register()

@@ -106,6 +106,18 @@ def test_take_waits_until_the_user_leaves_edit_mode() -> None:
 
 
 @pytest.mark.usefixtures("connected")
+def test_take_does_not_appear_in_another_file_unasked() -> None:
+    bpy.ops.flowface.track()
+    bpy.ops.wm.read_homefile(use_empty=True)
+    wait_until(lambda: session.current().job.take is not None, pump.tick)
+    pump.tick()
+    assert not bpy.context.scene.collection.children
+    assert session.current().job.stage == "Ready; another file is open now"
+    assert bpy.ops.flowface.build_take() == {"FINISHED"}
+    assert [c.name for c in bpy.context.scene.collection.children] == ["someone"]
+
+
+@pytest.mark.usefixtures("connected")
 def test_take_goes_to_the_scene_that_it_was_tracked_in() -> None:
     here = bpy.context.scene
     elsewhere = bpy.data.scenes.new("elsewhere")

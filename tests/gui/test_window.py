@@ -20,10 +20,12 @@ from backend.server.app import Server
 from blender_addon import build_extension
 from tests.backend.server.conftest import REPOSITORY, running
 from tests.blender.takes import frame_picture, write_clip
+from tests.blender.test_client import free_port
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 TRACK_BUTTON = ("908", "231")  # in a window of 1280 × 800, found by looking at 1-ready.png
+CANCEL_BUTTON = ("908", "252")
 SUITES = os.environ.get("FLOWFACE_GUI_SUITES", "trixie").split()
 
 
@@ -98,6 +100,23 @@ def test_track_in_the_panel(window: Window, start_backend: Callable[[str], Serve
     done = window.run("track.py", server.endpoint, str(clip), *TRACK_BUTTON)
     assert done.returncode == 0, done.stdout
     assert "Tracked 72 of 72 frames" in done.stdout
+
+
+def test_problems_in_the_panel(window: Window, start_backend: Callable[[str], Server]) -> None:
+    """One sentence each, and Cancel works with the mouse."""
+    for deed in ("user-error", "until-cancelled"):
+        (window.folder / f"{deed}.mp4").touch()
+    server = start_backend("tests.backend.server.runners:run")
+    nowhere = f"tcp://127.0.0.1:{free_port()}"
+    done = window.run("problems.py", nowhere, server.endpoint, str(window.folder), *CANCEL_BUTTON)
+    assert done.returncode == 0, done.stdout
+    for sentence in (
+        "not-running: The FlowFace backend is not running. Start it",
+        f"missing-file: There is no footage at {window.folder}/nothing.mp4.",
+        f"failed-job: No face was found in {window.folder}/user-error.mp4. Choose footage that shows a face.",
+        "cancelled: Cancelled.",
+    ):
+        assert sentence in done.stdout
 
 
 def test_background_is_upright_and_the_right_frame(window: Window, start_backend: Callable[[str], Server]) -> None:
