@@ -84,10 +84,12 @@ def _draw_backend(layout: Any, now: session.Session) -> None:
         row.label(text="Backend starting…", icon="SORTTIME")
     else:
         row.label(text="Backend not running", icon="UNLINKED")
+    button = row.row()
+    button.ui_units_x = 2.8
     if now.owns_backend:
-        row.operator("flowface.backend_stop", text="Stop")
+        button.operator("flowface.backend_stop", text="Stop")
     elif now.connection is not Connection.CONNECTED:
-        row.operator("flowface.backend_start", text="Start")
+        button.operator("flowface.backend_start", text="Start")
     if now.connection is Connection.REFUSED and (now.notice is None or now.notice.text != now.connection_sentence):
         _draw_text(layout, now.connection_sentence, bpy.context.region.width)
 

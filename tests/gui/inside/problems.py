@@ -6,6 +6,8 @@ button is (x, y). Prints the notice after each; the caller judges them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import bgui
 import bpy
 from common import EXTENSION, addon, install, show_panel, show_sidebar, viewport, wait_for
@@ -17,10 +19,10 @@ def session():
     return addon("session").current()
 
 
-def tell(name: str) -> None:
+def tell(name: str, then: Callable[[], None]) -> None:
     viewport()[2].tag_redraw()
-    bgui.shot(f"problem-{name}")
     print(f"{name}: {session().notice.text}")
+    bgui.after(1.0, lambda: (bgui.shot(f"problem-{name}"), then()))
 
 
 def press_track(footage: str) -> None:
@@ -38,12 +40,12 @@ def begin() -> None:
 
 def not_running() -> None:
     press_track(f"{folder}/user-error.mp4")
-    bgui.after(1.0, lambda: (tell("not-running"), missing()))
+    tell("not-running", missing)
 
 
 def missing() -> None:
     press_track(f"{folder}/nothing.mp4")
-    bgui.after(1.0, lambda: (tell("missing-file"), connect()))
+    tell("missing-file", connect)
 
 
 def connect() -> None:
@@ -54,7 +56,7 @@ def connect() -> None:
 
 def failing() -> None:
     press_track(f"{folder}/user-error.mp4")
-    wait_for(lambda: session().job is None, lambda: bgui.after(1.0, lambda: (tell("failed-job"), cancelling())))
+    wait_for(lambda: session().job is None, lambda: tell("failed-job", cancelling))
 
 
 def cancelling() -> None:
@@ -65,9 +67,7 @@ def cancelling() -> None:
 def click_cancel() -> None:
     bgui.shot("problem-before-cancel")
     bgui.click(int(cancel_x), int(cancel_y))
-    wait_for(
-        lambda: session().job is None, lambda: bgui.after(1.0, lambda: (tell("cancelled"), bgui.done(0))), seconds=10
-    )
+    wait_for(lambda: session().job is None, lambda: tell("cancelled", lambda: bgui.done(0)), seconds=10)
 
 
 begin()
