@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import zmq
 
 from backend.server.app import Server
+from blender_addon.backend_process import BackendProcess, Launch
 from blender_addon.client import (
     NOT_RUNNING,
     Client,
@@ -24,6 +29,7 @@ from blender_addon.client import (
 )
 from protocol import codec, messages
 from protocol.messages import Cancel, Error, Heads, JobSpec, Progress, StatusReply, Submit, Submitted, ViewSpec
+from tests.backend.server.conftest import REPOSITORY
 
 from .conftest import WAIT
 
@@ -155,6 +161,25 @@ def test_wrong_version_is_named(answered_by: str) -> None:
     finally:
         peer.close(linger=0)
         context.term()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that freezes a process")
+def test_frozen_backend_is_noticed_and_found_again(tmp_path: Path) -> None:
+    """No connection breaks when a backend freezes; only its silence tells."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    options = ["--endpoint", endpoint, "--private", "--jobs-dir", str(tmp_path)]
+    backend = BackendProcess(Launch((sys.executable, "-m", "backend.server"), REPOSITORY), options)
+    try:
+        with connected(endpoint) as client:
+            collect(client, lambda events: Connection.CONNECTED in states(events))
+            os.kill(backend.pid, signal.SIGSTOP)
+            collect(client, lambda events: Connection.LOST in states(events))
+            os.kill(backend.pid, signal.SIGCONT)
+            collect(client, lambda events: Connection.CONNECTED in states(events))
+    finally:
+        os.kill(backend.pid, signal.SIGCONT)
+        backend.stop()
 
 
 def test_something_else_on_the_port_is_refused() -> None:

@@ -61,6 +61,21 @@ def test_blender_shows_what_was_fitted(shot: Shot) -> None:
         assert np.abs(shown_pixels(collection) - expected).max() < 0.05
 
 
+def test_every_view_has_its_own_camera() -> None:
+    """Two views of one performance: a still camera and one that moves and zooms, with pictures of different shapes."""
+    still = make_take(Shot())
+    moving = make_take(Shot(size=(360, 640), moving_camera=True, zoom=True, focal=700.0))
+    views = (still.cameras[0], replace(moving.cameras[0], name="witness"))
+    take = replace(still, cameras=views)
+    collection = build.build_take(bpy.context, take)
+    scene = bpy.context.scene
+    for index, view in enumerate(views):
+        scene.camera = collection[camera_role(view.name)]
+        scene.render.resolution_x, scene.render.resolution_y = view.image_size
+        show(take.scene_frames[6])
+        assert np.abs(shown_pixels(collection) - project(take, 6, index)).max() < 0.05
+
+
 def test_scene_takes_over_size_rate_and_range() -> None:
     build.build_take(bpy.context, make_take(Shot(size=(360, 640), first_frame=1001, frame_rate=30000 / 1001)))
     scene = bpy.context.scene

@@ -26,6 +26,10 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 TRACK_BUTTON = ("908", "231")  # in a window of 1280 × 800, found by looking at 1-ready.png
 CANCEL_BUTTON = ("908", "252")
+PYTHON_PACKAGES = (  # where Debian's Python is none that the extension has wheels for
+    "python3 -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))' || "
+    "python3 -c 'import zmq, msgpack' || apt-get install -y -q --no-install-recommends python3-zmq python3-msgpack"
+)
 SUITES = os.environ.get("FLOWFACE_GUI_SUITES", "trixie").split()
 
 
@@ -61,7 +65,7 @@ class Window:
         for script in (Path(__file__).parent / "inside").glob("*.py"):
             shutil.copy(script, folder)
         self.package = build_extension.build(folder, ["linux-x64"])
-        self._call("sh", f"mkdir -p {folder.parent} && ln -sfn /work {folder}")
+        self._call("sh", f"mkdir -p {folder.parent} && ln -sfn /work {folder}; {PYTHON_PACKAGES}")
 
     def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the scripts in the window."""
