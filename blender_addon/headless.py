@@ -39,7 +39,7 @@ def save_scene(endpoint: str, job: str, out: Path) -> None:
     build_take(bpy.context, reply.take)
     scene = bpy.context.scene
     scene.frame_set(scene.frame_start)
-    look_through_camera()
+    look_through_camera(bpy.data.screens)
     out.parent.mkdir(parents=True, exist_ok=True)
     bpy.ops.wm.save_as_mainfile(filepath=str(out.absolute()), check_existing=False, compress=True, relative_remap=False)
 

@@ -33,7 +33,7 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
             return {"CANCELLED"}
         build_take(context, job.take, match_scene=job.match_scene)
         if job.match_scene:
-            look_through_camera()
+            look_through_camera([context.screen])  # of other workspaces the user decides
         now.take_built(_summary(job.take))
         return {"FINISHED"}
 

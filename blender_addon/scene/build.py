@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
-import bpy
 import numpy as np
 
 from ..vendor import take as contract
@@ -69,11 +69,9 @@ def _match(scene: Any, take: contract.TakeResult) -> None:
     scene.frame_current = min(max(scene.frame_current, scene.frame_start), scene.frame_end)
 
 
-def look_through_camera() -> None:
-    """Show every 3D viewport of the file through its scene's camera."""
-    for screen in bpy.data.screens:
+def look_through_camera(screens: Iterable[Any]) -> None:
+    """Show the 3D viewports of these screens through their scene's camera."""
+    for screen in screens:
         for area in screen.areas:
             if area.type == "VIEW_3D":
-                for space in area.spaces:
-                    if space.type == "VIEW_3D":
-                        space.region_3d.view_perspective = "CAMERA"
+                area.spaces.active.region_3d.view_perspective = "CAMERA"
