@@ -42,8 +42,8 @@ class State:
     def moved(self, shared: Tensor, frames: Tensor, basis: PointBasis) -> State:
         """The state after a step: ``shared (K_id+1,)`` = (β, log f), ``frames (T,K_ex+10)`` = (φ, δ, τ, gaze).
 
-        Rotations move on the right, R ← R exp(δ), and translations in the head's own axes, t ← t + R τ, so that both
-        unknowns are in head space like everything else. Expressions are clamped to their bounds.
+        Rotations move on the right, R ← R exp(δ), and translations in the head's own axes, t ← t + R τ to first order,
+        so that both unknowns are in head space like everything else. Expressions are clamped to their bounds.
         """
         count = basis.expression_count
         delta, tau = frames[:, count : count + 3], frames[:, count + 3 : count + 6]
@@ -52,9 +52,22 @@ class State:
             log_focal=self.log_focal + shared[-1],
             expression=(self.expression + frames[:, :count]).clamp(basis.lower, basis.upper),
             rotation=self.rotation @ rotation_exp(delta),
-            translation=self.translation + (self.rotation @ tau[..., None])[..., 0],
+            translation=_moved_along_ray(self.translation, (self.rotation @ tau[..., None])[..., 0]),
             gaze=self.gaze + frames[:, count + POSE_UNKNOWNS :],
         )
+
+
+def _moved_along_ray(translation: Tensor, step: Tensor) -> Tensor:
+    """Camera-space positions (T,3) moved by ``step``: depth by its logarithm, the rest as a direction of view.
+
+    To first order this is translation + step. Focal length moves by its logarithm too, so a long step along the valley
+    where depth makes up for focal length keeps the head's size in the image; added linearly, it would not, and the
+    solver would crawl.
+    """
+    depth = translation[:, 2:]
+    ray = translation / depth
+    turned = ray + (step - ray * step[:, 2:]) / depth
+    return turned * depth * (step[:, 2:] / depth).exp()
 
 
 @dataclass(frozen=True, eq=False)
