@@ -32,11 +32,11 @@ def textured_wall(size: tuple[int, int], seed: int) -> Image:
     return np.clip(shade[..., None] * np.array(WALL_COLOUR, np.float64), 0, 255).astype(np.uint8)
 
 
-def render_performance(head: HeadModel, performance: Performance, seed: int = 7) -> Iterator[Image]:
-    """RGB pictures (H,W,3) of every frame; ``seed`` draws the wall. Raises UserError where there is no OpenGL."""
+def render_performance(head: HeadModel, performance: Performance, wall_seed: int = 7) -> Iterator[Image]:
+    """RGB pictures (H,W,3) of every frame; ``wall_seed`` draws the wall. Raises UserError where there is no OpenGL."""
     vertices = world_vertices(head, performance)
     colors = default_colors(head)
-    wall = textured_wall(performance.image_size, seed)
+    wall = textured_wall(performance.image_size, wall_seed)
     centre = (float(performance.principal_point[0]), float(performance.principal_point[1]))
     with HeadRenderer(performance.image_size) as renderer:
         for frame, focal in zip(vertices, performance.focal_px, strict=True):
