@@ -2,7 +2,7 @@
 
 PHOTOS is a folder of frontal portraits with FRL-189 landmark templates (``landmarks_frl189.npz``; the Face Research Lab
 London set and the Young Adult White Faces set of debruine/webmorphR.stim), SCAN one of a textured head scan with
-calibrated renders (``cameras.json``). People whose number is divisible by 3 are left for the check at the end.
+calibrated renders (``cameras.json``). People of the ``test`` split are left for the check at the end.
 
 Four things are measured, each on the aligner as it is used, and each as a fraction of the inter-ocular distance:
 
@@ -36,6 +36,7 @@ from backend.alignment.face_mesh import LEFT_OUTER_CANTHUS, POINTS, RIGHT_OUTER_
 from backend.alignment.mediapipe import MediaPipeAligner
 from backend.alignment.point_sigma import TABLE, PointSigma
 from backend.alignment.types import FaceBox
+from backend.evaluation.splits import split_of_photo
 from backend.footage import read_image
 
 F64 = NDArray[np.float64]
@@ -48,12 +49,6 @@ _SMALL_IODS = (15.0, 20.0, 30.0, 45.0, 70.0)
 _HIDDEN_OR_GUESSED = re.compile(r"hair|\bear\b|ear ?lobe|neck|cheekbone|smile line")
 _KERNEL = 0.07  # of the inter-ocular distance: how far an annotated point speaks for the mesh around it
 _YAW_KNOTS = np.radians([-90.0, -65.0, -45.0, -25.0, 0.0, 25.0, 45.0, 65.0, 90.0])
-
-
-def person_number(file: Path) -> int:
-    """The person's number: the first digits of the file's name."""
-    match = re.search(r"\d+", file.stem)
-    return int(match.group()) if match else 1
 
 
 def iod(points: F64) -> float:
@@ -114,7 +109,7 @@ def load_portraits(photos: Path, instrument: Instrument, test: bool) -> Iterator
         annotations = dict(zip([str(name) for name in data["image"]], data["points"], strict=True))
     for folder in _PORTRAIT_SETS:
         for file in sorted((photos / folder).glob("*.jpg")):
-            if (person_number(file) % 3 == 0) != test:
+            if (split_of_photo(file) == "test") != test:
                 continue
             image = read_image(file)
             found = instrument.points(image)
@@ -304,7 +299,7 @@ def main(
     """Measure and write the table; prints what it found and how it holds on the people left out."""
     from backend.alignment.measure_yaw import yaw_growth
 
-    files = [file for file in sorted((photos / _PORTRAIT_SETS[0]).glob("*.jpg")) if person_number(file) % 3]
+    files = [file for file in sorted((photos / _PORTRAIT_SETS[0]).glob("*.jpg")) if split_of_photo(file) != "test"]
     unpaired = Instrument()
     mirror = mirror_index(np.array([unpaired.straight(read_image(file)) for file in files]))
     instrument = Instrument(mirror)

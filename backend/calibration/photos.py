@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import UserError
+from backend.evaluation.splits import split_of_person
 
 NEUTRAL_SETS = ("london_neutral", "canada")
 SMILING_SETS = ("london_smiling",)
@@ -25,8 +26,8 @@ class Portrait:
 
     @property
     def held_out(self) -> bool:
-        """A third of the people (those whose number is divisible by 3) only ever test what the others calibrated."""
-        return int("".join(c for c in self.person if c.isdigit())) % 3 == 0
+        """A third of the people only ever test what the others calibrated."""
+        return split_of_person(int("".join(c for c in self.person if c.isdigit()))) == "test"
 
     def image(self) -> NDArray[np.uint8]:
         """RGB (H,W,3). Raises ``UserError`` "unreadable_image"."""

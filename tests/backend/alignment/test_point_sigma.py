@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.alignment.measure_sigma import main, mirror_index, person_number
+from backend.alignment.measure_sigma import main, mirror_index
 from backend.alignment.measure_yaw import first_hits
 from backend.alignment.point_sigma import load_point_sigma
+from backend.evaluation.splits import person_number
 
 RIGHT_CHEEK, LEFT_CHEEK, NOSE_TIP = 234, 454, 1
 
