@@ -1,0 +1,202 @@
+"""What is compared: a clip in, a sequence of meshes out. Our tracker, and what it reads once for every protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.alignment.choice import FaceChoice
+from backend.alignment.face_finder import FaceFinder
+from backend.alignment.take import align_footage
+from backend.alignment_io import AlignmentChunks, SavedAlignment, load_alignment, save_alignment
+from backend.errors import UserError
+from backend.evaluation.types import MeshSequence
+from backend.fitting import FitOptions, FitResult, Observations, fit_take
+from backend.footage import open_footage
+from backend.head_model.library import load_head
+from backend.head_model.model import HeadModel, SurfacePoints, posed_vertices, surface_positions
+
+RIGHT_PUPIL, LEFT_PUPIL = 468, 473  # in mediapipe478
+
+OnFrame = Callable[[int, int], None]
+
+
+class Tracker(Protocol):
+    """Anything that makes meshes of a clip.
+
+    ``metrical`` says whether its meshes claim true metres, ``single_image`` whether it works on single images at all.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def metrical(self) -> bool: ...
+
+    @property
+    def single_image(self) -> bool: ...
+
+    def track(self, clip: Path, *, single_image: bool) -> MeshSequence:
+        """The head in every frame of a clip or still.
+
+        ``single_image`` forbids information to pass between frames (the first half of seeds/001 table 2). Frames
+        without a face have ``tracked`` False. Raises UserError where nothing can be tracked at all (``no_face``).
+        """
+        ...
+
+    def pupils(self, mesh: MeshSequence) -> NDArray[np.float64] | None:
+        """(T,2,2) pixels of the subject's right and left pupil on a mesh this tracker made; None where unknown."""
+        ...
+
+
+@dataclass(frozen=True)
+class FlowFace:
+    """Our tracker: what ``flowface track`` does, from footage to fitted head.
+
+    ``cache`` keeps alignments, which both protocols and later runs share. ``on_frame(done, total)`` hears the single
+    images, which are fitted one by one.
+    """
+
+    cache: Path | None = None
+    head_name: str = "open"
+    aligner: str = "mediapipe"
+    on_frame: OnFrame | None = None
+    metrical = True
+    single_image = True
+
+    @property
+    def name(self) -> str:
+        return "flowface" if self.head_name == "open" else f"flowface-{self.head_name}"
+
+    def track(self, clip: Path, *, single_image: bool) -> MeshSequence:
+        """See ``Tracker``."""
+        head = load_head(self.head_name)
+        observed, rate = observe_clip(clip, self.aligner, self.cache)
+        if not observed.found.any():
+            raise UserError("no_face", f"No face was found in {clip}.")
+        if not single_image or len(observed.mu) == 1:
+            fit = fit_take(head, observed)
+            return fitted_mesh(head, fit, observed.image_size, rate)
+        return self._each_alone(head, observed, rate)
+
+    def _each_alone(self, head: HeadModel, observed: Observations, rate: float) -> MeshSequence:
+        frames = len(observed.mu)
+        vertices = np.full((frames, head.vertex_count, 3), np.nan, np.float32)
+        focal = np.ones(frames)
+        first: MeshSequence | None = None
+        for t in np.flatnonzero(observed.found):
+            fit = fit_take(head, one_frame(observed, int(t)), FitOptions())
+            mesh = fitted_mesh(head, fit, observed.image_size, rate)
+            vertices[t], focal[t], first = mesh.vertices[0], mesh.focal_px[0], first or mesh
+            if self.on_frame is not None:
+                self.on_frame(int(t) + 1, frames)
+        if first is None:
+            raise ValueError("no frame shows a face")
+        return MeshSequence(
+            vertices=vertices,
+            triangles=first.triangles,
+            focal_px=focal,
+            principal_point=first.principal_point,
+            image_size=first.image_size,
+            frame_rate=rate,
+            tracked=observed.found,
+            landmarks68=first.landmarks68,
+        )
+
+    def pupils(self, mesh: MeshSequence) -> NDArray[np.float64]:
+        """(T,2,2) pixels; see ``Tracker``."""
+        points = load_head(self.head_name).landmarks["mediapipe478"]
+        chosen = np.array([RIGHT_PUPIL, LEFT_PUPIL])
+        iris = SurfacePoints(points.triangle[chosen], points.barycentric[chosen])
+        seen = surface_positions(iris, mesh.triangles, mesh.vertices.astype(np.float64))
+        return seen[..., :2] / seen[..., 2:] * mesh.focal_px[:, None, None] + mesh.principal_point
+
+
+def fitted_mesh(head: HeadModel, fit: FitResult, image_size: tuple[int, int], rate: float) -> MeshSequence:
+    """A fitted take as meshes in its camera's space."""
+    neutral = head.neutral(fit.identity)
+    posed = posed_vertices(head, neutral, fit.expression, fit.gaze)
+    rotation = fit.head_rotation.astype(np.float32)
+    seen = posed @ rotation.transpose(0, 2, 1) + fit.head_translation[:, None].astype(np.float32)
+    points = head.landmarks["ibug68"]
+    return MeshSequence(
+        vertices=seen.astype(np.float32),
+        triangles=head.triangles,
+        focal_px=np.full(len(seen), fit.focal_px),
+        principal_point=np.array(fit.principal_point, np.float64),
+        image_size=image_size,
+        frame_rate=rate,
+        tracked=fit.tracked,
+        neutral=neutral,
+        landmarks68=(points.triangle, points.barycentric),
+    )
+
+
+def one_frame(observed: Observations, frame: int) -> Observations:
+    """One frame of a take as a take of its own."""
+    kept = slice(frame, frame + 1)
+    return Observations(
+        observed.landmarks,
+        observed.mu[kept],
+        observed.sigma[kept],
+        observed.valid[kept],
+        observed.image_size,
+        observed.frame_rate,
+    )
+
+
+def observe_clip(clip: Path, aligner_name: str, cache: Path | None) -> tuple[Observations, float]:
+    """What the aligner sees in a clip and the clip's frames per second; read from ``cache`` where it is there."""
+    from backend.jobs import find_aligner
+
+    footage = open_footage(clip)
+    saved = _aligned(clip, aligner_name, cache)
+    info = footage.info
+    observed = Observations(
+        find_aligner(aligner_name).landmarks,
+        saved.mu,
+        saved.sigma,
+        saved.valid,
+        (info.width, info.height),
+        info.frame_rate,
+    )
+    return observed, info.frame_rate
+
+
+def _aligned(clip: Path, aligner_name: str, cache: Path | None) -> SavedAlignment:
+    from backend.jobs import find_aligner
+
+    kept = cache / f"{clip_key(clip)}-{aligner_name}.npz" if cache is not None else None
+    if kept is not None and kept.is_file():
+        return load_alignment(kept)
+    with tempfile.TemporaryDirectory(prefix="flowface-align-") as folder:
+        chunks = AlignmentChunks(Path(folder) / "chunks")
+        align_footage(
+            open_footage(clip), find_aligner(aligner_name), FaceChoice.largest(), on_frame=chunks.add, finder=_finder()
+        )
+        chunks.flush()
+        saved = chunks.read()
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        save_alignment(saved, kept)
+    return saved
+
+
+def clip_key(clip: Path) -> str:
+    """A name for what a file holds now: it changes when the file does."""
+    state = clip.stat()
+    told = f"{clip.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+    return f"{clip.stem}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+@lru_cache
+def _finder() -> FaceFinder:
+    return FaceFinder()
