@@ -1,0 +1,137 @@
+"""Renders a sequence of the benchmark into the cache: ``clip.mp4`` and ``truth.npz``, both or neither."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from backend.errors import UserError
+from backend.evaluation.benchmark.ict_head import EYES, FaceMotion, IctHead, camera_vertices
+from backend.evaluation.benchmark.motion import perform
+from backend.evaluation.benchmark.paint import atlas, paint_person
+from backend.evaluation.benchmark.scene import Scene, make_background, make_scene, noise_tile
+from backend.evaluation.benchmark.specs import VERSION, SequenceSpec
+from backend.evaluation.benchmark.truth import save_truth
+from backend.head_model.render import HeadRenderer
+
+Image = NDArray[np.uint8]
+
+CLIP, TRUTH = "clip.mp4", "truth.npz"
+_CHUNK = 8  # frames posed at a time
+
+
+@dataclass(frozen=True)
+class BenchmarkSequence:
+    """A rendered sequence: its video and the file that ``load_truth`` reads."""
+
+    spec: SequenceSpec
+    clip: Path
+    truth: Path
+
+
+def default_cache() -> Path:
+    """Where rendered sequences live on this system."""
+    return platformdirs.user_cache_path("flowface", appauthor=False) / "benchmark"
+
+
+def render_sequence(spec: SequenceSpec, ict: IctHead, cache: Path | None = None) -> BenchmarkSequence:
+    """Render a sequence, or find it rendered; ``cache`` is a folder outside the repository (``default_cache``).
+
+    Raises UserError ``no_opengl``, ``no_backgrounds``, or ``cache_folder`` where nothing can be written.
+    """
+    folder = (cache or default_cache()) / f"{VERSION}-{spec.seed}" / spec.name
+    sequence = BenchmarkSequence(spec, folder / CLIP, folder / TRUTH)
+    if sequence.clip.is_file() and sequence.truth.is_file():
+        return sequence
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{spec.name}.", dir=folder.parent))
+    except OSError as error:
+        sentence = f"Rendered sequences cannot be written to {folder.parent}: {error.strerror}."
+        raise UserError("cache_folder", sentence, "Choose another folder for the benchmark's cache.") from error
+    try:
+        _render_into(unfinished, spec, ict)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(unfinished, folder)  # noqa: PTH105 - a folder appears whole
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return sequence
+
+
+def sequence_motion(
+    spec: SequenceSpec, ict: IctHead, seconds: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], FaceMotion]:
+    """The person's neutral (V,3) and what they do at ``seconds (n,)``."""
+    neutral = ict.neutral(spec.identity(len(ict.identity_basis)))
+    face = neutral[ict.narrow_face].mean(axis=0).astype(np.float64)
+    return neutral, perform(ict, spec, face, np.array(make_scene(spec).place), seconds)
+
+
+def _render_into(folder: Path, spec: SequenceSpec, ict: IctHead) -> None:
+    scene = make_scene(spec)
+    neutral, motion = sequence_motion(spec, ict, np.arange(spec.frame_count) / spec.frame_rate)
+    _write_video(folder / CLIP, render_frames(spec, ict, scene), spec, scene.crf)
+    save_truth(
+        folder / TRUTH, ict, neutral, motion, focal_px=scene.focal_px, side=spec.side, frame_rate=spec.frame_rate
+    )
+
+
+def render_frames(spec: SequenceSpec, ict: IctHead, scene: Scene) -> Iterator[Image]:
+    """RGB pictures (side,side,3) of every frame, blurred by the shutter, which is centred on the frame's time."""
+    background, noise = make_background(spec), noise_tile(spec, scene.noise)
+    shift = spec.random("shift").integers(0, spec.side, (spec.frame_count, 2))
+    texture, corner_uv = paint_person(ict, spec), atlas(ict).corner_uv
+    middle = spec.side / 2
+    opened = (np.arange(scene.subframes) - (scene.subframes - 1) / 2) / scene.subframes * scene.shutter
+    with HeadRenderer((spec.side, spec.side)) as renderer:
+        for frame, posed in enumerate(_posed(spec, ict, opened)):
+            total = np.zeros((spec.side, spec.side, 3), np.int16)
+            for vertices in posed:
+                total += renderer.render(
+                    vertices,
+                    ict.triangles,
+                    focal_px=scene.focal_px,
+                    principal_point=(middle, middle),
+                    world_to_camera=np.eye(3, 4),
+                    background=background,
+                    texture=texture,
+                    corner_uv=corner_uv,
+                    lights=scene.lights,
+                    ambient=scene.ambient,
+                    gloss=scene.gloss,
+                )
+            top, left = shift[frame]
+            grain = noise[top : top + spec.side, left : left + spec.side]
+            yield np.clip(total // len(posed) + grain, 0, 255).astype(np.uint8)
+
+
+def _posed(spec: SequenceSpec, ict: IctHead, opened: NDArray[np.float64]) -> Iterator[NDArray[np.float32]]:
+    """Vertices (subframes,V,3) of every frame."""
+    frames = np.arange(spec.frame_count)[:, None] + opened
+    left, right = (ict.groups[name] for name in EYES)
+    for start in range(0, spec.frame_count, _CHUNK):
+        neutral, motion = sequence_motion(spec, ict, frames[start : start + _CHUNK].ravel() / spec.frame_rate)
+        vertices = camera_vertices(neutral, ict.expression_basis, (left, right), ict.follows_head, motion)
+        yield from vertices.reshape(-1, len(opened), *neutral.shape)
+
+
+def _write_video(path: Path, frames: Iterator[Image], spec: SequenceSpec, crf: int) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(spec.frame_rate).limit_denominator(1001))
+        stream.width = stream.height = spec.side
+        stream.pix_fmt = "yuv420p"
+        stream.thread_count = 1
+        stream.options = {"crf": str(crf), "preset": "veryfast"}
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))

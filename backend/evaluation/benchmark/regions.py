@@ -1,0 +1,85 @@
+"""Where the eyes, nose, mouth and ears of the ICT head are, measured on its template."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.evaluation.benchmark.ict_head import EYES, IctHead
+
+Bool = NDArray[np.bool_]
+F64 = NDArray[np.float64]
+
+_OUTER_LIP_TOP = (48, 49, 50, 51, 52, 53, 54)
+_OUTER_LIP_BOTTOM = (48, 59, 58, 57, 56, 55, 54)
+_BRIDGE, _NOSTRILS = 27, (31, 35)
+_EYE_POINTS = (tuple(range(42, 48)), tuple(range(36, 42)))  # left, right
+
+_EYE_MARGIN = np.array([0.9, 0.85])  # cm of lid skin around the contour, which keeps clear of the brows
+_MOUTH_MARGIN = np.array([0.9, 0.9])
+_EAR_BOX = ((7.05, 9.5), (-2.6, 4.4), (-3.4, 4.2))  # |x|, y, z in cm on the template
+
+
+def region_masks(ict: IctHead) -> dict[str, Bool]:
+    """Vertex masks (V,) of the regions that measures are reported for; the eyes take the eyeballs in."""
+    points = ict.template.astype(np.float64) * 100
+    marks = points[ict.landmarks68]
+    skin = ict.groups["face"]
+    eyeballs = ict.groups[EYES[0]] | ict.groups[EYES[1]]
+    eyes = np.zeros(len(points), bool)
+    for contour in _EYE_POINTS:
+        eyes |= _in_ellipse(points, marks[list(contour)], _EYE_MARGIN)
+    front = points[:, 2] > 8.0
+    ears = skin & ~ict.narrow_face
+    for axis, (low, high) in enumerate(_EAR_BOX):
+        value = np.abs(points[:, 0]) if axis == 0 else points[:, axis]
+        ears &= (value > low) & (value < high)
+    return {
+        "face": ict.narrow_face | eyeballs,
+        "eyes": (eyes & ict.narrow_face & (points[:, 2] > 7.0)) | eyeballs,
+        "nose": ict.narrow_face & (points[:, 2] > 9.2) & _in_nose(points, marks),
+        "mouth": ict.narrow_face & front & _in_ellipse(points, marks[48:60], _MOUTH_MARGIN),
+        "ears": ears,
+    }
+
+
+def lip_mask(ict: IctHead) -> Bool:
+    """The lips' vertices (V,): the red of both lips, as far as it shows on a closed or an open mouth."""
+    return ict.narrow_face & (lip_depth_cm(ict, ict.template) > 0)
+
+
+def lip_depth_cm(ict: IctHead, points: NDArray[np.floating]) -> F64:
+    """How far points (…,3) of the template (metres) lie inside the lips' outline seen from the front; negative outside."""
+    marks = ict.template[ict.landmarks68].astype(np.float64) * 100
+    x, y, z = (points[..., axis].astype(np.float64) * 100 for axis in range(3))
+    top, bottom = marks[list(_OUTER_LIP_TOP)], marks[list(_OUTER_LIP_BOTTOM)]
+    upper = np.interp(x, top[:, 0], top[:, 1])
+    lower = np.interp(x, bottom[:, 0], bottom[:, 1])
+    depth = np.minimum(upper - y, y - lower)
+    outside = (x < top[0, 0]) | (x > top[-1, 0]) | (z < 8.5)
+    return np.where(outside, -np.maximum(np.abs(depth), 0.3), depth)
+
+
+def landmark_points(ict: IctHead) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The iBUG-68 landmarks, which are vertices here, as (triangle (68,), barycentric (68,3))."""
+    triangle = np.empty(68, np.int32)
+    weights = np.zeros((68, 3), np.float32)
+    for index, vertex in enumerate(ict.landmarks68):
+        rows, corners = np.nonzero(ict.triangles == vertex)
+        triangle[index] = rows[0]
+        weights[index, corners[0]] = 1.0
+    return triangle, weights
+
+
+def _in_ellipse(points: F64, contour: F64, margin: F64) -> Bool:
+    low, high = contour[:, :2].min(axis=0), contour[:, :2].max(axis=0)
+    offset = (points[:, :2] - (low + high) / 2) / ((high - low) / 2 + margin)
+    return np.asarray((offset**2).sum(axis=1) < 1)
+
+
+def _in_nose(points: F64, marks: F64) -> Bool:
+    top, bottom = marks[_BRIDGE, 1], marks[_NOSTRILS[0], 1] - 0.25
+    along = np.clip((top - points[:, 1]) / (top - bottom), 0, 1)
+    half_width = np.interp(along, (0.0, 0.45, 0.75, 1.0), (0.75, 1.15, 1.95, 1.75))
+    inside = (points[:, 1] < top) & (points[:, 1] > bottom) & (np.abs(points[:, 0]) < half_width)
+    return np.asarray(inside)
