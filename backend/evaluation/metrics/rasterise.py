@@ -1,4 +1,4 @@
-"""Which surface point of a mesh each pixel shows: an exact z-buffer in plain numpy, so that a measure needs no OpenGL."""
+"""Which surface point of a mesh each pixel shows: a z-buffer in plain numpy, so that measuring needs no OpenGL."""
 
 from __future__ import annotations
 

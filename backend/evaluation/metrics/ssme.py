@@ -1,4 +1,4 @@
-"""Screen-space motion error (seeds/001, eqs. 15–17): how well a tracker's dense motion in the image follows the truth."""
+"""Screen-space motion error (seeds/001, eqs. 15–17): does a tracker's dense motion in the image follow the truth's?"""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def ssme(truth: MeshSequence, predicted: MeshSequence, *, horizons: int = 30, st
     V is the truth's region as seen in frame t: pixels whose front-most surface point lies in it (interpolated vertex
     membership ≥ ½). Each pixel's surface point is found at t on each mesh of its own, so the topologies need not
     agree. A pixel of V that the predicted mesh does not cover takes the flow of the nearest pixel that it covers; a
-    frame in which it covers none has no flow. Frames the tracker lost hold the last tracked mesh (the first one, before
-    it), which is what its user would see; a tracker that never tracked has no flow. Frames in which a region is not seen
-    do not count for it. Every ``stride``-th pixel of every ``stride``-th row is looked at.
+    frame in which it covers none has no flow. Frames the tracker lost hold the last tracked mesh (before it,
+    the first), which is what its user would see; a tracker that never tracked has no flow. Frames in which a region is
+    not seen do not count for it. Every ``stride``-th pixel of every ``stride``-th row is looked at.
 
     Raises ValueError where the sequences differ in length or image size, or have fewer than two frames.
     """

@@ -1,0 +1,134 @@
+"""Landmark errors as seeds/004 §3 reports them: inner 51, all 68, the boundary, and their cumulative curve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+
+BOUNDARY_17 = np.arange(17)
+INNER_51 = np.arange(17, 68)
+ALL_68 = np.arange(68)
+OUTER_EYE_CORNERS = (36, 45)
+
+Normaliser = Literal["inter_ocular", "box"]
+
+
+def inter_ocular_distance(truth: NDArray[np.floating[Any]]) -> F64:
+    """(n,) distance of the outer eye corners (iBUG 36 and 45, from 0) of ``truth (n,68,2)``: 300-W's normaliser."""
+    return np.linalg.norm(truth[:, OUTER_EYE_CORNERS[0]] - truth[:, OUTER_EYE_CORNERS[1]], axis=-1).astype(np.float64)
+
+
+def box_size(truth: NDArray[np.floating[Any]]) -> F64:
+    """(n,) √(width · height) of the box around ``truth (n,68,2)``; unlike the other, it stays as the head turns."""
+    extent = np.nanmax(truth, axis=1) - np.nanmin(truth, axis=1)
+    return np.sqrt(extent[:, 0] * extent[:, 1]).astype(np.float64)
+
+
+def normalised_mean_error(
+    truth: NDArray[np.floating[Any]],
+    predicted: NDArray[np.floating[Any]],
+    *,
+    points: NDArray[np.integer[Any]] = ALL_68,
+    normaliser: Normaliser = "inter_ocular",
+    valid: NDArray[np.bool_] | None = None,
+) -> F64:
+    """(n,) error of each image's landmarks; ``truth`` and ``predicted (n,68,2)`` in pixels:
+
+        NME = 1/|P| · Σ_{i ∈ P} ‖x_i − x̂_i‖₂ / d
+
+    over ``points`` (indices into the 68) with d = ``inter_ocular_distance`` or ``box_size`` of the truth. This is the
+    "average RMSE error" of 300-W that seeds/004 §3 uses: the mean of the points' distances, not their mean square.
+    ``valid (n,68)`` leaves out points that are not annotated. NaN where a prediction is missing or no point is valid.
+    """
+    distance = np.linalg.norm(np.asarray(truth, np.float64) - np.asarray(predicted, np.float64), axis=-1)[:, points]
+    size = inter_ocular_distance(truth) if normaliser == "inter_ocular" else box_size(truth)
+    counts = np.ones(distance.shape, bool) if valid is None else valid[:, points]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(counts, distance, 0.0).sum(axis=1) / counts.sum(axis=1) / size
+
+
+def boundary_error(truth: NDArray[np.floating[Any]], silhouette: NDArray[np.floating[Any]]) -> float:
+    """Distance from one image's 17 boundary landmarks to the predicted silhouette, in inter-ocular distances:
+
+        1/17 · Σ_{i=1…17} min_{s ∈ S} ‖x_i − s‖₂ / d
+
+    (seeds/004 §3, 300-W). ``truth (68,2)`` and the silhouette's vertices ``(m,2)`` (see ``silhouette_points``) in
+    pixels. NaN where the silhouette is empty.
+    """
+    if not len(silhouette):
+        return float("nan")
+    truth = np.asarray(truth, np.float64)
+    distance = np.linalg.norm(truth[BOUNDARY_17, None] - np.asarray(silhouette, np.float64)[None], axis=-1)
+    return float(distance.min(axis=1).mean() / inter_ocular_distance(truth[None])[0])
+
+
+def overall_error(inner: NDArray[np.floating[Any]], boundary: NDArray[np.floating[Any]]) -> F64:
+    """(boundary + 3 · inner) / 4: seeds/004 §3 weights the two 1:3, as there are 17 boundary and 51 inner points."""
+    return (np.asarray(boundary, np.float64) + 3 * np.asarray(inner, np.float64)) / 4
+
+
+def silhouette_points(
+    vertices: NDArray[np.floating[Any]],
+    triangles: NDArray[np.integer[Any]],
+    *,
+    focal_px: float,
+    principal_point: NDArray[np.floating[Any]],
+    allowed: NDArray[np.bool_] | None = None,
+) -> F64:
+    """Image positions (m,2) of the vertices where the mesh turns away from the camera.
+
+    These are the ends of the edges that a triangle facing the camera shares with one facing away or with nothing
+    (seeds/004 §4: "dense silhouette vertices, determined by the current vertex normals"). ``vertices (V,3)`` in camera
+    space; ``allowed (V,)`` keeps only some of them, such as the skin of the face.
+    """
+    points = np.asarray(vertices, np.float64)
+    corners = points[triangles]
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    front = np.einsum("fc,fc->f", normal, corners[:, 0]) < 0
+    edges = np.sort(np.asarray(triangles)[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    unique, inverse = np.unique(edges, axis=0, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    facing = np.bincount(inverse, np.repeat(front, 3), len(unique))
+    contour = (facing > 0) & ((facing < np.bincount(inverse)) | (np.bincount(inverse) == 1))
+    chosen = np.zeros(len(points), bool)
+    chosen[unique[contour].reshape(-1)] = True
+    if allowed is not None:
+        chosen &= allowed
+    seen = points[chosen]
+    return seen[:, :2] / seen[:, 2:] * focal_px + np.asarray(principal_point, np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class CumulativeCurve:
+    """``fraction (k,)`` of the images with an error of at most ``threshold (k,)``; area and failures up to ``limit``.
+
+    ``area_under_curve`` is in 0…1 (1: no error at all), ``failure_rate`` the share of images beyond the limit or lost.
+    """
+
+    threshold: F64
+    fraction: F64
+    limit: float
+    area_under_curve: float
+    failure_rate: float
+
+
+def cumulative_curve(errors: NDArray[np.floating[Any]], *, limit: float = 0.1, steps: int = 200) -> CumulativeCurve:
+    """Cumulative error distribution (seeds/004 figure 3) of ``errors (n,)``, one per image; NaN counts as lost.
+
+        CED(e) = |{i : e_i ≤ e}| / n,   AUC = 1/L · ∫₀ᴸ CED(e) de = 1/n · Σ_i max(0, 1 − e_i/L),   FR = 1 − CED(L)
+
+    The area is that exact sum, not one over the steps. Raises ValueError without any error.
+    """
+    errors = np.asarray(errors, np.float64)
+    if not errors.size:
+        raise ValueError("a cumulative curve needs at least one error")
+    known = np.where(np.isfinite(errors), errors, np.inf)
+    threshold = np.linspace(0.0, limit, steps + 1)
+    fraction = np.searchsorted(np.sort(known), threshold, side="right") / len(known)
+    area = float(np.maximum(0.0, 1.0 - known / limit).mean())
+    return CumulativeCurve(threshold, fraction, limit, area, float((known > limit).mean()))
