@@ -161,6 +161,7 @@ class HeadRenderer:
         background: NDArray[np.uint8] | None = None,
         texture: NDArray[np.uint8] | None = None,
         corner_uv: NDArray[np.floating[Any]] | None = None,
+        drawn: NDArray[np.bool_] | None = None,
         lights: Sequence[Light] = DEFAULT_LIGHTS,
         ambient: tuple[float, float, float] = DEFAULT_AMBIENT,
         gloss: float = 0.06,
@@ -169,10 +170,11 @@ class HeadRenderer:
 
         ``vertices (V,3)`` metres in world space, ``triangles (F,3)``; the surface takes ``colors (V,3)`` sRGB in 0…1,
         or ``texture (h,w,3)`` uint8 through ``corner_uv (F,3,2)`` in [0,1] with v upwards. ``world_to_camera (3,4)``.
-        ``background`` is an RGB uint8 image of the renderer's size; mid grey where absent.
+        ``background`` is an RGB uint8 image of the renderer's size; mid grey where absent. ``drawn (F,)`` is False for
+        triangles to leave out, which still shape the shading of their neighbours.
         """
         program = self._shaded
-        corners = _corner_arrays(vertices, triangles, colors, corner_uv)
+        corners = _corner_arrays(vertices, triangles, colors, corner_uv, drawn)
         self._set_camera(program, focal_px, principal_point, world_to_camera)
         _set_lights(program, lights, ambient, gloss)
         program["textured"].value = texture is not None
@@ -292,16 +294,21 @@ def _corner_arrays(
     triangles: NDArray[np.integer[Any]],
     colors: NDArray[np.floating[Any]] | None,
     corner_uv: NDArray[np.floating[Any]] | None,
+    drawn: NDArray[np.bool_] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     if len(triangles) > MAX_TRIANGLES:
         raise UserError("mesh_size", f"Cannot draw {len(triangles)} triangles: at most {MAX_TRIANGLES} are allowed.")
+    normals = vertex_normals(vertices, triangles)
+    if drawn is not None:
+        triangles = np.asarray(triangles)[drawn]
+        corner_uv = None if corner_uv is None else np.asarray(corner_uv)[drawn]
     flat = np.asarray(triangles).reshape(-1)
     count = len(flat)
     color = np.full((count, 3), 0.7, np.float32) if colors is None else np.asarray(colors, np.float32)[flat]
     uv = np.zeros((count, 2), np.float32) if corner_uv is None else np.asarray(corner_uv, np.float32).reshape(count, 2)
     return {
         "position": np.asarray(vertices, np.float32)[flat],
-        "normal": vertex_normals(vertices, triangles)[flat].astype(np.float32),
+        "normal": normals[flat].astype(np.float32),
         "color": color,
         "uv": uv,
     }

@@ -59,9 +59,12 @@ class IctHead:
 
 @dataclass(frozen=True, eq=False)
 class FaceMotion:
-    """What a face does at n moments: ``expression (n,K)`` in 0…1, ``gaze (n,2,2)`` (left, right) × (yaw, pitch) radians,
-    ``rotation (n,3,3)`` and ``translation (n,3)`` from head space to camera space (metres); ``trunk_rotation (3,3)`` and
-    ``trunk_translation (3,)`` the same for the shoulders."""
+    """What a face does at n moments.
+
+    ``expression (n,K)`` in 0…1; ``gaze (n,2,2)`` (left, right) × (yaw, pitch) radians in the head; ``rotation (n,3,3)``
+    and ``translation (n,3)`` from head space to camera space, metres; ``trunk_rotation (3,3)`` and
+    ``trunk_translation (3,)`` the same for the shoulders.
+    """
 
     expression: F32
     gaze: F32

@@ -106,6 +106,7 @@ def render_frames(spec: SequenceSpec, ict: IctHead, scene: Scene) -> Iterator[Im
                     background=background,
                     texture=texture,
                     corner_uv=corner_uv,
+                    drawn=faces_camera(vertices, ict.triangles),
                     lights=scene.lights,
                     ambient=scene.ambient,
                     gloss=scene.gloss,
@@ -113,6 +114,12 @@ def render_frames(spec: SequenceSpec, ict: IctHead, scene: Scene) -> Iterator[Im
             top, left = shift[frame]
             grain = noise[top : top + spec.side, left : left + spec.side]
             yield np.clip(total // len(posed) + grain, 0, 255).astype(np.uint8)
+
+
+def faces_camera(vertices: NDArray[np.float32], triangles: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which triangles (F,) of a closed surface (V,3) in camera space show their outside; the rest would be covered."""
+    a, b, c = (vertices[triangles[:, k]] for k in range(3))
+    return np.asarray(np.einsum("fc,fc->f", np.cross(b - a, c - a), a) < 0)
 
 
 def _posed(spec: SequenceSpec, ict: IctHead, opened: NDArray[np.float64]) -> Iterator[NDArray[np.float32]]:

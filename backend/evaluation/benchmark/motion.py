@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ EXTREMES: tuple[Pose, ...] = (
 )
 
 
-def perform(ict: IctHead, spec: SequenceSpec, face: NDArray[np.floating], place: F64, seconds: F64) -> FaceMotion:
+def perform(ict: IctHead, spec: SequenceSpec, face: NDArray[np.floating[Any]], place: F64, seconds: F64) -> FaceMotion:
     """What happens at ``seconds (n,)``, which may lie between frames.
 
     ``face (3,)`` is the middle of the person's face in head space and ``place (3,)`` where in camera space it rests.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +41,8 @@ _IRISES = ((0.25, 0.16, 0.09), (0.36, 0.25, 0.14), (0.32, 0.36, 0.24), (0.34, 0.
 class Atlas:
     """The head's surface in one picture: where each covered texel (n,) lies on the template, and on which part.
 
-    ``corner_uv (F,3,2)`` in 0…1; ``rows``, ``columns (n,)``; ``points (n,3)`` cm; ``part (n,)`` indexes the head's groups;
-    ``nearest (2,SIDE,SIDE)`` leads every texel to a covered one.
+    ``corner_uv (F,3,2)`` in 0…1; ``rows``, ``columns (n,)``; ``points (n,3)`` cm; ``part (n,)`` indexes the head's
+    groups; ``nearest (2,SIDE,SIDE)`` leads every texel to a covered one.
     """
 
     corner_uv: NDArray[np.float32]
@@ -124,7 +125,7 @@ def _skin(ict: IctHead, on: Atlas, skin: F64, hair: F64, fine: F64, mottled: F64
     beard = _bump(x, 0.0, 7.0) * _step(-1.6 - y + 0.18 * x, 0.5) * _step(z - 2.0, 1.0) * _step(y + 8.5, 0.8)
     beard *= random.choice((0.0, 0.0, 0.25, 0.5)) * (0.8 + 0.4 * fine)
     colors = _mix(colors, 0.5 * (skin + hair), beard * (lip_depth_cm(ict, on.points / 100) < 0))
-    lips = np.array((1.0, 0.62, 0.60)) * skin * random.uniform(0.8, 0.95)
+    lips = np.array((0.96, 0.68, 0.68)) * skin * random.uniform(0.82, 0.97)
     depth = lip_depth_cm(ict, on.points / 100)
     colors = _mix(colors, lips * (1 + 0.05 * fine)[:, None], _step(depth, 0.12))
     marks = ict.template[ict.landmarks68].astype(np.float64) * 100
@@ -152,8 +153,8 @@ def _lash_line(points: F64, marks: F64) -> F64:
         ((39, 40, 41, 36), False),
     ):
         line = marks[list(contour)]
-        dense = np.concatenate([np.linspace(a, b, 12) for a, b in zip(line[:-1], line[1:], strict=True)])
-        distance = cKDTree(dense).query(points, distance_upper_bound=0.6)[0]
+        dense = np.concatenate([np.linspace(a, b, 12) for a, b in pairwise(line)])
+        distance = cKDTree(dense).query(points, distance_upper_bound=0.3)[0]
         width, amount = (0.14, 0.9) if upper else (0.07, 0.5)
         dark = np.maximum(dark, amount * _step(width - distance, 0.10))
     return dark

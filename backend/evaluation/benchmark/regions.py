@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,8 +50,8 @@ def lip_mask(ict: IctHead) -> Bool:
     return ict.narrow_face & (lip_depth_cm(ict, ict.template) > 0)
 
 
-def lip_depth_cm(ict: IctHead, points: NDArray[np.floating]) -> F64:
-    """How far points (…,3) of the template (metres) lie inside the lips' outline seen from the front; negative outside."""
+def lip_depth_cm(ict: IctHead, points: NDArray[np.floating[Any]]) -> F64:
+    """How far points (…,3) on the template, metres, lie inside the lips seen from the front, cm; negative outside."""
     marks = ict.template[ict.landmarks68].astype(np.float64) * 100
     x, y, z = (points[..., axis].astype(np.float64) * 100 for axis in range(3))
     top, bottom = marks[list(_OUTER_LIP_TOP)], marks[list(_OUTER_LIP_BOTTOM)]

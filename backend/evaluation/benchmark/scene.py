@@ -56,9 +56,12 @@ def make_scene(spec: SequenceSpec) -> Scene:
     """Draw the scene of a sequence."""
     random = spec.random("scene")
     focal = spec.side * float(np.exp(random.uniform(*np.log(FOCAL_RANGE))))
-    share = random.uniform(0.38, 0.48) if spec.performance == "turns" else random.uniform(0.42, 0.58)
+    turns = spec.performance == "turns"
+    share = random.uniform(0.46, 0.56) if turns else random.uniform(0.50, 0.68)
     distance = focal * FACE_HEIGHT / (share * spec.side)
-    aside = random.uniform(-0.05, 0.05, 2) * spec.side * distance / focal
+    # The face lies a little low, so that the lower edge of the bust is out of the picture.
+    low = random.uniform(0.09, 0.12) if turns else random.uniform(0.05, 0.09)
+    aside = np.array([random.uniform(-0.05, 0.05), low]) * spec.side * distance / focal
     warmth = random.uniform(-1, 1)
     tint = np.array([1 + 0.12 * warmth, 1.0, 1 - 0.16 * warmth])
     angle = random.uniform(-1.3, 1.3)
@@ -73,7 +76,7 @@ def make_scene(spec: SequenceSpec) -> Scene:
         lights=(key, fill, rim),
         ambient=_rgb(random.uniform(0.22, 0.42) * fill_tint),
         gloss=random.uniform(0.02, 0.09),
-        subframes=int(random.choice((1, 2, 3), p=(0.3, 0.4, 0.3))),
+        subframes=int(random.choice((1, 2, 3), p=(0.4, 0.35, 0.25))),
         shutter=random.uniform(0.3, 0.7),
         noise=random.uniform(0.5, 4.0),
         crf=int(random.integers(20, 31)),
@@ -97,7 +100,7 @@ def make_background(spec: SequenceSpec) -> Image:
         crop = crop[:, ::-1]
     crop = cv2.resize(crop, (spec.side, spec.side), interpolation=cv2.INTER_CUBIC)
     crop = cv2.GaussianBlur(crop, (0, 0), spec.side * random.uniform(0.002, 0.02)).astype(np.float64)
-    tint = random.uniform(0.75, 1.1) * (1 + random.uniform(-1, 1, 3) * (0.25 if name in _GREY else 0.08))
+    tint = random.uniform(0.75, 1.1) * (1 + random.uniform(-1, 1, 3) * (0.12 if name in _GREY else 0.06))
     return np.clip(crop * tint, 0, 255).astype(np.uint8)
 
 

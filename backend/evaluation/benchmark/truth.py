@@ -21,9 +21,9 @@ MAX_BYTES = 1 << 28
 class Truth:
     """Everything known of a rendered sequence of T frames.
 
-    ``mesh`` in camera space with regions, neutral and landmarks; ``motion`` how it came about (``head_rotation (T,3,3)``
-    and ``head_translation (T,3)`` take head space to camera space); ``expression_names`` name the coefficients;
-    ``lips (V,)`` marks the lips' vertices, for the lip vertex error.
+    ``mesh`` in camera space with regions, neutral and landmarks; ``motion`` how it came about (``head_rotation
+    (T,3,3)`` and ``head_translation (T,3)`` take head space to camera space); ``expression_names`` name the
+    coefficients; ``lips (V,)`` marks the lips' vertices, for the lip vertex error.
     """
 
     mesh: MeshSequence
