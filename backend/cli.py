@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from backend.errors import UserError
+from backend.evaluation.cli import evaluate
 from backend.head_model import cli as head_model_cli
 from backend.server.cli import serve
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 
 
 app.command()(serve)
+app.command()(evaluate)
 app.add_typer(head_model_cli.app, name="head")
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from backend.errors import UserError
+from backend.evaluation.trackers import open_clip
 from backend.evaluation.types import MeshSequence
-from backend.footage import open_footage, prefetch
+from backend.footage import prefetch
 
 SMOOTHING_SIGMA = 1.5
 """Frames. The paper smooths its baselines with "a simple temporal Gaussian filter" of unnamed width; 1.5 frames (a
@@ -96,7 +97,7 @@ class MediaPipeMesh:
 
     def track(self, clip: Path, *, single_image: bool) -> MeshSequence:
         """The mesh in every frame; see ``Tracker``. Its last ten vertices are the irises, which no triangle uses."""
-        footage = open_footage(clip)
+        footage = open_clip(clip)
         info = footage.info
         points = _face_mesh_points(prefetch(footage), single_image=single_image)
         tracked = np.isfinite(points[:, 0, 0])

@@ -20,7 +20,8 @@ from backend.alignment_io import AlignmentChunks, SavedAlignment, load_alignment
 from backend.errors import UserError
 from backend.evaluation.types import MeshSequence
 from backend.fitting import FitOptions, FitResult, Observations, fit_take
-from backend.footage import open_footage
+from backend.footage import Footage, find_images, open_footage
+from backend.footage.images import IMAGE_SUFFIXES
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, SurfacePoints, posed_vertices, surface_positions
 
@@ -153,11 +154,21 @@ def one_frame(observed: Observations, frame: int) -> Observations:
     )
 
 
+def open_clip(clip: Path) -> Footage:
+    """A clip, or one image alone even where its neighbours' names look like a sequence. Raises UserError."""
+    if clip.suffix.lower() in IMAGE_SUFFIXES:
+        found = find_images(clip)
+        number = next((n for n, file in found.files if file == clip), None)
+        if found.kind == "sequence" and number is not None:
+            return open_footage(clip, (number, number))
+    return open_footage(clip)
+
+
 def observe_clip(clip: Path, aligner_name: str, cache: Path | None) -> tuple[Observations, float]:
     """What the aligner sees in a clip and the clip's frames per second; read from ``cache`` where it is there."""
     from backend.jobs import find_aligner
 
-    footage = open_footage(clip)
+    footage = open_clip(clip)
     saved = _aligned(clip, aligner_name, cache)
     info = footage.info
     observed = Observations(
@@ -180,7 +191,7 @@ def _aligned(clip: Path, aligner_name: str, cache: Path | None) -> SavedAlignmen
     with tempfile.TemporaryDirectory(prefix="flowface-align-") as folder:
         chunks = AlignmentChunks(Path(folder) / "chunks")
         align_footage(
-            open_footage(clip), find_aligner(aligner_name), FaceChoice.largest(), on_frame=chunks.add, finder=_finder()
+            open_clip(clip), find_aligner(aligner_name), FaceChoice.largest(), on_frame=chunks.add, finder=_finder()
         )
         chunks.flush()
         saved = chunks.read()

@@ -1,0 +1,64 @@
+"""``flowface evaluate``: how good trackers are, against known truth and against each other."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.errors import UserError
+
+ALL = "flowface,mediapipe-mesh,mediapipe-mesh+gaussian"
+
+
+def parse_results(texts: list[str]) -> dict[str, Path]:
+    """``NAME=FOLDER`` texts as a mapping; raises UserError ``bad_results_option``."""
+    found: dict[str, Path] = {}
+    for text in texts:
+        name, equals, folder = text.partition("=")
+        if not (equals and name.strip() and folder.strip()) or name.strip() in found:
+            raise UserError(
+                "bad_results_option",
+                f"“{text}” does not name results: expected NAME=FOLDER, each name once.",
+                "The folder's format is described in backend/evaluation/results_folder.py.",
+            )
+        found[name.strip()] = Path(folder.strip())
+    return found
+
+
+def evaluate(
+    quick: Annotated[bool, typer.Option("--quick", help="A few short sequences and photographs: minutes.")] = False,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, JSON and plots.")] = Path(
+        "flowface-evaluation"
+    ),
+    data: Annotated[Path, typer.Option(help="Folder with ict/, photos/, scan/ and clips/.")] = Path("../shared/data"),
+    trackers: Annotated[str, typer.Option(help="Trackers to compare, with commas between.")] = ALL,
+    results: Annotated[
+        list[str] | None, typer.Option(help="Another tracker's results; may be repeated.", metavar="NAME=FOLDER")
+    ] = None,
+    benchmark_cache: Annotated[
+        Path | None, typer.Option(help="Folder for the rendered sequences; the system's cache where left out.")
+    ] = None,
+) -> None:
+    """Measure trackers on rendered sequences of known truth and on real data; prints tables.
+
+    Stopping with Ctrl-C is safe: the same command goes on where it was.
+    """
+    from backend.evaluation.run import EvaluationOptions
+    from backend.evaluation.run import evaluate as run
+
+    names = tuple(name.strip() for name in trackers.split(",") if name.strip())
+    run(
+        EvaluationOptions(
+            out=out,
+            data=data,
+            quick=quick,
+            trackers=names,
+            results=parse_results(results or []),
+            benchmark_cache=benchmark_cache,
+            command=shlex.join(["flowface", *sys.argv[1:]]),
+        )
+    )

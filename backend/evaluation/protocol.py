@@ -1,0 +1,101 @@
+"""What is measured of one tracker on one rendered sequence: every metric, as the plain numbers that tables show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import UserError
+from backend.evaluation.benchmark import Truth
+from backend.evaluation.metrics.chamfer import AlignedFrame, align_frames, chamfer
+from backend.evaluation.metrics.landmarks import INNER_51, normalised_mean_error
+from backend.evaluation.metrics.lips import lip_points, lip_vertex_error
+from backend.evaluation.metrics.normals import normal_error
+from backend.evaluation.metrics.pose import focal_error, head_rotations, rotation_error
+from backend.evaluation.metrics.ssme import ssme
+from backend.evaluation.metrics.stability import temporal_stability
+from backend.evaluation.real_data import STABILITY_RESOLUTION, landmarks_px
+from backend.evaluation.types import MeshSequence
+
+HORIZONS = 30
+SHAPE_EVERY = 10
+"""Chamfer distance and normals look at every tenth frame: shape changes slowly and closest points are dear."""
+QUANTILES = np.linspace(0.005, 0.995, 100)
+"""Which quantiles of a run's distances stand for their distribution in the cumulative curve."""
+
+
+def measure(
+    truth: Truth, predicted: MeshSequence, *, metrical: bool, ssme_stride: int = 2
+) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
+    """Every figure of a run, and per-vertex errors of the true head (V,): ``ssme`` in pixels and ``cd`` in mm.
+
+    ``metrical``: whether the tracker's meshes claim true metres; without, what needs them is None. Chamfer distances,
+    normals and lips are compared after an alignment that may scale (``cd_metrical_mm`` after one that may not).
+    Raises UserError ``bad_results`` where the prediction is of another length or image size.
+    """
+    mesh = truth.mesh
+    if predicted.frame_count != mesh.frame_count or predicted.image_size != mesh.image_size:
+        raise UserError(
+            "bad_results",
+            f"A result has {predicted.frame_count} frames of {predicted.image_size}, but its sequence "
+            f"{mesh.frame_count} of {mesh.image_size}.",
+        )
+    motion = ssme(mesh, predicted, horizons=min(HORIZONS, mesh.frame_count - 1), stride=ssme_stride)
+    record: dict[str, Any] = {
+        "frames": mesh.frame_count,
+        "lost": int(np.sum(~predicted.tracked)),
+        "ssme": dict(motion.mean),
+        "ssme_h": {region: curve.tolist() for region, curve in motion.per_horizon.items()},
+    }
+    maps = {"ssme": motion.vertex_error}
+    if predicted.landmarks68 is not None:
+        record |= _landmark_figures(mesh, predicted)
+        figures, maps["cd"] = _shape_figures(mesh, predicted, metrical=metrical)
+        record |= figures
+        lips = lip_vertex_error(*lip_points(mesh, predicted, metrical=False, lips=truth.lips))
+        record["lip_error_mm"] = lips.mean_mm
+    turned = rotation_error(truth.head_rotation, head_rotations(predicted), predicted.tracked)
+    record["rotation_error_deg"] = turned.aligned_mean
+    if metrical:
+        record["focal_ratio_error_percent"] = 100 * focal_error(mesh.focal_px, predicted.focal_px, predicted.tracked)
+    return record, maps
+
+
+def _landmark_figures(truth: MeshSequence, predicted: MeshSequence) -> dict[str, Any]:
+    true, found = landmarks_px(truth), landmarks_px(predicted)
+    found[~predicted.tracked] = np.nan
+    error = 100 * normalised_mean_error(true, found, points=INNER_51, normaliser="box")
+    seen = error[np.isfinite(error)]
+    return {
+        "landmark_nme_percent": float(seen.mean()) if len(seen) else None,
+        "landmark_nme_frames": error.tolist(),
+        "stability": temporal_stability(found, predicted.tracked, resolution=STABILITY_RESOLUTION).mean,
+        "stability_of_truth": temporal_stability(true, resolution=STABILITY_RESOLUTION).mean,
+    }
+
+
+def _shape_figures(
+    truth: MeshSequence, predicted: MeshSequence, *, metrical: bool
+) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    frames = range(0, truth.frame_count, SHAPE_EVERY)
+    aligned = align_frames(truth, predicted, metrical=False, frames=frames)
+    distance = chamfer(truth, aligned)
+    record: dict[str, Any] = {
+        "cd_mm": {region: spread.mean for region, spread in distance.regions.items()},
+        "cd_median_mm": {region: spread.median for region, spread in distance.regions.items()},
+        "cd_face_quantiles_mm": _face_quantiles(truth, aligned),
+        "normal_error_deg": normal_error(truth, predicted, aligned).regions["face"].mean if aligned else None,
+    }
+    if metrical:
+        rigid = chamfer(truth, align_frames(truth, predicted, metrical=True, frames=frames))
+        record["cd_metrical_mm"] = {region: spread.mean for region, spread in rigid.regions.items()}
+    return record, distance.vertex_error
+
+
+def _face_quantiles(truth: MeshSequence, aligned: list[AlignedFrame]) -> list[float]:
+    if not aligned:
+        return []
+    distances = np.concatenate([a.closest.distance[truth.regions["face"]] for a in aligned]) * 1e3
+    return np.quantile(distances, QUANTILES).tolist()

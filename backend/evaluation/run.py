@@ -1,0 +1,326 @@
+"""One evaluation: trackers × rendered sequences and real data, kept as it goes, then tables, JSON and plots."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from backend.errors import UserError
+from backend.evaluation import plots, tables
+from backend.evaluation.benchmark import (
+    SequenceSpec,
+    Truth,
+    benchmark_sequences,
+    load_ict_head,
+    load_truth_full,
+    render_sequence,
+)
+from backend.evaluation.peers import SMOOTHING_SIGMA, MediaPipeMesh
+from backend.evaluation.progress_view import EvaluationView
+from backend.evaluation.protocol import SHAPE_EVERY, measure
+from backend.evaluation.real_data import RealData, Task, able, add_rank_correlation
+from backend.evaluation.results_folder import SEQUENCE, SINGLE, ResultsFolder
+from backend.evaluation.store import BACKEND, Store, code_digest, plain
+from backend.evaluation.trackers import FlowFace, Tracker
+from backend.files import read_npz, write_atomic, write_npz
+
+PACKAGES = ("flowface", "torch", "mediapipe", "numpy", "scipy", "av")
+OURS, PEER, SMOOTH_PEER = "flowface", "mediapipe-mesh", "mediapipe-mesh+gaussian"
+TRACKERS = (OURS, PEER, SMOOTH_PEER)
+STRIDE = {True: 4, False: 2}
+"""Every how many pixels SSME looks, quick and full."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What to evaluate.
+
+    ``results`` maps names to folders of other trackers' results; ``specs`` replaces the benchmark's own sequences;
+    ``benchmark_cache`` None is the system's cache folder.
+    """
+
+    out: Path
+    data: Path
+    quick: bool = False
+    trackers: tuple[str, ...] = TRACKERS
+    results: dict[str, Path] = field(default_factory=dict)
+    benchmark_cache: Path | None = None
+    specs: tuple[SequenceSpec, ...] | None = None
+    real: bool = True
+    command: str = ""
+
+
+def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict[str, Any]:
+    """Run an evaluation and write ``results.json``, ``tables.md`` and plots into ``options.out``; prints the tables.
+
+    What was measured before by the same code is not measured again. Returns what ``results.json`` holds.
+    Raises UserError for options, data or results that cannot be used; KeyboardInterrupt leaves what is done on disk.
+    """
+    plots.need_matplotlib()
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        store = Store(options.out / "runs", {"stride": STRIDE[options.quick], "shape_every": SHAPE_EVERY})
+    except OSError as error:
+        sentence = f"Results cannot be written to {options.out}: {error.strerror}."
+        raise UserError("out_folder", sentence, "Choose another folder with --out.") from error
+    told = console or Console(stderr=True)
+    with EvaluationView(told) as view:
+        trackers = make_trackers(options, store.folder, view.on_frame)
+        skipped: list[str] = []
+        runs, heat = _rendered(options, store, trackers, view, skipped)
+        real = _real(options, store, trackers, view, skipped)
+        if not runs and not real:
+            raise UserError("nothing_to_evaluate", " ".join(skipped) or "Nothing was chosen to be evaluated.")
+        view.on_stage("drawing the plots")
+        results = plain(
+            {**_provenance(options), "skipped": skipped, "summary": tables.summarise(runs), "runs": runs, "real": real}
+        )
+        write_atomic(options.out / "results.json", json.dumps(results, indent=1, allow_nan=False).encode())
+        draw_plots(results, heat, options.out)
+    sheets = tables.build_sheets(results)
+    foreword = _foreword(results)
+    write_atomic(options.out / "tables.md", tables.to_markdown(sheets, "Evaluation", foreword).encode())
+    shown = Console()
+    for sheet in sheets:
+        shown.print(tables.to_rich(sheet))
+    for sentence in skipped:
+        shown.print(sentence, markup=False)
+    shown.print(f"tables, results.json and plots are in {options.out}", markup=False)
+    return results
+
+
+def make_trackers(
+    options: EvaluationOptions, cache: Path, on_frame: Callable[[int, int], None] | None = None
+) -> list[Tracker]:
+    """The chosen trackers. Raises UserError ``unknown_tracker``, or ``results_missing``."""
+    makers: dict[str, Callable[[], Tracker]] = {
+        OURS: lambda: FlowFace(cache / f"alignments-{code_digest()}", on_frame=on_frame),
+        PEER: MediaPipeMesh,
+        SMOOTH_PEER: lambda: MediaPipeMesh(SMOOTHING_SIGMA),
+    }
+    unknown = [name for name in options.trackers if name not in makers]
+    if unknown:
+        raise UserError("unknown_tracker", f"There is no tracker “{unknown[0]}”; there are {', '.join(makers)}.")
+    taken = [name for name in options.results if name in makers]
+    if taken:
+        raise UserError("name_taken", f"“{taken[0]}” is the name of a built-in tracker.", "Call the results otherwise.")
+    own = [makers[name]() for name in dict.fromkeys(options.trackers)]
+    return own + [ResultsFolder(name, folder) for name, folder in options.results.items()]
+
+
+@dataclass(eq=False)
+class HeatMaps:
+    """Sums of per-vertex errors of the rendered head, and a head to draw them on."""
+
+    vertices: NDArray[np.float32] | None = None
+    triangles: NDArray[np.int32] | None = None
+    files: list[tuple[str, str, Path]] = field(default_factory=list)  # protocol, tracker, npz of a run
+
+    def means(self, kind: str, protocol: str) -> dict[str, NDArray[np.float64]]:
+        """Per tracker the mean (V,) over its runs of “ssme” or “cd”."""
+        maps: dict[str, list[NDArray[np.float64]]] = {}
+        for of_protocol, tracker, path in self.files:
+            if of_protocol == protocol and path.is_file():
+                error = read_npz(path, "error map").get(kind)
+                if error is not None:
+                    maps.setdefault(tracker, []).append(error)
+        return {tracker: plots.mean_of(errors) for tracker, errors in maps.items()}
+
+
+def _rendered(
+    options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView, skipped: list[str]
+) -> tuple[list[dict[str, Any]], HeatMaps]:
+    """Records of every sequence × protocol × tracker."""
+    heat = HeatMaps()
+    try:
+        ict = load_ict_head(options.data / "ict" / "ict_facekit.npz")
+    except UserError as error:
+        if error.code != "ict_missing":
+            raise
+        skipped.append(f"The rendered sequences are left out: {error.message}")
+        return [], heat
+    specs = options.specs or tuple(benchmark_sequences("test", quick=options.quick))
+    records = []
+    for number, spec in enumerate(specs):
+        view.on_part("rendered sequences", number, len(specs))
+        view.on_stage(f"{spec.name}: rendering")
+        sequence = render_sequence(spec, ict, options.benchmark_cache)
+        truth = _Lazy(lambda path=sequence.truth: load_truth_full(path))  # type: ignore[misc]
+        if heat.vertices is None:
+            mesh = truth.get().mesh
+            heat.vertices, heat.triangles = mesh.neutral, mesh.triangles
+        for protocol in (SINGLE, SEQUENCE):
+            for tracker in able(trackers, sequence.clip, single_image=protocol == SINGLE):
+                view.on_stage(f"{spec.name}: {tracker.name}, {tables.PROTOCOLS[protocol]}")
+                records.append(_run(store, spec, sequence.clip, truth, tracker, protocol, options.quick, heat))
+    view.on_part("rendered sequences", len(specs), len(specs))
+    return records, heat
+
+
+class _Lazy:
+    """A truth that is read only where something has to be measured."""
+
+    def __init__(self, load: Callable[[], Truth]) -> None:
+        self._load = load
+        self._truth: Truth | None = None
+
+    def get(self) -> Truth:
+        if self._truth is None:
+            self._truth = self._load()
+        return self._truth
+
+
+def _run(
+    store: Store,
+    spec: SequenceSpec,
+    clip: Path,
+    truth: _Lazy,
+    tracker: Tracker,
+    protocol: str,
+    quick: bool,
+    heat: HeatMaps,
+) -> dict[str, Any]:
+    key = (spec.name, str(spec.seed), tracker.name, protocol)
+    maps_path = store.path(*key, suffix=".npz")
+    heat.files.append((protocol, tracker.name, maps_path))
+
+    def make() -> dict[str, Any]:
+        head = {"sequence": spec.name, "performance": spec.performance, "tracker": tracker.name, "protocol": protocol}
+        try:
+            predicted = tracker.track(clip, single_image=protocol == SINGLE)
+        except UserError as error:
+            if error.code != "no_face":
+                raise
+            return {**head, "frames": spec.frame_count, "lost": spec.frame_count, "ssme": {}, "ssme_h": {}}
+        record, maps = measure(truth.get(), predicted, metrical=tracker.metrical, ssme_stride=STRIDE[quick])
+        write_npz(maps_path, {name: error.astype(np.float32) for name, error in maps.items()})
+        return {**head, **record}
+
+    if isinstance(tracker, ResultsFolder):  # its files may change at any time
+        return plain(make())
+    return store.get(key, make)
+
+
+def _real(
+    options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView, skipped: list[str]
+) -> dict[str, list[dict[str, Any]]]:
+    if not options.real:
+        return {}
+    real = RealData(options.data.resolve(), options.quick, store.folder / f"alignments-{code_digest()}")
+    tasks = real.tasks(trackers)
+    missing = [kind for kind in ("photos", "scan", "zoom", "clips") if kind not in tasks]
+    if missing:
+        skipped.append(f"Real data left out, as it is not in {options.data}: {', '.join(missing)}.")
+    found: dict[str, list[dict[str, Any]]] = {}
+    from_folders = set(options.results)
+    for kind, work in tasks.items():
+        found[kind] = _do(kind, work, store, view, from_folders)
+    add_rank_correlation(found.get("zoom", []))
+    return found
+
+
+def _do(
+    kind: str, work: Sequence[Task], store: Store, view: EvaluationView, from_folders: set[str]
+) -> list[dict[str, Any]]:
+    records = []
+    for number, (key, make) in enumerate(work):
+        view.on_part(kind, number, len(work))
+        view.on_stage(f"{key[2]}: {key[1]}")
+        records.append(plain(make()) if key[1] in from_folders else store.get(key, make))
+    view.on_part(kind, len(work), len(work))
+    return records
+
+
+def draw_plots(results: dict[str, Any], heat: HeatMaps, out: Path) -> None:
+    """Every plot for which there are results."""
+    runs = [r for r in results["runs"] if r["ssme_h"]]
+    if runs:
+        plots.plot_horizons(runs, out / "ssme_over_horizon.png")
+        plots.plot_cumulative(
+            _samples(runs, "landmark_nme_frames"),
+            out / "cumulative_nme_rendered.png",
+            label="NME of the inner 51, % of the box",
+            limit=6.0,
+            heading="Rendered frames",
+        )
+        plots.plot_cumulative(
+            _samples(runs, "cd_face_quantiles_mm"),
+            out / "cumulative_cd.png",
+            label="distance of a face vertex, mm",
+            limit=5.0,
+            heading="Rendered heads",
+        )
+    photos = (results["real"] or {}).get("photos") or []
+    if photos:
+        plots.plot_cumulative(
+            {
+                tracker: [float("inf") if r["lost"] else r["nme_strict"] for r in photos if r["tracker"] == tracker]
+                for tracker in dict.fromkeys(r["tracker"] for r in photos)
+            },
+            out / "cumulative_nme_photos.png",
+            label="NME on the strict subset, % of the outer eye corners' distance",
+            limit=6.0,
+            heading="Photographs of test people",
+        )
+    if heat.vertices is not None and heat.triangles is not None:
+        for kind, label in (("ssme", "motion error, pixels"), ("cd", "distance, mm")):
+            maps = heat.means(kind, SEQUENCE)
+            if maps:
+                path = out / f"heat_map_{kind}.png"
+                plots.plot_heat_maps(maps, heat.vertices, heat.triangles, path, label=label)
+
+
+def _samples(runs: Sequence[dict[str, Any]], name: str) -> dict[str, list[float]]:
+    samples: dict[str, list[float]] = {}
+    for run in runs:
+        values = samples.setdefault(f"{run['tracker']}, {tables.PROTOCOLS[run['protocol']]}", [])
+        values += [float("inf") if v is None else v for v in run.get(name) or []]
+    return {key: values for key, values in samples.items() if values}
+
+
+def _provenance(options: EvaluationOptions) -> dict[str, Any]:
+    commit = _git("rev-parse", "HEAD")
+    changed = _git("status", "--porcelain", "--untracked-files=no")
+    return {
+        "command": options.command,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit,
+        "uncommitted_changes": None if changed is None else bool(changed),
+        "code": code_digest(),
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
+        "quick": options.quick,
+        "ssme_stride": STRIDE[options.quick],
+        "trackers": [*options.trackers, *options.results],
+    }
+
+
+def _git(*words: str) -> str | None:
+    """What git says about this checkout; None where there is no git or no checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(BACKEND), *words], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _foreword(results: dict[str, Any]) -> str:
+    commit = results["commit"]
+    code = f"commit {commit[:12]}" if commit else f"code {results['code']}"
+    changed = " with uncommitted changes" if results["uncommitted_changes"] else ""
+    words = f"`{results['command'] or 'flowface evaluate'}`, {results['date'][:10]}, {code}{changed}."
+    return "\n\n".join([words, *results["skipped"]])

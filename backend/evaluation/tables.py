@@ -1,0 +1,254 @@
+"""The tables of an evaluation, for the terminal and as Markdown, made from what ``results.json`` holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+from backend.evaluation.types import REGIONS
+
+Record = Mapping[str, Any]
+
+PROTOCOLS = {"single": "single image", "sequence": "sequence"}
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of texts: ``rows`` have as many cells as ``columns``. The first column names, the others hold figures."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def figure(value: Any, digits: int = 2) -> str:
+    """A number as text; a dash where there is none."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return NOTHING
+    return f"{value:.{digits}f}"
+
+
+def mean(values: Sequence[Any]) -> float | None:
+    """The mean of the numbers among ``values``; None where there is none."""
+    numbers = [float(v) for v in values if v is not None and math.isfinite(v)]
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def summarise(runs: Sequence[Record]) -> list[dict[str, Any]]:
+    """Means over the sequences, one record per protocol and tracker, in the order of first appearance."""
+    keys = list(dict.fromkeys((run["protocol"], run["tracker"]) for run in runs))
+    return [
+        {
+            "protocol": protocol,
+            "tracker": tracker,
+            **_means([r for r in runs if r["protocol"] == protocol and r["tracker"] == tracker]),
+        }
+        for protocol, tracker in keys
+    ]
+
+
+def _means(runs: Sequence[Record]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "sequences": len(runs),
+        "frames": sum(run["frames"] for run in runs),
+        "lost": sum(run["lost"] for run in runs),
+    }
+    for field in ("ssme", "cd_mm", "cd_metrical_mm"):
+        told[field] = {region: mean([_of(run, field, region) for run in runs]) for region in REGIONS}
+    for field in FIGURES:
+        told[field] = mean([run.get(field) for run in runs])
+    return told
+
+
+def _of(run: Record, field: str, region: str) -> Any:
+    return (run.get(field) or {}).get(region)
+
+
+FIGURES: dict[str, tuple[str, int]] = {
+    "normal_error_deg": ("normals °", 1),
+    "landmark_nme_percent": ("NME 68 %", 2),
+    "stability": ("stability", 4),
+    "lip_error_mm": ("lips mm", 2),
+    "rotation_error_deg": ("rotation °", 2),
+    "focal_ratio_error_percent": ("focal %", 1),
+}
+"""Figures of one run that are plain numbers: column heading and digits."""
+
+
+def build_sheets(results: Record) -> list[Sheet]:
+    """Every table of an evaluation's results."""
+    sheets = []
+    for protocol, words in PROTOCOLS.items():
+        summary = [s for s in results["summary"] if s["protocol"] == protocol]
+        if summary:
+            sheets += [_main_sheet(summary, words), _more_sheet(summary, words)]
+    if results["runs"]:
+        sheets.append(_performance_sheet(results["runs"]))
+    return sheets + _real_sheets(results.get("real") or {})
+
+
+def _main_sheet(summary: Sequence[Record], words: str) -> Sheet:
+    columns = ("tracker", *(f"CD {r}" for r in REGIONS), *(f"SSME {r}" for r in REGIONS))
+    rows = tuple(
+        (
+            s["tracker"],
+            *(figure(s["cd_mm"][r]) for r in REGIONS),
+            *(figure(s["ssme"][r]) for r in REGIONS),
+        )
+        for s in summary
+    )
+    frames = max(s["frames"] for s in summary)
+    count = max(s["sequences"] for s in summary)
+    return Sheet(
+        f"Rendered sequences, {words}",
+        columns,
+        rows,
+        f"CD in mm after rigid alignment with scale, SSME in pixels (mean over horizons); {count} sequences, "
+        f"{frames} frames of 512². Lower is better.",
+    )
+
+
+def _more_sheet(summary: Sequence[Record], words: str) -> Sheet:
+    used = [name for name in FIGURES if any(s.get(name) is not None for s in summary)]
+    columns = ("tracker", "CD face, metrical", *(FIGURES[name][0] for name in used), "lost frames")
+    rows = tuple(
+        (
+            s["tracker"],
+            figure(s["cd_metrical_mm"]["face"]),
+            *(figure(s[name], FIGURES[name][1]) for name in used),
+            f"{s['lost']} of {s['frames']}",
+        )
+        for s in summary
+    )
+    return Sheet(
+        f"Rendered sequences, {words}: the rest", columns, rows, "Stability: 1 is best. All others: lower is better."
+    )
+
+
+def _performance_sheet(runs: Sequence[Record]) -> Sheet:
+    kinds = list(dict.fromkeys(run["performance"] for run in runs))
+    keys = list(dict.fromkeys((run["protocol"], run["tracker"]) for run in runs))
+    rows = []
+    for protocol, tracker in keys:
+        mine = [r for r in runs if r["protocol"] == protocol and r["tracker"] == tracker]
+        cells = [figure(mean([_of(r, "ssme", "face") for r in mine if r["performance"] == kind])) for kind in kinds]
+        rows.append((tracker, PROTOCOLS[protocol], *cells))
+    return Sheet("SSME of the face by performance, pixels", ("tracker", "protocol", *kinds), tuple(rows))
+
+
+def _real_sheets(real: Record) -> list[Sheet]:
+    makers: dict[str, Callable[[Sequence[Record]], Sheet]] = {
+        "photos": _photo_sheet,
+        "scan": _scan_sheet,
+        "zoom": _zoom_sheet,
+        "clips": _clip_sheet,
+    }
+    return [make(real[name]) for name, make in makers.items() if real.get(name)]
+
+
+def _photo_sheet(records: Sequence[Record]) -> Sheet:
+    rows = []
+    for tracker in dict.fromkeys(r["tracker"] for r in records):
+        mine = [r for r in records if r["tracker"] == tracker]
+        rows.append(
+            (
+                tracker,
+                *(figure(mean([r.get(f) for r in mine])) for f in ("nme_strict", "nme_approx", "pupil_error")),
+                f"{sum(r['lost'] for r in mine)} of {len(mine)}",
+            )
+        )
+    return Sheet(
+        "Annotated photographs of test people",
+        ("tracker", "NME strict", "NME approximate 68", "pupils", "lost"),
+        tuple(rows),
+        "In % of the distance between the outer eye corners. The annotation's points differ a little from iBUG's.",
+    )
+
+
+def _scan_sheet(records: Sequence[Record]) -> Sheet:
+    views = list(dict.fromkeys(r["view"] for r in records))
+    rows = []
+    for tracker in dict.fromkeys(r["tracker"] for r in records):
+        mine = {r["view"]: r.get("cd_mm") for r in records if r["tracker"] == tracker}
+        rows.append((tracker, *(figure(mine.get(v)) for v in views), figure(mean(list(mine.values())))))
+    return Sheet(
+        "Head scan, one view at a time: chamfer distance of the face, mm",
+        ("tracker", *views, "mean"),
+        tuple(rows),
+        "Azimuth/elevation of the view in degrees. All views jointly: absent until a tracker takes several.",
+    )
+
+
+def _zoom_sheet(records: Sequence[Record]) -> Sheet:
+    rows = [
+        (
+            r["tracker"],
+            r["photo"],
+            figure(r["true_cm"], 0),
+            figure(r.get("depth_cm"), 1),
+            figure(r.get("focal_in_sides"), 2),
+        )
+        for r in records
+    ]
+    ranks = {r["tracker"]: r.get("rank_correlation") for r in records}
+    told = "; ".join(f"{tracker} {figure(rank)}" for tracker, rank in ranks.items())
+    return Sheet(
+        "One person from four distances",
+        ("tracker", "photo", "camera at, cm", "solved depth, cm", "focal, sides"),
+        tuple(rows),
+        f"Rank correlation of solved depth with the true distance: {told}. Distances are the set's own, about.",
+    )
+
+
+def _clip_sheet(records: Sequence[Record]) -> Sheet:
+    rows = [
+        (
+            r["tracker"],
+            r["clip"],
+            f"{r['lost']} of {r['frames']}",
+            figure(r.get("stability"), 4),
+            figure(r.get("jitter_percent"), 3),
+            str(r.get("still_frames", 0)),
+        )
+        for r in records
+    ]
+    return Sheet(
+        "Real clips of test people",
+        ("tracker", "clip", "lost frames", "stability", "jitter on still stretches, %", "still frames"),
+        tuple(rows),
+        "Jitter: mean change of the 68 points from frame to frame in % of the outer eye corners' distance.",
+    )
+
+
+def to_rich(sheet: Sheet) -> Table:
+    """The sheet for the terminal."""
+    table = Table(title=sheet.title, title_justify="left", caption=sheet.note or None, caption_justify="left")
+    for index, column in enumerate(sheet.columns):
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    for row in sheet.rows:
+        table.add_row(*row)
+    return table
+
+
+def to_markdown(sheets: Sequence[Sheet], heading: str, foreword: str) -> str:
+    """All sheets as one Markdown document."""
+    parts = [f"# {heading}", foreword]
+    for sheet in sheets:
+        lines = [f"## {sheet.title}", ""]
+        lines.append("| " + " | ".join(_cell(c) for c in sheet.columns) + " |")
+        lines.append("|" + "|".join(["---"] + ["---:"] * (len(sheet.columns) - 1)) + "|")
+        lines += ["| " + " | ".join(_cell(c) for c in row) + " |" for row in sheet.rows]
+        if sheet.note:
+            lines += ["", sheet.note]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
