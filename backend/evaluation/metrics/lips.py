@@ -54,8 +54,8 @@ def lip_points(
 
     VOCASET's heads share one topology and do not move; here both differ, so: on the neutral heads (or, where one of
     them is not known, on the first frame that both track), aligned as for the chamfer distance, each vertex of the
-    truth's face is given the closest point of the predicted surface that faces the same way (so an upper lip never takes a
-    lower one). Those points are followed, and in each frame the prediction is brought onto the truth by the
+    truth's face is given the closest point of the predicted surface that faces the same way (so an upper lip never
+    takes a lower one). Those points are followed, and in each frame the prediction is brought onto the truth by the
     points of the face outside the mouth (rigidly, or by a similarity unless ``metrical``). ``lips (V,)`` defaults to
     the truth's region ``lips``, or ``mouth``. Frames that are not tracked are NaN. Raises ValueError where landmarks or
     regions are missing, or nothing is tracked.

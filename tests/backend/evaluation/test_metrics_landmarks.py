@@ -1,0 +1,118 @@
+"""Landmark errors, the silhouette and the cumulative curve against values computed by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import trapezoid
+
+from backend.evaluation.metrics.landmarks import (
+    BOUNDARY_17,
+    INNER_51,
+    boundary_error,
+    cumulative_curve,
+    normalised_mean_error,
+    overall_error,
+    silhouette_points,
+)
+from tests.backend.evaluation.patches import ball, sequence
+
+
+def _truth() -> np.ndarray:
+    """Two faces whose outer eye corners are 100 and 50 pixels apart, in a box of 200 × 50 and 100 × 25 pixels."""
+    points = np.random.default_rng(0).uniform([0, 0], [200, 50], (68, 2))
+    points[[36, 45, 0, 16]] = [[50, 10], [150, 10], [0, 0], [200, 50]]
+    return np.stack([points, points / 2])
+
+
+def test_perfect_landmarks_have_no_error() -> None:
+    assert not normalised_mean_error(_truth(), _truth()).any()
+
+
+def test_a_shift_is_its_length_over_the_distance_of_the_eyes_or_the_size_of_the_box() -> None:
+    shifted = _truth() + np.array([3.0, 4.0])
+    np.testing.assert_allclose(normalised_mean_error(_truth(), shifted), [0.05, 0.1])
+    np.testing.assert_allclose(normalised_mean_error(_truth(), shifted, normaliser="box"), [0.05, 0.1])
+
+
+def test_inner_and_boundary_points_are_told_apart() -> None:
+    moved = _truth()
+    moved[:, BOUNDARY_17] += [10.0, 0.0]
+    assert not normalised_mean_error(_truth(), moved, points=INNER_51).any()
+    np.testing.assert_allclose(normalised_mean_error(_truth(), moved, points=BOUNDARY_17), [0.1, 0.2])
+    np.testing.assert_allclose(normalised_mean_error(_truth(), moved), np.array([0.1, 0.2]) * 17 / 68)
+
+
+def test_the_error_is_the_mean_distance_not_the_mean_square() -> None:
+    moved = _truth()
+    moved[:, :34] += [0.0, 20.0]
+    np.testing.assert_allclose(normalised_mean_error(_truth(), moved), [0.1, 0.2])
+
+
+def test_points_without_annotation_and_lost_faces() -> None:
+    moved, valid = _truth(), np.ones((2, 68), bool)
+    moved[0, 20], valid[0, 20] = 1e6, False
+    moved[1] = np.nan
+    errors = normalised_mean_error(_truth(), moved, valid=valid)
+    assert errors[0] == 0
+    assert np.isnan(errors[1])
+
+
+def test_inner_counts_three_times_the_boundary() -> None:
+    np.testing.assert_allclose(overall_error(np.array([0.04]), np.array([0.08])), [0.05])
+
+
+def test_the_boundary_error_is_the_distance_to_the_nearest_silhouette_vertex() -> None:
+    truth = np.zeros((68, 2))
+    truth[:17] = np.stack([np.arange(17) * 10.0, np.zeros(17)], axis=1)
+    truth[45] = [40.0, 0.0]
+    silhouette = np.concatenate([truth[:17] + np.array([0.0, 2.0]), [[500.0, 500.0]]])
+    assert boundary_error(truth, silhouette) == pytest.approx(2.0 / 40.0)
+    assert np.isnan(boundary_error(truth, np.zeros((0, 2))))
+
+
+def test_the_silhouette_of_a_sphere_lies_on_the_cone_that_touches_it() -> None:
+    radius, distance, focal = 0.1, 0.5, 400.0
+    vertices, triangles = ball(radius, (0.0, 0.0, distance), 6000)
+    points = silhouette_points(vertices, triangles, focal_px=focal, principal_point=np.array([100.0, 80.0]))
+    expected = focal * radius / np.sqrt(distance**2 - radius**2)
+    assert len(points) > 100
+    np.testing.assert_allclose(np.linalg.norm(points - [100.0, 80.0], axis=1), expected, rtol=0.02)
+    top = vertices[:, 1] < 0
+    some = silhouette_points(vertices, triangles, focal_px=focal, principal_point=np.zeros(2), allowed=top)
+    assert 0 < len(some) < len(points) and (some[:, 1] < 0).all()
+
+
+def test_the_border_of_an_open_mesh_belongs_to_its_silhouette() -> None:
+    patch = sequence(columns=12, rows=12)
+    vertices = patch.vertices[0]
+    points = silhouette_points(vertices, patch.triangles, focal_px=500.0, principal_point=np.array([128.0, 128.0]))
+    assert len(points) >= 12
+    assert np.abs(points - 128).max() > 60
+    assert not len(
+        silhouette_points(vertices, patch.triangles[:, ::-1], focal_px=500.0, principal_point=np.zeros(2),
+                          allowed=patch.regions["nose"])
+    )  # fmt: skip
+
+
+def test_the_cumulative_curve_of_known_errors() -> None:
+    curve = cumulative_curve(np.array([0.0, 0.025, 0.05, 0.2, np.nan]), limit=0.1, steps=4)
+    np.testing.assert_allclose(curve.threshold, [0, 0.025, 0.05, 0.075, 0.1])
+    np.testing.assert_allclose(curve.fraction, [0.2, 0.4, 0.6, 0.6, 0.6])
+    assert curve.area_under_curve == pytest.approx((1 + 0.75 + 0.5) / 5)
+    assert curve.failure_rate == pytest.approx(0.4)
+
+
+@given(st.lists(st.floats(0, 0.3) | st.just(float("nan")), min_size=1, max_size=40))
+def test_the_curve_rises_and_its_area_is_the_integral(errors: list[float]) -> None:
+    curve = cumulative_curve(np.array(errors), steps=5000)
+    assert (np.diff(curve.fraction) >= 0).all()
+    assert curve.area_under_curve == pytest.approx(trapezoid(curve.fraction, curve.threshold) / curve.limit, abs=1e-3)
+    assert curve.failure_rate == pytest.approx(1 - curve.fraction[-1])
+
+
+def test_a_curve_needs_errors() -> None:
+    with pytest.raises(ValueError, match="at least one error"):
+        cumulative_curve(np.array([]))
