@@ -65,10 +65,10 @@ def mean_curve(curves: Sequence[Sequence[float | None]]) -> F64:
     padded = np.full((max(1, len(curves)), longest), np.nan)
     for row, curve in zip(padded, curves, strict=False):
         row[: len(curve)] = [np.nan if v is None else v for v in curve]
-    return mean_of(padded)
+    return mean_of(list(padded))
 
 
-def mean_of(maps: Sequence[F64] | F64) -> F64:
+def mean_of(maps: Sequence[F64]) -> F64:
     """(V,) mean of maps (V,) over those that are finite; NaN where none is."""
     stacked = np.stack(maps).astype(np.float64)
     seen = np.isfinite(stacked)

@@ -1,0 +1,111 @@
+"""Tables and curves from plain records."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from backend.evaluation.plots import mean_curve, mean_of
+from backend.evaluation.real_data import add_rank_correlation
+from backend.evaluation.store import plain
+from backend.evaluation.tables import Sheet, build_sheets, figure, mean, summarise, to_markdown, to_rich
+from backend.evaluation.types import REGIONS
+
+
+def run(tracker: str, protocol: str, ssme: float | None, cd: float, **more: object) -> dict[str, object]:
+    return {
+        "sequence": "s",
+        "performance": "speech",
+        "tracker": tracker,
+        "protocol": protocol,
+        "frames": 30,
+        "lost": 1,
+        "ssme": {region: None if region == "ears" else ssme for region in REGIONS},
+        "ssme_h": {},
+        "cd_mm": dict.fromkeys(REGIONS, cd),
+        **more,
+    }
+
+
+RUNS = [
+    run("ours", "single", 1.0, 1.5, lip_error_mm=2.0),
+    run("ours", "single", 3.0, 2.5, lip_error_mm=4.0),
+    run("peer", "single", 9.0, 5.0),
+    run("ours", "sequence", 0.5, 1.0),
+]
+
+
+def test_a_summary_is_the_mean_over_the_sequences() -> None:
+    first = summarise(RUNS)[0]
+    assert (first["tracker"], first["protocol"], first["sequences"], first["frames"], first["lost"]) == (
+        "ours",
+        "single",
+        2,
+        60,
+        2,
+    )
+    assert first["ssme"]["face"] == pytest.approx(2.0)
+    assert first["ssme"]["ears"] is None
+    assert first["cd_mm"]["nose"] == pytest.approx(2.0)
+    assert first["lip_error_mm"] == pytest.approx(3.0)
+
+
+def test_the_main_table_is_that_of_the_paper() -> None:
+    sheets = build_sheets({"runs": RUNS, "summary": summarise(RUNS), "real": None})
+    main = sheets[0]
+    assert main.columns == ("tracker", *(f"CD {r}" for r in REGIONS), *(f"SSME {r}" for r in REGIONS))
+    assert main.rows[0] == ("ours", *["2.00"] * 5, *["2.00"] * 4, "–")
+    assert main.rows[1][0] == "peer"
+    assert sheets[2].title.endswith("sequence")
+    assert all(len(row) == len(sheet.columns) for sheet in sheets for row in sheet.rows)
+
+
+def test_real_data_has_its_tables() -> None:
+    zoom = [
+        {"tracker": "ours", "photo": f"{d}cm.jpg", "true_cm": d, "depth_cm": 2.0 * d, "focal_in_sides": 1.0}
+        for d in (15, 30, 60)
+    ]
+    add_rank_correlation(zoom)
+    real = {
+        "photos": [
+            {"tracker": "ours", "lost": False, "nme_strict": 1.0, "nme_approx": 3.0, "pupil_error": 0.5},
+            {"tracker": "ours", "lost": True},
+        ],
+        "scan": [{"tracker": "ours", "view": "+0/+0", "cd_mm": 1.25}, {"tracker": "ours", "view": "+80/+0"}],
+        "zoom": zoom,
+        "clips": [{"tracker": "ours", "clip": "c", "lost": 2, "frames": 9, "stability": 1.1, "still_frames": 0}],
+    }
+    photos, scan, zoomed, clips = build_sheets({"runs": [], "summary": [], "real": real})
+    assert photos.rows == (("ours", "1.00", "3.00", "0.50", "1 of 2"),)
+    assert scan.rows == (("ours", "1.25", "–", "1.25"),)
+    assert "ours 1.00" in zoomed.note
+    assert clips.rows == (("ours", "c", "2 of 9", "1.1000", "–", "0"),)
+
+
+def test_markdown_keeps_every_cell_and_escapes_bars() -> None:
+    text = to_markdown([Sheet("T", ("a|b", "c"), (("x", "1"),), "note")], "H", "words")
+    assert text == "# H\n\nwords\n\n## T\n\n| a\\|b | c |\n|---|---:|\n| x | 1 |\n\nnote\n"
+
+
+def test_the_terminal_shows_the_same_cells() -> None:
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(to_rich(Sheet("T", ("tracker", "figure"), (("ours", "1.25"),))))
+    shown = console.export_text()
+    assert "ours" in shown
+    assert "1.25" in shown
+
+
+def test_what_is_not_there_does_not_count() -> None:
+    assert mean([1.0, None, float("nan"), 3.0]) == pytest.approx(2.0)
+    assert mean([None]) is None
+    assert figure(None) == figure(float("nan")) == "–"
+    assert plain({"a": np.array([1.0, np.nan]), "b": (np.float32(2),)}) == {"a": [1.0, None], "b": [2.0]}
+
+
+def test_curves_of_different_lengths_are_averaged_where_they_reach() -> None:
+    np.testing.assert_allclose(mean_curve([[1.0, 2.0], [3.0]]), [2.0, 2.0])
+    np.testing.assert_allclose(mean_curve([[1.0, None], [3.0, 4.0]]), [2.0, 4.0])
+    np.testing.assert_allclose(mean_of([np.array([1.0, np.nan]), np.array([3.0, np.nan])]), [2.0, np.nan])
