@@ -29,7 +29,8 @@ class AlignedFrame:
     """One frame's prediction on the truth.
 
     ``motion`` brings the predicted mesh into the truth's space; ``closest`` gives for each vertex of the truth (V,) the
-    closest point of the predicted surface: ``position`` and ``distance`` in the truth's space, metres.
+    closest point of the predicted surface: ``position`` and ``distance`` in the truth's space, metres. A vertex in no
+    region of the truth is not measured: triangle -1, NaN.
     """
 
     frame: int
@@ -55,7 +56,9 @@ def align_frames(
     """
     if truth.frame_count != predicted.frame_count:
         raise ValueError(f"the truth has {truth.frame_count} frames and the prediction {predicted.frame_count}")
-    face = truth.regions.get("face", np.ones(truth.vertices.shape[1], bool))
+    everything = np.ones(truth.vertices.shape[1], bool)
+    face = truth.regions.get("face", everything)
+    measured = np.any([*truth.regions.values()], axis=0) if truth.regions else everything
     used = truth.tracked & predicted.tracked & np.isfinite(predicted.vertices).any(axis=(1, 2))
     aligned = []
     for frame in range(truth.frame_count) if frames is None else frames:
@@ -66,11 +69,8 @@ def align_frames(
         motion = align_to_scan(
             surface, keypoints7(predicted, frame), scan[face], keypoints7(truth, frame), metrical=metrical
         )
-        found = surface.closest(motion.undo(scan))
-        position = motion.apply(found.position)
-        aligned.append(
-            AlignedFrame(frame, motion, replace(found, position=position, distance=found.distance * motion.scale))
-        )
+        found = surface.closest(motion.undo(scan[measured]))
+        aligned.append(AlignedFrame(frame, motion, _in_truth_space(found, motion, measured)))
     return aligned
 
 
@@ -84,6 +84,16 @@ def chamfer(truth: MeshSequence, aligned: Sequence[AlignedFrame]) -> ChamferResu
     """
     distances = np.array([a.closest.distance for a in aligned]).reshape(len(aligned), truth.vertices.shape[1]) * 1e3
     return ChamferResult(spread_by_region(truth, distances), mean_over_frames(distances))
+
+
+def _in_truth_space(found: ClosestPoints, motion: Similarity, measured: NDArray[np.bool_]) -> ClosestPoints:
+    """The closest points of the vertices that are ``measured (V,)``, moved to the truth, among all vertices."""
+    count = len(measured)
+    triangle, weights = np.full(count, -1, np.intp), np.zeros((count, 3))
+    position, distance = np.full((count, 3), np.nan), np.full(count, np.nan)
+    triangle[measured], weights[measured] = found.triangle, found.barycentric
+    position[measured], distance[measured] = motion.apply(found.position), found.distance * motion.scale
+    return ClosestPoints(triangle, weights, position, distance)
 
 
 def neutral_only(sequence: MeshSequence) -> MeshSequence:

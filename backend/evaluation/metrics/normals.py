@@ -38,7 +38,7 @@ def normal_error(truth: MeshSequence, predicted: MeshSequence, aligned: Sequence
         normals = vertex_normals(predicted.vertices[item.frame], predicted.triangles)
         corners = normals[predicted.triangles[item.closest.triangle]]
         found = np.einsum("nk,nkc->nc", item.closest.barycentric, corners) @ item.motion.rotation.T
-        row[:] = angle_degrees(true_normals, found)
+        row[:] = np.where(item.closest.triangle >= 0, angle_degrees(true_normals, found), np.nan)
     return NormalResult(spread_by_region(truth, angles), mean_over_frames(angles))
 
 

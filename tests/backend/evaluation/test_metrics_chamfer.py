@@ -191,3 +191,11 @@ def test_the_neutral_head_alone_and_lost_frames() -> None:
     assert np.isnan(chamfer(truth, []).regions["face"].mean)
     with pytest.raises(ValueError, match="68 landmarks"):
         align_frames(truth, replace(truth, landmarks68=None), metrical=True, frames=[0])
+
+
+def test_vertices_in_no_region_are_not_measured() -> None:
+    truth = _first(sequence())
+    nose = replace(truth, regions={"nose": truth.regions["nose"]})
+    aligned = align_frames(nose, truth, metrical=True)
+    for error in (chamfer(nose, aligned).vertex_error, normal_error(nose, truth, aligned).vertex_error):
+        np.testing.assert_array_equal(np.isfinite(error), truth.regions["nose"])
