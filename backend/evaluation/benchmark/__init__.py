@@ -1,7 +1,7 @@
 """Sequences rendered from the ICT-FaceKit head, with exact truth: made from a seed when they are first asked for."""
 
 from backend.evaluation.benchmark.ict_head import IctHead, load_ict_head
-from backend.evaluation.benchmark.make import BenchmarkSequence, default_cache, render_sequence
+from backend.evaluation.benchmark.make import BenchmarkSequence, default_cache, render_sequence, render_sequences
 from backend.evaluation.benchmark.specs import PERFORMANCES, SequenceSpec, benchmark_sequences
 from backend.evaluation.benchmark.truth import Truth, load_truth, load_truth_full
 
@@ -17,4 +17,5 @@ __all__ = [
     "load_truth",
     "load_truth_full",
     "render_sequence",
+    "render_sequences",
 ]

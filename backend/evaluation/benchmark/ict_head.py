@@ -158,7 +158,7 @@ def camera_vertices(neutral: F32, basis: F32, eyes: tuple[Bool, Bool], follows_h
     ``basis (K,V,3)``; ``follows_head (V,)`` blends between where the head and where the trunk takes a vertex.
     """
     active = np.flatnonzero(motion.expression.any(axis=0))
-    flat = basis[active].reshape(len(active), -1)
+    flat = basis[active].reshape(len(active), neutral.size)
     vertices = (motion.expression[:, active] @ flat).reshape(len(motion.expression), *neutral.shape) + neutral
     for side, eye in enumerate(eyes):
         centre = eye_centre(neutral, eye).astype(np.float32)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from fractions import Fraction
+from multiprocessing import get_context
 from pathlib import Path
 
 import av
@@ -16,7 +18,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from backend.errors import UserError
-from backend.evaluation.benchmark.ict_head import EYES, FaceMotion, IctHead, camera_vertices
+from backend.evaluation.benchmark.ict_head import EYES, FaceMotion, IctHead, camera_vertices, load_ict_head
 from backend.evaluation.benchmark.motion import perform
 from backend.evaluation.benchmark.paint import atlas, paint_person
 from backend.evaluation.benchmark.scene import Scene, make_background, make_scene, noise_tile
@@ -49,8 +51,8 @@ def render_sequence(spec: SequenceSpec, ict: IctHead, cache: Path | None = None)
 
     Raises UserError ``no_opengl``, ``no_backgrounds``, or ``cache_folder`` where nothing can be written.
     """
-    folder = (cache or default_cache()) / f"{VERSION}-{spec.seed}" / spec.name
-    sequence = BenchmarkSequence(spec, folder / CLIP, folder / TRUTH)
+    sequence = _sequence(spec, cache)
+    folder = sequence.clip.parent
     if sequence.clip.is_file() and sequence.truth.is_file():
         return sequence
     try:
@@ -66,6 +68,54 @@ def render_sequence(spec: SequenceSpec, ict: IctHead, cache: Path | None = None)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return sequence
+
+
+def _sequence(spec: SequenceSpec, cache: Path | None) -> BenchmarkSequence:
+    folder = (cache or default_cache()) / f"{VERSION}-{spec.seed}" / spec.name
+    return BenchmarkSequence(spec, folder / CLIP, folder / TRUTH)
+
+
+def render_sequences(
+    specs: Sequence[SequenceSpec], ict_path: Path, cache: Path | None = None, workers: int | None = None
+) -> Iterator[BenchmarkSequence]:
+    """Render what is not in the cache yet, several sequences at a time, and give each back as it is done.
+
+    ``workers`` processes, one per core where it is not said. Closing the iterator stops the work after the sequences
+    that are being rendered. Raises UserError as ``load_ict_head`` and ``render_sequence`` do.
+    """
+    load_ict_head(ict_path)
+    todo = []
+    for spec in specs:
+        done = _sequence(spec, cache)
+        if done.clip.is_file() and done.truth.is_file():
+            yield done
+        else:
+            todo.append(spec)
+    count = min(workers or os.cpu_count() or 1, len(todo))
+    if not count:
+        return
+    # A fresh interpreter each: OpenGL and MediaPipe do not survive a fork.
+    with ProcessPoolExecutor(count, get_context("spawn"), initializer=_one_thread_each) as pool:
+        try:
+            jobs = [pool.submit(_render_apart, spec, ict_path, cache) for spec in todo]
+            for job in as_completed(jobs):
+                result = job.result()
+                if isinstance(result, tuple):
+                    raise UserError(*result)
+                yield result
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _one_thread_each() -> None:
+    os.environ["LP_NUM_THREADS"] = "1"  # Mesa's; as many threads as cores in every process only get in each other's way
+
+
+def _render_apart(spec: SequenceSpec, ict_path: Path, cache: Path | None) -> BenchmarkSequence | tuple[str, str, str]:
+    try:
+        return render_sequence(spec, load_ict_head(ict_path), cache)
+    except UserError as error:  # it would not survive the way back as an exception
+        return error.code, error.message, error.hint
 
 
 def sequence_motion(

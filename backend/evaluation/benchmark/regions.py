@@ -19,7 +19,7 @@ _EYE_POINTS = (tuple(range(42, 48)), tuple(range(36, 42)))  # left, right
 
 _EYE_MARGIN = np.array([0.9, 0.85])  # cm of lid skin around the contour, which keeps clear of the brows
 _MOUTH_MARGIN = np.array([0.9, 0.9])
-_EAR_BOX = ((7.05, 9.5), (-2.6, 4.4), (-3.4, 4.2))  # |x|, y, z in cm on the template
+_EAR_BOX = ((6.6, 9.5), (-2.5, 4.1), (-3.2, 1.9))  # |x|, y, z in cm on the template
 
 
 def region_masks(ict: IctHead) -> dict[str, Bool]:

@@ -46,7 +46,8 @@ class SequenceSpec:
 
     @property
     def name(self) -> str:
-        return f"{self.split}_{self.person:02}_{self.performance}_{self.frame_count}"
+        size = "" if self.side == SIDE else f"_{self.side}px"
+        return f"{self.split}_{self.person:02}_{self.performance}_{self.frame_count}{size}"
 
     def random(self, what: str, *, whole_person: bool = False) -> np.random.Generator:
         """A generator for one aspect of this sequence, or of this person in all their sequences."""
