@@ -44,9 +44,9 @@ def _sphere(radius: float) -> MeshSequence:
 @given(seed=st.integers(0, 10_000), facing=st.booleans())
 def test_the_closest_point_is_that_of_measuring_every_triangle(seed: int, facing: bool) -> None:
     random = np.random.default_rng(seed)
-    size = 10 ** random.uniform(-3, 0, (60, 1, 1))  # triangles of very different size
-    vertices = (random.uniform(-1, 1, (60, 1, 3)) + size * random.normal(size=(60, 3, 3))).reshape(-1, 3)
-    triangles = np.arange(180).reshape(60, 3)
+    size = 10 ** random.uniform(-1.5, 0, (150, 1, 1))  # of very different size, and many within reach of a point
+    vertices = (random.uniform(-1, 1, (150, 1, 3)) + size * random.normal(size=(150, 3, 3))).reshape(-1, 3)
+    triangles = np.arange(450).reshape(150, 3)
     points = random.uniform(-1.5, 1.5, (40, 3))
     surface = MeshSurface(vertices, triangles)
     normals = random.normal(size=(40, 3))

@@ -102,6 +102,25 @@ def test_lips_that_hang_too_low_are_found_in_another_topology_and_pose(neutral: 
     assert _lip_score(truth, larger, metrical=False) == pytest.approx(_lip_score(truth, low, metrical=False), abs=0.05)
 
 
+def test_a_lip_never_takes_a_surface_that_faces_the_other_way() -> None:
+    truth = sequence()
+    mouth = truth.regions["mouth"]
+    skin = truth.vertices.copy()
+    skin[:, mouth, 2] += 0.001  # 1 mm inside, while a sheet seen from behind lies where the lips should be
+    sheet = truth.vertices[:, mouth].copy()
+    sheet[1:, :, 0] += 0.01
+    assert truth.neutral is not None
+    inside = truth.triangles[mouth[truth.triangles].all(axis=1)]
+    renamed = np.cumsum(mouth) - 1 + len(mouth)
+    predicted = replace(
+        truth,
+        vertices=np.concatenate([skin, sheet], axis=1),
+        triangles=np.concatenate([truth.triangles, renamed[inside][:, ::-1]]).astype(np.int32),
+        neutral=np.concatenate([skin[0], sheet[0]]),
+    )
+    assert _lip_score(truth, predicted) == pytest.approx(1.0, abs=0.2)
+
+
 def test_lip_frames_that_are_lost_do_not_count() -> None:
     truth = sequence(_talking(0.004))
     lost = replace(truth, tracked=np.arange(10) < 6)

@@ -73,6 +73,19 @@ def test_only_the_region_that_moves_wrongly_scores() -> None:
     assert np.nanmean(result.vertex_error[mouth]) > result.mean["face"]
 
 
+def test_a_region_reaches_half_way_to_the_vertices_that_are_not_in_it() -> None:
+    cell = 2 / 40
+
+    def spreading(material: F64, rest: F64) -> F64:
+        shift = np.abs(material[:, :1]) / cell * rest[:, 2:] * [0.0, 1 / 500.0, 0.0]  # pixels: columns from the middle
+        return np.stack([rest, rest + shift])
+
+    truth = sequence(lambda _, rest: np.stack([rest, rest]), 41, 48)
+    middle = np.abs(np.tile(np.linspace(-1, 1, 41), 48)) < cell / 2
+    result = ssme(replace(truth, regions={"nose": middle}), sequence(spreading, 41, 48), horizons=1, stride=1)
+    assert result.mean["nose"] == pytest.approx(0.25, rel=0.1)  # from 0 in the middle to half a column
+
+
 def test_meshes_of_different_topology_with_the_same_motion_agree() -> None:
     truth = sequence(_speaking(1.0), 40, 48)
     scores = {}
