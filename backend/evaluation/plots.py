@@ -22,7 +22,7 @@ F64 = NDArray[np.float64]
 STYLES = {"single": "--", "sequence": "-"}
 MAP_SIDE = 420
 MAP_DISTANCE = 0.75  # metres from the camera to the head
-MAP_FOCAL = 1050.0
+MAP_FOCAL = 1150.0
 MAP_YAWS = (0.0, 40.0)  # degrees
 
 
@@ -97,14 +97,14 @@ def plot_cumulative(
 
 
 def _panels(draw: Callable[[Any, str], None], names: Sequence[str], path: Path) -> None:
-    figure = _figure((3.6 * len(names) + (1.2 if len(names) == 1 else 0), 4.2))
+    figure = _figure((3.6 * len(names) + (1.6 if len(names) == 1 else 0), 4.2 if len(names) > 1 else 5.2))
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
         draw(axes, name)
         axes.grid(alpha=0.3)
     handles, labels = panels[0].get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize="small")
+        figure.legend(handles, labels, loc="outside lower center", ncols=1 if len(names) == 1 else 4, fontsize="small")
     _save(figure, path)
 
 
@@ -133,10 +133,12 @@ def plot_heat_maps(
     path: Path,
     *,
     label: str,
+    middle: NDArray[np.floating[Any]] | None = None,
 ) -> None:
     """Errors per vertex (V,) of each name, coloured on the head ``vertices (V,3)`` (head space, metres).
 
-    All share one scale, whose top is the largest 95th percentile. Grey where nothing was measured.
+    The pictures centre on ``middle (3,)``. All share one scale, whose top is the largest 95th percentile. Grey where
+    nothing was measured.
     Raises UserError ``no_opengl`` where nothing can be drawn.
     """
     need_matplotlib()
@@ -152,7 +154,7 @@ def plot_heat_maps(
     panels = figure.subplots(len(MAP_YAWS), len(maps), squeeze=False)
     for column, (name, error) in enumerate(maps.items()):
         colors = np.where(np.isfinite(error)[:, None], colormap(scale(np.nan_to_num(error)))[:, :3], 0.62)
-        for row, image in enumerate(_drawn_from_sides(vertices, triangles, colors)):
+        for row, image in enumerate(_drawn_from_sides(vertices, triangles, colors, middle)):
             panels[row, column].imshow(image)
             panels[row, column].axis("off")
         panels[0, column].set_title(name, fontsize="small")
@@ -161,11 +163,15 @@ def plot_heat_maps(
 
 
 def _drawn_from_sides(
-    vertices: NDArray[np.floating[Any]], triangles: NDArray[np.integer[Any]], colors: F64
+    vertices: NDArray[np.floating[Any]],
+    triangles: NDArray[np.integer[Any]],
+    colors: F64,
+    middle: NDArray[np.floating[Any]] | None,
 ) -> list[NDArray[np.uint8]]:
     from backend.head_model.render import HeadRenderer, Light, look_at_head
 
-    middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
+    if middle is None:
+        middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
     front = Light((0.0, -0.2, -1.0), (0.25, 0.25, 0.25))
     pictures = []
     with HeadRenderer((MAP_SIDE, MAP_SIDE)) as renderer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,17 +11,21 @@ from numpy.typing import NDArray
 
 from backend.errors import UserError
 from backend.evaluation.benchmark import Truth
-from backend.evaluation.metrics.chamfer import AlignedFrame, align_frames, chamfer
+from backend.evaluation.metrics.chamfer import AlignedFrame, align_frames, chamfer, keypoints7, neutral_only
 from backend.evaluation.metrics.landmarks import INNER_51, normalised_mean_error
 from backend.evaluation.metrics.lips import lip_points, lip_vertex_error
 from backend.evaluation.metrics.normals import normal_error
 from backend.evaluation.metrics.pose import focal_error, head_rotations, rotation_error
+from backend.evaluation.metrics.rasterise import rasterise
+from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7
 from backend.evaluation.metrics.ssme import ssme
 from backend.evaluation.metrics.stability import temporal_stability
-from backend.evaluation.real_data import STABILITY_RESOLUTION, landmarks_px
-from backend.evaluation.types import MeshSequence
+from backend.evaluation.real_data import FACE_RADIUS, NOSE_BASE, STABILITY_RESOLUTION, landmarks_px
+from backend.evaluation.types import REGIONS, MeshSequence
+from backend.head_model.render import look_at_head
 
 HORIZONS = 30
+SIDES = ((0, 0), (35, 0), (-35, 0), (75, 0), (-75, 0), (0, -30), (0, 30))  # yaw and pitch, degrees
 SHAPE_EVERY = 10
 """Chamfer distance and normals look at every tenth frame: shape changes slowly and closest points are dear."""
 QUANTILES = np.linspace(0.005, 0.995, 100)
@@ -27,12 +33,19 @@ QUANTILES = np.linspace(0.005, 0.995, 100)
 
 
 def measure(
-    truth: Truth, predicted: MeshSequence, *, metrical: bool, ssme_stride: int = 2
+    truth: Truth,
+    predicted: MeshSequence,
+    shape: MeshSequence,
+    *,
+    metrical: bool,
+    without: Collection[str] = (),
+    ssme_stride: int = 2,
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
     """Every figure of a run, and per-vertex errors of the true head (V,): ``ssme`` in pixels and ``cd`` in mm.
 
-    ``metrical``: whether the tracker's meshes claim true metres; without, what needs them is None. Chamfer distances,
+    ``shape`` is ``comparable(truth.mesh)``, which is worth making once. ``metrical``: whether the tracker's meshes claim true metres; without, what needs them is None. Chamfer distances,
     normals and lips are compared after an alignment that may scale (``cd_metrical_mm`` after one that may not).
+    Regions named in ``without``, which the mesh does not have, get no figures.
     Raises UserError ``bad_results`` where the prediction is of another length or image size.
     """
     mesh = truth.mesh
@@ -52,15 +65,54 @@ def measure(
     maps = {"ssme": motion.vertex_error}
     if predicted.landmarks68 is not None:
         record |= _landmark_figures(mesh, predicted)
-        figures, maps["cd"] = _shape_figures(mesh, predicted, metrical=metrical)
+        figures, maps["cd"] = _shape_figures(shape, predicted, metrical=metrical)
         record |= figures
-        lips = lip_vertex_error(*lip_points(mesh, predicted, metrical=False, lips=truth.lips))
+        lips = lip_vertex_error(*lip_points(shape, predicted, metrical=False, lips=truth.lips & shape.regions["mouth"]))
         record["lip_error_mm"] = lips.mean_mm
     turned = rotation_error(truth.head_rotation, head_rotations(predicted), predicted.tracked)
     record["rotation_error_deg"] = turned.aligned_mean
     if metrical:
         record["focal_ratio_error_percent"] = 100 * focal_error(mesh.focal_px, predicted.focal_px, predicted.tracked)
+    for region in set(without) & set(mesh.regions):
+        for figures in (value for value in record.values() if isinstance(value, dict)):
+            figures.pop(region, None)
+        for error in maps.values():
+            error[mesh.regions[region]] = np.nan
     return record, maps
+
+
+def comparable(truth: MeshSequence) -> MeshSequence:
+    """The truth with its regions cut down to what shapes are compared on.
+
+    A scan has only what is seen from outside: no backs of eyeballs, no insides of nose and mouth. So only vertices of
+    triangles count that a picture of the neutral head from one of ``SIDES`` shows. The face ends ``FACE_RADIUS`` from
+    the base of the nose.
+    """
+    if truth.neutral is None:
+        raise ValueError("the truth has no neutral head")
+    outside = seen_from_outside(truth.neutral, truth.triangles, truth.neutral[truth.regions["face"]].mean(axis=0))
+    nose = keypoints7(neutral_only(truth), 0)[KEYPOINTS7.index(NOSE_BASE)]
+    near = np.linalg.norm(truth.neutral - nose, axis=1) < FACE_RADIUS
+    regions = {name: mask & outside for name, mask in truth.regions.items()}
+    return replace(truth, regions=regions | {"face": regions["face"] & near})
+
+
+def seen_from_outside(
+    neutral: NDArray[np.floating[Any]], triangles: NDArray[np.int32], middle: NDArray[np.floating[Any]]
+) -> NDArray[np.bool_]:
+    """(V,) vertices of triangles that a picture of the neutral head (head space, metres) from one of ``SIDES`` shows."""
+    seen = np.zeros(len(neutral), bool)
+    for yaw, pitch in SIDES:
+        camera = look_at_head(1.0, np.deg2rad(yaw), np.deg2rad(pitch), target=tuple(middle))
+        shown = rasterise(
+            neutral @ camera[:, :3].T + camera[:, 3],
+            triangles,
+            focal_px=2600.0,
+            principal_point=np.array([350.0, 350.0]),
+            image_size=(700, 700),
+        )
+        seen[triangles[np.unique(shown.triangle[shown.covered])]] = True
+    return seen
 
 
 def _landmark_figures(truth: MeshSequence, predicted: MeshSequence) -> dict[str, Any]:
@@ -91,7 +143,8 @@ def _shape_figures(
     if metrical:
         rigid = chamfer(truth, align_frames(truth, predicted, metrical=True, frames=frames))
         record["cd_metrical_mm"] = {region: spread.mean for region, spread in rigid.regions.items()}
-    return record, distance.vertex_error
+    measured = np.any([truth.regions[name] for name in REGIONS], axis=0)
+    return record, np.where(measured, distance.vertex_error, np.nan)
 
 
 def _face_quantiles(truth: MeshSequence, aligned: list[AlignedFrame]) -> list[float]:

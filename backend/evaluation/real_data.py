@@ -33,9 +33,10 @@ OUTER_EYE_CORNERS = (36, 45)  # iBUG-68
 METRES_PER_SCAN_UNIT = 0.05  # the data set's own estimate; the chamfer distance scales the mesh to it
 SCAN_KEYPOINTS = (6069, 4600, 1527, 7932, 3591, 3060, 6152)
 """Vertices of the scan at NoW's seven points, looked up once under MediaPipe's points in its frontal view."""
-SCAN_NOSE_TIP = 3092
-SCAN_FACE_RADIUS = 0.095
-"""Metres about the nose's tip, NoW's crop of a scan's face."""
+FACE_RADIUS = 0.08
+"""Metres about the base of the nose within which a face is compared: as NoW crops its scans, a little tighter (there
+about 0.09), so that no mesh that ends at forehead and chin is blown up to cover more."""
+NOSE_BASE = 33  # iBUG-68
 ZOOM_CENTIMETRES = (15, 30, 45, 60)
 STILL_SPEED = 0.1
 """Inter-ocular distances per second (9 mm/s) below which a face counts as still; speech is several times faster."""
@@ -210,7 +211,8 @@ def read_scan(folder: Path) -> Scan:
     except (OSError, ValueError, KeyError) as error:
         raise UserError("bad_file", f"The scan in {folder} cannot be read: {error}.") from error
     points = np.array(vertices) * METRES_PER_SCAN_UNIT
-    near = np.linalg.norm(points - points[SCAN_NOSE_TIP], axis=1) < SCAN_FACE_RADIUS
+    nose = points[SCAN_KEYPOINTS[KEYPOINTS7.index(NOSE_BASE)]]
+    near = np.linalg.norm(points - nose, axis=1) < FACE_RADIUS
     return Scan(points, np.array(faces, np.int32), near, cameras)
 
 

@@ -14,14 +14,16 @@ A protocol or a clip that is not there is left out of the table. ``meta.json``::
      "frame_rate": 25.0,
      "frame_count": 90,                   of the clip; frames count from 0
      "principal_point": [256.0, 256.0],   pixels; (0, 0) is the top-left corner of the image
-     "metrical": true}                    whether the meshes are in true metres (chamfer distance without scaling)
+     "metrical": true,                    whether the meshes are in true metres (chamfer distance without scaling)
+     "without": ["ears"]}                 regions that the mesh does not have; may be left out
 
 ``mesh.npz`` holds ``triangles (F,3)`` integers, counter-clockwise seen from outside, and may hold ``neutral (V,3)``
 metres, and ``landmark_triangle (68,)`` with ``landmark_barycentric (68,3)``: the iBUG-68 points on the mesh.
 
 ``frame_%05d.npz`` holds ``vertices (V,3)``: metres in the camera's space (x right, y down, z forward), and
-``focal_px``, a number. A vertex is seen at ``focal_px · (x, y) / z + principal_point``. A frame without a file is one in which the
-tracker found nothing. Trackers with weak perspective choose a large focal length and put their mesh far away.
+``focal_px``, a number. A vertex is seen at ``focal_px · (x, y) / z + principal_point``. A frame without a file is one
+in which the tracker found nothing. Trackers with weak perspective choose a large focal length and put their mesh far
+away.
 
 ``save_meshes`` writes such a folder. Archives are read without pickles.
 """
@@ -75,6 +77,12 @@ class ResultsFolder:
         """Whether all its results claim true metres."""
         found = sorted(self.folder.glob("*/*/meta.json"))
         return bool(found) and all(_read_meta(path).get("metrical") is True for path in found)
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """Regions that any of its results says it does not have."""
+        told = [_read_meta(path).get("without", []) for path in sorted(self.folder.glob("*/*/meta.json"))]
+        return tuple(sorted({str(region) for regions in told if isinstance(regions, list) for region in regions}))
 
     def has(self, clip: Path, *, single_image: bool) -> bool:
         """Whether there is a result of a clip by a protocol."""

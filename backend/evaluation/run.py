@@ -127,6 +127,7 @@ class HeatMaps:
 
     vertices: NDArray[np.float32] | None = None
     triangles: NDArray[np.int32] | None = None
+    middle: NDArray[np.float32] | None = None
     files: list[tuple[str, str, Path]] = field(default_factory=list)  # protocol, tracker, npz of a run
 
     def means(self, kind: str, protocol: str) -> dict[str, NDArray[np.float64]]:
@@ -162,6 +163,7 @@ def _rendered(
         if heat.vertices is None:
             mesh = truth.get().mesh
             heat.vertices, heat.triangles = mesh.neutral, mesh.triangles
+            heat.middle = mesh.neutral[mesh.regions["face"]].mean(axis=0) if mesh.neutral is not None else None
         for protocol in (SINGLE, SEQUENCE):
             for tracker in able(trackers, sequence.clip, single_image=protocol == SINGLE):
                 view.on_stage(f"{spec.name}: {tracker.name}, {tables.PROTOCOLS[protocol]}")
@@ -205,7 +207,9 @@ def _run(
             if error.code != "no_face":
                 raise
             return {**head, "frames": spec.frame_count, "lost": spec.frame_count, "ssme": {}, "ssme_h": {}}
-        record, maps = measure(truth.get(), predicted, metrical=tracker.metrical, ssme_stride=STRIDE[quick])
+        record, maps = measure(
+            truth.get(), predicted, metrical=tracker.metrical, without=tracker.without, ssme_stride=STRIDE[quick]
+        )
         write_npz(maps_path, {name: error.astype(np.float32) for name, error in maps.items()})
         return {**head, **record}
 
@@ -280,7 +284,7 @@ def draw_plots(results: dict[str, Any], heat: HeatMaps, out: Path) -> None:
             maps = heat.means(kind, SEQUENCE)
             if maps:
                 path = out / f"heat_map_{kind}.png"
-                plots.plot_heat_maps(maps, heat.vertices, heat.triangles, path, label=label)
+                plots.plot_heat_maps(maps, heat.vertices, heat.triangles, path, middle=heat.middle, label=label)
 
 
 def _samples(runs: Sequence[dict[str, Any]], name: str) -> dict[str, list[float]]:

@@ -72,7 +72,7 @@ def _of(run: Record, field: str, region: str) -> Any:
 
 FIGURES: dict[str, tuple[str, int]] = {
     "normal_error_deg": ("normals °", 1),
-    "landmark_nme_percent": ("NME 68 %", 2),
+    "landmark_nme_percent": ("NME 51 %", 2),
     "stability": ("stability", 4),
     "lip_error_mm": ("lips mm", 2),
     "rotation_error_deg": ("rotation °", 2),
@@ -127,7 +127,11 @@ def _more_sheet(summary: Sequence[Record], words: str) -> Sheet:
         for s in summary
     )
     return Sheet(
-        f"Rendered sequences, {words}: the rest", columns, rows, "Stability: 1 is best. All others: lower is better."
+        f"Rendered sequences, {words}: the rest",
+        columns,
+        rows,
+        "Stability: 1 is best, all others: lower is better. NME: inner 51 landmarks, % of the face's box. Rotation: "
+        "without its constant part.",
     )
 
 

@@ -45,6 +45,11 @@ class Tracker(Protocol):
     @property
     def single_image(self) -> bool: ...
 
+    @property
+    def without(self) -> tuple[str, ...]:
+        """Regions that its mesh does not have, which get no figures."""
+        ...
+
     def track(self, clip: Path, *, single_image: bool) -> MeshSequence:
         """The head in every frame of a clip or still.
 
@@ -72,6 +77,7 @@ class FlowFace:
     on_frame: OnFrame | None = None
     metrical = True
     single_image = True
+    without: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
