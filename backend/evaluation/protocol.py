@@ -43,7 +43,8 @@ def measure(
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
     """Every figure of a run, and per-vertex errors of the true head (V,): ``ssme`` in pixels and ``cd`` in mm.
 
-    ``shape`` is ``comparable(truth.mesh)``, which is worth making once. ``metrical``: whether the tracker's meshes claim true metres; without, what needs them is None. Chamfer distances,
+    ``shape`` is ``comparable(truth.mesh)``, which is worth making once. ``metrical``: whether the tracker's meshes
+    claim true metres; without, what needs them is None. Chamfer distances,
     normals and lips are compared after an alignment that may scale (``cd_metrical_mm`` after one that may not).
     Regions named in ``without``, which the mesh does not have, get no figures.
     Raises UserError ``bad_results`` where the prediction is of another length or image size.
@@ -100,7 +101,7 @@ def comparable(truth: MeshSequence) -> MeshSequence:
 def seen_from_outside(
     neutral: NDArray[np.floating[Any]], triangles: NDArray[np.int32], middle: NDArray[np.floating[Any]]
 ) -> NDArray[np.bool_]:
-    """(V,) vertices of triangles that a picture of the neutral head (head space, metres) from one of ``SIDES`` shows."""
+    """(V,) vertices of triangles that a picture of a neutral head (head space, metres) from one of ``SIDES`` shows."""
     seen = np.zeros(len(neutral), bool)
     for yaw, pitch in SIDES:
         camera = look_at_head(1.0, np.deg2rad(yaw), np.deg2rad(pitch), target=tuple(middle))

@@ -22,17 +22,17 @@ from backend.evaluation.benchmark import (
     SequenceSpec,
     Truth,
     benchmark_sequences,
-    load_ict_head,
     load_truth_full,
-    render_sequence,
+    render_sequences,
 )
 from backend.evaluation.peers import SMOOTHING_SIGMA, MediaPipeMesh
 from backend.evaluation.progress_view import EvaluationView
-from backend.evaluation.protocol import SHAPE_EVERY, measure
+from backend.evaluation.protocol import SHAPE_EVERY, comparable, measure
 from backend.evaluation.real_data import RealData, Task, able, add_rank_correlation
 from backend.evaluation.results_folder import SEQUENCE, SINGLE, ResultsFolder
 from backend.evaluation.store import BACKEND, Store, code_digest, plain
 from backend.evaluation.trackers import FlowFace, Tracker
+from backend.evaluation.types import MeshSequence
 from backend.files import read_npz, write_atomic, write_npz
 
 PACKAGES = ("flowface", "torch", "mediapipe", "numpy", "scipy", "av")
@@ -146,19 +146,20 @@ def _rendered(
 ) -> tuple[list[dict[str, Any]], HeatMaps]:
     """Records of every sequence × protocol × tracker."""
     heat = HeatMaps()
-    try:
-        ict = load_ict_head(options.data / "ict" / "ict_facekit.npz")
-    except UserError as error:
-        if error.code != "ict_missing":
-            raise
-        skipped.append(f"The rendered sequences are left out: {error.message}")
+    archive = options.data / "ict" / "ict_facekit.npz"
+    if not archive.is_file():
+        skipped.append(f"The rendered sequences are left out, as the head they are rendered from is not at {archive}.")
         return [], heat
     specs = options.specs or tuple(benchmark_sequences("test", quick=options.quick))
+    rendered = {}
+    view.on_stage("rendering the sequences")
+    for sequence in render_sequences(specs, archive, options.benchmark_cache):
+        rendered[sequence.spec] = sequence
+        view.on_part("rendered", len(rendered), len(specs))
     records = []
     for number, spec in enumerate(specs):
-        view.on_part("rendered sequences", number, len(specs))
-        view.on_stage(f"{spec.name}: rendering")
-        sequence = render_sequence(spec, ict, options.benchmark_cache)
+        sequence = rendered[spec]
+        view.on_part("measured", number, len(specs))
         truth = _Lazy(lambda path=sequence.truth: load_truth_full(path))  # type: ignore[misc]
         if heat.vertices is None:
             mesh = truth.get().mesh
@@ -168,7 +169,7 @@ def _rendered(
             for tracker in able(trackers, sequence.clip, single_image=protocol == SINGLE):
                 view.on_stage(f"{spec.name}: {tracker.name}, {tables.PROTOCOLS[protocol]}")
                 records.append(_run(store, spec, sequence.clip, truth, tracker, protocol, options.quick, heat))
-    view.on_part("rendered sequences", len(specs), len(specs))
+    view.on_part("measured", len(specs), len(specs))
     return records, heat
 
 
@@ -178,11 +179,18 @@ class _Lazy:
     def __init__(self, load: Callable[[], Truth]) -> None:
         self._load = load
         self._truth: Truth | None = None
+        self._shape: MeshSequence | None = None
 
     def get(self) -> Truth:
         if self._truth is None:
             self._truth = self._load()
         return self._truth
+
+    def shape(self) -> MeshSequence:
+        """What shapes are compared with."""
+        if self._shape is None:
+            self._shape = comparable(self.get().mesh)
+        return self._shape
 
 
 def _run(
@@ -208,7 +216,12 @@ def _run(
                 raise
             return {**head, "frames": spec.frame_count, "lost": spec.frame_count, "ssme": {}, "ssme_h": {}}
         record, maps = measure(
-            truth.get(), predicted, metrical=tracker.metrical, without=tracker.without, ssme_stride=STRIDE[quick]
+            truth.get(),
+            predicted,
+            truth.shape(),
+            metrical=tracker.metrical,
+            without=tracker.without,
+            ssme_stride=STRIDE[quick],
         )
         write_npz(maps_path, {name: error.astype(np.float32) for name, error in maps.items()})
         return {**head, **record}

@@ -1,0 +1,192 @@
+"""The evaluation as a whole on one tiny rendered sequence: tables, JSON, plots, resuming, and that it ranks rightly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from backend.cli import app
+from backend.errors import UserError
+from backend.evaluation.benchmark import SequenceSpec, Truth, benchmark_sequences, load_truth_full, render_sequences
+from backend.evaluation.cli import parse_results
+from backend.evaluation.protocol import comparable
+from backend.evaluation.results_folder import save_meshes
+from backend.evaluation.run import TRACKERS, EvaluationOptions, evaluate
+from backend.evaluation.types import REGIONS
+
+FRAMES = 10
+
+
+@pytest.fixture(scope="module")
+def spec() -> SequenceSpec:
+    return replace(benchmark_sequences("test", quick=True)[0], frame_count=FRAMES)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("benchmark")
+
+
+@pytest.fixture(scope="module")
+def truth(spec: SequenceSpec, cache: Path, shared_data: Path) -> Truth:
+    (sequence,) = render_sequences([spec], shared_data / "ict" / "ict_facekit.npz", cache)
+    return load_truth_full(sequence.truth)
+
+
+@pytest.fixture(scope="module")
+def dropped_in(truth: Truth, spec: SequenceSpec, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The truth itself, and the truth with two strengths of jitter, as other trackers' results."""
+    folder = tmp_path_factory.mktemp("results")
+    random = np.random.default_rng(5)
+    shift = random.normal(size=(FRAMES, 1, 3)).astype(np.float32) * [1, 1, 0]
+    bend = random.normal(size=truth.mesh.vertices.shape[1:]).astype(np.float32)
+    for name, amount in (("truth", 0.0), ("jittered", 0.001), ("shaken", 0.004)):
+        vertices = truth.mesh.vertices + np.float32(amount) * (shift + 0.5 * bend)
+        moved = replace(truth.mesh, vertices=vertices.astype(np.float32))
+        save_meshes(moved, folder / name / spec.name / "sequence")
+    return {name: folder / name for name in ("truth", "jittered", "shaken")}
+
+
+@pytest.fixture(scope="module")
+def options(
+    spec: SequenceSpec,
+    cache: Path,
+    shared_data: Path,
+    dropped_in: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> EvaluationOptions:
+    return EvaluationOptions(
+        out=tmp_path_factory.mktemp("evaluation"),
+        data=shared_data,
+        quick=True,
+        results=dropped_in,
+        benchmark_cache=cache,
+        specs=(spec,),
+        real=False,
+        command="flowface evaluate",
+    )
+
+
+@pytest.fixture(scope="module")
+def results(options: EvaluationOptions) -> dict[str, Any]:
+    return evaluate(options)
+
+
+def of(results: dict[str, Any], tracker: str, protocol: str = "sequence") -> dict[str, Any]:
+    (found,) = [r for r in results["summary"] if (r["tracker"], r["protocol"]) == (tracker, protocol)]
+    return found
+
+
+def test_everything_promised_is_written(results: dict[str, Any], options: EvaluationOptions) -> None:
+    assert json.loads((options.out / "results.json").read_text()) == results
+    assert len(results["commit"]) == 40
+    assert results["versions"]["torch"]
+    text = (options.out / "tables.md").read_text()
+    assert "`flowface evaluate`" in text
+    assert "| flowface |" in text
+    plots = {"ssme_over_horizon", "cumulative_cd", "cumulative_nme_rendered", "heat_map_ssme", "heat_map_cd"}
+    assert {path.stem for path in options.out.glob("*.png")} == plots
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in options.out.glob("*.png"))
+
+
+@pytest.mark.parametrize("tracker", TRACKERS)
+@pytest.mark.parametrize("protocol", ["single", "sequence"])
+def test_trackers_have_figures(results: dict[str, Any], tracker: str, protocol: str) -> None:
+    if (tracker, protocol) == ("mediapipe-mesh+gaussian", "single"):
+        assert tracker not in [r["tracker"] for r in results["summary"] if r["protocol"] == "single"]
+        return
+    found = of(results, tracker, protocol)
+    for region in REGIONS:
+        if region == "ears" and tracker != "flowface":
+            assert found["ssme"][region] is found["cd_mm"][region] is None
+        else:
+            assert 0 < found["ssme"][region] < 50
+            assert 0 < found["cd_mm"][region] < 20
+    assert found["lost"] == 0
+    assert found["stability"] > 1
+    assert (found["cd_metrical_mm"]["face"] is not None) == (tracker == "flowface")
+
+
+def test_the_truth_is_perfect(results: dict[str, Any]) -> None:
+    found = of(results, "truth")
+    for region in REGIONS:
+        # Image positions are single precision: about 1e-4 of a pixel.
+        assert found["ssme"][region] == pytest.approx(0, abs=1e-3)
+        assert found["cd_mm"][region] == pytest.approx(0, abs=1e-3)
+    assert found["lip_error_mm"] == pytest.approx(0, abs=1e-2)
+    assert found["focal_ratio_error_percent"] == pytest.approx(0, abs=1e-6)
+
+
+def test_worse_trackers_rank_worse(results: dict[str, Any]) -> None:
+    order = [of(results, name) for name in ("truth", "jittered", "shaken")]
+    for figure in ("stability", "landmark_nme_percent"):
+        values = [found[figure] for found in order]
+        assert values == sorted(values)
+        assert values[0] < values[1] < values[2]
+    for field in ("ssme", "cd_mm"):
+        face = [found[field]["face"] for found in order]
+        assert face[0] < face[1] < face[2]
+
+
+def test_what_was_measured_is_not_measured_again(
+    results: dict[str, Any], options: EvaluationOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a kept record was made again")
+
+    monkeypatch.setattr("backend.evaluation.trackers.fit_take", refuse)
+    again = evaluate(replace(options, results={}))
+    assert of(again, "flowface") == of(results, "flowface")
+
+
+def test_shapes_are_compared_on_the_outside_of_the_face(truth: Truth) -> None:
+    shape = comparable(truth.mesh)
+    assert truth.mesh.neutral is not None
+    eyes = truth.mesh.neutral[truth.mesh.regions["eyes"]]
+    kept = truth.mesh.neutral[shape.regions["eyes"]]
+    assert 0 < len(kept) < len(eyes)
+    assert kept[:, 2].min() > eyes[:, 2].min() + 0.005, "the backs of the eyeballs are still there"
+    face = truth.mesh.neutral[shape.regions["face"]]
+    assert np.ptp(face[:, 1]) < 0.165
+
+
+def test_a_result_of_another_length_is_refused(truth: Truth, options: EvaluationOptions, tmp_path: Path) -> None:
+    assert options.specs is not None
+    short = replace(
+        truth.mesh, vertices=truth.mesh.vertices[:5], focal_px=truth.mesh.focal_px[:5], tracked=truth.mesh.tracked[:5]
+    )
+    save_meshes(short, tmp_path / "short" / options.specs[0].name / "sequence")
+    with pytest.raises(UserError, match="5 frames"):
+        evaluate(replace(options, out=tmp_path / "out", trackers=(), results={"short": tmp_path / "short"}))
+
+
+def test_without_data_there_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        evaluate(EvaluationOptions(out=tmp_path / "out", data=tmp_path / "nowhere", trackers=("mediapipe-mesh",)))
+    assert caught.value.code == "nothing_to_evaluate"
+    assert "nowhere" in caught.value.message
+
+
+def test_an_unknown_tracker_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no tracker “deca”"):
+        evaluate(EvaluationOptions(out=tmp_path, data=tmp_path, trackers=("deca",)))
+
+
+def test_results_are_named_once() -> None:
+    assert parse_results(["a=/x/y=z"]) == {"a": Path("/x/y=z")}
+    for wrong in (["a"], ["=b"], ["a=b", "a=c"]):
+        with pytest.raises(UserError) as caught:
+            parse_results(wrong)
+        assert caught.value.code == "bad_results_option"
+
+
+def test_the_command_is_there() -> None:
+    shown = CliRunner().invoke(app, ["evaluate", "--help"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    assert "--quick" in shown.output
