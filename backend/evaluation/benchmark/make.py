@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from fractions import Fraction
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import av
@@ -99,7 +100,7 @@ def render_sequences(
     if not count:
         return
     # A fresh interpreter each: OpenGL and MediaPipe do not survive a fork.
-    with ProcessPoolExecutor(count, get_context("spawn"), initializer=_one_thread_each) as pool:
+    with ProcessPoolExecutor(count, get_context("spawn"), initializer=_begin_worker) as pool:
         try:
             jobs = [pool.submit(_render_apart, spec, ict_path, cache) for spec in todo]
             for job in as_completed(jobs):
@@ -111,8 +112,16 @@ def render_sequences(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _one_thread_each() -> None:
+def _begin_worker() -> None:
     os.environ["LP_NUM_THREADS"] = "1"  # Mesa's; as many threads as cores in every process only get in each other's way
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # a killed parent's pool would wait for work for ever
 
 
 def _render_apart(spec: SequenceSpec, ict_path: Path, cache: Path | None) -> BenchmarkSequence | tuple[str, str, str]:
