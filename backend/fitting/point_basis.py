@@ -42,6 +42,7 @@ class PointBasis:
     lower: Tensor  # (K_ex,)
     upper: Tensor  # (K_ex,)
     prior: Tensor  # (K_ex+4,K_ex+4) quadratic form on (φ, gaze): priors that couple no frames
+    sealed: tuple[int, int] | None  # (mouthClose, jawOpen) among the expressions, where the head has both
     outer_canthi: Tensor  # (2,3,K) the outer eye corners, for the inter-ocular distance
 
     @property
@@ -87,6 +88,13 @@ def _prior(head: HeadModel, weights: EnergyWeights) -> F64:
             row[index] = value
         form += weight * np.outer(row, row)
     return form
+
+
+def _sealed(head: HeadModel) -> tuple[int, int] | None:
+    names = head.expression_names
+    if "mouthClose" in names and "jawOpen" in names:
+        return names.index("mouthClose"), names.index("jawOpen")
+    return None
 
 
 def build_point_basis(
@@ -144,5 +152,6 @@ def build_point_basis(
         lower=tensor(head.expression_bounds[:, 0]),
         upper=tensor(head.expression_bounds[:, 1]),
         prior=tensor(_prior(head, weights)),
+        sealed=_sealed(head),
         outer_canthi=tensor(ibug[[36, 45]]),
     )
