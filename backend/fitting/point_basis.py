@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,7 @@ def _sealed(head: HeadModel) -> tuple[int, int] | None:
     return None
 
 
+@lru_cache(maxsize=4)  # stills and single frames are fitted one after the other with the same head
 def build_point_basis(
     head: HeadModel,
     landmarks: str,
