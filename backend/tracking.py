@@ -78,8 +78,11 @@ def track_to_folder(
             _write(out / name, reply.files[name].tobytes())
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
-        if on_stage:
-            on_stage("writing the scene and the overlay" if request.blend else "writing the overlay")
+        extras = " and ".join(
+            words for words, wanted in (("the scene", request.blend), ("the overlay", request.overlay)) if wanted
+        )
+        if on_stage and extras:
+            on_stage(f"writing {extras}")
         with contextlib.ExitStack() as stack:
             scene = out / "scene.blend"
             finish = stack.enter_context(_scene_writer(endpoint, reply.job.job_id, scene)) if request.blend else None
