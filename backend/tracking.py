@@ -18,6 +18,7 @@ import numpy as np
 
 from backend.alignment_io import load_alignment
 from backend.errors import UserError
+from backend.files import write_atomic
 from backend.head_model.library import load_head
 from backend.server.client import Client, OnStatus
 from backend.server.discovery import find_server, private_server
@@ -127,17 +128,13 @@ def _output_folder(out: Path) -> Iterator[Path]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a result whole or not at all, for whoever the umask lets read it (a job's own files are private)."""
-    part = path.with_name(f".{path.name}.part")
+    """Write a result whole or not at all."""
     try:
-        part.write_bytes(data)
-        part.replace(path)
+        write_atomic(path, data, public=True)
     except OSError as error:
         raise UserError(
             "out_folder", f"{path} cannot be written: {error.strerror}.", "Choose another folder with --out."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _check_blender(request: TrackRequest) -> None:
