@@ -245,7 +245,8 @@ def command_test(arguments: list[str]) -> int:
 def command_pin(_: list[str]) -> int:
     """Write requirements*.txt anew from pyproject.toml and uv.lock (resolved again where pyproject.toml changed)."""
     uv, environment = str(VENV / "bin" / "uv"), uv_environment()
-    export = [uv, "export", "-q", "--no-emit-project", "--no-header", "--no-annotate", "--extra", "demo"]
+    extras = ("--extra", "demo", "--extra", "evaluate")
+    export = [uv, "export", "-q", "--no-emit-project", "--no-header", "--no-annotate", *extras]
 
     def exported(*options: str) -> dict[str, str]:
         text = subprocess.run([*export, *options], cwd=str(ROOT), env=environment, stdout=subprocess.PIPE, check=True)

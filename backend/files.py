@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import UserError
 
+BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line feeds into two bytes
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, or a crash at any moment, sees the old content or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+
+def write_atomic(path: Path, data: bytes, *, public: bool = False) -> None:
+    """Write a file so that a reader, or a crash at any moment, sees the old content or the new one, never a part.
+
+    Only the user may read it; ``public`` leaves that to the umask, as for any file a user asked for.
+    """
+    with _atomic(path, public=public) as file:
+        file.write(data)
 
 
 def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], *, compress: bool = True) -> None:
     """Write arrays (numbers and booleans only) as an npz, atomically."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with _atomic(path) as file:
+        (np.savez_compressed if compress else np.savez)(file, **dict(arrays))
+
+
+@contextmanager
+def _atomic(path: Path, *, public: bool = False) -> Iterator[IO[bytes]]:
+    """A file beside ``path`` that takes its place once it is whole."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o666 if public else 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
-            (np.savez_compressed if compress else np.savez)(file, **dict(arrays))
-        Path(temporary).replace(path)
+            yield file
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

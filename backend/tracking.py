@@ -18,6 +18,7 @@ import numpy as np
 
 from backend.alignment_io import load_alignment
 from backend.errors import UserError
+from backend.files import write_atomic
 from backend.head_model.library import load_head
 from backend.server.client import Client, OnStatus
 from backend.server.discovery import find_server, private_server
@@ -78,8 +79,11 @@ def track_to_folder(
             _write(out / name, reply.files[name].tobytes())
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
-        if on_stage:
-            on_stage("writing the scene and the overlay" if request.blend else "writing the overlay")
+        extras = " and ".join(
+            words for words, wanted in (("the scene", request.blend), ("the overlay", request.overlay)) if wanted
+        )
+        if on_stage and extras:
+            on_stage(f"writing {extras}")
         with contextlib.ExitStack() as stack:
             scene = out / "scene.blend"
             finish = stack.enter_context(_scene_writer(endpoint, reply.job.job_id, scene)) if request.blend else None
@@ -124,17 +128,13 @@ def _output_folder(out: Path) -> Iterator[Path]:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a result whole or not at all, for whoever the umask lets read it (a job's own files are private)."""
-    part = path.with_name(f".{path.name}.part")
+    """Write a result whole or not at all."""
     try:
-        part.write_bytes(data)
-        part.replace(path)
+        write_atomic(path, data, public=True)
     except OSError as error:
         raise UserError(
             "out_folder", f"{path} cannot be written: {error.strerror}.", "Choose another folder with --out."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _check_blender(request: TrackRequest) -> None:

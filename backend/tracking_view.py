@@ -91,8 +91,11 @@ def summary_table(footage: Path, output: TrackOutput) -> Table:
 
 def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     error, seconds = report["reprojection_error_percent_iod"], report["seconds"]
+    faces = report["faces_seen"]
+    several = [("faces seen", f"{faces}: one was tracked, the largest unless --face chose it")] if faces > 1 else []
     return [
         ("frames tracked", f"{report['frames_tracked']} of {report['frames']}"),
+        *several,
         ("reprojection error", f"mean {error['mean']:.2f} %, p95 {error['p95']:.2f} % of the inter-ocular distance"),
         ("focal length", f"{report['focal_px']:.0f} px"),
         ("time", ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())),

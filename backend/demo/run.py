@@ -41,7 +41,7 @@ def run_demo(out: Path) -> TruthReport:
         output = track_with_progress(TrackRequest(clip, clip.parent, endpoint=endpoint), console)
     report = compare(head, truth, output.track)
     path = clip.parent / "truth.json"
-    write_atomic(path, json.dumps(dataclasses.asdict(report), indent=2).encode())
+    write_atomic(path, json.dumps(dataclasses.asdict(report), indent=2).encode(), public=True)
     Console().print(truth_table(report, path))
     return report
 

@@ -53,6 +53,7 @@ def _problem(basis: PointBasis, observations: Observations, options: FitOptions)
             gaze=max(len(basis.eye_index), 1) * (per_second / weights.gaze_acceleration) ** 2,
         ),
         identity_weight=weights.identity * repeats,
+        lip_seal_weight=weights.lip_seal,
         focal_weight=weights.focal_weight * repeats / weights.focal_log_sigma**2,
         log_usual_focal=math.log(options.usual_focal * max(width, height)),
     )

@@ -24,6 +24,7 @@ class Problem:
     data: data_term.PixelData
     temporal: temporal_term.TemporalWeights
     identity_weight: float
+    lip_seal_weight: float  # ½ w max(0, mouthClose − jawOpen)²
     focal_weight: float  # ½ w (log f − log f₀)²
     log_usual_focal: float
 
@@ -34,6 +35,8 @@ class Problem:
         total = total + temporal_term.energy(self.basis, state, self.temporal)
         total = total + 0.5 * self.identity_weight * state.identity.square().sum()
         total = total + 0.5 * torch.einsum("ti,ij,tj->", own, self.basis.prior, own)
+        if self.basis.sealed is not None:
+            total = total + 0.5 * self.lip_seal_weight * self._excess(state).square().sum()
         return float(total + 0.5 * self.focal_weight * (state.log_focal - self.log_usual_focal).square())
 
     def linearise(self, state: State) -> NormalEquations:
@@ -52,7 +55,23 @@ class Problem:
         gradient = torch.cat([state.expression, state.gaze], dim=1) @ basis.prior
         equations.frame[:, own[:, None], own] += basis.prior
         equations.frame_gradient[:, own] += gradient
+        if basis.sealed is not None:
+            self._add_lip_seal(equations, state, basis.sealed)
         return equations
+
+    def _excess(self, state: State) -> Tensor:
+        """(T,) what mouthClose exceeds jawOpen by: on ARKit heads it closes the lips that the open jaw took apart."""
+        assert self.basis.sealed is not None
+        close, opened = self.basis.sealed
+        return (state.expression[:, close] - state.expression[:, opened]).clamp_min(0)
+
+    def _add_lip_seal(self, equations: NormalEquations, state: State, sealed: tuple[int, int]) -> None:
+        excess = self._excess(state)
+        active = self.lip_seal_weight * (excess > 0).to(excess.dtype)
+        for row, sign in zip(sealed, (1.0, -1.0), strict=True):
+            equations.frame_gradient[:, row] += sign * self.lip_seal_weight * excess
+            for column, other in zip(sealed, (1.0, -1.0), strict=True):
+                equations.frame[:, row, column] += sign * other * active
 
 
 def own_unknowns(basis: PointBasis) -> Tensor:

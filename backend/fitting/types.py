@@ -47,9 +47,10 @@ class EnergyWeights:
     )
     symmetry: float = 3.0  # on (φ_left − φ_right)² of each pair of actions
     gaze_lids: float = 30.0  # ties the eyeLook actions to the gaze angles: eyes carry their lids with them
+    lip_seal: float = 3000.0  # on what mouthClose exceeds jawOpen by, squared: it closes what the jaw opened, no more
     vergence: float = 100.0  # on the difference of the two eyes' angles, per rad²
     gaze: float = 5.0  # on gaze angles themselves, per rad²: closed eyes look ahead
-    acceleration: float = 1.5  # σ of a face vertex's acceleration, m/s² (E_temp, eq. 14)
+    acceleration: float = 4.0  # σ of a face vertex's acceleration, m/s² (E_temp, eq. 14)
     gaze_acceleration: float = 135.0  # σ of the gaze angles' acceleration, rad/s²
     focal_log_sigma: float = 0.3  # σ of log focal length about the usual one
     focal_weight: float = 2.0  # how often that prior counts: points tell more of other things than of perspective

@@ -44,6 +44,9 @@ def _summary(take: contract.TakeResult) -> str:
     if tracked:
         error = take.reprojection_error_percent_iod[take.tracked].mean()
         text += f", mean error {error:.2f} % of the inter-ocular distance"
+    faces = int(take.report.get("faces_seen", 1))
+    if faces > 1:
+        text += f". {faces} faces were seen: the largest was tracked"
     for footage in missing_footage(take):
         text += f". The footage {footage} cannot be read from here, so its camera has no background"
     return f"{text}."

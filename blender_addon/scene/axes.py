@@ -1,8 +1,8 @@
 """The only module that converts axes: OpenCV world, camera and head space ↔ Blender.
 
 Blender: x right, y into the picture, z up; a character faces −y; a camera looks along its own −z with y up.
-With these axes a camera at the OpenCV origin stands at Blender's origin and looks along +y, and a head that looks
-straight into it faces −y with no rotation at all. All three maps are proper rotations, so winding and lengths stay.
+With these axes a camera at the OpenCV origin looks along +y from eye height above Blender's origin, and a head that
+looks straight into it faces −y with no rotation at all. All maps are rigid, so winding and lengths stay.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 F64 = NDArray[np.float64]
 
 WORLD: F64 = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
-"""Blender world = WORLD · OpenCV world: (x, y, z) → (x, z, −y)."""
+"""Blender world = WORLD · OpenCV world + EYE_HEIGHT: (x, y, z) → (x, z, 1.6 − y)."""
+EYE_HEIGHT: F64 = np.array([0.0, 0.0, 1.6])
+"""Metres: where a standing person's eyes are, so that a head fits on a body; and out of a new file's default cube."""
 HEAD: F64 = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 """Blender object space = HEAD · head space: (x, y, z) → (x, −z, y)."""
 CAMERA: F64 = np.diag([1.0, -1.0, -1.0])
@@ -39,6 +41,10 @@ def head_points(points: NDArray[Any]) -> F64:
     return np.asarray(points, np.float64) @ HEAD.T
 
 
+def _to_blender(points: NDArray[Any]) -> F64:
+    return np.asarray(points, np.float64) @ WORLD.T + EYE_HEIGHT
+
+
 def rotation_matrices(axis_angle: NDArray[Any]) -> F64:
     """Rotation matrices (T,3,3) of axis-angle vectors (T,3) in radians (Rodrigues' formula)."""
     vectors = np.asarray(axis_angle, np.float64)
@@ -52,7 +58,7 @@ def rotation_matrices(axis_angle: NDArray[Any]) -> F64:
 
 def head_poses(rotation: NDArray[Any], translation: NDArray[Any]) -> tuple[F64, F64]:
     """Rotation matrices (T,3,3) and locations (T,3) of the head object from OpenCV axis-angle (T,3) and metres."""
-    return WORLD @ rotation_matrices(rotation) @ HEAD.T, np.asarray(translation, np.float64) @ WORLD.T
+    return WORLD @ rotation_matrices(rotation) @ HEAD.T, _to_blender(translation)
 
 
 def camera_poses(world_to_camera: NDArray[Any]) -> tuple[F64, F64]:
@@ -60,7 +66,7 @@ def camera_poses(world_to_camera: NDArray[Any]) -> tuple[F64, F64]:
     extrinsics = np.asarray(world_to_camera, np.float64)
     to_world = extrinsics[:, :, :3].transpose(0, 2, 1)
     centres = -np.einsum("tij,tj->ti", to_world, extrinsics[:, :, 3])
-    return WORLD @ to_world @ CAMERA, centres @ WORLD.T
+    return WORLD @ to_world @ CAMERA, _to_blender(centres)
 
 
 def gaze_eulers(gaze: NDArray[Any]) -> F64:

@@ -213,3 +213,13 @@ def _parents() -> set[str]:
         if "--parent-pid" in words:
             found.add(words[words.index("--parent-pid") + 1])
     return found
+
+
+def test_several_faces_are_said(environment: dict[str, str], shared_data: Path, tmp_path: Path) -> None:
+    clip = shared_data / "clips" / "intel_headpose_two_people.mp4"
+    done = flowface(environment, "track", clip, "--out", tmp_path, "--frames", "1:4", "--no-blend", "--no-overlay")
+    assert done.returncode == 0, done.stderr
+    assert "faces seen" in done.stdout
+    assert "2: one was tracked, the largest" in done.stdout
+    assert "writing the scene" not in done.stderr
+    assert "writing the overlay" not in done.stderr

@@ -27,8 +27,7 @@ def build_open_head(report: Report = lambda _: None) -> HeadModel:
     """Build the open head (about two minutes, 3 GB of memory); ``report`` hears what is being done.
 
     The same data, package versions and seeds give the same head to within float16 rounding.
-    Raises ``UserError`` ``anny_missing`` without the extra ``flowface[build]``, ``no_opengl`` where nothing can be
-    drawn.
+    Raises ``UserError`` ``anny_missing`` without the extra ``flowface[build]``.
     """
     report("reading anny's shapes")
     return build_from_source(load_source(), report)
@@ -79,7 +78,7 @@ def build_from_source(source: Source, report: Report = lambda _: None) -> HeadMo
         provenance={"anny": source.version, "samples": str(identity.SAMPLES), "seed": str(identity.SEED)},
     )
     report("embedding the landmarks")
-    return embed_landmarks(head, mesh.mirror)
+    return embed_landmarks(head)
 
 
 def _between_eyes(mesh: HeadMesh, vertices: NDArray[np.float64]) -> NDArray[np.float64]:

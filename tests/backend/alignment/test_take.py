@@ -39,11 +39,21 @@ def test_a_face_is_found_in_every_frame(shared_data: Path, aligner: MediaPipeAli
     assert take.found.all()
     assert take.faces_seen == 1
     assert take.mu.shape == (len(take.numbers), 478, 2)
-    assert take.valid.all()
+    assert take.valid[:, :468].all()
     # One face all the way: no jump of half an eye distance from frame to frame.
     iod = np.linalg.norm(take.mu[:, 263] - take.mu[:, 33], axis=-1)
     steps = np.linalg.norm(np.diff(take.mu.mean(axis=1), axis=0), axis=-1)
     assert (steps < 0.5 * iod[1:]).all()
+
+
+def test_irises_behind_closed_lids_are_not_observed(shared_data: Path, aligner: MediaPipeAligner) -> None:
+    closed, opened = (
+        align_footage(open_footage(shared_data / "clips" / name, (frame, frame)), aligner)
+        for name, frame in (("lp_d3_frown_gaze.mp4", 113), ("pyfeat_single_face.mp4", 1))
+    )
+    assert not closed.valid[0, 468:].any()
+    assert closed.valid[0, :468].all()
+    assert opened.valid.all()
 
 
 def test_the_chosen_one_of_two_people_is_followed(two_people: Path, aligner: MediaPipeAligner) -> None:

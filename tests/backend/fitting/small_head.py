@@ -6,7 +6,16 @@ import numpy as np
 
 from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints
 
-EXPRESSIONS = ("jawOpen", "eyeLookUpLeft", "eyeLookDownLeft", "eyeLookOutLeft", "eyeLookInLeft", "a_Left", "a_Right")
+EXPRESSIONS = (
+    "jawOpen",
+    "mouthClose",
+    "eyeLookUpLeft",
+    "eyeLookDownLeft",
+    "eyeLookOutLeft",
+    "eyeLookInLeft",
+    "a_Left",
+    "a_Right",
+)
 
 
 def small_head(seed: int = 0, identity_count: int = 4) -> HeadModel:

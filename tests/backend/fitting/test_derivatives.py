@@ -18,7 +18,7 @@ from backend.fitting.state import State, all_points
 from backend.fitting.temporal_term import TemporalWeights
 from backend.fitting.types import EnergyWeights
 from backend.head_model import model
-from tests.backend.fitting.small_head import small_head
+from tests.backend.fitting.small_head import EXPRESSIONS, small_head
 
 FRAMES = 5
 
@@ -44,7 +44,7 @@ def make_problem(frames: int = FRAMES, robust_scale: float = 2.0) -> tuple[Probl
     precision = torch.rand(frames, points, dtype=torch.float64)
     precision[:, 3] = 0
     data = data_term.PixelData(image + 2 * torch.randn_like(image), precision, centre, robust_scale)
-    problem = Problem(basis, data, TemporalWeights(3e4, 7.0), 0.5, 2.0, math.log(900.0))
+    problem = Problem(basis, data, TemporalWeights(3e4, 7.0), 0.5, 40.0, 2.0, math.log(900.0))
     return problem, state
 
 
@@ -71,11 +71,14 @@ def stepped_energy(problem: Problem, state: State, step: Tensor) -> Tensor:
         gaze=state.gaze + frames[:, count + 6 :],
     )
     own = torch.cat([moved.expression, moved.gaze], 1)
+    close, opened = EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen")
+    excess = (moved.expression[:, close] - moved.expression[:, opened]).clamp_min(0)
     return (
         data_term.energy(problem.basis, moved, problem.data)
         + temporal_term.energy(problem.basis, moved, problem.temporal)
         + 0.5 * problem.identity_weight * moved.identity.square().sum()
         + 0.5 * torch.einsum("ti,ij,tj->", own, problem.basis.prior, own)
+        + 0.5 * problem.lip_seal_weight * excess.square().sum()
         + 0.5 * problem.focal_weight * (moved.log_focal - problem.log_usual_focal).square()
     )
 
@@ -146,7 +149,7 @@ def test_the_temporal_term_equals_a_sum_over_all_face_vertices() -> None:
 
 def test_the_data_terms_hessian_is_gauss_newtons() -> None:
     problem, state = make_problem(frames=2, robust_scale=1e6)
-    bare = Problem(problem.basis, problem.data, TemporalWeights(0, 0), 0.0, 0.0, 0.0)
+    bare = Problem(problem.basis, problem.data, TemporalWeights(0, 0), 0.0, 0.0, 0.0, 0.0)
     matrix, _ = bare.linearise(state).dense()
     for t in range(2):
         start = problem.basis.identity_count + 1 + t * (problem.basis.expression_count + 10)

@@ -112,6 +112,12 @@ def test_expressions_stay_within_their_bounds_and_follow_the_truth(known: Known,
         assert correlation > 0.95, name
 
 
+def test_lips_never_close_further_than_the_jaw_opened(known: Known, fit: FitResult) -> None:
+    names = known.head.expression_names
+    excess = fit.expression[:, names.index("mouthClose")] - fit.expression[:, names.index("jawOpen")]
+    assert excess.max() < 0.03
+
+
 def test_gaze_is_found(known: Known, fit: FitResult) -> None:
     assert np.rad2deg(np.abs(fit.gaze - known.truth.gaze)).mean() < 1.5
 
