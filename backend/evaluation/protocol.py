@@ -16,18 +16,14 @@ from backend.evaluation.metrics.landmarks import INNER_51, normalised_mean_error
 from backend.evaluation.metrics.lips import lip_points, lip_vertex_error
 from backend.evaluation.metrics.normals import normal_error
 from backend.evaluation.metrics.pose import focal_error, head_rotations, rotation_error
-from backend.evaluation.metrics.rasterise import rasterise
 from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7
 from backend.evaluation.metrics.ssme import ssme
 from backend.evaluation.metrics.stability import temporal_stability
+from backend.evaluation.outside import seen_from_outside
 from backend.evaluation.real_data import FACE_RADIUS, NOSE_BASE, STABILITY_RESOLUTION, landmarks_px
 from backend.evaluation.types import REGIONS, MeshSequence
-from backend.head_model.render import look_at_head
 
 HORIZONS = 30
-SIDES = ((0, 0), (35, 0), (-35, 0), (75, 0), (-75, 0), (0, -30), (0, 30))  # yaw and pitch, degrees
-SHAPE_EVERY = 10
-"""Chamfer distance and normals look at every tenth frame: shape changes slowly and closest points are dear."""
 QUANTILES = np.linspace(0.005, 0.995, 100)
 """Which quantiles of a run's distances stand for their distribution in the cumulative curve."""
 
@@ -40,13 +36,15 @@ def measure(
     metrical: bool,
     without: Collection[str] = (),
     ssme_stride: int = 2,
+    shape_every: int = 10,
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
     """Every figure of a run, and per-vertex errors of the true head (V,): ``ssme`` in pixels and ``cd`` in mm.
 
     ``shape`` is ``comparable(truth.mesh)``, which is worth making once. ``metrical``: whether the tracker's meshes
     claim true metres; without, what needs them is None. Chamfer distances,
-    normals and lips are compared after an alignment that may scale (``cd_metrical_mm`` after one that may not).
-    Regions named in ``without``, which the mesh does not have, get no figures.
+    normals and lips are compared after an alignment that may scale (``cd_metrical_mm`` after one that may not), in
+    every ``shape_every``-th frame, as shapes change slowly and closest points are dear; motion in every
+    ``ssme_stride``-th pixel of every such row. Regions named in ``without``, which the mesh lacks, get no figures.
     Raises UserError ``bad_results`` where the prediction is of another length or image size.
     """
     mesh = truth.mesh
@@ -66,7 +64,7 @@ def measure(
     maps = {"ssme": motion.vertex_error}
     if predicted.landmarks68 is not None:
         record |= _landmark_figures(mesh, predicted)
-        figures, maps["cd"] = _shape_figures(shape, predicted, metrical=metrical)
+        figures, maps["cd"] = _shape_figures(shape, predicted, every=shape_every, metrical=metrical)
         record |= figures
         lips = lip_vertex_error(*lip_points(shape, predicted, metrical=False, lips=truth.lips & shape.regions["mouth"]))
         record["lip_error_mm"] = lips.mean_mm
@@ -98,24 +96,6 @@ def comparable(truth: MeshSequence) -> MeshSequence:
     return replace(truth, regions=regions | {"face": regions["face"] & near})
 
 
-def seen_from_outside(
-    neutral: NDArray[np.floating[Any]], triangles: NDArray[np.int32], middle: NDArray[np.floating[Any]]
-) -> NDArray[np.bool_]:
-    """(V,) vertices of triangles that a picture of a neutral head (head space, metres) from one of ``SIDES`` shows."""
-    seen = np.zeros(len(neutral), bool)
-    for yaw, pitch in SIDES:
-        camera = look_at_head(1.0, np.deg2rad(yaw), np.deg2rad(pitch), target=tuple(middle))
-        shown = rasterise(
-            neutral @ camera[:, :3].T + camera[:, 3],
-            triangles,
-            focal_px=2600.0,
-            principal_point=np.array([350.0, 350.0]),
-            image_size=(700, 700),
-        )
-        seen[triangles[np.unique(shown.triangle[shown.covered])]] = True
-    return seen
-
-
 def _landmark_figures(truth: MeshSequence, predicted: MeshSequence) -> dict[str, Any]:
     true, found = landmarks_px(truth), landmarks_px(predicted)
     found[~predicted.tracked] = np.nan
@@ -130,9 +110,9 @@ def _landmark_figures(truth: MeshSequence, predicted: MeshSequence) -> dict[str,
 
 
 def _shape_figures(
-    truth: MeshSequence, predicted: MeshSequence, *, metrical: bool
+    truth: MeshSequence, predicted: MeshSequence, *, every: int, metrical: bool
 ) -> tuple[dict[str, Any], NDArray[np.float64]]:
-    frames = range(0, truth.frame_count, SHAPE_EVERY)
+    frames = range(0, truth.frame_count, every)
     aligned = align_frames(truth, predicted, metrical=False, frames=frames)
     distance = chamfer(truth, aligned)
     record: dict[str, Any] = {

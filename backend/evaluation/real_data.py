@@ -21,6 +21,7 @@ from backend.errors import UserError
 from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7, align_to_scan
 from backend.evaluation.metrics.stability import temporal_stability
 from backend.evaluation.metrics.surface_distance import MeshSurface
+from backend.evaluation.outside import seen_from_outside
 from backend.evaluation.results_folder import ResultsFolder
 from backend.evaluation.splits import split_of_clip, split_of_photo
 from backend.evaluation.trackers import Tracker, observe_clip
@@ -212,8 +213,9 @@ def read_scan(folder: Path) -> Scan:
         raise UserError("bad_file", f"The scan in {folder} cannot be read: {error}.") from error
     points = np.array(vertices) * METRES_PER_SCAN_UNIT
     nose = points[SCAN_KEYPOINTS[KEYPOINTS7.index(NOSE_BASE)]]
+    triangles = np.array(faces, np.int32)
     near = np.linalg.norm(points - nose, axis=1) < FACE_RADIUS
-    return Scan(points, np.array(faces, np.int32), near, cameras)
+    return Scan(points, triangles, near & seen_from_outside(points, triangles, nose), cameras)
 
 
 def scan_record(tracker: Tracker, folder: Path, scan: Scan, camera: dict[str, Any]) -> dict[str, Any]:

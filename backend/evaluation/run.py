@@ -27,7 +27,7 @@ from backend.evaluation.benchmark import (
 )
 from backend.evaluation.peers import SMOOTHING_SIGMA, MediaPipeMesh
 from backend.evaluation.progress_view import EvaluationView
-from backend.evaluation.protocol import SHAPE_EVERY, comparable, measure
+from backend.evaluation.protocol import comparable, measure
 from backend.evaluation.real_data import RealData, Task, able, add_rank_correlation
 from backend.evaluation.results_folder import SEQUENCE, SINGLE, ResultsFolder
 from backend.evaluation.store import BACKEND, Store, code_digest, plain
@@ -40,6 +40,8 @@ OURS, PEER, SMOOTH_PEER = "flowface", "mediapipe-mesh", "mediapipe-mesh+gaussian
 TRACKERS = (OURS, PEER, SMOOTH_PEER)
 STRIDE = {True: 4, False: 2}
 """Every how many pixels SSME looks, quick and full."""
+SHAPE_EVERY = {True: 15, False: 10}
+"""In every how many frames shapes are compared, quick and full."""
 
 T = TypeVar("T")
 
@@ -72,7 +74,9 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
     plots.need_matplotlib()
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        store = Store(options.out / "runs", {"stride": STRIDE[options.quick], "shape_every": SHAPE_EVERY})
+        store = Store(
+            options.out / "runs", {"stride": STRIDE[options.quick], "shape_every": SHAPE_EVERY[options.quick]}
+        )
     except OSError as error:
         sentence = f"Results cannot be written to {options.out}: {error.strerror}."
         raise UserError("out_folder", sentence, "Choose another folder with --out.") from error
@@ -222,6 +226,7 @@ def _run(
             metrical=tracker.metrical,
             without=tracker.without,
             ssme_stride=STRIDE[quick],
+            shape_every=SHAPE_EVERY[quick],
         )
         write_npz(maps_path, {name: error.astype(np.float32) for name, error in maps.items()})
         return {**head, **record}
@@ -320,6 +325,7 @@ def _provenance(options: EvaluationOptions) -> dict[str, Any]:
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
         "quick": options.quick,
         "ssme_stride": STRIDE[options.quick],
+        "shape_every": SHAPE_EVERY[options.quick],
         "trackers": [*options.trackers, *options.results],
     }
 
