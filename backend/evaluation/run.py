@@ -38,9 +38,9 @@ from backend.files import read_npz, write_atomic, write_npz
 PACKAGES = ("flowface", "torch", "mediapipe", "numpy", "scipy", "av")
 OURS, PEER, SMOOTH_PEER = "flowface", "mediapipe-mesh", "mediapipe-mesh+gaussian"
 TRACKERS = (OURS, PEER, SMOOTH_PEER)
-STRIDE = {True: 4, False: 2}
+STRIDE = {True: 4, False: 3}
 """Every how many pixels SSME looks, quick and full."""
-SHAPE_EVERY = {True: 15, False: 10}
+SHAPE_EVERY = {True: 15, False: 20}
 """In every how many frames shapes are compared, quick and full."""
 
 T = TypeVar("T")

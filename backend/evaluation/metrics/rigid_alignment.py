@@ -17,7 +17,7 @@ KEYPOINTS7 = (36, 39, 42, 45, 33, 48, 54)
 """NoW's seven points in iBUG-68 (from 0): the four eye corners, the base of the nose, the two mouth corners."""
 
 _MAX_STEPS = 60
-_MAX_POINTS = 3000
+_MAX_POINTS = 1000
 _PERFECT = 1e-18  # square metres: a nanometre is as good as nothing
 
 
@@ -69,7 +69,7 @@ def align_to_scan(
 
     First the seven key points (7,3) of both (``KEYPOINTS7``), then min Σ_i dist(scan_i, mesh)² over the motion, from
     every point of the scan to the mesh's surface, by Levenberg–Marquardt on the closest points. Metrical: rotation and
-    translation only; otherwise also a uniform scale. At most 3,000 points of the scan, evenly chosen, take part.
+    translation only; otherwise also a uniform scale. At most 1,000 points of the scan, evenly chosen, take part.
     """
     scan = np.asarray(scan, np.float64)
     scan = scan[:: -(-len(scan) // _MAX_POINTS)]
@@ -83,7 +83,7 @@ def align_to_scan(
         if new_cost < cost:
             gain = cost - new_cost
             motion, closest, cost, damping = candidate, new_closest, new_cost, max(damping / 10, 1e-9)
-            if gain <= 1e-6 * cost:
+            if gain <= 1e-4 * cost:
                 break
         else:
             damping *= 30
