@@ -40,7 +40,7 @@ OURS, PEER, SMOOTH_PEER = "flowface", "mediapipe-mesh", "mediapipe-mesh+gaussian
 TRACKERS = (OURS, PEER, SMOOTH_PEER)
 STRIDE = {True: 4, False: 3}
 """Every how many pixels SSME looks, quick and full."""
-SHAPE_EVERY = {True: 15, False: 20}
+SHAPE_EVERY = {True: 15, False: 40}
 """In every how many frames shapes are compared, quick and full."""
 
 T = TypeVar("T")
