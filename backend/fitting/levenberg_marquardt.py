@@ -136,7 +136,7 @@ def minimise(
     frame_free, shared_free = _free(problem, state, stage)
     count = problem.basis.expression_count
     history = [problem.energy(state)]
-    damping, iteration, small_steps = 1e-3, 0, 0
+    damping, iteration = 1e-3, 0
     equations = problem.linearise(state)
     while iteration < stage.max_iterations and damping < MAX_DAMPING:
         iteration += 1
@@ -155,10 +155,10 @@ def minimise(
         if not energy < history[-1]:
             damping *= 8
             continue
-        small_steps = small_steps + 1 if history[-1] - energy < stage.tolerance * history[-1] else 0
+        small = history[-1] - energy < stage.tolerance * history[-1]
         state, damping = trial, max(damping * 0.2, 1e-8)
         history.append(energy)
-        if small_steps >= 2:
+        if small:
             break
         equations = problem.linearise(state)
     return Minimum(state, tuple(history), iteration)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 # Solves per step while pinning unknowns to their bounds; what still leaves them after that is clamped.
-BOUND_PASSES = 3
+BOUND_PASSES = 2
 
 
 @dataclass(frozen=True, eq=False)

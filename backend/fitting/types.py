@@ -67,7 +67,7 @@ class FitOptions:
     principal_point: tuple[float, float] | None = None  # pixels; None is the image centre
     usual_focal: float = 1.3  # the focal prior's centre, in units of the longer image side (42° across it)
     max_iterations: int = 40
-    tolerance: float = 5e-4  # stop when two steps in a row lower the energy by less than this fraction
+    tolerance: float = 5e-4  # stop when a step lowers the energy by less than this fraction
     device: str = "auto"  # "auto": CUDA when there is one
 
 
