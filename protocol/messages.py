@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 
 from .codec import Arrays, Frame, ProtocolError, decode, encode, request_of
 from .fields import from_plain, to_plain
+from .job import CameraSpec as CameraSpec
+from .job import FaceChoice as FaceChoice
+from .job import JobSpec as JobSpec
+from .job import ViewSpec as ViewSpec
 from .take import TakeResult
 from .take_codec import take_from_wire, take_to_wire
 from .version import PROTOCOL_VERSION, mismatch_sentence
@@ -26,60 +30,6 @@ JOB_STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 FINAL_STATES = ("done", "failed", "cancelled", "interrupted")
 RESULT_FILES = ("track.npz", "alignments.npz", "report.json")
 """Files of a finished job that ``Result.files`` may name."""
-
-
-@dataclass(frozen=True)
-class FaceChoice:
-    """Which face to track: the largest, the one overlapping ``box`` most, or the one at ``point``.
-
-    ``frame`` is the footage frame on which the choice was made; None is the first that shows a face.
-    """
-
-    kind: str = "largest"  # largest, box, point
-    box: tuple[float, float, float, float] | None = None  # left, top, width, height
-    point: tuple[float, float] | None = None  # x, y
-    frame: int | None = None
-
-    def __post_init__(self) -> None:
-        """Raise ProtocolError (``bad_field``) where the kind is unknown or its value is absent."""
-        known = {"largest": True, "box": self.box is not None, "point": self.point is not None}
-        if not known.get(self.kind, False):
-            raise ProtocolError("bad_field", "“face” must be the largest, a box with its four numbers, or a point.")
-
-
-@dataclass(frozen=True)
-class ViewSpec:
-    """One camera's footage: a video, a still, or any image of a sequence, as a path that the backend can read."""
-
-    footage: str
-    name: str = "camera"
-
-
-@dataclass(frozen=True)
-class JobSpec:
-    """A whole take to track. ``frames`` is (first, last), both included, None for all."""
-
-    views: tuple[ViewSpec, ...]
-    name: str = ""  # what the result is called; "" for the first view's file name
-    frames: tuple[int, int] | None = None
-    head: str = "open"
-    aligner: str = "mediapipe"
-    face: FaceChoice = field(default_factory=FaceChoice)
-    options: Mapping[str, Any] = field(default_factory=dict)  # plain values only
-
-    def __post_init__(self) -> None:
-        """Raise ProtocolError (``bad_field``) where there is no footage or the frame range runs backwards."""
-        if not self.views or not all(view.footage for view in self.views):
-            raise ProtocolError("bad_field", "“job.views” must name the footage of at least one camera.")
-        if any("\0" in view.footage for view in self.views):
-            raise ProtocolError("bad_field", "“job.views” names footage that no file can be called.")
-        if self.frames is None:
-            return
-        first, last = self.frames
-        if first < 0 or last >= 1 << 31:
-            raise ProtocolError("bad_field", f"The frame range {first}:{last} is not one that footage can have.")
-        if first > last:
-            raise ProtocolError("bad_field", f"The frame range {first}:{last} ends before it starts.")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .codec import Arrays, ProtocolError
 from .fields import from_plain, to_plain
+from .job import DISTORTION_LENGTHS
 from .take import CameraGeometry, HeadGeometry, TakeResult
 
 Shape = tuple[int | str, ...]
@@ -34,6 +35,8 @@ CAMERA_ARRAYS: dict[str, tuple[str, Shape]] = {
     "focal_px": ("<f8", ("T",)),
     "principal_point": ("<f8", (2,)),
     "world_to_camera": ("<f8", ("T", 3, 4)),
+    "reprojection_error_percent_iod": ("<f4", ("T",)),
+    "footage_frames": ("<i8", ("T",)),
 }
 TAKE_ARRAYS: dict[str, tuple[str, Shape]] = {
     "scene_frames": ("<f8", ("T",)),
@@ -43,8 +46,17 @@ TAKE_ARRAYS: dict[str, tuple[str, Shape]] = {
     "gaze": ("<f4", ("T", 2, 2)),
     "tracked": ("|b1", ("T",)),
     "reprojection_error_percent_iod": ("<f4", ("T",)),
+    "actions": ("<f4", ("T", "A")),
+    "uncertainty_mm": ("<f4", ("T",)),
 }
-MAY_BE_INFINITE = ("expression_bounds", "reprojection_error_percent_iod")
+MAY_BE_INFINITE = ("expression_bounds", "reprojection_error_percent_iod", "uncertainty_mm")
+MAY_BE_ABSENT = (
+    "camera/reprojection_error_percent_iod",
+    "camera/footage_frames",
+    "take/actions",
+    "take/uncertainty_mm",
+)
+"""Arrays that older backends do not send."""
 
 
 def take_to_wire(take: TakeResult) -> tuple[dict[str, Any], Arrays]:
@@ -56,6 +68,7 @@ def take_to_wire(take: TakeResult) -> tuple[dict[str, Any], Arrays]:
     fields: dict[str, Any] = {
         "name": take.name,
         "frame_rate": take.frame_rate,
+        "action_names": list(take.action_names),
         "report": to_plain(take.report),
         "head": _plain_fields(take.head, HEAD_ARRAYS),
         "cameras": [_plain_fields(camera, CAMERA_ARRAYS) for camera in take.cameras],
@@ -99,24 +112,28 @@ def _with_arrays(
 ) -> dict[str, Any]:
     if not isinstance(fields, Mapping):
         raise ProtocolError("bad_take", f"The take's “{prefix[:-1]}” has no header.")
-    missing = [prefix + name for name in table if prefix + name not in arrays]
-    if missing:
-        raise ProtocolError("bad_take", f"The take came without “{missing[0]}”.")
-    for name, (dtype, _) in table.items():
-        if arrays[prefix + name].dtype != np.dtype(dtype):
-            raise ProtocolError("bad_take", f"“{prefix}{name}” must be {dtype}, not {arrays[prefix + name].dtype.str}.")
-    return {**fields, **{name: arrays[prefix + name] for name in table}}
+    came = [name for name in table if prefix + name in arrays]
+    for name in table:
+        if name not in came and prefix.rstrip("0123456789/") + f"/{name}" not in MAY_BE_ABSENT:
+            raise ProtocolError("bad_take", f"The take came without “{prefix}{name}”.")
+    for name in came:
+        array, dtype = arrays[prefix + name], table[name][0]
+        if array.dtype != np.dtype(dtype):
+            raise ProtocolError("bad_take", f"“{prefix}{name}” must be {dtype}, not {array.dtype.str}.")
+    return {**fields, **{name: arrays[prefix + name] for name in came}}
 
 
 def _check_take(take: TakeResult) -> None:
     head = take.head
-    sizes = {"K": len(head.expression_names), "J": len(head.joint_names)}
+    sizes = {"K": len(head.expression_names), "J": len(head.joint_names), "A": len(take.action_names)}
     _check_arrays(head, HEAD_ARRAYS, sizes, "head/")
     _check_arrays(take, TAKE_ARRAYS, sizes, "take/")
     for index, camera in enumerate(take.cameras):
         _check_arrays(camera, CAMERA_ARRAYS, sizes, f"camera{index}/")
         if min(camera.image_size) <= 0 or camera.footage_rotation not in (0, 90, 180, 270):
             raise ProtocolError("bad_take", f"Camera “{camera.name}” has an impossible picture size or rotation.")
+        if camera.focal_ratio <= 0 or len(camera.distortion) not in DISTORTION_LENGTHS:
+            raise ProtocolError("bad_take", f"Camera “{camera.name}” has an impossible lens.")
     if not take.cameras or not sizes["T"]:
         raise ProtocolError("bad_take", "The take has no camera or no frame.")
     _check_index(head.triangles, sizes["V"], "head/triangles")

@@ -44,6 +44,10 @@ def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
             focal_px=random.uniform(400, 900, frames),
             principal_point=np.array([180.0, 320.5]),
             world_to_camera=random.normal(size=(frames, 3, 4)),
+            reprojection_error_percent_iod=np.where(np.arange(frames) == i, np.nan, f32(frames)).astype(np.float32),
+            footage_frames=np.arange(frames) * 2 - 1,
+            focal_ratio=1.0 + i / 8,
+            distortion=(0.1, -0.2, 0.0, 0.001)[: 4 * i],
         )
         for i in range(cameras)
     )
@@ -62,4 +66,7 @@ def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
         tracked=np.arange(frames) > 0,
         reprojection_error_percent_iod=error,
         report={"frames": frames, "seconds": {"fit": 0.25}, "versions": {"flowface": "0.1.0"}},
+        action_names=("jawOpen", "mouthPucker", "tongueOut"),
+        actions=random.uniform(size=(frames, 3)).astype(np.float32),
+        uncertainty_mm=error * 0.5,
     )

@@ -21,11 +21,21 @@ JOB = m.JobStatus(
     "j1", "take", "failed", "fit", 0.5, 3, 9, 1.5, 2.0, 0, "/a.mp4", "2026", m.Problem("c", "Bad.", "Mend.")
 )
 SPEC = m.JobSpec(
-    views=(m.ViewSpec("/clips/ä b.mp4"), m.ViewSpec("/b.mp4", "left")),
+    views=(
+        m.ViewSpec("/clips/ä b.mp4", camera=m.CameraSpec((640, 480)), face=m.FaceChoice("point", point=(1.0, 2.0))),
+        m.ViewSpec(
+            *("/b.mp4", "left", -0.25, 29.97),
+            m.CameraSpec(
+                (640, 480), 800.5, 1.01, (320.0, 241.5), (0.1, -0.02, 0.0, 0.001), tuple(map(float, range(12)))
+            ),
+        ),
+    ),
     name="n",
     frames=(5, 20),
     face=m.FaceChoice("box", box=(1.0, 2.0, 3.0, 4.5)),
     options={"deep": {"list": [1, 2.5, None, "x"]}},
+    metric_cameras=False,
+    neutral_from="/people/her neutral.obj",
 )
 EXAMPLES = [
     m.Hello("add-on", "0.1.0"),
@@ -67,6 +77,26 @@ def test_result_reply_brings_take_and_files():
     reply, request = m.unpack([bytes(frame) for frame in frames])
     assert request == 9 and reply.job == JOB and reply.files["track.npz"].tobytes() == data.tobytes()
     np.testing.assert_array_equal(reply.take.expression, small_take().expression)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"image_size": [0, 480]}, "image size"),
+        ({"focal_px": -1.0}, "focal length"),
+        ({"focal_ratio": 0.0}, "focal_ratio"),
+        ({"focal_px": 500.0, "distortion": [0.1, 0.2]}, "distortion"),
+        ({"distortion": [0.1, 0, 0, 0]}, "focal length with its distortion"),
+        ({"world_to_camera": [1.0] * 11}, "world_to_camera"),
+        ({"principal_point": [1.0, float("nan")]}, "principal_point"),
+        ({"image_size": None}, "image_size"),
+    ],
+)
+def test_a_camera_that_cannot_be_is_refused_by_name(fields, named):
+    message, _ = m.Submit(SPEC).to_wire()
+    message["job"]["views"][1]["camera"] = {"image_size": [640, 480]} | fields
+    with pytest.raises(ProtocolError, match=named):
+        m.unpack(encode({**message, "type": "submit", "protocol": PROTOCOL_VERSION, "request": 1}))
 
 
 def test_unknown_fields_are_ignored_at_every_level():

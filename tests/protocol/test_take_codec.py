@@ -64,6 +64,13 @@ def changed_camera(**changes):
         (changed_camera(focal_px=np.ones(4)), "camera0/focal_px"),
         (changed_camera(image_size=(0, 640)), "picture size"),
         (changed_camera(footage_rotation=45), "rotation"),
+        (changed_camera(reprojection_error_percent_iod=np.ones(2, np.float32)), "camera0/reprojection_error"),
+        (changed_camera(footage_frames=np.ones(2, np.int64)), "camera0/footage_frames"),
+        (changed_camera(distortion=(0.1, 0.2)), "lens"),
+        (changed_camera(focal_ratio=0.0), "lens"),
+        (dataclasses.replace(small_take(), action_names=("jawOpen",)), "take/actions"),
+        (dataclasses.replace(small_take(), actions=np.full((3, 3), np.nan, np.float32)), "take/actions"),
+        (dataclasses.replace(small_take(), uncertainty_mm=np.ones(4, np.float32)), "take/uncertainty_mm"),
         (dataclasses.replace(small_take(), cameras=()), "camera"),
         (dataclasses.replace(small_take(), frame_rate=0.0), "frame_rate"),
         (dataclasses.replace(small_take(), head_rotation=np.zeros((3, 4))), "take/head_rotation"),
@@ -85,6 +92,24 @@ def test_a_damaged_take_is_refused_on_arrival():
     for header in (None, {}, fields | {"cameras": [3]}, fields | {"name": 4}, fields | {"head": None}):
         with pytest.raises(ProtocolError):
             take_from_wire(header, arrays)
+
+
+def test_a_take_from_before_actions_and_uncertainty_still_arrives():
+    fields, arrays = take_to_wire(small_take(frames=4, cameras=2))
+    new = ("actions", "uncertainty_mm", "footage_frames", "camera0/reprojection", "camera1/reprojection")
+    arrays = {name: array for name, array in arrays.items() if not any(part in name for part in new)}
+    fields = {name: value for name, value in fields.items() if name != "action_names"}
+    take = take_from_wire(fields, arrays)
+    assert take.action_names == () and take.actions.shape == (4, 0)
+    assert take.uncertainty_mm.shape == (4,) and np.isnan(take.uncertainty_mm).all()
+    for camera in take.cameras:
+        assert np.isnan(camera.reprojection_error_percent_iod).all() and (camera.footage_frames == -1).all()
+        assert camera.reprojection_error_percent_iod.shape == camera.footage_frames.shape == (4,)
+    # Names without weights, or weights without names, are a contradiction and no older backend.
+    fields, arrays = take_to_wire(small_take())
+    del arrays["take/actions"]
+    with pytest.raises(ProtocolError, match="take/actions"):
+        take_from_wire(fields, arrays)
 
 
 def test_a_report_with_something_unknown_is_not_sent():

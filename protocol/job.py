@@ -1,0 +1,131 @@
+"""What a job is: the take's views, which face, which head, and what is known of the cameras."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .codec import ProtocolError
+
+DISTORTION_LENGTHS = (0, 4, 5, 8)
+"""How many numbers of OpenCV's k1, k2, p1, p2, k3, k4, k5, k6 may be given."""
+
+
+@dataclass(frozen=True)
+class FaceChoice:
+    """Which face to track: the largest, the one overlapping ``box`` most, or the one at ``point``.
+
+    ``frame`` is the footage frame on which the choice was made; None is the first that shows a face.
+    """
+
+    kind: str = "largest"  # largest, box, point
+    box: tuple[float, float, float, float] | None = None  # left, top, width, height
+    point: tuple[float, float] | None = None  # x, y
+    frame: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) where the kind is unknown or its value is absent."""
+        known = {"largest": True, "box": self.box is not None, "point": self.point is not None}
+        if not known.get(self.kind, False):
+            raise ProtocolError("bad_field", "“face” must be the largest, a box with its four numbers, or a point.")
+
+
+@dataclass(frozen=True)
+class CameraSpec:
+    """What is known of a view's camera; None is solved for.
+
+    ``image_size`` (width, height) is that of the pictures the calibration was made for, as displayed, in pixels, and
+    has to be the footage's. ``focal_px`` is the horizontal focal length fx and ``focal_ratio`` fy/fx.
+    ``principal_point`` in pixels, (0,0) the top-left corner of the image; None is the image's centre. ``distortion``
+    is OpenCV's k1, k2, p1, p2[, k3[, k4, k5, k6]], () for none, and needs a focal length. ``world_to_camera``, 12
+    numbers by rows, is [R | t] with OpenCV's axes, in metres (``JobSpec.metric_cameras`` False: in any unit).
+    """
+
+    image_size: tuple[int, int]
+    focal_px: float | None = None
+    focal_ratio: float = 1.0
+    principal_point: tuple[float, float] | None = None
+    distortion: tuple[float, ...] = ()
+    world_to_camera: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) naming what no camera can have."""
+        numbers = (*(self.principal_point or ()), *self.distortion, *(self.world_to_camera or ()))
+        focal = 1.0 if self.focal_px is None else self.focal_px
+        wrong = {
+            "an image size above 0": min(self.image_size) > 0,
+            "a focal length above 0": math.isfinite(focal) and focal > 0,
+            "a focal_ratio above 0": math.isfinite(self.focal_ratio) and self.focal_ratio > 0,
+            "0, 4, 5 or 8 distortion numbers": len(self.distortion) in DISTORTION_LENGTHS,
+            "12 numbers in world_to_camera": self.world_to_camera is None or len(self.world_to_camera) == 12,
+            "finite numbers only": all(math.isfinite(number) for number in numbers),
+            "a focal length with its distortion": self.focal_px is not None or not any(self.distortion),
+        }
+        for wanted, right in wrong.items():
+            if not right:
+                raise ProtocolError("bad_field", f"“camera” must have {wanted}.")
+
+
+@dataclass(frozen=True)
+class ViewSpec:
+    """One camera's footage: a video, a still, or any image of a sequence, as a path that the backend can read.
+
+    The first view's frames are the take's. ``offset`` is this view's time, in seconds since its footage's first frame,
+    at the moment of the first view's first frame: positive for a camera that was started earlier. ``frame_rate`` is
+    the rate at which the footage was really shot where its file does not say; None is the file's. ``face`` is the face
+    to track in this view; None is the job's choice in the first view and the largest in others.
+    """
+
+    footage: str
+    name: str = "camera"
+    offset: float = 0.0
+    frame_rate: float | None = None
+    camera: CameraSpec | None = None
+    face: FaceChoice | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) where a number is none that footage can have."""
+        if not math.isfinite(self.offset):
+            raise ProtocolError("bad_field", "“view.offset” must be a finite number of seconds.")
+        if self.frame_rate is not None and not (math.isfinite(self.frame_rate) and self.frame_rate > 0):
+            raise ProtocolError("bad_field", "“view.frame_rate” must be a number of frames per second above 0.")
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """A whole take to track.
+
+    ``frames`` is (first, last) of the first view, both included, None for all. ``metric_cameras`` False: the known
+    extrinsics share an unknown scale, which is solved for. ``neutral_from`` is a mesh, or an earlier take's track.npz,
+    whose neutral face is this person's (E_MICA of seeds/001); "" for none. ``options`` are ``focal_px`` (pins the focal
+    length of every view whose camera is not known) and ``deform_region`` ("nose", "face" or "" for none: where the
+    person's shape may leave the head's identity basis; by default the nose where there are several views).
+    """
+
+    views: tuple[ViewSpec, ...]
+    name: str = ""  # what the result is called; "" for the first view's file name
+    frames: tuple[int, int] | None = None
+    head: str = "open"
+    aligner: str = "mediapipe"
+    face: FaceChoice = field(default_factory=FaceChoice)
+    options: Mapping[str, Any] = field(default_factory=dict)  # plain values only
+    metric_cameras: bool = True
+    neutral_from: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) where there is no footage or the frame range runs backwards."""
+        if not self.views or not all(view.footage for view in self.views):
+            raise ProtocolError("bad_field", "“job.views” must name the footage of at least one camera.")
+        if any("\0" in view.footage for view in self.views):
+            raise ProtocolError("bad_field", "“job.views” names footage that no file can be called.")
+        if "\0" in self.neutral_from:
+            raise ProtocolError("bad_field", "“job.neutral_from” is nothing that a file can be called.")
+        if self.frames is None:
+            return
+        first, last = self.frames
+        if first < 0 or last >= 1 << 31:
+            raise ProtocolError("bad_field", f"The frame range {first}:{last} is not one that footage can have.")
+        if first > last:
+            raise ProtocolError("bad_field", f"The frame range {first}:{last} ends before it starts.")
