@@ -13,6 +13,7 @@ from backend.footage.video import VideoFootage
 
 __all__ = [
     "DEFAULT_SEQUENCE_RATE",
+    "IMAGE_SUFFIXES",
     "Footage",
     "FootageFrame",
     "FootageInfo",
@@ -28,12 +29,15 @@ def open_footage(
     path: str | os.PathLike[str],
     frames: tuple[int, int] | None = None,
     sequence_rate: float = DEFAULT_SEQUENCE_RATE,
+    *,
+    alone: bool = False,
 ) -> Footage:
     """Open footage for lazy reading.
 
     ``path`` is a video, an image, a folder of numbered images, or a pattern of them (``%04d``, ``####``, ``*``).
     ``frames`` = (first, last), inclusive, in the footage's own numbers, keeps a part of it; what lies outside the
     footage is cut off. ``sequence_rate`` (frames per second) times image sequences, which carry no rate of their own.
+    ``alone`` reads an image as a still, even where its neighbours are numbered like a sequence.
 
     Raises UserError: ``footage_missing``, ``footage_empty``, ``footage_unreadable``, ``footage_no_video``,
     ``footage_no_images``, ``footage_too_large``, ``frames_out_of_range``; while iterating also ``image_unreadable``
@@ -48,7 +52,7 @@ def open_footage(
     if location.stat().st_size == 0:
         raise UserError("footage_empty", f"{location} is empty (0 bytes).", "Copy or export it again.")
     if location.suffix.lower() in IMAGE_SUFFIXES:
-        return ImageFootage(location, frames, sequence_rate)
+        return ImageFootage(location, frames, sequence_rate, alone=alone)
     return VideoFootage(location, frames)
 
 

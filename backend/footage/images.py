@@ -193,12 +193,17 @@ def _eight_bit(image: NDArray[np.generic]) -> NDArray[np.uint8]:
 
 
 class ImageFootage:
-    """A still or an image sequence. ``frame_rate`` gives a sequence its times. Raises UserError."""
+    """A still or an image sequence, ``alone`` always a still. ``frame_rate`` times a sequence. Raises UserError."""
 
     def __init__(
-        self, path: Path, frames: tuple[int, int] | None = None, frame_rate: float = DEFAULT_SEQUENCE_RATE
+        self,
+        path: Path,
+        frames: tuple[int, int] | None = None,
+        frame_rate: float = DEFAULT_SEQUENCE_RATE,
+        *,
+        alone: bool = False,
     ) -> None:
-        found = find_images(path)
+        found = ImageFiles("still", ((1, path),)) if alone else find_images(path)
         numbers = [number for number, _ in found.files]
         first_file = found.files[0][1]
         width, height, rotation, mode = _header(first_file)
