@@ -1,13 +1,13 @@
 """Alignments on disk: written in chunks while footage is aligned, so that a job that dies need not start afresh.
 
-A chunk and a whole take have the same layout, one npz of the arrays of ``SavedAlignment``. Reading one needs neither
-the aligner nor its libraries.
+A chunk and a whole take of one view have the same layout, one npz of the arrays of ``SavedAlignment``; the arrays of a
+take's second view are called ``view1/mu`` and so on. Reading one needs neither the aligner nor its libraries.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ class SavedAlignment:
     valid: NDArray[np.bool_]  # (T,N)
     boxes: NDArray[np.float64]  # (T,6) BOX_FIELDS; 0 where not found
     faces_seen: NDArray[np.int64]  # (T,) 0 where the image was not searched for more faces
+    lids_closed: NDArray[np.bool_]  # (T,2) eyes (left, right) seen closed
 
 
 SHAPES = {
@@ -53,29 +54,60 @@ SHAPES = {
     "valid": ("?", 2),
     "boxes": ("f8", 2),
     "faces_seen": ("i8", 1),
+    "lids_closed": ("?", 2),
 }
+MAX_BYTES = 4 << 30  # of a take of several views, unpacked
 
 
 def save_alignment(alignment: SavedAlignment, path: Path) -> None:
-    """Write an alignment, atomically and uncompressed: noise does not shrink, and chunks must not slow the aligner."""
-    write_npz(path, {name: getattr(alignment, name) for name in SHAPES}, compress=False)
+    """Write one view's alignment as ``save_alignments`` does."""
+    save_alignments([alignment], path)
+
+
+def save_alignments(views: Sequence[SavedAlignment], path: Path) -> None:
+    """Write all views' alignments, atomically and uncompressed: noise does not shrink, and chunks must not slow us."""
+    arrays = {_prefix(i) + name: getattr(view, name) for i, view in enumerate(views) for name in SHAPES}
+    write_npz(path, arrays, compress=False)
 
 
 def load_alignment(path: Path) -> SavedAlignment:
-    """Read an alignment; raises UserError (``file_missing``, ``bad_file``, ``bad_alignment``, ``too_large``)."""
-    arrays = read_npz(path, "alignment")
+    """Read the first view's alignment; raises as ``load_alignments`` does."""
+    return load_alignments(path)[0]
+
+
+def load_alignments(path: Path) -> tuple[SavedAlignment, ...]:
+    """Read every view's alignment.
+
+    Raises:
+        UserError: ``file_missing``, ``bad_file``, ``bad_alignment``, ``too_large``.
+    """
+    arrays = read_npz(path, "alignment", MAX_BYTES)
+    count = 1
+    while f"{_prefix(count)}mu" in arrays:
+        count += 1
+    return tuple(_checked(arrays, _prefix(index), path) for index in range(count))
+
+
+def _prefix(view: int) -> str:
+    return f"view{view}/" if view else ""
+
+
+def _checked(arrays: Mapping[str, NDArray[Any]], prefix: str, path: Path) -> SavedAlignment:
+    found = {name: arrays[prefix + name] for name in SHAPES if prefix + name in arrays}
+    if "lids_closed" not in found and "numbers" in found:
+        found["lids_closed"] = np.zeros((len(found["numbers"]), 2), bool)  # files made before anyone looked
     for name, (dtype, ndim) in SHAPES.items():
-        array = arrays.get(name)
+        array = found.get(name)
         if array is None or array.dtype != np.dtype(dtype) or array.ndim != ndim:
-            raise _bad(path, f"“{name}” is missing or of another kind")
-        if len(array) != len(arrays["numbers"]):
-            raise _bad(path, f"“{name}” has {len(array)} frames, not {len(arrays['numbers'])}")
-    frames, points = arrays["sigma"].shape
-    if arrays["mu"].shape != (frames, points, 2) or arrays["valid"].shape != (frames, points):
+            raise _bad(path, f"“{prefix}{name}” is missing or of another kind")
+        if len(array) != len(found["numbers"]):
+            raise _bad(path, f"“{prefix}{name}” has {len(array)} frames, not {len(found['numbers'])}")
+    frames, points = found["sigma"].shape
+    if found["mu"].shape != (frames, points, 2) or found["valid"].shape != (frames, points):
         raise _bad(path, "its numbers of points differ")
-    if arrays["boxes"].shape != (frames, len(BOX_FIELDS)):
-        raise _bad(path, f"“boxes” must have {len(BOX_FIELDS)} columns")
-    return SavedAlignment(**{name: arrays[name] for name in SHAPES})
+    if found["boxes"].shape != (frames, len(BOX_FIELDS)) or found["lids_closed"].shape != (frames, 2):
+        raise _bad(path, f"“{prefix}boxes” must have {len(BOX_FIELDS)} columns, “{prefix}lids_closed” 2")
+    return SavedAlignment(**found)
 
 
 class AlignmentChunks:
@@ -85,7 +117,7 @@ class AlignmentChunks:
         self._folder = folder
         self._frames: list[AlignedFrame] = []
         self._saved = 0
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True, parents=True)
 
     def add(self, frame: AlignedFrame) -> None:
         """Keep a frame; writes a chunk when there are enough."""
@@ -127,9 +159,12 @@ def _pack(frames: Sequence[AlignedFrame]) -> SavedAlignment:
         valid=np.zeros((len(frames), points), bool),
         boxes=np.zeros((len(frames), len(BOX_FIELDS))),
         faces_seen=np.array([frame.faces_seen for frame in frames], np.int64),
+        lids_closed=np.zeros((len(frames), 2), bool),
     )
     for t, alignment in seen:
         packed.mu[t], packed.sigma[t], packed.valid[t] = alignment.mu, alignment.sigma, alignment.valid
+        if alignment.lids_closed is not None:
+            packed.lids_closed[t] = alignment.lids_closed
         packed.boxes[t] = [getattr(alignment.box, name) for name in BOX_FIELDS]
     return packed
 

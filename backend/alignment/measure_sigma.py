@@ -1,8 +1,9 @@
-"""Measure how sure MediaPipe's points are: ``python -m backend.alignment.measure_sigma PHOTOS SCAN [--out FILE]``.
+"""Measure how sure MediaPipe's points are: ``python -m backend.alignment.measure_sigma PHOTOS ICT [--out FILE]``.
 
 PHOTOS is a folder of frontal portraits with FRL-189 landmark templates (``landmarks_frl189.npz``; the Face Research Lab
-London set and the Young Adult White Faces set of debruine/webmorphR.stim), SCAN one of a textured head scan with
-calibrated renders (``cameras.json``). People of the ``test`` split are left for the check at the end.
+London set and the Young Adult White Faces set of debruine/webmorphR.stim), ICT the archive of the head that the
+benchmark renders (``ict_facekit.npz``). Only people of ``train`` and ``dev`` are measured on (``splits.toml``); the
+photographed ones of ``test`` are left for the check at the end.
 
 Four things are measured, each on the aligner as it is used, and each as a fraction of the inter-ocular distance:
 
@@ -10,7 +11,8 @@ Four things are measured, each on the aligner as it is used, and each as a fract
    brightened, made noisy or compressed, and when the box around the face is off;
 2. disagreement of the network with itself on the mirrored crop, halved as the two answers are averaged;
 3. meaning: how a point lies, from person to person, against the annotated points around it;
-4. turned heads: how far points lifted from the scan's frontal view land from the same points in its other views.
+4. turned heads: how far points lifted from a rendered head's frontal picture land from the same points as it turns
+   (``measure_yaw.py``).
 
 σ² = 1² + 2² + 3²; 4 gives the growth with yaw, and scaled-down photos the floor in pixels.
 """
@@ -48,7 +50,7 @@ _SMALL_IODS = (15.0, 20.0, 30.0, 45.0, 70.0)
 # Under hair, or on skin with nothing to see: their spread is the annotator's, not the aligner's.
 _HIDDEN_OR_GUESSED = re.compile(r"hair|\bear\b|ear ?lobe|neck|cheekbone|smile line")
 _KERNEL = 0.07  # of the inter-ocular distance: how far an annotated point speaks for the mesh around it
-_YAW_KNOTS = np.radians([-90.0, -65.0, -45.0, -25.0, 0.0, 25.0, 45.0, 65.0, 90.0])
+_YAW_KNOTS = np.radians([-90.0, -62.0, -50.0, -37.0, -25.0, -12.0, 0.0, 12.0, 25.0, 37.0, 50.0, 62.0, 90.0])
 
 
 def iod(points: F64) -> float:
@@ -292,12 +294,12 @@ def load_annotation_names(photos: Path) -> list[str]:
 
 def main(
     photos: Annotated[Path, typer.Argument(help="Folder of portraits with FRL-189 templates.")],
-    scan: Annotated[Path, typer.Argument(help="Folder of a head scan with cameras.json.")],
+    archive: Annotated[Path, typer.Argument(help="ict_facekit.npz, of which turned heads are rendered.")],
     out: Annotated[Path, typer.Option(help="Where the table goes.")] = TABLE,
     every: Annotated[int, typer.Option(help="Measure on every n-th portrait only.")] = 1,
 ) -> None:
     """Measure and write the table; prints what it found and how it holds on the people left out."""
-    from backend.alignment.measure_yaw import yaw_growth
+    from backend.alignment.measure_yaw import turned_heads, yaw_growth
 
     files = [file for file in sorted((photos / _PORTRAIT_SETS[0]).glob("*.jpg")) if split_of_photo(file) != "test"]
     unpaired = Instrument()
@@ -316,11 +318,12 @@ def main(
     lateral = (mean[:, 0] - mean[mirror, 0]) / 2
     lateral /= np.abs(lateral).max()
     floor, excess = pixel_floor(portraits[::4], instrument)
-    side, middle, seen = yaw_growth(scan, instrument, sigma, lateral, _YAW_KNOTS)
+    turned = list(turned_heads(archive, mirror))
+    side, middle = yaw_growth(turned, sigma, lateral, _YAW_KNOTS)
     about = (
         f"MediaPipe 0.10.21 attention mesh through backend.alignment.mediapipe; {len(portraits)} portraits of "
         f"{len({p.file.stem[:3] for p in portraits})} people "
-        "(webmorphR.stim, CC BY 4.0), Lee Perry-Smith scan (CC BY 3.0)"
+        f"(webmorphR.stim, CC BY 4.0), {len(turned)} renderings of turned ICT-FaceKit heads (MIT); train and dev only"
     )
     PointSigma(sigma, _YAW_KNOTS, side, middle, lateral, floor, mirror, about).save(out)
 
@@ -336,7 +339,6 @@ def main(
     for label, factor in (("side", side), ("middle", middle)):
         steps = (f"{np.degrees(yaw):.0f}° × {value:.2f}" for yaw, value in zip(_YAW_KNOTS, factor, strict=True))
         typer.echo(f"yaw, {label}: {', '.join(steps)}")
-    typer.echo(f"scan views, azimuth/elevation: {seen} %")
     typer.echo(f"people left out: annotated spread / σ = {np.median(ratio):.2f} (median), {np.mean(ratio):.2f} (mean)")
 
 

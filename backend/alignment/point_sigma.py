@@ -4,8 +4,8 @@ The file ``mediapipe_sigma.npz`` holds
 
 - ``sigma_fraction (478,)``: standard deviation of a point about the surface point it stands for, per image axis, on a
   frontal face, as a fraction of the inter-ocular distance (outer eye corners, seen frontally at the head's depth);
-- ``yaw_knots (Y,)``: head yaw towards the point's own side turning away, radians, ascending from −π/2 to π/2: positive
-  where the point is on the far side of a turned head;
+- ``yaw_knots (Y,)``: head yaw as MediaPipe tells it (beyond 60° it goes on saying 60°) towards the point's own side
+  turning away, radians, ascending from −π/2 to π/2: positive where the point is on the far side of a turned head;
 - ``side_factor (Y,)`` and ``middle_factor (Y,)``: what ``sigma_fraction`` is multiplied with at each knot, for points
   at the side of the face and on its middle line; linear between knots, and between side and middle by ``lateral``;
 - ``lateral (478,)``: −1 at the subject's right edge of the face, 0 on the middle line, 1 at the left edge;

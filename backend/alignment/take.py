@@ -39,6 +39,7 @@ class TakeAlignment:
     found: NDArray[np.bool_]  # (T,)
     image_size: tuple[int, int]  # width, height
     faces_seen: int  # most faces seen in any one image that was searched as a whole
+    lids_closed: NDArray[np.bool_]  # (T,2) eyes (left, right) seen closed; False where nobody looked
     seconds: Mapping[str, float] = field(default_factory=dict)  # busy time of "decode" and "align"; they overlap
 
 
@@ -63,9 +64,12 @@ def collect(
     mu = np.zeros((len(frames), points, 2), np.float32)
     sigma = np.ones((len(frames), points), np.float32)
     valid = np.zeros((len(frames), points), bool)
+    closed = np.zeros((len(frames), 2), bool)
     for t, frame in enumerate(frames):
         if frame.alignment is not None:
             mu[t], sigma[t], valid[t] = frame.alignment.mu, frame.alignment.sigma, frame.alignment.valid
+            if frame.alignment.lids_closed is not None:
+                closed[t] = frame.alignment.lids_closed
     return TakeAlignment(
         landmarks=aligner.landmarks,
         aligner=aligner.name,
@@ -78,6 +82,7 @@ def collect(
         found=np.array([frame.alignment is not None for frame in frames]),
         image_size=image_size,
         faces_seen=max(1, *(frame.faces_seen for frame in frames)) if len(frames) > 1 else max(1, frames[0].faces_seen),
+        lids_closed=closed,
         seconds=dict(seconds or {}),
     )
 

@@ -40,6 +40,7 @@ class Alignment:
     ``landmarks`` names the point set in ``HeadModel.landmarks``; ``mu (N,2)`` float32 are image positions in pixels
     ((0,0) is the top-left corner of the image, (0.5,0.5) the centre of its first pixel), ``sigma (N,)`` float32 the
     standard deviation of a circular Gaussian in pixels, ``valid (N,)`` bool which points to use at all.
+    ``lids_closed (2,)`` bool: which eyes, the subject's left and right, are seen closed; None where nobody looked.
     """
 
     landmarks: str
@@ -47,6 +48,7 @@ class Alignment:
     sigma: NDArray[np.float32]
     valid: NDArray[np.bool_]
     box: FaceBox
+    lids_closed: NDArray[np.bool_] | None = None
 
 
 class Aligner(Protocol):

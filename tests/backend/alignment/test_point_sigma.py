@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.alignment.measure_sigma import main, mirror_index
-from backend.alignment.measure_yaw import first_hits
+from backend.alignment.measure_yaw import TurnedHead, turned_heads, yaw_growth
 from backend.alignment.point_sigma import load_point_sigma
 from backend.evaluation.splits import person_number
 
@@ -59,13 +59,30 @@ def test_a_table_survives_its_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.pixels(0.4, 80), table.pixels(0.4, 80))
 
 
-def test_rays_hit_a_plane_where_geometry_says() -> None:
-    vertices = np.array([[-9.0, -9, 2], [9, -9, 2], [0, 18, 2], [-9, -9, 5], [9, -9, 5], [0, 18, 5]])
-    faces = np.array([[0, 1, 2], [3, 4, 5]])
-    rays = np.array([[0.1, 0.2, 1.0], [0, 0, -1.0], [50.0, 0, 1]])
-    hits = first_hits(vertices, faces, np.zeros(3), rays)
-    np.testing.assert_allclose(hits[0], (0.2, 0.4, 2.0))
-    assert np.isnan(hits[1:]).all()
+def test_growth_is_told_from_the_drift_of_the_side_that_turns_away() -> None:
+    """Points of the far side drift by three σ on heads turned 50°, those of the near side by one, the middle not."""
+    rng = np.random.default_rng(8)
+    lateral, sigma = rng.uniform(-1, 1, 478), np.full(478, 0.01)
+    heads = []
+    for yaw in np.radians(rng.uniform(46, 54, 40)) * rng.choice((-1, 1), 40):
+        away = lateral * np.sign(yaw)
+        size = 0.01 * np.where(np.abs(away) < 0.2, 0.0, np.where(away > 0, 3.0, 1.0))
+        heads.append(TurnedHead(float(yaw), rng.normal(size=(478, 2)) * size[:, None]))
+    knots = np.radians([-90.0, -50, 0, 50, 90])
+    side, middle = yaw_growth(heads, sigma, lateral, knots)
+    np.testing.assert_allclose(side, np.sqrt([2, 2, 1, 10, 10]), rtol=0.06)
+    np.testing.assert_allclose(middle, 1)
+
+
+def test_a_rendered_head_is_seen_turning_and_its_points_drift_ever_further(shared_data: Path) -> None:
+    heads = list(turned_heads(shared_data / "ict" / "ict_facekit.npz", load_point_sigma().mirror, people=1))
+    yaws = np.degrees([head.yaw for head in heads])
+    assert (yaws < -50).any()
+    assert (yaws > 50).any()
+    drift = np.array([np.nanmedian(np.linalg.norm(head.drift, axis=1)) for head in heads])
+    little, far = drift[np.abs(yaws) < 25], drift[np.abs(yaws) > 45]
+    assert 0 < np.median(little) < 0.025
+    assert np.median(far) > 2 * np.median(little)
 
 
 def test_mirror_pairs_of_a_symmetric_shape() -> None:
@@ -83,7 +100,7 @@ def test_people_are_told_apart_by_number() -> None:
 
 @pytest.mark.build
 def test_measuring_again_gives_the_committed_table(shared_data: Path, tmp_path: Path) -> None:
-    main(shared_data / "photos", shared_data / "scan" / "lee_perry_smith", tmp_path / "again.npz", every=1)
+    main(shared_data / "photos", shared_data / "ict" / "ict_facekit.npz", tmp_path / "again.npz", every=1)
     again, table = load_point_sigma(tmp_path / "again.npz"), load_point_sigma()
     np.testing.assert_allclose(again.sigma_fraction, table.sigma_fraction, rtol=0.05)
     np.testing.assert_allclose(again.side_factor, table.side_factor, rtol=0.05)
