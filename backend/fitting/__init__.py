@@ -1,6 +1,15 @@
 """Model fitting (seeds/001 §3.2): one optimisation over a whole take, by a structured Levenberg–Marquardt solver."""
 
 from backend.fitting.fit import fit_take
-from backend.fitting.types import EnergyWeights, FitOptions, FitResult, Observations
+from backend.fitting.types import EnergyWeights, FitOptions, FitResult, FittedCamera, KnownCamera, Observations, View
 
-__all__ = ["EnergyWeights", "FitOptions", "FitResult", "Observations", "fit_take"]
+__all__ = [
+    "EnergyWeights",
+    "FitOptions",
+    "FitResult",
+    "FittedCamera",
+    "KnownCamera",
+    "Observations",
+    "View",
+    "fit_take",
+]

@@ -1,77 +1,188 @@
-"""E_A (seeds/001 eq. 13): fitted points against the aligner's, with a robust kernel, and its normal equations."""
+"""E_A (seeds/001 eq. 13): fitted points against the aligner's, with a robust kernel, and its normal equations.
+
+Every camera's pull on a surface point is a 3×3 weight and a gradient in head space; summed over the cameras they meet
+the head's basis once, so that more cameras cost little (DESIGN §6). Only what couples to a camera's own unknowns is
+gathered camera by camera.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.geometry import project, skew
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.point_basis import PointBasis
-from backend.fitting.state import POSE_UNKNOWNS, EyePoints, State, all_points, eye_points, skin_points
+from backend.fitting.state import POSE_UNKNOWNS, EyePoints, State, eye_points, head_points, skin_points
 
-# Frames linearised at once: bounds the memory of the (frames, N, 3, F) Jacobian to about 70 MB.
-CHUNK = 96
+# Points linearised at once (frames × points): bounds the memory of their Jacobians to about 70 MB.
+CHUNK_POINTS = 46_000
+# On a GPU as many as keep it busy: about 0.6 GB.
+CUDA_CHUNK_POINTS = 400_000
 
 
 @dataclass(frozen=True, eq=False)
 class PixelData:
-    """Observations: ``mu (T,N,2)`` pixels, ``precision (T,N)`` = 1/σ² (0 where not valid), ``principal_point (2,)``."""
+    """Observations of C views: ``mu (C,T,N,2)`` pixels, ``precision (C,T,N)`` = 1/σ² (0 where not valid).
+
+    ``principal_point (C,2)``. Both large arrays are float32; whatever is computed from them is not. ``weight`` is how
+    often each point counts.
+
+    The Cauchy kernel's second derivative, averaged over a residual's directions in the image, is the square of its
+    weight w. Reweighted least squares takes w itself: sure to go down, but each step falls short by as much. With
+    ``least_curvature`` < 1 the normal equations take w·max(w, least_curvature); far from the minimum that overshoots.
+    """
 
     mu: Tensor
     precision: Tensor
     principal_point: Tensor
     robust_scale: float
+    weight: float = 1.0
+    least_curvature: float = 1.0
+
+    def chunks(self) -> Iterator[slice]:
+        """Slices of frames, few enough to bound the memory of what is made of them."""
+        frames, points = self.precision.shape[1:]
+        length = max(1, (CUDA_CHUNK_POINTS if self.mu.is_cuda else CHUNK_POINTS) // points)
+        for start in range(0, frames, length):
+            yield slice(start, min(start + length, frames))
 
 
-def residuals(basis: PointBasis, state: State, data: PixelData) -> Tensor:
-    """Projected minus observed positions (T,N,2) in pixels."""
-    image, _ = project(all_points(basis, state), state.log_focal.exp(), data.principal_point)
-    return image - data.mu
+def _seen(head: Tensor, state: State, frames: slice, view: int) -> tuple[Tensor, Tensor]:
+    """Head-space points (t,N,3) in a camera's space, and the rotations (t,3,3) that took them there."""
+    cameras = state.cameras
+    rotation = cameras.rotation[view] @ state.rotation[frames]
+    translation = state.translation[frames] @ cameras.rotation[view].T + cameras.translation[view]
+    return head @ rotation.mT + translation[:, None], rotation
+
+
+def residuals(basis: PointBasis, state: State, data: PixelData, view: int, frames: slice = slice(None)) -> Tensor:
+    """Projected minus observed positions (t,N,2) in pixels of one view."""
+    head = head_points(basis, state.coefficients()[frames], state.gaze[frames])
+    camera, _ = _seen(head, state, frames, view)
+    image, _ = project(camera, state.cameras.log_focal[view].exp(), data.principal_point[view])
+    return image - data.mu[view, frames]
 
 
 def energy(basis: PointBasis, state: State, data: PixelData) -> Tensor:
     """Σ ½ c² log(1 + |r|²/(σ² c²)): the Cauchy kernel, which is eq. 13's ½|r|²/σ² for small errors."""
-    squared = residuals(basis, state, data).square().sum(-1) * data.precision
     scale = data.robust_scale**2
-    return 0.5 * scale * torch.log1p(squared / scale).sum()
+    total = state.translation.new_zeros(())
+    coefficients = state.coefficients()
+    for frames in data.chunks():
+        head = head_points(basis, coefficients[frames], state.gaze[frames])
+        for view in range(len(state.cameras)):
+            camera, _ = _seen(head, state, frames, view)
+            image, _ = project(camera, state.cameras.log_focal[view].exp(), data.principal_point[view])
+            squared = (image - data.mu[view, frames]).square().sum(-1) * data.precision[view, frames]
+            total = total + 0.5 * data.weight * scale * torch.log1p(squared / scale).sum()
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class _Coupling:
+    """How one camera's k unknowns (``columns`` among the U) meet the points, and each other: ``points (t,N,3,k)`` in
+    head space, ``own (k,k)``, ``gradient (k,)``."""
+
+    columns: Tensor
+    points: Tensor
+    own: Tensor
+    gradient: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class _Weighted:
-    """Per point: the 3×3 weight, the gradient and the focal coupling, all in head space; and the focal's own terms."""
+    """Per point, in head space, over all cameras: weight (t,N,3,3) and gradient (t,N,3); and the cameras' couplings."""
 
-    weight: Tensor  # (t,N,3,3)
-    gradient: Tensor  # (t,N,3)
-    focal: Tensor  # (t,N,3)
-    focal_weight: Tensor  # ()
-    focal_gradient: Tensor  # ()
+    weight: Tensor
+    gradient: Tensor
+    couplings: tuple[_Coupling, ...]
 
 
-def _weigh(head_points: Tensor, state: State, frames: slice, index: Tensor, data: PixelData) -> _Weighted:
+def _weigh(
+    head: Tensor, state: State, frames: slice, index: Tensor, data: PixelData, unknowns: CameraUnknowns
+) -> _Weighted:
+    weight = head.new_zeros(*head.shape, 3)
+    gradient = torch.zeros_like(head)
+    couplings = []
+    for view in range(len(state.cameras)):
+        precision = data.precision[view, frames][:, index].to(head.dtype)
+        camera, rotation = _seen(head, state, frames, view)
+        image, jacobian = project(camera, state.cameras.log_focal[view].exp(), data.principal_point[view])
+        residual = image - data.mu[view, frames][:, index]
+        fade = 1 / (1 + residual.square().sum(-1) * precision / data.robust_scale**2)
+        precision = data.weight * precision * fade
+        pull = precision[..., None] * residual
+        curvature = (precision * fade.clamp_min(data.least_curvature))[..., None, None]
+        jacobian = jacobian @ rotation[:, None]  # to head space
+        weighted = curvature * jacobian
+        weight += weighted.mT @ jacobian
+        gradient += torch.einsum("tnia,tni->tna", jacobian, pull)
+        if unknowns.moves(view):
+            own = _camera_jacobian(head, jacobian, image - data.principal_point[view], state, frames, unknowns, view)
+            pulled = curvature * own
+            couplings.append(
+                _Coupling(
+                    columns=torch.tensor(unknowns.columns(view), device=head.device),
+                    points=weighted.mT @ own,
+                    own=torch.einsum("tniu,tniv->uv", pulled, own),
+                    gradient=torch.einsum("tniu,tni->u", own, pull),
+                )
+            )
+    return _Weighted(weight, gradient, tuple(couplings))
+
+
+def _camera_jacobian(
+    head: Tensor,
+    jacobian: Tensor,
+    from_centre: Tensor,
+    state: State,
+    frames: slice,
+    unknowns: CameraUnknowns,
+    view: int,
+) -> Tensor:
+    """(t,N,2,k): a view's image points by its camera's unknowns. ``jacobian`` is by the point in head space.
+
+    Log focal moves a point away from the principal point. Turning the camera moves the world's point x by −x × δ,
+    shifting it by τ, both in world axes (``Cameras``).
+    """
+    by_unknown = unknowns.jacobian(state.cameras, view)
+    if not (unknowns.extrinsics[view] or unknowns.scaled[view]):
+        return from_centre[..., None] * by_unknown[6]
     rotation = state.rotation[frames]
-    camera = head_points @ rotation.mT + state.translation[frames, None]
-    image, jacobian = project(camera, state.log_focal.exp(), data.principal_point)
-    residual = image - data.mu[frames][:, index]
-    precision = data.precision[frames][:, index]
-    precision = precision / (1 + residual.square().sum(-1) * precision / data.robust_scale**2)
-    jacobian = jacobian @ rotation[:, None]  # to head space
-    weighted = precision[..., None, None] * jacobian
-    to_focal = image - data.principal_point  # ∂ projection / ∂ log f
-    return _Weighted(
-        weight=weighted.mT @ jacobian,
-        gradient=torch.einsum("tnia,tni->tna", weighted, residual),
-        focal=torch.einsum("tnia,tni->tna", weighted, to_focal),
-        focal_weight=(precision * to_focal.square().sum(-1)).sum(),
-        focal_gradient=(precision * (to_focal * residual).sum(-1)).sum(),
-    )
+    by_point = jacobian @ rotation.mT[:, None]  # by the point in world axes
+    world = head @ rotation.mT + state.translation[frames, None]
+    full = torch.cat([by_point @ -skew(world), by_point, from_centre[..., None]], dim=-1)
+    return full @ by_unknown
 
 
-def _add_focal(equations: NormalEquations, weighted: _Weighted) -> None:
-    equations.shared[-1, -1] += weighted.focal_weight
-    equations.shared_gradient[-1] += weighted.focal_gradient
+def _add_cameras(
+    equations: NormalEquations, identity_count: int, frames: slice, weighted: _Weighted, flat: Tensor, own: Tensor
+) -> None:
+    """Add the couplings to what else moves the points.
+
+    ``flat (N3,·)`` or (t,N3,·) holds the points' columns (β, φ) and ``own (t,N3,·)`` those of the frame's unknowns that
+    come after.
+    """
+    for coupling in weighted.couplings:
+        camera = identity_count + coupling.columns
+        rows = coupling.points.flatten(1, 2).mT  # (t,k,N3)
+        by_own = rows @ own
+        if flat.dim() == 2:  # the same columns in every frame: one large product
+            by_basis = (rows.to(flat.dtype).flatten(0, 1) @ flat).reshape(*rows.shape[:2], -1).to(rows.dtype)
+        else:
+            by_basis = rows @ flat
+        equations.shared[camera, :identity_count] += by_basis[..., :identity_count].sum(0)
+        equations.arrow[frames, camera] += torch.nn.functional.pad(
+            torch.cat([by_basis[..., identity_count:], by_own], dim=-1),
+            (0, equations.arrow.shape[-1] - by_basis.shape[-1] + identity_count - by_own.shape[-1]),
+        )
+        equations.shared[camera[:, None], camera] += coupling.own
+        equations.shared_gradient[camera] += coupling.gradient
 
 
 def _add_skin(
@@ -93,9 +204,15 @@ def _add_skin(
     weight = weighted.weight.permute(1, 2, 0, 3).to(single.dtype)
     to_expression = torch.bmm(weight.reshape(count, -1, 3), single[..., 1 + identity_count :])
     to_pose = (weighted.weight @ moved).permute(1, 2, 0, 3).to(single.dtype)
-    pulled = torch.cat([to_expression.reshape(count, 3, frame_count, -1), to_pose], dim=-1)
-    by_basis = single[..., 1:].flatten(0, 1).T @ pulled.flatten(0, 1).flatten(1, 2)
-    by_basis = by_basis.reshape(-1, frame_count, own.stop).transpose(0, 1).to(points.dtype)
+    columns = single[..., 1:].flatten(0, 1).T
+    by_basis = torch.cat(
+        [
+            (columns @ pulled.reshape(3 * count, -1)).reshape(columns.shape[0], frame_count, -1)
+            for pulled in (to_expression, to_pose)
+        ],
+        dim=-1,
+    )
+    by_basis = by_basis.transpose(0, 1).to(points.dtype)
     equations.arrow[frames, :identity_count, own] += by_basis[:, :identity_count]
     equations.frame[frames, :expression_count, own] += by_basis[:, identity_count:]
     equations.frame[frames, pose, :expression_count] += by_basis[:, identity_count:, expression_count:].mT
@@ -104,15 +221,12 @@ def _add_skin(
     shape = flat[:, :identity_count]
     total = (weighted.weight.sum(0) @ basis.skin[..., 1 : 1 + identity_count]).flatten(0, 1)
     equations.shared[:identity_count, :identity_count] += shape.T @ total
-    for vector, shared, frame in (
-        (weighted.gradient, equations.shared_gradient[:-1], equations.frame_gradient[frames]),
-        (weighted.focal, equations.shared[:-1, -1], equations.arrow[frames, -1]),
-    ):
-        along = vector.flatten(1) @ flat
-        shared += along[:, :identity_count].sum(0)
-        frame[:, :expression_count] += along[:, identity_count:]
-        frame[:, pose] += (vector.flatten(1)[:, None] @ moved.flatten(1, 2))[:, 0]
-    _add_focal(equations, weighted)
+    along = weighted.gradient.flatten(1) @ flat
+    equations.shared_gradient[:identity_count] += along[:, :identity_count].sum(0)
+    equations.frame_gradient[frames, :expression_count] += along[:, identity_count:]
+    to_pose = (weighted.gradient.flatten(1)[:, None] @ moved.flatten(1, 2))[:, 0]
+    equations.frame_gradient[frames, pose] += to_pose
+    _add_cameras(equations, identity_count, frames, weighted, single[..., 1:].flatten(0, 1), moved.flatten(1, 2))
 
 
 def _add_eyes(
@@ -134,24 +248,26 @@ def _add_eyes(
     shape = identity.flatten(1, 2)
     equations.frame[frames] += flat.mT @ pulled
     equations.arrow[frames, :identity_count] += shape.mT @ pulled
-    equations.shared[:-1, :-1] += (shape.mT @ (weighted.weight @ identity).flatten(1, 2)).sum(0)
-    for vector, shared, frame in (
-        (weighted.gradient, equations.shared_gradient[:-1], equations.frame_gradient[frames]),
-        (weighted.focal, equations.shared[:-1, -1], equations.arrow[frames, -1]),
-    ):
-        shared += (vector.flatten(1)[:, None] @ shape).sum((0, 1))
-        frame += (vector.flatten(1)[:, None] @ flat)[:, 0]
-    _add_focal(equations, weighted)
+    by_weight = (weighted.weight @ identity).flatten(1, 2)
+    equations.shared[:identity_count, :identity_count] += (shape.mT @ by_weight).sum(0)
+    gradient = weighted.gradient.flatten(1)[:, None]
+    equations.shared_gradient[:identity_count] += (gradient @ shape).sum((0, 1))
+    equations.frame_gradient[frames] += (gradient @ flat)[:, 0]
+    _add_cameras(equations, identity_count, frames, weighted, shape, flat)
 
 
-def add_data_term(equations: NormalEquations, basis: PointBasis, state: State, data: PixelData) -> None:
+def add_data_term(
+    equations: NormalEquations, basis: PointBasis, state: State, data: PixelData, unknowns: CameraUnknowns
+) -> None:
     """Add E_A's Gauss–Newton blocks (robust kernel by iteratively reweighted least squares) to ``equations``."""
     coefficients = state.coefficients()
-    for start in range(0, state.frame_count, CHUNK):
-        frames = slice(start, min(start + CHUNK, state.frame_count))
+    for frames in data.chunks():
         skin = skin_points(basis, coefficients[frames])
-        _add_skin(equations, basis, frames, skin, _weigh(skin, state, frames, basis.skin_index, data))
+        weighted = _weigh(skin, state, frames, basis.skin_index, data, unknowns)
+        _add_skin(equations, basis, frames, skin, weighted)
         if len(basis.eye_index):
             eyes = eye_points(basis, coefficients[frames], state.gaze[frames])
-            _add_eyes(equations, basis, frames, eyes, _weigh(eyes.position, state, frames, basis.eye_index, data))
-    equations.shared[-1, :-1] = equations.shared[:-1, -1]
+            weighted = _weigh(eyes.position, state, frames, basis.eye_index, data, unknowns)
+            _add_eyes(equations, basis, frames, eyes, weighted)
+    count = basis.identity_count
+    equations.shared[:count, count:] = equations.shared[count:, :count].T

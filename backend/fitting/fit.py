@@ -1,92 +1,29 @@
-"""Fit a head model, its performance and the camera to what an aligner saw of a take."""
+"""Fit a head model, its performance and the cameras to what an aligner saw of a take."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from backend.errors import Cancelled, UserError
+from backend.errors import Cancelled
 from backend.fitting import data_term
-from backend.fitting.initial_pose import bridge, initial_poses
-from backend.fitting.levenberg_marquardt import Problem, Stage, minimise
-from backend.fitting.point_basis import PointBasis, build_point_basis
+from backend.fitting.coarse_to_fine import minimise_coarse_to_fine
+from backend.fitting.levenberg_marquardt import Minimum, Problem, Stage
+from backend.fitting.point_basis import PointBasis, shape_columns
 from backend.fitting.state import State
-from backend.fitting.temporal_term import TemporalWeights
-from backend.fitting.types import FitOptions, FitResult, Observations
+from backend.fitting.take import Take, choose_device, prepare
+from backend.fitting.types import FitOptions, FitResult, FittedCamera, View
+from backend.fitting.uncertainty import FitUncertainty, take_uncertainty
+from backend.fitting.windows import WHOLE, minimise_in_windows
 from backend.head_model.model import HeadModel
 
+__all__ = ["choose_device", "fit_take"]
+
 Progress = Callable[[float, str], None]
-
-
-def choose_device(name: str) -> torch.device:
-    """The torch device called ``name``; "auto" is CUDA when there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
-def _problem(basis: PointBasis, observations: Observations, options: FitOptions) -> Problem:
-    device = basis.prior.device
-    weights = options.weights
-    width, height = observations.image_size
-    precision = np.where(observations.valid, 1.0 / np.square(observations.sigma.astype(np.float64)), 0.0)
-    mu = np.where(observations.valid[..., None], observations.mu, 0.0)
-    points = mu.shape[1]
-    per_second = observations.frame_rate**2  # from per frame² to per second²
-    repeats = max(1.0, weights.repeated_bias * int(observations.found.sum()))
-    return Problem(
-        basis=basis,
-        data=data_term.PixelData(
-            mu=torch.as_tensor(mu, dtype=torch.float64, device=device),
-            precision=torch.as_tensor(precision, dtype=torch.float64, device=device),
-            principal_point=torch.tensor(
-                options.principal_point or (width / 2, height / 2), dtype=torch.float64, device=device
-            ),
-            robust_scale=weights.robust_scale,
-        ),
-        temporal=TemporalWeights(
-            vertices=points * (per_second / weights.acceleration) ** 2,
-            gaze=max(len(basis.eye_index), 1) * (per_second / weights.gaze_acceleration) ** 2,
-        ),
-        identity_weight=weights.identity * repeats,
-        lip_seal_weight=weights.lip_seal,
-        focal_weight=weights.focal_weight * repeats / weights.focal_log_sigma**2,
-        log_usual_focal=math.log(options.usual_focal * max(width, height)),
-    )
-
-
-def _start(basis: PointBasis, observations: Observations, problem: Problem, options: FitOptions) -> State:
-    found = observations.found
-    device = basis.prior.device
-    mean = torch.zeros(1, basis.size, dtype=torch.float64, device=device)
-    mean[0, 0] = 1.0
-    points = np.empty((observations.mu.shape[1], 3))
-    points[basis.skin_index.cpu().numpy()] = (basis.skin @ mean[0]).cpu().numpy()
-    points[basis.eye_index.cpu().numpy()] = (basis.eye @ mean[0]).cpu().numpy()
-    focal = options.focal_px or math.exp(problem.log_usual_focal)
-    centre = tuple(problem.data.principal_point.tolist())
-    weight = np.where(observations.valid, 1.0 / np.square(observations.sigma), 0.0)[found].astype(np.float64)
-    rotation, translation = initial_poses(
-        points, observations.mu[found].astype(np.float64), weight, focal, (centre[0], centre[1])
-    )
-    rotation, translation = bridge(found, rotation, translation)
-    frames = len(found)
-
-    def tensor(array: NDArray[np.float64]) -> torch.Tensor:
-        return torch.as_tensor(array, dtype=torch.float64, device=device)
-
-    return State(
-        identity=tensor(np.zeros(basis.identity_count)),
-        log_focal=tensor(np.asarray(math.log(focal))),
-        expression=tensor(np.zeros((frames, basis.expression_count))).clamp(basis.lower, basis.upper),
-        rotation=tensor(rotation),
-        translation=tensor(translation),
-        gaze=tensor(np.zeros((frames, 4))),
-    )
 
 
 def _hold_ends(state: State, found: NDArray[np.bool_]) -> State:
@@ -95,7 +32,7 @@ def _hold_ends(state: State, found: NDArray[np.bool_]) -> State:
     held = torch.as_tensor(np.clip(np.arange(len(found)), index[0], index[-1]), device=state.expression.device)
     return State(
         identity=state.identity,
-        log_focal=state.log_focal,
+        cameras=state.cameras,
         expression=state.expression[held],
         rotation=state.rotation[held],
         translation=state.translation[held],
@@ -103,38 +40,43 @@ def _hold_ends(state: State, found: NDArray[np.bool_]) -> State:
     )
 
 
-def _inter_ocular_px(basis: PointBasis, state: State) -> torch.Tensor:
-    """(T,) the fitted outer eye corners' distance in the neutral, seen frontally at the head's depth, in pixels.
+def _inter_ocular_px(basis: PointBasis, state: State) -> Tensor:
+    """(C,T) the fitted outer eye corners' distance in the neutral, seen frontally at the head's depth, in pixels.
 
     Unlike the distance in the image it does not shrink when the head turns away.
     """
     neutral = torch.cat([torch.ones_like(state.identity[:1]), state.identity, torch.zeros_like(basis.lower)])
     corners = basis.outer_canthi @ neutral
     middle = state.rotation @ corners.mean(0) + state.translation
-    return (corners[0] - corners[1]).norm() * state.log_focal.exp() / middle[:, 2]
+    cameras = state.cameras
+    depth = middle @ cameras.rotation[:, 2].T + cameras.translation[:, 2]  # (T,C)
+    return (corners[0] - corners[1]).norm() * cameras.log_focal.exp()[:, None] / depth.T
 
 
 def fit_take(
     head: HeadModel,
-    observations: Observations,
+    views: Sequence[View],
     options: FitOptions | None = None,
     *,
+    neutral_prior: NDArray[np.float32] | None = None,
     on_progress: Progress | None = None,
     should_cancel: Callable[[], bool] | None = None,
 ) -> FitResult:
-    """Fit shared identity and focal length, and every frame's expression, head pose and gaze, all at once.
+    """Fit what a take shares (identity, δ_d, cameras) and every frame's expression, head pose and gaze, all at once.
 
-    Frames without a face inside the take are bridged by the temporal term; at its ends they hold the nearest seen
-    frame. ``on_progress(fraction, words)`` hears every iteration. Raises ``UserError`` "no_face" where no frame shows
-    enough points, and ``Cancelled`` within one iteration of ``should_cancel`` saying so.
+    ``neutral_prior (V,3)`` metres, head space: this person's neutral as something else predicts it (E_MICA). Frames
+    without a face inside the take are bridged by the temporal term; at its ends they hold the nearest seen frame.
+    ``on_progress(fraction, words)`` hears every iteration. Takes of more than ``windows.WHOLE`` frames are solved in
+    windows, which bounds memory.
+
+    Raises:
+        UserError: ``no_face`` where no frame shows enough points, ``views_apart`` and ``rig_scale`` where cameras
+            cannot be placed, ``deform_region`` for a region that the head lacks.
+        Cancelled: within one iteration of ``should_cancel`` saying so.
+        ValueError: views with different frames or points.
     """
     options = options or FitOptions()
-    if not observations.found.any():
-        raise UserError("no_face", "No frame shows a face that could be fitted.", "Choose footage that shows a face.")
-    device = choose_device(options.device)
-    basis = build_point_basis(head, observations.landmarks, options.weights, options.identity_components, device)
-    problem = _problem(basis, observations, options)
-    state = _start(basis, observations, problem, options)
+    take = prepare(head, views, options, neutral_prior)
 
     def on_iteration(iteration: int, energy: float) -> None:
         if should_cancel is not None and should_cancel():
@@ -143,39 +85,74 @@ def fit_take(
             # Nobody knows how many iterations it takes; ten are usual, and each brings half of what is left.
             on_progress(1 - 0.5 ** ((iteration - 1) / 3), f"iteration {iteration}, energy {energy:.4g}")
 
+    def on_window(fraction: float, words: str) -> None:
+        if should_cancel is not None and should_cancel():
+            raise Cancelled
+        if on_progress is not None:
+            on_progress(fraction, words)
+
     everything = Stage(
-        expression=not options.neutral,
-        focal=options.focal_px is None,
-        max_iterations=options.max_iterations,
-        tolerance=options.tolerance,
+        expression=not options.neutral, max_iterations=options.max_iterations, tolerance=options.tolerance
     )
-    best = minimise(problem, state, everything, on_iteration=on_iteration)
-    return _result(head, basis, problem, _hold_ends(best.state, observations.found), observations, best.energy)
+    if len(take.found) > WHOLE:
+        best = minimise_in_windows(take, everything, on_progress=on_window)
+    else:
+        best = minimise_coarse_to_fine(take.problem(), take.start, everything, on_iteration=on_iteration)
+    spread = take_uncertainty(take, best.state, everything)
+    return _result(take, _hold_ends(best.state, take.found), best, spread)
 
 
-def _result(
-    head: HeadModel,
-    basis: PointBasis,
-    problem: Problem,
-    state: State,
-    observations: Observations,
-    energy: tuple[float, ...],
-) -> FitResult:
-    error = data_term.residuals(basis, state, problem.data).norm(dim=-1).cpu().numpy()
+def _result(take: Take, state: State, best: Minimum, spread: FitUncertainty) -> FitResult:
+    problem = take.problem()
+    head, views, options, origin = take.head, take.views, take.options, take.origin
+    basis = problem.basis
+    components = basis.identity_count - basis.deform_count
+    shape = state.identity.cpu().numpy()
     identity = np.zeros(len(head.shape_basis))
-    identity[: basis.identity_count] = state.identity.cpu().numpy()
-    centre = problem.data.principal_point.tolist()
+    identity[:components] = shape[:components]
+    deformation = np.zeros((head.vertex_count, 3))
+    if basis.deform_count:
+        columns = shape_columns(head, options.identity_components, options.deform_region, options.weights)
+        deformation = np.einsum("k,kvc->vc", shape[components:], columns[components:])
+    cameras = []
+    for j, centre in enumerate(problem.data.principal_point.tolist()):
+        turn = state.cameras.rotation[j].cpu().numpy()
+        shift = state.cameras.translation[j].cpu().numpy() - turn @ origin
+        focal = views[j].camera.focal_px or float(state.cameras.log_focal[j].exp())
+        cameras.append(FittedCamera(focal, (centre[0], centre[1]), np.concatenate([turn, shift[:, None]], axis=1)))
     return FitResult(
         identity=identity,
+        deformation=deformation,
         expression=state.expression.cpu().numpy(),
         head_rotation=state.rotation.cpu().numpy(),
-        head_translation=state.translation.cpu().numpy(),
+        head_translation=state.translation.cpu().numpy() + origin,
         gaze=state.gaze.reshape(-1, 2, 2).cpu().numpy(),
-        focal_px=float(state.log_focal.exp()),
-        principal_point=(centre[0], centre[1]),
-        tracked=observations.found,
-        reprojection_error_px=np.where(observations.valid, error, np.nan),
+        cameras=tuple(cameras),
+        tracked=take.found,
+        reprojection_error_px=_reprojection_errors(problem, state, views),
         inter_ocular_px=_inter_ocular_px(basis, state).cpu().numpy(),
-        energy=energy,
-        iterations=len(energy) - 1,
+        energy=best.energy,
+        iterations=best.iterations,
+        expression_sigma=_where_known(spread.expression, take.found),
+        head_rotation_sigma=_where_known(spread.rotation, take.found),
+        head_translation_sigma=_where_known(spread.translation, take.found),
+        uncertainty_mm=_where_known(spread.vertex_mm, take.found),
     )
+
+
+def _where_known(values: Tensor, found: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(T,…) with NaN before the first and after the last seen frame."""
+    index = np.flatnonzero(found)
+    known = np.array(values.cpu().numpy())
+    known[: index[0]] = known[index[-1] + 1 :] = np.nan
+    return known
+
+
+def _reprojection_errors(problem: Problem, state: State, views: Sequence[View]) -> NDArray[np.float32]:
+    """(C,T,N) pixels, NaN where not valid."""
+    errors = np.stack([np.where(view.observations.valid, np.float32(0), np.float32(np.nan)) for view in views])
+    for frames in problem.data.chunks():
+        for j in range(len(views)):
+            residual = data_term.residuals(problem.basis, state, problem.data, j, frames)
+            errors[j, frames] += residual.norm(dim=-1).cpu().numpy().astype(np.float32)
+    return errors

@@ -9,89 +9,60 @@ import torch
 from torch import Tensor
 
 from backend.fitting import data_term, temporal_term
+from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations, solve_bounded
 from backend.fitting.point_basis import PointBasis
-from backend.fitting.state import POSE_UNKNOWNS, State
+from backend.fitting.prior_terms import PriorTerm
+from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
 
 MAX_DAMPING = 1e8
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A complete energy over T frames: the data, and the weight of everything else (see ``EnergyWeights``)."""
+    """A complete energy over T frames (seeds/001 eq. 12 with DESIGN §6's additions) and the cameras' unknowns."""
 
     basis: PointBasis
     data: data_term.PixelData
     temporal: temporal_term.TemporalWeights
-    identity_weight: float
-    lip_seal_weight: float  # ½ w max(0, mouthClose − jawOpen)²
-    focal_weight: float  # ½ w (log f − log f₀)²
-    log_usual_focal: float
+    priors: tuple[PriorTerm, ...]
+    unknowns: CameraUnknowns
 
-    def energy(self, state: State) -> float:
-        """The energy of ``state`` (seeds/001 eq. 12 with DESIGN §6's additions); dimensionless."""
-        own = torch.cat([state.expression, state.gaze], dim=1)
+    def energy_tensor(self, state: State) -> Tensor:
+        """The energy of ``state`` as a scalar that autograd can differentiate; dimensionless."""
         total = data_term.energy(self.basis, state, self.data)
         total = total + temporal_term.energy(self.basis, state, self.temporal)
-        total = total + 0.5 * self.identity_weight * state.identity.square().sum()
-        total = total + 0.5 * torch.einsum("ti,ij,tj->", own, self.basis.prior, own)
-        if self.basis.sealed is not None:
-            total = total + 0.5 * self.lip_seal_weight * self._excess(state).square().sum()
-        return float(total + 0.5 * self.focal_weight * (state.log_focal - self.log_usual_focal).square())
+        for prior in self.priors:
+            total = total + prior.energy(state)
+        return total
+
+    def energy(self, state: State) -> float:
+        """The energy of ``state``; dimensionless."""
+        return float(self.energy_tensor(state))
 
     def linearise(self, state: State) -> NormalEquations:
         """Gauss–Newton blocks of the whole energy at ``state``."""
         basis = self.basis
-        size = basis.expression_count + POSE_UNKNOWNS + 4
-        equations = NormalEquations.zeros(state.frame_count, basis.identity_count + 1, size, state.expression)
-        data_term.add_data_term(equations, basis, state, self.data)
+        size = basis.expression_count + POSE_UNKNOWNS + GAZE_UNKNOWNS
+        shared = basis.identity_count + self.unknowns.count
+        equations = NormalEquations.zeros(state.frame_count, shared, size, state.expression)
+        data_term.add_data_term(equations, basis, state, self.data, self.unknowns)
         temporal_term.add_temporal_term(equations, basis, state, self.temporal)
-        count = basis.identity_count
-        equations.shared.diagonal()[:count] += self.identity_weight
-        equations.shared_gradient[:count] += self.identity_weight * state.identity
-        equations.shared[count, count] += self.focal_weight
-        equations.shared_gradient[count] += self.focal_weight * (state.log_focal - self.log_usual_focal)
-        own = own_unknowns(basis)
-        gradient = torch.cat([state.expression, state.gaze], dim=1) @ basis.prior
-        equations.frame[:, own[:, None], own] += basis.prior
-        equations.frame_gradient[:, own] += gradient
-        if basis.sealed is not None:
-            self._add_lip_seal(equations, state, basis.sealed)
+        for prior in self.priors:
+            prior.add(equations, state)
         return equations
-
-    def _excess(self, state: State) -> Tensor:
-        """(T,) what mouthClose exceeds jawOpen by: on ARKit heads it closes the lips that the open jaw took apart."""
-        assert self.basis.sealed is not None
-        close, opened = self.basis.sealed
-        return (state.expression[:, close] - state.expression[:, opened]).clamp_min(0)
-
-    def _add_lip_seal(self, equations: NormalEquations, state: State, sealed: tuple[int, int]) -> None:
-        excess = self._excess(state)
-        active = self.lip_seal_weight * (excess > 0).to(excess.dtype)
-        for row, sign in zip(sealed, (1.0, -1.0), strict=True):
-            equations.frame_gradient[:, row] += sign * self.lip_seal_weight * excess
-            for column, other in zip(sealed, (1.0, -1.0), strict=True):
-                equations.frame[:, row, column] += sign * other * active
-
-
-def own_unknowns(basis: PointBasis) -> Tensor:
-    """Indices of (φ, gaze) among a frame's unknowns."""
-    size = basis.expression_count
-    device = basis.prior.device
-    return torch.cat(
-        [torch.arange(size, device=device), torch.arange(size + POSE_UNKNOWNS, size + POSE_UNKNOWNS + 4, device=device)]
-    )
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Which unknowns a run moves, and when it stops."""
+    """Which unknowns a run moves, and when it stops; the first ``pinned`` frames stay where they are."""
 
     expression: bool = True
     pose: bool = True
     gaze: bool = True
     identity: bool = True
-    focal: bool = True
+    cameras: bool = True
+    pinned: int = 0
     max_iterations: int = 40
     tolerance: float = 1e-4
 
@@ -105,16 +76,20 @@ class Minimum:
     iterations: int
 
 
-def _free(problem: Problem, state: State, stage: Stage) -> tuple[Tensor, Tensor]:
+def free_unknowns(problem: Problem, state: State, stage: Stage) -> tuple[Tensor, Tensor]:
+    """(T,F) and (S,) bool: the unknowns that ``stage`` moves."""
     basis = problem.basis
-    pattern = [stage.expression] * basis.expression_count + [stage.pose] * POSE_UNKNOWNS + [stage.gaze] * 4
+    pattern = [stage.expression] * basis.expression_count + [stage.pose] * POSE_UNKNOWNS
+    pattern += [stage.gaze] * GAZE_UNKNOWNS
     device = state.expression.device
     frame = torch.tensor(pattern, device=device).expand(state.frame_count, -1).clone()
-    shared = torch.tensor([stage.identity] * basis.identity_count + [stage.focal], device=device)
+    frame[: stage.pinned] = False
+    cameras = [stage.cameras] * problem.unknowns.count
+    shared = torch.tensor([stage.identity] * basis.identity_count + cameras, device=device)
     return frame, shared
 
 
-def _at_bounds(problem: Problem, state: State, gradient: Tensor) -> Tensor:
+def at_bounds(problem: Problem, state: State, gradient: Tensor) -> Tensor:
     """(T,K_ex): expressions that sit on a bound and want to go beyond it; they stay put for this step."""
     gradient = gradient[:, : problem.basis.expression_count]
     low = (state.expression <= problem.basis.lower) & (gradient > 0)
@@ -133,7 +108,7 @@ def minimise(
 
     ``on_iteration`` hears the iteration and the energy before each solve and may raise to cancel.
     """
-    frame_free, shared_free = _free(problem, state, stage)
+    frame_free, shared_free = free_unknowns(problem, state, stage)
     count = problem.basis.expression_count
     history = [problem.energy(state)]
     damping, iteration = 1e-3, 0
@@ -143,14 +118,14 @@ def minimise(
         if on_iteration is not None:
             on_iteration(iteration, history[-1])
         free = frame_free.clone()
-        free[:, :count] &= ~_at_bounds(problem, state, equations.frame_gradient)
+        free[:, :count] &= ~at_bounds(problem, state, equations.frame_gradient)
         lower, upper = problem.basis.lower - state.expression, problem.basis.upper - state.expression
         try:
             shared_step, frame_step = solve_bounded(equations, free, shared_free, damping, lower, upper)
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             damping *= 10
             continue
-        trial = state.moved(shared_step, frame_step, problem.basis)
+        trial = state.moved(shared_step, frame_step, problem.basis, problem.unknowns)
         energy = problem.energy(trial)
         if not energy < history[-1]:
             damping *= 8

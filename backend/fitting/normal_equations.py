@@ -114,46 +114,97 @@ def _paired(equations: NormalEquations, damping: float) -> tuple[Tensor, Tensor,
     return block, lower, right.reshape(pairs, 2 * size, shared_size + 1)
 
 
+@dataclass(frozen=True, eq=False)
+class Factorisation:
+    """Cholesky factors of H + damping·diag H: block-banded over P pairs of frames, then the Schur complement.
+
+    The band is L Lᵀ with ``factors`` on L's diagonal and ``couplings`` below it; frozen unknowns have unit rows.
+    """
+
+    frame_count: int
+    factors: Tensor  # (P,2F,2F) lower triangular
+    couplings: Tensor  # (P-1,2F,2F); row k+1, column k
+    half: Tensor  # (P,2F,S+1) = L⁻¹ [Aᵀ | g]
+    schur: Tensor  # (S,S) lower Cholesky factor of the shared unknowns' Schur complement
+    shared_gradient: Tensor  # (S,)
+    free: Tensor  # (T,F) bool
+    shared_free: Tensor  # (S,) bool
+
+    def backward(self, side: Tensor) -> Tensor:
+        """L⁻ᵀ times ``side (P,2F,R)``."""
+        solved = torch.empty_like(side)
+        for k in reversed(range(len(self.factors))):
+            rest = side[k]
+            if k + 1 < len(self.factors):
+                rest = rest - self.couplings[k].T @ solved[k + 1]
+            solved[k] = torch.linalg.solve_triangular(self.factors[k].T, rest, upper=True)
+        return solved
+
+    def by_frame(self, pairs: Tensor) -> Tensor:
+        """What belongs to pairs of frames (P,2F,R) as what belongs to frames (T,F,R)."""
+        return pairs.reshape(2 * len(pairs), -1, pairs.shape[-1])[: self.frame_count]
+
+    def step(self) -> tuple[Tensor, Tensor]:
+        """The solution of (H + damping·diag H) dx = −g: shared (S,) and frames (T,F); frozen unknowns do not move."""
+        size = len(self.schur)
+        across, gradient = self.half[..., :size], self.half[..., size]
+        rhs = torch.einsum("kis,ki->s", across, gradient) - self.shared_gradient
+        shared_step = torch.cholesky_solve(rhs[:, None], self.schur)[:, 0]
+        # Back substitution: band · dx = −g − Aᵀ ds, of which L⁻¹ is known already.
+        reduced = -gradient - across @ shared_step
+        return shared_step, self.by_frame(self.backward(reduced[..., None]))[..., 0]
+
+
+def _cholesky(matrix: Tensor, failures: list[Tensor]) -> Tensor:
+    """The lower factor; what went wrong joins ``failures``, as asking at once would stall a GPU at every block."""
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    failures.append(info)
+    return factor
+
+
+def factorise(equations: NormalEquations, free: Tensor, shared_free: Tensor, damping: float) -> Factorisation:
+    """Factors of H + damping·diag H over the free unknowns: block-banded Cholesky over pairs of frames, then Schur.
+
+    ``free (T,F)`` and ``shared_free (S,)`` are bool. Raises ``torch.linalg.LinAlgError`` where the damped matrix is
+    not positive definite.
+    """
+    equations = _frozen(equations, free, shared_free)
+    shared_size = len(equations.shared)
+    block, lower, right = _paired(equations, damping)
+    failures: list[Tensor] = []
+    # Each block is read once, so its factor takes its place.
+    for k in range(len(block)):
+        if k:
+            block[k] -= lower[k - 1] @ lower[k - 1].T
+            right[k] -= lower[k - 1] @ right[k - 1]
+        block[k] = _cholesky(block[k], failures)
+        right[k] = torch.linalg.solve_triangular(block[k], right[k], upper=False)
+        if k + 1 < len(block):
+            lower[k] = torch.linalg.solve_triangular(block[k], lower[k].T, upper=False).T
+    across = right[..., :shared_size].flatten(0, 1)
+    damped = equations.shared + damping * torch.diag(equations.shared.diagonal() + 1e-9)
+    schur = _cholesky(damped - across.T @ across, failures)
+    if bool(torch.stack(failures).any()):
+        raise torch.linalg.LinAlgError("the damped normal equations are not positive definite")  # type: ignore[attr-defined]
+    return Factorisation(
+        frame_count=len(equations.frame),
+        factors=block,
+        couplings=lower,
+        half=right,
+        schur=schur,
+        shared_gradient=equations.shared_gradient,
+        free=free,
+        shared_free=shared_free,
+    )
+
+
 def solve(equations: NormalEquations, free: Tensor, shared_free: Tensor, damping: float) -> tuple[Tensor, Tensor]:
     """Levenberg–Marquardt step: (H + damping·diag H) dx = −g over the free unknowns.
 
     Returns the shared step (S,) and the frames' steps (T,F). ``free (T,F)`` and ``shared_free (S,)`` are bool; frozen
-    unknowns do not move. Block-banded Cholesky over pairs of frames, then a Schur complement for the shared unknowns.
-    Raises ``torch.linalg.LinAlgError`` where the damped matrix is not positive definite.
+    unknowns do not move. Raises ``torch.linalg.LinAlgError`` where the damped matrix is not positive definite.
     """
-    equations = _frozen(equations, free, shared_free)
-    frames, shared_size, size = equations.arrow.shape
-    block, lower, right = _paired(equations, damping)
-    pairs = len(block)
-    factors: list[Tensor] = []
-    couplings: list[Tensor] = []
-    forward: list[Tensor] = []
-    for k in range(pairs):
-        matrix, side = block[k], right[k]
-        if k:
-            matrix = matrix - couplings[-1] @ couplings[-1].T
-            side = side - couplings[-1] @ forward[-1]
-        factor = torch.linalg.cholesky(matrix)
-        factors.append(factor)
-        forward.append(torch.linalg.solve_triangular(factor, side, upper=False))
-        if k + 1 < pairs:
-            couplings.append(torch.linalg.solve_triangular(factor, lower[k].T, upper=False).T)
-    half = torch.stack(forward)  # L⁻¹ [Aᵀ | g]
-    gram = torch.einsum("kis,kir->sr", half, half)
-    damped = equations.shared + damping * torch.diag(equations.shared.diagonal() + 1e-9)
-    schur = damped - gram[:shared_size, :shared_size]
-    factor = torch.linalg.cholesky(schur)
-    rhs = gram[:shared_size, shared_size] - equations.shared_gradient
-    shared_step = torch.cholesky_solve(rhs[:, None], factor)[:, 0]
-    # Back substitution: band · dx = −g − Aᵀ ds, of which L⁻¹ is known already.
-    reduced = -half[..., shared_size] - half[..., :shared_size] @ shared_step
-    step = torch.empty_like(reduced)
-    for k in reversed(range(pairs)):
-        side = reduced[k]
-        if k + 1 < pairs:
-            side = side - couplings[k].T @ step[k + 1]
-        step[k] = torch.linalg.solve_triangular(factors[k].T, side[:, None], upper=True)[:, 0]
-    return shared_step, step.reshape(2 * pairs, size)[:frames]
+    return factorise(equations, free, shared_free, damping).step()
 
 
 def solve_bounded(

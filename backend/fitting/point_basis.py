@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backend.fitting.deformation import deformation_modes
 from backend.fitting.types import EnergyWeights
 from backend.head_model.gaze import FULL_LOOK_ANGLE, LOOK_ACTIONS
+from backend.head_model.lids import lid_closure
 from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints
 
 F64 = NDArray[np.float64]
@@ -29,12 +31,14 @@ EYES = ("left_eye", "right_eye")
 class PointBasis:
     """Basis functions of N observed points and Gram matrices of the face's V vertices.
 
-    The columns of every basis are (1, β…, φ…): 1 + K_id + K_ex = K. ``skin (Ns,3,K)`` for points that only deform,
-    ``eye (Ne,3,K)`` for points that also turn about ``eye_joint (2,3,K)``. ``face_gram (3,3,K,K)`` = Σ_i λ_i B_ia B_ib
-    and ``face_sum (3,K)`` = Σ_i λ_i B_ia, with Σλ_i = 1, over the head's vertices weighted by ``vertex_weight``.
+    The columns of every basis are (1, β…, φ…): 1 + K_id + K_ex = K, the last ``deform_count`` of the K_id being δ_d's.
+    ``skin (Ns,3,K)`` for points that only deform, ``eye (Ne,3,K)`` for points that also turn about ``eye_joint
+    (2,3,K)``. ``face_gram (3,3,K,K)`` = Σ_i λ_i B_ia B_ib and ``face_sum (3,K)`` = Σ_i λ_i B_ia, with Σλ_i = 1, over
+    the head's vertices weighted by ``vertex_weight``.
     """
 
     identity_count: int
+    deform_count: int
     expression_count: int
     skin_index: Tensor  # (Ns,) into the observed points
     skin: Tensor
@@ -49,6 +53,7 @@ class PointBasis:
     upper: Tensor  # (K_ex,)
     prior: Tensor  # (K_ex+4,K_ex+4) quadratic form on (φ, gaze): priors that couple no frames
     sealed: tuple[int, int] | None  # (mouthClose, jawOpen) among the expressions, where the head has both
+    closure: Tensor | None  # (2,K_ex) how far an expression closes the (left, right) lids; 1 is a full blink
     outer_canthi: Tensor  # (2,3,K) the outer eye corners, for the inter-ocular distance
 
     @property
@@ -57,11 +62,19 @@ class PointBasis:
         return 1 + self.identity_count + self.expression_count
 
 
-def _columns(head: HeadModel, identity_count: int) -> F64:
+def _columns(head: HeadModel, shape_basis: F64) -> F64:
     """All vertices' basis (V,3,K)."""
-    shape = np.moveaxis(head.shape_basis[:identity_count], 0, -1)
+    shape = np.moveaxis(shape_basis, 0, -1)
     expression = np.moveaxis(head.expression_basis, 0, -1)
     return np.concatenate([head.template[..., None], shape, expression], axis=-1).astype(np.float64)
+
+
+def shape_columns(head: HeadModel, identity_count: int, region: str | None, weights: EnergyWeights) -> F64:
+    """(K_id,V,3): identity components and, where ``region`` is given, δ_d's modes after them."""
+    shape = head.shape_basis[:identity_count].astype(np.float64)
+    if region is None:
+        return shape
+    return np.concatenate([shape, deformation_modes(head, region, weights.deform_sigma, weights.deform_length)])
 
 
 def _at_points(columns: F64, head: HeadModel, points: SurfacePoints) -> F64:
@@ -109,16 +122,20 @@ def build_point_basis(
     landmarks: str,
     weights: EnergyWeights,
     identity_count: int,
+    deform_region: str | None,
     device: torch.device,
     hessian_dtype: torch.dtype = torch.float32,
 ) -> PointBasis:
     """Gather what a fit of ``head`` to the point set ``landmarks`` needs, float64 on ``device``.
 
-    ``hessian_dtype`` is the precision of the largest products of the normal equations: single is twice as fast and
-    only bends the path to the minimum, which the double-precision gradient fixes.
+    ``deform_region`` names the region in which δ_d is solved for. ``hessian_dtype`` is the precision of the
+    largest products of the normal equations: single is twice as fast and only bends the path to the minimum, which the
+    double-precision gradient fixes.
     """
-    identity_count = min(identity_count, len(head.shape_basis))
-    columns = _columns(head, identity_count)
+    shape = shape_columns(head, identity_count, deform_region, weights)
+    deform_count = len(shape) - min(identity_count, len(head.shape_basis))
+    identity_count = len(shape)
+    columns = _columns(head, shape)
     points = head.landmarks[landmarks]
     basis = _at_points(columns, head, points)
     eye_joints = [JOINT_NAMES.index(name) for name in EYES]
@@ -149,6 +166,7 @@ def build_point_basis(
 
     return PointBasis(
         identity_count=identity_count,
+        deform_count=deform_count,
         expression_count=len(head.expression_names),
         skin_index=index(np.flatnonzero(~on_eye)),
         skin=tensor(basis[~on_eye]),
@@ -163,5 +181,6 @@ def build_point_basis(
         upper=tensor(head.expression_bounds[:, 1]),
         prior=tensor(_prior(head, weights)),
         sealed=_sealed(head),
+        closure=None if (closure := lid_closure(head)) is None else tensor(closure),
         outer_canthi=tensor(ibug[[36, 45]]),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from backend.fitting.cameras import Cameras, CameraUnknowns, moved_along_ray
 from backend.fitting.geometry import gaze_rotation, rotation_exp
 from backend.fitting.point_basis import PointBasis
 
@@ -18,12 +19,13 @@ GAZE_UNKNOWNS = 4
 class State:
     """All unknowns of a take of T frames (seeds/001 eq. 11), float64.
 
-    What frames share: ``identity (K_id,)``, ``log_focal ()``. Per frame: ``expression (T,K_ex)``, ``rotation (T,3,3)``
-    and ``translation (T,3)`` from head to camera space, ``gaze (T,4)`` = (left, right) × (yaw, pitch).
+    What frames share: ``identity (K_id,)``, its last entries δ_d's where that is solved for, and ``cameras``.
+    Per frame: ``expression (T,K_ex)``, ``rotation (T,3,3)`` and ``translation (T,3)`` from head to world space,
+    ``gaze (T,4)`` = (left, right) × (yaw, pitch).
     """
 
     identity: Tensor
-    log_focal: Tensor
+    cameras: Cameras
     expression: Tensor
     rotation: Tensor
     translation: Tensor
@@ -39,35 +41,26 @@ class State:
         one = self.expression.new_ones(frames, 1)
         return torch.cat([one, self.identity.expand(frames, -1), self.expression], dim=1)
 
-    def moved(self, shared: Tensor, frames: Tensor, basis: PointBasis) -> State:
-        """The state after a step: ``shared (K_id+1,)`` = (β, log f), ``frames (T,K_ex+10)`` = (φ, δ, τ, gaze).
+    def moved(self, shared: Tensor, frames: Tensor, basis: PointBasis, unknowns: CameraUnknowns) -> State:
+        """The state after a step: ``shared (K_id+U,)`` = (β, cameras), ``frames (T,K_ex+10)`` = (φ, δ, τ, gaze).
 
         Rotations move on the right, R ← R exp(δ), and translations in the head's own axes, t ← t + R τ to first order,
-        so that both unknowns are in head space like everything else. Expressions are clamped to their bounds.
+        so that both unknowns are in head space like everything else. Positions move along the first camera's rays.
+        Expressions are clamped to their bounds.
         """
         count = basis.expression_count
         delta, tau = frames[:, count : count + 3], frames[:, count + 3 : count + 6]
+        to_first, origin = self.cameras.rotation[0], self.cameras.translation[0]
+        seen = self.translation @ to_first.T + origin
+        seen = moved_along_ray(seen, (self.rotation @ tau[..., None])[..., 0] @ to_first.T)
         return State(
-            identity=self.identity + shared[:-1],
-            log_focal=self.log_focal + shared[-1],
+            identity=self.identity + shared[: basis.identity_count],
+            cameras=unknowns.moved(self.cameras, shared[basis.identity_count :]),
             expression=(self.expression + frames[:, :count]).clamp(basis.lower, basis.upper),
             rotation=self.rotation @ rotation_exp(delta),
-            translation=_moved_along_ray(self.translation, (self.rotation @ tau[..., None])[..., 0]),
+            translation=(seen - origin) @ to_first,
             gaze=self.gaze + frames[:, count + POSE_UNKNOWNS :],
         )
-
-
-def _moved_along_ray(translation: Tensor, step: Tensor) -> Tensor:
-    """Camera-space positions (T,3) moved by ``step``: depth by its logarithm, the rest as a direction of view.
-
-    To first order this is translation + step. Focal length moves by its logarithm too, so a long step along the valley
-    where depth makes up for focal length keeps the head's size in the image; added linearly, it would not, and the
-    solver would crawl.
-    """
-    depth = translation[:, 2:]
-    ray = translation / depth
-    turned = ray + (step - ray * step[:, 2:]) / depth
-    return turned * depth * (step[:, 2:] / depth).exp()
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +92,8 @@ def eye_points(basis: PointBasis, coefficients: Tensor, gaze: Tensor) -> EyePoin
     )
 
 
-def all_points(basis: PointBasis, state: State) -> Tensor:
-    """Camera-space positions (T,N,3) of all observed points, in the order of the point set."""
-    coefficients = state.coefficients()
-    head = coefficients.new_empty(state.frame_count, len(basis.skin_index) + len(basis.eye_index), 3)
-    head[:, basis.skin_index] = skin_points(basis, coefficients)
-    head[:, basis.eye_index] = eye_points(basis, coefficients, state.gaze).position
-    return head @ state.rotation.mT + state.translation[:, None]
+def head_points(basis: PointBasis, coefficients: Tensor, gaze: Tensor) -> Tensor:
+    """Head-space positions (T,N,3) of all observed points, in the order of the point set."""
+    order = torch.cat([basis.skin_index, basis.eye_index]).argsort()
+    parts = [skin_points(basis, coefficients), eye_points(basis, coefficients, gaze).position]
+    return torch.cat(parts, dim=1)[:, order]

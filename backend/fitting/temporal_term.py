@@ -14,17 +14,21 @@ from torch import Tensor
 from backend.fitting.geometry import skew
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.point_basis import PointBasis
-from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
+from backend.fitting.state import POSE_UNKNOWNS, State
 
 STENCIL = (1.0, -2.0, 1.0)
 
 
 @dataclass(frozen=True)
 class TemporalWeights:
-    """Precisions: of vertex acceleration (per m², for the face's weighted mean) and of gaze acceleration (per rad²)."""
+    """Precisions of accelerations per frame²: of vertices (per m², the face's weighted mean), gaze (per rad²), and φ.
+
+    The last keeps actions that look alike from taking turns, which moves no vertex but spoils the curves.
+    """
 
     vertices: float
     gaze: float
+    expression: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +69,15 @@ def _residual_moments(basis: PointBasis, state: State, moments: _Moments) -> tup
 
 
 def energy(basis: PointBasis, state: State, weights: TemporalWeights) -> Tensor:
-    """½ Σ_t (w_v Σ_i λ_i |a_i(t)|² + w_g |gaze acceleration|²); zero for fewer than three frames."""
+    """½ Σ_t (w_v Σ_i λ_i |a_i(t)|² + w_g |gaze acceleration|² + w_φ |φ acceleration|²); zero below three frames."""
     if state.frame_count < 3:
         return state.translation.new_zeros(())
     squared = _residual_moments(basis, state, _moments(basis, state))[2]
-    gaze = state.gaze[:-2] - 2 * state.gaze[1:-1] + state.gaze[2:]
-    return 0.5 * (weights.vertices * squared.sum() + weights.gaze * gaze.square().sum())
+    own = sum(
+        weight * (x[:-2] - 2 * x[1:-1] + x[2:]).square().sum()
+        for weight, x in ((weights.gaze, state.gaze), (weights.expression, state.expression))
+    )
+    return 0.5 * (weights.vertices * squared.sum() + own)
 
 
 def _against(basis: PointBasis, relative: Tensor, columns: slice, moments: _Moments, window: slice) -> Tensor:
@@ -121,12 +128,20 @@ def add_temporal_term(equations: NormalEquations, basis: PointBasis, state: Stat
             blocks[j - i][left, :own, :own] += weights.vertices * STENCIL[i] * STENCIL[j] * inner
     _add_shared(equations, basis, state, weights, moments, windows, cross)
     _add_gradient(equations, basis, state, weights, moments, windows, cross, mean)
-    gaze = state.gaze[:-2] - 2 * state.gaze[1:-1] + state.gaze[2:]
-    diagonal = torch.arange(own, own + GAZE_UNKNOWNS, device=gaze.device)
-    for i, left in enumerate(windows):
-        equations.frame_gradient[left, own:] += weights.gaze * STENCIL[i] * gaze
+    _add_own(equations, state.expression, 0, weights.expression)
+    _add_own(equations, state.gaze, own, weights.gaze)
+
+
+def _add_own(equations: NormalEquations, values: Tensor, first: int, weight: float) -> None:
+    """The acceleration of unknowns (T,n) themselves, which begin at ``first`` among a frame's."""
+    count, size = values.shape[0] - 2, values.shape[1]
+    bent = values[:-2] - 2 * values[1:-1] + values[2:]
+    diagonal = torch.arange(first, first + size, device=values.device)
+    blocks = {0: equations.frame, 1: equations.next_frame, 2: equations.after_next}
+    for i, factor in enumerate(STENCIL):
+        equations.frame_gradient[i : i + count, first : first + size] += weight * factor * bent
         for j in range(i, 3):
-            blocks[j - i][left, diagonal, diagonal] += weights.gaze * STENCIL[i] * STENCIL[j]
+            blocks[j - i][i : i + count, diagonal, diagonal] += weight * factor * STENCIL[j]
 
 
 def _add_shared(

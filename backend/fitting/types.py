@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,38 @@ class Observations:
     valid: NDArray[np.bool_]
     image_size: tuple[int, int]
     frame_rate: float = 30.0  # frames per second: smoothness is about motion in time
+    lids_closed: NDArray[np.bool_] | None = None  # (T,2) which eyes (left, right) the aligner saw closed
 
     @property
     def found(self) -> NDArray[np.bool_]:
         """(T,) frames in which enough points were seen to tell a pose (at least 6, as a pose has 6 unknowns)."""
         return self.valid.sum(axis=1) >= 6
+
+    def at(self, frames: NDArray[np.int64]) -> Observations:
+        """Only these of the frames, as a take of their own."""
+        lids = None if self.lids_closed is None else self.lids_closed[frames]
+        return replace(self, mu=self.mu[frames], sigma=self.sigma[frames], valid=self.valid[frames], lids_closed=lids)
+
+
+@dataclass(frozen=True, eq=False)
+class KnownCamera:
+    """What is known of a view's camera before the fit; None is solved for.
+
+    ``world_to_camera (3,4)`` is [R | t] in metres, or in the unit of ``FitOptions.metric_cameras``. Where no view's
+    extrinsics are known, the first view's camera space is the world (it fixes the gauge).
+    """
+
+    focal_px: float | None = None
+    principal_point: tuple[float, float] | None = None  # pixels; None is the image centre, which is never solved for
+    world_to_camera: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One camera of a take: what was seen in it, frame by frame on the timeline that all views share."""
+
+    observations: Observations
+    camera: KnownCamera = field(default_factory=KnownCamera)
 
 
 @dataclass(frozen=True)
@@ -51,20 +78,30 @@ class EnergyWeights:
     vergence: float = 100.0  # on the difference of the two eyes' angles, per rad²
     gaze: float = 5.0  # on gaze angles themselves, per rad²: closed eyes look ahead
     acceleration: float = 4.0  # σ of a face vertex's acceleration, m/s² (E_temp, eq. 14)
+    expression_acceleration: float = 200.0  # σ of an action's own acceleration, 1/s²; keeps curves editable
     gaze_acceleration: float = 135.0  # σ of the gaze angles' acceleration, rad/s²
+    closed_lids: float = 400.0  # on (closure − 1)² of an eye that the aligner saw closed
+    neutral_prior: float = 30.0  # E_MICA: how many observations of the neutral a prediction counts as
+    neutral_prior_sigma: float = (
+        0.0015  # m; a little over what MICA is off by (seeds/001 tables 3 and 5: 1.11, 1.13 mm)
+    )
+    deform: float = 3.0  # E_deform, on |δ_d|² in standard deviations of ``deform_sigma``
+    deform_sigma: float = 0.0015  # m; about what MakeHuman's identities alone leave of scanned people
+    deform_length: float = 0.008  # m; how far apart two points must be to deform independently
     focal_log_sigma: float = 0.3  # σ of log focal length about the usual one
+    focal_alike_log_sigma: float = 0.1  # σ of log focal among views of one picture size
     focal_weight: float = 2.0  # how often that prior counts: points tell more of other things than of perspective
 
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How to fit. ``focal_px`` pins the focal length; None solves for it."""
+    """How to fit."""
 
     weights: EnergyWeights = field(default_factory=EnergyWeights)
     identity_components: int = 60
     neutral: bool = False  # the face is known to be neutral: expressions stay at 0 (calibration)
-    focal_px: float | None = None
-    principal_point: tuple[float, float] | None = None  # pixels; None is the image centre
+    deform_region: str | None = None  # the head's region in which δ_d is solved for; None: nowhere
+    metric_cameras: bool = True  # known extrinsics are in metres; False: their common scale is solved for
     usual_focal: float = 1.3  # the focal prior's centre, in units of the longer image side (42° across it)
     max_iterations: int = 40
     tolerance: float = 5e-4  # stop when a step lowers the energy by less than this fraction
@@ -72,23 +109,37 @@ class FitOptions:
 
 
 @dataclass(frozen=True, eq=False)
+class FittedCamera:
+    """A view's camera: ``world_to_camera (3,4)`` = [R | t] in metres, OpenCV axes."""
+
+    focal_px: float
+    principal_point: tuple[float, float]
+    world_to_camera: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class FitResult:
-    """A fitted take of T frames; conventions as in ``backend.track.Track``."""
+    """A fitted take of T frames and C views; conventions as in ``backend.track.Track``."""
 
     identity: NDArray[np.float64]  # (K_id,)
+    deformation: NDArray[np.float64]  # (V,3) δ_d, metres in head space; zero where it was not solved for
     expression: NDArray[np.float64]  # (T,K_ex)
     head_rotation: NDArray[np.float64]  # (T,3,3)
     head_translation: NDArray[np.float64]  # (T,3)
     gaze: NDArray[np.float64]  # (T,2,2)
-    focal_px: float
-    principal_point: tuple[float, float]
-    tracked: NDArray[np.bool_]  # (T,)
-    reprojection_error_px: NDArray[np.float64]  # (T,N) NaN where not valid
-    inter_ocular_px: NDArray[np.float64]  # (T,)
-    energy: tuple[float, ...]  # after every accepted step
+    cameras: tuple[FittedCamera, ...]
+    tracked: NDArray[np.bool_]  # (T,) seen by at least one view
+    reprojection_error_px: NDArray[np.float32]  # (C,T,N) NaN where not valid
+    inter_ocular_px: NDArray[np.float64]  # (C,T)
+    energy: tuple[float, ...]  # after every accepted step; before and after, where it was solved in windows
     iterations: int
+    # One standard deviation, NaN before the first and after the last seen frame (see ``backend.fitting.uncertainty``).
+    expression_sigma: NDArray[np.float64]  # (T,K_ex); 0 where a bound holds it
+    head_rotation_sigma: NDArray[np.float64]  # (T,3) radians, about the head's own axes
+    head_translation_sigma: NDArray[np.float64]  # (T,3) metres, along the world's axes
+    uncertainty_mm: NDArray[np.float64]  # (T,) of a face vertex's position in head space, RMS over the face
 
     @property
     def reprojection_error_percent_iod(self) -> NDArray[np.float64]:
-        """(T,N) in per cent of the inter-ocular distance; NaN where not valid."""
-        return 100.0 * self.reprojection_error_px / self.inter_ocular_px[:, None]
+        """(C,T,N) in per cent of the inter-ocular distance; NaN where not valid."""
+        return 100.0 * self.reprojection_error_px / self.inter_ocular_px[..., None]

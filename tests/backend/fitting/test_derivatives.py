@@ -10,98 +10,115 @@ import torch
 from torch import Tensor
 
 from backend.fitting import data_term, temporal_term
-from backend.fitting.geometry import gaze_rotation, project
+from backend.fitting.cameras import Cameras, CameraUnknowns
+from backend.fitting.geometry import gaze_rotation
 from backend.fitting.levenberg_marquardt import Problem
 from backend.fitting.normal_equations import NormalEquations, solve
 from backend.fitting.point_basis import build_point_basis
-from backend.fitting.state import State, all_points
+from backend.fitting.prior_terms import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
+from backend.fitting.state import State
 from backend.fitting.temporal_term import TemporalWeights
 from backend.fitting.types import EnergyWeights
 from backend.head_model import model
 from tests.backend.fitting.small_head import EXPRESSIONS, small_head
 
 FRAMES = 5
+DOUBLE = torch.float64
+
+# Which cameras move how: one as in a take of one view; three of which all, one parameter or the rig's scale are solved.
+RIGS = {
+    "one view": ((False,), (True,), (False,)),
+    "unknown rig": ((False, True, True), (True, False, True), (False, False, False)),
+    "rig of unknown scale": ((False, False, True), (True, True, False), (True, True, False)),
+    "all known": ((False, False), (False, False), (False, False)),
+}
 
 
-def make_problem(frames: int = FRAMES, robust_scale: float = 2.0) -> tuple[Problem, State]:
+def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "one view") -> tuple[Problem, State]:
     """A problem and a state off its minimum, in which every term has something to say."""
     torch.manual_seed(3)
-    basis = build_point_basis(small_head(), "all", EnergyWeights(), 4, torch.device("cpu"), torch.float64)
+    basis = build_point_basis(small_head(), "all", EnergyWeights(), 4, None, torch.device("cpu"), DOUBLE)
     points = len(basis.skin_index) + len(basis.eye_index)
-    angles = 0.2 * torch.randn(frames, 3, dtype=torch.float64)
+    angles = 0.2 * torch.randn(frames, 3, dtype=DOUBLE)
+    extrinsics, focal, scaled = RIGS[rig]
+    views = len(focal)
+    about = 0.4 * torch.randn(views, 3, dtype=DOUBLE)
+    flip = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=DOUBLE))
     state = State(
-        identity=torch.randn(4, dtype=torch.float64),
-        log_focal=torch.tensor(math.log(700.0), dtype=torch.float64),
-        expression=torch.rand(frames, basis.expression_count, dtype=torch.float64),
-        rotation=torch.linalg.matrix_exp(torch.stack([_skew(a) for a in angles]))
-        @ torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64)),
-        translation=torch.tensor([0.02, -0.01, 0.6], dtype=torch.float64)
-        + 0.02 * torch.randn(frames, 3, dtype=torch.float64),
-        gaze=0.2 * torch.randn(frames, 4, dtype=torch.float64),
+        identity=torch.randn(4, dtype=DOUBLE),
+        cameras=Cameras(
+            rotation=torch.linalg.matrix_exp(torch.stack([_skew(a) for a in about])),
+            translation=torch.tensor([0.02, -0.01, 0.6], dtype=DOUBLE) + 0.05 * torch.randn(views, 3, dtype=DOUBLE),
+            log_focal=torch.linspace(math.log(700.0), math.log(900.0), views, dtype=DOUBLE),
+        ),
+        expression=torch.rand(frames, basis.expression_count, dtype=DOUBLE),
+        rotation=torch.linalg.matrix_exp(torch.stack([_skew(a) for a in angles])) @ flip,
+        translation=0.02 * torch.randn(frames, 3, dtype=DOUBLE),
+        gaze=0.2 * torch.randn(frames, 4, dtype=DOUBLE),
     )
-    centre = torch.tensor([256.0, 250.0], dtype=torch.float64)
-    image, _ = project(all_points(basis, state), state.log_focal.exp(), centre)
-    precision = torch.rand(frames, points, dtype=torch.float64)
-    precision[:, 3] = 0
-    data = data_term.PixelData(image + 2 * torch.randn_like(image), precision, centre, robust_scale)
-    problem = Problem(basis, data, TemporalWeights(3e4, 7.0), 0.5, 40.0, 2.0, math.log(900.0))
-    return problem, state
+    centre = torch.tensor([256.0, 250.0], dtype=DOUBLE).expand(views, 2)
+    unseen = data_term.PixelData(
+        torch.zeros(views, frames, points, 2, dtype=DOUBLE),
+        torch.rand(views, frames, points, dtype=DOUBLE),
+        centre,
+        1.0,
+    )
+    unseen.precision[:, :, 3] = 0
+    mu = torch.stack([data_term.residuals(basis, state, unseen, view) for view in range(views)])
+    data = data_term.PixelData(mu + 2 * torch.randn_like(mu), unseen.precision, centre, robust_scale)
+    unknowns = CameraUnknowns(extrinsics, focal, scaled, torch.tensor([0.1, 0.02, 0.5], dtype=DOUBLE))
+    return Problem(basis, data, TemporalWeights(3e4, 7.0, 0.9), make_priors(basis, unknowns, frames), unknowns), state
+
+
+def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[no-untyped-def]
+    root = torch.randn(4, 4, dtype=DOUBLE)
+    solved = [j for j, free in enumerate(unknowns.focal) if free]
+    index = torch.tensor([unknowns.focal_index(j) for j in solved], dtype=torch.long)
+    between = torch.randn(len(unknowns.focal), len(unknowns.focal), dtype=DOUBLE)
+    usual = torch.full((len(unknowns.focal),), math.log(800.0), dtype=DOUBLE)
+    return (
+        ShapePrior(root @ root.T, torch.randn(4, dtype=DOUBLE), torch.tensor(0.3, dtype=DOUBLE)),
+        FramePrior(basis),
+        LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0),
+        ClosedLids(torch.rand(2, basis.expression_count, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
+        FocalPrior(between @ between.T, usual, torch.tensor(solved, dtype=torch.long), index),
+    )
 
 
 def _skew(a: Tensor) -> Tensor:
     x, y, z = a.tolist()
-    return torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
+    return torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=DOUBLE)
 
 
-def stepped_energy(problem: Problem, state: State, step: Tensor) -> Tensor:
-    """The energy after ``step`` (all unknowns, shared first), differentiable; expressions are not clamped."""
-    shared_size = problem.basis.identity_count + 1
+def stepped(problem: Problem, state: State, step: Tensor) -> State:
+    """The state after ``step`` (all unknowns, shared first), differentiable."""
+    shared_size = problem.basis.identity_count + problem.unknowns.count
     frames = step[shared_size:].reshape(state.frame_count, -1)
-    count = problem.basis.expression_count
-    delta, tau = frames[:, count : count + 3], frames[:, count + 3 : count + 6]
-    zero = torch.zeros_like(delta[:, 0])
-    x, y, z = delta.unbind(1)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], 1).reshape(-1, 3, 3)
-    moved = State(
-        identity=state.identity + step[: shared_size - 1],
-        log_focal=state.log_focal + step[shared_size - 1],
-        expression=state.expression + frames[:, :count],
-        rotation=state.rotation @ torch.linalg.matrix_exp(cross),
-        translation=state.translation + (state.rotation @ tau[..., None])[..., 0],
-        gaze=state.gaze + frames[:, count + 6 :],
-    )
-    own = torch.cat([moved.expression, moved.gaze], 1)
-    close, opened = EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen")
-    excess = (moved.expression[:, close] - moved.expression[:, opened]).clamp_min(0)
-    return (
-        data_term.energy(problem.basis, moved, problem.data)
-        + temporal_term.energy(problem.basis, moved, problem.temporal)
-        + 0.5 * problem.identity_weight * moved.identity.square().sum()
-        + 0.5 * torch.einsum("ti,ij,tj->", own, problem.basis.prior, own)
-        + 0.5 * problem.lip_seal_weight * excess.square().sum()
-        + 0.5 * problem.focal_weight * (moved.log_focal - problem.log_usual_focal).square()
-    )
+    return state.moved(step[:shared_size], frames, problem.basis, problem.unknowns)
 
 
-def test_the_gradient_is_the_energys() -> None:
-    problem, state = make_problem()
+@pytest.mark.parametrize("rig", RIGS)
+def test_the_gradient_is_the_energys(rig: str) -> None:
+    problem, state = make_problem(rig=rig)
     _, gradient = problem.linearise(state).dense()
     step = torch.zeros_like(gradient, requires_grad=True)
-    energy = stepped_energy(problem, state, step)
+    energy = problem.energy_tensor(stepped(problem, state, step))
     (reference,) = torch.autograd.grad(energy, step)
     assert float(energy.detach()) == pytest.approx(problem.energy(state), rel=1e-12)
     assert torch.allclose(gradient, reference, rtol=1e-8, atol=1e-8 * float(reference.abs().max()))
 
 
-def test_the_gradient_agrees_with_finite_differences() -> None:
-    problem, state = make_problem()
+@pytest.mark.parametrize("rig", RIGS)
+def test_the_gradient_agrees_with_finite_differences(rig: str) -> None:
+    problem, state = make_problem(rig=rig)
     _, gradient = problem.linearise(state).dense()
     size = 1e-5
     for index in range(len(gradient)):
         step = torch.zeros_like(gradient)
         step[index] = size
-        slope = (stepped_energy(problem, state, step) - stepped_energy(problem, state, -step)) / (2 * size)
-        assert float(gradient[index]) == pytest.approx(float(slope), rel=1e-4, abs=1e-4 * float(gradient.abs().max()))
+        ahead, behind = (problem.energy(stepped(problem, state, s)) for s in (step, -step))
+        slope = (ahead - behind) / (2 * size)
+        assert float(gradient[index]) == pytest.approx(slope, rel=1e-4, abs=1e-4 * float(gradient.abs().max()))
 
 
 def _acceleration_jacobian(problem: Problem, state: State) -> Tensor:
@@ -111,7 +128,7 @@ def _acceleration_jacobian(problem: Problem, state: State) -> Tensor:
     columns = np.concatenate(
         [head.template[..., None], np.moveaxis(head.shape_basis, 0, -1), np.moveaxis(head.expression_basis, 0, -1)], -1
     )
-    columns = torch.as_tensor(columns[skin], dtype=torch.float64)
+    columns = torch.as_tensor(columns[skin], dtype=DOUBLE)
     count = problem.basis.expression_count
     shared_size = problem.basis.identity_count + 1
 
@@ -119,7 +136,7 @@ def _acceleration_jacobian(problem: Problem, state: State) -> Tensor:
         frames = step[shared_size:].reshape(state.frame_count, -1)
         coefficients = torch.cat(
             [
-                torch.ones(state.frame_count, 1, dtype=torch.float64),
+                torch.ones(state.frame_count, 1, dtype=DOUBLE),
                 (state.identity + step[: shared_size - 1]).expand(state.frame_count, -1),
                 state.expression + frames[:, :count],
             ],
@@ -133,7 +150,7 @@ def _acceleration_jacobian(problem: Problem, state: State) -> Tensor:
         return (weight * (world[:-2] - 2 * world[1:-1] + world[2:])).flatten()
 
     size = shared_size + state.frame_count * (count + 10)
-    return torch.autograd.functional.jacobian(acceleration, torch.zeros(size, dtype=torch.float64))
+    return torch.autograd.functional.jacobian(acceleration, torch.zeros(size, dtype=DOUBLE))
 
 
 def test_the_temporal_term_equals_a_sum_over_all_face_vertices() -> None:
@@ -147,43 +164,44 @@ def test_the_temporal_term_equals_a_sum_over_all_face_vertices() -> None:
     assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-6 * float(reference.abs().max()))
 
 
-def test_the_data_terms_hessian_is_gauss_newtons() -> None:
-    problem, state = make_problem(frames=2, robust_scale=1e6)
-    bare = Problem(problem.basis, problem.data, TemporalWeights(0, 0), 0.0, 0.0, 0.0, 0.0)
+@pytest.mark.parametrize("rig", RIGS)
+def test_the_data_terms_hessian_is_gauss_newtons(rig: str) -> None:
+    problem, state = make_problem(frames=2, robust_scale=1e6, rig=rig)
+    bare = Problem(problem.basis, problem.data, TemporalWeights(0, 0), (), problem.unknowns)
     matrix, _ = bare.linearise(state).dense()
-    for t in range(2):
-        start = problem.basis.identity_count + 1 + t * (problem.basis.expression_count + 10)
-        own = torch.cat([torch.arange(problem.basis.expression_count), torch.arange(-4, 0)])
-        block = matrix[start : start + problem.basis.expression_count + 10, start:][:, : own.numel() + 6]
-        block[own[:, None], own] -= problem.basis.prior
 
     def weighted(step: Tensor) -> Tensor:
-        shared_size = problem.basis.identity_count + 1
-        frames = step[shared_size:].reshape(2, -1)
-        count = problem.basis.expression_count
-        x, y, z = frames[:, count : count + 3].unbind(1)
-        zero = torch.zeros_like(x)
-        cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], 1).reshape(-1, 3, 3)
-        moved = State(
-            state.identity + step[: shared_size - 1],
-            state.log_focal + step[shared_size - 1],
-            state.expression + frames[:, :count],
-            state.rotation @ torch.linalg.matrix_exp(cross),
-            state.translation + (state.rotation @ frames[:, count + 3 : count + 6, None])[..., 0],
-            state.gaze + frames[:, count + 6 :],
-        )
-        return (
-            data_term.residuals(problem.basis, moved, problem.data) * problem.data.precision.sqrt()[..., None]
-        ).flatten()
+        moved = stepped(problem, state, step)
+        root = problem.data.precision.sqrt()[..., None]
+        views = range(len(state.cameras))
+        return torch.stack([data_term.residuals(bare.basis, moved, bare.data, j) * root[j] for j in views]).flatten()
 
-    jacobian = torch.autograd.functional.jacobian(weighted, torch.zeros(len(matrix), dtype=torch.float64))
+    jacobian = torch.autograd.functional.jacobian(weighted, torch.zeros(len(matrix), dtype=DOUBLE))
     reference = jacobian.T @ jacobian
+    assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
+
+
+@pytest.mark.parametrize("rig", RIGS)
+def test_the_priors_hessian_is_theirs(rig: str) -> None:
+    problem, state = make_problem(frames=2, rig=rig)
+    equations = NormalEquations.zeros(
+        2, problem.basis.identity_count + problem.unknowns.count, problem.basis.expression_count + 10, state.expression
+    )
+    for prior in problem.priors:
+        prior.add(equations, state)
+    matrix, _ = equations.dense()
+
+    def energy(step: Tensor) -> Tensor:
+        moved = stepped(problem, state, step)
+        return sum((prior.energy(moved) for prior in problem.priors), torch.zeros((), dtype=DOUBLE))
+
+    reference = torch.autograd.functional.hessian(energy, torch.zeros(len(matrix), dtype=DOUBLE))
     assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 7])
 def test_the_structured_solve_equals_a_dense_one(frames: int) -> None:
-    problem, state = make_problem(frames=frames)
+    problem, state = make_problem(frames=frames, rig="unknown rig")
     equations = problem.linearise(state)
     free = torch.ones_like(equations.frame_gradient, dtype=torch.bool)
     free[:, 2] = False
@@ -200,7 +218,7 @@ def test_the_structured_solve_equals_a_dense_one(frames: int) -> None:
 
 
 def test_gaze_turns_as_the_head_model_says() -> None:
-    gaze = torch.tensor([[0.3, -0.2], [-0.5, 0.4]], dtype=torch.float64, requires_grad=True)
+    gaze = torch.tensor([[0.3, -0.2], [-0.5, 0.4]], dtype=DOUBLE, requires_grad=True)
     rotation, derivative = gaze_rotation(gaze)
     assert np.allclose(rotation.detach().numpy(), model.gaze_rotation(gaze.detach().numpy()))
     jacobian = torch.autograd.functional.jacobian(lambda g: gaze_rotation(g)[0].sum(0), gaze)

@@ -11,9 +11,10 @@ from scipy.spatial.transform import Rotation
 
 from backend.demo.performance import Performance, demo_performance
 from backend.errors import Cancelled, UserError
-from backend.fitting import EnergyWeights, FitOptions, FitResult, Observations, fit_take
+from backend.fitting import EnergyWeights, FitOptions, FitResult, KnownCamera, Observations, View, fit_take
 from backend.head_model.library import load_head
-from backend.head_model.model import HeadModel, posed_vertices, surface_positions
+from backend.head_model.model import HeadModel, posed_vertices
+from tests.backend.fitting.observed import observed, pinhole
 
 NOISE_PX = 0.5
 
@@ -26,17 +27,6 @@ class Known:
     head: HeadModel
     truth: Performance
     observations: Observations
-
-
-def pinhole(
-    points: NDArray[np.float64],
-    rotation: NDArray[np.float64],
-    translation: NDArray[np.float64],
-    focal: float,
-    centre: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    camera = np.einsum("tij,tvj->tvi", rotation, points) + translation[:, None]
-    return camera[..., :2] / camera[..., 2:] * focal + centre
 
 
 def truth_image(known: Known, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -53,25 +43,13 @@ def face_vertices(head: HeadModel, identity, expression, gaze) -> NDArray[np.flo
 def known() -> Known:
     head = load_head("open")
     truth = demo_performance(head)
-    vertices = posed_vertices(head, head.neutral(truth.identity), truth.expression, truth.gaze).astype(np.float64)
-    points = surface_positions(head.landmarks["mediapipe478"], head.triangles, vertices)
-    rotation = Rotation.from_rotvec(truth.head_rotation).as_matrix()
-    mu = pinhole(points, rotation, truth.head_translation, float(truth.focal_px[0]), truth.principal_point)
-    mu += np.random.default_rng(5).normal(scale=NOISE_PX, size=mu.shape)
-    observations = Observations(
-        landmarks="mediapipe478",
-        mu=mu.astype(np.float32),
-        sigma=np.full(mu.shape[:2], NOISE_PX, np.float32),
-        valid=np.ones(mu.shape[:2], bool),
-        image_size=truth.image_size,
-        frame_rate=truth.frame_rate,
-    )
-    return Known(head, truth, observations)
+    noise = np.random.default_rng(5).normal(scale=NOISE_PX, size=(len(truth.expression), 478, 2))
+    return Known(head, truth, observed(head, truth, noise, NOISE_PX))
 
 
 @pytest.fixture(scope="module")
 def fit(known: Known) -> FitResult:
-    return fit_take(known.head, known.observations, EXACT)
+    return fit_take(known.head, [View(known.observations)], EXACT)
 
 
 def image_error_percent(known: Known, fit: FitResult) -> NDArray[np.float64]:
@@ -81,10 +59,10 @@ def image_error_percent(known: Known, fit: FitResult) -> NDArray[np.float64]:
         face_vertices(known.head, fit.identity, fit.expression, fit.gaze),
         fit.head_rotation,
         fit.head_translation,
-        fit.focal_px,
-        np.asarray(fit.principal_point),
+        fit.cameras[0].focal_px,
+        np.asarray(fit.cameras[0].principal_point),
     )
-    return 100 * np.linalg.norm(fitted - true, axis=-1).mean(axis=1) / fit.inter_ocular_px
+    return 100 * np.linalg.norm(fitted - true, axis=-1).mean(axis=1) / fit.inter_ocular_px[0]
 
 
 def rotation_error(known: Known, fit: FitResult) -> NDArray[np.float64]:
@@ -99,7 +77,7 @@ def test_the_image_is_met(known: Known, fit: FitResult) -> None:
 
 def test_head_rotation_and_focal_length_are_found(known: Known, fit: FitResult) -> None:
     assert rotation_error(known, fit).mean() <= 0.3
-    assert fit.focal_px == pytest.approx(float(known.truth.focal_px[0]), rel=0.03)
+    assert fit.cameras[0].focal_px == pytest.approx(float(known.truth.focal_px[0]), rel=0.03)
 
 
 def test_expressions_stay_within_their_bounds_and_follow_the_truth(known: Known, fit: FitResult) -> None:
@@ -131,43 +109,44 @@ def test_a_gap_is_bridged_and_marked(known: Known) -> None:
     gap = slice(10, 14)
     valid[gap] = False
     valid[-3:] = False
-    fit = fit_take(known.head, replace(known.observations, valid=valid), EXACT)
+    fit = fit_take(known.head, [View(replace(known.observations, valid=valid))], EXACT)
     assert not fit.tracked[gap].any()
     assert fit.tracked.sum() == valid.any(axis=1).sum()
     # A bridge follows the motion around it; it cannot know more.
     assert image_error_percent(known, fit)[gap].max() < 12.0
     assert np.array_equal(fit.head_rotation[-1], fit.head_rotation[-4])
-    assert np.isnan(fit.reprojection_error_px[gap]).all()
+    assert np.isnan(fit.reprojection_error_px[0, gap]).all()
 
 
 def test_outliers_do_not_pull(known: Known) -> None:
     mu = known.observations.mu.copy()
     spoiled = np.random.default_rng(1).choice(468, 40, replace=False)
     mu[:, spoiled] += 25.0
-    fit = fit_take(known.head, replace(known.observations, mu=mu), EXACT)
+    fit = fit_take(known.head, [View(replace(known.observations, mu=mu))], EXACT)
     assert image_error_percent(known, fit).mean() <= 0.6
     assert rotation_error(known, fit).mean() <= 0.6
 
 
 def test_a_still_is_a_take_of_one_frame(known: Known) -> None:
     o = known.observations
-    fit = fit_take(known.head, replace(o, mu=o.mu[:1], sigma=o.sigma[:1], valid=o.valid[:1]), EXACT)
+    fit = fit_take(known.head, [View(replace(o, mu=o.mu[:1], sigma=o.sigma[:1], valid=o.valid[:1]))], EXACT)
     assert np.nanmean(fit.reprojection_error_percent_iod) < 1.0
 
 
 def test_a_given_focal_length_is_kept(known: Known) -> None:
     o = known.observations
     few = replace(o, mu=o.mu[:8], sigma=o.sigma[:8], valid=o.valid[:8])
-    assert fit_take(known.head, few, replace(EXACT, focal_px=612.5)).focal_px == pytest.approx(612.5, rel=1e-12)
+    fit = fit_take(known.head, [View(few, KnownCamera(focal_px=612.5))], EXACT)
+    assert fit.cameras[0].focal_px == pytest.approx(612.5, rel=1e-12)
 
 
 def test_nothing_to_fit_is_said(known: Known) -> None:
     nothing = replace(known.observations, valid=np.zeros_like(known.observations.valid))
     with pytest.raises(UserError, match="No frame shows a face"):
-        fit_take(known.head, nothing, EXACT)
+        fit_take(known.head, [View(nothing)], EXACT)
 
 
 def test_cancel_is_heard(known: Known) -> None:
     asked = iter([False, False, True])
     with pytest.raises(Cancelled):
-        fit_take(known.head, known.observations, EXACT, should_cancel=lambda: next(asked))
+        fit_take(known.head, [View(known.observations)], EXACT, should_cancel=lambda: next(asked))

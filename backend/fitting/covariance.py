@@ -1,0 +1,60 @@
+"""Covariance of every unknown from the solver's own factorisation: selected inversion of an arrow on a block band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backend.fitting.normal_equations import Factorisation
+
+
+@dataclass(frozen=True, eq=False)
+class Covariance:
+    """Blocks of the inverse of the normal matrix; unknowns that were frozen have zeros.
+
+    ``shared (S,S)``; ``frame (T,F,F)`` each frame's marginal; ``cross (T,F,S)`` of a frame's unknowns with the shared
+    ones. Covariances between frames are not computed.
+    """
+
+    shared: Tensor
+    frame: Tensor
+    cross: Tensor
+
+
+def _band_inverse(factorisation: Factorisation) -> Tensor:
+    """The diagonal blocks (P,2F,2F) of the band's inverse: Takahashi, Fagan and Chin's recursion (1973), by blocks.
+
+    With the band L Lᵀ, L's blocks L_k on the diagonal and C_k below: Z_k = L_k⁻ᵀ (1 + C_kᵀ Z_{k+1} C_k) L_k⁻¹.
+    """
+    factors = factorisation.factors
+    identity = torch.eye(factors.shape[-1], dtype=factors.dtype, device=factors.device)
+    inverse = torch.linalg.solve_triangular(factors, identity.expand_as(factors), upper=False)
+    carried = factorisation.couplings @ inverse[:-1]
+    blocks = inverse.mT @ inverse
+    for k in reversed(range(len(carried))):
+        blocks[k] += carried[k].T @ blocks[k + 1] @ carried[k]
+    return blocks
+
+
+def covariance(factorisation: Factorisation, shared: Tensor | None = None, shared_scale: float = 1.0) -> Covariance:
+    """Blocks of the inverse of the factorised matrix, at the cost of about two solves.
+
+    ``shared (S,S)`` takes the place of the shared unknowns' own covariance where they were solved elsewhere;
+    ``shared_scale`` multiplies it. Every frame answers to the shared unknowns by −Y_t = −(band⁻¹ Aᵀ)_t, so that its
+    marginal is band⁻¹_tt + Y_t Σ Y_tᵀ.
+    """
+    size = len(factorisation.schur)
+    if shared is None:
+        shared = torch.cholesky_inverse(factorisation.schur)
+    mask = factorisation.shared_free.to(shared.dtype)
+    shared = shared_scale * shared * mask[:, None] * mask
+    answer = factorisation.by_frame(factorisation.backward(factorisation.half[..., :size]))
+    pairs = _band_inverse(factorisation)
+    half = pairs.shape[-1] // 2
+    own = torch.stack([pairs[:, :half, :half], pairs[:, half:, half:]], dim=1).flatten(0, 1)[: len(answer)]
+    free = factorisation.free.to(shared.dtype)
+    cross = -(answer @ shared)
+    frame = own * free[:, :, None] * free[:, None, :] - cross @ answer.mT
+    return Covariance(shared=shared, frame=0.5 * (frame + frame.mT), cross=cross)

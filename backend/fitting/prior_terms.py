@@ -1,0 +1,136 @@
+"""What the energy knows without looking at an image: E_FLAME, E_MICA, E_deform, and DESIGN §6's additions.
+
+Each term gives its energy, differentiable by autograd, and adds its Gauss–Newton blocks to the normal equations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backend.fitting.normal_equations import NormalEquations
+from backend.fitting.point_basis import PointBasis
+from backend.fitting.state import POSE_UNKNOWNS, State
+
+
+@dataclass(frozen=True, eq=False)
+class ShapePrior:
+    """½ βᵀ form β + pull·β + constant: E_FLAME's |β|², E_deform's |δ_d|² and E_MICA's pull to a known neutral.
+
+    ``form (S,S)``, ``pull (S,)``, ``constant ()``; β's last entries are δ_d's coefficients.
+    """
+
+    form: Tensor
+    pull: Tensor
+    constant: Tensor
+
+    def energy(self, state: State) -> Tensor:
+        """The term's energy."""
+        beta = state.identity
+        return 0.5 * beta @ self.form @ beta + self.pull @ beta + self.constant
+
+    def add(self, equations: NormalEquations, state: State) -> None:
+        """Add the term's blocks."""
+        count = len(state.identity)
+        equations.shared[:count, :count] += self.form
+        equations.shared_gradient[:count] += self.form @ state.identity + self.pull
+
+
+@dataclass(frozen=True, eq=False)
+class FramePrior:
+    """½ (φ, gaze)ᵀ form (φ, gaze) in every frame: |φ|², symmetry, lids that follow the eyes (``PointBasis.prior``)."""
+
+    basis: PointBasis
+
+    def energy(self, state: State) -> Tensor:
+        """The term's energy."""
+        own = torch.cat([state.expression, state.gaze], dim=1)
+        return 0.5 * torch.einsum("ti,ij,tj->", own, self.basis.prior, own)
+
+    def add(self, equations: NormalEquations, state: State) -> None:
+        """Add the term's blocks."""
+        size, device = self.basis.expression_count, self.basis.prior.device
+        own = torch.arange(size + 4, device=device)
+        own[size:] += POSE_UNKNOWNS
+        equations.frame[:, own[:, None], own] += self.basis.prior
+        equations.frame_gradient[:, own] += torch.cat([state.expression, state.gaze], dim=1) @ self.basis.prior
+
+
+@dataclass(frozen=True, eq=False)
+class LipSeal:
+    """½ w max(0, mouthClose − jawOpen)²: on ARKit heads mouthClose closes the lips that the open jaw took apart."""
+
+    close: int  # among the expressions
+    jaw: int
+    weight: float
+
+    def _excess(self, state: State) -> Tensor:
+        return (state.expression[:, self.close] - state.expression[:, self.jaw]).clamp_min(0)
+
+    def energy(self, state: State) -> Tensor:
+        """The term's energy."""
+        return 0.5 * self.weight * self._excess(state).square().sum()
+
+    def add(self, equations: NormalEquations, state: State) -> None:
+        """Add the term's blocks."""
+        excess = self._excess(state)
+        active = self.weight * (excess > 0).to(excess.dtype)
+        signed = ((self.close, 1.0), (self.jaw, -1.0))
+        for row, sign in signed:
+            equations.frame_gradient[:, row] += sign * self.weight * excess
+            for column, other in signed:
+                equations.frame[:, row, column] += sign * other * active
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedLids:
+    """½ w (closure − 1)² for each eye that the aligner saw closed.
+
+    ``closure (2,K_ex)`` gives how far an expression closes the lids: 0 as in the neutral, 1 as in a full blink.
+    ``weight (T,2)`` is 0 where an eye is not known to be closed.
+    """
+
+    closure: Tensor
+    weight: Tensor
+
+    def energy(self, state: State) -> Tensor:
+        """The term's energy."""
+        return 0.5 * (self.weight * (state.expression @ self.closure.T - 1).square()).sum()
+
+    def add(self, equations: NormalEquations, state: State) -> None:
+        """Add the term's blocks."""
+        count = self.closure.shape[1]
+        pull = self.weight * (state.expression @ self.closure.T - 1)
+        equations.frame_gradient[:, :count] += pull @ self.closure
+        equations.frame[:, :count, :count] += torch.einsum("ts,si,sj->tij", self.weight, self.closure, self.closure)
+
+
+@dataclass(frozen=True, eq=False)
+class FocalPrior:
+    """½ (log f − log f₀)ᵀ form (log f − log f₀) over the cameras: usual focal lengths, and like cameras being alike.
+
+    ``form (C,C)``, ``usual (C,)`` = log f₀; ``solved (n,)`` are the cameras whose focal length is solved for and
+    ``index (n,)`` their places among the camera unknowns.
+    """
+
+    form: Tensor
+    usual: Tensor
+    solved: Tensor
+    index: Tensor
+
+    def energy(self, state: State) -> Tensor:
+        """The term's energy."""
+        off = state.cameras.log_focal - self.usual
+        return 0.5 * off @ self.form @ off
+
+    def add(self, equations: NormalEquations, state: State) -> None:
+        """Add the term's blocks."""
+        at = len(state.identity) + self.index
+        pull = self.form @ (state.cameras.log_focal - self.usual)
+        equations.shared[at[:, None], at] += self.form[self.solved[:, None], self.solved]
+        equations.shared_gradient[at] += pull[self.solved]
+
+
+PriorTerm = ShapePrior | FramePrior | LipSeal | ClosedLids | FocalPrior
