@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from backend.errors import UserError
+from backend.evaluation.splits import Split
 
 ALL = "flowface,mediapipe-mesh,mediapipe-mesh+gaussian"
 
@@ -35,6 +36,9 @@ def evaluate(
         "flowface-evaluation"
     ),
     data: Annotated[Path, typer.Option(help="Folder with ict/, photos/, scan/ and clips/.")] = Path("../shared/data"),
+    split: Annotated[
+        str, typer.Option(help="Whose faces: test to publish, dev to choose weights and options.")
+    ] = "test",
     trackers: Annotated[str, typer.Option(help="Trackers to compare, with commas between.")] = ALL,
     results: Annotated[
         list[str] | None, typer.Option(help="Another tracker's results; may be repeated.", metavar="NAME=FOLDER")
@@ -56,6 +60,7 @@ def evaluate(
             out=out,
             data=data,
             quick=quick,
+            split=cast("Split", split),
             trackers=names,
             results=parse_results(results or []),
             benchmark_cache=benchmark_cache,

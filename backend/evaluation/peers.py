@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, label
 
 from backend.errors import UserError
+from backend.evaluation.store import MEASURING
 from backend.evaluation.trackers import open_clip
 from backend.evaluation.types import MeshSequence
 from backend.footage import prefetch
@@ -87,6 +88,7 @@ class MediaPipeMesh:
     smoothing: float = 0.0
     metrical = False
     without: tuple[str, ...] = ("ears",)
+    made_by = MEASURING
 
     @property
     def name(self) -> str:
@@ -112,6 +114,9 @@ class MediaPipeMesh:
     def pupils(self, mesh: MeshSequence) -> NDArray[np.float64]:
         """(T,2,2) pixels: the subject's right and left pupil."""
         return mesh.image_positions()[:, (RIGHT_PUPIL, LEFT_PUPIL)]
+
+    def outline(self, mesh: MeshSequence) -> None:
+        """None; see ``Tracker``."""
 
 
 def _face_mesh_points(frames: Any, *, single_image: bool) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backend.errors import UserError
 from backend.evaluation.benchmark import Truth
+from backend.evaluation.mesh_landmarks import NOSE_BASE, landmarks_px
 from backend.evaluation.metrics.chamfer import AlignedFrame, align_frames, chamfer, keypoints7, neutral_only
 from backend.evaluation.metrics.landmarks import INNER_51, normalised_mean_error
 from backend.evaluation.metrics.lips import lip_points, lip_vertex_error
@@ -20,7 +21,8 @@ from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7
 from backend.evaluation.metrics.ssme import ssme
 from backend.evaluation.metrics.stability import temporal_stability
 from backend.evaluation.outside import seen_from_outside
-from backend.evaluation.real_data import FACE_RADIUS, NOSE_BASE, STABILITY_RESOLUTION, landmarks_px
+from backend.evaluation.real_data import STABILITY_RESOLUTION
+from backend.evaluation.scan import FACE_RADIUS
 from backend.evaluation.types import REGIONS, MeshSequence
 
 HORIZONS = 30

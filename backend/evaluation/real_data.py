@@ -1,13 +1,13 @@
 """Real photographs, a head scan and clips: what can be known of a tracker where nothing was rendered.
 
-Only people of the ``test`` split are looked at (``splits.toml``).
+Only people of the split being measured are looked at (``splits.toml``); training people stand in for ``dev``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,32 +18,26 @@ from scipy.ndimage import gaussian_filter1d, label
 from scipy.stats import spearmanr
 
 from backend.errors import UserError
-from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7, align_to_scan
+from backend.evaluation.mesh_landmarks import OUTER_EYE_CORNERS, landmarks_camera, landmarks_px
+from backend.evaluation.metrics.landmarks import INNER_51, boundary_error, overall_error, silhouette_edges
 from backend.evaluation.metrics.stability import temporal_stability
-from backend.evaluation.metrics.surface_distance import MeshSurface
-from backend.evaluation.outside import seen_from_outside
 from backend.evaluation.results_folder import ResultsFolder
-from backend.evaluation.splits import split_of_clip, split_of_photo
-from backend.evaluation.trackers import Tracker, observe_clip
-from backend.evaluation.types import MeshSequence
+from backend.evaluation.scan import Scan, joint_record, read_scan, scan_record
+from backend.evaluation.splits import Split, split_of_clip, split_of_photo, split_of_scan
+from backend.evaluation.trackers import Tracker, ViewsTracker, observe_clip, track_or_none
 from backend.fitting import Observations
 
 F64 = NDArray[np.float64]
 
-OUTER_EYE_CORNERS = (36, 45)  # iBUG-68
-METRES_PER_SCAN_UNIT = 0.05  # the data set's own estimate; the chamfer distance scales the mesh to it
-SCAN_KEYPOINTS = (6069, 4600, 1527, 7932, 3591, 3060, 6152)
-"""Vertices of the scan at NoW's seven points, looked up once under MediaPipe's points in its frontal view."""
-FACE_RADIUS = 0.08
-"""Metres about the base of the nose within which a face is compared: as NoW crops its scans, a little tighter (there
-about 0.09), so that no mesh that ends at forehead and chin is blown up to cover more."""
-NOSE_BASE = 33  # iBUG-68
+JAW_FRL189 = tuple(range(125, 134))
+"""The annotated points along the jaw, from below one ear over the chin to below the other: seeds/004's boundary."""
 ZOOM_CENTIMETRES = (15, 30, 45, 60)
 STILL_SPEED = 0.1
 """Inter-ocular distances per second (9 mm/s) below which a face counts as still; speech is several times faster."""
 SHORTEST_STILL = 8  # frames
 STABILITY_RESOLUTION = 0.01  # pixels, far below what any tracker resolves
 
+SCAN = "lee_perry_smith"
 QUICK = {"photos": 4, "scan": 3, "clips": 2}
 Task = tuple[tuple[str, ...], Callable[[], dict[str, Any]]]
 
@@ -55,11 +49,22 @@ class RealData:
     folder: Path
     quick: bool
     cache: Path
+    split: Split = "test"
 
     def tasks(self, trackers: Sequence[Tracker]) -> dict[str, list[Task]]:
         """For each kind of data, keys and the work that makes their records. Absent kinds are left out."""
-        found = {"photos": self._photos, "scan": self._scan, "zoom": self._zoom, "clips": self._clips}
+        found = {
+            "photos": self._photos,
+            "scan": self._scan,
+            "scan_jointly": self._scan_jointly,
+            "zoom": self._zoom,
+            "clips": self._clips,
+        }
         return {kind: tasks for kind, list_tasks in found.items() if (tasks := list(list_tasks(trackers)))}
+
+    def measures(self, split: Split) -> bool:
+        """Whether people of ``split`` are looked at: those of ``test`` alone, or none of them."""
+        return (split == "test") == (self.split == "test")
 
     def _some(self, kind: str, items: Sequence[Any]) -> Sequence[Any]:
         return items[: QUICK[kind]] if self.quick else items
@@ -69,31 +74,48 @@ class RealData:
         if not (photos / "landmarks_frl189.npz").is_file():
             return
         annotated = read_annotation(photos)
-        test = [name for name in annotated.points if split_of_photo(photos / name) == "test"]
-        for name in self._some("photos", sorted(test)):
+        chosen = [name for name in annotated.points if self.measures(split_of_photo(photos / name))]
+        for name in self._some("photos", sorted(chosen)):
             for tracker in able(trackers, photos / name, single_image=True):
                 yield ("photos", tracker.name, name), _bound(photo_record, tracker, photos / name, annotated, name)
 
-    def _scan(self, trackers: Sequence[Tracker]) -> Iterator[Task]:
-        folder = self.folder / "scan" / "lee_perry_smith"
-        if not (folder / "cameras.json").is_file():
-            return
+    def _read_scan(self) -> tuple[Path, Scan] | None:
+        folder = self.folder / "scan" / SCAN
+        if not self.measures(split_of_scan(SCAN)) or not (folder / "cameras.json").is_file():
+            return None
         scan = read_scan(folder)
-        for camera in self._some("scan", scan.cameras):
+        return folder, replace(scan, cameras=list(self._some("scan", scan.cameras)))
+
+    def _scan(self, trackers: Sequence[Tracker]) -> Iterator[Task]:
+        if (found := self._read_scan()) is None:
+            return
+        folder, scan = found
+        for camera in scan.cameras:
             for tracker in able(trackers, folder / camera["image"], single_image=True):
                 yield ("scan", tracker.name, camera["image"]), _bound(scan_record, tracker, folder, scan, camera)
+
+    def _scan_jointly(self, trackers: Sequence[Tracker]) -> Iterator[Task]:
+        if (found := self._read_scan()) is None:
+            return
+        folder, scan = found
+        views = str(len(scan.cameras))
+        for tracker in trackers:
+            if isinstance(tracker, ViewsTracker):
+                for variant in tracker.variants:
+                    work = _bound(joint_record, tracker, folder, scan, variant)
+                    yield ("scan_jointly", tracker.name, variant, views), work
 
     def _zoom(self, trackers: Sequence[Tracker]) -> Iterator[Task]:
         for distance in ZOOM_CENTIMETRES:
             path = self.folder / "photos" / "zoom" / f"{distance}cm.jpg"
-            if path.is_file():
+            if path.is_file() and self.measures(split_of_photo(path)):
                 for tracker in able(trackers, path, single_image=True):
                     if tracker.metrical:
                         yield ("zoom", tracker.name, path.name), _bound(zoom_record, tracker, path, distance)
 
     def _clips(self, trackers: Sequence[Tracker]) -> Iterator[Task]:
         files = sorted(p for p in (self.folder / "clips").glob("*.*") if p.suffix in (".mpg", ".mp4", ".mkv"))
-        for clip in self._some("clips", [p for p in files if split_of_clip(p) == "test"]):
+        for clip in self._some("clips", [p for p in files if self.measures(split_of_clip(p))]):
             for tracker in able(trackers, clip, single_image=False):
                 yield ("clips", tracker.name, clip.name), _bound(clip_record, tracker, clip, self.cache)
 
@@ -138,36 +160,10 @@ def read_annotation(photos: Path) -> Annotation:
         raise UserError("bad_file", f"The annotation in {photos} cannot be read: {error}.") from error
 
 
-def landmarks_px(mesh: MeshSequence) -> F64:
-    """(T,68,2) image positions of a mesh's iBUG-68 points. Raises ValueError where it does not know them."""
-    seen = landmarks_camera(mesh)
-    return seen[..., :2] / seen[..., 2:] * mesh.focal_px[:, None, None] + mesh.principal_point
-
-
-def landmarks_camera(mesh: MeshSequence) -> F64:
-    """(T,68,3) camera-space positions of a mesh's iBUG-68 points. Raises ValueError where it does not know them."""
-    if mesh.landmarks68 is None:
-        raise ValueError("the mesh does not know its 68 landmarks")
-    triangle, barycentric = mesh.landmarks68
-    corners = mesh.vertices[:, mesh.triangles[triangle]].astype(np.float64)
-    return np.einsum("nk,tnkc->tnc", barycentric, corners)
-
-
-def _track(tracker: Tracker, clip: Path, *, single_image: bool) -> MeshSequence | None:
-    """The tracker's mesh, or None where it finds no face at all."""
-    try:
-        mesh = tracker.track(clip, single_image=single_image)
-    except UserError as error:
-        if error.code == "no_face":
-            return None
-        raise
-    return mesh
-
-
 def photo_record(tracker: Tracker, path: Path, annotated: Annotation, name: str) -> dict[str, Any]:
     """Landmark errors on one photograph, per cent of the annotated distance between the outer eye corners."""
     record: dict[str, Any] = {"tracker": tracker.name, "photo": name, "lost": True}
-    mesh = _track(tracker, path, single_image=True)
+    mesh = track_or_none(tracker, path, single_image=True)
     if mesh is None or mesh.landmarks68 is None:
         return record
     true = annotated.points[name]
@@ -180,69 +176,28 @@ def photo_record(tracker: Tracker, path: Path, annotated: Annotation, name: str)
         "lost": False,
         "nme_strict": float(np.mean([error[i] for i in annotated.strict])),
         "nme_approx": float(np.mean(list(error.values()))),
+        "nme_inner": float(np.mean([error[i] for i in error if i in INNER_51])),
         "landmark_errors": error,
     }
+    outline = silhouette_edges(
+        mesh.vertices[0],
+        mesh.triangles,
+        focal_px=float(mesh.focal_px[0]),
+        principal_point=mesh.principal_point,
+        allowed=tracker.outline(mesh),
+    )
+    record["boundary_error"] = boundary_error(true[list(JAW_FRL189)], outline, 100 / unit) * 100
+    record["nme_overall"] = float(overall_error(np.array(record["nme_inner"]), np.array(record["boundary_error"])))
     pupils = tracker.pupils(mesh)
     if pupils is not None:
         record["pupil_error"] = float(np.linalg.norm(pupils[0] - true[list(annotated.pupils)], axis=-1).mean()) * unit
     return record
 
 
-@dataclass(frozen=True, eq=False)
-class Scan:
-    """A head scan, metres, with its calibrated views."""
-
-    vertices: F64
-    triangles: NDArray[np.int32]
-    face: NDArray[np.bool_]
-    cameras: list[dict[str, Any]]
-
-
-def read_scan(folder: Path) -> Scan:
-    """The scan in ``folder``. Raises UserError ``bad_file``."""
-    vertices, faces = [], []
-    try:
-        for line in (folder / "lee_perry_smith.obj").read_text(encoding="utf-8").splitlines():
-            words = line.split()
-            if words[:1] == ["v"]:
-                vertices.append([float(w) for w in words[1:4]])
-            elif words[:1] == ["f"]:
-                faces.append([int(w.split("/")[0]) - 1 for w in words[1:4]])
-        cameras = json.loads((folder / "cameras.json").read_text(encoding="utf-8"))["cameras"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError("bad_file", f"The scan in {folder} cannot be read: {error}.") from error
-    points = np.array(vertices) * METRES_PER_SCAN_UNIT
-    nose = points[SCAN_KEYPOINTS[KEYPOINTS7.index(NOSE_BASE)]]
-    triangles = np.array(faces, np.int32)
-    near = np.linalg.norm(points - nose, axis=1) < FACE_RADIUS
-    return Scan(points, triangles, near & seen_from_outside(points, triangles, nose), cameras)
-
-
-def scan_record(tracker: Tracker, folder: Path, scan: Scan, camera: dict[str, Any]) -> dict[str, Any]:
-    """Chamfer distance of the scan's face from the mesh tracked in one view, non-metrical, and the focal length."""
-    view = f"{camera['azimuth_deg']:+d}/{camera['elevation_deg']:+d}"
-    record: dict[str, Any] = {"tracker": tracker.name, "view": view, "lost": True}
-    mesh = _track(tracker, folder / camera["image"], single_image=True)
-    if mesh is None or mesh.landmarks68 is None:
-        return record
-    surface = MeshSurface(mesh.vertices[0], mesh.triangles)
-    keypoints = landmarks_camera(mesh)[0, list(KEYPOINTS7)]
-    face = scan.vertices[scan.face]
-    motion = align_to_scan(surface, keypoints, face, scan.vertices[list(SCAN_KEYPOINTS)], metrical=False)
-    distance = surface.closest(motion.undo(face)).distance * motion.scale * 1e3
-    return record | {
-        "lost": False,
-        "cd_mm": float(distance.mean()),
-        "cd_median_mm": float(np.median(distance)),
-        "scale": motion.scale,
-        "focal_ratio": float(mesh.focal_px[0]) / camera["K"][0][0],
-    }
-
-
 def zoom_record(tracker: Tracker, path: Path, centimetres: int) -> dict[str, Any]:
     """The solved distance of the face and the focal length for a photograph from a known distance."""
     record: dict[str, Any] = {"tracker": tracker.name, "photo": path.name, "true_cm": centimetres, "lost": True}
-    mesh = _track(tracker, path, single_image=True)
+    mesh = track_or_none(tracker, path, single_image=True)
     if mesh is None or mesh.landmarks68 is None:
         return record
     return record | {
@@ -269,7 +224,7 @@ def clip_record(tracker: Tracker, clip: Path, cache: Path) -> dict[str, Any]:
     observed, _ = observe_clip(clip, "mediapipe", cache)
     frames = len(observed.mu)
     record: dict[str, Any] = {"tracker": tracker.name, "clip": clip.stem, "frames": frames, "lost": frames}
-    mesh = _track(tracker, clip, single_image=False)
+    mesh = track_or_none(tracker, clip, single_image=False)
     if mesh is None or mesh.landmarks68 is None:
         return record
     if mesh.frame_count != frames:

@@ -40,6 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import UserError
+from backend.evaluation.store import EVERYTHING
 from backend.evaluation.types import MeshSequence
 from backend.files import read_npz, write_atomic, write_npz
 
@@ -63,6 +64,7 @@ class ResultsFolder:
     name: str
     folder: Path
     single_image = True
+    made_by: tuple[str, ...] = EVERYTHING
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -95,6 +97,9 @@ class ResultsFolder:
     def pupils(self, mesh: MeshSequence) -> NDArray[np.float64] | None:  # noqa: ARG002 - the format has none
         """None: the format does not name them."""
         return None
+
+    def outline(self, mesh: MeshSequence) -> None:
+        """None; see ``Tracker``."""
 
     def _place(self, clip: Path, single_image: bool) -> Path:
         return self.folder / clip_name(clip) / (SINGLE if single_image else SEQUENCE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -30,7 +30,8 @@ from backend.evaluation.progress_view import EvaluationView
 from backend.evaluation.protocol import comparable, measure
 from backend.evaluation.real_data import RealData, Task, able, add_rank_correlation
 from backend.evaluation.results_folder import SEQUENCE, SINGLE, ResultsFolder
-from backend.evaluation.store import BACKEND, Store, code_digest, plain
+from backend.evaluation.splits import SPLITS, Split
+from backend.evaluation.store import BACKEND, EVERYTHING, Store, code_digest, plain
 from backend.evaluation.trackers import FlowFace, Tracker
 from backend.evaluation.types import MeshSequence
 from backend.files import read_npz, write_atomic, write_npz
@@ -50,13 +51,15 @@ T = TypeVar("T")
 class EvaluationOptions:
     """What to evaluate.
 
-    ``results`` maps names to folders of other trackers' results; ``specs`` replaces the benchmark's own sequences;
-    ``benchmark_cache`` None is the system's cache folder.
+    ``split`` says whose faces are looked at: figures are published of ``test``, weights and options are chosen on
+    ``dev`` (``splits.toml``). ``results`` maps names to folders of other trackers' results; ``specs`` replaces the
+    benchmark's own sequences; ``benchmark_cache`` None is the system's cache folder.
     """
 
     out: Path
     data: Path
     quick: bool = False
+    split: Split = "test"
     trackers: tuple[str, ...] = TRACKERS
     results: dict[str, Path] = field(default_factory=dict)
     benchmark_cache: Path | None = None
@@ -72,6 +75,8 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
     Raises UserError for options, data or results that cannot be used; KeyboardInterrupt leaves what is done on disk.
     """
     plots.need_matplotlib()
+    if options.split not in SPLITS:
+        raise UserError("bad_split", f"There is no split “{options.split}”; there are {', '.join(SPLITS)}.")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         store = Store(
@@ -154,7 +159,7 @@ def _rendered(
     if not archive.is_file():
         skipped.append(f"The rendered sequences are left out, as the head they are rendered from is not at {archive}.")
         return [], heat
-    specs = options.specs or tuple(benchmark_sequences("test", quick=options.quick))
+    specs = options.specs or tuple(benchmark_sequences(options.split, quick=options.quick))
     rendered = {}
     view.on_stage("rendering the sequences")
     for sequence in render_sequences(specs, archive, options.benchmark_cache):
@@ -208,7 +213,7 @@ def _run(
     heat: HeatMaps,
 ) -> dict[str, Any]:
     key = (spec.name, str(spec.seed), tracker.name, protocol)
-    maps_path = store.path(*key, suffix=".npz")
+    maps_path = store.path(*key, suffix=".npz", parts=tracker.made_by)
     heat.files.append((protocol, tracker.name, maps_path))
 
     def make() -> dict[str, Any]:
@@ -233,7 +238,7 @@ def _run(
 
     if isinstance(tracker, ResultsFolder):  # its files may change at any time
         return plain(make())
-    return store.get(key, make)
+    return store.get(key, make, tracker.made_by)
 
 
 def _real(
@@ -241,27 +246,33 @@ def _real(
 ) -> dict[str, list[dict[str, Any]]]:
     if not options.real:
         return {}
-    real = RealData(options.data.resolve(), options.quick, store.folder / f"alignments-{code_digest()}")
+    cache = store.folder / f"alignments-{code_digest()}"
+    real = RealData(options.data.resolve(), options.quick, cache, options.split)
     tasks = real.tasks(trackers)
-    missing = [kind for kind in ("photos", "scan", "zoom", "clips") if kind not in tasks]
+    kinds = ("photos", "scan", "zoom", "clips") if options.split == "test" else ("photos", "clips")
+    missing = [kind for kind in kinds if kind not in tasks]
     if missing:
         skipped.append(f"Real data left out, as it is not in {options.data}: {', '.join(missing)}.")
     found: dict[str, list[dict[str, Any]]] = {}
-    from_folders = set(options.results)
+    made_by = {tracker.name: tracker.made_by for tracker in trackers if tracker.name not in options.results}
     for kind, work in tasks.items():
-        found[kind] = _do(kind, work, store, view, from_folders)
+        # Where a clip holds still is told by our own aligner.
+        parts = dict.fromkeys(made_by, EVERYTHING) if kind == "clips" else made_by
+        found[kind] = _do(kind, work, store, view, parts)
     add_rank_correlation(found.get("zoom", []))
     return found
 
 
 def _do(
-    kind: str, work: Sequence[Task], store: Store, view: EvaluationView, from_folders: set[str]
+    kind: str, work: Sequence[Task], store: Store, view: EvaluationView, made_by: Mapping[str, tuple[str, ...]]
 ) -> list[dict[str, Any]]:
+    """Records of ``work``, kept for the trackers that ``made_by`` names; others' files may change at any time."""
     records = []
     for number, (key, make) in enumerate(work):
         view.on_part(kind, number, len(work))
         view.on_stage(f"{key[2]}: {key[1]}")
-        records.append(plain(make()) if key[1] in from_folders else store.get(key, make))
+        parts = made_by.get(key[1])
+        records.append(plain(make()) if parts is None else store.get(key, make, parts))
     view.on_part(kind, len(work), len(work))
     return records
 
@@ -295,7 +306,7 @@ def draw_plots(results: dict[str, Any], heat: HeatMaps, out: Path) -> None:
             out / "cumulative_nme_photos.png",
             label="NME on the strict subset, % of the outer eye corners' distance",
             limit=6.0,
-            heading="Photographs of test people",
+            heading="Photographs",
         )
     if heat.vertices is not None and heat.triangles is not None:
         for kind, label in (("ssme", "motion error, pixels"), ("cd", "distance, mm")):
@@ -324,6 +335,7 @@ def _provenance(options: EvaluationOptions) -> dict[str, Any]:
         "code": code_digest(),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
         "quick": options.quick,
+        "split": options.split,
         "ssme_stride": STRIDE[options.quick],
         "shape_every": SHAPE_EVERY[options.quick],
         "trackers": [*options.trackers, *options.results],
@@ -345,5 +357,6 @@ def _foreword(results: dict[str, Any]) -> str:
     commit = results["commit"]
     code = f"commit {commit[:12]}" if commit else f"code {results['code']}"
     changed = " with uncommitted changes" if results["uncommitted_changes"] else ""
-    words = f"`{results['command'] or 'flowface evaluate'}`, {results['date'][:10]}, {code}{changed}."
+    people = f"people of the {results['split']} split"
+    words = f"`{results['command'] or 'flowface evaluate'}`, {results['date'][:10]}, {code}{changed}, {people}."
     return "\n\n".join([words, *results["skipped"]])

@@ -16,14 +16,22 @@ BACKEND = Path(__file__).resolve().parent.parent
 WITHOUT_EFFECT = ("server", "demo", "evaluation/tables.py", "evaluation/plots.py", "evaluation/run.py", "cli.py")
 """Parts of the backend that no measured number depends on."""
 
+EVERYTHING = ("",)
+MEASURING = (
+    *(f"evaluation/{name}" for name in ("benchmark/", "metrics/", "mesh_landmarks.py", "outside.py", "peers.py")),
+    *(f"evaluation/{name}" for name in ("protocol.py", "real_data.py", "scan.py", "splits", "types.py")),
+    *("footage/", "files.py", "head_model/builder/landmarks.py"),
+)
+"""Parts of the backend that measure whatever tracker, by how their paths begin; a peer needs no others."""
+
 
 @lru_cache
-def code_digest() -> str:
-    """First 12 hex digits of a SHA-256 over the backend's code and data: numbers made by other code are made again."""
+def code_digest(parts: tuple[str, ...] = EVERYTHING) -> str:
+    """First 12 hex digits of a SHA-256 over code and data of ``parts``: numbers made by other code are made again."""
     digest = hashlib.sha256()
     for path in sorted(p for p in BACKEND.rglob("*") if p.suffix in (".py", ".npz", ".toml")):
         place = path.relative_to(BACKEND).as_posix()
-        if not place.startswith(WITHOUT_EFFECT):
+        if place.startswith(parts) and not place.startswith(WITHOUT_EFFECT):
             digest.update(place.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -34,18 +42,21 @@ class Store:
     def __init__(self, folder: Path, options: Mapping[str, Any]) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        told = json.dumps({"code": code_digest(), **options}, sort_keys=True, default=str)
-        self._stamp = hashlib.sha256(told.encode()).hexdigest()[:12]
+        self._options = dict(options)
 
-    def path(self, *key: str, suffix: str = ".json") -> Path:
-        """Where the record of ``key`` lies."""
+    def path(self, *key: str, suffix: str = ".json", parts: tuple[str, ...] = EVERYTHING) -> Path:
+        """Where the record of ``key`` lies, which depends on ``parts`` of the backend."""
+        told = json.dumps({"code": code_digest(parts), **self._options}, sort_keys=True, default=str)
+        stamp = hashlib.sha256(told.encode()).hexdigest()[:12]
         readable = "_".join("".join(c if c.isalnum() or c in "-+." else "-" for c in part) for part in key)
         exact = hashlib.sha256("\0".join(key).encode()).hexdigest()[:6]
-        return self.folder / f"{readable[:120]}-{exact}-{self._stamp}{suffix}"
+        return self.folder / f"{readable[:120]}-{exact}-{stamp}{suffix}"
 
-    def get(self, key: tuple[str, ...], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The record of ``key``, made and kept where it is not there yet."""
-        path = self.path(*key)
+    def get(
+        self, key: tuple[str, ...], make: Callable[[], dict[str, Any]], parts: tuple[str, ...] = EVERYTHING
+    ) -> dict[str, Any]:
+        """The record of ``key``, made and kept where it is not there yet; ``parts`` as in ``path``."""
+        path = self.path(*key, parts=parts)
         if path.is_file():
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,22 @@ from backend.alignment.face_finder import FaceFinder
 from backend.alignment.take import align_footage
 from backend.alignment_io import AlignmentChunks, SavedAlignment, load_alignment, save_alignment
 from backend.errors import UserError
-from backend.evaluation.types import MeshSequence
-from backend.fitting import FitOptions, FitResult, Observations, fit_take
+from backend.evaluation.store import EVERYTHING
+from backend.evaluation.types import MeshSequence, SeveralViews
+from backend.fitting import FitOptions, FitResult, Observations, View, fit_take
 from backend.footage import Footage, find_images, open_footage
 from backend.footage.images import IMAGE_SUFFIXES
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, SurfacePoints, posed_vertices, surface_positions
 
 RIGHT_PUPIL, LEFT_PUPIL = 468, 473  # in mediapipe478
+
+VIEWS_OPTIONS = {
+    "": FitOptions(),
+    "δ_d nose": FitOptions(deform_region="nose"),
+    "δ_d face": FitOptions(deform_region="face"),
+}
+"""How several views are fitted: with and without a deformation beyond the identity basis (seeds/001 eq. 8)."""
 
 OnFrame = Callable[[int, int], None]
 
@@ -50,6 +58,11 @@ class Tracker(Protocol):
         """Regions that its mesh does not have, which get no figures."""
         ...
 
+    @property
+    def made_by(self) -> tuple[str, ...]:
+        """Parts of the backend that its figures depend on (``backend.evaluation.store``)."""
+        ...
+
     def track(self, clip: Path, *, single_image: bool) -> MeshSequence:
         """The head in every frame of a clip or still.
 
@@ -60,6 +73,24 @@ class Tracker(Protocol):
 
     def pupils(self, mesh: MeshSequence) -> NDArray[np.float64] | None:
         """(T,2,2) pixels of the subject's right and left pupil on a mesh this tracker made; None where unknown."""
+        ...
+
+    def outline(self, mesh: MeshSequence) -> NDArray[np.bool_] | None:
+        """(V,) the vertices of its mesh whose silhouette is the face's outline; None where any may be."""
+        ...
+
+
+@runtime_checkable
+class ViewsTracker(Tracker, Protocol):
+    """A tracker that can also look at one moment from several cameras of which nothing is known."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The ways it can do that, by name, plainest first."""
+        ...
+
+    def track_views(self, stills: Sequence[Path], variant: str) -> SeveralViews:
+        """One head and the cameras of C stills that show it at the same moment. Raises UserError as ``track`` does."""
         ...
 
 
@@ -78,6 +109,7 @@ class FlowFace:
     metrical = True
     single_image = True
     without: tuple[str, ...] = ()
+    made_by = EVERYTHING
 
     @property
     def name(self) -> str:
@@ -90,7 +122,7 @@ class FlowFace:
         if not observed.found.any():
             raise UserError("no_face", f"No face was found in {clip}.")
         if not single_image or len(observed.mu) == 1:
-            fit = fit_take(head, observed)
+            fit = fit_take(head, [View(observed)])
             return fitted_mesh(head, fit, observed.image_size, rate)
         return self._each_alone(head, observed, rate)
 
@@ -100,7 +132,7 @@ class FlowFace:
         focal = np.ones(frames)
         first: MeshSequence | None = None
         for t in np.flatnonzero(observed.found):
-            fit = fit_take(head, one_frame(observed, int(t)), FitOptions())
+            fit = fit_take(head, [View(observed.at(np.array([t])))], FitOptions())
             mesh = fitted_mesh(head, fit, observed.image_size, rate)
             vertices[t], focal[t], first = mesh.vertices[0], mesh.focal_px[0], first or mesh
             if self.on_frame is not None:
@@ -126,10 +158,52 @@ class FlowFace:
         seen = surface_positions(iris, mesh.triangles, mesh.vertices.astype(np.float64))
         return seen[..., :2] / seen[..., 2:] * mesh.focal_px[:, None, None] + mesh.principal_point
 
+    def outline(self, mesh: MeshSequence) -> NDArray[np.bool_]:  # noqa: ARG002 - all its meshes are of one head
+        """(V,) the skin without ears; see ``Tracker``."""
+        regions = load_head(self.head_name).regions
+        inside = [regions[name] for name in ("ears", "mouth_bag", "eye_sockets") if name in regions]
+        return np.asarray(regions["skin"] & ~np.any(inside, axis=0))
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """See ``ViewsTracker``."""
+        return tuple(VIEWS_OPTIONS)
+
+    def track_views(self, stills: Sequence[Path], variant: str) -> SeveralViews:
+        """See ``ViewsTracker``; the world is the camera space of the first still that shows the face."""
+        head, seen = load_head(self.head_name), {}
+        for index, still in enumerate(stills):
+            try:
+                observed, _ = observe_clip(still, self.aligner, self.cache)
+            except UserError as error:
+                if error.code != "no_face":
+                    raise
+                continue
+            if observed.found.any():
+                seen[index] = observed
+        if not seen:
+            raise UserError("no_face", f"No face was found in any of the {len(stills)} views.")
+        fit = fit_take(head, [View(observed) for observed in seen.values()], VIEWS_OPTIONS[variant])
+        world_to_camera, focal = np.full((len(stills), 3, 4), np.nan), np.full(len(stills), np.nan)
+        for index, camera in zip(seen, fit.cameras, strict=True):
+            world_to_camera[index], focal[index] = camera.world_to_camera, camera.focal_px
+        first = next(iter(seen.values()))
+        return SeveralViews(fitted_mesh(head, fit, first.image_size, first.frame_rate), world_to_camera, focal)
+
+
+def track_or_none(tracker: Tracker, clip: Path, *, single_image: bool) -> MeshSequence | None:
+    """The tracker's mesh, or None where it finds no face at all."""
+    try:
+        return tracker.track(clip, single_image=single_image)
+    except UserError as error:
+        if error.code == "no_face":
+            return None
+        raise
+
 
 def fitted_mesh(head: HeadModel, fit: FitResult, image_size: tuple[int, int], rate: float) -> MeshSequence:
     """A fitted take as meshes in its camera's space."""
-    neutral = head.neutral(fit.identity)
+    neutral = head.neutral(fit.identity) + fit.deformation.astype(np.float32)
     posed = posed_vertices(head, neutral, fit.expression, fit.gaze)
     rotation = fit.head_rotation.astype(np.float32)
     seen = posed @ rotation.transpose(0, 2, 1) + fit.head_translation[:, None].astype(np.float32)
@@ -137,26 +211,13 @@ def fitted_mesh(head: HeadModel, fit: FitResult, image_size: tuple[int, int], ra
     return MeshSequence(
         vertices=seen.astype(np.float32),
         triangles=head.triangles,
-        focal_px=np.full(len(seen), fit.focal_px),
-        principal_point=np.array(fit.principal_point, np.float64),
+        focal_px=np.full(len(seen), fit.cameras[0].focal_px),
+        principal_point=np.array(fit.cameras[0].principal_point, np.float64),
         image_size=image_size,
         frame_rate=rate,
         tracked=fit.tracked,
         neutral=neutral,
         landmarks68=(points.triangle, points.barycentric),
-    )
-
-
-def one_frame(observed: Observations, frame: int) -> Observations:
-    """One frame of a take as a take of its own."""
-    kept = slice(frame, frame + 1)
-    return Observations(
-        observed.landmarks,
-        observed.mu[kept],
-        observed.sigma[kept],
-        observed.valid[kept],
-        observed.image_size,
-        observed.frame_rate,
     )
 
 
@@ -184,6 +245,7 @@ def observe_clip(clip: Path, aligner_name: str, cache: Path | None) -> tuple[Obs
         saved.valid,
         (info.width, info.height),
         info.frame_rate,
+        saved.lids_closed,
     )
     return observed, info.frame_rate
 

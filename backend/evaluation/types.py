@@ -43,3 +43,13 @@ class MeshSequence:
         """(T,V,2) pixels."""
         v = self.vertices.astype(np.float64)
         return v[..., :2] / v[..., 2:] * self.focal_px[:, None, None] + self.principal_point
+
+
+@dataclass(frozen=True, eq=False)
+class SeveralViews:
+    """One moment seen by C cameras: ``mesh`` of one frame in the world, ``world_to_camera (C,3,4)`` = [R | t] in metres
+    and ``focal_px (C,)``, NaN for views in which the tracker saw nothing. The world is any one, of any scale."""
+
+    mesh: MeshSequence
+    world_to_camera: NDArray[np.float64]
+    focal_px: NDArray[np.float64]

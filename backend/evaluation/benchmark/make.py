@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 from backend.errors import UserError
 from backend.evaluation.benchmark.ict_head import EYES, FaceMotion, IctHead, camera_vertices, load_ict_head
 from backend.evaluation.benchmark.motion import perform
-from backend.evaluation.benchmark.paint import atlas, paint_person
-from backend.evaluation.benchmark.scene import Scene, make_background, make_scene, noise_tile
+from backend.evaluation.benchmark.scene import Scene, make_scene
 from backend.evaluation.benchmark.specs import VERSION, SequenceSpec
+from backend.evaluation.benchmark.studio import Studio
 from backend.evaluation.benchmark.truth import save_truth
-from backend.head_model.render import HeadRenderer
 
 Image = NDArray[np.uint8]
 
@@ -151,38 +150,13 @@ def _render_into(folder: Path, spec: SequenceSpec, ict: IctHead) -> None:
 
 def render_frames(spec: SequenceSpec, ict: IctHead, scene: Scene) -> Iterator[Image]:
     """RGB pictures (side,side,3) of every frame, blurred by the shutter, which is centred on the frame's time."""
-    background, noise = make_background(spec), noise_tile(spec, scene.noise)
-    shift = spec.random("shift").integers(0, spec.side, (spec.frame_count, 2))
-    texture, corner_uv = paint_person(ict, spec), atlas(ict).corner_uv
-    middle = spec.side / 2
     opened = (np.arange(scene.subframes) - (scene.subframes - 1) / 2) / scene.subframes * scene.shutter
-    with HeadRenderer((spec.side, spec.side)) as renderer:
+    with Studio(spec, ict, scene, spec.frame_count) as studio:
         for frame, posed in enumerate(_posed(spec, ict, opened)):
             total = np.zeros((spec.side, spec.side, 3), np.int16)
             for vertices in posed:
-                total += renderer.render(
-                    vertices,
-                    ict.triangles,
-                    focal_px=scene.focal_px,
-                    principal_point=(middle, middle),
-                    world_to_camera=np.eye(3, 4),
-                    background=background,
-                    texture=texture,
-                    corner_uv=corner_uv,
-                    drawn=faces_camera(vertices, ict.triangles),
-                    lights=scene.lights,
-                    ambient=scene.ambient,
-                    gloss=scene.gloss,
-                )
-            top, left = shift[frame]
-            grain = noise[top : top + spec.side, left : left + spec.side]
-            yield np.clip(total // len(posed) + grain, 0, 255).astype(np.uint8)
-
-
-def faces_camera(vertices: NDArray[np.float32], triangles: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Which triangles (F,) of a closed surface (V,3) in camera space show their outside; the rest would be covered."""
-    a, b, c = (vertices[triangles[:, k]] for k in range(3))
-    return np.asarray(np.einsum("fc,fc->f", np.cross(b - a, c - a), a) < 0)
+                total += studio.picture(vertices)
+            yield studio.grained(total // len(posed), frame)
 
 
 def _posed(spec: SequenceSpec, ict: IctHead, opened: NDArray[np.float64]) -> Iterator[NDArray[np.float32]]:

@@ -81,3 +81,37 @@ def focal_error(
     """Mean over tracked frames of |f̂_t / f_t − 1|; both (T,) in pixels. NaN where nothing was tracked."""
     used = tracked & np.isfinite(predicted_px)
     return float(np.abs(predicted_px[used] / truth_px[used] - 1).mean()) if used.any() else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class CameraErrors:
+    """Of C cameras, NaN for those that were not found: how far each is turned, degrees, and how far it stands from its
+    true place, in per cent of its true distance from what it looks at."""
+
+    rotation_deg: F64
+    position_percent: F64
+
+
+def camera_errors(truth: F64, found: F64, target: F64) -> CameraErrors:
+    """Errors of cameras ``found (C,3,4)`` = [R | t], which live in a world of their own, against ``truth (C,3,4)``:
+
+        e_j = ∠(R̂_j Gᵀ R_jᵀ),   p_j = ‖s G ĉ_j + h − c_j‖ / ‖c_j − target‖,   c_j = −R_jᵀ t_j
+
+    Nothing tells the two worlds' relation (the gauge), so G is the mean of R_jᵀ R̂_j and s, h lay the centres onto each
+    other in the least-squares sense. ``target (3,)`` in the true world. Positions are NaN with fewer than two cameras.
+    """
+    seen = np.isfinite(found).all(axis=(1, 2))
+    rotation, position = np.full(len(truth), np.nan), np.full(len(truth), np.nan)
+    if not seen.any():
+        return CameraErrors(rotation, position)
+    true, guess = Rotation.from_matrix(truth[seen, :, :3]), Rotation.from_matrix(found[seen, :, :3])
+    gauge = (true.inv() * guess).mean()
+    rotation[seen] = np.rad2deg((guess * gauge.inv() * true.inv()).magnitude())
+    if seen.sum() > 1:
+        centre = -true.inv().apply(truth[seen, :, 3])
+        placed = gauge.apply(-guess.inv().apply(found[seen, :, 3]))
+        spread, own = centre - centre.mean(axis=0), placed - placed.mean(axis=0)
+        scale = max((spread * own).sum() / (own**2).sum(), 0.0)
+        away = np.linalg.norm(scale * own - spread, axis=1)
+        position[seen] = 100 * away / np.linalg.norm(centre - target, axis=1)
+    return CameraErrors(rotation, position)

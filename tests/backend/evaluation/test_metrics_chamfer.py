@@ -165,6 +165,22 @@ def test_the_normals_of_a_folded_plane_are_off_by_its_slope() -> None:
     assert result.mean == pytest.approx((236 * 20.0 + 5 * on_a_fold) / 241, rel=1e-4)
 
 
+def test_a_surface_that_faces_the_other_way_is_not_the_one_meant() -> None:
+    """Between two sheets back to back, 1 mm apart, the other one is closer; its normals are the opposite ones."""
+    front = _strip(np.zeros(50))
+    count = front.vertices.shape[1]
+    both = np.concatenate([front.vertices + np.array([0, 0, z]) for z in (0.0007, -0.0003)], axis=1)
+    sheets = replace(
+        front,
+        vertices=both.astype(np.float32),
+        triangles=np.concatenate([front.triangles, front.triangles[:, ::-1] + count]),
+    )
+    closest = MeshSurface(sheets.vertices[0], sheets.triangles).closest(front.vertices[0])
+    assert (closest.triangle >= len(front.triangles)).all()
+    result = normal_error(front, sheets, [AlignedFrame(0, NO_MOTION, closest)]).regions["face"]
+    assert result.mean == pytest.approx(0, abs=1e-4)
+
+
 def test_the_alignment_turns_the_normals_along() -> None:
     flat = _strip(np.zeros(50))
     tilt = Similarity(1.0, Rotation.from_rotvec([np.deg2rad(7.0), 0, 0]).as_matrix(), np.zeros(3))

@@ -15,7 +15,7 @@ from backend.evaluation.metrics.landmarks import (
     cumulative_curve,
     normalised_mean_error,
     overall_error,
-    silhouette_points,
+    silhouette_edges,
 )
 from tests.backend.evaluation.patches import ball, sequence
 
@@ -64,36 +64,37 @@ def test_inner_counts_three_times_the_boundary() -> None:
     np.testing.assert_allclose(overall_error(np.array([0.04]), np.array([0.08])), [0.05])
 
 
-def test_the_boundary_error_is_the_distance_to_the_nearest_silhouette_vertex() -> None:
-    truth = np.zeros((68, 2))
-    truth[:17] = np.stack([np.arange(17) * 10.0, np.zeros(17)], axis=1)
-    truth[45] = [40.0, 0.0]
-    silhouette = np.concatenate([truth[:17] + np.array([0.0, 2.0]), [[500.0, 500.0]]])
-    assert boundary_error(truth, silhouette) == pytest.approx(2.0 / 40.0)
-    assert np.isnan(boundary_error(truth, np.zeros((0, 2))))
+def test_the_boundary_error_is_the_distance_to_the_nearest_silhouette_edge() -> None:
+    boundary = np.stack([np.arange(9) * 10.0, np.zeros(9)], axis=1)
+    line = np.array([[[-10.0, 2.0], [100.0, 2.0]], [[500.0, 0.0], [500.0, 9.0]]])
+    assert boundary_error(boundary, line, 40.0) == pytest.approx(2.0 / 40.0)
+    # Beyond its end an edge is as far as that end: (3, 4) away from the last point, the others 2 or more below.
+    short = np.array([[[83.0, 4.0], [200.0, 4.0]]])
+    assert boundary_error(boundary[-1:], short, 10.0) == pytest.approx(0.5)
+    assert np.isnan(boundary_error(boundary, np.zeros((0, 2, 2)), 40.0))
 
 
 def test_the_silhouette_of_a_sphere_lies_on_the_cone_that_touches_it() -> None:
     radius, distance, focal = 0.1, 0.5, 400.0
     vertices, triangles = ball(radius, (0.0, 0.0, distance), 6000)
-    points = silhouette_points(vertices, triangles, focal_px=focal, principal_point=np.array([100.0, 80.0]))
+    edges = silhouette_edges(vertices, triangles, focal_px=focal, principal_point=np.array([100.0, 80.0]))
     expected = focal * radius / np.sqrt(distance**2 - radius**2)
-    assert len(points) > 100
-    np.testing.assert_allclose(np.linalg.norm(points - [100.0, 80.0], axis=1), expected, rtol=0.02)
+    assert len(edges) > 100
+    np.testing.assert_allclose(np.linalg.norm(edges - [100.0, 80.0], axis=-1), expected, rtol=0.02)
     top = vertices[:, 1] < 0
-    some = silhouette_points(vertices, triangles, focal_px=focal, principal_point=np.zeros(2), allowed=top)
-    assert 0 < len(some) < len(points) and (some[:, 1] < 0).all()
+    some = silhouette_edges(vertices, triangles, focal_px=focal, principal_point=np.zeros(2), allowed=top)
+    assert 0 < len(some) < len(edges) and (some[..., 1] < 0).all()
 
 
 def test_the_border_of_an_open_mesh_belongs_to_its_silhouette() -> None:
     patch = sequence(columns=12, rows=12)
     vertices = patch.vertices[0]
-    points = silhouette_points(vertices, patch.triangles, focal_px=500.0, principal_point=np.array([128.0, 128.0]))
-    assert len(points) >= 12
-    assert np.abs(points - 128).max() > 60
+    edges = silhouette_edges(vertices, patch.triangles, focal_px=500.0, principal_point=np.array([128.0, 128.0]))
+    assert len(edges) >= 12
+    assert np.abs(edges - 128).max() > 60
     assert not len(
-        silhouette_points(vertices, patch.triangles[:, ::-1], focal_px=500.0, principal_point=np.zeros(2),
-                          allowed=patch.regions["nose"])
+        silhouette_edges(vertices, patch.triangles[:, ::-1], focal_px=500.0, principal_point=np.zeros(2),
+                         allowed=patch.regions["nose"])
     )  # fmt: skip
 
 

@@ -71,16 +71,40 @@ def test_real_data_has_its_tables() -> None:
     add_rank_correlation(zoom)
     real = {
         "photos": [
-            {"tracker": "ours", "lost": False, "nme_strict": 1.0, "nme_approx": 3.0, "pupil_error": 0.5},
+            {
+                "tracker": "ours",
+                "lost": False,
+                "nme_strict": 1.0,
+                "nme_approx": 3.0,
+                "nme_inner": 2.0,
+                "boundary_error": 6.0,
+                "nme_overall": 3.0,
+                "pupil_error": 0.5,
+            },
             {"tracker": "ours", "lost": True},
         ],
         "scan": [{"tracker": "ours", "view": "+0/+0", "cd_mm": 1.25}, {"tracker": "ours", "view": "+80/+0"}],
+        "scan_jointly": [
+            {
+                "tracker": "ours",
+                "variant": "",
+                "cd_mm": 0.75,
+                "camera_rotation_deg": [0.5, None, 1.5],
+                "camera_position_percent": [2.0, None, 4.0],
+                "focal_ratio": [0.9, None, 1.0],
+            },
+            {"tracker": "ours", "variant": "δ_d", "lost": True},
+        ],
         "zoom": zoom,
         "clips": [{"tracker": "ours", "clip": "c", "lost": 2, "frames": 9, "stability": 1.1, "still_frames": 0}],
     }
     photos, scan, zoomed, clips = build_sheets({"runs": [], "summary": [], "real": real})
-    assert photos.rows == (("ours", "1.00", "3.00", "0.50", "1 of 2"),)
-    assert scan.rows == (("ours", "1.25", "–", "1.25"),)
+    assert photos.rows == (("ours", "1.00", "3.00", "2.00", "6.00", "3.00", "0.50", "1 of 2"),)
+    assert scan.rows == (
+        ("ours", "1.25", "–", "1.25", "0.75", "1.0 / 1.5", "3.0 / 4.0", "0.95"),
+        ("ours, δ_d", *["–"] * 7),
+    )
+    assert all(len(row) == len(sheet.columns) for sheet in (photos, scan, zoomed, clips) for row in sheet.rows)
     assert "ours 1.00" in zoomed.note
     assert clips.rows == (("ours", "c", "2 of 9", "1.1000", "–", "0"),)
 

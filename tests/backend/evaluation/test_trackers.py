@@ -11,6 +11,7 @@ import pytest
 from backend.demo.clip import render_performance, write_video
 from backend.demo.performance import Performance, demo_performance
 from backend.errors import UserError
+from backend.evaluation.mesh_landmarks import landmarks_px
 from backend.evaluation.peers import (
     MESH_POINTS,
     MediaPipeMesh,
@@ -19,7 +20,6 @@ from backend.evaluation.peers import (
     smoothed,
     tesselation,
 )
-from backend.evaluation.real_data import landmarks_px
 from backend.evaluation.trackers import FlowFace, open_clip
 from backend.evaluation.types import MeshSequence
 from backend.head_model.library import load_head

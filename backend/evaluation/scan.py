@@ -1,0 +1,119 @@
+"""A head scan and its ten calibrated views: what a tracker makes of each view alone, and of all of them jointly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import UserError
+from backend.evaluation.mesh_landmarks import NOSE_BASE, landmarks_camera
+from backend.evaluation.metrics.pose import camera_errors
+from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7, align_to_scan
+from backend.evaluation.metrics.surface_distance import MeshSurface
+from backend.evaluation.outside import seen_from_outside
+from backend.evaluation.trackers import Tracker, ViewsTracker, track_or_none
+from backend.evaluation.types import MeshSequence
+
+F64 = NDArray[np.float64]
+
+METRES_PER_SCAN_UNIT = 0.05  # the data set's own estimate; the chamfer distance scales the mesh to it
+SCAN_KEYPOINTS = (6069, 4600, 1527, 7932, 3591, 3060, 6152)
+"""Vertices of the scan at NoW's seven points, looked up once under MediaPipe's points in its frontal view."""
+FACE_RADIUS = 0.08
+"""Metres about the base of the nose within which a face is compared: as NoW crops its scans, a little tighter (there
+about 0.09), so that no mesh that ends at forehead and chin is blown up to cover more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A head scan, metres, with its calibrated views."""
+
+    vertices: F64
+    triangles: NDArray[np.int32]
+    face: NDArray[np.bool_]
+    cameras: list[dict[str, Any]]
+
+    def world_to_camera(self) -> F64:
+        """(C,3,4) [R | t] of the views, metres."""
+        turn = np.array([camera["R"] for camera in self.cameras], np.float64)
+        shift = np.array([camera["t"] for camera in self.cameras], np.float64) * METRES_PER_SCAN_UNIT
+        return np.concatenate([turn, shift[..., None]], axis=2)
+
+
+def read_scan(folder: Path) -> Scan:
+    """The scan in ``folder``. Raises UserError ``bad_file``."""
+    vertices, faces = [], []
+    try:
+        for line in (folder / "lee_perry_smith.obj").read_text(encoding="utf-8").splitlines():
+            words = line.split()
+            if words[:1] == ["v"]:
+                vertices.append([float(w) for w in words[1:4]])
+            elif words[:1] == ["f"]:
+                faces.append([int(w.split("/")[0]) - 1 for w in words[1:4]])
+        cameras = json.loads((folder / "cameras.json").read_text(encoding="utf-8"))["cameras"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError("bad_file", f"The scan in {folder} cannot be read: {error}.") from error
+    points = np.array(vertices) * METRES_PER_SCAN_UNIT
+    nose = points[SCAN_KEYPOINTS[KEYPOINTS7.index(NOSE_BASE)]]
+    triangles = np.array(faces, np.int32)
+    near = np.linalg.norm(points - nose, axis=1) < FACE_RADIUS
+    return Scan(points, triangles, near & seen_from_outside(points, triangles, nose), cameras)
+
+
+def scan_record(tracker: Tracker, folder: Path, scan: Scan, camera: dict[str, Any]) -> dict[str, Any]:
+    """Chamfer distance of the scan's face from the mesh tracked in one view, non-metrical, and the focal length."""
+    view = f"{camera['azimuth_deg']:+d}/{camera['elevation_deg']:+d}"
+    record: dict[str, Any] = {"tracker": tracker.name, "view": view, "lost": True}
+    mesh = track_or_none(tracker, folder / camera["image"], single_image=True)
+    if mesh is None or mesh.landmarks68 is None:
+        return record
+    return (
+        record
+        | {"lost": False, "focal_ratio": float(mesh.focal_px[0]) / camera["K"][0][0]}
+        | _distance_from(scan, mesh)
+    )
+
+
+def joint_record(tracker: ViewsTracker, folder: Path, scan: Scan, variant: str) -> dict[str, Any]:
+    """The same of the mesh tracked in all of the scan's views at once, and how well their cameras were recovered.
+
+    Nothing is told of the cameras. Lists have one entry per view, None where the tracker saw nothing in it.
+    """
+    record: dict[str, Any] = {"tracker": tracker.name, "variant": variant, "lost": True}
+    try:
+        found = tracker.track_views([folder / camera["image"] for camera in scan.cameras], variant)
+    except UserError as error:
+        if error.code not in ("no_face", "views_apart"):
+            raise
+        return record
+    focal = np.array([camera["K"][0][0] for camera in scan.cameras])
+    cameras = camera_errors(scan.world_to_camera(), found.world_to_camera, scan.vertices[scan.face].mean(axis=0))
+    return (
+        record
+        | {
+            "lost": False,
+            "views": int(np.isfinite(found.focal_px).sum()),
+            "camera_rotation_deg": cameras.rotation_deg.tolist(),
+            "camera_position_percent": cameras.position_percent.tolist(),
+            "focal_ratio": (found.focal_px / focal).tolist(),
+        }
+        | _distance_from(scan, found.mesh)
+    )
+
+
+def _distance_from(scan: Scan, mesh: MeshSequence) -> dict[str, float]:
+    surface = MeshSurface(mesh.vertices[0], mesh.triangles)
+    keypoints = landmarks_camera(mesh)[0, list(KEYPOINTS7)]
+    face = scan.vertices[scan.face]
+    motion = align_to_scan(surface, keypoints, face, scan.vertices[list(SCAN_KEYPOINTS)], metrical=False)
+    distance = surface.closest(motion.undo(face)).distance * motion.scale * 1e3
+    return {
+        "cd_mm": float(distance.mean()),
+        "cd_median_mm": float(np.median(distance)),
+        "scale": motion.scale,
+    }
