@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 import bpy
 
 from . import session, settings
 from .client import Connection
+from .panel_text import draw_text
+from .panel_views import draw_options, draw_views
 
 CATEGORY = "FlowFace"
-PIXELS_PER_LETTER = 6.3
 LOG_LINES_SHOWN = 8
 
 
@@ -33,9 +33,13 @@ class FLOWFACE_PT_main(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
         _draw_backend(self.layout, now)
         column = self.layout.column()
         column.enabled = now.job is None
+        row = column.row(align=True)
+        row.prop(chosen, "head", text="")
+        row.operator("flowface.heads_refresh", text="", icon="FILE_REFRESH")
         column.prop(chosen, "footage", text="")
         _draw_range(column, chosen)
-        column.prop(chosen, "match_scene")
+        draw_views(column, chosen)
+        draw_options(column, chosen)
         if now.job is None:
             row = self.layout.row()
             row.scale_y = 1.5
@@ -44,7 +48,7 @@ class FLOWFACE_PT_main(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
             _draw_progress(self.layout, now, context.mode)
         if now.notice is not None:
             icon = "ERROR" if now.notice.is_error else "CHECKMARK"
-            _draw_text(self.layout.box(), now.notice.text, context.region.width, icon)
+            draw_text(self.layout.box(), now.notice.text, context.region.width, icon)
 
 
 class FLOWFACE_PT_log(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
@@ -68,7 +72,7 @@ class FLOWFACE_PT_log(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
         column = self.layout.column(align=True)
         column.scale_y = 0.7
         for line in list(process.log)[-LOG_LINES_SHOWN:]:
-            _draw_text(column, line, context.region.width)
+            draw_text(column, line, context.region.width)
         if process.log_file is not None:
             self.layout.operator("wm.path_open", text="Open Log", icon="TEXT").filepath = str(process.log_file)
 
@@ -91,7 +95,7 @@ def _draw_backend(layout: Any, now: session.Session) -> None:
     elif now.connection is not Connection.CONNECTED:
         button.operator("flowface.backend_start", text="Start")
     if now.connection is Connection.REFUSED and (now.notice is None or now.notice.text != now.connection_sentence):
-        _draw_text(layout, now.connection_sentence, bpy.context.region.width)
+        draw_text(layout, now.connection_sentence, bpy.context.region.width)
 
 
 def _draw_range(layout: Any, chosen: Any) -> None:
@@ -122,16 +126,6 @@ def _draw_progress(layout: Any, now: session.Session, mode: str) -> None:
 
 def _duration(seconds: float) -> str:
     return f"{max(1, round(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
-
-
-def _draw_text(layout: Any, text: str, width: int, icon: str = "NONE") -> None:
-    """Text wrapped to the width (pixels) of the region; Blender's labels do not wrap."""
-    scale = bpy.context.preferences.system.ui_scale
-    letters = max(12, int((width / scale - (70 if icon != "NONE" else 40)) / PIXELS_PER_LETTER))
-    column = layout.column(align=True)
-    column.scale_y = 0.8
-    for index, line in enumerate(textwrap.wrap(text, letters) or [""]):
-        column.label(text=line, icon=icon if index == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
 
 
 CLASSES = (FLOWFACE_PT_main, FLOWFACE_PT_log)

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import bpy
 
-from . import panel, preferences, pump, session, settings
-from .operators import backend_start, backend_stop, build_take, cancel, track
+from . import panel, panel_take, panel_views, preferences, pump, session, settings
+from .operators import (
+    backend_start,
+    backend_stop,
+    build_take,
+    cancel,
+    doubtful,
+    heads_refresh,
+    look_through,
+    pick_face,
+    track,
+    view_add,
+    view_remove,
+)
 
+OPERATORS = (
+    *(track, cancel, backend_start, backend_stop, heads_refresh),
+    *(build_take, view_add, view_remove, pick_face, look_through, doubtful),
+)
 CLASSES = tuple(
-    cls
-    for module in (settings, preferences, track, cancel, backend_start, backend_stop, build_take, panel)
-    for cls in module.CLASSES
+    cls for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_take) for cls in module.CLASSES
 )
 
 

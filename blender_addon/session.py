@@ -13,11 +13,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .backend_process import BackendProcess, CannotStart, find_launch
 from .client import Client, Connection, ConnectionEvent, Event
 from .vendor import messages as m
 from .vendor import take as contract
+
+if TYPE_CHECKING:
+    from .scene.given import Given
 
 UNREACHABLE = "The FlowFace backend is not running. Start it in the FlowFace panel or with “flowface serve”."
 NEWS_SECONDS = 2.0
@@ -30,6 +34,7 @@ class ActiveJob:
     spec: m.JobSpec
     scene: str
     match_scene: bool
+    given: Given | None = None  # the scene's cameras as they stood when Track was pressed
     status: m.JobStatus | None = None  # None until the backend has taken it
     submitted: bool = False
     cancelling: bool = False
@@ -79,6 +84,8 @@ class Session:
         self.process: BackendProcess | None = None
         self.job: ActiveJob | None = None
         self.notice: Notice | None = None
+        self.heads: tuple[m.HeadInfo, ...] = ()  # what the backend offers; stays when the connection is lost
+        self.aligners: tuple[str, ...] = ()
         self._handlers: dict[int, Callable[[m.Message], None]] = {}
         self._stopper: threading.Thread | None = None
         self._ended_at = 0.0
@@ -151,10 +158,10 @@ class Session:
 
     # jobs
 
-    def track(self, spec: m.JobSpec, scene: str, *, match_scene: bool) -> None:
+    def track(self, spec: m.JobSpec, scene: str, *, match_scene: bool, given: Given | None = None) -> None:
         """Track a take; it is submitted as soon as the backend answers."""
         self.notice = None
-        self.job = ActiveJob(spec, scene, match_scene)
+        self.job = ActiveJob(spec, scene, match_scene, given)
         if self.connection is Connection.CONNECTED:
             self._submit()
         elif self.connection is Connection.REFUSED or not self.owns_backend:
@@ -176,6 +183,11 @@ class Session:
     def take_built(self, text: str) -> None:
         """The job's scene has been built."""
         self._end(text)
+
+    def ask_heads(self) -> None:
+        """Ask the backend which heads and aligners it has; the answer replaces the lists."""
+        if self.connection is Connection.CONNECTED:
+            self._send(m.Heads(), self._on_heads)
 
     def poll(self, budget: float = 0.01) -> bool:
         """Handle what the client received, in at most ``budget`` seconds and without ever waiting.
@@ -224,6 +236,7 @@ class Session:
 
     def _on_connected(self, welcome: m.Welcome) -> None:
         self.backend_version = welcome.backend_version
+        self.ask_heads()
         job = self.job
         if job is None:
             return
@@ -263,6 +276,10 @@ class Session:
             self._end("Cancelled.")
         else:
             self._fail(str(status.problem) if status.problem else f"The job was {status.state}.")
+
+    def _on_heads(self, message: m.Message) -> None:
+        if isinstance(message, m.HeadList):
+            self.heads, self.aligners = message.heads, message.aligners
 
     def _on_result(self, message: m.Message) -> None:
         if self.job is None:

@@ -6,7 +6,113 @@ from typing import Any
 
 import bpy
 
+from . import choices
+
 NAME = "flowface"
+MAIN_VIEW = "camera"
+"""What the view of the main footage is called."""
+MAX_NAME = 40
+
+
+def _is_camera(_settings: Any, obj: Any) -> bool:
+    return bool(obj.type == "CAMERA")
+
+
+def _suggest_camera(chosen: Any, context: Any) -> None:
+    """Whoever takes cameras from the scene most often means the one that it renders with."""
+    if chosen.cameras == "SCENE" and chosen.camera is None and not any(view.camera for view in chosen.views):
+        chosen.camera = context.scene.camera
+
+
+def _scene_camera() -> Any:
+    return bpy.props.PointerProperty(
+        name="Scene Camera",
+        description="The camera of this scene that filmed this footage; empty to find lens and place from the footage",
+        type=bpy.types.Object,
+        poll=_is_camera,
+    )
+
+
+def _is_mesh(_settings: Any, obj: Any) -> bool:
+    return bool(obj.type == "MESH")
+
+
+def _use_frame_rate() -> Any:
+    return bpy.props.BoolProperty(
+        name="Set Frame Rate",
+        description="Say at which rate the footage was shot: for image sequences, and videos that play in slow motion",
+    )
+
+
+def _frame_rate() -> Any:
+    return bpy.props.FloatProperty(
+        name="Frame Rate",
+        description="Pictures that the camera took in a second",
+        default=24.0,
+        min=0.1,
+        soft_min=1.0,
+        soft_max=240.0,
+        max=10000.0,
+        precision=3,
+    )
+
+
+def _face() -> Any:
+    return bpy.props.EnumProperty(
+        name="Face",
+        description="Which face to track where the footage shows several",
+        items=(
+            ("LARGEST", "Largest", "The face that is largest where the first face is seen"),
+            ("POINT", "At a Point", "The face at a point of the picture"),
+        ),
+    )
+
+
+def _face_point() -> Any:
+    return bpy.props.IntVectorProperty(
+        name="Point",
+        description="Pixels from the left and from the top of the footage's picture",
+        size=2,
+        min=0,
+    )
+
+
+def _face_frame() -> Any:
+    return bpy.props.IntProperty(
+        name="On Frame",
+        description="Frame of this footage in which the face is at this point; a video's frames count from 1",
+        default=1,
+        min=0,
+    )
+
+
+class FlowFaceView(bpy.types.PropertyGroup):  # type: ignore[misc]
+    """A further camera that filmed the same performance. ``name`` is the view's name."""
+
+    name: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Name",
+        description="What the camera is called in the take",
+        maxlen=MAX_NAME,
+    )
+    footage: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Footage",
+        description="What this camera filmed: a video, or any image of a numbered sequence",
+        subtype="FILE_PATH",
+    )
+    offset: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Started Earlier",
+        description="Seconds by which this camera started before the main one, below zero where it started after it. "
+        "Frames can be typed as a fraction: 12/25 is twelve frames at 25 frames per second",
+        unit="TIME_ABSOLUTE",
+        precision=4,
+        step=4,
+    )
+    use_frame_rate: _use_frame_rate()  # type: ignore[valid-type]
+    frame_rate: _frame_rate()  # type: ignore[valid-type]
+    camera: _scene_camera()  # type: ignore[valid-type]
+    face: _face()  # type: ignore[valid-type]
+    face_point: _face_point()  # type: ignore[valid-type]
+    face_frame: _face_frame()  # type: ignore[valid-type]
 
 
 class FlowFaceSettings(bpy.types.PropertyGroup):  # type: ignore[misc]
@@ -39,10 +145,91 @@ class FlowFaceSettings(bpy.types.PropertyGroup):  # type: ignore[misc]
         default=True,
     )
 
+    head_id: bpy.props.StringProperty(default=choices.DEFAULT_HEAD)  # type: ignore[valid-type]
+    head: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Head",
+        description="The head model that is fitted and built",
+        **choices.stored_as("head_id", choices.head_items),
+    )
+    aligner_id: bpy.props.StringProperty(default=choices.DEFAULT_ALIGNER)  # type: ignore[valid-type]
+    aligner: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Aligner",
+        description="What finds the face in the pictures",
+        **choices.stored_as("aligner_id", choices.aligner_items),
+    )
+
+    use_frame_rate: _use_frame_rate()  # type: ignore[valid-type]
+    frame_rate: _frame_rate()  # type: ignore[valid-type]
+    deform_region: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Personal Shape",
+        description="Where the person's shape may leave what the head model can say, when several views show it",
+        items=(
+            ("AUTO", "Automatic", "The nose where there are several views, nothing where there is one"),
+            ("OFF", "Off", "The head model's own shapes only"),
+            ("NOSE", "Nose", "The nose, which differs most from person to person"),
+            ("FACE", "Face", "The whole face; needs views from several sides"),
+        ),
+    )
+    neutral_head: bpy.props.PointerProperty(  # type: ignore[valid-type]
+        name="Neutral Head",
+        description="A head of this scene, built by FlowFace, whose neutral shape this take is to have: of an earlier "
+        "take of this person, or sculpted on",
+        type=bpy.types.Object,
+        poll=_is_mesh,
+    )
+    neutral_from: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Neutral File",
+        description="track.npz of an earlier take of this person, or a mesh (.obj) of the head as this person, whose "
+        "neutral shape this take is to have",
+        subtype="FILE_PATH",
+    )
+
+    views: bpy.props.CollectionProperty(type=FlowFaceView)  # type: ignore[valid-type]
+    active_view: bpy.props.IntProperty()  # type: ignore[valid-type]
+    cameras: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Cameras",
+        description="Where the lens and the place of the cameras come from",
+        items=(
+            (
+                "SOLVE",
+                "Solve",
+                "Find lens and place of every camera from the footage and build cameras for the take",
+            ),
+            (
+                "SCENE",
+                "From the Scene",
+                "Lens and place are those of cameras in this scene, measured or matchmoved. They are not changed, and "
+                "the head is built where they see it",
+            ),
+        ),
+        update=_suggest_camera,
+    )
+    camera: _scene_camera()  # type: ignore[valid-type]
+    cameras_to_scale: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Scene Is to Scale",
+        description="Distances between the scene's cameras are those of reality. Switch off for a camera solve of "
+        "unknown scale: then the head, whose size is known, is built in the scene's scale",
+        default=True,
+    )
+
+    face: _face()  # type: ignore[valid-type]
+    face_point: _face_point()  # type: ignore[valid-type]
+    face_frame: _face_frame()  # type: ignore[valid-type]
+
 
 def of(scene: Any) -> Any:
     """The settings of a scene."""
     return getattr(scene, NAME)
 
 
-CLASSES = (FlowFaceSettings,)
+def name_view(chosen: Any, view: Any, wanted: str) -> None:
+    """Call a view ``wanted``, or ``wanted 2``, … where another is called so already."""
+    taken = {MAIN_VIEW, *(other.name for other in chosen.views if other != view)}
+    name, number = wanted[:MAX_NAME] or MAIN_VIEW, 1
+    while name in taken:
+        number += 1
+        name = f"{(wanted or MAIN_VIEW)[: MAX_NAME - len(str(number)) - 1]} {number}"
+    view.name = name
+
+
+CLASSES = (FlowFaceView, FlowFaceSettings)

@@ -8,7 +8,7 @@ import bpy
 
 from .. import session
 from ..scene.build import build_take, look_through_camera
-from ..scene.camera import missing_footage
+from ..scene.footage import missing_footage
 from ..vendor import take as contract
 
 
@@ -31,7 +31,7 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         job = now.job
         if job is None or job.take is None:
             return {"CANCELLED"}
-        build_take(context, job.take, match_scene=job.match_scene)
+        build_take(context, job.take, match_scene=job.match_scene, given=job.given if not job.elsewhere else None)
         if job.match_scene:
             look_through_camera([context.screen])  # of other workspaces the user decides
         now.take_built(_summary(job.take))
@@ -49,7 +49,8 @@ def _summary(take: contract.TakeResult) -> str:
         text += f". {faces} faces were seen: the largest was tracked"
     for footage in missing_footage(take):
         text += f". The footage {footage} cannot be read from here, so its camera has no background"
-    return f"{text}."
+    notes = [str(note) for note in take.report.get("notes", ())]  # whole sentences
+    return " ".join([f"{text}.", *notes])
 
 
 CLASSES = (FLOWFACE_OT_build_take,)

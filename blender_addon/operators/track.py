@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import bpy
@@ -10,7 +9,7 @@ import bpy
 from .. import preferences, session, settings
 from ..backend_process import CannotStart
 from ..client import Connection
-from ..vendor import messages as m
+from ..job import CannotTrack, job_of
 from . import backend_start
 
 
@@ -34,16 +33,10 @@ class FLOWFACE_OT_track(bpy.types.Operator):  # type: ignore[misc]
     def execute(self, context: Any) -> set[str]:
         """Submit the job; everything else happens while Blender goes on."""
         chosen, wanted, now = settings.of(context.scene), preferences.get(context), session.current()
-        footage = Path(bpy.path.abspath(chosen.footage))
-        if not footage.exists() and not any(sign in footage.name for sign in "#%*?"):
-            return self._refuse(f"There is no footage at {footage}.")
-        if chosen.use_range and chosen.frame_first > chosen.frame_last:
-            return self._refuse(f"The frame range {chosen.frame_first}-{chosen.frame_last} ends before it starts.")
-        spec = m.JobSpec(
-            views=(m.ViewSpec(str(footage.absolute())),),
-            name=footage.stem,
-            frames=(chosen.frame_first, chosen.frame_last) if chosen.use_range else None,
-        )
+        try:
+            spec, given = job_of(context)
+        except CannotTrack as problem:
+            return self._refuse(str(problem))
         now.connect(wanted.endpoint)
         if now.connection is not Connection.CONNECTED and wanted.autostart:
             now.poll()
@@ -52,7 +45,7 @@ class FLOWFACE_OT_track(bpy.types.Operator):  # type: ignore[misc]
                 backend_start.start(context)
             except CannotStart as problem:
                 return self._refuse(str(problem))
-        now.track(spec, context.scene.name, match_scene=chosen.match_scene)
+        now.track(spec, context.scene.name, match_scene=chosen.match_scene, given=given)
         if now.notice is not None and now.notice.is_error:
             return self._refuse(now.notice.text)
         return {"FINISHED"}

@@ -5,28 +5,50 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from bpy.utils import escape_identifier
 from numpy.typing import NDArray
 
 from .. import compat
 from ..vendor import take as contract
-from . import axes, camera
+from . import axes, camera, footage, replace
 from .armature import EYES
 
 ERROR_PROPERTY = "tracking_error"
+ERROR_DESCRIPTION = "Reprojection error in percent of the inter-ocular distance; -1 where no face was found"
+UNCERTAINTY_PROPERTY = "tracking_uncertainty"
+UNCERTAINTY_DESCRIPTION = "One standard deviation of a point of the face, in millimetres, as the fit knows it"
 NOT_TRACKED = -1.0
 """Value of the tracking error on frames that were bridged because no face was found; their keys are of type Jitter."""
 
 
 class _Keys:
-    """Writes the curves of one data-block over a take's frames."""
+    """Writes the curves of one data-block over a take's frames; its Action is made with the first of them."""
 
     def __init__(self, data_block: Any, name: str, take: contract.TakeResult) -> None:
-        self._writer = compat.ActionWriter(data_block, name)
+        self._data_block, self._name = data_block, name
+        self._writer: compat.ActionWriter | None = None
         self._frames = take.scene_frames
         self._uncertain = ~take.tracked
 
-    def scalar(self, data_path: str, group: str, values: NDArray[Any], index: int = 0) -> None:
-        self._writer.curve(data_path, index, group, self._frames, np.asarray(values, np.float64), self._uncertain)
+    def scalar(
+        self,
+        data_path: str,
+        group: str,
+        values: NDArray[Any],
+        index: int = 0,
+        where: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Key ``values (T,)``, or those of the frames ``where (T,)``."""
+        self._writer = self._writer or compat.ActionWriter(self._data_block, self._name)
+        keyed = np.ones(len(self._frames), bool) if where is None else where
+        self._writer.curve(
+            data_path,
+            index,
+            group,
+            self._frames[keyed],
+            np.asarray(values, np.float64)[keyed],
+            self._uncertain[keyed],
+        )
 
     def vector(self, data_path: str, group: str, values: NDArray[Any]) -> None:
         for index in range(values.shape[1]):
@@ -40,33 +62,95 @@ def animate_expression(head: Any, name: str, take: contract.TakeResult) -> None:
         keys.scalar(key.path_from_id("value"), "Expression", take.expression[:, index])
 
 
-def animate_armature(armature: Any, name: str, take: contract.TakeResult) -> None:
-    """Key head pose on the object, gaze on the eye bones and the tracking error (% of inter-ocular distance)."""
+def animate_actions(head: Any, name: str, take: contract.TakeResult) -> None:
+    """Key ARKit's face actions as custom properties of the head object, for drivers and retargeting tools to read.
+
+    Actions that are shape keys of this head have their weights there and get no property.
+    """
+    keys = _Keys(head, name, take)
+    for index, action in enumerate(take.action_names):
+        if action in take.head.expression_names:
+            continue
+        values = take.actions[:, index]
+        head[action] = float(values[0])
+        head.id_properties_ui(action).update(
+            default=0.0, soft_min=0.0, soft_max=1.0, description=f"Weight of ARKit's face action {action}, 0 to 1"
+        )
+        keys.scalar(custom_path(action), "ARKit", values)
+
+
+def animate_armature(armature: Any, name: str, take: contract.TakeResult, placement: axes.Placement) -> None:
+    """Key head pose on the object, gaze on the eye bones, and how well each frame is known."""
     keys = _Keys(armature, name, take)
-    rotations, locations = axes.head_poses(take.head_rotation, take.head_translation)
+    rotations, locations = axes.head_poses(take.head_rotation, take.head_translation, placement)
     armature.rotation_mode = axes.HEAD_EULER_ORDER
+    armature.scale = (placement.scale,) * 3
     keys.vector("location", "Head pose", locations)
     keys.vector("rotation_euler", "Head pose", axes.continuous_eulers(rotations, axes.HEAD_EULER_ORDER))
     for side, eye in enumerate(EYES):
         path = armature.pose.bones[eye].path_from_id("rotation_euler")
         keys.vector(path, eye, axes.gaze_eulers(take.gaze[:, side]))
+    _key_confidence(keys, armature, take)
+
+
+def _key_confidence(keys: _Keys, armature: Any, take: contract.TakeResult) -> None:
+    """The errors (% of the inter-ocular distance), of each view where there are several, and the uncertainty (mm)."""
     errors = np.where(take.tracked, np.nan_to_num(take.reprojection_error_percent_iod), NOT_TRACKED)
-    armature[ERROR_PROPERTY] = float(errors[0])
-    armature.id_properties_ui(ERROR_PROPERTY).update(
-        min=NOT_TRACKED,
-        soft_max=5.0,
-        description="Reprojection error in percent of the inter-ocular distance; -1 where no face was found",
-    )
-    keys.scalar(f'["{ERROR_PROPERTY}"]', "Tracking", errors)
+    _add_property(armature, ERROR_PROPERTY, errors[0], ERROR_DESCRIPTION, lowest=NOT_TRACKED)
+    keys.scalar(custom_path(ERROR_PROPERTY), "Tracking", errors)
+    known = np.isfinite(take.uncertainty_mm)
+    if known.any():
+        _add_property(armature, UNCERTAINTY_PROPERTY, take.uncertainty_mm[known][0], UNCERTAINTY_DESCRIPTION)
+        keys.scalar(custom_path(UNCERTAINTY_PROPERTY), "Tracking", take.uncertainty_mm, where=known)
+    for view in take.cameras if len(take.cameras) > 1 else ():
+        seen = np.isfinite(view.reprojection_error_percent_iod)
+        if seen.any():
+            name = view_error_property(view.name)
+            description = f"Reprojection error in “{view.name}”, percent of the inter-ocular distance"
+            _add_property(armature, name, view.reprojection_error_percent_iod[seen][0], description)
+            keys.scalar(custom_path(name), "Tracking", view.reprojection_error_percent_iod, where=seen)
 
 
-def animate_camera(obj: Any, name: str, take: contract.TakeResult, view: contract.CameraGeometry) -> None:
-    """Key the camera's place and lens, each only where it changes."""
+def _add_property(owner: Any, name: str, value: Any, description: str, lowest: float = 0.0) -> None:
+    owner[name] = float(value)
+    owner.id_properties_ui(name).update(min=lowest, soft_max=5.0, description=description)
+
+
+def custom_path(name: str) -> str:
+    """The data path of a custom property."""
+    return f'["{escape_identifier(name)}"]'
+
+
+def view_error_property(view: str) -> str:
+    """The armature's property that holds the error in one view."""
+    return f"{ERROR_PROPERTY} {replace.short(view)}"
+
+
+def animate_camera(
+    obj: Any, name: str, take: contract.TakeResult, view: contract.CameraGeometry, placement: axes.Placement
+) -> None:
+    """Key the camera's place and lens, each only where it changes, and the background where it needs it."""
     if camera.moves(view):
         keys = _Keys(obj, name, take)
-        rotations, locations = axes.camera_poses(view.world_to_camera)
+        rotations, locations = axes.camera_poses(view.world_to_camera, placement)
         keys.vector("location", "Camera", locations)
         keys.vector("rotation_euler", "Camera", axes.continuous_eulers(rotations, axes.CAMERA_EULER_ORDER))
+    keys = _Keys(obj.data, f"{name} lens", take)
     if camera.zooms(view):
-        millimetres = view.focal_px * axes.lens(view.image_size, view.principal_point).mm_per_pixel
-        _Keys(obj.data, f"{name} lens", take).scalar("lens", "Lens", millimetres)
+        keys.scalar("lens", "Lens", axes.focal_mm(view.focal_px, view.image_size))
+    _key_background(keys, obj.data, view, take)
+
+
+def animate_given_camera(obj: Any, name: str, take: contract.TakeResult, view: contract.CameraGeometry) -> None:
+    """Key the background of a camera that is the user's own, unless it has an Action already."""
+    if obj.data.animation_data is None or obj.data.animation_data.action is None:
+        _key_background(_Keys(obj.data, f"{name} background", take), obj.data, view, take)
+
+
+def _key_background(keys: _Keys, data: Any, view: contract.CameraGeometry, take: contract.TakeResult) -> None:
+    found = footage.retimed(data, view, take.scene_frames)
+    if found is not None:
+        path, known, offsets = found
+        values = np.zeros(len(known))
+        values[known] = offsets
+        keys.scalar(path, "Background", values, where=known)

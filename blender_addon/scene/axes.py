@@ -7,6 +7,7 @@ looks straight into it faces −y with no rotation at all. All maps are rigid, s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 F64 = NDArray[np.float64]
 
 WORLD: F64 = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
-"""Blender world = WORLD · OpenCV world + EYE_HEIGHT: (x, y, z) → (x, z, 1.6 − y)."""
+"""Blender world = WORLD · OpenCV world + EYE_HEIGHT, where nothing else is known: (x, y, z) → (x, z, 1.6 − y)."""
 EYE_HEIGHT: F64 = np.array([0.0, 0.0, 1.6])
 """Metres: where a standing person's eyes are, so that a head fits on a body; and out of a new file's default cube."""
 HEAD: F64 = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -36,13 +37,35 @@ SENSOR_MM = 36.0
 """Sensor length along the longer side of the picture, so that lenses read as full-frame (35 mm) equivalents."""
 
 
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where a take's OpenCV world lies in the Blender world: blender = scale · turn · opencv + offset."""
+
+    turn: F64  # (3,3) rotation
+    offset: F64  # (3,) Blender units
+    scale: float = 1.0  # Blender units per metre
+
+    def points(self, points: NDArray[Any]) -> F64:
+        """Points (…,3) of the OpenCV world, metres, in the Blender world."""
+        return self.scale * (np.asarray(points, np.float64) @ self.turn.T) + self.offset
+
+
+def at_eye_level(metres_per_unit: float = 1.0) -> Placement:
+    """Where a take stands whose world nobody knows: its first camera at eye height above Blender's origin."""
+    return Placement(WORLD, EYE_HEIGHT / metres_per_unit, 1.0 / metres_per_unit)
+
+
+@dataclass(frozen=True, eq=False)
+class GivenPose:
+    """Where a camera of the Blender scene stands: rotation (3,3) of its axes, location (3,) in Blender units."""
+
+    rotation: F64
+    location: F64
+
+
 def head_points(points: NDArray[Any]) -> F64:
     """Points (…,3) of head space in the axes of Blender's head object, metres."""
     return np.asarray(points, np.float64) @ HEAD.T
-
-
-def _to_blender(points: NDArray[Any]) -> F64:
-    return np.asarray(points, np.float64) @ WORLD.T + EYE_HEIGHT
 
 
 def rotation_matrices(axis_angle: NDArray[Any]) -> F64:
@@ -56,17 +79,47 @@ def rotation_matrices(axis_angle: NDArray[Any]) -> F64:
     return np.eye(3) + sine * cross + versine * (cross @ cross)
 
 
-def head_poses(rotation: NDArray[Any], translation: NDArray[Any]) -> tuple[F64, F64]:
+def head_poses(rotation: NDArray[Any], translation: NDArray[Any], placement: Placement) -> tuple[F64, F64]:
     """Rotation matrices (T,3,3) and locations (T,3) of the head object from OpenCV axis-angle (T,3) and metres."""
-    return WORLD @ rotation_matrices(rotation) @ HEAD.T, _to_blender(translation)
+    return placement.turn @ rotation_matrices(rotation) @ HEAD.T, placement.points(translation)
 
 
-def camera_poses(world_to_camera: NDArray[Any]) -> tuple[F64, F64]:
+def camera_poses(world_to_camera: NDArray[Any], placement: Placement) -> tuple[F64, F64]:
     """Rotation matrices (T,3,3) and locations (T,3) of a Blender camera from OpenCV extrinsics (T,3,4)."""
+    to_world, centres = _camera_to_world(world_to_camera)
+    return placement.turn @ to_world @ CAMERA, placement.points(centres)
+
+
+def _camera_to_world(world_to_camera: NDArray[Any]) -> tuple[F64, F64]:
     extrinsics = np.asarray(world_to_camera, np.float64)
     to_world = extrinsics[:, :, :3].transpose(0, 2, 1)
-    centres = -np.einsum("tij,tj->ti", to_world, extrinsics[:, :, 3])
-    return WORLD @ to_world @ CAMERA, _to_blender(centres)
+    return to_world, -np.einsum("tij,tj->ti", to_world, extrinsics[:, :, 3])
+
+
+def extrinsics_of(pose: GivenPose, metres_per_unit: float) -> F64:
+    """OpenCV extrinsics (3,4), metres, of a camera of the Blender scene; ``at_eye_level`` leads back."""
+    rotation = CAMERA.T @ pose.rotation.T @ WORLD
+    centre = (pose.location * metres_per_unit - EYE_HEIGHT) @ WORLD
+    return np.concatenate([rotation, -(rotation @ centre)[:, None]], axis=1)
+
+
+def placed_by_cameras(
+    given: Sequence[GivenPose], world_to_camera: Sequence[NDArray[Any]], units_per_metre: float | None
+) -> Placement:
+    """The placement in which cameras of a take, extrinsics (3,4) each, are the ``given`` ones of the scene.
+
+    The first pair gives rotation and place exactly, so it does not matter which world the take was solved in. The
+    scale is ``units_per_metre``; where that is None, it is the one in which the cameras stand as far apart as given
+    (1 where all stand in one place and nothing can be told).
+    """
+    poses = [_camera_to_world(np.asarray(extrinsics)[None]) for extrinsics in world_to_camera]
+    turn = given[0].rotation @ CAMERA.T @ poses[0][0][0].T
+    if units_per_metre is None:
+        in_scene = sum(float(np.linalg.norm(pose.location - given[0].location)) for pose in given)
+        in_take = sum(float(np.linalg.norm(centre[0] - poses[0][1][0])) for _, centre in poses)
+        units_per_metre = in_scene / in_take if in_scene > 0 and in_take > 0 else 1.0
+    offset = given[0].location - units_per_metre * (turn @ poses[0][1][0])
+    return Placement(turn, offset, units_per_metre)
 
 
 def gaze_eulers(gaze: NDArray[Any]) -> F64:
@@ -88,14 +141,13 @@ def continuous_eulers(rotations: F64, order: str) -> F64:
 
 @dataclass(frozen=True)
 class Lens:
-    """A pinhole in Blender's words: the sensor is fitted to the picture's longer side; shifts are in units of it."""
+    """A pinhole in Blender's words: the side of the picture that the sensor is fitted to is the unit of the shifts."""
 
-    sensor_fit: Literal["HORIZONTAL", "VERTICAL"]
+    sensor_fit: Literal["AUTO", "HORIZONTAL", "VERTICAL"]
     sensor_width: float  # mm
     sensor_height: float  # mm
     shift_x: float
     shift_y: float
-    mm_per_pixel: float  # focal length in mm = focal length in pixels × this
 
 
 def lens(image_size: tuple[int, int], principal_point: NDArray[Any]) -> Lens:
@@ -108,5 +160,20 @@ def lens(image_size: tuple[int, int], principal_point: NDArray[Any]) -> Lens:
         sensor_height=SENSOR_MM * height / longer,
         shift_x=(width / 2 - float(principal_point[0])) / longer,
         shift_y=(float(principal_point[1]) - height / 2) / longer,
-        mm_per_pixel=SENSOR_MM / longer,
     )
+
+
+def focal_mm(focal_px: Any, image_size: tuple[int, int]) -> Any:
+    """Focal lengths in millimetres, with ``lens``'s sensor, of focal lengths in pixels."""
+    return focal_px * (SENSOR_MM / max(image_size))
+
+
+def pinhole(lens: Lens, millimetres: float, image_size: tuple[int, int]) -> tuple[float, tuple[float, float]]:
+    """Focal length in pixels and principal point of a Blender lens over a picture of (width, height) square pixels."""
+    width, height = image_size
+    across = lens.sensor_fit == "HORIZONTAL" or (lens.sensor_fit == "AUTO" and width >= height)
+    fitted = width if across else height
+    # A sensor that is fitted by itself lends its width to whichever side of the picture is longer.
+    sensor = lens.sensor_height if lens.sensor_fit == "VERTICAL" else lens.sensor_width
+    principal_point = (width / 2 - lens.shift_x * fitted, height / 2 + lens.shift_y * fitted)
+    return millimetres / sensor * fitted, principal_point

@@ -9,22 +9,26 @@ from typing import Any
 import numpy as np
 
 from ..vendor import take as contract
-from . import animation, camera, replace
+from . import animation, axes, camera, footage, replace
 from .armature import bind, build_armature
+from .given import Given, metres_per_unit
 from .head import build_head
 
 
-def build_take(context: Any, take: contract.TakeResult, *, match_scene: bool = True) -> Any:
+def build_take(context: Any, take: contract.TakeResult, *, match_scene: bool = True, given: Given | None = None) -> Any:
     """Build a take in the context's scene and return its collection.
 
     A take is known by its name and its footage: building it again replaces the objects that were built for it before,
     hands everything that pointed at them (parents, constraints, the scene camera) to the new ones and leaves all other
     objects alone, including those a user put into the collection. With ``match_scene`` the scene takes over the first
     view's resolution, the frame rate and the frame range; the scene camera is set in any case where there is none.
-    Selection and active object stay as they were. Must be called in Object Mode; pushes no undo step.
+    With ``given`` cameras the take stands where they see it; they are used as they are, and get the footage as
+    background where they have none. Selection and active object stay as they were. Must be called in Object Mode;
+    pushes no undo step.
     """
     scene, layer = context.scene, context.view_layer
     active = layer.objects.active
+    placement = (given.placement(take) if given else None) or axes.at_eye_level(metres_per_unit(scene))
     collection = replace.take_collection(scene, take)
     old = replace.retire(collection)
 
@@ -32,17 +36,14 @@ def build_take(context: Any, take: contract.TakeResult, *, match_scene: bool = T
     head = build_head(f"{take.name} head", take.head, take.expression)
     bind(head, armature)
     new = {replace.ARMATURE: armature, replace.HEAD: head}
-    for view in take.cameras:
-        new[replace.camera_role(view.name)] = camera.build_camera(f"{take.name} {view.name}", view)
     for role, obj in new.items():
         collection.objects.link(obj)
         collection[role] = obj
-
-    animation.animate_armature(armature, f"{take.name} head pose", take)
+    animation.animate_armature(armature, f"{take.name} head pose", take, placement)
     animation.animate_expression(head, f"{take.name} expression", take)
+    animation.animate_actions(head, f"{take.name} ARKit", take)
     for view in take.cameras:
-        obj = new[replace.camera_role(view.name)]
-        animation.animate_camera(obj, obj.name, take, view)
+        new[replace.camera_role(view.name)] = _camera(scene, collection, take, view, placement, given)
 
     replaced = active is not None and active in old.values()
     replace.hand_over(old, new)
@@ -54,6 +55,31 @@ def build_take(context: Any, take: contract.TakeResult, *, match_scene: bool = T
         _match(scene, take)
     scene.frame_set(scene.frame_current)
     return collection
+
+
+def _camera(
+    scene: Any,
+    collection: Any,
+    take: contract.TakeResult,
+    view: contract.CameraGeometry,
+    placement: axes.Placement,
+    given: Given | None,
+) -> Any:
+    """The camera of a view: the user's own where it was given, else a new one in the take's collection."""
+    replace.remember_size(collection, view)
+    name = f"{take.name} {view.name}"
+    own = given.camera_of(scene, view.name) if given else None
+    if own is not None:
+        if not len(own.data.background_images):
+            footage.add_background(own.data, view, take.scene_frames)
+            animation.animate_given_camera(own, name, take, view)
+        collection[replace.given_role(view.name)] = own
+        return own
+    obj = camera.build_camera(name, view, placement, take.scene_frames)
+    animation.animate_camera(obj, name, take, view, placement)
+    collection.objects.link(obj)
+    collection[replace.camera_role(view.name)] = obj
+    return obj
 
 
 def _match(scene: Any, take: contract.TakeResult) -> None:

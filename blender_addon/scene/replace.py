@@ -6,7 +6,9 @@ the collection, are never mistaken for them.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import bpy
@@ -17,17 +19,61 @@ TAKE_KEY = "flowface_take"
 ARMATURE = "flowface_armature"
 HEAD = "flowface_head"
 _CAMERA_PREFIX = "flowface_camera:"
+_GIVEN_PREFIX = "flowface_given:"
+_SIZE_PREFIX = "flowface_size:"
+_NAME_BYTES = 40
+"""Of a view's name in a key: Blender's keys have at most 63 bytes."""
 _SUFFIX = " (replaced)"
 
 
 def take_id(take: contract.TakeResult) -> str:
-    """What makes two takes the same: their name and their footage."""
-    return "\n".join([take.name, *(view.footage for view in take.cameras)])
+    """What makes two takes the same: their name and their main footage. Further views may come and go."""
+    return "\n".join([take.name, take.cameras[0].footage])
+
+
+def short(view: str) -> str:
+    """A view's name, shortened where it is too long for a key, still different from all others."""
+    data = view.encode()
+    if len(data) <= _NAME_BYTES:
+        return view
+    return f"{data[: _NAME_BYTES - 9].decode(errors='ignore')}~{zlib.crc32(data):08x}"
 
 
 def camera_role(view: str) -> str:
-    """The collection's key for the camera of a view."""
-    return f"{_CAMERA_PREFIX}{view}"
+    """The collection's key for the camera that was built for a view."""
+    return f"{_CAMERA_PREFIX}{short(view)}"
+
+
+def given_role(view: str) -> str:
+    """The collection's key for a camera of the user's own that filmed a view; it is never changed or removed."""
+    return f"{_GIVEN_PREFIX}{short(view)}"
+
+
+def remember_size(collection: Any, view: contract.CameraGeometry) -> None:
+    """Keep a view's picture size with the take, for whoever looks through its camera."""
+    collection[f"{_SIZE_PREFIX}{short(view.name)}"] = view.image_size
+
+
+@dataclass(frozen=True)
+class ShownView:
+    """A view of a built take: its name, its camera object (None where the user deleted it), its picture's size."""
+
+    name: str
+    camera: Any
+    size: tuple[int, int] | None
+
+
+def shown_views(collection: Any) -> list[ShownView]:
+    """The views of a built take, the main one first."""
+    views = []
+    for key in collection.keys():  # noqa: SIM118 - a collection's own iteration is over its objects
+        for prefix in (_CAMERA_PREFIX, _GIVEN_PREFIX):
+            if key.startswith(prefix):
+                name, value = key[len(prefix) :], collection[key]
+                size = collection.get(f"{_SIZE_PREFIX}{name}")
+                camera = value if isinstance(value, bpy.types.Object) else None
+                views.append(ShownView(name, camera, (int(size[0]), int(size[1])) if size is not None else None))
+    return views
 
 
 def take_collection(scene: Any, take: contract.TakeResult) -> Any:
@@ -46,8 +92,9 @@ def retire(collection: Any) -> dict[str, Any]:
     """The objects built for the take before, by role, with all their names freed for their successors."""
     roles = [key for key in collection.keys() if key in (ARMATURE, HEAD) or key.startswith(_CAMERA_PREFIX)]  # noqa: SIM118
     old = {role: obj for role in roles if isinstance(obj := collection[role], bpy.types.Object)}
-    for role in roles:
-        del collection[role]
+    for key in list(collection.keys()):
+        if key in roles or key.startswith((_GIVEN_PREFIX, _SIZE_PREFIX)):
+            del collection[key]
     for obj in old.values():
         for block in (obj, *_owned(obj)):
             block.name += _SUFFIX
@@ -68,10 +115,11 @@ def hand_over(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
 
 
 def _owned(obj: Any) -> list[Any]:
-    """Data-blocks that came with an object: data, shape keys' and own Actions, clips. In order of removal."""
+    """Data-blocks that came with an object: data, shape keys' and own Actions, footage. In order of removal."""
     blocks = [obj.data]
     keys = getattr(obj.data, "shape_keys", None)
-    clips = [background.clip for background in getattr(obj.data, "background_images", ())]
+    backgrounds = getattr(obj.data, "background_images", ())
+    pictures = [picture for background in backgrounds for picture in (background.clip, background.image)]
     animations = [block.animation_data for block in (obj, obj.data, keys) if block is not None]
     actions = [animation.action for animation in animations if animation is not None]
-    return [block for block in (*blocks, *actions, *clips) if block is not None]
+    return [block for block in (*blocks, *actions, *pictures) if block is not None]

@@ -10,6 +10,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from mathutils import Vector
 
 from backend.head_model.library import load_head
 from backend.head_model.model import posed_vertices
@@ -17,7 +18,7 @@ from backend.server.app import Server
 from backend.server.client import Client
 from blender_addon import preferences, pump, session, settings
 from blender_addon.client import Connection
-from blender_addon.scene.replace import ARMATURE, HEAD, camera_role
+from blender_addon.scene.replace import ARMATURE, HEAD, camera_role, shown_views
 from protocol.messages import JobSpec, ViewSpec
 
 from .conftest import wait_until
@@ -136,6 +137,43 @@ def test_tracking_again_after_undo_builds_again() -> None:
     bpy.ops.ed.undo()
     track()
     assert [c.name for c in bpy.context.scene.collection.children] == ["someone"]
+
+
+def test_views_and_scene_cameras_travel_to_the_backend_and_back(
+    tmp_path: Path,
+    addon: None,  # noqa: ARG001 - enabled, not used
+    start_server: Callable[..., Server],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two given cameras and one that is not: the head stands ten metres before the first, as the backend says."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    monkeypatch.setattr(preferences._Defaults, "endpoint", endpoint)
+    start_server(endpoint, "tests.gui.runners:look")
+    scene, chosen = bpy.context.scene, settings.of(bpy.context.scene)
+    scene.render.resolution_x, scene.render.resolution_y = 320, 240
+    cameras = []
+    for index, name in enumerate(("front", "left", "right")):
+        write_clip(tmp_path / f"{name}.mp4", 160, 120, rate=25 * (1 + (name == "right")))
+        camera = bpy.data.objects.new(f"My {name}", bpy.data.cameras.new(f"My {name}"))
+        scene.collection.objects.link(camera)
+        camera.location, camera.rotation_euler = (3 + index, -2, 1.2), (1.4, 0.1, 0.7 * index)
+        cameras.append(camera)
+    bpy.context.view_layer.update()
+    places = [camera.matrix_world.copy() for camera in cameras]
+    chosen.footage = str(tmp_path / "front.mp4")
+    bpy.ops.flowface.view_add(files=[{"name": "left.mp4"}, {"name": "right.mp4"}], directory=str(tmp_path))
+    chosen.views[0].offset = 0.04
+    chosen.cameras, chosen.camera, chosen.views[0].camera = "SCENE", cameras[0], cameras[1]
+    wait_until(lambda: session.current().connection is Connection.CONNECTED, pump.tick)
+    track()
+    collection = bpy.data.collections["front"]
+    shown = [view.camera.name for view in shown_views(collection)]
+    assert shown == ["My front", "My left", "front right"] and scene.camera == cameras[0]
+    assert [camera.matrix_world for camera in cameras] == places
+    expected = places[0] @ Vector((0, 0, -10))
+    assert (collection[ARMATURE].matrix_world.translation - expected).length < 1e-4
+    clips = [camera.data.background_images[0].clip.frame_start for camera in cameras[:2]]
+    assert clips == [1, 0], "the left camera was started one frame earlier"
 
 
 def test_headless_writes_a_scene_that_plays(

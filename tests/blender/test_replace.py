@@ -8,8 +8,10 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+import blender_addon
 from blender_addon.scene import build
-from blender_addon.scene.replace import ARMATURE, HEAD, camera_role
+from blender_addon.scene.replace import ARMATURE, HEAD, camera_role, shown_views
+from protocol.take import TakeResult
 
 from .takes import Shot, make_take, write_clip
 
@@ -95,3 +97,40 @@ def test_object_that_the_user_deleted_comes_back() -> None:
     bpy.data.objects.remove(collection[CAMERA])
     collection = build.build_take(bpy.context, make_take(Shot()))
     assert collection[CAMERA].type == "CAMERA"
+
+
+def views_of(shot: Shot, *names: str) -> TakeResult:
+    take = make_take(shot)
+    return replace(take, cameras=tuple(replace(take.cameras[0], name=name) for name in names))
+
+
+def test_views_come_and_go_between_trackings(tmp_path: Path) -> None:
+    """A take is known by its main footage: a witness camera more or less makes no second take."""
+    shot = Shot(footage=str(write_clip(tmp_path / "clip.mp4", 160, 96)))
+    first = build.build_take(bpy.context, views_of(shot, "camera", "left"))
+    alone = counts()
+    second = build.build_take(bpy.context, views_of(shot, "camera", "left", "right"))
+    assert second == first
+    assert [view.name for view in shown_views(second)] == ["camera", "left", "right"]
+    assert {obj.name for obj in second.objects if obj.type == "CAMERA"} == {"take camera", "take left", "take right"}
+    build.build_take(bpy.context, views_of(shot, "camera", "left"))
+    assert counts() == alone
+
+
+def test_looking_through_a_view_takes_over_its_shape() -> None:
+    take = views_of(Shot(), "camera", "left", "right")
+    tall = replace(take.cameras[1], image_size=(360, 640))
+    small = replace(take.cameras[2], image_size=(320, 180))
+    collection = build.build_take(bpy.context, replace(take, cameras=(take.cameras[0], tall, small)))
+    scene = bpy.context.scene
+    blender_addon.register()
+    try:
+        for view, size in (("left", (360, 640)), ("camera", (640, 360)), ("right", (640, 360))):
+            assert bpy.ops.flowface.look_through(view=view) == {"FINISHED"}
+            assert scene.camera == collection[camera_role(view)]
+            assert (scene.render.resolution_x, scene.render.resolution_y) == size
+        bpy.data.objects.remove(collection[camera_role("left")])
+        assert bpy.ops.flowface.look_through(view="left") == {"CANCELLED"}
+        assert bpy.ops.flowface.look_through(view="nobody") == {"CANCELLED"}
+    finally:
+        blender_addon.unregister()

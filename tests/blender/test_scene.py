@@ -13,7 +13,7 @@ from mathutils import Vector
 from numpy.typing import NDArray
 
 from blender_addon import compat
-from blender_addon.scene import animation, build, camera
+from blender_addon.scene import animation, build, footage
 from blender_addon.scene.replace import ARMATURE, HEAD, camera_role
 
 from .takes import EXPRESSIONS, Shot, frame_picture, make_take, project, write_clip
@@ -253,6 +253,7 @@ def test_sequence_background_starts_at_its_first_file(tmp_path: Path) -> None:
     background = background_of(build.build_take(bpy.context, make_take(shot)))
     picture = rendered_clip(background.clip, 1005, tmp_path)
     assert np.array_equal(picture[48, 80], [20 + 10 * 4] * 3)
+    assert footage.shown_number(bpy.context.scene.camera.data, 1005) == 1005
 
 
 @pytest.mark.parametrize("named", ["shot.1001.exr", "shot.1003.exr", "shot.####.exr", "shot.%04d.exr", ""])
@@ -262,7 +263,7 @@ def test_sequence_is_found_however_it_is_named(tmp_path: Path, named: str) -> No
     if not named:
         (tmp_path / "other.0001.png").unlink()
     view = make_take(Shot(kind="sequence", footage=str(tmp_path / named))).cameras[0]
-    assert camera.first_file(view) == tmp_path / "shot.1001.exr"
+    assert footage.first_file(view) == tmp_path / "shot.1001.exr"
 
 
 def test_still_background(tmp_path: Path) -> None:
@@ -275,13 +276,49 @@ def test_still_background(tmp_path: Path) -> None:
     assert background.source == "IMAGE" and Path(background.image.filepath) == path
     assert background.rotation == pytest.approx(np.radians(270))
     assert background.scale == pytest.approx(160 / 96)
+    assert footage.shown_number(bpy.context.scene.camera.data, 5) == 1
 
 
 def test_footage_that_is_gone_leaves_a_camera_without_background() -> None:
     take = make_take(Shot(footage="/nowhere/clip.mp4"))
     collection = build.build_take(bpy.context, take)
     assert not collection[camera_role("camera")].data.background_images
-    assert camera.missing_footage(take) == ["/nowhere/clip.mp4"]
+    assert footage.missing_footage(take) == ["/nowhere/clip.mp4"]
+
+
+@pytest.mark.parametrize(("kind", "rate"), [("video", 2.0), ("video", 0.5), ("sequence", 2.0)])
+def test_footage_of_another_frame_rate_is_retimed_by_keys(tmp_path: Path, kind: str, rate: float) -> None:
+    """Blender shows picture frame − start + 1 + offset of such a background, which must be the one that was tracked."""
+    base = make_take(Shot(first_frame=1001)).cameras[0]
+    if kind == "video":
+        path, first = write_clip(tmp_path / "left.mp4", 160, 96), 1
+    else:
+        path, first = tmp_path / "left.0501.png", 501
+        path.touch()
+    used = first + 3 + np.arange(12) * rate
+    used = np.where(used % 1 == 0, used, -1).astype(int)  # of slower footage, every other frame has none
+    view = replace(base, name="left", footage=str(path), footage_kind=kind, footage_frames=used)
+    take = replace(make_take(Shot(first_frame=1001)), cameras=(base, view))
+    data = build.build_take(bpy.context, take)[camera_role("left")].data
+    (background,) = data.background_images
+    assert (background.source, background.image.source) == ("IMAGE", "MOVIE" if kind == "video" else "SEQUENCE")
+    user = background.image_user
+    for frame, number in zip(range(1001, 1013), used, strict=True):
+        show(frame)
+        if number >= 0:
+            assert frame - user.frame_start + 1 + user.frame_offset == number == footage.shown_number(data, frame)
+    assert np.ptp([curve.range() for curve in compat.action_curves(data)]) >= 10
+
+
+def test_footage_of_nearly_the_same_rate_stays_a_clip(tmp_path: Path) -> None:
+    base = make_take(Shot()).cameras[0]
+    path = str(write_clip(tmp_path / "left.mp4", 160, 96))
+    used = np.array([-1, -1, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11])  # one picture dropped on the way
+    view = replace(base, name="left", footage=path, footage_frames=used, footage_first_frame=3)
+    collection = build.build_take(bpy.context, replace(make_take(Shot()), cameras=(base, view)))
+    (background,) = collection[camera_role("left")].data.background_images
+    assert background.source == "MOVIE_CLIP" and background.clip.frame_start == 3
+    assert footage.shown_number(collection[camera_role("left")].data, 5) == 3
 
 
 def test_reopened_file_plays(tmp_path: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from backend.files import write_atomic
-from backend.footage import probe
+from backend.footage import FootageInfo, probe
 from backend.head_model.library import load_head
 from backend.progress import OnProgress, ShouldCancel
 from backend.track import CameraTrack, Track
@@ -22,37 +25,63 @@ def warm_up() -> str:
 
 
 def look(spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:  # noqa: ARG001
-    """A still head ten metres away, with the camera facts that the footage reader gives."""
-    info, head = probe(spec.views[0].footage), load_head("open")
-    count = info.frame_count
-    frames = np.arange(info.first_frame, info.first_frame + count)
-    camera = CameraTrack(
-        name=spec.views[0].name,
-        footage=str(info.path),
-        footage_kind=info.kind,
-        footage_first_frame=info.first_frame,
-        footage_frame_count=count,
-        footage_rotation=info.rotation,
-        image_size=(info.width, info.height),
-        focal_px=np.full(count, float(max(info.width, info.height))),
-        principal_point=np.array([info.width / 2, info.height / 2]),
-        world_to_camera=np.tile(np.eye(3, 4), (count, 1, 1)),
-    )
+    """A still head ten metres before the first camera, with the camera facts that the footage reader gives.
+
+    Further views are timed as ``ViewSpec`` says, turned about the head by 40° each, or where their camera was given.
+    """
+    head, infos = load_head("open"), [probe(view.footage) for view in spec.views]
+    count, rate = infos[0].frame_count, infos[0].frame_rate
+    frames = np.arange(infos[0].first_frame, infos[0].first_frame + count)
+    cameras = [_camera(index, spec, infos, frames, rate) for index in range(len(infos))]
+    start = cameras[0].world_to_camera[0]
+    before_first = start[:, :3].T @ (np.array([0.0, 0.0, 10.0]) - start[:, 3])
+    facing = Rotation.from_matrix(start[:, :3].T) * Rotation.from_rotvec([np.pi, 0.0, 0.0])
+    doubtful = (np.arange(count) >= 3) & (np.arange(count) < 5)
     track = Track(
         head_id=head.id,
         head_hash=head.hash,
         identity=np.zeros(len(head.shape_basis), np.float32),
         expression=np.zeros((count, len(head.expression_names)), np.float32),
-        head_rotation=np.tile([np.pi, 0.0, 0.0], (count, 1)),
-        head_translation=np.tile([0.0, 0.0, 10.0], (count, 1)),
+        head_rotation=np.tile(facing.as_rotvec(), (count, 1)),
+        head_translation=np.tile(before_first, (count, 1)),
         gaze=np.zeros((count, 2, 2), np.float32),
-        cameras=(camera,),
+        cameras=tuple(cameras),
         frames=frames,
         scene_frames=frames.astype(np.float64),
-        times=np.arange(count) / info.frame_rate,
-        frame_rate=info.frame_rate,
+        times=np.arange(count) / rate,
+        frame_rate=rate,
         tracked=np.ones(count, bool),
-        reprojection_error_percent_iod=np.zeros(count, np.float32),
+        reprojection_error_percent_iod=np.full(count, 0.9, np.float32),
+        uncertainty_mm=np.where(doubtful, 2.5, 0.6).astype(np.float32),
     )
     save_track(track, folder / "track.npz")
     write_atomic(folder / "report.json", json.dumps({"frames": count}).encode())
+
+
+def _camera(
+    index: int, spec: JobSpec, infos: Sequence[FootageInfo], frames: NDArray[np.int64], rate: float
+) -> CameraTrack:
+    view, info, count = spec.views[index], infos[index], len(frames)
+    shown = np.round((np.arange(count) / rate + view.offset) * (view.frame_rate or info.frame_rate)).astype(int)
+    there = (shown >= 0) & (shown < info.frame_count)
+    extrinsics = np.eye(3, 4)
+    extrinsics[:, :3] = Rotation.from_euler("y", 40 * index, degrees=True).as_matrix()
+    extrinsics[:, 3] = [0, 0, 10] - extrinsics[:, :3] @ [0, 0, 10]
+    focal, principal_point = float(max(info.width, info.height)), (info.width / 2, info.height / 2)
+    if view.camera is not None:
+        extrinsics = np.reshape(view.camera.world_to_camera, (3, 4))
+        focal, principal_point = view.camera.focal_px, view.camera.principal_point
+    return CameraTrack(
+        name=view.name,
+        footage=str(info.path),
+        footage_kind=info.kind,
+        footage_first_frame=info.first_frame if index == 0 else round(frames[0] - view.offset * rate),
+        footage_frame_count=info.frame_count,
+        footage_rotation=info.rotation,
+        image_size=(info.width, info.height),
+        focal_px=np.full(count, focal),
+        principal_point=np.array(principal_point),
+        world_to_camera=np.tile(extrinsics, (count, 1, 1)),
+        reprojection_error_percent_iod=np.where(there, 0.5 + index, np.nan).astype(np.float32),
+        footage_frames=np.where(there, info.first_frame + shown, -1),
+    )

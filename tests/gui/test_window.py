@@ -24,8 +24,12 @@ from tests.blender.test_client import free_port
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
-TRACK_BUTTON = ("908", "231")  # in a window of 1280 × 800, found by looking at 1-ready.png
-CANCEL_BUTTON = ("908", "252")
+TRACK_BUTTON = ("908", "283")  # in a window of 1280 × 800, found by looking at 1-ready.png
+CANCEL_BUTTON = ("908", "304")
+VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
+    *("cameras=840,223", "solve=840,412", "from_scene=958,412", "options=840,248", "track=908,283"),
+    *("camera=1008,445", "left=1008,466", "right=1008,487", "next=966,513", "pick=1009,299"),
+)
 PYTHON_PACKAGES = (  # where Debian's Python is none that the extension has wheels for
     "python3 -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))' || "
     "python3 -c 'import zmq, msgpack' || apt-get install -y -q --no-install-recommends python3-zmq python3-msgpack"
@@ -141,6 +145,16 @@ def test_background_is_upright_and_the_right_frame(window: Window, start_backend
     done = window.run("background.py", server.endpoint, *map(str, footage))
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("upright right frame") == len(footage), done.stdout
+
+
+def test_several_views(window: Window, start_backend: Callable[[str], Server]) -> None:
+    """Three cameras, one upright, of two frame rates: unfolded, tracked, looked through; doubt and faces found."""
+    write_clip(window.folder / "front.mp4", 320, 192)
+    write_clip(window.folder / "left.mp4", 192, 320, rate=50, count=22)
+    write_clip(window.folder / "right.mp4", 320, 192)
+    server = start_backend("tests.gui.runners:look")
+    done = window.run("views.py", server.endpoint, str(window.folder), *VIEW_BUTTONS)
+    assert done.returncode == 0, done.stdout
 
 
 def _set_exif_orientation(path: Path, orientation: int) -> None:

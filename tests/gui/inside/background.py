@@ -9,8 +9,7 @@ from __future__ import annotations
 import bgui
 import bpy
 import numpy as np
-from bpy_extras.view3d_utils import location_3d_to_region_2d
-from common import addon, install, viewport, wait_for
+from common import addon, install, is_upright, shown_colours, viewport, wait_for
 
 package, endpoint, *footages = bgui.args
 wrong = []
@@ -51,33 +50,10 @@ def show() -> None:
 
 
 def judge() -> None:
-    window, area, _ = viewport()
-    scene = window.scene
+    scene = viewport()[0].scene
     name = scene.flowface.footage.rsplit("/", 1)[-1]
-    path = bgui.shot(f"background-{name}")
-    image = bpy.data.images.load(path, check_existing=False)
-    width, height = image.size
-    pixels = np.empty(width * height * 4, np.float32)
-    image.pixels.foreach_get(pixels)
-    bpy.data.images.remove(image)
-    pixels = (pixels.reshape(height, width, 4)[:, :, :3] * 255).round()
-
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    camera = scene.camera
-    frame = [camera.matrix_world @ corner for corner in camera.data.view_frame(scene=scene)]
-    corners = [location_3d_to_region_2d(region, area.spaces[0].region_3d, corner) for corner in frame]
-    left, right = min(c.x for c in corners), max(c.x for c in corners)
-    bottom, top = min(c.y for c in corners), max(c.y for c in corners)
-
-    def at(x: float, y: float) -> np.ndarray:
-        """The colour at a place in the frame, 0…1 from its top left."""
-        return pixels[int(region.y + top + (bottom - top) * y), int(region.x + left + (right - left) * x)]
-
-    seen = {"red": at(0.06, 0.06), "green": at(0.94, 0.06), "blue": at(0.06, 0.94), "grey": at(0.94, 0.94)}
-    right_way_up = all(
-        seen[colour].argmax() == channel and np.ptp(seen[colour]) > 120
-        for channel, colour in enumerate(("red", "green", "blue"))
-    )
+    seen = shown_colours(f"background-{name}")
+    right_way_up = is_upright(seen)
     moving = scene.frame_end > scene.frame_start  # a still has only one frame to show
     right_frame = not moving or np.abs(seen["grey"] - (20 + 10 * STEP)).max() < 5
     print(name, "upright" if right_way_up else "NOT UPRIGHT", "right frame" if right_frame else "WRONG FRAME", seen)

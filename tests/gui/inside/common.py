@@ -13,6 +13,8 @@ from typing import Any
 
 import bgui
 import bpy
+import numpy as np
+from bpy_extras.view3d_utils import location_3d_to_region_2d
 
 EXTENSION = "bl_ext.user_default.flowface"
 CATEGORY = "FlowFace"
@@ -63,6 +65,40 @@ def show_panel() -> None:
     sidebar = viewport()[2]
     sidebar.active_panel_category = CATEGORY
     sidebar.tag_redraw()
+
+
+def picture_frame() -> tuple[float, float, float, float]:
+    """The scene camera's picture in the viewport: left, right, bottom, top in pixels from the window's bottom left."""
+    window, area, _ = viewport()
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    camera = window.scene.camera
+    frame = [camera.matrix_world @ corner for corner in camera.data.view_frame(scene=window.scene)]
+    corners = [location_3d_to_region_2d(region, area.spaces[0].region_3d, corner) for corner in frame]
+    across, up = [corner.x for corner in corners], [corner.y for corner in corners]
+    return region.x + min(across), region.x + max(across), region.y + min(up), region.y + max(up)
+
+
+def shown_colours(name: str) -> dict[str, Any]:
+    """Take a screenshot; the colours (RGB, 0…255) near the corners of the picture behind the scene camera."""
+    image = bpy.data.images.load(bgui.shot(name), check_existing=False)
+    width, height = image.size
+    pixels = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    bpy.data.images.remove(image)
+    pixels = (pixels.reshape(height, width, 4)[:, :, :3] * 255).round()
+    left, right, bottom, top = picture_frame()
+
+    def at(x: float, y: float) -> Any:
+        """The colour at a place in the frame, 0…1 from its top left."""
+        return pixels[int(top + (bottom - top) * y), int(left + (right - left) * x)]
+
+    return {"red": at(0.06, 0.06), "green": at(0.94, 0.06), "blue": at(0.06, 0.94), "grey": at(0.94, 0.94)}
+
+
+def is_upright(seen: dict[str, Any]) -> bool:
+    """Whether red is at the top left, green at the top right and blue at the bottom left."""
+    corners = enumerate(("red", "green", "blue"))
+    return all(seen[colour].argmax() == channel and np.ptp(seen[colour]) > 120 for channel, colour in corners)
 
 
 def wait_for(done: Callable[[], bool], then: Callable[[], None], *, every: float = 0.2, seconds: float = 240.0) -> None:

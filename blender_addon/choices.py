@@ -1,0 +1,77 @@
+"""Lists whose entries the backend knows: heads and aligners, as Blender's enums want them.
+
+A choice is stored by its id (a string of the settings), so it survives saving, reopening and a backend that lists its
+heads in another order or not at all. An enum of these always holds the stored choice and is never empty.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from . import session
+
+Item = tuple[str, str, str, str, int]
+
+DEFAULT_HEAD = "open"
+DEFAULT_ALIGNER = "mediapipe"
+TITLES = {"open": "Open Head", "mediapipe": "MediaPipe"}
+"""What the built-in ones are called; whatever a user added is called by its own id."""
+
+_kept: dict[str, str] = {}
+"""Blender does not own the strings of a dynamic enum: without a reference from here they would be freed while shown."""
+
+
+def head_items(chosen: Any, _context: Any) -> list[Item]:
+    """The heads that the backend offers, and in any case the chosen one."""
+    listed = session.current().heads
+    return _items({head.id: _head_facts(head) for head in listed}, chosen.head_id, DEFAULT_HEAD)
+
+
+def aligner_items(chosen: Any, _context: Any) -> list[Item]:
+    """The aligners that the backend offers, and in any case the chosen one."""
+    return _items(dict.fromkeys(session.current().aligners, ""), chosen.aligner_id, DEFAULT_ALIGNER)
+
+
+def stored_as(name: str, items: Callable[[Any, Any], Iterable[Item]]) -> dict[str, Any]:
+    """``items``, ``get`` and ``set`` of an enum whose choice is kept by id in the string property ``name``."""
+
+    def get(chosen: Any) -> int:
+        return _number(getattr(chosen, name))
+
+    def set_(chosen: Any, number: int) -> None:
+        wanted = next((item[0] for item in items(chosen, None) if item[4] == number), None)
+        if wanted is not None:
+            setattr(chosen, name, wanted)
+
+    return {"items": items, "get": get, "set": set_}
+
+
+def _items(listed: dict[str, str], stored: str, default: str) -> list[Item]:
+    known = dict(listed) or {default: ""}
+    missing = bool(listed) and stored not in known
+    if stored not in known:
+        known[stored] = "The backend that runs does not have it" if missing else ""
+    return [_item(name, facts, absent=missing and name == stored) for name, facts in known.items()]
+
+
+def _item(name: str, facts: str, *, absent: bool) -> Item:
+    title = TITLES.get(name, name) + (" (not there)" if absent else "")
+    return _keep(name), _keep(title), _keep(facts), "ERROR" if absent else "NONE", _number(name)
+
+
+def _keep(text: str) -> str:
+    return _kept.setdefault(text, text)
+
+
+def _number(name: str) -> int:
+    """An enum's number that belongs to the id itself and not to its place in the list."""
+    return zlib.crc32(name.encode()) & 0x7FFFFFFF
+
+
+def _head_facts(head: Any) -> str:
+    facts = [head.description, f"{head.vertices:,} vertices, {head.expressions} expressions" if head.vertices else ""]
+    facts.append(f"licence {head.licence}" if head.licence else "")
+    sentence = "; ".join(fact for fact in facts if fact)
+    return sentence[:1].upper() + sentence[1:]

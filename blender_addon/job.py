@@ -1,0 +1,114 @@
+"""From what a user set to a job: checked here as far as Blender can tell, so that a mistake is told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import neutral, preferences, settings
+from .scene import given
+from .vendor import codec
+from .vendor import messages as m
+
+PATTERN_SIGNS = "#%*?"
+REGIONS = {"OFF": "", "NOSE": "nose", "FACE": "face"}
+
+
+class CannotTrack(Exception):  # noqa: N818 - its text is a sentence for the user
+    """Why there is nothing to track."""
+
+
+def job_of(context: Any) -> tuple[m.JobSpec, given.Given | None]:
+    """The job of the context's scene, and what it knows of the scene's cameras.
+
+    Raises:
+        CannotTrack: something is missing or contradicts itself; one sentence says what.
+    """
+    chosen = settings.of(context.scene)
+    if chosen.use_range and chosen.frame_first > chosen.frame_last:
+        raise CannotTrack(f"The frame range {chosen.frame_first}-{chosen.frame_last} ends before it starts.")
+    main = _existing(chosen.footage, "footage")
+    try:
+        views, known = _views(context, chosen, main)
+        spec = m.JobSpec(
+            views=views,
+            name=main.stem,
+            frames=(chosen.frame_first, chosen.frame_last) if chosen.use_range else None,
+            head=chosen.head_id,
+            aligner=chosen.aligner_id,
+            face=_face(chosen),
+            options={} if chosen.deform_region == "AUTO" else {"deform_region": REGIONS[chosen.deform_region]},
+            metric_cameras=_to_scale(chosen, known),
+            neutral_from=_neutral(context, chosen),
+        )
+    except (codec.ProtocolError, given.CannotUse) as problem:
+        raise CannotTrack(str(problem)) from problem
+    if not known:
+        return spec, None
+    return spec, given.Given(tuple(known), given.metres_per_unit(context.scene), spec.metric_cameras)
+
+
+def _neutral(context: Any, chosen: Any) -> str:
+    """The file that holds the person's neutral face, "" where none was chosen."""
+    head = chosen.neutral_head
+    if head is None:
+        return str(_existing(chosen.neutral_from, "neutral face")) if chosen.neutral_from else ""
+    if head.name not in context.scene.objects:
+        raise CannotTrack(f"The neutral head “{head.name}” is no longer in this scene: choose another, or none.")
+    try:
+        return str(neutral.write_neutral(head, preferences.user_folder() / "neutral"))
+    except OSError as error:
+        raise CannotTrack(f"The neutral head cannot be handed over: {error.strerror}.") from error
+
+
+def _to_scale(chosen: Any, known: list[given.GivenView]) -> bool:
+    """One camera has no distance to another that could be out of scale, and the panel does not ask."""
+    return chosen.cameras_to_scale or len(known) < 2
+
+
+def _views(context: Any, chosen: Any, main: Path) -> tuple[tuple[m.ViewSpec, ...], list[given.GivenView]]:
+    rows = [(settings.MAIN_VIEW, main, chosen)]
+    for view in chosen.views:
+        if not view.footage:
+            raise CannotTrack(f"The view “{view.name}” has no footage: choose one, or remove the view.")
+        rows.append((view.name, _existing(view.footage, f"footage of “{view.name}”"), view))
+    names = [name for name, _, _ in rows]
+    twice = next((name for name in names if names.count(name) > 1 or not name), None)
+    if twice is not None:
+        raise CannotTrack(f"Two views are called “{twice}”: rename one." if twice else "A view has no name.")
+    views, known = [], []
+    for name, path, row in rows:
+        camera = None
+        if chosen.cameras == "SCENE" and row.camera is not None:
+            camera, pose = given.read_camera(context, row.camera, path)
+            known.append(given.GivenView(name, row.camera.name, pose))
+        views.append(
+            m.ViewSpec(
+                str(path),
+                name,
+                offset=row.offset if row is not chosen else 0.0,
+                frame_rate=row.frame_rate if row.use_frame_rate else None,
+                camera=camera,
+                face=_face(row) if row is not chosen and row.face == "POINT" else None,
+            )
+        )
+    if chosen.cameras == "SCENE" and not known:
+        raise CannotTrack("Choose the scene's camera that filmed the footage, or let the cameras be solved.")
+    return tuple(views), known
+
+
+def _existing(path: str, what: str) -> Path:
+    absolute = Path(bpy.path.abspath(path)).absolute()
+    if not absolute.exists() and not any(sign in absolute.name for sign in PATTERN_SIGNS):
+        raise CannotTrack(f"There is no {what} at {absolute}.")
+    return absolute
+
+
+def _face(row: Any) -> m.FaceChoice:
+    """The face choice of the main footage or of a further view."""
+    if row.face == "LARGEST":
+        return m.FaceChoice()
+    x, y = row.face_point
+    return m.FaceChoice("point", point=(float(x), float(y)), frame=row.face_frame)

@@ -1,0 +1,46 @@
+"""Jump to where the track is least certain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..scene import confidence
+
+
+class FLOWFACE_OT_doubtful(bpy.types.Operator):  # type: ignore[misc]
+    """Go to the next stretch of frames that are doubtful: no face was found, or uncertainty or error are more than \
+twice the take's median"""
+
+    bl_idname = "flowface.doubtful"
+    bl_label = "Next Doubtful Stretch"
+
+    backwards: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Backwards",
+        description="Go to the one before",
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """There must be a take."""
+        return confidence.shown_take(context) is not None
+
+    def execute(self, context: Any) -> set[str]:
+        """Go to the first frame of the next stretch; after the last one comes the first again."""
+        known = confidence.confidence_of(confidence.shown_take(context))
+        starts = [round(first) for first, _ in known.doubtful()] if known is not None else []
+        if not starts:
+            self.report({"INFO"}, "No stretch of this take is doubtful")
+            return {"CANCELLED"}
+        now = context.scene.frame_current
+        if self.backwards:
+            wanted = max((start for start in starts if start < now), default=starts[-1])
+        else:
+            wanted = min((start for start in starts if start > now), default=starts[0])
+        context.scene.frame_set(wanted)
+        return {"FINISHED"}
+
+
+CLASSES = (FLOWFACE_OT_doubtful,)

@@ -1,0 +1,118 @@
+"""How well each frame of a built take is known: read back from its curves, for the panel and for jumping there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import compat
+from . import animation, replace
+
+DOUBT = 2.0
+"""A frame is doubtful where its uncertainty or its error is more than this times the take's median."""
+SAME_FRAME = 0.5
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Keys of one property: ``frames (n,)`` ascending and ``values (n,)``."""
+
+    frames: F64
+    values: F64
+
+    def at(self, frame: float) -> float | None:
+        """The value keyed on a frame, None where nothing is."""
+        if not len(self.frames):
+            return None
+        nearest = int(np.abs(self.frames - frame).argmin())
+        return float(self.values[nearest]) if abs(self.frames[nearest] - frame) <= SAME_FRAME else None
+
+
+@dataclass(frozen=True, eq=False)
+class Confidence:
+    """What is known of a take's frames: errors in percent of the inter-ocular distance, uncertainty in millimetres."""
+
+    error: Curve
+    uncertainty: Curve
+    views: tuple[tuple[replace.ShownView, Curve | None], ...]  # None where the take has one view only
+
+    def sentence(self, frame: int) -> str:
+        """One line on a frame of the scene."""
+        error, uncertainty = self.error.at(frame), self.uncertainty.at(frame)
+        if error is None:
+            return f"Frame {frame}: outside the take"
+        if error == animation.NOT_TRACKED:
+            return f"Frame {frame}: no face was found"
+        text = f"Frame {frame}: error {error:.1f} %"
+        return f"{text}, uncertainty {uncertainty:.1f} mm" if uncertainty is not None else text
+
+    def doubtful(self) -> list[tuple[float, float]]:
+        """First and last frame of each stretch of doubtful frames, in order.
+
+        Doubtful is a frame on which no face was found, or whose uncertainty or error is more than ``DOUBT`` times the
+        median over the take's frames with a face. Frames that follow each other make one stretch.
+        """
+        frames, errors = self.error.frames, self.error.values
+        lost = errors == animation.NOT_TRACKED
+        doubtful = lost | _far_above_median(errors, ~lost)
+        known = np.isin(frames, self.uncertainty.frames)
+        if known.any():
+            values = np.full(len(frames), np.nan)
+            values[known] = self.uncertainty.values[np.isin(self.uncertainty.frames, frames)]
+            doubtful |= _far_above_median(values, known & ~lost)
+        starts = np.flatnonzero(doubtful & ~np.r_[False, doubtful[:-1]])
+        ends = np.flatnonzero(doubtful & ~np.r_[doubtful[1:], False])
+        return [(float(frames[first]), float(frames[last])) for first, last in zip(starts, ends, strict=True)]
+
+
+def _far_above_median(values: F64, counted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    if not counted.any():
+        return np.zeros(len(values), bool)
+    return counted & (np.nan_to_num(values) > DOUBT * float(np.median(values[counted])))
+
+
+def confidence_of(collection: Any) -> Confidence | None:
+    """What is known of a take's frames; None where its armature, or that armature's animation, is gone."""
+    armature = collection.get(replace.ARMATURE)
+    if not isinstance(armature, bpy.types.Object):
+        return None
+    curves = {curve.data_path: curve for curve in compat.action_curves(armature)}
+    error = curves.get(animation.custom_path(animation.ERROR_PROPERTY))
+    if error is None:
+        return None
+    views = replace.shown_views(collection)
+    return Confidence(
+        _read(error),
+        _read(curves.get(animation.custom_path(animation.UNCERTAINTY_PROPERTY))),
+        tuple(
+            (view, _read(curves.get(animation.custom_path(animation.view_error_property(view.name)))))
+            if len(views) > 1
+            else (view, None)
+            for view in views
+        ),
+    )
+
+
+def _read(curve: Any) -> Curve:
+    if curve is None:
+        return Curve(np.zeros(0), np.zeros(0))
+    keys = np.empty(2 * len(curve.keyframe_points), np.float32)
+    curve.keyframe_points.foreach_get("co", keys)
+    frames, values = keys.astype(np.float64).reshape(-1, 2).T
+    return Curve(frames, values)
+
+
+def shown_take(context: Any) -> Any:
+    """The take that the panel speaks of: that of the active object, else of the scene camera, else the first one."""
+    takes = [child for child in context.scene.collection.children_recursive if replace.TAKE_KEY in child]
+    for obj in (context.active_object, context.scene.camera):
+        for take in takes:
+            if obj is not None and any(obj == take.get(key) for key in take.keys()):  # noqa: SIM118
+                return take
+    return takes[0] if takes else None
