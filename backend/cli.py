@@ -15,6 +15,7 @@ import typer
 
 from backend.errors import UserError
 from backend.evaluation.cli import evaluate
+from backend.fitting_benchmark import cli as fitting_benchmark_cli
 from backend.head_model import cli as head_model_cli
 from backend.server.cli import serve
 
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(evaluate)
 app.add_typer(head_model_cli.app, name="head")
+app.add_typer(fitting_benchmark_cli.app, name="benchmark")
 
 
 def _print_version(wanted: bool) -> None:
@@ -64,6 +66,12 @@ def parse_frames(text: str) -> tuple[int, int]:
     )
 
 
+def parse_faces(texts: list[str]) -> dict[str, tuple[float, float, float, float]]:
+    """``[VIEW=]X,Y,W,H`` each, as a map by view, "" for the first; raises UserError (``bad_box``)."""
+    split = (text.rpartition("=") for text in texts)
+    return {view.strip(): parse_box(box) for view, _, box in split}
+
+
 def parse_box(text: str) -> tuple[float, float, float, float]:
     """``x,y,w,h`` in pixels; raises UserError (``bad_box``)."""
     try:
@@ -76,34 +84,99 @@ def parse_box(text: str) -> tuple[float, float, float, float]:
     raise UserError("bad_box", f"“{text}” is not a face box: expected LEFT,TOP,WIDTH,HEIGHT in pixels.")
 
 
+def parse_offsets(texts: list[str]) -> dict[str, float]:
+    """``VIEW=SECONDS`` each, as a map; raises UserError (``bad_offset``)."""
+    offsets = {}
+    for text in texts:
+        view, _, seconds = text.rpartition("=")
+        try:
+            offsets[view.strip()] = float(seconds)
+        except ValueError:
+            view = ""
+        if not view.strip() or not abs(offsets[view.strip()]) < 1e6:
+            raise UserError(
+                "bad_offset",
+                f"“{text}” is no offset: expected VIEW=SECONDS, the view by its file's name or its number from 1.",
+                "It is how far into its own footage that view is when the first view begins.",
+            )
+    return offsets
+
+
 @app.command()
 def track(
-    footage: Annotated[Path, typer.Argument(help="A video, a still, or any image of a numbered sequence.")],
+    footage: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A video, a still, or any image of a numbered sequence; one for each camera that saw the take. "
+            "Several images of one sequence are several views of one moment.",
+            metavar="FOOTAGE...",
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made where it is missing.")],
     frames: Annotated[
         str, typer.Option(help="First and last frame, both included; either may be left out.", metavar="A:B")
     ] = "",
-    face: Annotated[str, typer.Option(help="Box around the face to track, in pixels.", metavar="X,Y,W,H")] = "",
+    face: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Box around the face to track, in pixels of the first footage or of the view named. May be repeated.",
+            metavar="[VIEW=]X,Y,W,H",
+        ),
+    ] = None,
     head: Annotated[str, typer.Option(help="Head model to fit.")] = "open",
     aligner: Annotated[str, typer.Option(help="What finds the face's points.")] = "mediapipe",
+    calibration: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The cameras, if they are known: OpenCV's YAML, XML or JSON, or COLMAP's text. May be repeated."
+        ),
+    ] = None,
+    calibration_unit: Annotated[
+        str, typer.Option(help="Unit of the cameras' positions: m, cm, mm or unknown.", metavar="UNIT")
+    ] = "",
+    offset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How many seconds into its own footage a view is when the first one begins. May be repeated.",
+            metavar="VIEW=SECONDS",
+        ),
+    ] = None,
+    neutral: Annotated[
+        Path | None,
+        typer.Option(help="This person's neutral face: an earlier track.npz, or a mesh of the head (.obj)."),
+    ] = None,
+    deform: Annotated[
+        str,
+        typer.Option(
+            help="Where the shape may leave what the head model knows: nose, face or none. "
+            "By default the nose, if there are several views.",
+            metavar="REGION",
+        ),
+    ] = "",
     endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write scene.blend.")] = True,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write the overlay picture or video.")] = True,
 ) -> None:
-    """Track one face through footage; writes track.npz, report.json, the overlay and scene.blend."""
+    """Track one face through footage of one or more cameras; writes track.npz, report.json, overlay and scene.blend."""
     from backend.tracking import TrackRequest
     from backend.tracking_view import track_with_progress
 
     request = TrackRequest(
-        footage=footage,
+        footage=tuple(footage),
         out=out,
         frames=parse_frames(frames) if frames else None,
-        face_box=parse_box(face) if face else None,
+        faces=parse_faces(face or []),
         head=head,
         aligner=aligner,
         endpoint=endpoint or None,
         blend=blend,
         overlay=overlay,
+        offsets=parse_offsets(offset or []),
+        calibration=tuple(calibration or ()),
+        calibration_unit=calibration_unit,
+        neutral=neutral,
+        deform=deform,
     )
     track_with_progress(request)
 

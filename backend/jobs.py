@@ -7,37 +7,34 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment_io import AlignmentChunks, save_alignment
+from backend.alignment_io import save_alignments
 from backend.errors import UserError
 from backend.files import write_atomic
 from backend.progress import JobProgress, OnProgress, ShouldCancel
-from backend.track import CameraTrack, Track
+from backend.track import Track
 from backend.track_io import save_track
-from protocol.messages import FaceChoice, JobSpec
+from protocol.messages import JobSpec
 
 if TYPE_CHECKING:
-    from backend.alignment.choice import FaceChoice as AlignerChoice
     from backend.alignment.face_finder import FaceFinder
-    from backend.alignment.take import TakeAlignment
     from backend.alignment.types import Aligner
-    from backend.fitting import FitOptions, FitResult
-    from backend.footage import Footage, FootageInfo
+    from backend.fitting import FitOptions, FitResult, View
     from backend.head_model.model import HeadModel
+    from backend.job_views import AlignedView
+    from backend.neutral_prior import FacePicture
 
 ALIGN_SHARE = 0.35  # of the progress bar; the fit takes the rest (measured on CPU: a quarter to a half)
-PACKAGES = ("flowface", "torch", "mediapipe", "av", "numpy")
-OPTIONS = ("focal_px",)
+OPTIONS = ("focal_px", "deform_region")
+DEFORM_REGIONS = ("", "nose", "face")
 
 
 def warm_up() -> str:
@@ -64,134 +61,103 @@ def run_job(
     ``total`` the time from the first decoded frame to the fitted track; reading heads and writing files are outside.
 
     Raises:
-        UserError: footage, face choice, head or options that cannot be used.
+        UserError: footage, face choice, head, calibration, neutral or options that cannot be used; views that do not
+            belong together.
         Cancelled: ``should_cancel`` said so.
     """
-    from backend.alignment.take import align_footage
-    from backend.fitting import Observations, fit_take
-    from backend.footage import open_footage
     from backend.head_model.library import load_head
+    from backend.job_result import make_report, make_track
+    from backend.job_views import align_views, open_views, remarks, views_to_fit
+    from backend.neutral_prior import predicted_neutral, predictor_for
+    from backend.view_agreement import check_agreement
 
     on_progress(JobProgress("opening the footage", 0.0))
-    if len(spec.views) != 1:
-        raise UserError("several_views", f"{len(spec.views)} views were given; a take has one camera so far.")
-    footage = open_footage(spec.views[0].footage, spec.frames)
-    options = _fit_options(spec.options)
-    aligner = find_aligner(spec.aligner)
     head = load_head(spec.head)
-    chunks = AlignmentChunks(job_dir / "alignments")
+    options, focal_px = fit_options(spec, head)
+    aligner = find_aligner(spec.aligner)
+    opened = open_views(spec)
+    predictor = predictor_for(spec.neutral_from) if spec.neutral_from else None
+    prior = predicted_neutral(predictor, head) if predictor and not predictor.pictures_wanted else None
+    folder = job_dir / "alignments"
 
     started = time.perf_counter()
-    alignment = align_footage(
-        footage,
-        aligner,
-        _choice(spec.face),
-        on_frame=chunks.add,
-        on_progress=_aligning(on_progress),
-        should_cancel=should_cancel,
-        finder=_finder(),
+    aligned, saved, notes = align_views(
+        opened, aligner, _finder(), spec.face, folder, on_progress=_aligning(on_progress), should_cancel=should_cancel
     )
     fit_started = time.perf_counter()
-    observed = Observations(
-        alignment.landmarks,
-        alignment.mu,
-        alignment.sigma,
-        alignment.valid,
-        alignment.image_size,
-        _mean_rate(alignment.times),
-    )
-    fit = fit_take(head, observed, options, on_progress=_fitting(on_progress), should_cancel=should_cancel)
+    views = views_to_fit(aligned, focal_px)
+    if predictor and prior is None:
+        prior = predicted_neutral(predictor, head, _pictures(aligned[0], predictor.pictures_wanted))
+    fit = _fit(head, views, options, prior, on_progress, should_cancel)
+    names = [view.opened.spec.name for view in aligned]
+    notes += remarks(aligned) + check_agreement(head, views, names, fit, options, should_cancel)
     ended = time.perf_counter()
     on_progress(JobProgress("writing the result", 0.99))
-    seconds = {**alignment.seconds, "fit": ended - fit_started, "total": ended - started}
-    report = make_report(spec, head, footage, alignment, fit, seconds)
-    track = make_track(spec, head, footage.info, alignment, fit, report)
-    chunks.flush()
-    save_alignment(chunks.read(), job_dir / "alignments.npz")
+    busy = {key: sum(view.alignment.seconds[key] for view in aligned) for key in ("decode", "align")}
+    seconds = {**busy, "fit": ended - fit_started, "total": ended - started}
+    report = make_report(spec, head, aligned, fit, seconds, notes)
+    track = make_track(head, aligned, fit, report)
+    save_alignments(saved, job_dir / "alignments.npz")
     save_track(track, job_dir / "track.npz")
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
-    chunks.remove()
+    _remove_chunks(folder)
     return track, report
 
 
-def make_track(
-    spec: JobSpec,
+def fit_options(spec: JobSpec, head: HeadModel) -> tuple[FitOptions, float | None]:
+    """How to fit, and the focal length to pin where no calibration gives one. Raises UserError naming the option.
+
+    Where there are several views, the nose may leave the identity basis unless the options say otherwise, as in
+    seeds/001 §3.2.2: depth from one view tells too little of it.
+    """
+    from backend.fitting import FitOptions
+
+    unknown = [name for name in spec.options if name not in OPTIONS]
+    if unknown:
+        raise UserError("unknown_option", f"There is no option “{unknown[0][:60]}”; there is “{'”, “'.join(OPTIONS)}”.")
+    region = spec.options.get("deform_region")
+    if region is None:
+        region = "nose" if len(spec.views) > 1 and "nose" in head.regions else ""
+    elif region not in DEFORM_REGIONS:
+        raise UserError("bad_option", f"The option “deform_region” must be “nose”, “face” or “”, not {region!r:.60}.")
+    return FitOptions(deform_region=region or None, metric_cameras=spec.metric_cameras), _known_focal(spec.options)
+
+
+def _known_focal(options: Mapping[str, Any]) -> float | None:
+    focal = options.get("focal_px")
+    if focal is None:
+        return None
+    if isinstance(focal, bool) or not isinstance(focal, int | float) or not math.isfinite(focal) or focal <= 0:
+        raise UserError("bad_option", f"The option “focal_px” must be a number of pixels above 0, not {focal!r}.")
+    return float(focal)
+
+
+def _fit(
     head: HeadModel,
-    info: FootageInfo,
-    alignment: TakeAlignment,
-    fit: FitResult,
-    report: Mapping[str, Any],
-) -> Track:
-    """The track of a fitted take of one view, whose world is that view's camera space."""
-    from scipy.spatial.transform import Rotation
+    views: Sequence[View],
+    options: FitOptions,
+    prior: NDArray[np.float32] | None,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> FitResult:
+    from backend.fitting import fit_take
 
-    frames = len(alignment.numbers)
-    still = np.concatenate([np.eye(3), np.zeros((3, 1))], axis=1)
-    camera = CameraTrack(
-        name=spec.views[0].name,
-        footage=str(info.path),
-        footage_kind=info.kind,
-        footage_first_frame=info.first_frame,
-        footage_frame_count=info.frame_count,
-        footage_rotation=info.rotation,
-        image_size=alignment.image_size,
-        focal_px=np.full(frames, fit.focal_px),
-        principal_point=np.array(fit.principal_point, np.float64),
-        world_to_camera=np.broadcast_to(still, (frames, 3, 4)).copy(),
-    )
-    return Track(
-        head_id=head.id,
-        head_hash=head.hash,
-        identity=fit.identity.astype(np.float32),
-        expression=fit.expression.astype(np.float32),
-        head_rotation=Rotation.from_matrix(fit.head_rotation).as_rotvec(),
-        head_translation=fit.head_translation,
-        gaze=fit.gaze.astype(np.float32),
-        cameras=(camera,),
-        frames=alignment.numbers,
-        scene_frames=alignment.scene_frames,
-        times=alignment.times,
-        frame_rate=info.frame_rate,
-        tracked=fit.tracked,
-        reprojection_error_percent_iod=_frame_errors(fit),
-        provenance={key: report[key] for key in ("versions", "aligner", "seconds", "options")},
-    )
+    hear = _fitting(on_progress)
+    return fit_take(head, views, options, neutral_prior=prior, on_progress=hear, should_cancel=should_cancel)
 
 
-def make_report(
-    spec: JobSpec,
-    head: HeadModel,
-    footage: Footage,
-    alignment: TakeAlignment,
-    fit: FitResult,
-    seconds: Mapping[str, float],
-) -> dict[str, Any]:
-    """What is worth knowing about a take, as plain values: what report.json holds."""
-    error = fit.reprojection_error_percent_iod
-    error = error[np.isfinite(error)]
-    frames = len(alignment.numbers)
-    return {
-        "footage": spec.views[0].footage,
-        "image_size": list(alignment.image_size),
-        "frames": frames,
-        "first_frame": int(alignment.numbers[0]),
-        "last_frame": int(alignment.numbers[-1]),
-        "frames_tracked": int(fit.tracked.sum()),
-        "frames_unreadable": len(footage.skipped),
-        "faces_seen": alignment.faces_seen,
-        "reprojection_error_percent_iod": {
-            "mean": round(float(error.mean()), 4),
-            "p95": round(float(np.percentile(error, 95)), 4),
-        },
-        "focal_px": round(fit.focal_px, 3),
-        "seconds": {key: round(seconds[key], 4) for key in ("decode", "align", "fit", "total")},
-        "frames_per_second": round(frames / seconds["total"], 2),
-        "fit_iterations": fit.iterations,
-        "head": head.id,
-        "aligner": alignment.aligner,
-        "options": dict(spec.options),
-        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
-    }
+def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
+    """At most ``count`` of a view's frames with a face, spread over the take, decoded as they are asked for."""
+    from backend.neutral_prior import FacePicture
+
+    alignment = view.alignment
+    seen = np.flatnonzero(alignment.found)
+    chosen = seen[np.linspace(0, len(seen) - 1, min(count, len(seen))).round().astype(int)]
+    wanted = {int(alignment.numbers[t]): int(t) for t in chosen}
+    for frame in view.opened.footage:
+        t = wanted.get(frame.number)
+        if t is not None:
+            yield FacePicture(frame.image, alignment.landmarks, alignment.mu[t], alignment.valid[t])
 
 
 @lru_cache
@@ -211,40 +177,18 @@ def _finder() -> FaceFinder:
     return FaceFinder()
 
 
-def _choice(face: FaceChoice) -> AlignerChoice:
-    from backend.alignment.choice import FaceChoice as AlignerChoice
-
-    if face.kind == "box" and face.box:
-        return AlignerChoice.box(*face.box, frame=face.frame)
-    if face.kind == "point" and face.point:
-        return AlignerChoice.point(*face.point, frame=face.frame)
-    return AlignerChoice.largest(face.frame)
-
-
-def _mean_rate(times: NDArray[np.float64]) -> float:
-    """Frames per second over the take; 30 for a single frame, whose rate means nothing."""
-    span = float(times[-1] - times[0])
-    return (len(times) - 1) / span if span > 0 else 30.0
+def _remove_chunks(folder: Path) -> None:
+    """Delete what is in one file by now."""
+    for chunk in folder.glob("*/[0-9]*.npz"):
+        chunk.unlink()
+    for view in folder.iterdir():
+        view.rmdir()
+    folder.rmdir()
 
 
-def _fit_options(options: Mapping[str, Any]) -> FitOptions:
-    from backend.fitting import FitOptions
-
-    unknown = [name for name in options if name not in OPTIONS]
-    if unknown:
-        raise UserError("unknown_option", f"There is no option “{unknown[0][:60]}”; there is “{'”, “'.join(OPTIONS)}”.")
-    focal = options.get("focal_px")
-    if focal is None:
-        return FitOptions()
-    if isinstance(focal, bool) or not isinstance(focal, int | float) or not math.isfinite(focal) or focal <= 0:
-        raise UserError("bad_option", f"The option “focal_px” must be a number of pixels above 0, not {focal!r}.")
-    return FitOptions(focal_px=float(focal))
-
-
-def _aligning(on_progress: OnProgress) -> Callable[[int, int], None]:
-    def hear(done: int, total: int) -> None:
-        share = min(done / total, 1.0) if total else 0.0
-        on_progress(JobProgress("finding the face", ALIGN_SHARE * share, done, max(done, total)))
+def _aligning(on_progress: OnProgress) -> Callable[[str, int, int], None]:
+    def hear(words: str, done: int, total: int) -> None:
+        on_progress(JobProgress(words, ALIGN_SHARE * min(done / max(total, 1), 1.0), done, total))
 
     return hear
 
@@ -255,12 +199,3 @@ def _fitting(on_progress: OnProgress) -> Callable[[float, str], None]:
         on_progress(JobProgress("fitting the head", share))
 
     return hear
-
-
-def _frame_errors(fit: FitResult) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """(T,) mean error of each frame's points, NaN where nothing was seen."""
-    error = fit.reprojection_error_percent_iod
-    seen = np.isfinite(error)
-    total = np.where(seen, error, 0.0).sum(axis=1)
-    count = seen.sum(axis=1)
-    return np.where(fit.tracked & (count > 0), total / np.maximum(count, 1), np.nan).astype(np.float32)

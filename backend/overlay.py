@@ -39,7 +39,8 @@ class OverlayTake:
 
     ``vertices_at(t)`` gives (V,3): image position in pixels (as in DESIGN §3) and distance in front of the camera in
     metres. ``triangles (F,3)`` are counter-clockwise seen from outside; a part of the head will do.
-    ``landmarks (T,N,2)`` are the aligner's points in pixels. ``error_percent_iod (T,)`` may be NaN.
+    ``landmarks (T,N,2)`` are the aligner's points in pixels, NaN where it saw no face.
+    ``error_percent_iod (T,)`` may be NaN.
     """
 
     numbers: NDArray[np.int64]  # (T,) footage frame numbers
@@ -148,7 +149,7 @@ class _Painter:
             return picture
         tracked = bool(self._take.tracked[t])
         self._wireframe(picture, t, WIRE if tracked else BRIDGED)
-        if self._take.landmarks is not None and tracked:
+        if self._take.landmarks is not None and tracked and np.isfinite(self._take.landmarks[t]).all():
             self._points(picture, self._take.landmarks[t])
         if tracked:
             error = self._take.error_percent_iod[t]

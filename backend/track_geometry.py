@@ -12,6 +12,12 @@ from backend.head_model.model import HeadModel, posed_vertices
 from backend.track import Track
 
 
+def neutral_of(head: HeadModel, track: Track) -> NDArray[np.float32]:
+    """The neutral (V,3) of the person tracked: identity and, where the fit solved for one, deformation δ_d."""
+    neutral = head.neutral(track.identity)
+    return neutral + track.deformation if len(track.deformation) else neutral
+
+
 def seen_vertices(
     head: HeadModel,
     track: Track,
@@ -24,10 +30,10 @@ def seen_vertices(
     """Vertices (n,V,3) as one view sees them in n frames: position in its image in pixels, and depth along z in metres.
 
     ``frames (n,)`` indexes the track; ``vertices`` keeps only some. ``neutral (V,3)`` saves computing it again from the
-    track's identity where this is called often. World to image is seeds/001 eqs. 9 and 10.
+    track where this is called often. World to image is seeds/001 eqs. 9 and 10.
     """
     if neutral is None:
-        neutral = head.neutral(track.identity)
+        neutral = neutral_of(head, track)
     posed = posed_vertices(head, neutral, track.expression[frames], track.gaze[frames])
     if vertices is not None:
         posed = posed[:, vertices]

@@ -9,23 +9,20 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
-from backend.alignment_io import load_alignment
+from backend.cameras.calibration import cameras_for_views, load_calibration
 from backend.errors import UserError
 from backend.files import write_atomic
-from backend.head_model.library import load_head
 from backend.server.client import Client, OnStatus
 from backend.server.discovery import find_server, private_server
 from backend.track import Track
-from backend.track_geometry import seen_vertices
 from backend.track_io import load_track
-from protocol.messages import FaceChoice, JobSpec, ViewSpec
+from backend.track_overlay import write_overlays
+from protocol.messages import CameraSpec, FaceChoice, JobSpec, ViewSpec
 
 JOB_FILES = ("track.npz", "alignments.npz", "report.json")
 KEPT_FILES = ("track.npz", "report.json")
@@ -37,25 +34,39 @@ OnStage = Callable[[str], None]
 class TrackRequest:
     """What to track and which results to write. ``frames`` is (first, last), both included; None is all of them.
 
-    ``face_box`` (left, top, width, height) in pixels chooses the face; None takes the largest. ``endpoint`` None uses
-    the backend that runs, else a private one that is started and stopped. In ``out`` only the files named in
-    ``TrackOutput.files`` are written, over earlier ones of the same names; nothing else there is touched.
+    ``footage`` is one piece per camera; the first one's frames are the take's. ``faces`` are boxes (left, top, width,
+    height) in pixels around the face to track, by view (its name, its number from 1, or "" for the first); without one
+    the largest is. ``offsets`` are seconds by view: its time at the first one's first frame. ``calibration`` files know
+    the cameras, in ``calibration_unit`` ("": as they say). ``neutral`` is an earlier track.npz or a mesh with this
+    person's neutral face. ``deform`` is "nose", "face", "none", or "" for what suits the number of views.
+
+    ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
+    files named in ``TrackOutput.files`` are written, over earlier ones of the same names; nothing else there is
+    touched.
     """
 
-    footage: Path
+    footage: tuple[Path, ...]
     out: Path
     frames: tuple[int, int] | None = None
-    face_box: tuple[float, float, float, float] | None = None
+    faces: Mapping[str, tuple[float, float, float, float]] = field(default_factory=dict)
     head: str = "open"
     aligner: str = "mediapipe"
     endpoint: str | None = None
     blend: bool = True
     overlay: bool = True
+    offsets: Mapping[str, float] = field(default_factory=dict)
+    calibration: tuple[Path, ...] = ()
+    calibration_unit: str = ""
+    neutral: Path | None = None
+    deform: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class TrackOutput:
-    """A finished take: ``files`` maps "track", "report", "overlay" and "scene" to what was written."""
+    """A finished take: ``files`` maps "track", "report", "overlay" and "scene" to what was written.
+
+    With several views there is one overlay for each, "overlay <view>".
+    """
 
     track: Track
     report: Mapping[str, Any]
@@ -71,8 +82,9 @@ def track_to_folder(
     raised again. Raises UserError for everything that a user can mend: footage, output folder, backend, Blender.
     """
     _check_blender(request)
+    job = job_spec(request)
     with _output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
-        reply = client.track(_job(request), on_status, JOB_FILES)
+        reply = client.track(job, on_status, JOB_FILES)
         files = {}
         for name in KEPT_FILES:
             files[Path(name).stem] = out / name
@@ -88,18 +100,68 @@ def track_to_folder(
             scene = out / "scene.blend"
             finish = stack.enter_context(_scene_writer(endpoint, reply.job.job_id, scene)) if request.blend else None
             if request.overlay:
-                files["overlay"] = _overlay(request, track, reply.files["alignments.npz"].tobytes(), out)
+                files |= write_overlays(track, request.head, reply.files["alignments.npz"].tobytes(), out)
             if finish:
                 finish()
                 files["scene"] = scene
         return TrackOutput(track, report, files)
 
 
-def _job(request: TrackRequest) -> JobSpec:
-    footage = os.path.abspath(request.footage)  # noqa: PTH100 - resolve() would follow links and rename the footage
-    face = FaceChoice("box", box=request.face_box) if request.face_box else FaceChoice()
+def job_spec(request: TrackRequest) -> JobSpec:
+    """The job that a request asks for.
+
+    Raises:
+        UserError: a calibration that cannot be read or has no camera for a view; ``unknown_view``, ``bad_deform``.
+    """
+    paths = [os.path.abspath(path) for path in request.footage]  # noqa: PTH100 - resolve() would follow links
+    names = ["camera"] if len(paths) == 1 else view_names(paths)
+    cameras: Sequence[CameraSpec | None] = [None] * len(paths)
+    metric = True
+    if request.calibration:
+        calibration = load_calibration(request.calibration, request.calibration_unit)
+        cameras = cameras_for_views(calibration, list(zip(paths, names, strict=True)))
+        metric = calibration.metric
+    if request.deform not in ("", "none", "nose", "face"):
+        raise UserError("bad_deform", f"“{request.deform[:20]}” is no region to deform: use nose, face or none.")
+    offsets = {_view_number(key, names): seconds for key, seconds in request.offsets.items()}
+    faces = {_view_number(key, names): FaceChoice("box", box=box) for key, box in request.faces.items()}
     return JobSpec(
-        views=(ViewSpec(footage),), frames=request.frames, head=request.head, aligner=request.aligner, face=face
+        views=tuple(
+            ViewSpec(path, name, offsets.get(i, 0.0), camera=camera, face=faces.get(i) if i else None)
+            for i, (path, name, camera) in enumerate(zip(paths, names, cameras, strict=True))
+        ),
+        frames=request.frames,
+        head=request.head,
+        aligner=request.aligner,
+        face=faces.get(0, FaceChoice()),
+        options={"deform_region": request.deform.replace("none", "")} if request.deform else {},
+        metric_cameras=metric,
+        neutral_from=os.path.abspath(request.neutral) if request.neutral else "",  # noqa: PTH100 - as the footage
+    )
+
+
+def view_names(paths: Sequence[str]) -> list[str]:
+    """What the views are called: their files' names, as short as they differ; with their folders' where they do not."""
+    names = [Path(path).stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [f"{Path(path).parent.name} {Path(path).stem}" for path in paths]
+    if len(set(names)) < len(names):
+        names = [f"camera {number}" for number in range(1, len(paths) + 1)]
+    return names
+
+
+def _view_number(key: str, names: Sequence[str]) -> int:
+    """The index of the view that a user calls ``key``: by its name, its number from 1, or "" for the first."""
+    if key in names:
+        return names.index(key)
+    if key.isdecimal() and 1 <= int(key) <= len(names):
+        return int(key) - 1
+    if not key:
+        return 0
+    raise UserError(
+        "unknown_view",
+        f"There is no view “{key[:60]}”; there is {', '.join(names)}.",
+        "Name a view by its file's name without the ending, or by its number from 1.",
     )
 
 
@@ -144,30 +206,6 @@ def _check_blender(request: TrackRequest) -> None:
             "scene.blend cannot be written because Blender as a Python module (bpy) is not installed.",
             "Install this project with requirements.txt, or pass --no-blend.",
         )
-
-
-def _overlay(request: TrackRequest, track: Track, alignments: bytes, out: Path) -> Path:
-    """Draw the fitted head and the aligner's points on the footage; the file written."""
-    # Only here: without an overlay nobody has to wait for decoders and OpenCV.
-    from backend.footage import open_footage
-    from backend.overlay import OverlayTake, write_overlay
-
-    head = load_head(request.head)
-    with tempfile.TemporaryDirectory(prefix="flowface-") as folder:
-        saved = Path(folder) / "alignments.npz"
-        saved.write_bytes(alignments)
-        landmarks = load_alignment(saved).mu
-    neutral = head.neutral(track.identity)
-    drawn = head.regions["skin"] | head.regions["left_eyeball"] | head.regions["right_eyeball"]
-    take = OverlayTake(
-        numbers=track.frames,
-        vertices_at=lambda t: seen_vertices(head, track, np.array([t]), neutral=neutral)[0],
-        triangles=head.triangles[drawn[head.triangles].all(axis=1)],
-        landmarks=landmarks,
-        tracked=track.tracked,
-        error_percent_iod=track.reprojection_error_percent_iod,
-    )
-    return write_overlay(out / "overlay", open_footage(request.footage, request.frames), take)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +77,19 @@ def track_with_progress(request: TrackRequest, console: Console | None = None) -
     return output
 
 
-def summary_table(footage: Path, output: TrackOutput) -> Table:
+def summary_table(footage: Sequence[Path], output: TrackOutput) -> Table:
     """The report's figures and where the files are."""
-    table = Table(title=Text(str(footage)), title_justify="left", show_header=False, box=None, pad_edge=False)
+    title = str(footage[0]) + (f" and {len(footage) - 1} more" if len(footage) > 1 else "")
+    table = Table(title=Text(title), title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _rows(output.report):
-        table.add_row(name, value)
+        table.add_row(name, Text(value))
+    views = output.report.get("views", [])
+    for view in views if len(views) > 1 else []:
+        table.add_row(f"  {view['name']}", Text(_view_words(view)))
+    for note in output.report.get("notes", []):
+        table.add_row("note", Text(note))
     for name, path in output.files.items():
         table.add_row(name, Text(str(path)))  # brackets in a path are no markup
     return table
@@ -98,6 +104,19 @@ def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         *several,
         ("reprojection error", f"mean {error['mean']:.2f} %, p95 {error['p95']:.2f} % of the inter-ocular distance"),
         ("focal length", f"{report['focal_px']:.0f} px"),
+        *_uncertainty(report),
         ("time", ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())),
         ("speed", f"{report['frames_per_second']:.1f} frames per second"),
     ]
+
+
+def _uncertainty(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    sigma = report.get("uncertainty_mm")
+    return [] if sigma is None else [("uncertainty", f"{sigma:.2f} mm of a point of the face (one standard deviation)")]
+
+
+def _view_words(view: Mapping[str, Any]) -> str:
+    error = view["reprojection_error_percent_iod"]["mean"]
+    seen = f"{view['frames_seen']} frames, " + ("no face" if error is None else f"error {error:.2f} %")
+    known = "known" if view["focal_known"] else "solved"
+    return f"{seen}, focal length {view['focal_px']:.0f} px ({known})"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
+
+# torch loads Triton when an optimiser is first made, and that crashes once Mesa's LLVM is in the process; not before.
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401
 
 # Before torch is imported: threads that spin while they wait make small solves twenty times slower on busy cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.types import Alignment
-from backend.fitting import EnergyWeights, FitOptions, FitResult, Observations, fit_take
+from backend.fitting import EnergyWeights, FitOptions, FitResult, Observations, View, fit_take
 from backend.head_model.model import HeadModel, posed_vertices, surface_positions
 
 F64 = NDArray[np.float64]
@@ -44,9 +44,10 @@ def head_space_misfit(head: HeadModel, landmarks: str, fit: FitResult, mu: NDArr
     """(T,N,3) observed minus fitted point positions in head space, metres, at the fitted points' depth."""
     vertices = posed_vertices(head, head.neutral(fit.identity), fit.expression, fit.gaze)
     points = surface_positions(head.landmarks[landmarks], head.triangles, vertices.astype(np.float64))
+    seen_by = fit.cameras[0]
     camera = np.einsum("tij,tnj->tni", fit.head_rotation, points) + fit.head_translation[:, None]
-    image = camera[..., :2] / camera[..., 2:] * fit.focal_px + np.asarray(fit.principal_point)
-    sideways = (mu - image) * camera[..., 2:] / fit.focal_px
+    image = camera[..., :2] / camera[..., 2:] * seen_by.focal_px + np.asarray(seen_by.principal_point)
+    sideways = (mu - image) * camera[..., 2:] / seen_by.focal_px
     misfit = np.concatenate([sideways, np.zeros_like(sideways[..., :1])], axis=-1)
     return np.einsum("tij,tni->tnj", fit.head_rotation, misfit)
 
@@ -60,9 +61,9 @@ def fit_portraits(
     fits = []
     for person, alignment, size in alignments:
         observations = observe(alignment, size)
-        fit = fit_take(head, observations, PORTRAIT_OPTIONS)
+        fit = fit_take(head, [View(observations)], PORTRAIT_OPTIONS)
         offset = head_space_misfit(head, alignment.landmarks, fit, observations.mu)[0]
-        fits.append(PortraitFit(person, offset, fit.reprojection_error_percent_iod[0]))
+        fits.append(PortraitFit(person, offset, fit.reprojection_error_percent_iod[0, 0]))
         if on_portrait is not None:
             on_portrait()
     return fits

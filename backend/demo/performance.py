@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -141,6 +141,20 @@ def demo_performance(
         principal_point=np.array([side / 2, side / 2]),
         image_size=(side, side),
         frame_rate=frame_rate,
+    )
+
+
+def seen_from(performance: Performance, world_to_camera: F64, focal_px: float) -> Performance:
+    """The same performance as another camera of the same picture size sees it: its world is that camera's space.
+
+    ``world_to_camera (3,4)`` is [R | t] of the other camera in the performance's world, metres.
+    """
+    turn = Rotation.from_matrix(world_to_camera[:, :3])
+    return replace(
+        performance,
+        head_rotation=(turn * Rotation.from_rotvec(performance.head_rotation)).as_rotvec(),
+        head_translation=turn.apply(performance.head_translation) + world_to_camera[:, 3],
+        focal_px=np.full(performance.frame_count, focal_px),
     )
 
 

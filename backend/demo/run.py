@@ -37,8 +37,8 @@ def run_demo(out: Path) -> TruthReport:
     with console.status(f"rendering {truth.frame_count} frames of a performance whose truth is known"):
         write_video(clip, render_performance(head, truth), truth.image_size, truth.frame_rate)
     with backend_endpoint() as endpoint:
-        track_with_progress(TrackRequest(portrait, portrait.parent, endpoint=endpoint), console)
-        output = track_with_progress(TrackRequest(clip, clip.parent, endpoint=endpoint), console)
+        track_with_progress(TrackRequest((portrait,), portrait.parent, endpoint=endpoint), console)
+        output = track_with_progress(TrackRequest((clip,), clip.parent, endpoint=endpoint), console)
     report = compare(head, truth, output.track)
     path = clip.parent / "truth.json"
     write_atomic(path, json.dumps(dataclasses.asdict(report), indent=2).encode(), public=True)

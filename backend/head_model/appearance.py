@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.head_model.library import load_head
 from backend.head_model.model import JOINT_NAMES, HeadModel
 
 Color = tuple[float, float, float]
 
 EYE_DISTANCE_MM = 60.2
 """Distance between the eyeballs' centres of the face the outlines below are drawn on, in mm from their midpoint."""
+
+REGISTERED = "registered_to"
+"""The key of ``HeadModel.provenance`` that heads in the open head's atlas have."""
 
 _EYES = (("left_eyeball", "left_eye"), ("right_eyeball", "right_eye"))
 _LIP_X = (0.0, 5.0, 12.0, 20.0, 25.5)
@@ -46,6 +50,10 @@ class Palette:
 def default_colors(head: HeadModel, palette: Palette | None = None) -> NDArray[np.float32]:
     """sRGB colours (V,3) in 0…1 of each vertex of a head."""
     palette = palette or Palette()
+    if REGISTERED in head.provenance:
+        texture = paint_texture(head, 1024, palette)
+        column, row = np.clip(np.floor(head.uv.T * len(texture)), 0, len(texture) - 1).astype(int)
+        return (texture[len(texture) - 1 - row, column] / 255).astype(np.float32)
     colors = skin_colors(face_coordinates(head, head.template), palette)
     masks = head.regions
     for name, color in _part_colors(palette):
@@ -61,11 +69,15 @@ def default_colors(head: HeadModel, palette: Palette | None = None) -> NDArray[n
 def paint_texture(head: HeadModel, side: int = 1024, palette: Palette | None = None) -> NDArray[np.uint8]:
     """The same colours as a picture (side,side,3) on the head's atlas, finer than its vertices; v upwards.
 
+    A head that was registered to the open head gets the open head's picture: brows and lips lie at the same place of
+    the atlas, whatever the proportions of the face.
     Raises ``UserError`` ``no_opengl`` where nothing can be drawn.
     """
     from backend.head_model.render import HeadRenderer
 
     palette = palette or Palette()
+    if REGISTERED in head.provenance:
+        head = load_head("open")
     flat = np.pad(head.uv_vertices.astype(np.float64) * [1, -1] + [0, 1], ((0, 0), (0, 1)), constant_values=1.0)
     with HeadRenderer((side, side)) as renderer:
         seen = renderer.surface(
@@ -116,6 +128,7 @@ def _part_colors(palette: Palette) -> tuple[tuple[str, Color], ...]:
         ("eye_sockets", palette.blush),
         ("teeth", palette.teeth),
         ("tongue", palette.tongue),
+        ("gums", palette.tongue),
         ("lashes", palette.lashes),
     )
 

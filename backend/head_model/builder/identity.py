@@ -147,16 +147,17 @@ def identity_space(
     )
     found: list[tuple[float, NDArray[np.float64]]] = []
     for part in (symmetric - mean, skew.astype(np.float64)):
-        found += _principal(part, scale, count)
+        found += principal(part, scale, count)
     found.sort(key=lambda item: -item[0])
     values = np.array([value for value, _ in found[:count]])
     basis = np.stack([component for _, component in found[:count]])
     return IdentitySpace(mean, basis, values / total)
 
 
-def _principal(
+def principal(
     offsets: NDArray[np.float64], scale: NDArray[np.float64], count: int
 ) -> list[tuple[float, NDArray[np.float64]]]:
+    """The largest ``count`` variances and components (V,3) of offsets (n,V,3) from a mean of zero."""
     samples = len(offsets)
     flat = (offsets * scale).reshape(samples, -1)
     values, vectors = np.linalg.eigh(flat @ flat.T / samples)

@@ -89,7 +89,7 @@ def landmark_domains(head: HeadModel) -> NDArray[np.bool_]:
     regions = head.regions
     outside = regions["skin"] & ~regions["mouth_bag"] & ~regions["eye_sockets"]
     skin = outside[head.triangles].all(axis=1)
-    lower = _lower_jaw(head)
+    lower = lower_jaw(head)
     near_lips = regions["skin"] & regions["mouth"]
     allowed = np.repeat(skin[None], 478, axis=0)
     allowed[list(UPPER_LIP)] = (near_lips & ~lower)[head.triangles].all(axis=1)
@@ -100,7 +100,8 @@ def landmark_domains(head: HeadModel) -> NDArray[np.bool_]:
     return allowed
 
 
-def _lower_jaw(head: HeadModel) -> NDArray[np.bool_]:
+def lower_jaw(head: HeadModel) -> NDArray[np.bool_]:
+    """Which vertices (V,) an opening jaw takes along."""
     opened = -head.expression_basis[head.expression_names.index("jawOpen"), :, 1]
     lips = head.regions["lips"]
     return opened > 0.45 * opened[lips].max()

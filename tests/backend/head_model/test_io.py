@@ -10,6 +10,7 @@ from backend.errors import UserError
 from backend.head_model import library
 from backend.head_model.io import inconsistency, read_head, save_head
 from backend.head_model.library import OPEN_HEAD, list_heads, load_head
+from backend.head_model.model import ARKIT_ACTIONS, actions_of
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,56 @@ def test_hash_follows_the_shapes(head):
     moved = head.template.copy()
     moved[0, 0] += 1e-4
     assert replace(head, template=moved).hash != head.hash
+
+
+def with_actions(head):
+    basis = head.expression_basis[:2] * np.float32(0.5)
+    return replace(head, action_names=("jawOpen", "jawLeft"), action_basis=basis)
+
+
+def test_actions_of_their_own_survive_and_count(head, tmp_path):
+    own = with_actions(head)
+    assert own.hash != head.hash and replace(own, action_names=(), action_basis=head.action_basis).hash == head.hash
+    save_head(own, tmp_path / "own.npz")
+    names, basis = actions_of(read_head(tmp_path / "own.npz"))
+    assert names == ("jawOpen", "jawLeft") and np.allclose(basis, own.action_basis, atol=2e-5)
+    assert actions_of(head)[0] == ARKIT_ACTIONS == tuple(sorted(head.expression_names))
+
+
+def test_actions_without_names_or_of_another_mesh_are_refused(head, tmp_path):
+    assert "action" in inconsistency(replace(head, action_basis=np.zeros((1, head.vertex_count, 3), np.float32)))
+    save_head(replace(with_actions(head), action_basis=np.zeros((2, 5, 3), np.float32)), tmp_path / "odd.npz")
+    with pytest.raises(UserError) as caught:
+        read_head(tmp_path / "odd.npz")
+    assert caught.value.code == "head_inconsistent" and "action_basis" in caught.value.message
+
+
+def test_a_head_is_added_whole_replaced_on_request_and_removed(head, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    mine = replace(head, id="mine")
+    path = library.add_head(mine, picture=b"png")
+    assert [file.name for file in sorted(path.parent.iterdir())] == ["mine.npz", "mine.png"]
+    with pytest.raises(UserError) as caught:
+        library.add_head(mine)
+    assert caught.value.code == "head_exists"
+    library.add_head(replace(mine, licence="other"), replace=True)
+    assert load_head("mine").licence == "other"
+    library.remove_head("mine")
+    assert list(path.parent.iterdir()) == []
+    with pytest.raises(UserError) as caught:
+        library.remove_head("mine")
+    assert caught.value.code == "head_unknown"
+
+
+@pytest.mark.parametrize("name", ["open", "", "a/b", "..", ".hidden", "x" * 41, "nul\0"])
+def test_names_that_are_taken_or_no_file_names_are_refused(name, head, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with pytest.raises(UserError) as caught:
+        library.add_head(replace(head, id=name))
+    assert caught.value.code == "head_name"
+    with pytest.raises(UserError):
+        library.remove_head(name)
+    assert OPEN_HEAD.is_file()
 
 
 def test_listing_and_loading_by_name(head):

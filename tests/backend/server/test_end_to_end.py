@@ -188,9 +188,15 @@ def test_what_a_job_names_wrongly_is_named(client, shared_data, fields, code, wo
     assert error.code == code and word in error.message
 
 
-def test_several_views_are_refused_until_they_can_be_fitted(client, faceless):
-    views = (ViewSpec(str(faceless), "a"), ViewSpec(str(faceless), "b"))
-    assert refusal(client, JobSpec(views)).code == "several_views"
+def test_a_views_own_face_choice_counts(client, shared_data):
+    clip = str(shared_data / "clips" / "intel_headpose_two_people.mp4")
+    left, right = (FaceChoice("box", box=(x, 0.0, 240.0, 270.0)) for x in (0.0, 240.0))
+
+    def seen_at(view):
+        take = client.track(JobSpec((view,), frames=(1, 2), face=left)).take
+        return take.cameras[0].focal_px * take.head_translation[:, 0] / take.head_translation[:, 2] + 240
+
+    assert (seen_at(ViewSpec(clip)) < 240).all() and (seen_at(ViewSpec(clip, face=right)) > 240).all()
 
 
 def test_a_focal_length_can_be_pinned(client, shared_data):

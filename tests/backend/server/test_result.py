@@ -23,6 +23,8 @@ def track_of(head, frames=4):
         head_hash=head.hash,
         identity=random.normal(size=len(head.shape_basis)).astype(np.float32),
         expression=random.uniform(size=(frames, len(head.expression_names))).astype(np.float32),
+        deformation=random.normal(size=head.template.shape).astype(np.float32),
+        expression_sigma=np.zeros((0, 0), np.float32),
     )
 
 
@@ -30,12 +32,15 @@ def test_the_head_is_this_persons():
     head = small_head()
     track = track_of(head)
     take = take_result(track, head, "a name", {"frames": 4})
-    expected = head.template + np.tensordot(track.identity, head.shape_basis, 1)
+    expected = head.template + np.tensordot(track.identity, head.shape_basis, 1) + track.deformation
     np.testing.assert_allclose(take.head.neutral, expected, atol=1e-5)
     np.testing.assert_allclose(take.head.joints, head.joint_regressor @ expected, atol=1e-5)
     assert take.name == "a name" and take.report == {"frames": 4}
     np.testing.assert_array_equal(take.cameras[0].focal_px, track.cameras[0].focal_px)
     np.testing.assert_array_equal(take.gaze, track.gaze)
+    np.testing.assert_array_equal(take.actions, track.actions)
+    np.testing.assert_array_equal(take.uncertainty_mm, track.uncertainty_mm)
+    assert take.action_names == track.action_names
     np.testing.assert_array_equal(take.head_translation, track.head_translation)
 
 
@@ -54,7 +59,14 @@ def test_triangles_know_their_material_and_absent_ones_get_no_slot():
 
 def test_a_head_that_changed_since_is_refused():
     head = small_head()
-    track = dataclasses.replace(track_of(head), head_hash="f" * 16)
-    with pytest.raises(UserError, match="has changed") as caught:
-        take_result(track, head, "t", {})
-    assert caught.value.code == "head_changed"
+    for changes in ({"head_hash": "f" * 16}, {"deformation": np.zeros((3, 3), np.float32)}):
+        track = dataclasses.replace(track_of(head), **changes)
+        with pytest.raises(UserError, match="has changed") as caught:
+            take_result(track, head, "t", {})
+        assert caught.value.code == "head_changed"
+
+
+def test_a_track_without_deformation_keeps_the_heads_own_neutral():
+    head = small_head()
+    track = dataclasses.replace(track_of(head), deformation=np.zeros((0, 3), np.float32))
+    np.testing.assert_array_equal(take_result(track, head, "t", {}).head.neutral, head.neutral(track.identity))

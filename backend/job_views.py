@@ -1,0 +1,339 @@
+"""The views of a job: opened, aligned one after the other, and brought onto the first one's timeline for the fit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.alignment_io import AlignmentChunks, SavedAlignment
+from backend.cameras.calibration import camera_for_size
+from backend.cameras.distortion import Lens, undistort
+from backend.errors import UserError
+from backend.footage import IMAGE_SUFFIXES, Footage, FootageInfo, find_images, open_footage
+from backend.footage.timeline import frames_between, matching_frames
+from backend.progress import ShouldCancel
+from protocol.messages import CameraSpec, FaceChoice, JobSpec, ViewSpec
+
+if TYPE_CHECKING:
+    from backend.alignment.choice import FaceChoice as AlignerChoice
+    from backend.alignment.face_finder import FaceFinder
+    from backend.alignment.take import TakeAlignment
+    from backend.alignment.types import Aligner
+    from backend.fitting import View
+
+OnAligned = Callable[[str, int, int], None]
+"""Hears what is being done in words, frames done and frames in all, over all views."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenView:
+    """A view whose footage is open. ``camera`` is for the footage's own picture size; ``rate`` is frames per second."""
+
+    spec: ViewSpec
+    footage: Footage
+    camera: CameraSpec | None
+    rate: float
+
+    @property
+    def info(self) -> FootageInfo:
+        """Facts about the footage."""
+        return self.footage.info
+
+    def seconds(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The file's times as they really were: other ones where the file is wrong about its frame rate."""
+        return times * (self.info.frame_rate / self.rate)
+
+    @property
+    def placed(self) -> bool:
+        """Whether its camera is known completely."""
+        return self.camera is not None and None not in (self.camera.focal_px, self.camera.world_to_camera)
+
+    @property
+    def lens(self) -> Lens | None:
+        """The lens whose distortion and oblong pixels are to be taken out of what is seen; None without any."""
+        camera = self.camera
+        if camera is None or (camera.focal_ratio == 1.0 and not camera.distortion):
+            return None
+        centre = camera.principal_point or (self.info.width / 2, self.info.height / 2)
+        return Lens(camera.focal_px or 1.0, centre, camera.focal_ratio, camera.distortion)
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedView:
+    """A view after alignment: ``index (T,)`` says which of its frames shows each frame of the take, -1 where none."""
+
+    opened: OpenView
+    alignment: TakeAlignment
+    index: NDArray[np.int64]
+
+    @property
+    def footage_frames(self) -> NDArray[np.int64]:
+        """(T,) the footage's frame number at each frame of the take, -1 where it has none."""
+        return np.where(self.index >= 0, self.alignment.numbers[self.index], -1)
+
+
+def open_views(spec: JobSpec) -> list[OpenView]:
+    """Open every view's footage, of the others only what the first one's frames can see.
+
+    Several images that are named as separate views are stills, even where they are numbered like a sequence: several
+    views of one moment.
+
+    Raises:
+        UserError: what opening footage raises; ``calibration_image_size``; ``views_apart`` where a view was shot at
+            another time altogether.
+    """
+    alone = _of_one_sequence([view.footage for view in spec.views])
+    names = _distinct([view.name for view in spec.views])
+    views = []
+    start = stop = 0.0
+    for number, (view, name) in enumerate(zip(spec.views, names, strict=True)):
+        frames = spec.frames if number == 0 and not alone[0] else None
+        footage = _open(view, frames, alone=alone[number])
+        info = footage.info
+        rate = view.frame_rate or info.frame_rate
+        if number == 0:
+            start, stop = _span(info, frames, rate)
+        else:
+            stretch = rate / info.frame_rate  # from real seconds to the file's
+            wanted = frames_between(info, (start + view.offset) * stretch, (stop + view.offset) * stretch)
+            if wanted is None:
+                raise _apart(name, view)
+            footage = _open(view, wanted, alone=alone[number])
+        camera = view.camera and camera_for_size(view.camera, (info.width, info.height), name)
+        views.append(OpenView(replace(view, name=name), footage, camera, rate))
+    return views
+
+
+def align_views(
+    views: Sequence[OpenView],
+    aligner: Aligner,
+    finder: FaceFinder,
+    face: FaceChoice,
+    folder: Path,
+    *,
+    on_progress: OnAligned,
+    should_cancel: ShouldCancel,
+) -> tuple[list[AlignedView], list[SavedAlignment], list[str]]:
+    """Find the face in every view; ``folder`` keeps what was found as it is found. ``face`` is
+    the choice for the first where its own spec makes none.
+
+    A view other than the first that shows no face, as cameras far to the side may, tells nothing: it stays in the take
+    where its camera is known, and is left out where it is not. The sentences returned say so.
+
+    Raises:
+        UserError: ``no_face`` and ``no_frames`` naming the footage, ``face_not_chosen``, ``views_apart``.
+        Cancelled: ``should_cancel`` said so.
+    """
+    from backend.alignment.take import align_footage
+
+    total, before = sum(view.footage.total for view in views), 0
+    aligned: list[AlignedView] = []
+    saved: list[SavedAlignment] = []
+    notes: list[str] = []
+    for number, view in enumerate(views):
+        words = "finding the face" if len(views) == 1 else f"finding the face in “{view.spec.name}”"
+        chunks = AlignmentChunks(folder / str(number))
+
+        def hear(done: int, of_this: int, words: str = words, before: int = before) -> None:
+            on_progress(words, before + done, max(total, before + max(done, of_this)))
+
+        try:
+            alignment: TakeAlignment | None = align_footage(
+                view.footage,
+                aligner,
+                aligner_choice(view.spec.face or (face if number == 0 else FaceChoice())),
+                on_frame=chunks.add,
+                on_progress=hear,
+                should_cancel=should_cancel,
+                finder=finder,
+            )
+        except UserError as error:
+            if error.code != "no_face" or number == 0:
+                raise _with_hint(error, several=len(views) > 1) from error
+            alignment = None
+        chunks.flush()
+        found = chunks.read()
+        before += len(found.numbers)
+        if alignment is None:
+            notes.append(_faceless_note(view))
+            if not view.placed:
+                continue
+            alignment = _empty(aligned[0].alignment, found, view)
+        saved.append(found)
+        aligned.append(_on_timeline(view, alignment, aligned[0] if aligned else None))
+    return aligned, saved, notes
+
+
+def remarks(views: Sequence[AlignedView]) -> list[str]:
+    """What a user should know about the views before looking at the result, in sentences."""
+    notes = []
+    first = views[0].opened
+    for view in views:
+        opened, given = view.opened, view.opened.spec.camera
+        if given is not None and opened.camera is not None and given.image_size != opened.camera.image_size:
+            (width, height), (to_width, to_height) = given.image_size, opened.camera.image_size
+            notes.append(
+                f"The calibration of “{opened.spec.name}” is for {width} × {height} pixels and was scaled to "
+                f"{to_width} × {to_height}: right if the footage shows the whole picture, wrong if it was cropped."
+            )
+        if opened.info.kind != "still" and abs(opened.rate - first.rate) > 1e-3 * first.rate:
+            notes.append(
+                f"“{opened.spec.name}” has {opened.rate:.4g} frames per second, the first view {first.rate:.4g}: "
+                "frames were matched by time, but in Blender its picture drifts, as clips play frame by frame."
+            )
+    return notes
+
+
+def views_to_fit(views: Sequence[AlignedView], focal_px: float | None) -> list[View]:
+    """What the fit is told of each view: points as an ideal pinhole sees them, and what is known of its camera.
+
+    ``focal_px`` pins the focal length of views whose camera is not known.
+    """
+    rate = _mean_rate(views[0].opened.seconds(views[0].alignment.times))
+    return [_to_fit(view, focal_px, rate) for view in views]
+
+
+def aligner_choice(face: FaceChoice) -> AlignerChoice:
+    """The face choice of a job as the aligner takes it."""
+    from backend.alignment.choice import FaceChoice as AlignerChoice
+
+    if face.kind == "box" and face.box:
+        return AlignerChoice.box(*face.box, frame=face.frame)
+    if face.kind == "point" and face.point:
+        return AlignerChoice.point(*face.point, frame=face.frame)
+    return AlignerChoice.largest(face.frame)
+
+
+def _open(view: ViewSpec, frames: tuple[int, int] | None, *, alone: bool) -> Footage:
+    if view.frame_rate is None:
+        return open_footage(view.footage, frames, alone=alone)
+    return open_footage(view.footage, frames, view.frame_rate, alone=alone)
+
+
+def _of_one_sequence(paths: Sequence[str]) -> list[bool]:
+    """Which paths are images of a numbered sequence that others of the paths are images of, too."""
+    if len(paths) == 1:
+        return [False]
+    sequences = [_sequence_of(path) for path in paths]
+    return [found is not None and sequences.count(found) > 1 for found in sequences]
+
+
+def _sequence_of(path: str) -> Path | None:
+    """The first image of the sequence that an image file belongs to; None for anything else."""
+    if Path(path).suffix.lower() not in IMAGE_SUFFIXES or not Path(path).is_file():
+        return None
+    found = find_images(Path(os.path.abspath(path)))  # noqa: PTH100 - as open_footage does
+    return found.files[0][1] if found.kind == "sequence" else None
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, those that repeat an earlier one with a number added."""
+    distinct: list[str] = []
+    for name in names:
+        number, unique = 2, name or "camera"
+        while unique in distinct:
+            unique, number = f"{name or 'camera'} {number}", number + 1
+        distinct.append(unique)
+    return distinct
+
+
+def _span(info: FootageInfo, frames: tuple[int, int] | None, rate: float) -> tuple[float, float]:
+    """Seconds of the first view's clock that its chosen frames take up; all of them where the rate varies."""
+    if frames is None or info.variable_rate or info.kind == "still":
+        return 0.0, info.duration * info.frame_rate / rate
+    first, last = max(frames[0], info.first_frame), min(frames[1], info.last_frame)
+    return (first - info.first_frame) / rate, (last - info.first_frame) / rate
+
+
+def _with_hint(error: UserError, *, several: bool) -> UserError:
+    if error.code != "no_face" or not several:
+        return error
+    return UserError(error.code, error.message, "Name first a view that shows the face: its frames are the take's.")
+
+
+def _faceless_note(view: OpenView) -> str:
+    rest = "it tells nothing of the face" if view.placed else "it was left out, as its camera is not known either"
+    return f"No face was found in the view “{view.spec.name}” ({view.spec.footage}): {rest}."
+
+
+def _empty(first: TakeAlignment, found: SavedAlignment, view: OpenView) -> TakeAlignment:
+    """The alignment of a view in which nothing was found, of the points that the first view's has."""
+    frames, points = len(found.numbers), first.mu.shape[1]
+    return replace(
+        first,
+        numbers=found.numbers,
+        times=found.times,
+        scene_frames=found.scene_frames,
+        mu=np.zeros((frames, points, 2), np.float32),
+        sigma=np.ones((frames, points), np.float32),
+        valid=np.zeros((frames, points), bool),
+        found=np.zeros(frames, bool),
+        image_size=(view.info.width, view.info.height),
+        faces_seen=0,
+        lids_closed=np.zeros((frames, 2), bool),
+        seconds=dict.fromkeys(first.seconds, 0.0),
+    )
+
+
+def _on_timeline(view: OpenView, alignment: TakeAlignment, first: AlignedView | None) -> AlignedView:
+    if first is None:
+        return AlignedView(view, alignment, np.arange(len(alignment.numbers)))
+    moments = first.opened.seconds(first.alignment.times)
+    index = matching_frames(moments, view.seconds(alignment.times), view.spec.offset)
+    if not (index >= 0).any():
+        raise _apart(view.spec.name, view.spec)
+    return AlignedView(view, alignment, index)
+
+
+def _apart(name: str, view: ViewSpec) -> UserError:
+    return UserError(
+        "views_apart",
+        f"The view “{name}” ({view.footage}) shows no moment that the first view shows.",
+        "Check its offset: the seconds into this footage at which the first view begins.",
+    )
+
+
+def _to_fit(view: AlignedView, focal_px: float | None, rate: float) -> View:
+    from backend.fitting import KnownCamera, Observations, View
+
+    alignment, index = view.alignment, np.maximum(view.index, 0)
+    valid = alignment.valid[index] & (view.index >= 0)[:, None]
+    mu, sigma = alignment.mu[index], alignment.sigma[index]
+    lens, camera = view.opened.lens, view.opened.camera
+    if lens is not None:
+        ideal = undistort(mu, lens)
+        mu = ideal.points.astype(np.float32)
+        sigma = (sigma * ideal.magnification).astype(np.float32)
+        valid = valid & ideal.valid
+    observed = Observations(
+        landmarks=alignment.landmarks,
+        mu=mu,
+        sigma=sigma,
+        valid=valid,
+        image_size=alignment.image_size,
+        frame_rate=rate,
+        lids_closed=alignment.lids_closed[index] & (view.index >= 0)[:, None],
+    )
+    if camera is None:
+        return View(observed, KnownCamera(focal_px=focal_px))
+    placed = camera.world_to_camera
+    return View(
+        observed,
+        KnownCamera(
+            focal_px=camera.focal_px or focal_px,
+            principal_point=camera.principal_point,
+            world_to_camera=None if placed is None else np.reshape(np.array(placed, np.float64), (3, 4)),
+        ),
+    )
+
+
+def _mean_rate(times: NDArray[np.float64]) -> float:
+    """Frames per second over the take; 30 for a single frame, whose rate means nothing."""
+    span = float(times[-1] - times[0])
+    return (len(times) - 1) / span if span > 0 else 30.0
