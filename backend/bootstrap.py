@@ -245,7 +245,7 @@ def command_test(arguments: list[str]) -> int:
 def command_pin(_: list[str]) -> int:
     """Write requirements*.txt anew from pyproject.toml and uv.lock (resolved again where pyproject.toml changed)."""
     uv, environment = str(VENV / "bin" / "uv"), uv_environment()
-    extras = ("--extra", "demo", "--extra", "evaluate", "--extra", "flame")
+    extras = ("--extra", "demo", "--extra", "evaluate", "--extra", "flame", "--extra", "train")
     export = [uv, "export", "-q", "--no-emit-project", "--no-header", "--no-annotate", *extras]
 
     def exported(*options: str) -> dict[str, str]:
