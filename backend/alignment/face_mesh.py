@@ -61,26 +61,35 @@ node {
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of the image, turned: centre and side in pixels, roll in radians clockwise, optionally mirrored."""
+    """A square of the image, turned: centre and side in pixels, roll in radians clockwise, optionally mirrored.
+
+    ``size`` is how many pixels it has along a side once it is cut out.
+    """
 
     x: float
     y: float
     side: float
     roll: float = 0.0
     mirrored: bool = False
+    size: int = CROP
 
     @property
     def to_image(self) -> NDArray[np.float64]:
-        """Affine map (2,3) from crop coordinates (0…192, corners at integers) to image pixels."""
-        scale = self.side / CROP
+        """Affine map (2,3) from crop coordinates (0…size, corners at integers) to image pixels."""
+        scale = self.side / self.size
         c, s = np.cos(self.roll) * scale, np.sin(self.roll) * scale
         turn = np.array([[-c if self.mirrored else c, -s], [-s if self.mirrored else s, c]])
-        return np.column_stack([turn, np.array([self.x, self.y]) - turn @ (CROP / 2, CROP / 2)])
+        return np.column_stack([turn, np.array([self.x, self.y]) - turn @ (self.size / 2, self.size / 2)])
 
     def points_to_image(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Crop coordinates (…,2) as image pixels."""
         affine = self.to_image
         return points @ affine[:, :2].T + affine[:, 2]
+
+    def points_from_image(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Image pixels (…,2) as crop coordinates."""
+        affine = self.to_image
+        return (points - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
 
 
 def around_points(points: NDArray[np.float64]) -> Crop:
@@ -94,16 +103,16 @@ def around_points(points: NDArray[np.float64]) -> Crop:
 
 
 def cut(image: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
-    """The crop's pixels (192,192,3), black outside the image; averaged, not skipped, where the image is finer."""
+    """The crop's pixels (size,size,3), black outside the image; averaged, not skipped, where the image is finer."""
     affine = crop.to_image
-    shrink = crop.side / CROP
+    shrink = crop.side / crop.size
     if shrink > 1.5:
         image, affine = _shrunk(image, crop, affine, shrink)
     # OpenCV counts from pixel centres, DESIGN §3 from the image's corner.
     affine = affine.copy()
     affine[:, 2] += affine[:, :2] @ (0.5, 0.5) - 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(image, affine, (CROP, CROP), flags=flags), np.uint8)
+    return np.asarray(cv2.warpAffine(image, affine, (crop.size, crop.size), flags=flags), np.uint8)
 
 
 def _shrunk(
