@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def atlas_points(head: HeadModel) -> AtlasPoints:
     )
 
 
-def with_landmarks(head: HeadModel, vertices: NDArray[np.floating]) -> NDArray[np.float64]:
+def with_landmarks(head: HeadModel, vertices: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """All P points (P,3) from the open head's vertices (V,3) in any space."""
     vertices = np.asarray(vertices, np.float64)
     return np.concatenate([vertices, surface_positions(head.landmarks["mediapipe478"], head.triangles, vertices)])

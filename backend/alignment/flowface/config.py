@@ -30,7 +30,7 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         if self.image_size % 32:
-            raise ValueError(f"image_size is {self.image_size}, which SegFormer's last stage needs to be a multiple of 32")
+            raise ValueError(f"image_size is {self.image_size}; SegFormer's last stage needs a multiple of 32")
         if self.image_size // 4 % self.uv_size:
             raise ValueError(
                 f"uv_size is {self.uv_size}, but must divide a quarter of image_size ({self.image_size // 4})"

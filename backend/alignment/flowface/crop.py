@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ class CropLayout:
         low, high = np.quantile(height, [1 / 3, 2 / 3])
         return cls(face, face[height > high], face[height < low])
 
-    def crop(self, mu: NDArray[np.floating], size: int) -> Crop:
+    def crop(self, mu: NDArray[np.floating[Any]], size: int) -> Crop:
         """The crop of ``size`` pixels for image positions (≥V,2) of the open head's vertices, turned with the face."""
         up = mu[self.upper].mean(axis=0) - mu[self.lower].mean(axis=0)
         roll = float(np.arctan2(up[0], -up[1]))
