@@ -20,7 +20,7 @@ class NetworkConfig:
     uv_size: int = 64  # D_uv: side of the UV maps and of the image features, cells
     iterations: int = 3  # N_iter
     features: int = 128  # channels of Z_img and Z_uv
-    decoder: int = 256  # channels in which SegFormer's head joins the encoder's four stages
+    decoder: int = 768  # channels in which SegFormer's head joins the encoder's four stages
     textures: int = 32  # channels of each of the four textures of an embedding module
     hidden: int = 128  # channels of h
     context: int = 128  # channels of c

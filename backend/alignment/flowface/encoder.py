@@ -1,0 +1,102 @@
+"""The image feature encoder: SegFormer with a linear layer in place of its classes (seeds/001 eq. 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import SegformerConfig, SegformerModel
+
+from backend.alignment.flowface.config import Encoder, NetworkConfig
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class MixTransformer:
+    """What tells one MiT from another: channels and blocks of its four stages (SegFormer, table 6)."""
+
+    channels: tuple[int, int, int, int]
+    depths: tuple[int, int, int, int]
+
+
+_WIDE = (64, 128, 320, 512)
+MIX_TRANSFORMERS: dict[Encoder, MixTransformer] = {
+    "b0": MixTransformer((32, 64, 160, 256), (2, 2, 2, 2)),
+    "b1": MixTransformer(_WIDE, (2, 2, 2, 2)),
+    "b2": MixTransformer(_WIDE, (3, 4, 6, 3)),
+    "b3": MixTransformer(_WIDE, (3, 4, 18, 3)),
+    "b4": MixTransformer(_WIDE, (3, 8, 27, 3)),
+    "b5": MixTransformer(_WIDE, (3, 6, 40, 3)),
+}
+
+
+class ImageEncoder(nn.Module):
+    """Z_img of eq. 2: RGB images (B,3,D,D) in [0,1] to features (B,features,U,U), U = ``uv_size``.
+
+    The module names are those of ``transformers``, so that its SegFormer weights fit stage by stage.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        mix = MIX_TRANSFORMERS[config.encoder]
+        segformer = SegformerConfig(hidden_sizes=list(mix.channels), depths=list(mix.depths), drop_path_rate=0.0)
+        self.segformer = SegformerModel(segformer)
+        self.segformer.set_attn_implementation("sdpa")
+        self.decode_head = DecodeHead(mix.channels, config.decoder, config.features)
+        self.pool = config.image_size // 4 // config.uv_size
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B,features,U,U) of RGB images (B,3,D,D) in [0,1]."""
+        x = (images - self.mean) / self.std
+        stages = []
+        for stage in self.segformer.stages:
+            x = stage(x)
+            stages.append(x)
+        return self.decode_head(stages, self.pool)
+
+
+class DecodeHead(nn.Module):
+    """SegFormer's all-MLP decoder (its eq. 4) with ``features`` channels in place of classes.
+
+    A 1×1 convolution and a bilinear enlargement may change places, and so may a 1×1 convolution and an average: the
+    four stages are therefore joined at their own resolution, and pooled before the last layer. The numbers are those of
+    SegFormer's order of steps.
+    """
+
+    def __init__(self, channels: tuple[int, ...], decoder: int, features: int) -> None:
+        super().__init__()
+        self.linear_projections = nn.ModuleList([nn.Conv2d(c, decoder, 1) for c in channels])
+        # One convolution over the four stages' concatenation, kept as its four parts.
+        self.linear_fuse = nn.ModuleList([_part_of_fuse(decoder, len(channels)) for _ in channels])
+        self.batch_norm = nn.BatchNorm2d(decoder)
+        self.linear = nn.Conv2d(decoder, features, 1)
+
+    def forward(self, stages: list[Tensor], pool: int) -> Tensor:
+        """Features (B,features,H/pool,W/pool) of the four stages' outputs, the first of them (B,c,H,W)."""
+        size = stages[0].shape[-2:]
+        joined: Tensor | None = None
+        for stage, project, fuse in zip(stages, self.linear_projections, self.linear_fuse, strict=True):
+            part = fuse(project(stage))
+            if part.shape[-2:] != size:
+                part = functional.interpolate(part, size=size, mode="bilinear", align_corners=False)
+            joined = part if joined is None else joined + part
+        x = functional.relu(self.batch_norm(joined))
+        if pool > 1:
+            x = functional.avg_pool2d(x, pool)
+        features: Tensor = self.linear(x)
+        return features
+
+
+def _part_of_fuse(decoder: int, parts: int) -> nn.Conv2d:
+    part = nn.Conv2d(decoder, decoder, 1, bias=False)
+    nn.init.normal_(part.weight, std=(2 / (decoder * parts)) ** 0.5)
+    return part

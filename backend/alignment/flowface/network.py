@@ -1,0 +1,94 @@
+"""The dense alignment network: from a face crop to the place of every point of the atlas (seeds/001 §3.1.1)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from backend.alignment.flowface.config import NetworkConfig
+from backend.alignment.flowface.correlation import CorrelationPyramid
+from backend.alignment.flowface.encoder import ImageEncoder
+from backend.alignment.flowface.sampling import sample
+from backend.alignment.flowface.update import Update
+from backend.alignment.flowface.uv_embedding import UVEmbeddings
+
+MIN_SIGMA = 0.05
+"""Crop pixels: the least uncertainty that the network can state. The most is the crop's side."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What one iteration says, in crop pixels: (0,0) the crop's top-left corner, ``image_size`` its far side."""
+
+    mu: Tensor  # (B,P,2)
+    sigma: Tensor  # (B,P)
+    positions: Tensor  # (B,2,U,U): F as the absolute position, x then y, of each cell's centre
+    spread: Tensor  # (B,1,U,U): S
+
+
+class FlowFaceNetwork(nn.Module):
+    """The whole network. Runs under ``torch.autocast``; positions, uncertainties and their gradients stay float32."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = ImageEncoder(config)
+        self.uv = UVEmbeddings(config)
+        self.update = Update(config)
+
+    def forward(self, images: Tensor, nu: Tensor) -> list[Prediction]:
+        """Predictions of every iteration, the last one the answer.
+
+        ``images`` (B,3,D,D) RGB in [0,1], D = ``image_size``; ``nu`` (P,2), or (B,P,2), in [0,1] right and down.
+        """
+        config = self.config
+        side = config.image_size
+        if images.ndim != 4 or images.shape[1:] != (3, side, side):
+            raise ValueError(f"images have shape {tuple(images.shape)}, expected (B, 3, {side}, {side})")
+        features, context, hidden = self.uv()
+        pyramid = CorrelationPyramid.of(features, self.encoder(images), config.levels, config.radius)
+        of_context = self.update.gru.of_context(context)
+        hidden = hidden.expand(len(images), -1, -1, -1)
+        flow = images.new_zeros(len(images), 2, config.uv_size, config.uv_size, dtype=torch.float32)
+        log_sigma = torch.zeros_like(flow[:, :1])
+        cells = _cell_indices(config.uv_size, flow)
+        predictions = []
+        for _ in range(config.iterations):
+            flow = flow.detach()
+            correlations = pyramid.look_up(cells + flow)
+            step, raw, hidden = self.update(correlations, of_context, flow, log_sigma, hidden)
+            flow = flow + step
+            log_sigma = _bounded(raw, config)
+            predictions.append(_prediction(flow, log_sigma, nu, config))
+        return predictions
+
+
+def _cell_indices(uv_size: int, like: Tensor) -> Tensor:
+    """Column and row (2,U,U) of each cell."""
+    index = torch.arange(uv_size, device=like.device, dtype=like.dtype)
+    y, x = torch.meshgrid(index, index, indexing="ij")
+    return torch.stack([x, y])
+
+
+def _bounded(raw: Tensor, config: NetworkConfig) -> Tensor:
+    """log σ in cells, held smoothly between ``MIN_SIGMA`` and the crop's side: a hard bound would stop the gradient."""
+    cell = math.log(config.image_size / config.uv_size)
+    low, high = math.log(MIN_SIGMA) - cell, math.log(config.image_size) - cell
+    middle, half = (low + high) / 2, (high - low) / 2
+    return middle + half * torch.tanh((raw - middle) / half)
+
+
+def _prediction(flow: Tensor, log_sigma: Tensor, nu: Tensor, config: NetworkConfig) -> Prediction:
+    cell = config.image_size / config.uv_size
+    spread = log_sigma.exp() * cell
+    # ν itself is added after sampling (eq. 1), so that the atlas's rim is not drawn in to the outermost centres.
+    sampled = sample(torch.cat([flow * cell, spread], dim=1), nu)
+    return Prediction(
+        mu=nu * config.image_size + sampled[:, :2].mT,
+        sigma=sampled[:, 2],
+        positions=(_cell_indices(config.uv_size, flow) + 0.5 + flow) * cell,
+        spread=spread,
+    )
