@@ -123,7 +123,7 @@ class HeadRenderer:
                 "image_size", f"Cannot draw an image of {width}×{height} pixels: each side must be 1 to {MAX_SIDE}."
             )
         self.size = (int(width), int(height))
-        self._gl = _create_context()
+        self._gl = create_context()
         gl = self._gl
         self._shaded = gl.program(vertex_shader=_VERTEX_SHADER, fragment_shader=_SHADED_FRAGMENT)
         self._ids = gl.program(vertex_shader=_VERTEX_SHADER, fragment_shader=_ID_FRAGMENT)
@@ -329,7 +329,8 @@ def _set_lights(program: Any, lights: Sequence[Light], ambient: tuple[float, flo
     program["gloss"].value = gloss
 
 
-def _create_context() -> Any:
+def create_context() -> Any:
+    """An OpenGL context without a window. Raises ``UserError`` ``no_opengl``."""
     try:
         import moderngl
 

@@ -1,0 +1,1 @@
+"""Rendered training pictures: heads with any face, expression, pose, skin and light, whose points are known exactly."""

@@ -1,0 +1,169 @@
+"""Training samples of rendered heads: each drawn from a generator of its own, with exact labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
+
+from backend.alignment.flowface.crop import CropLayout
+from backend.head_model.library import load_head
+from backend.training.atlas_points import atlas_points, with_landmarks
+from backend.training.samples import SAMPLE_SIDE, Sample
+from backend.training.synthetic.actors import Actor, OpenVertices, make_actor
+from backend.training.synthetic.backgrounds import draw_background
+from backend.training.synthetic.canvas import make_canvas
+from backend.training.synthetic.expressions import Performance, perform
+from backend.training.synthetic.ict_actor import load_ict_actor
+from backend.training.synthetic.lighting import draw_lighting
+from backend.training.synthetic.skins import Skin, paint
+from backend.training.synthetic.stage import Stage, Surface
+from backend.training.synthetic.views import NOMINAL, Camera, Pose, draw_pose, frame
+from backend.training.textures import FaceTexture
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+POOL = 64
+"""Painted people; each is painted when it is first drawn, and tinted anew each time."""
+
+SLACK = 0.004
+"""Metres behind the nearest surface at which a point still counts as visible."""
+
+_SEED = 52
+_IDENTITY_BOUND = 2.5  # standard deviations of one mode
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """Everything drawn from the generator about the head itself; ``actor`` indexes the source's actors."""
+
+    actor: int
+    identity: F64
+    performance: Performance
+    pose: Pose
+    skin: int
+
+
+class SyntheticSource:
+    """Renders samples of the open head and, where ``ict_path`` is given, as many of ICT-FaceKit's; a context manager.
+
+    The same generator state gives the same sample, whatever was drawn before. ``textures`` are photographed skins.
+    Raises UserError ``no_opengl``, and as ``load_ict_actor`` does.
+    """
+
+    def __init__(
+        self, ict_path: Path | None = None, textures: Sequence[FaceTexture] = (), cache: Path | None = None
+    ) -> None:
+        self._head = load_head("open")
+        points = atlas_points(self._head)
+        self._layout = CropLayout.of(self._head)
+        head = self._head
+        actors = [make_actor("open", head, OpenVertices.of_itself(head), np.arange(len(head.shape_basis)))]
+        if ict_path is not None:
+            actors.append(load_ict_actor(ict_path, head, cache))
+        self.actors: tuple[Actor, ...] = tuple(actors)
+        self._weights = [self._weight(points.weight, actor) for actor in self.actors]
+        self._canvas = make_canvas(head)
+        self._textures = tuple(textures)
+        self._skins: dict[int, Skin] = {}
+        self._stage = Stage()
+        for actor in self.actors:
+            self._stage.add_mesh(actor.name, actor.uv, actor.wet, actor.triangles)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the OpenGL context back."""
+        self._stage.close()
+
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        """The sample that ``rng`` draws; ``index`` only names it."""
+        return self.render(draw_shot(self.actors, rng), index, rng)
+
+    def render(self, shot: Shot, index: int, rng: np.random.Generator) -> Sample:
+        """A sample of a given head; ``rng`` draws what is around it."""
+        actor = self.actors[shot.actor]
+        neutral = actor.neutral(shot.identity)
+        local = actor.posed(neutral, shot.performance.strengths, shot.performance.gaze)
+        rotation = shot.pose.rotation.astype(np.float32)
+        middle = local[actor.face].mean(axis=0)
+        vertices = (local - middle) @ rotation.T + shot.pose.place.astype(np.float32)
+        points = with_landmarks(self._head, actor.open_vertices.on(vertices))
+        camera = frame(self._layout, points)
+        mu = camera.project(points)
+        normals = actor.normals(vertices)
+        skin = self._skin(shot.skin)
+        surfaces = [
+            Surface(
+                mesh=actor.name,
+                vertices=vertices[actor.drawn],
+                normals=normals[actor.drawn],
+                texture=f"skin{shot.skin}",
+                tint=_tint(rng),
+            )
+        ]
+        del skin
+        picture, foreground, depth = self._stage.draw(surfaces, camera, draw_lighting(rng), draw_background(rng))
+        return Sample(
+            image=picture,
+            mu=mu.astype(np.float32),
+            weight=self._weights[shot.actor],
+            visible=_visible(mu, points[:, 2], depth),
+            foreground=foreground,
+            crop=self._layout.crop(mu, NOMINAL),
+            source=f"{actor.name} {index}",
+        )
+
+    def _weight(self, weight: F32, actor: Actor) -> F32:
+        """λ (P,) where the actor has the point, else 0; a landmark needs all three corners of its triangle."""
+        corners = self._head.triangles[self._head.landmarks["mediapipe478"].triangle]
+        known = actor.open_vertices.known
+        return np.asarray(weight * np.concatenate([known, known[corners].all(axis=1)]), np.float32)
+
+    def _skin(self, number: int) -> Skin:
+        if number not in self._skins:
+            random = np.random.default_rng([_SEED, number])
+            self._skins[number] = skin = paint(self._canvas, random, self._textures)
+            self._stage.add_texture(f"skin{number}", skin.picture)
+        return self._skins[number]
+
+
+def draw_shot(actors: Sequence[Actor], rng: np.random.Generator) -> Shot:
+    """Draw who is seen, doing what, from where."""
+    number = int(rng.integers(len(actors)))
+    exaggerated = 1.2 if rng.random() < 0.3 else 1.0
+    identity = np.clip(rng.standard_normal(len(actors[number].modes)), -_IDENTITY_BOUND, _IDENTITY_BOUND)
+    return Shot(number, exaggerated * identity, perform(rng), draw_pose(rng), int(rng.integers(POOL)))
+
+
+def _tint(rng: np.random.Generator) -> tuple[float, float, float]:
+    red, green, blue = np.exp(rng.normal(0, 0.18) + rng.normal(0, 0.06, 3))
+    return float(red), float(green), float(blue)
+
+
+def _visible(mu: F64, z: F64, depth: F32) -> NDArray[np.bool_]:
+    """Which points (P,) at image positions ``mu`` and depths ``z`` are not behind a nearer surface.
+
+    The farthest depth around a pixel decides, so that points on an outline are not lost to rounding.
+    """
+    around = maximum_filter(depth, size=3)
+    column, row = np.floor(mu.T).astype(int)
+    inside = (column >= 0) & (row >= 0) & (column < SAMPLE_SIDE) & (row < SAMPLE_SIDE)
+    seen = around[np.clip(row, 0, SAMPLE_SIDE - 1), np.clip(column, 0, SAMPLE_SIDE - 1)]
+    return np.asarray(~inside | (z < seen + SLACK))
+
+
+__all__ = ["POOL", "Camera", "Shot", "SyntheticSource", "draw_shot"]
