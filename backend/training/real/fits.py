@@ -35,6 +35,7 @@ class FittedTake:
     principal_point: tuple[float, float]
     error: NDArray[np.float64]  # (T,) mean reprojection error of the valid points over the inter-ocular distance
     inter_ocular_px: NDArray[np.float64]  # (T,) outer eye corners, as if seen frontally
+    facing: NDArray[np.float64]  # (T,) cosine of the angle between the face's forward axis and the camera's axis
 
     def positions(self, frame: int) -> NDArray[np.float64]:
         """(V,2) pixels of the open head's vertices."""
@@ -103,6 +104,7 @@ class TakeFitter:
             principal_point=fit.cameras[0].principal_point,
             error=error_px / fit.inter_ocular_px[0],
             inter_ocular_px=fit.inter_ocular_px[0],
+            facing=-fit.head_rotation[:, 2, 2],
         )
 
 
