@@ -1,71 +1,89 @@
-"""The renderer's GLSL programs."""
+"""The renderer's GLSL programs.
 
+Light is worked out at the vertices: the heads' triangles are no larger than a few pixels, and Mesa's software renderer
+shades sixteen pixels for each of them.
+"""
+
+# Light wraps around skin farther in red than in blue, as it does when it scatters inside. The square root is sRGB's
+# curve, nearly.
 VERTEX = """
 #version 330
+const int LAMPS = 3;
 uniform mat4 clip_from_camera;
+uniform vec3 lamp_direction[LAMPS];
+uniform vec3 lamp_color[LAMPS];
+uniform vec3 ambient[4];
+uniform float gloss;
 in vec3 position;
 in vec3 normal;
 in vec2 uv;
 in float wet;
-out vec3 v_position;
-out vec3 v_normal;
+out vec3 v_light;
+out vec3 v_shine;
 out vec2 v_uv;
-out float v_wet;
 void main() {
-    v_position = position;
-    v_normal = normal;
+    vec3 view = normalize(-position);
+    vec3 n = normal;
+    vec3 light = max(ambient[0] + ambient[1] * n.x + ambient[2] * n.y + ambient[3] * n.z, vec3(0.02));
+    vec3 shine = vec3(0.0);
+    vec3 wrap = vec3(0.30, 0.18, 0.14);
+    float power = mix(20.0, 130.0, wet);
+    for (int i = 0; i < LAMPS; ++i) {
+        light += lamp_color[i] * max(vec3(0.0), (dot(n, lamp_direction[i]) + wrap) / (1.0 + wrap));
+        float lobe = max(0.0, dot(n, normalize(lamp_direction[i] + view)));
+        shine += lamp_color[i] * exp2(power * (lobe - 1.0));
+    }
+    v_light = light;
+    v_shine = shine * gloss * wet;
     v_uv = uv;
-    v_wet = wet;
     gl_Position = clip_from_camera * vec4(position, 1.0);
 }
 """
 
-# Light wraps around skin farther in red than in blue, as it does when it scatters inside.
 FRAGMENT = """
 #version 330
-const int LAMPS = 3;
-uniform vec3 lamp_direction[LAMPS];
-uniform vec3 lamp_color[LAMPS];
-uniform vec3 ambient[4];
 uniform vec3 tint;
-uniform float gloss;
 uniform float opacity;
-uniform float ragged;
 uniform sampler2D image;
-in vec3 v_position;
-in vec3 v_normal;
+in vec3 v_light;
+in vec3 v_shine;
 in vec2 v_uv;
-in float v_wet;
 out vec4 fragment;
 void main() {
     vec4 texel = texture(image, v_uv);
-    if (ragged > 0.0 && texel.a + v_wet < ragged) discard;
-    vec3 n = normalize(v_normal);
-    vec3 view = normalize(-v_position);
-    if (dot(n, view) < 0.0 && !gl_FrontFacing) n = -n;
-    vec3 base = pow(texel.rgb, vec3(2.2));
-    base *= ragged > 0.0 ? tint : mix(vec3(1.0), tint, texel.a);
-    vec3 light = max(ambient[0] + ambient[1] * n.x + ambient[2] * n.y + ambient[3] * n.z, vec3(0.02));
-    vec3 shine = vec3(0.0);
-    vec3 wrap = vec3(0.30, 0.18, 0.14);
-    float power = mix(14.0, 90.0, v_wet);
-    for (int i = 0; i < LAMPS; ++i) {
-        light += lamp_color[i] * max(vec3(0.0), (dot(n, lamp_direction[i]) + wrap) / (1.0 + wrap));
-        float lobe = max(0.0, dot(n, normalize(lamp_direction[i] + view)));
-        shine += lamp_color[i] * pow(lobe, power);
-    }
-    vec3 color = base * light + shine * gloss * v_wet;
-    fragment = vec4(pow(clamp(color, 0.0, 1.0), vec3(1.0 / 2.2)), opacity);
+    vec3 color = texel.rgb * texel.rgb * mix(vec3(1.0), tint, texel.a) * v_light + v_shine;
+    fragment = vec4(sqrt(clamp(color, 0.0, 1.0)), opacity);
 }
+"""
+
+# For hair: the texture's fourth channel is how far a strand reaches, and ``uv.y`` how far out this is.
+RAGGED_FRAGMENT = """
+#version 330
+uniform vec3 tint;
+uniform float opacity;
+uniform sampler2D image;
+in vec3 v_light;
+in vec3 v_shine;
+in vec2 v_uv;
+out vec4 fragment;
+void main() {
+    vec4 texel = texture(image, v_uv);
+    if (texel.a < 0.5) discard;
+    vec3 color = texel.rgb * tint * v_light + v_shine;
+    fragment = vec4(sqrt(clamp(color, 0.0, 1.0)), opacity);
+}
+"""
+
+DEPTH_VERTEX = """
+#version 330
+uniform mat4 clip_from_camera;
+in vec3 position;
+void main() { gl_Position = clip_from_camera * vec4(position, 1.0); }
 """
 
 DEPTH_FRAGMENT = """
 #version 330
-uniform float ragged;
-in float v_wet;
-void main() {
-    if (ragged > 0.0 && v_wet + 0.5 < ragged) discard;
-}
+void main() {}
 """
 
 BACKDROP_VERTEX = """

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backend.head_model.render import create_context
 from backend.training.samples import SAMPLE_SIDE
 from backend.training.synthetic.lighting import LAMPS, Lighting
-from backend.training.synthetic.shaders import BACKDROP_FRAGMENT, BACKDROP_VERTEX, DEPTH_FRAGMENT, FRAGMENT, VERTEX
+from backend.training.synthetic.shaders import BACKDROP_FRAGMENT, BACKDROP_VERTEX, DEPTH_FRAGMENT, DEPTH_VERTEX, FRAGMENT, VERTEX
 from backend.training.synthetic.views import Camera
 
 F32 = NDArray[np.float32]
@@ -46,7 +46,7 @@ class Stage:
         gl = self._gl
         self._size = (SAMPLE_SIDE, SAMPLE_SIDE)
         self._program = gl.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
-        self._depth_program = gl.program(vertex_shader=VERTEX, fragment_shader=DEPTH_FRAGMENT)
+        self._depth_program = gl.program(vertex_shader=DEPTH_VERTEX, fragment_shader=DEPTH_FRAGMENT)
         self._backdrop_program = gl.program(vertex_shader=BACKDROP_VERTEX, fragment_shader=BACKDROP_FRAGMENT)
         samples = min(_SAMPLES, gl.max_samples)
         self._target = gl.framebuffer(
@@ -112,7 +112,7 @@ class Stage:
         self._backdrop.write(np.ascontiguousarray(background[::-1]))
         self._backdrop.use(0)
         self._quad.render(gl.TRIANGLE_STRIP)
-        gl.enable(gl.DEPTH_TEST | gl.BLEND)
+        gl.enable(gl.DEPTH_TEST | gl.CULL_FACE)
         gl.blend_func = gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA, gl.ONE, gl.ONE_MINUS_SRC_ALPHA
         _set_lighting(program, lighting)
         program["clip_from_camera"].write(clip)
@@ -121,7 +121,6 @@ class Stage:
             program["tint"].value = surface.tint
             program["gloss"].value = surface.gloss * lighting.gloss
             program["opacity"].value = surface.opacity
-            program["ragged"].value = surface.ragged
             self._meshes[surface.mesh].render(0)
         gl.copy_framebuffer(self._resolved, self._target)
         raw = self._resolved.read(components=4, alignment=1)
@@ -136,7 +135,6 @@ class Stage:
         program["clip_from_camera"].write(clip)
         for surface in surfaces:
             if surface.hides:
-                program["ragged"].value = surface.ragged
                 self._meshes[surface.mesh].render(1)
         raw = np.frombuffer(self._depth.read(alignment=1), np.float32).reshape(SAMPLE_SIDE, SAMPLE_SIDE)[::-1]
         return np.asarray(2 * FAR * NEAR / (FAR + NEAR - (2 * raw - 1) * (FAR - NEAR)), np.float32)
@@ -152,8 +150,9 @@ class _Mesh:
         index = gl.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
         self._arrays = []
         for program in programs:
-            used = [(self._moving, _layout(program, ("position", "normal")), *_names(program, ("position", "normal")))]
-            used.append((fixed, "2f 1f", "uv", "wet") if "uv" in program else (fixed, "8x 1f", "wet"))
+            lit = "normal" in program
+            moving = (self._moving, "3f 3f", "position", "normal") if lit else (self._moving, "3f 12x", "position")
+            used = [moving, (fixed, "2f 1f", "uv", "wet")] if lit else [moving]
             self._arrays.append(gl.vertex_array(program, used, index_buffer=index, index_element_size=4))
 
     def place(self, vertices: F32, normals: F32) -> None:
@@ -167,14 +166,6 @@ class _Mesh:
     def render(self, which: int) -> None:
         """Draw with the program of this number."""
         self._arrays[which].render()
-
-
-def _layout(program: Any, names: Sequence[str]) -> str:
-    return " ".join("3f" if name in program else "12x" for name in names)
-
-
-def _names(program: Any, names: Sequence[str]) -> list[str]:
-    return [name for name in names if name in program]
 
 
 def _set_lighting(program: Any, lighting: Lighting) -> None:
