@@ -13,11 +13,13 @@ from typing import Annotated
 
 import typer
 
+from backend.aligners import DEFAULT_ALIGNER
 from backend.errors import UserError
 from backend.evaluation.cli import evaluate
 from backend.fitting_benchmark import cli as fitting_benchmark_cli
 from backend.head_model import cli as head_model_cli
 from backend.server.cli import serve
+from backend.training import cli as training_cli
 
 LAST_FRAME = 2**31 - 1  # ranges are cut to the footage; this is the largest number the protocol takes
 
@@ -32,6 +34,9 @@ app = typer.Typer(
 
 app.command()(serve)
 app.command()(evaluate)
+app.command()(training_cli.train)
+app.command()(training_cli.train_render)
+app.command()(training_cli.train_sheet)
 app.add_typer(head_model_cli.app, name="head")
 app.add_typer(fitting_benchmark_cli.app, name="benchmark")
 
@@ -125,7 +130,12 @@ def track(
         ),
     ] = None,
     head: Annotated[str, typer.Option(help="Head model to fit.")] = "open",
-    aligner: Annotated[str, typer.Option(help="What finds the face's points.")] = "mediapipe",
+    aligner: Annotated[
+        str, typer.Option(help="What finds the face's points: mediapipe, or the network flowface.", metavar="NAME")
+    ] = DEFAULT_ALIGNER,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights (.safetensors) for --aligner flowface, instead of its own.")
+    ] = None,
     calibration: Annotated[
         list[Path] | None,
         typer.Option(
@@ -169,6 +179,7 @@ def track(
         faces=parse_faces(face or []),
         head=head,
         aligner=aligner,
+        weights=weights,
         endpoint=endpoint or None,
         blend=blend,
         overlay=overlay,

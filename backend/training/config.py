@@ -1,0 +1,198 @@
+"""What a training run is: network, data, augmentation, optimisation; read from TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from backend.alignment.flowface.config import NetworkConfig
+from backend.errors import UserError
+
+CONFIGS = Path(__file__).with_name("configs")
+
+Table = TypeVar("Table")
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How far and how often pictures are changed (seeds/000 D.2). What is not a range is a chance in 0…1."""
+
+    rotation: float = 25.0  # degrees, the most a crop is turned
+    rotation_sigma: float = 10.0  # degrees
+    shift: float = 0.08  # of the crop's side, along each axis
+    scale_low: float = 0.8  # of the crop's side
+    scale_high: float = 1.3
+    mirror: float = 0.5
+    background: float = 0.3
+    occlusion: float = 0.35
+    veil: float = 0.25
+    colour: float = 0.7
+    grey: float = 0.08
+    blur: float = 0.25
+    low_resolution: float = 0.2
+    noise: float = 0.4
+    compression: float = 0.3
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What pictures there are and when they are in the draw.
+
+    At step t the draw is among the first ``first_shards`` + t/``steps_per_shard`` shards, at most ``shards`` (all from
+    the start where ``steps_per_shard`` is 0).
+    """
+
+    shards: int = 64
+    per_shard: int = 512  # samples
+    first_shards: int = 64
+    steps_per_shard: int = 0
+    dev_samples: int = 384
+    real_fraction: float = 0.15  # of each batch; 0 trains on rendered pictures alone
+    photo_textures: bool = True  # skin projected from photographs beside the painted one
+    loaders: int = 1  # threads that load and augment ahead of the training
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """How the weights move. The defaults are the paper's (seeds/001 §4), steps aside, which it does not tell."""
+
+    steps: int = 120_000
+    batch: int = 16
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.01
+    encoder_rate: float = 1.0  # the encoder's learning rate over the rest's
+    schedule: Literal["steps", "cosine"] = "steps"
+    drops: int = 2  # "steps": times ``drop_factor``, evenly over the run (every 2 of 6 epochs are two drops)
+    drop_factor: float = 0.1
+    final_rate: float = 0.01  # "cosine": the last step's rate over the first's
+    rise_steps: int = 0  # linear warm-up
+    fixed_sigma_steps: int = 0  # first so many steps train positions alone, by a robust distance
+    clip: float = 1.0  # gradient norm; 0 clips nothing
+    ema: float = 0.0  # decay of the averaged weights that are exported; 0 exports the last
+    precision: Literal["f32", "bf16"] = "f32"
+    decay: float = 0.8  # α of eq. 7
+    dense: float = 0.01  # λ_dense of eq. 7
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where the run computes and how often it looks up from it, in steps."""
+
+    seed: int = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 0  # of torch on the CPU; 0 leaves torch's own choice
+    log_every: int = 20
+    checkpoint_every: int = 500
+    validate_every: int = 500
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; ``name`` is the file's."""
+
+    name: str
+    run: RunConfig = field(default_factory=RunConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every table and number, for logs, checkpoints and the model card."""
+        return dataclasses.asdict(self)
+
+
+def find_config(name: str) -> Path:
+    """The file that ``name`` means: a path, or one of the configurations that come with the project.
+
+    Raises UserError ``file_missing``.
+    """
+    for path in (Path(name), CONFIGS / f"{name}.toml"):
+        if path.is_file():
+            return path
+    ours = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.toml")))
+    raise UserError(
+        "file_missing", f"There is no training configuration {name}.", f"Name a TOML file, or one of {ours}."
+    )
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The configuration in a TOML file; what it leaves out keeps its default.
+
+    Raises UserError ``bad_config``, naming file and field.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError("bad_config", f"The training configuration {path} cannot be read: {error}.") from error
+    known = {"run": RunConfig, "network": NetworkConfig, "data": DataConfig}
+    kinds = {**known, "augment": AugmentConfig, "optimiser": OptimiserConfig}
+    for name, table in tables.items():
+        if name not in kinds or not isinstance(table, dict):
+            raise _bad(path, name, f"is not among the tables {', '.join(kinds)}")
+    config = TrainConfig(path.stem, **{name: _table(kinds[name], tables.get(name, {}), path, name) for name in kinds})
+    _check(config, path)
+    return config
+
+
+def _table(kind: type[Table], table: dict[str, Any], path: Path, name: str) -> Table:
+    hints = get_type_hints(kind)
+    names = [item.name for item in fields(kind)]  # type: ignore[arg-type]
+    values = {}
+    for key, value in table.items():
+        where = f"{name}.{key}"
+        if key not in names:
+            raise _bad(path, where, f"is not among {', '.join(names)}")
+        values[key] = _value(value, hints[key], path, where)
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise _bad(path, name, f"contradicts itself: {error}") from error
+
+
+def _value(value: object, kind: Any, path: Path, where: str) -> object:
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise _bad(path, where, f"is {value!r}, but must be one of {', '.join(get_args(kind))}")
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise _bad(path, where, f"is {value!r}, but must be of type {kind.__name__}")
+    return value
+
+
+def _check(config: TrainConfig, path: Path) -> None:
+    """What types alone do not tell."""
+    at_least_one = {
+        "data.shards": config.data.shards,
+        "data.per_shard": config.data.per_shard,
+        "data.first_shards": config.data.first_shards,
+        "data.dev_samples": config.data.dev_samples,
+        "data.loaders": config.data.loaders,
+        "optimiser.steps": config.optimiser.steps,
+        "optimiser.batch": config.optimiser.batch,
+        "run.log_every": config.run.log_every,
+        "run.checkpoint_every": config.run.checkpoint_every,
+        "run.validate_every": config.run.validate_every,
+    }
+    for where, number in at_least_one.items():
+        if number < 1:
+            raise _bad(path, where, f"is {number}, but must be at least 1")
+    ranges = ("rotation", "rotation_sigma", "shift", "scale_low", "scale_high")
+    shares = {f"augment.{key}": value for key, value in vars(config.augment).items() if key not in ranges}
+    shares |= {"data.real_fraction": config.data.real_fraction, "optimiser.ema": config.optimiser.ema}
+    for where, share in shares.items():
+        if not 0 <= share <= 1:
+            raise _bad(path, where, f"is {share}, but must lie in 0…1")
+    if not 0 < config.augment.scale_low <= config.augment.scale_high:
+        raise _bad(path, "augment.scale_low", "must be above 0 and not above augment.scale_high")
+    if config.optimiser.learning_rate <= 0:
+        raise _bad(path, "optimiser.learning_rate", "must be above 0")
+
+
+def _bad(path: Path, where: str, what: str) -> UserError:
+    return UserError("bad_config", f"In the training configuration {path}, {where} {what}.")

@@ -1,0 +1,280 @@
+"""A training run: pictures in, weights, checkpoints and a log out; stopped at any moment and resumed to the step."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import torch
+from rich.console import Console
+
+from backend.errors import Cancelled, UserError
+from backend.head_model.library import load_head
+from backend.head_model.model import HeadModel
+from backend.training import sources
+from backend.training.augment import Augmenter
+from backend.training.checkpoints import NAME, load_checkpoint, save_checkpoint
+from backend.training.config import TrainConfig
+from backend.training.journal import Journal
+from backend.training.mirror import mirror_permutation
+from backend.training.mixture import Mixture
+from backend.training.pool import POLL, Background, Pool
+from backend.training.progress_view import TrainingView
+from backend.training.samples import Sample
+from backend.training.schedule import learning_rate, shards_in_draw
+from backend.training.shards import Shard
+from backend.training.trainer import StepResult, Trainer
+from backend.training.validate import Accuracy, Validation
+
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What to train and where: ``out`` for what comes of it, ``pool`` for the pictures (``out``/pool where None).
+
+    ``minutes`` bounds this call, not the run; ``resume`` goes on from ``out``'s checkpoint; ``start`` are weights to
+    begin with.
+    """
+
+    config: TrainConfig
+    data: Path
+    out: Path
+    pool: Path | None = None
+    minutes: float | None = None
+    resume: bool = False
+    start: Path | None = None
+
+    @property
+    def pool_folder(self) -> Path:
+        return self.pool or self.out / "pool"
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What a run draws from: the pool of rendered samples, real ones, and those it is only measured on."""
+
+    pool: Pool
+    real: Shard | None
+    dev: list[Sample]
+    real_dev: list[Sample]
+
+
+def train(request: TrainRequest, console: Console) -> None:
+    """Train until the last step, ``minutes`` or a signal; in each case what was reached is on disk afterwards.
+
+    Raises UserError: ``run_exists`` where ``out`` holds a run and ``resume`` is not asked for, ``no_gpu``, and as
+    reading configuration, checkpoint and data does.
+    """
+    began = time.monotonic()
+    cv2.setNumThreads(0)  # the loaders' own threads are enough
+    _check_out(request)
+    open_head = load_head("open")
+    trainer = _trainer(request, open_head)
+    with Stop() as stop, TrainingView(console) as view:
+        background = Background(sources.jobs(request.data, request.pool_folder, request.config))
+        with background:
+
+            def wait() -> None:
+                stop.check()
+                background.check()
+
+            try:
+                pictures = gather(request.pool_folder, request.config, trainer.step, wait, view.say)
+            except Cancelled:
+                view.say("stopped before the first step")
+                return
+            with Journal(request.out, trainer.step) as journal:
+                run = Run(request, trainer, pictures, journal, view, open_head)
+                run.until(stop, wait, began + 60 * request.minutes if request.minutes else None)
+
+
+class Run:
+    """The loop itself, with all that it reports to."""
+
+    def __init__(
+        self,
+        request: TrainRequest,
+        trainer: Trainer,
+        pictures: Pictures,
+        journal: Journal,
+        view: TrainingView,
+        open_head: HeadModel,
+    ) -> None:
+        self._out, self._config = request.out, trainer.config
+        self._trainer, self._pictures, self._journal, self._view = trainer, pictures, journal, view
+        size = trainer.config.network.image_size
+        self._augment = Augmenter(trainer.config.augment, size, mirror_permutation(open_head))
+        self._validation = Validation(open_head, size)
+        self._latest: dict[str, Accuracy] = {}
+        self._saved = trainer.step
+
+    def until(self, stop: Stop, wait: Callable[[], None], deadline: float | None) -> None:
+        """Train to the last step, or until stopped or late."""
+        config, trainer = self._config, self._trainer
+        mixture = Mixture(self._pictures.pool, self._pictures.real, self._augment, config.data, config.run.seed, wait)
+        steps, batch = config.optimiser.steps, config.optimiser.batch
+        since, seen = time.monotonic(), 0
+        with contextlib.suppress(Cancelled), mixture.ahead(trainer.step, steps, batch) as batches:
+            for part in batches:
+                result = trainer.train_on(part)
+                seen += batch
+                if trainer.step % config.run.log_every == 0 or trainer.step == steps:
+                    now = time.monotonic()
+                    self._log(result, seen / (now - since))
+                    since, seen = now, 0
+                if trainer.step % config.run.validate_every == 0 or trainer.step == steps:
+                    self._validate()
+                    since, seen = time.monotonic(), 0
+                if trainer.step % config.run.checkpoint_every == 0:
+                    self._save()
+                if stop.wanted or (deadline is not None and time.monotonic() > deadline):
+                    break
+        if self._saved != trainer.step:
+            self._save()
+        self._view.say(f"stopped after step {trainer.step} of {steps}; {self._out / WEIGHTS} holds the weights")
+
+    def _log(self, result: StepResult, rate: float) -> None:
+        step = self._trainer.step
+        figures = {
+            "loss": float(result.loss),
+            "distance_px": float(result.distance),
+            "gradient": float(result.norm),
+            "learning_rate": learning_rate(step - 1, self._config.optimiser),
+            "images_per_second": rate,
+        }
+        self._journal.write(step, "train", {name: float(f"{value:.6g}") for name, value in figures.items()})
+        self._view.on_step(step, self._config.optimiser.steps, figures)
+
+    def _validate(self) -> None:
+        network = self._trainer.best()
+        for kind, samples in (("dev", self._pictures.dev), ("real", self._pictures.real_dev)):
+            if not samples:
+                continue
+            began = time.monotonic()
+            accuracy = self._validation(network, samples, self._trainer.device)
+            self._latest[kind] = accuracy
+            seconds = round(time.monotonic() - began, 2)
+            self._journal.write(self._trainer.step, kind, {**accuracy.scalars(), "seconds": seconds})
+            self._view.on_accuracy(self._trainer.step, kind, accuracy)
+
+    def _save(self) -> None:
+        save_checkpoint(self._out, self._trainer.checkpoint())
+        self._saved = self._trainer.step
+        figures = {kind: accuracy.scalars() for kind, accuracy in self._latest.items()}
+        about = {
+            "name": self._config.name,
+            "step": str(self._trainer.step),
+            "training": json.dumps(self._config.as_dict()),
+            "accuracy": json.dumps(figures),
+        }
+        self._trainer.export(self._out / WEIGHTS, about)
+
+
+class Stop:
+    """Turns Ctrl+C and SIGTERM into a wish that the loop heeds at its next step; a second Ctrl+C interrupts at once."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Stop:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {sign: signal.signal(sign, self._heard) for sign in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for sign, handler in self._before.items():
+            signal.signal(sign, handler)  # type: ignore[arg-type]
+
+    def check(self) -> None:
+        """Raises Cancelled once it is wanted."""
+        if self.wanted:
+            raise Cancelled
+
+    def _heard(self, sign: int, _frame: object) -> None:
+        if self.wanted and sign == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.wanted = True
+
+
+def gather(
+    folder: Path, config: TrainConfig, step: int, wait: Callable[[], None], say: Callable[[str], None]
+) -> Pictures:
+    """What a run needs before ``step``, waited for where the background has not made it yet."""
+    real: dict[sources.Part, Shard] = {}
+    if config.data.real_fraction:
+        for part in ("train", "dev"):
+            path = sources.real_shard(folder, part)
+            _wait_for(path.is_dir, "real pictures", wait, say)
+            real[part] = Shard(path)
+    dev = sources.rendered_pool(folder, config, "dev")
+    _wait_for(lambda: dev.ready(0), "rendered pictures to be measured on", wait, say)
+    pool = sources.rendered_pool(folder, config, "train")
+    count = shards_in_draw(step, config.data)
+    for number in range(count):
+        ready = _ready(pool, number)
+        _wait_for(ready, f"rendered pictures, {count * config.data.per_shard} to begin with", wait, say)
+    return Pictures(pool, real.get("train"), list(_all(dev.shard(0))), list(_all(real["dev"])) if "dev" in real else [])
+
+
+def _ready(pool: Pool, number: int) -> Callable[[], bool]:
+    return lambda: pool.ready(number)
+
+
+def _wait_for(ready: Callable[[], bool], what: str, wait: Callable[[], None], say: Callable[[str], None]) -> None:
+    if not ready():
+        say(f"waiting for {what}")
+    while not ready():
+        wait()
+        time.sleep(POLL)
+
+
+def _all(shard: Shard) -> Iterator[Sample]:
+    return (shard[index] for index in range(len(shard)))
+
+
+def _check_out(request: TrainRequest) -> None:
+    try:
+        request.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError("bad_folder", f"{request.out} cannot be made: {error.strerror}.") from error
+    if not request.resume and (request.out / NAME).exists():
+        raise UserError(
+            "run_exists",
+            f"{request.out} already holds a run.",
+            "Add --resume to go on with it, or name another folder.",
+        )
+
+
+def _trainer(request: TrainRequest, open_head: HeadModel) -> Trainer:
+    config = request.config
+    device = _device(config)
+    if config.run.threads:
+        torch.set_num_threads(config.run.threads)
+    trainer = Trainer(config, open_head, device)
+    if request.resume:
+        trainer.restore(load_checkpoint(request.out, config))
+    elif request.start is not None:
+        from backend.alignment.flowface.weights_file import load_weights
+
+        start = load_weights(request.start)
+        if start.config != config.network:
+            raise UserError("bad_weights", f"{request.start} holds a network of other dimensions than {config.name}.")
+        trainer.start_from(start)
+    return trainer
+
+
+def _device(config: TrainConfig) -> torch.device:
+    if config.run.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if config.run.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("no_gpu", f"The configuration {config.name} wants a GPU, and torch finds none.")
+    return torch.device(config.run.device)

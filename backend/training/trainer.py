@@ -1,0 +1,141 @@
+"""One step of the training, and everything that it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backend.alignment.flowface.network import FlowFaceNetwork, Prediction
+from backend.alignment.flowface.weights_file import save_weights
+from backend.head_model.model import HeadModel
+from backend.training.atlas_points import atlas_points
+from backend.training.checkpoints import Average, Checkpoint
+from backend.training.config import OptimiserConfig, TrainConfig
+from backend.training.dense_target import DenseTarget
+from backend.training.losses import total_loss
+from backend.training.mixture import Batch
+from backend.training.schedule import average_decay, learning_rate
+
+ROBUST = 4.0  # crop pixels beyond which the distance of the first steps counts linearly
+
+
+@dataclass(frozen=True, eq=False)
+class StepResult:
+    """``loss`` of eq. 7 and ``distance``, the mean error in crop pixels weighted by λ, as tensors without a shape."""
+
+    loss: Tensor
+    distance: Tensor
+    norm: Tensor  # the gradient's, before it was clipped
+
+
+class Trainer:
+    """Network, optimiser and averaged weights; the step that is done depends on these, the batch and the seed alone."""
+
+    def __init__(self, config: TrainConfig, open_head: HeadModel, device: torch.device) -> None:
+        torch.manual_seed(config.run.seed)
+        self.config, self.device = config, device
+        self.network = FlowFaceNetwork(config.network).to(device)
+        self.average = Average(self.network)
+        self.optimiser = _adamw(self.network, config.optimiser, device)
+        self.step = 0
+        self._dense = DenseTarget(open_head, config.network.uv_size).to(device)
+        self._nu = torch.from_numpy(atlas_points(open_head).nu).to(device)
+        self._compute = self.network
+        self._shadow = FlowFaceNetwork(config.network).to(device)
+
+    def train_on(self, batch: Batch) -> StepResult:
+        """Do one step."""
+        config = self.config.optimiser
+        torch.manual_seed(self.config.run.seed * 1_000_003 + self.step)
+        rate = learning_rate(self.step, config)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["share"]
+        batch = batch.to(self.device)
+        self._compute.train()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            predictions = self._compute(batch.images.float() / 255, self._nu)
+        positions, dense_weight = self._dense(batch.mu, batch.weight)
+        if self.step < config.fixed_sigma_steps:
+            loss = robust_loss(predictions, batch, positions, dense_weight, config)
+        else:
+            loss = total_loss(predictions, batch.mu, batch.weight, positions, dense_weight, config.decay, config.dense)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip or float("inf"))
+        if bool(torch.isfinite(norm)):
+            self.optimiser.step()
+        if config.ema:
+            self.average.update(self.network, average_decay(self.step, config))
+        self.step += 1
+        with torch.no_grad():
+            error = (predictions[-1].mu - batch.mu).norm(dim=-1)
+            distance = (error * batch.weight).sum() / batch.weight.sum().clamp(min=1e-9)
+        return StepResult(loss.detach(), distance, norm.detach())
+
+    def best(self) -> FlowFaceNetwork:
+        """The network to measure and to give away: the averaged one where the weights are averaged."""
+        if not self.config.optimiser.ema:
+            return self.network
+        self._shadow.load_state_dict(self.average.state)
+        return self._shadow
+
+    def checkpoint(self) -> Checkpoint:
+        """All that ``restore`` needs."""
+        state = self.network.state_dict()
+        return Checkpoint(self.step, state, self.average.state, self.optimiser.state_dict(), self.config.as_dict())
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of a run with the same network."""
+        self.network.load_state_dict(checkpoint.network)
+        self.average.state = {name: value.to(self.device) for name, value in checkpoint.average.items()}
+        self.optimiser.load_state_dict(checkpoint.optimiser)
+        self.step = checkpoint.step
+
+    def start_from(self, network: FlowFaceNetwork) -> None:
+        """Take another network's weights, of the same dimensions, before the first step."""
+        self.network.load_state_dict(network.state_dict())
+        self.average = Average(self.network)
+
+    def export(self, path: Path, about: dict[str, str]) -> None:
+        """Write the best network's weights."""
+        save_weights(path, self.best(), about)
+
+
+def robust_loss(
+    predictions: Sequence[Prediction], batch: Batch, positions: Tensor, dense_weight: Tensor, config: OptimiserConfig
+) -> Tensor:
+    """Eq. 7 with Huber's distance instead of the likelihood: where to go before anything is known of how sure."""
+    losses = []
+    for prediction in predictions:
+        vertex = _huber((prediction.mu - batch.mu).square().sum(dim=-1), batch.weight)
+        dense = _huber((prediction.positions - positions).square().sum(dim=1), dense_weight)
+        losses.append(vertex + config.dense * dense)
+    last = len(losses) - 1
+    return torch.stack([config.decay ** (last - k) * loss for k, loss in enumerate(losses)]).sum()
+
+
+def _huber(squared: Tensor, weight: Tensor) -> Tensor:
+    distance = ROBUST * ((1 + squared / ROBUST**2).sqrt() - 1)
+    return (distance * weight).sum() / weight.sum().clamp(min=1e-9)
+
+
+def _adamw(network: FlowFaceNetwork, config: OptimiserConfig, device: torch.device) -> torch.optim.AdamW:
+    """Weights of layers decay, biases and norms do not; the encoder has a rate of its own."""
+
+    def groups() -> Iterator[dict[str, Any]]:
+        for encoder in (True, False):
+            for decays in (True, False):
+                chosen = [
+                    value
+                    for name, value in network.named_parameters()
+                    if name.startswith("encoder.") == encoder and (value.ndim > 1) == decays
+                ]
+                share = config.encoder_rate if encoder else 1.0
+                yield {"params": chosen, "weight_decay": config.weight_decay * decays, "share": share}
+
+    return torch.optim.AdamW(list(groups()), lr=config.learning_rate, fused=device.type in ("cpu", "cuda"))
