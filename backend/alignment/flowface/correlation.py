@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,10 @@ from torch.nn import functional
 
 @dataclass(frozen=True, eq=False)
 class CorrelationPyramid:
-    """Correlations (B,U·U,h,h) of every cell of the atlas with every cell of the image, h = U, U/2, U/4, …"""
+    """Correlations of every cell of the atlas with every cell of the image, (B,U·U,h+2,h+2) with h = U, U/2, U/4, …
+
+    The rim of each level is 0: what lies beyond the image.
+    """
 
     levels: tuple[Tensor, ...]
     radius: int
@@ -28,47 +32,81 @@ class CorrelationPyramid:
         for level in range(levels):
             if level:
                 image = functional.avg_pool2d(image, 2)
-            side_y, side_x = image.shape[-2:]
-            volumes.append(torch.bmm(cells, image.flatten(2)).view(batch, -1, side_y, side_x))
+            rimmed = functional.pad(image, (1, 1, 1, 1))
+            volumes.append(torch.bmm(cells, rimmed.flatten(2)).view(batch, -1, *rimmed.shape[-2:]))
         return cls(tuple(volumes), radius)
 
-    def look_up(self, positions: Tensor) -> Tensor:
-        """Correlations (B,levels·(2r+1)²,U,U) around ``positions`` (B,2,U,U): x and y in cells of Z_img.
+    def look_up(self, positions: Tensor) -> tuple[Tensor, CorrelationPyramid]:
+        """Correlations (B,levels·(2r+1)²,U,U) around ``positions`` (B,2,U,U), x and y in cells of Z_img.
 
         A cell's index is its centre (RAFT's coordinates): position 0 is the first cell's centre. Beyond the image the
-        correlation is 0. The gradient flows to the features, not to the positions.
+        correlation is 0. The gradient flows to the features, not to the positions. The pyramid that comes back is the
+        one to look up in next: it holds the same numbers, and hands its gradient on to this one.
         """
         batch, _, height, width = positions.shape
-        centres = positions.detach().float().flatten(2).mT
-        found = []
+        centres = positions.detach().float().flatten(2)
+        found, volumes = [], []
         for level, volume in enumerate(self.levels):
             # Averaging pairs of cells halves their distances from the image's corner, not from the first centre.
-            found.append(_windows(volume, (centres + 0.5) * 0.5**level - 0.5, self.radius))
-        looked_up = torch.cat(found, dim=-1)
-        return looked_up.view(batch, height, width, -1).permute(0, 3, 1, 2)
+            windows, passed = _windows(volume, (centres + 0.5) * 0.5**level - 0.5, self.radius)
+            found.append(windows)
+            volumes.append(passed)
+        looked_up = torch.cat(found, dim=1).view(batch, -1, height, width)
+        return looked_up, CorrelationPyramid(tuple(volumes), self.radius)
 
 
-def _windows(volume: Tensor, centres: Tensor, radius: int) -> Tensor:
-    """Bilinear samples (B,N,(2r+1)²), row by row, of ``volume`` (B,N,h,w) around ``centres`` (B,N,2).
+def _windows(volume: Tensor, centres: Tensor, radius: int) -> tuple[Tensor, Tensor]:
+    """Bilinear samples (B,(2r+1)²,N), row by row, of ``volume`` (B,N,h+2,w+2) around ``centres`` (B,2,N); and it again.
 
-    All samples of a window share their fractions of a cell: one patch of (2r+2)² cells is gathered and blended twice,
-    where grid_sample would gather 4·(2r+1)².
+    All samples of a window share their fractions of a cell: one patch of (2r+2)² cells is read and blended twice, where
+    grid_sample would read 4·(2r+1)².
     """
-    height, width = volume.shape[-2:]
+    batch, cells, height, width = volume.shape
     low = centres.floor()
     fraction = (centres - low).to(volume.dtype)
-    # Far outside is as empty as just outside, and stays within the integers.
-    reach = 2.0 * radius + 2
-    low = torch.minimum(low.clamp(min=-reach), low.new_tensor([width, height]) + reach).long()
-    offsets = torch.arange(-radius, radius + 2, device=volume.device)
-    x = low[..., 0, None] + offsets
-    y = low[..., 1, None] + offsets
-    inside_x = ((x >= 0) & (x < width)).to(volume.dtype)
-    inside_y = ((y >= 0) & (y < height)).to(volume.dtype)
-    index = y.clamp(0, height - 1)[..., :, None] * width + x.clamp(0, width - 1)[..., None, :]
-    patch = volume.flatten(2).gather(2, index.flatten(2)).view(*index.shape)
-    patch = patch * inside_y[..., :, None] * inside_x[..., None, :]
-    fx, fy = fraction[..., 0, None, None], fraction[..., 1, None, None]
-    patch = torch.lerp(patch[..., :-1], patch[..., 1:], fx)
-    patch = torch.lerp(patch[..., :-1, :], patch[..., 1:, :], fy)
-    return patch.flatten(2)
+    # Far outside is as empty as the rim, and stays within the integers.
+    reach = float(radius + 1)
+    offsets = torch.arange(1 - radius, radius + 3, device=volume.device, dtype=torch.int32)
+    x, y = low.clamp(min=-1 - reach).unbind(1)
+    x = (x.clamp(max=width + reach).int()[..., None] + offsets).clamp(0, width - 1)
+    y = (y.clamp(max=height + reach).int()[..., None] + offsets).clamp(0, height - 1)
+    row = torch.arange(batch * cells, device=volume.device, dtype=torch.int32).view(batch, cells, 1)
+    index = ((row * height + y) * width)[..., :, None] + x[..., None, :]
+    read, passed = _Read.apply(volume, index.flatten())
+    side = 2 * radius + 2
+    patch = read.view(batch, cells, -1).mT.reshape(batch, side, side, cells)
+    fx, fy = fraction[:, 0, None, None], fraction[:, 1, None, None]
+    patch = _blend(patch[:, :, :-1], patch[:, :, 1:], fx)
+    patch = _blend(patch[:, :-1], patch[:, 1:], fy)
+    return patch.flatten(1, 2), passed
+
+
+def _blend(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
+    """torch.lerp, which takes four times as long where the share is broadcast."""
+    return torch.addcmul(first, second - first, share)
+
+
+class _Read(torch.autograd.Function):
+    """Entries of a volume by flat index, and the volume itself for whoever reads next.
+
+    Several reads of one volume would each make a gradient of the volume's size, nearly all zeros, to be added up. Passed
+    along, there is one, into which every read writes its own entries.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, volume: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(index)
+        ctx.shape = volume.shape
+        return volume.flatten().index_select(0, index), volume.view_as(volume)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None]:
+        of_read, of_volume = gradients
+        if of_read is None:
+            return of_volume, None
+        (index,) = ctx.saved_tensors
+        if of_volume is None:
+            of_volume = of_read.new_zeros(ctx.shape)
+        of_volume.view(-1).index_add_(0, index, of_read)
+        return of_volume, None

@@ -58,7 +58,7 @@ class FlowFaceNetwork(nn.Module):
         predictions = []
         for _ in range(config.iterations):
             flow = flow.detach()
-            correlations = pyramid.look_up(cells + flow)
+            correlations, pyramid = pyramid.look_up(cells + flow)
             step, raw, hidden = self.update(correlations, of_context, flow, log_sigma, hidden)
             flow = flow + step
             log_sigma = _bounded(raw, config)
