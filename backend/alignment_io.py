@@ -42,6 +42,8 @@ class SavedAlignment:
     boxes: NDArray[np.float64]  # (T,6) BOX_FIELDS; 0 where not found
     faces_seen: NDArray[np.int64]  # (T,) 0 where the image was not searched for more faces
     lids_closed: NDArray[np.bool_]  # (T,2) eyes (left, right) seen closed
+    landmarks: str = "mediapipe478"  # what the points are: a point set in HeadModel.landmarks
+    aligner: str = "mediapipe"  # who saw them
 
 
 SHAPES = {
@@ -56,6 +58,9 @@ SHAPES = {
     "faces_seen": ("i8", 1),
     "lids_closed": ("?", 2),
 }
+WORDS = ("landmarks", "aligner")
+"""Texts, kept as UTF-8 bytes; files made before there was a choice of aligner have none."""
+MAX_WORD = 100
 MAX_BYTES = 4 << 30  # of a take of several views, unpacked
 
 
@@ -67,6 +72,8 @@ def save_alignment(alignment: SavedAlignment, path: Path) -> None:
 def save_alignments(views: Sequence[SavedAlignment], path: Path) -> None:
     """Write all views' alignments, atomically and uncompressed: noise does not shrink, and chunks must not slow us."""
     arrays = {_prefix(i) + name: getattr(view, name) for i, view in enumerate(views) for name in SHAPES}
+    for i, view in enumerate(views):
+        arrays |= {_prefix(i) + name: np.frombuffer(getattr(view, name).encode(), np.uint8) for name in WORDS}
     write_npz(path, arrays, compress=False)
 
 
@@ -93,7 +100,7 @@ def _prefix(view: int) -> str:
 
 
 def _checked(arrays: Mapping[str, NDArray[Any]], prefix: str, path: Path) -> SavedAlignment:
-    found = {name: arrays[prefix + name] for name in SHAPES if prefix + name in arrays}
+    found: dict[str, Any] = {name: arrays[prefix + name] for name in SHAPES if prefix + name in arrays}
     if "lids_closed" not in found and "numbers" in found:
         found["lids_closed"] = np.zeros((len(found["numbers"]), 2), bool)  # files made before anyone looked
     for name, (dtype, ndim) in SHAPES.items():
@@ -107,14 +114,30 @@ def _checked(arrays: Mapping[str, NDArray[Any]], prefix: str, path: Path) -> Sav
         raise _bad(path, "its numbers of points differ")
     if found["boxes"].shape != (frames, len(BOX_FIELDS)) or found["lids_closed"].shape != (frames, 2):
         raise _bad(path, f"“{prefix}boxes” must have {len(BOX_FIELDS)} columns, “{prefix}lids_closed” 2")
-    return SavedAlignment(**found)
+    words: dict[str, Any] = {
+        name: _word(arrays[prefix + name], prefix + name, path) for name in WORDS if prefix + name in arrays
+    }
+    return SavedAlignment(**found, **words)
+
+
+def _word(array: NDArray[Any], name: str, path: Path) -> str:
+    if array.dtype != np.uint8 or array.ndim != 1 or not 0 < len(array) <= MAX_WORD:
+        raise _bad(path, f"“{name}” is no name")
+    try:
+        return array.tobytes().decode()
+    except UnicodeDecodeError as error:
+        raise _bad(path, f"“{name}” is no name") from error
 
 
 class AlignmentChunks:
-    """The growing alignment of a job in a folder of its own, one file per ``CHUNK_FRAMES`` frames."""
+    """The growing alignment of a job in a folder of its own, one file per ``CHUNK_FRAMES`` frames.
 
-    def __init__(self, folder: Path) -> None:
+    ``landmarks`` and ``aligner`` are those of the aligner that makes the frames.
+    """
+
+    def __init__(self, folder: Path, landmarks: str = "mediapipe478", aligner: str = "mediapipe") -> None:
         self._folder = folder
+        self._words: dict[str, Any] = {"landmarks": landmarks, "aligner": aligner}
         self._frames: list[AlignedFrame] = []
         self._saved = 0
         folder.mkdir(exist_ok=True, parents=True)
@@ -128,15 +151,23 @@ class AlignmentChunks:
     def flush(self) -> None:
         """Write what is not yet on disk."""
         if self._frames:
-            save_alignment(_pack(self._frames), self._folder / f"{self._saved:08d}.npz")
+            packed = dataclasses.replace(_pack(self._frames), **self._words)
+            save_alignment(packed, self._folder / f"{self._saved:08d}.npz")
             self._saved += len(self._frames)
             self._frames = []
 
     def read(self) -> SavedAlignment:
-        """Everything on disk as one; raises UserError (``no_frames``) where there is nothing."""
+        """Everything on disk as one.
+
+        Raises:
+            UserError: ``no_frames`` where there is nothing; ``bad_alignment`` where chunks are of another aligner.
+        """
         chunks = [load_alignment(path) for path in sorted(self._folder.glob("[0-9]*.npz"))]
         if not chunks:
             raise UserError("no_frames", f"There is no alignment in {self._folder}.", "Track the footage again.")
+        strange = next((c.aligner for c in chunks if [getattr(c, w) for w in WORDS] != [*self._words.values()]), None)
+        if strange is not None:
+            raise _bad(self._folder, f"it was begun by the aligner “{strange}”, not by “{self._words['aligner']}”")
         return _join(chunks)
 
     def remove(self) -> None:
@@ -172,14 +203,14 @@ def _pack(frames: Sequence[AlignedFrame]) -> SavedAlignment:
 def _join(chunks: Sequence[SavedAlignment]) -> SavedAlignment:
     """Chunks after one another; those in which no face was found do not know how many points there are."""
     points = max(chunk.sigma.shape[1] for chunk in chunks)
-    joined: dict[str, NDArray[Any]] = {}
-    for item in dataclasses.fields(SavedAlignment):
-        parts = [getattr(chunk, item.name) for chunk in chunks]
-        if item.name in ("mu", "sigma", "valid"):
-            fill = 1 if item.name == "sigma" else 0
+    joined: dict[str, Any] = {}
+    for name in SHAPES:
+        parts = [getattr(chunk, name) for chunk in chunks]
+        if name in ("mu", "sigma", "valid"):
+            fill = 1 if name == "sigma" else 0
             parts = [p if p.shape[1] else np.full((len(p), points, *p.shape[2:]), fill, p.dtype) for p in parts]
-        joined[item.name] = np.concatenate(parts)
-    return SavedAlignment(**joined)
+        joined[name] = np.concatenate(parts)
+    return dataclasses.replace(chunks[0], **joined)
 
 
 def _bad(path: Path, why: str) -> UserError:

@@ -138,7 +138,7 @@ def align_views(
     notes: list[str] = []
     for number, view in enumerate(views):
         words = "finding the face" if len(views) == 1 else f"finding the face in “{view.spec.name}”"
-        chunks = AlignmentChunks(folder / str(number))
+        chunks = AlignmentChunks(folder / str(number), aligner.landmarks, aligner.name)
 
         def hear(done: int, of_this: int, words: str = words, before: int = before) -> None:
             on_progress(words, before + done, max(total, before + max(done, of_this)))

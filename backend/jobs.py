@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.aligners import DEFAULT_ALIGNER, find_aligner
 from backend.alignment_io import save_alignments
 from backend.errors import UserError
 from backend.files import write_atomic
@@ -26,14 +27,13 @@ from protocol.messages import JobSpec
 
 if TYPE_CHECKING:
     from backend.alignment.face_finder import FaceFinder
-    from backend.alignment.types import Aligner
     from backend.fitting import FitOptions, FitResult, View
     from backend.head_model.model import HeadModel
     from backend.job_views import AlignedView
     from backend.neutral_prior import FacePicture
 
 ALIGN_SHARE = 0.35  # of the progress bar; the fit takes the rest (measured on CPU: a quarter to a half)
-OPTIONS = ("focal_px", "deform_region")
+OPTIONS = ("focal_px", "deform_region", "weights")
 DEFORM_REGIONS = ("", "nose", "face")
 
 
@@ -45,9 +45,8 @@ def warm_up() -> str:
     from backend.head_model.library import load_head
 
     grey = np.full((256, 256, 3), 128, np.uint8)
-    find_aligner("mediapipe")
     _finder().find(grey)
-    load_head()
+    find_aligner(DEFAULT_ALIGNER, load_head())
     device = choose_device("auto")
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
@@ -61,8 +60,8 @@ def run_job(
     ``total`` the time from the first decoded frame to the fitted track; reading heads and writing files are outside.
 
     Raises:
-        UserError: footage, face choice, head, calibration, neutral or options that cannot be used; views that do not
-            belong together.
+        UserError: footage, face choice, head, aligner, calibration, neutral or options that cannot be used; views that
+            do not belong together.
         Cancelled: ``should_cancel`` said so.
     """
     from backend.head_model.library import load_head
@@ -74,7 +73,7 @@ def run_job(
     on_progress(JobProgress("opening the footage", 0.0))
     head = load_head(spec.head)
     options, focal_px = fit_options(spec, head)
-    aligner = find_aligner(spec.aligner)
+    aligner = find_aligner(spec.aligner, head, _weights(spec))
     opened = open_views(spec)
     predictor = predictor_for(spec.neutral_from) if spec.neutral_from else None
     prior = predicted_neutral(predictor, head) if predictor and not predictor.pictures_wanted else None
@@ -132,6 +131,15 @@ def _known_focal(options: Mapping[str, Any]) -> float | None:
     return float(focal)
 
 
+def _weights(spec: JobSpec) -> Path | None:
+    weights = spec.options.get("weights")
+    if weights is None:
+        return None
+    if not isinstance(weights, str) or not weights or "\0" in weights:
+        raise UserError("bad_option", f"The option “weights” must be a path, not {weights!r:.60}.")
+    return Path(weights)
+
+
 def _fit(
     head: HeadModel,
     views: Sequence[View],
@@ -158,16 +166,6 @@ def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
         t = wanted.get(frame.number)
         if t is not None:
             yield FacePicture(frame.image, alignment.landmarks, alignment.mu[t], alignment.valid[t])
-
-
-@lru_cache
-def find_aligner(name: str) -> Aligner:
-    """The aligner called ``name``, kept for the next job; raises UserError (``unknown_aligner``)."""
-    from backend.alignment.mediapipe import MediaPipeAligner
-
-    if name != MediaPipeAligner.name:
-        raise UserError("unknown_aligner", f"There is no aligner “{name[:60]}”; there is “{MediaPipeAligner.name}”.")
-    return MediaPipeAligner()
 
 
 @lru_cache

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from backend.aligners import require_aligner
 from backend.cameras.calibration import cameras_for_views, load_calibration
 from backend.errors import UserError
 from backend.files import write_atomic
@@ -38,7 +39,8 @@ class TrackRequest:
     height) in pixels around the face to track, by view (its name, its number from 1, or "" for the first); without one
     the largest is. ``offsets`` are seconds by view: its time at the first one's first frame. ``calibration`` files know
     the cameras, in ``calibration_unit`` ("": as they say). ``neutral`` is an earlier track.npz or a mesh with this
-    person's neutral face. ``deform`` is "nose", "face", "none", or "" for what suits the number of views.
+    person's neutral face. ``aligner`` is one of ``backend.aligners.ALIGNERS``, ``weights`` the network's for
+    ``flowface``, None for its own. ``deform`` is "nose", "face", "none", or "" for what suits the number of views.
 
     ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
     files named in ``TrackOutput.files`` are written, over earlier ones of the same names; nothing else there is
@@ -51,6 +53,7 @@ class TrackRequest:
     faces: Mapping[str, tuple[float, float, float, float]] = field(default_factory=dict)
     head: str = "open"
     aligner: str = "mediapipe"
+    weights: Path | None = None
     endpoint: str | None = None
     blend: bool = True
     overlay: bool = True
@@ -111,7 +114,8 @@ def job_spec(request: TrackRequest) -> JobSpec:
     """The job that a request asks for.
 
     Raises:
-        UserError: a calibration that cannot be read or has no camera for a view; ``unknown_view``, ``bad_deform``.
+        UserError: a calibration that cannot be read or has no camera for a view; ``unknown_view``, ``bad_deform``,
+            ``unknown_aligner``, ``weights_unused``.
     """
     paths = [os.path.abspath(path) for path in request.footage]  # noqa: PTH100 - resolve() would follow links
     names = ["camera"] if len(paths) == 1 else view_names(paths)
@@ -123,6 +127,16 @@ def job_spec(request: TrackRequest) -> JobSpec:
         metric = calibration.metric
     if request.deform not in ("", "none", "nose", "face"):
         raise UserError("bad_deform", f"“{request.deform[:20]}” is no region to deform: use nose, face or none.")
+    require_aligner(request.aligner)
+    options = {"deform_region": request.deform.replace("none", "")} if request.deform else {}
+    if request.weights is not None:
+        if request.aligner != "flowface":
+            raise UserError(
+                "weights_unused",
+                f"The aligner “{request.aligner}” takes no weights.",
+                "Add --aligner flowface, or leave --weights out.",
+            )
+        options["weights"] = os.path.abspath(request.weights)  # noqa: PTH100 - as the footage
     offsets = {_view_number(key, names): seconds for key, seconds in request.offsets.items()}
     faces = {_view_number(key, names): FaceChoice("box", box=box) for key, box in request.faces.items()}
     return JobSpec(
@@ -134,7 +148,7 @@ def job_spec(request: TrackRequest) -> JobSpec:
         head=request.head,
         aligner=request.aligner,
         face=faces.get(0, FaceChoice()),
-        options={"deform_region": request.deform.replace("none", "")} if request.deform else {},
+        options=options,
         metric_cameras=metric,
         neutral_from=os.path.abspath(request.neutral) if request.neutral else "",  # noqa: PTH100 - as the footage
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.alignment.eyes import CLOSED_EYE, lid_openings
 from backend.alignment.face_mesh import (
     LEFT_OUTER_CANTHUS,
     POINTS,
@@ -20,16 +21,9 @@ from backend.alignment.face_mesh import (
 from backend.alignment.point_drift import PointDrift, load_point_drift
 from backend.alignment.point_sigma import PointSigma, load_point_sigma
 from backend.alignment.types import Alignment, FaceBox
+from backend.head_model.dense_points import IRIS_POINTS
 
 MIN_PRESENCE = 0.5  # as FaceMesh itself
-
-# Per eye, the subject's left one first: the iris's points, the middle of the upper and of the lower lid's edge, and the
-# two corners.
-_EYES = ((range(473, 478), 386, 374, 362, 263), (range(468, 473), 159, 145, 33, 133))
-
-# Lid opening over eye width below which the iris points are guesses: on the development clips closed eyes measure
-# 0.02 to 0.07 and open ones 0.25 to 0.5.
-CLOSED_EYE = 0.12
 
 
 class MediaPipeAligner:
@@ -91,7 +85,7 @@ class MediaPipeAligner:
         mu = crop.points_to_image(points[:, :2])
         placed = around_points(mu)
         low, high = mu.min(axis=0), mu.max(axis=0)
-        closed = _lids_closed(mu)
+        closed = lid_openings(mu) < CLOSED_EYE
         box = FaceBox(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]), presence)
         return Alignment(
             landmarks=self.landmarks,
@@ -107,19 +101,10 @@ class MediaPipeAligner:
         self._network.close()
 
 
-def _lids_closed(mu: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(2,) whether the left and the right eye are closed."""
-    openings = [
-        np.linalg.norm(mu[upper] - mu[lower]) / max(float(np.linalg.norm(mu[inner] - mu[outer])), 1e-9)
-        for _, upper, lower, inner, outer in _EYES
-    ]
-    return np.array(openings) < CLOSED_EYE
-
-
 def _seen(closed: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(478,): all points but the irises behind closed lids, which the network goes on guessing, usually downwards."""
     seen = np.ones(POINTS, bool)
-    for (iris, *_), shut in zip(_EYES, closed, strict=True):
+    for iris, shut in zip(IRIS_POINTS, closed, strict=True):
         if shut:
             seen[list(iris)] = False
     return seen

@@ -11,6 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from backend.errors import UserError
+from backend.head_model.dense_points import with_dense_points
 from backend.head_model.io import read_head, save_head
 from backend.head_model.model import HeadModel
 
@@ -41,6 +42,8 @@ def list_heads() -> list[HeadEntry]:
 
 def load_head(name: str = "open") -> HeadModel:
     """The head called ``name``, cached by its file's time and size; treat its arrays as read-only.
+
+    Its landmarks include the point set ``dense`` (``backend.head_model.dense_points``).
 
     Raises ``UserError`` ``head_unknown`` for a name that is not there, and ``read_head``'s errors for a file that is
     not a head.
@@ -118,4 +121,4 @@ def remove_head(name: str) -> Path:
 
 @lru_cache(maxsize=4)
 def _read_cached(path: Path, modified_ns: int, size: int) -> HeadModel:  # noqa: ARG001 - the cache's key
-    return read_head(path)
+    return with_dense_points(read_head(path))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import zmq
 
+from backend.aligners import available_aligners
 from backend.errors import UserError
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.jobs import JobStore
@@ -161,7 +162,7 @@ class Server:
         return m.Welcome(importlib.metadata.version("flowface"), os.getpid(), worker.state, worker.device, verbs)
 
     def _heads(self, _message: m.Heads, _client: bytes, _request: int) -> m.Message:
-        return m.HeadList(known_heads(), ("mediapipe",))
+        return m.HeadList(known_heads(), available_aligners())
 
     def _submit(self, message: m.Submit, client: bytes, request: int) -> m.Message:
         spec = message.job

@@ -34,6 +34,28 @@ def frame(number: int, found: bool = True) -> AlignedFrame:
     return AlignedFrame(number, number / 25, float(number), alignment if found else None, number % 3)
 
 
+def test_whose_points_they_are_is_kept_and_others_are_not_mixed_in(tmp_path):
+    chunks = AlignmentChunks(tmp_path / "a", "dense", "flowface")
+    chunks.add(frame(1))
+    chunks.flush()
+    saved = chunks.read()
+    assert (saved.landmarks, saved.aligner) == ("dense", "flowface")
+    save_alignments([saved, saved], tmp_path / "both.npz")
+    assert [view.aligner for view in load_alignments(tmp_path / "both.npz")] == ["flowface", "flowface"]
+    with pytest.raises(UserError, match="begun by the aligner “flowface”"):
+        AlignmentChunks(tmp_path / "a").read()
+
+
+def test_files_made_before_there_was_a_choice_are_mediapipes(tmp_path):
+    chunks = AlignmentChunks(tmp_path / "a")
+    chunks.add(frame(1))
+    chunks.flush()
+    (chunk,) = (tmp_path / "a").iterdir()
+    with np.load(chunk) as data:
+        np.savez(chunk, **{name: data[name] for name in SHAPES})
+    assert (chunks.read().landmarks, chunks.read().aligner) == ("mediapipe478", "mediapipe")
+
+
 @pytest.mark.parametrize("count", [1, CHUNK_FRAMES, 2 * CHUNK_FRAMES + 7])
 def test_chunks_come_back_whole(tmp_path, count):
     frames = [frame(n, found=n % 5 != 0 or count == 1) for n in range(10, 10 + count)]

@@ -66,6 +66,18 @@ def test_deform_and_neutral():
         job_spec(request("a.mp4", deform="elbow"))
 
 
+def test_the_aligner_and_its_weights_reach_the_job():
+    assert job_spec(request("a.mp4")).aligner == "mediapipe"
+    spec = job_spec(request("a.mp4", aligner="flowface", weights=Path("mine.safetensors"), deform="nose"))
+    assert spec.aligner == "flowface" and spec.options["deform_region"] == "nose"
+    assert Path(spec.options["weights"]).is_absolute() and spec.options["weights"].endswith("mine.safetensors")
+    with pytest.raises(UserError, match="no aligner “dlib”") as caught:
+        job_spec(request("a.mp4", aligner="dlib"))
+    assert caught.value.code == "unknown_aligner"
+    with pytest.raises(UserError, match="takes no weights"):
+        job_spec(request("a.mp4", weights=Path("mine.safetensors")))
+
+
 def test_a_calibration_reaches_the_views_it_names(tmp_path):
     matrix = [[500, 0, 32], [0, 500, 24], [0, 0, 1]]
     camera = {"K": matrix, "width": 64, "height": 48, "R": [0, 0, 0], "t": [0, 0, 250]}

@@ -10,6 +10,7 @@ from pathlib import Path
 import bpy
 import pytest
 
+from backend.aligners import available_aligners
 from backend.head_model.library import OPEN_HEAD
 from backend.server.app import Server
 from blender_addon import choices, job, preferences, pump, session, settings
@@ -90,7 +91,7 @@ def test_added_head_appears_with_refresh_and_goes_into_the_job(
     start_server(endpoint)
     wait_until(lambda: len(session.current().heads) == 1, pump.tick)
     assert session.current().connection is Connection.CONNECTED
-    assert session.current().aligners == ("mediapipe",)
+    assert session.current().aligners == available_aligners()
     heads.mkdir(parents=True)
     shutil.copy(OPEN_HEAD, heads / "second.npz")
     assert bpy.ops.flowface.heads_refresh() == {"FINISHED"}

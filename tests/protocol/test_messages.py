@@ -41,7 +41,7 @@ EXAMPLES = [
     m.Hello("add-on", "0.1.0"),
     m.Welcome("0.1.0", 12, "ready", "cpu", ("hello",)),
     m.Heads(),
-    m.HeadList((m.HeadInfo("open", "d", "CC0", 5201, 52),), ("mediapipe",)),
+    m.HeadList((m.HeadInfo("open", "d", "CC0", 5201, 52),), ("mediapipe", "flowface")),
     m.Submit(SPEC),
     m.Submit(m.JobSpec((m.ViewSpec("a"),), face=m.FaceChoice("point", point=(3.0, 4.0))), subscribe=False),
     m.Submitted(JOB),

@@ -1,0 +1,186 @@
+"""The FlowFace aligner: the alignment network on crops that follow the face, asked for any head's own points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backend.alignment.eyes import CLOSED_EYE, lid_openings
+from backend.alignment.face_mesh import Crop, cut
+from backend.alignment.flowface.crop import CropLayout
+from backend.alignment.flowface.framing import alike, box_of, crop_of
+from backend.alignment.flowface.network import FlowFaceNetwork
+from backend.alignment.flowface.plausible import Bounds, FaceShape, plausible
+from backend.alignment.types import Alignment, FaceBox
+from backend.head_model.dense_points import DENSE, EYE_POINTS, atlas_nu, has_eye_points
+from backend.head_model.library import load_head
+from backend.head_model.model import JOINT_NAMES, HeadModel
+
+F64 = NDArray[np.float64]
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class FlowFaceOptions:
+    """``mirrored``: look at every crop's mirror image, too, and average: half the systematic error, twice the time.
+
+    ``sigma_scale`` multiplies the network's σ. ``batch`` is how many crops go through the network at once.
+    """
+
+    mirrored: bool = False
+    sigma_scale: float = 1.0
+    batch: int = 8
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What one look at a crop told, in image pixels: the head's points and the open head's face, each with σ."""
+
+    crop: Crop
+    mu: F64  # (N,2)
+    sigma: F64  # (N,)
+    face: F64  # (F,2)
+    spread: float  # median σ of the face over the crop's side
+
+
+class FlowFaceAligner:
+    """Implements ``Aligner``. Without memory: what it says of an image depends on the image and the box only.
+
+    A box leads to a crop (``crop_of``). Where the crop that suits the answer is another one, as it mostly is after a
+    detector's box, the network looks again there. The box of an alignment leads to the crop that suited it, so a
+    face that is followed costs one look a frame. None where the answer is no face (``Bounds``).
+
+    Points are those of ``head.landmarks["dense"]``; points that the head itself hides are told with the σ that the
+    network gives them. Not safe to call from two threads at once.
+    """
+
+    name = "flowface"
+    landmarks = DENSE
+
+    def __init__(self, network: FlowFaceNetwork, head: HeadModel, options: FlowFaceOptions | None = None) -> None:
+        """``network`` in evaluation mode, on the device to use; ``head`` as ``load_head`` gives it, of whose point set
+        the aligner speaks."""
+        open_head = load_head()
+        points = head.landmarks[DENSE]
+        self._network = network
+        self._device = next(network.parameters()).device
+        self._options = options or FlowFaceOptions()
+        self._size = network.config.image_size
+        self._layout = CropLayout.of(open_head)
+        self._shape = FaceShape.of(open_head.template[self._layout.face])
+        self._open_count = open_head.vertex_count
+        self._count = len(points)
+        face = open_head.uv[self._layout.face]
+        nu = np.concatenate([atlas_nu(head, points), np.column_stack([face[:, 0], 1 - face[:, 1]])])
+        both = np.stack([nu, mirrored_nu(nu, open_head)])
+        self._nu = torch.as_tensor(both.astype(np.float32), device=self._device)
+        self._eye = _eye_of(head) if has_eye_points(head) else None
+
+    def align(self, images: Sequence[Image], boxes: Sequence[FaceBox | None]) -> list[Alignment | None]:
+        """Alignments of the face in each RGB image (H,W,3); None where the box is None or shows no face."""
+        wanted = [i for i, box in enumerate(boxes) if box is not None and max(box.width, box.height) > 0]
+        crops = {i: crop_of(box, self._size) for i in wanted if (box := boxes[i]) is not None}
+        found: list[Alignment | None] = [None] * len(images)
+        for again in (True, False):
+            looks = dict(zip(crops, self._look([images[i] for i in crops], list(crops.values())), strict=True))
+            crops = {}
+            for i, look in looks.items():
+                laid = self._laid(look, images[i])
+                if laid is None:
+                    continue
+                if again and not alike(look.crop, laid):
+                    crops[i] = laid
+                else:
+                    found[i] = self._alignment(look, laid)
+        return found
+
+    def _laid(self, look: _Look, image: Image) -> Crop | None:
+        """The crop that suits what a look told; None where that is no face."""
+        if not np.isfinite(look.face).all():
+            return None
+        whole = np.zeros((self._open_count, 2))
+        whole[self._layout.face] = look.face
+        laid = self._layout.crop(whole, self._size)
+        if not 4 <= laid.side <= 8 * max(image.shape):
+            return None
+        fits = plausible(self._options.bounds, self._shape, look.face, look.spread, look.crop, laid)
+        return laid if fits else None
+
+    def _look(self, images: Sequence[Image], crops: Sequence[Crop]) -> list[_Look]:
+        """Run the network on one crop of each image."""
+        looks = []
+        for start in range(0, len(crops), self._options.batch):
+            part = slice(start, start + self._options.batch)
+            looks += self._look_at_batch(images[part], crops[part])
+        return looks
+
+    def _look_at_batch(self, images: Sequence[Image], crops: Sequence[Crop]) -> list[_Look]:
+        pictures = np.stack([cut(image, crop) for image, crop in zip(images, crops, strict=True)])
+        mu, sigma = self._ask(pictures, self._nu[0])
+        seen = [crop.points_to_image(points) for crop, points in zip(crops, mu, strict=True)]
+        if self._options.mirrored:
+            mirror_mu, mirror_sigma = self._ask(np.ascontiguousarray(pictures[:, :, ::-1]), self._nu[1])
+            other = [replace(crop, mirrored=True) for crop in crops]
+            seen = [(a + crop.points_to_image(b)) / 2 for a, crop, b in zip(seen, other, mirror_mu, strict=True)]
+            sigma = (sigma + mirror_sigma) / 2
+        looks = []
+        for crop, points, deviation in zip(crops, seen, sigma, strict=True):
+            spread = float(np.median(deviation[self._count :])) / self._size
+            pixels = deviation[: self._count] * (self._options.sigma_scale * crop.side / self._size)
+            looks.append(_Look(crop, points[: self._count], pixels, points[self._count :], spread))
+        return looks
+
+    def _ask(self, pictures: Image, nu: torch.Tensor) -> tuple[F64, F64]:
+        """μ (B,P,2) and σ (B,P) in crop pixels for pictures (B,D,D,3)."""
+        with torch.inference_mode():
+            images = torch.as_tensor(pictures, device=self._device).permute(0, 3, 1, 2).float() / 255
+            answer = self._network(images, nu)[-1]
+            return answer.mu.double().cpu().numpy(), answer.sigma.double().cpu().numpy()
+
+    def _alignment(self, look: _Look, laid: Crop) -> Alignment:
+        closed = None
+        valid = np.ones(self._count, bool)
+        if self._eye is not None:
+            by_index = dict(zip(EYE_POINTS, look.mu, strict=False))
+            closed = lid_openings(by_index) < CLOSED_EYE
+            for side in range(2):
+                if closed[side]:
+                    valid &= self._eye != side  # behind closed lids there is nothing to see
+        score = float(np.clip(1 - 0.5 * look.spread / self._options.bounds.spread, 0, 1))
+        return Alignment(
+            landmarks=self.landmarks,
+            mu=look.mu.astype(np.float32),
+            sigma=look.sigma.astype(np.float32),
+            valid=valid,
+            box=box_of(laid, score),
+            lids_closed=closed,
+        )
+
+
+def mirrored_nu(nu: NDArray[np.floating[Any]], open_head: HeadModel) -> NDArray[np.floating[Any]]:
+    """ν (N,2) of the points on the other side of the head: the atlas is symmetric, but the eyeballs' islands lie beside
+    each other below the middle."""
+    mirrored = nu.copy()
+    mirrored[:, 0] = 1 - nu[:, 0]
+    eyes = open_head.uv[open_head.regions["left_eyeball"] | open_head.regions["right_eyeball"]]
+    (left, low), (right, high) = eyes.min(axis=0), eyes.max(axis=0)
+    margin = 1e-3
+    inside = (nu[:, 0] >= left - margin) & (nu[:, 0] <= right + margin)
+    inside &= (1 - nu[:, 1] >= low - margin) & (1 - nu[:, 1] <= high + margin)
+    mirrored[inside, 0] = left + right - nu[inside, 0]
+    return mirrored
+
+
+def _eye_of(head: HeadModel) -> NDArray[np.int64]:
+    """(N,) of the dense points 0 on the left eyeball, 1 on the right one, -1 elsewhere."""
+    points = head.landmarks[DENSE]
+    joints = [JOINT_NAMES.index(name) for name in ("left_eye", "right_eye")]
+    corners = head.skinning_weights[head.triangles[points.triangle]][..., joints]
+    weight = np.einsum("nc,ncj->nj", points.barycentric, corners)
+    return np.where(weight.max(axis=1) > 0.5, weight.argmax(axis=1), -1)

@@ -1,0 +1,85 @@
+"""Where the alignment network's weights come from, and one network for all who ask for the same ones."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from backend.alignment.flowface.network import FlowFaceNetwork
+
+SHIPPED = Path(__file__).resolve().parent.parent / "weights" / "flowface.safetensors"
+VARIABLE = "FLOWFACE_WEIGHTS"
+"""Environment variable that names other weights."""
+
+
+def default_weights() -> Path:
+    """The weights to use where nobody names others: ``FLOWFACE_WEIGHTS``, or those that come with FlowFace."""
+    named = os.environ.get(VARIABLE, "").strip()
+    return Path(named) if named else SHIPPED
+
+
+def weights_available() -> bool:
+    """Whether there are weights; not whether they are any good."""
+    return default_weights().is_file()
+
+
+def find_weights(path: Path | None = None) -> Path:
+    """``path``, or the default. Raises UserError ``weights_missing`` where it is no file."""
+    wanted = path or default_weights()
+    if wanted.is_file():
+        return wanted
+    if path is None and wanted == SHIPPED:
+        raise UserError(
+            "weights_missing",
+            f"The aligner “flowface” has no weights: {SHIPPED} does not exist.",
+            f"Name a .safetensors file with --weights or {VARIABLE}, train one with `flowface train`, "
+            "or use --aligner mediapipe.",
+        )
+    raise UserError(
+        "weights_missing",
+        f"There are no weights at {wanted}.",
+        f"Give a .safetensors file that `flowface train` wrote, as --weights or in {VARIABLE}.",
+    )
+
+
+def weights_digest(path: Path | None = None) -> str:
+    """First 12 hex digits of the weights' SHA-256. Raises UserError ``weights_missing``."""
+    found = find_weights(path)
+    state = found.stat()
+    return _digest(found.resolve(), state.st_mtime_ns, state.st_size)
+
+
+def shared_network(path: Path | None = None, device: str = "auto") -> FlowFaceNetwork:
+    """The network of a weights file, in evaluation mode on ``device``, read once for all who ask.
+
+    ``device`` is torch's name, or “auto”: CUDA when there is one. Raises UserError: ``weights_missing``, and what
+    ``load_weights`` raises for a file that holds something else.
+    """
+    import torch
+
+    found = find_weights(path)
+    state = found.stat()
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return _network(found.resolve(), state.st_mtime_ns, state.st_size, torch.device(device))
+
+
+@lru_cache(maxsize=4)
+def _digest(path: Path, modified_ns: int, size: int) -> str:  # noqa: ARG001 - the cache's key
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def _network(path: Path, modified_ns: int, size: int, device: torch.device) -> FlowFaceNetwork:  # noqa: ARG001
+    from backend.alignment.flowface.weights_file import load_weights
+
+    return load_weights(path).to(device).eval()
