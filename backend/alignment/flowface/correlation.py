@@ -89,8 +89,8 @@ def _blend(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
 class _Read(torch.autograd.Function):
     """Entries of a volume by flat index, and the volume itself for whoever reads next.
 
-    Several reads of one volume would each make a gradient of the volume's size, nearly all zeros, to be added up. Passed
-    along, there is one, into which every read writes its own entries.
+    Several reads of one volume would each make a gradient of the volume's size, nearly all zeros, to be added up.
+    Passed along, there is one, into which every read writes its own entries.
     """
 
     @staticmethod
