@@ -26,7 +26,7 @@ from backend.training.real.pictures import train_photographs
 from backend.training.textures import FaceTexture
 
 TEXTURE_SIDE = 512
-VERSION = 1  # raise it whenever the same photograph would give another texture
+VERSION = 2  # raise it whenever the same photograph would give another texture
 WORK = 768  # px; side of the square around the head that is sampled, about the density of the texels
 AROUND = 1.15  # that square's side over the extent of face and ears
 FACING = (0.3, 0.6)  # cosine between normal and line of sight where a texel starts to count, and where it fully does
@@ -120,11 +120,10 @@ class TextureMaker:
         self._solid = ~np.any([head.regions[n] for n in HIDING_NOTHING], axis=0)[head.triangles].any(axis=1)
         self._fitter: TakeFitter | None = None
         regions = {name: mask.astype(np.float32) for name, mask in head.regions.items()}
-        self._inside = {n: self._texels.on_surface(head, regions[n]) for n in ("face", "eyes", "mouth", "nose", "ears")}
+        self._inside = {n: self._texels.on_surface(head, regions[n]) for n in ("face", "eyes", "mouth", "nose", "lips")}
         self._near_face = self._soft(self._inside["face"], BEYOND_FACE)
         self._height = self._texels.on_surface(head, head.template)[:, 1]
         self._brow_line = float(head.template[head.regions["eyes"], 1].max())
-        self._eye_line = float(head.template[head.regions["eyes"], 1].mean())
 
     def close(self) -> None:
         """Stop the aligner."""
@@ -240,7 +239,15 @@ class TextureMaker:
         alike = cv2.GaussianBlur(cv2.morphologyEx(alike, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)), (0, 0), 3)
         own = alike[self._texels.rows, self._texels.columns].astype(np.float64)
         certain = self._inside["face"] * (self._height < self._brow_line)
-        return np.maximum(certain, own)
+        return np.where(self._teeth(lab), 0.0, np.maximum(certain, own))
+
+    def _teeth(self, lab: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """(n,) what is much paler than the lips it lies on, as teeth are where the fitted lips are not quite apart."""
+        lips = self._inside["lips"] > 0.5
+        usual = np.median(lab[lips], axis=0)
+        chroma = np.linalg.norm(lab[:, 1:], axis=1)
+        paler = chroma < np.linalg.norm(usual[1:]) - 5
+        return np.asarray((self._inside["lips"] > 0.01) & (lab[:, 0] > usual[0] + 12) & paler)
 
     def _finish(
         self, color: NDArray[np.float64], seen: NDArray[np.float64], skin: NDArray[np.float32], name: str
