@@ -17,6 +17,7 @@ F64 = NDArray[np.float64]
 Int = NDArray[np.int32]
 
 EYE_JOINTS = ("left_eye", "right_eye")
+_IN_MOUTH = ("mouth_bag", "teeth", "tongue", "gums")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +49,9 @@ class Actor:
 
     ``modes (K,3V)`` metres per standard deviation, those that training may use; ``actions (52,3V)`` metres at strength
     1 in the order of ``ARKIT_ACTIONS``; ``drawn (R,)`` which vertex each drawn one is, ``uv (R,2)`` its place in the
-    canonical atlas, ``triangles (F,3)`` of drawn ones; ``wet (R,)`` 0…1 gloss; ``skull (V,)`` and ``chin (V,)`` mark
-    skin under hair and beard. ``open_vertices`` says where the labels lie.
+    canonical atlas, ``triangles (F,3)`` of drawn ones and those ``shut (F',3)`` that show while the
+    lips are closed; ``wet (R,)`` 0…1 gloss; ``face`` indices of the face's skin. ``open_vertices`` says where the
+    labels lie.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Actor:
     drawn: NDArray[np.intp]
     uv: F32
     triangles: Int
+    shut: Int
     wet: F32
     face: NDArray[np.intp]
     open_vertices: OpenVertices
@@ -101,6 +104,9 @@ def make_actor(name: str, head: HeadModel, open_vertices: OpenVertices, modes: N
     order = [names.index(action) for action in ARKIT_ACTIONS]
     pairs = np.stack([head.triangles.ravel(), head.uv_triangles.ravel()], axis=1)
     split, place = np.unique(pairs, axis=0, return_inverse=True)
+    drawn = head.template[head.triangles, 1].max(axis=1) > _neck_end(head, open_vertices)
+    inner = np.any([head.regions[part] for part in _IN_MOUTH if part in head.regions], axis=0)
+    closed = drawn & ~inner[head.triangles].all(axis=1)
     joints = [JOINT_NAMES.index(joint) for joint in EYE_JOINTS]
     count = len(head.triangles)
     columns = np.repeat(np.arange(count), 3)
@@ -116,13 +122,22 @@ def make_actor(name: str, head: HeadModel, open_vertices: OpenVertices, modes: N
         eyes=tuple(_eye(head, joint) for joint in joints),
         drawn=split[:, 0].astype(np.intp),
         uv=head.uv_vertices[split[:, 1]].astype(np.float32),
-        triangles=place.reshape(-1, 3).astype(np.int32),
+        triangles=place.reshape(-1, 3)[drawn].astype(np.int32),
+        shut=place.reshape(-1, 3)[closed].astype(np.int32),
         wet=_wet(head)[split[:, 0]],
         face=np.flatnonzero(head.regions["face"] & head.regions["skin"]),
         open_vertices=open_vertices,
         _normals=normals,
         _corners=head.triangles.astype(np.intp),
     )
+
+
+def _neck_end(head: HeadModel, open_vertices: OpenVertices) -> float:
+    """Height (m) on the template below which the other head has shoulders where the open head has ended."""
+    if open_vertices.known.all():
+        return -np.inf
+    skin = open_vertices.on(head.template)[open_vertices.known]
+    return float(skin[:, 1].min()) + 0.02  # there the neck widens already
 
 
 def _eye(head: HeadModel, joint: int) -> tuple[NDArray[np.intp], F32]:

@@ -18,12 +18,16 @@ in vec3 position;
 in vec3 normal;
 in vec2 uv;
 in float wet;
+in float amount;
+uniform bool two_sided;
 out vec3 v_light;
 out vec3 v_shine;
 out vec2 v_uv;
+out float v_amount;
 void main() {
     vec3 view = normalize(-position);
-    vec3 n = normal;
+    vec3 n = two_sided && dot(normal, view) < 0.0 ? -normal : normal;
+    v_amount = amount;
     vec3 light = max(ambient[0] + ambient[1] * n.x + ambient[2] * n.y + ambient[3] * n.z, vec3(0.02));
     vec3 shine = vec3(0.0);
     vec3 wrap = vec3(0.30, 0.18, 0.14);
@@ -56,21 +60,22 @@ void main() {
 }
 """
 
-# For hair: the texture's fourth channel is how far a strand reaches, and ``uv.y`` how far out this is.
-RAGGED_FRAGMENT = """
+# Hair and beards end where ``amount`` falls below a half, a strand (the texture's fourth channel) sooner or later.
+STRANDS_FRAGMENT = """
 #version 330
 uniform vec3 tint;
-uniform float opacity;
+uniform float ragged;
 uniform sampler2D image;
 in vec3 v_light;
 in vec3 v_shine;
 in vec2 v_uv;
+in float v_amount;
 out vec4 fragment;
 void main() {
     vec4 texel = texture(image, v_uv);
-    if (texel.a < 0.5) discard;
-    vec3 color = texel.rgb * tint * v_light + v_shine;
-    fragment = vec4(sqrt(clamp(color, 0.0, 1.0)), opacity);
+    if (v_amount + ragged * (texel.a - 0.5) < 0.5) discard;
+    vec3 color = texel.rgb * texel.rgb * (tint * v_light + v_shine);
+    fragment = vec4(sqrt(clamp(color, 0.0, 1.0)), 1.0);
 }
 """
 
@@ -84,6 +89,24 @@ void main() { gl_Position = clip_from_camera * vec4(position, 1.0); }
 DEPTH_FRAGMENT = """
 #version 330
 void main() {}
+"""
+
+STRANDS_DEPTH_VERTEX = """
+#version 330
+uniform mat4 clip_from_camera;
+in vec3 position;
+in float amount;
+out float v_amount;
+void main() {
+    v_amount = amount;
+    gl_Position = clip_from_camera * vec4(position, 1.0);
+}
+"""
+
+STRANDS_DEPTH_FRAGMENT = """
+#version 330
+in float v_amount;
+void main() { if (v_amount < 0.5) discard; }
 """
 
 BACKDROP_VERTEX = """

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from backend.head_model.appearance import Palette, brow_depth, eye_colors, lip_depth
 from backend.training.synthetic.canvas import CANVAS, Canvas
@@ -67,18 +69,17 @@ def paint(canvas: Canvas, random: np.random.Generator, photographs: Sequence[Fac
 
 
 class _Noise:
-    """Smooth noise on the canvas, by the size of its blobs in texels."""
+    """Smooth noise in space, so that the atlas's stretching does not show, by the size of its blobs in millimetres."""
 
     def __init__(self, canvas: Canvas, random: np.random.Generator) -> None:
         self._canvas, self._random = canvas, random
 
-    def __call__(self, texels: float) -> F32:
+    def __call__(self, size_mm: float) -> F32:
         """Values (n,) of unit variance."""
-        side = max(4, int(CANVAS / texels))
-        small = self._random.standard_normal((side, side), dtype=np.float32)
-        if side < CANVAS:
-            small = np.asarray(cv2.resize(small, (CANVAS, CANVAS), interpolation=cv2.INTER_CUBIC), np.float32)
-        values = small.ravel()[self._canvas.flat]
+        if size_mm < 1.5:  # finer than a texel's reach in space anyway
+            return self._random.standard_normal(len(self._canvas.flat), dtype=np.float32)
+        grid = self._random.standard_normal((32, 32, 32), dtype=np.float32)
+        values = map_coordinates(grid, (self._canvas.face / size_mm * 1.5).T % 32, order=1, mode="grid-wrap")
         return np.asarray(values / values.std(), np.float32)
 
 
@@ -87,8 +88,8 @@ def _skin(
 ) -> F32:
     x, y, z = np.abs(canvas.face[:, 0]), canvas.face[:, 1], canvas.face[:, 2]
     blood = tone * (1.0, 0.76, 0.74)
-    fine, mottled, broad = noise(1.6), noise(9), noise(60)
-    grain = random.uniform(0.01, 0.045) * fine + random.uniform(0.01, 0.04) * mottled + 0.03 * broad
+    fine, mottled, broad = noise(1), noise(9), noise(50)
+    grain = random.uniform(0.01, 0.04) * fine + random.uniform(0.005, 0.03) * mottled + 0.03 * broad
     colors = np.asarray(tone * (1 + grain[:, None]), np.float32)
     cheeks = _bump(x, 38, 17) * _bump(y, -36, 15) * (z > -30) + _bump(x, 0, 12) * _bump(y, -40, 11) * (z > 20)
     flush = np.clip((cheeks + 0.3 * broad * random.random()) * random.uniform(0.1, 0.8), 0, 1)
@@ -111,9 +112,7 @@ def _skin(
     return _brows_and_lids(colors, canvas, hair, fine, random)
 
 
-def _marks(
-    colors: F32, canvas: Canvas, tone: NDArray[np.float64], noise: _Noise, random: np.random.Generator
-) -> F32:
+def _marks(colors: F32, canvas: Canvas, tone: NDArray[np.float64], noise: _Noise, random: np.random.Generator) -> F32:
     """Freckles, moles and blotches."""
     if random.random() < 0.25:
         freckles = np.clip(noise(2.2) - random.uniform(1.2, 2.0), 0, 1) * random.uniform(0.3, 0.8)
@@ -123,13 +122,11 @@ def _marks(
         distance = np.sqrt(((canvas.face - centre) ** 2).sum(axis=1))
         colors = _mix(colors, tone * random.uniform(0.3, 0.7), np.clip(random.uniform(0.8, 2.2) - distance, 0, 1))
     if random.random() < 0.4:
-        colors = _mix(colors, tone * (0.95, 0.66, 0.64), np.clip(noise(14) - 1.0, 0, 1) * random.uniform(0.1, 0.5))
+        colors = _mix(colors, tone * (0.95, 0.66, 0.64), np.clip(noise(12) - 1.0, 0, 1) * random.uniform(0.1, 0.5))
     return colors
 
 
-def _stubble(
-    colors: F32, canvas: Canvas, hair: NDArray[np.float64], fine: F32, random: np.random.Generator
-) -> F32:
+def _stubble(colors: F32, canvas: Canvas, hair: NDArray[np.float64], fine: F32, random: np.random.Generator) -> F32:
     """A shaven or stubbly chin, cheeks and upper lip."""
     if random.random() < 0.5:
         return colors
@@ -138,7 +135,7 @@ def _stubble(
     return _mix(colors, 0.55 * hair + 0.25 * colors.mean(axis=0), np.clip(beard, 0, 1))
 
 
-def beard_area(face: NDArray[np.floating[np.floating]] | F32) -> F32:  # type: ignore[type-var]
+def beard_area(face: NDArray[np.floating[Any]]) -> F32:
     """0…1 (n,) where a full beard grows, at points (n,3) of ``face_coordinates``."""
     x, y, z = np.abs(face[:, 0]), face[:, 1], face[:, 2]
     line = -52 + 0.75 * np.clip(x - 20, 0, 60)  # from below the nose up to the sideburns
@@ -182,11 +179,14 @@ def _inside(canvas: Canvas, tone: NDArray[np.float64], noise: _Noise, random: np
     iris = _between(_IRISES, random.uniform(0, 1.5 if tone[0] < 0.6 else len(_IRISES) - 1))
     white = np.array((0.90, 0.87, 0.85)) * random.uniform(0.78, 1.03)
     palette = Palette(
-        sclera=_color(white), iris=_color(iris), limbus=_color(iris * random.uniform(0.3, 0.8)), pupil=(0.02, 0.02, 0.02)
+        sclera=_color(white),
+        iris=_color(iris),
+        limbus=_color(iris * random.uniform(0.3, 0.8)),
+        pupil=(0.02, 0.02, 0.02),
     )
     balls = canvas.parts["left_eyeball"] | canvas.parts["right_eyeball"]
     around = canvas.from_eye[balls]
-    streaks = 1 + 0.06 * noise(2.0)[balls, None] * random.random()
+    streaks = 1 + 0.06 * noise(1.6)[balls, None] * random.random()
     veins = np.clip(np.linalg.norm(around[:, :2], axis=1) / 0.012 - 0.5, 0, 1)[:, None] * random.uniform(0, 0.25)
     out[balls, :3] = eye_colors(around, palette) * streaks * (1 - veins * (0.1, 0.8, 0.8))
     out[balls, 3] = 1
@@ -210,9 +210,9 @@ def _between(colors: NDArray[np.float64], place: float) -> NDArray[np.float64]:
     return np.asarray(colors[low] + (place - low) * (colors[low + 1] - colors[low]))
 
 
-def _bump(value: F32, centre: float, width: float) -> F32:
+def _bump(value: NDArray[np.floating[Any]], centre: float, width: float) -> F32:
     return np.asarray(np.exp(-(((value - centre) / width) ** 2)), np.float32)
 
 
-def _mix(colors: F32, other: NDArray[np.floating], amount: F32) -> F32:  # type: ignore[type-arg]
+def _mix(colors: F32, other: NDArray[np.floating[Any]], amount: NDArray[np.floating[Any]]) -> F32:
     return np.asarray(colors + np.asarray(amount, np.float32)[:, None] * (other - colors), np.float32)

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
 
 from backend.alignment.flowface.crop import CropLayout
+from backend.head_model.action_weights import LIP_PAIRS
 from backend.head_model.library import load_head
 from backend.training.atlas_points import atlas_points, with_landmarks
 from backend.training.samples import SAMPLE_SIDE, Sample
@@ -24,7 +25,8 @@ from backend.training.synthetic.ict_actor import load_ict_actor
 from backend.training.synthetic.lighting import draw_lighting
 from backend.training.synthetic.skins import Skin, paint
 from backend.training.synthetic.stage import Stage, Surface
-from backend.training.synthetic.views import NOMINAL, Camera, Pose, draw_pose, frame
+from backend.training.synthetic.views import NOMINAL, Pose, draw_pose, frame
+from backend.training.synthetic.wardrobe import Wardrobe
 from backend.training.textures import FaceTexture
 
 F32 = NDArray[np.float32]
@@ -36,6 +38,7 @@ POOL = 64
 SLACK = 0.004
 """Metres behind the nearest surface at which a point still counts as visible."""
 
+_SHUT = 0.0012  # metres between lips through which no teeth are seen
 _SEED = 52
 _IDENTITY_BOUND = 2.5  # standard deviations of one mode
 
@@ -75,7 +78,8 @@ class SyntheticSource:
         self._skins: dict[int, Skin] = {}
         self._stage = Stage()
         for actor in self.actors:
-            self._stage.add_mesh(actor.name, actor.uv, actor.wet, actor.triangles)
+            self._stage.add_mesh(actor.name, actor.uv, actor.wet, {"all": actor.triangles, "shut": actor.shut})
+        self._wardrobe = Wardrobe(head, self.actors[0], self._stage)
 
     def __enter__(self) -> Self:
         return self
@@ -93,29 +97,29 @@ class SyntheticSource:
         """The sample that ``rng`` draws; ``index`` only names it."""
         return self.render(draw_shot(self.actors, rng), index, rng)
 
-    def render(self, shot: Shot, index: int, rng: np.random.Generator) -> Sample:
-        """A sample of a given head; ``rng`` draws what is around it."""
+    def render(self, shot: Shot, index: int, rng: np.random.Generator, dressed: bool = True) -> Sample:
+        """A sample of a given head; ``rng`` draws what is around it and, where ``dressed``, what it wears."""
         actor = self.actors[shot.actor]
         neutral = actor.neutral(shot.identity)
         local = actor.posed(neutral, shot.performance.strengths, shot.performance.gaze)
-        rotation = shot.pose.rotation.astype(np.float32)
-        middle = local[actor.face].mean(axis=0)
-        vertices = (local - middle) @ rotation.T + shot.pose.place.astype(np.float32)
-        points = with_landmarks(self._head, actor.open_vertices.on(vertices))
+        middle = local[actor.face].mean(axis=0).astype(np.float64)
+        on_open = actor.open_vertices.on(local)
+        points = (with_landmarks(self._head, on_open) - middle) @ shot.pose.rotation.T + shot.pose.place
         camera = frame(self._layout, points)
         mu = camera.project(points)
-        normals = actor.normals(vertices)
-        skin = self._skin(shot.skin)
-        surfaces = [
-            Surface(
-                mesh=actor.name,
-                vertices=vertices[actor.drawn],
-                normals=normals[actor.drawn],
-                texture=f"skin{shot.skin}",
-                tint=_tint(rng),
-            )
-        ]
-        del skin
+        skin, tint = self._skin(shot.skin), _tint(rng)
+        rotation = shot.pose.rotation.astype(np.float32)
+        vertices = (local - middle.astype(np.float32)) @ rotation.T + shot.pose.place.astype(np.float32)
+        head = Surface(
+            mesh=actor.name,
+            vertices=vertices[actor.drawn],
+            normals=actor.normals(vertices)[actor.drawn],
+            texture=f"skin{shot.skin}",
+            tint=tint,
+            part="all" if self._lip_gap(points) > _SHUT else "shut",
+        )
+        who = self._wardrobe.wearer(on_open, middle, shot.pose, skin, tint)
+        surfaces = [head, *(self._wardrobe.dress(who, rng) if dressed else [])]
         picture, foreground, depth = self._stage.draw(surfaces, camera, draw_lighting(rng), draw_background(rng))
         return Sample(
             image=picture,
@@ -132,6 +136,11 @@ class SyntheticSource:
         corners = self._head.triangles[self._head.landmarks["mediapipe478"].triangle]
         known = actor.open_vertices.known
         return np.asarray(weight * np.concatenate([known, known[corners].all(axis=1)]), np.float32)
+
+    def _lip_gap(self, points: F64) -> float:
+        """Metres between the lips (P,3) where they are farthest apart."""
+        marks = points[self._head.vertex_count :][np.array(LIP_PAIRS)]
+        return float(np.linalg.norm(marks[:, 0] - marks[:, 1], axis=1).max())
 
     def _skin(self, number: int) -> Skin:
         if number not in self._skins:
@@ -159,11 +168,8 @@ def _visible(mu: F64, z: F64, depth: F32) -> NDArray[np.bool_]:
 
     The farthest depth around a pixel decides, so that points on an outline are not lost to rounding.
     """
-    around = maximum_filter(depth, size=3)
+    around = cv2.dilate(depth, np.ones((3, 3), np.uint8))
     column, row = np.floor(mu.T).astype(int)
     inside = (column >= 0) & (row >= 0) & (column < SAMPLE_SIDE) & (row < SAMPLE_SIDE)
     seen = around[np.clip(row, 0, SAMPLE_SIDE - 1), np.clip(column, 0, SAMPLE_SIDE - 1)]
     return np.asarray(~inside | (z < seen + SLACK))
-
-
-__all__ = ["POOL", "Camera", "Shot", "SyntheticSource", "draw_shot"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from backend.head_model.render import create_context
 from backend.training.samples import SAMPLE_SIDE
+from backend.training.synthetic import shaders
 from backend.training.synthetic.lighting import LAMPS, Lighting
-from backend.training.synthetic.shaders import BACKDROP_FRAGMENT, BACKDROP_VERTEX, DEPTH_FRAGMENT, DEPTH_VERTEX, FRAGMENT, VERTEX
 from backend.training.synthetic.views import Camera
 
 F32 = NDArray[np.float32]
@@ -25,7 +25,12 @@ _SAMPLES = 4
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """Something to draw: vertices (R,3) and normals (R,3) in camera space, metres; ``mesh`` names its static part."""
+    """Something to draw: ``vertices (R,3)`` and ``normals (R,3)`` in camera space, metres.
+
+    ``mesh`` and ``texture`` name what ``Stage`` was given; ``tint`` linear RGB. Hair and beards end where ``amount
+    (R,)`` falls below a half, give or take ``ragged`` / 2 by strand; everything else has neither. ``opacity`` below 1
+    is glass. ``two_sided`` surfaces show their back too. ``part`` picks the triangles that are drawn.
+    """
 
     mesh: str
     vertices: F32
@@ -34,8 +39,15 @@ class Surface:
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
     gloss: float = 1.0
     opacity: float = 1.0
-    ragged: float = 0.0  # 0: solid; else how much the noise eats from where ``wet`` is below it
-    hides: bool = True  # whether points behind it count as hidden
+    amount: F32 | None = None
+    ragged: float = 0.0
+    two_sided: bool = False
+    part: str = "all"
+
+    @property
+    def hides(self) -> bool:
+        """Whether points behind it count as hidden."""
+        return self.opacity > 0.7
 
 
 class Stage:
@@ -45,9 +57,15 @@ class Stage:
         self._gl = create_context()
         gl = self._gl
         self._size = (SAMPLE_SIDE, SAMPLE_SIDE)
-        self._program = gl.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
-        self._depth_program = gl.program(vertex_shader=DEPTH_VERTEX, fragment_shader=DEPTH_FRAGMENT)
-        self._backdrop_program = gl.program(vertex_shader=BACKDROP_VERTEX, fragment_shader=BACKDROP_FRAGMENT)
+        self._programs = {
+            "solid": gl.program(vertex_shader=shaders.VERTEX, fragment_shader=shaders.FRAGMENT),
+            "strands": gl.program(vertex_shader=shaders.VERTEX, fragment_shader=shaders.STRANDS_FRAGMENT),
+            "depth": gl.program(vertex_shader=shaders.DEPTH_VERTEX, fragment_shader=shaders.DEPTH_FRAGMENT),
+            "strands depth": gl.program(
+                vertex_shader=shaders.STRANDS_DEPTH_VERTEX, fragment_shader=shaders.STRANDS_DEPTH_FRAGMENT
+            ),
+        }
+        backdrop = gl.program(vertex_shader=shaders.BACKDROP_VERTEX, fragment_shader=shaders.BACKDROP_FRAGMENT)
         samples = min(_SAMPLES, gl.max_samples)
         self._target = gl.framebuffer(
             [gl.renderbuffer(self._size, 4, samples=samples)], gl.depth_renderbuffer(self._size, samples=samples)
@@ -57,7 +75,7 @@ class Stage:
         self._depth_target = gl.framebuffer(depth_attachment=self._depth)
         self._backdrop = gl.texture(self._size, 3, alignment=1)
         corners = np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)], np.float32)
-        self._quad = gl.vertex_array(self._backdrop_program, [(gl.buffer(corners.tobytes()), "2f", "corner")])
+        self._quad = gl.vertex_array(backdrop, [(gl.buffer(corners.tobytes()), "2f", "corner")])
         self._meshes: dict[str, _Mesh] = {}
         self._textures: dict[str, Any] = {}
 
@@ -73,9 +91,9 @@ class Stage:
         """Give the OpenGL context back."""
         self._gl.release()
 
-    def add_mesh(self, name: str, uv: F32, wet: F32, triangles: NDArray[np.int32]) -> None:
-        """Keep what stays the same about a mesh: uv (R,2), ``wet (R,)``, triangles (F,3)."""
-        self._meshes[name] = _Mesh(self._gl, (self._program, self._depth_program), uv, wet, triangles)
+    def add_mesh(self, name: str, uv: F32, wet: F32, parts: Mapping[str, NDArray[np.int32]]) -> None:
+        """Keep what stays the same about a mesh: uv (R,2), ``wet (R,)``, triangles (F,3) by part's name."""
+        self._meshes[name] = _Mesh(self._gl, self._programs, uv, wet, parts)
 
     def add_texture(self, name: str, picture: Image) -> None:
         """Keep a picture (h,w,4), row 0 its top (v = 1)."""
@@ -97,7 +115,7 @@ class Stage:
         ``surfaces`` in the order in which see-through ones have to be drawn. Depth is ``FAR`` where there is nothing.
         """
         for surface in surfaces:
-            self._meshes[surface.mesh].place(surface.vertices, surface.normals)
+            self._meshes[surface.mesh].place(surface)
         clip = _clip_from_camera(camera).T.astype(np.float32).tobytes()
         picture, foreground = self._draw_picture(surfaces, clip, lighting, background)
         return picture, foreground, self._draw_depth(surfaces, clip)
@@ -105,37 +123,48 @@ class Stage:
     def _draw_picture(
         self, surfaces: Sequence[Surface], clip: bytes, lighting: Lighting, background: Image
     ) -> tuple[Image, Image]:
-        gl, program = self._gl, self._program
+        gl = self._gl
         self._target.use()
         self._target.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
         gl.disable(gl.DEPTH_TEST | gl.BLEND)
         self._backdrop.write(np.ascontiguousarray(background[::-1]))
         self._backdrop.use(0)
         self._quad.render(gl.TRIANGLE_STRIP)
-        gl.enable(gl.DEPTH_TEST | gl.CULL_FACE)
+        gl.enable(gl.DEPTH_TEST)
         gl.blend_func = gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA, gl.ONE, gl.ONE_MINUS_SRC_ALPHA
-        _set_lighting(program, lighting)
-        program["clip_from_camera"].write(clip)
+        for kind in ("solid", "strands"):
+            _set_lighting(self._programs[kind], lighting)
+            self._programs[kind]["clip_from_camera"].write(clip)
         for surface in surfaces:
+            kind = "solid" if surface.amount is None else "strands"
+            program = self._programs[kind]
             self._textures[surface.texture].use(0)
             program["tint"].value = surface.tint
             program["gloss"].value = surface.gloss * lighting.gloss
-            program["opacity"].value = surface.opacity
-            self._meshes[surface.mesh].render(0)
+            program["two_sided"].value = surface.two_sided
+            if kind == "solid":
+                program["opacity"].value = surface.opacity
+            else:
+                program["ragged"].value = surface.ragged
+            (gl.disable if surface.two_sided else gl.enable)(gl.CULL_FACE)
+            (gl.enable if surface.opacity < 1 else gl.disable)(gl.BLEND)
+            self._meshes[surface.mesh].render(kind, surface.part)
         gl.copy_framebuffer(self._resolved, self._target)
         raw = self._resolved.read(components=4, alignment=1)
         rgba = np.frombuffer(raw, np.uint8).reshape(SAMPLE_SIDE, SAMPLE_SIDE, 4)[::-1]
         return np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
 
     def _draw_depth(self, surfaces: Sequence[Surface], clip: bytes) -> F32:
-        gl, program = self._gl, self._depth_program
+        gl = self._gl
         self._depth_target.use()
         self._depth_target.clear(depth=1.0)
         gl.disable(gl.BLEND)
-        program["clip_from_camera"].write(clip)
+        for kind in ("depth", "strands depth"):
+            self._programs[kind]["clip_from_camera"].write(clip)
         for surface in surfaces:
             if surface.hides:
-                self._meshes[surface.mesh].render(1)
+                (gl.disable if surface.two_sided else gl.enable)(gl.CULL_FACE)
+                self._meshes[surface.mesh].render("depth" if surface.amount is None else "strands depth", surface.part)
         raw = np.frombuffer(self._depth.read(alignment=1), np.float32).reshape(SAMPLE_SIDE, SAMPLE_SIDE)[::-1]
         return np.asarray(2 * FAR * NEAR / (FAR + NEAR - (2 * raw - 1) * (FAR - NEAR)), np.float32)
 
@@ -143,29 +172,40 @@ class Stage:
 class _Mesh:
     """A mesh's buffers: what stays, and what is written anew for each picture."""
 
-    def __init__(self, gl: Any, programs: Sequence[Any], uv: F32, wet: F32, triangles: NDArray[np.int32]) -> None:
+    def __init__(
+        self, gl: Any, programs: Mapping[str, Any], uv: F32, wet: F32, parts: Mapping[str, NDArray[np.int32]]
+    ) -> None:
         self._count = len(uv)
-        self._moving = gl.buffer(reserve=24 * self._count, dynamic=True)
+        self._moving = gl.buffer(reserve=28 * self._count, dynamic=True)
+        self._written = np.ones((self._count, 7), np.float32)
         fixed = gl.buffer(np.column_stack([uv, wet]).astype(np.float32).tobytes())
-        index = gl.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
-        self._arrays = []
-        for program in programs:
-            lit = "normal" in program
-            moving = (self._moving, "3f 3f", "position", "normal") if lit else (self._moving, "3f 12x", "position")
-            used = [moving, (fixed, "2f 1f", "uv", "wet")] if lit else [moving]
-            self._arrays.append(gl.vertex_array(program, used, index_buffer=index, index_element_size=4))
+        self._arrays = {}
+        for part, triangles in parts.items():
+            index = gl.buffer(np.ascontiguousarray(triangles, np.int32).tobytes())
+            for kind, program in programs.items():
+                layout = [(self._moving, *_layout(program, {"position": 3, "normal": 3, "amount": 1}))]
+                if "uv" in program:
+                    layout.append((fixed, *_layout(program, {"uv": 2, "wet": 1})))
+                self._arrays[kind, part] = gl.vertex_array(program, layout, index_buffer=index, index_element_size=4)
 
-    def place(self, vertices: F32, normals: F32) -> None:
-        """Vertices and normals (R,3) of the next picture."""
-        if vertices.shape != (self._count, 3):
-            raise ValueError(f"vertices have shape {vertices.shape}, expected {(self._count, 3)}")
-        both = np.empty((self._count, 6), np.float32)
-        both[:, :3], both[:, 3:] = vertices, normals
-        self._moving.write(both)
+    def place(self, surface: Surface) -> None:
+        """Write the vertices, normals and amounts of the next picture."""
+        if surface.vertices.shape != (self._count, 3):
+            raise ValueError(f"vertices have shape {surface.vertices.shape}, expected {(self._count, 3)}")
+        self._written[:, :3], self._written[:, 3:6] = surface.vertices, surface.normals
+        if surface.amount is not None:
+            self._written[:, 6] = surface.amount
+        self._moving.write(self._written)
 
-    def render(self, which: int) -> None:
-        """Draw with the program of this number."""
-        self._arrays[which].render()
+    def render(self, kind: str, part: str) -> None:
+        """Draw a part with the program of this kind."""
+        self._arrays[kind, part].render()
+
+
+def _layout(program: Any, fields: Mapping[str, int]) -> tuple[str, ...]:
+    """A buffer's format for ``program`` and the names of the fields it uses; the others are skipped."""
+    form = " ".join(f"{size}f" if name in program else f"{4 * size}x" for name, size in fields.items())
+    return form, *(name for name in fields if name in program)
 
 
 def _set_lighting(program: Any, lighting: Lighting) -> None:
