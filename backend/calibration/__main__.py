@@ -1,12 +1,13 @@
 """``python -m backend.calibration PHOTOS OUT.npz``: measure MediaPipe's point offsets on the open head from portraits.
 
-The result is an input of the head's builder (``flowface head build``): run this, then rebuild, then run it again with
-``--check`` to see what is left on the people who were held out.
+The result is an input of the head's builder (``flowface head build``): run this, then rebuild, then measure the
+annotation again (``backend.calibration.annotation``), then run this with ``--check`` to see what is left on the people
+who were held out.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,64 +15,48 @@ import numpy as np
 import typer
 from rich.progress import track
 
-from backend.alignment.face_finder import FaceFinder
-from backend.alignment.mediapipe import MediaPipeAligner
 from backend.alignment.point_sigma import load_point_sigma
-from backend.alignment.types import Alignment
-from backend.calibration.embedding import fit_portraits, mean_offset
-from backend.calibration.photos import NEUTRAL_SETS, Portrait, portraits
-from backend.head_model.builder.landmarks import CALIBRATION, apply_calibration
+from backend.calibration.embedding import calibrate, fit_portraits, moved
+from backend.calibration.photos import NEUTRAL_SETS, AlignedPortrait, align_portraits, halves, portraits
+from backend.head_model.builder.landmarks import CALIBRATION
 from backend.head_model.library import load_head
-
-ROUNDS = 3  # the identity explains a little less of the offsets each time; the third round moves points < 0.1 mm
-
-
-def _align(photos: list[Portrait]) -> list[tuple[Portrait, Alignment, tuple[int, int]]]:
-    aligner, finder = MediaPipeAligner(), FaceFinder()
-    found = []
-    for portrait in track(photos, "aligning"):
-        image = portrait.image()
-        boxes = finder.find(image)
-        largest = max(boxes, key=lambda box: box.area) if boxes else None
-        alignment = aligner.align([image], [largest])[0]
-        if alignment is not None:
-            found.append((portrait, alignment, (image.shape[1], image.shape[0])))
-    return found
+from backend.head_model.model import HeadModel
 
 
 def measure(
     photos: Annotated[Path, typer.Argument(help="Folder with london_neutral/ and canada/.")],
     out: Annotated[Path, typer.Argument(help="Where to write the offsets (.npz).")],
-    check: Annotated[bool, typer.Option(help="Measure the head as it is and write nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option(help="Measure the head as it is on the held-out people, write nothing.")
+    ] = False,
 ) -> None:
-    """Fit neutral portraits, take the mean misfit out, and say what is left on people who were held out."""
-    head = load_head("open")
-    aligned = _align(list(portraits(photos, NEUTRAL_SETS)))
-    mirror = load_point_sigma().mirror
-    total = np.zeros((len(head.landmarks["mediapipe478"]), 3))
-    if CALIBRATION.is_file():  # the head's points include these offsets already: what is measured now adds to them
-        with np.load(CALIBRATION, allow_pickle=False) as data:
-            built_in = data["displacement"].astype(np.float64)
-    else:
-        built_in = np.zeros_like(total)
-    for step in range(1 if check else ROUNDS + 1):
-        fits = fit_portraits(head, ((p.person, a, size) for p, a, size in track(aligned, "fitting")))
-        held = np.array([p.held_out for p, _, _ in aligned])
-        errors = np.array([np.nanmean(fit.error_percent_iod) for fit in fits])
-        print(
-            f"round {step}: {errors[~held].mean():.3f} % of inter-ocular distance on {np.sum(~held)} portraits that "
-            f"calibrate, {errors[held].mean():.3f} % on {held.sum()} held out"
-        )
-        if check or step == ROUNDS:
-            break
-        total += mean_offset([fit for fit, test in zip(fits, held, strict=True) if not test], mirror)
-        landmarks = dict(load_head("open").landmarks)
-        landmarks["mediapipe478"] = apply_calibration(load_head("open"), landmarks["mediapipe478"], total)
-        head = replace(head, landmarks=landmarks)
-    if not check:
-        moved = np.linalg.norm(total, axis=1) * 1e3
-        print(f"offsets: median {np.median(moved):.2f} mm, largest {moved.max():.2f} mm")
-        np.savez_compressed(out, displacement=(built_in + total).astype(np.float32))
+    """Fit neutral portraits of training people and take the mean misfit out; says what it does for unseen halves."""
+    head, mirror = load_head("open"), load_point_sigma().mirror
+    chosen = [portrait for portrait in portraits(photos, NEUTRAL_SETS) if portrait.held_out == check]
+    aligned = align_portraits(track(chosen, "aligning"))
+    print(f"{_error(head, aligned):.3f} % of the inter-ocular distance off on {len(aligned)} portraits")
+    if check:
+        return
+    half = halves([one.portrait.person for one in aligned])
+    parts = [[one for one, part in zip(aligned, half, strict=True) if part == k] for k in (0, 1)]
+    left = [_error(moved(head, calibrate(head, parts[1 - k], mirror)), parts[k]) for k in (0, 1)]
+    print(f"{np.mean(left):.3f} % with what the other half of the people teaches")
+    total = calibrate(head, aligned, mirror)
+    length = np.linalg.norm(total, axis=1) * 1e3
+    print(f"offsets: median {np.median(length):.2f} mm, largest {length.max():.2f} mm")
+    np.savez_compressed(out, displacement=(_built_in(len(total)) + total).astype(np.float32))
+
+
+def _error(head: HeadModel, aligned: Sequence[AlignedPortrait]) -> float:
+    return float(np.mean([np.nanmean(fit.error_percent_iod) for fit in fit_portraits(head, aligned)]))
+
+
+def _built_in(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """The offsets that the head's points include already: what is measured now adds to them."""
+    if not CALIBRATION.is_file():
+        return np.zeros((count, 3))
+    with np.load(CALIBRATION, allow_pickle=False) as data:
+        return np.asarray(data["displacement"], np.float64)
 
 
 if __name__ == "__main__":

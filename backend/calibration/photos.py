@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.alignment.face_finder import FaceFinder
+from backend.alignment.mediapipe import MediaPipeAligner
+from backend.alignment.types import Alignment
 from backend.errors import UserError
 from backend.evaluation.splits import split_of_person
 
@@ -37,6 +40,15 @@ class Portrait:
         return np.ascontiguousarray(image[..., ::-1])
 
 
+@dataclass(frozen=True, eq=False)
+class AlignedPortrait:
+    """A portrait, what the aligner sees in it, and its image's size (width, height)."""
+
+    portrait: Portrait
+    alignment: Alignment
+    image_size: tuple[int, int]
+
+
 def portraits(folder: Path, sets: tuple[str, ...]) -> Iterator[Portrait]:
     """The photographs of ``sets`` under ``folder`` (one subfolder per set, files named by the person's number)."""
     for name in sets:
@@ -46,3 +58,24 @@ def portraits(folder: Path, sets: tuple[str, ...]) -> Iterator[Portrait]:
         for path in files:
             number = "".join(c for c in path.stem.split("_")[0] if c.isdigit())
             yield Portrait(path, f"{name.split('_')[0]}{number}")
+
+
+def align_portraits(photos: Iterable[Portrait]) -> list[AlignedPortrait]:
+    """The largest face of each photograph; those that show none are left out."""
+    aligner, finder = MediaPipeAligner(), FaceFinder()
+    found = []
+    for portrait in photos:
+        image = portrait.image()
+        boxes = finder.find(image)
+        largest = max(boxes, key=lambda box: box.area) if boxes else None
+        alignment = aligner.align([image], [largest])[0]
+        if alignment is not None:
+            found.append(AlignedPortrait(portrait, alignment, (image.shape[1], image.shape[0])))
+    aligner.close()
+    return found
+
+
+def halves(people: list[str]) -> NDArray[np.intp]:
+    """(n,) 0 or 1 for each of ``people``, a person always in the same half: what one half teaches the other tests."""
+    order = {person: rank for rank, person in enumerate(sorted(set(people)))}
+    return np.array([order[person] % 2 for person in people], np.intp)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,7 @@ from backend.head_model.registration.parts import Parts
 from backend.head_model.render import vertex_normals
 
 F64 = NDArray[np.float64]
+Group = tuple[NDArray[np.int64], BoolArray, BoolArray | None]
 
 
 def carry_landmarks(
@@ -36,28 +39,44 @@ def carry_landmarks(
 
     ``mouth (V,)`` is the region around the lips.
     """
-    points = open_head.landmarks["mediapipe478"]
+    groups = _groups(triangles, parts, mouth, open_head, match)
+    nearest = {"mediapipe478": np.arange(478), "ibug68": np.array(IBUG68_FROM_MEDIAPIPE)}
+    return {
+        name: _carried(open_head.landmarks[name], kind, groups, vertices, triangles, open_head, match)
+        for name, kind in nearest.items()
+    }
+
+
+def _carried(
+    points: SurfacePoints,
+    kind: NDArray[np.int64],
+    groups: Sequence[Group],
+    vertices: F64,
+    triangles: IntArray,
+    open_head: HeadModel,
+    match: Correspondence,
+) -> SurfacePoints:
+    """The open head's ``points`` on ``vertices (V,3)``, each on the part where MediaPipe's point ``kind (n,)`` lies."""
     own = open_head.triangles[points.triangle]
     position = np.einsum("nk,nkc->nc", points.barycentric, match.bent[own])
     facing = np.einsum("nk,nkc->nc", points.barycentric, vertex_normals(match.bent, open_head.triangles)[own])
     facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-9)
     triangle = np.zeros(len(points), np.int32)
     barycentric = np.zeros((len(points), 3), np.float32)
-    for index, allowed, ball in _groups(triangles, parts, mouth, open_head, match):
+    for landmarks, allowed, ball in groups:
+        index = np.flatnonzero(np.isin(kind, landmarks))
+        if not len(index):
+            continue
         wanted = position[index] if ball is None else _out_to(vertices[ball], position[index])
         foot = NearestSurface(vertices, triangles, allowed).closest(wanted, facing[index])
         triangle[index], barycentric[index] = foot.triangle, foot.barycentric
-    chosen = np.array(IBUG68_FROM_MEDIAPIPE)
-    return {
-        "mediapipe478": SurfacePoints(triangle, barycentric),
-        "ibug68": SurfacePoints(triangle[chosen], barycentric[chosen]),
-    }
+    return SurfacePoints(triangle, barycentric)
 
 
 def _groups(
     triangles: IntArray, parts: Parts, mouth: BoolArray, open_head: HeadModel, match: Correspondence
-) -> list[tuple[NDArray[np.int64], BoolArray, BoolArray | None]]:
-    """Landmarks, the triangles (F,) they may lie on, and the eyeball (V,) they belong to if any."""
+) -> list[Group]:
+    """MediaPipe's landmarks, the triangles (F,) they may lie on, and the eyeball (V,) they belong to if any."""
     outer = parts.inside("outer", triangles)
     lower = match.carried(lower_jaw(open_head).astype(np.float64), open_head) > 0.5
     around = mouth[triangles].all(axis=1) & outer
@@ -66,7 +85,7 @@ def _groups(
         (LOWER_LIP, around & lower[triangles].all(axis=1)),
         (MOUTH_CORNERS, around),
     )
-    groups: list[tuple[NDArray[np.int64], BoolArray, BoolArray | None]] = [
+    groups: list[Group] = [
         (np.array(landmarks), allowed if allowed.any() else outer, None) for landmarks, allowed in lips
     ]
     for landmarks, name in ((RIGHT_IRIS, "right_eyeball"), (LEFT_IRIS, "left_eyeball")):

@@ -6,6 +6,7 @@ import pytest
 from backend.head_model import render
 from backend.head_model.appearance import Palette, paint_texture
 from backend.head_model.builder import landmarks
+from backend.head_model.builder.scanned import read_scanned
 from backend.head_model.library import load_head
 from backend.head_model.model import SurfacePoints, posed_vertices, surface_positions
 from backend.head_model.surface import closest_surface_points
@@ -28,8 +29,9 @@ def on_parts(head, points: SurfacePoints, part: str):
 
 
 def test_both_sets_are_there_and_on_the_surface(head):
-    assert {name: len(p) for name, p in head.landmarks.items()} == {"mediapipe478": 478, "ibug68": 68}
-    for found in head.landmarks.values():
+    sets = {name: head.landmarks[name] for name in ("mediapipe478", "ibug68")}
+    assert [len(points) for points in sets.values()] == [478, 68]
+    for found in sets.values():
         assert np.allclose(found.barycentric.sum(axis=1), 1, atol=1e-5)
         assert found.barycentric.min() > -1e-4
 
@@ -88,6 +90,65 @@ def test_an_opening_mouth_parts_inner_lips(head, points):
     assert closed_gap.max() < 6
     assert np.abs(after[upper] - points[upper]).max() < 5, "the upper lip stays"
     assert (points[lower, 1] - after[lower, 1]).max() > 10 and after[13, 1] - after[14, 1] > 10
+
+
+@pytest.mark.parametrize("side", ["Left", "Right"])
+def test_a_blink_takes_the_upper_lids_edge_down_and_leaves_the_lower_one(head, points, side):
+    blink = head.expression_basis[head.expression_names.index(f"eyeBlink{side}")] * MM
+    drop = -surface_positions(head.landmarks["mediapipe478"], head.triangles, blink)[:, 1]
+    own = points[:, 0] > 0 if side == "Left" else points[:, 0] < 0
+    upper, lower = ([i for i in lids if own[i]] for lids in (landmarks.UPPER_LIDS, landmarks.LOWER_LIDS))
+    assert len(upper) == len(lower) == 7
+    assert drop[upper].min() > 1.5 and np.median(drop[upper]) > 6
+    assert np.abs(drop[lower][1:]).max() < 1 and drop[lower].max() < 2.5
+
+
+def test_ibug_points_move_where_they_are_told_and_else_stay(head):
+    plain = landmarks.ibug68_chosen_from(head.landmarks["mediapipe478"])
+    shift = np.zeros((68, 3))
+    shift[48], shift[62], shift[66] = (-0.002, 0, 0), (0, -0.01, 0), (0, 0.01, 0)
+    moved = landmarks.apply_ibug68_calibration(head, plain, shift)
+    home, after = (surface_positions(p, head.triangles, head.template) * MM for p in (plain, moved))
+    assert after[48][0] == pytest.approx(home[48][0] - 2, abs=0.7)
+    still = np.setdiff1d(np.arange(68), (48, 62, 66))
+    assert np.array_equal(plain.triangle[still], moved.triangle[still])
+    assert np.array_equal(plain.barycentric[still], moved.barycentric[still])
+    opening = head.expression_basis[head.expression_names.index("jawOpen")] * MM
+    drop = surface_positions(moved, head.triangles, opening)[:, 1]
+    assert drop[66] < -10 < -5 < drop[62], "each stays on its own lip"
+
+
+def test_ibug_points_are_mirror_images(head):
+    at = surface_positions(head.landmarks["ibug68"], head.triangles, head.template) * MM
+    pairs = [(36, 45), (39, 42), (48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (31, 35), (0, 16), (17, 26)]
+    for right, left in pairs:
+        assert np.allclose(at[right] * [-1, 1, 1], at[left], atol=0.1)
+
+
+def test_ibug_points_are_where_others_put_them_too(head, shared_data):
+    """ICT-FaceKit's makers chose its vertices for iBUG-68 themselves, and its mean person lies on the open head's
+    vertices: where only annotators of photographs were asked, they have to agree.
+    """
+    people = read_scanned()
+    with np.load(shared_data / "ict" / "ict_facekit.npz", allow_pickle=False) as data:
+        theirs = data["neutral"][data["landmarks_68"]] * 0.01
+    plain = landmarks.ibug68_chosen_from(head.landmarks["mediapipe478"])
+    apart = []
+    for points in (plain, head.landmarks["ibug68"]):
+        ours = surface_positions(points, head.triangles, people.mean)
+        inner = np.arange(17, 68)
+        apart.append(np.linalg.norm(ours[inner] - onto(theirs, ours, inner), axis=1).mean() * MM)
+    assert apart[1] < 2.1 < 2.3 < apart[0]
+
+
+def onto(moving, fixed, index):
+    """``moving[index]`` turned, scaled and moved onto ``fixed[index]``, in the sense of least squares."""
+    one, other = moving[index].astype(np.float64), fixed[index].astype(np.float64)
+    centre, target = one.mean(axis=0), other.mean(axis=0)
+    u, stretch, vt = np.linalg.svd((one - centre).T @ (other - target))
+    flip = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
+    scale = (stretch * np.diag(flip)).sum() / ((one - centre) ** 2).sum()
+    return scale * (one - centre) @ (u @ flip @ vt) + target
 
 
 def test_calibration_moves_points_along_their_own_part(head, points):
