@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.face_mesh import Crop
-from backend.head_model.model import HeadModel
+from backend.head_model.model import HeadModel, surface_positions
 
-ENLARGED = 1.35
-"""The crop's side over the face's longer extent. The face's vertices end at the hairline and the jaw; a detector's box
-plus the paper's 20 % (seeds/001 §3.1.1) shows ears and forehead as well."""
+ENLARGED = 1.25
+"""The crop's side over the face's longer extent: the paper's 20 % (seeds/001 §3.1.1), and a little for ears."""
+
+
+_CHIN = 152  # MediaPipe's lowest point
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,10 @@ class CropLayout:
     def of(cls, open_head: HeadModel) -> CropLayout:
         """From the face region: all of it, its upper and its lower third. Turning to profile moves neither's middle up
         or down much, so the roll stays defined where the line between the eyes no longer is."""
-        face = np.flatnonzero(open_head.regions["face"] & open_head.regions["skin"])
+        chin = surface_positions(open_head.landmarks["mediapipe478"], open_head.triangles, open_head.template)[_CHIN, 1]
+        # The face region goes on under the chin, where no detector's box reaches.
+        above = open_head.template[:, 1] >= chin
+        face = np.flatnonzero(open_head.regions["face"] & open_head.regions["skin"] & above)
         height = open_head.template[face, 1]
         low, high = np.quantile(height, [1 / 3, 2 / 3])
         return cls(face, face[height > high], face[height < low])

@@ -23,7 +23,7 @@ from backend.training.real.labels import LabelWeights
 from backend.training.real.pictures import INCLUDED, pictures_of
 from backend.training.samples import SAMPLE_SIDE, Sample
 
-VERSION = 3  # raise it whenever the same picture would give other samples
+VERSION = 4  # raise it whenever the same picture would give other samples
 NOMINAL = 192  # px of the sample's picture that the face's own crop takes
 EVERY = 2  # frames of a clip from one that is looked at to the next
 MOST = 24  # frames kept of a clip: many frames of few people must not drown the photographs
