@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from backend.aligners import DEFAULT_ALIGNER
+from backend.alignment_benchmark import cli as alignment_benchmark_cli
 from backend.errors import UserError
 from backend.evaluation.cli import evaluate
 from backend.fitting_benchmark import cli as fitting_benchmark_cli
@@ -38,6 +39,7 @@ app.command()(training_cli.train)
 app.command()(training_cli.train_render)
 app.command()(training_cli.train_sheet)
 app.add_typer(head_model_cli.app, name="head")
+fitting_benchmark_cli.app.command()(alignment_benchmark_cli.align)
 app.add_typer(fitting_benchmark_cli.app, name="benchmark")
 
 

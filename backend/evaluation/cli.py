@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
+from backend.aligners import DEFAULT_ALIGNER, require_aligner
 from backend.errors import UserError
 from backend.evaluation.splits import Split
-
-ALL = "flowface,mediapipe-mesh,mediapipe-mesh+gaussian"
 
 
 def parse_results(texts: list[str]) -> dict[str, Path]:
@@ -30,6 +30,23 @@ def parse_results(texts: list[str]) -> dict[str, Path]:
     return found
 
 
+def tracker_names(aligners: Sequence[str]) -> tuple[str, ...]:
+    """The rows of a table that compares our tracker on the points of ``aligners`` with MediaPipe's mesh.
+
+    Raises UserError ``unknown_aligner``.
+    """
+    from backend.evaluation.run import ALIGNED_BY, PEERS
+
+    for aligner in aligners:
+        require_aligner(aligner)
+    rows = {aligner: name for name, aligner in ALIGNED_BY.items()}
+    return (*(rows[aligner] for aligner in dict.fromkeys(aligners)), *PEERS)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def evaluate(
     quick: Annotated[bool, typer.Option("--quick", help="A few short sequences and photographs: minutes.")] = False,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, JSON and plots.")] = Path(
@@ -39,7 +56,22 @@ def evaluate(
     split: Annotated[
         str, typer.Option(help="Whose faces: test to publish, dev to choose weights and options.")
     ] = "test",
-    trackers: Annotated[str, typer.Option(help="Trackers to compare, with commas between.")] = ALL,
+    aligner: Annotated[
+        str,
+        typer.Option(
+            help="Whose points our tracker fits: mediapipe (row flowface-mediapipe), flowface (row flowface), "
+            "or both with a comma between."
+        ),
+    ] = DEFAULT_ALIGNER,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights (.safetensors) of the aligner flowface, instead of its own.")
+    ] = None,
+    trackers: Annotated[
+        str,
+        typer.Option(
+            help="Rows of the tables, with commas between; ours by --aligner and MediaPipe's mesh where left out."
+        ),
+    ] = "",
     results: Annotated[
         list[str] | None, typer.Option(help="Another tracker's results; may be repeated.", metavar="NAME=FOLDER")
     ] = None,
@@ -54,7 +86,7 @@ def evaluate(
     from backend.evaluation.run import EvaluationOptions
     from backend.evaluation.run import evaluate as run
 
-    names = tuple(name.strip() for name in trackers.split(",") if name.strip())
+    names = _names(trackers) or tracker_names(_names(aligner))
     run(
         EvaluationOptions(
             out=out,
@@ -62,6 +94,7 @@ def evaluate(
             quick=quick,
             split=cast("Split", split),
             trackers=names,
+            weights=weights,
             results=parse_results(results or []),
             benchmark_cache=benchmark_cache,
             command=shlex.join(["flowface", *sys.argv[1:]]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from backend.errors import UserError
 from backend.evaluation.tables import PROTOCOLS, Record
 from backend.evaluation.types import REGIONS
+from backend.files import read_npz
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +26,26 @@ MAP_SIDE = 420
 MAP_DISTANCE = 0.75  # metres from the camera to the head
 MAP_FOCAL = 1150.0
 MAP_YAWS = (0.0, 40.0)  # degrees
+
+
+@dataclass(eq=False)
+class HeatMaps:
+    """Sums of per-vertex errors of the rendered head, and a head to draw them on."""
+
+    vertices: NDArray[np.float32] | None = None
+    triangles: NDArray[np.int32] | None = None
+    middle: NDArray[np.float32] | None = None
+    files: list[tuple[str, str, Path]] = field(default_factory=list)  # protocol, tracker, npz of a run
+
+    def means(self, kind: str, protocol: str) -> dict[str, NDArray[np.float64]]:
+        """Per tracker the mean (V,) over its runs of “ssme” or “cd”."""
+        maps: dict[str, list[NDArray[np.float64]]] = {}
+        for of_protocol, tracker, path in self.files:
+            if of_protocol == protocol and path.is_file():
+                error = read_npz(path, "error map").get(kind)
+                if error is not None:
+                    maps.setdefault(tracker, []).append(error)
+        return {tracker: mean_of(errors) for tracker, errors in maps.items()}
 
 
 def need_matplotlib() -> None:
@@ -92,6 +114,22 @@ def plot_cumulative(
                     label=name,
                 )
         axes.set(xlabel=label, ylabel="share", xlim=(0, limit), ylim=(0, 1), title=heading)
+
+    _panels(draw, ("",), path)
+
+
+def plot_calibration(curves: Mapping[str, tuple[F64, F64]], path: Path) -> None:
+    """What errors were where an aligner said σ: for each name σ and error (n,), % of the inter-ocular distance."""
+
+    def draw(axes: Axes, _panel: str) -> None:
+        told = [values for curve in curves.values() for values in curve if len(values)]
+        low, high = (0.1, 10.0) if not told else (min(v.min() for v in told), max(v.max() for v in told))
+        axes.plot([low, high], [low, high], color="0.5", linestyle="--", linewidth=1, label="honest")
+        for name, (sigma, error) in curves.items():
+            axes.plot(sigma, error, marker="o", markersize=3, label=name)
+        words = ", % of the inter-ocular distance"
+        axes.set(xscale="log", yscale="log", xlabel=f"σ{words}", ylabel=f"error per axis, RMS{words}")
+        axes.set_title("σ against what it should be")
 
     _panels(draw, ("",), path)
 

@@ -8,14 +8,15 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
+from backend.alignment.flowface.weights import find_weights, weights_digest
 from backend.errors import UserError
 from backend.evaluation import plots, tables
 from backend.evaluation.benchmark import (
@@ -34,11 +35,14 @@ from backend.evaluation.splits import SPLITS, Split
 from backend.evaluation.store import BACKEND, EVERYTHING, Store, code_digest, plain
 from backend.evaluation.trackers import FlowFace, Tracker
 from backend.evaluation.types import MeshSequence
-from backend.files import read_npz, write_atomic, write_npz
+from backend.evaluation.uncertainty import calibration_curve, uncertainty_records
+from backend.files import write_atomic, write_npz
 
 PACKAGES = ("flowface", "torch", "mediapipe", "numpy", "scipy", "av")
-OURS, PEER, SMOOTH_PEER = "flowface", "mediapipe-mesh", "mediapipe-mesh+gaussian"
-TRACKERS = (OURS, PEER, SMOOTH_PEER)
+ALIGNED_BY = {"flowface": "flowface", "flowface-mediapipe": "mediapipe"}
+"""Our tracker's names by the aligner whose points it fits: the network's, or MediaPipe's."""
+PEER, SMOOTH_PEER = "mediapipe-mesh", "mediapipe-mesh+gaussian"
+PEERS = (PEER, SMOOTH_PEER)
 STRIDE = {True: 4, False: 3}
 """Every how many pixels SSME looks, quick and full."""
 SHAPE_EVERY = {True: 15, False: 40}
@@ -53,18 +57,21 @@ class EvaluationOptions:
 
     ``split`` says whose faces are looked at: figures are published of ``test``, weights and options are chosen on
     ``dev`` (``splits.toml``). ``results`` maps names to folders of other trackers' results; ``specs`` replaces the
-    benchmark's own sequences; ``benchmark_cache`` None is the system's cache folder.
+    benchmark's own sequences; ``benchmark_cache`` None is the system's cache folder. ``weights`` are the alignment
+    network's, None its own.
     """
 
     out: Path
     data: Path
     quick: bool = False
     split: Split = "test"
-    trackers: tuple[str, ...] = TRACKERS
+    trackers: tuple[str, ...] = ("flowface-mediapipe", *PEERS)
+    weights: Path | None = None
     results: dict[str, Path] = field(default_factory=dict)
     benchmark_cache: Path | None = None
     specs: tuple[SequenceSpec, ...] | None = None
     real: bool = True
+    uncertainty: bool = True
     command: str = ""
 
 
@@ -90,12 +97,20 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
         trackers = make_trackers(options, store.folder, view.on_frame)
         skipped: list[str] = []
         runs, heat = _rendered(options, store, trackers, view, skipped)
+        honest = _uncertainty(options, store, trackers, view) if runs else []
         real = _real(options, store, trackers, view, skipped)
         if not runs and not real:
             raise UserError("nothing_to_evaluate", " ".join(skipped) or "Nothing was chosen to be evaluated.")
         view.on_stage("drawing the plots")
         results = plain(
-            {**_provenance(options), "skipped": skipped, "summary": tables.summarise(runs), "runs": runs, "real": real}
+            {
+                **_provenance(options),
+                "skipped": skipped,
+                "summary": tables.summarise(runs),
+                "runs": runs,
+                "uncertainty": honest,
+                "real": real,
+            }
         )
         write_atomic(options.out / "results.json", json.dumps(results, indent=1, allow_nan=False).encode())
         draw_plots(results, heat, options.out)
@@ -114,9 +129,9 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
 def make_trackers(
     options: EvaluationOptions, cache: Path, on_frame: Callable[[int, int], None] | None = None
 ) -> list[Tracker]:
-    """The chosen trackers. Raises UserError ``unknown_tracker``, or ``results_missing``."""
+    """The chosen trackers. Raises UserError ``unknown_tracker``, ``weights_missing`` or ``results_missing``."""
     makers: dict[str, Callable[[], Tracker]] = {
-        OURS: lambda: FlowFace(cache / f"alignments-{code_digest()}", on_frame=on_frame),
+        **{name: partial(_ours, aligner, options, cache, on_frame) for name, aligner in ALIGNED_BY.items()},
         PEER: MediaPipeMesh,
         SMOOTH_PEER: lambda: MediaPipeMesh(SMOOTHING_SIGMA),
     }
@@ -130,31 +145,19 @@ def make_trackers(
     return own + [ResultsFolder(name, folder) for name, folder in options.results.items()]
 
 
-@dataclass(eq=False)
-class HeatMaps:
-    """Sums of per-vertex errors of the rendered head, and a head to draw them on."""
-
-    vertices: NDArray[np.float32] | None = None
-    triangles: NDArray[np.int32] | None = None
-    middle: NDArray[np.float32] | None = None
-    files: list[tuple[str, str, Path]] = field(default_factory=list)  # protocol, tracker, npz of a run
-
-    def means(self, kind: str, protocol: str) -> dict[str, NDArray[np.float64]]:
-        """Per tracker the mean (V,) over its runs of “ssme” or “cd”."""
-        maps: dict[str, list[NDArray[np.float64]]] = {}
-        for of_protocol, tracker, path in self.files:
-            if of_protocol == protocol and path.is_file():
-                error = read_npz(path, "error map").get(kind)
-                if error is not None:
-                    maps.setdefault(tracker, []).append(error)
-        return {tracker: plots.mean_of(errors) for tracker, errors in maps.items()}
+def _ours(
+    aligner: str, options: EvaluationOptions, cache: Path, on_frame: Callable[[int, int], None] | None
+) -> Tracker:
+    if aligner == "flowface":
+        find_weights(options.weights)  # to say so now, and not after an hour
+    return FlowFace(cache / f"alignments-{code_digest()}", aligner=aligner, on_frame=on_frame, weights=options.weights)
 
 
 def _rendered(
     options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView, skipped: list[str]
-) -> tuple[list[dict[str, Any]], HeatMaps]:
+) -> tuple[list[dict[str, Any]], plots.HeatMaps]:
     """Records of every sequence × protocol × tracker."""
-    heat = HeatMaps()
+    heat = plots.HeatMaps()
     archive = options.data / "ict" / "ict_facekit.npz"
     if not archive.is_file():
         skipped.append(f"The rendered sequences are left out, as the head they are rendered from is not at {archive}.")
@@ -180,6 +183,18 @@ def _rendered(
                 records.append(_run(store, spec, sequence.clip, truth, tracker, protocol, options.quick, heat))
     view.on_part("measured", len(specs), len(specs))
     return records, heat
+
+
+def _uncertainty(
+    options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView
+) -> list[dict[str, Any]]:
+    """How honest the σ of each of our aligners is, by sequence."""
+    ours = [tracker for tracker in trackers if isinstance(tracker, FlowFace)]
+    if not ours or not options.uncertainty:
+        return []
+    specs = options.specs or tuple(benchmark_sequences(options.split, quick=options.quick))
+    archive = options.data / "ict" / "ict_facekit.npz"
+    return uncertainty_records(ours, specs, archive, store, options.benchmark_cache, view.on_stage)
 
 
 class _Lazy:
@@ -210,7 +225,7 @@ def _run(
     tracker: Tracker,
     protocol: str,
     quick: bool,
-    heat: HeatMaps,
+    heat: plots.HeatMaps,
 ) -> dict[str, Any]:
     key = (spec.name, str(spec.seed), tracker.name, protocol)
     maps_path = store.path(*key, suffix=".npz", parts=tracker.made_by)
@@ -257,7 +272,9 @@ def _real(
     made_by = {tracker.name: tracker.made_by for tracker in trackers if tracker.name not in options.results}
     for kind, work in tasks.items():
         # Where a clip holds still is told by our own aligner.
-        parts = dict.fromkeys(made_by, EVERYTHING) if kind == "clips" else made_by
+        parts = made_by
+        if kind == "clips":
+            parts = {name: tuple(dict.fromkeys((*EVERYTHING, *own))) for name, own in made_by.items()}
         found[kind] = _do(kind, work, store, view, parts)
     add_rank_correlation(found.get("zoom", []))
     return found
@@ -277,7 +294,7 @@ def _do(
     return records
 
 
-def draw_plots(results: dict[str, Any], heat: HeatMaps, out: Path) -> None:
+def draw_plots(results: dict[str, Any], heat: plots.HeatMaps, out: Path) -> None:
     """Every plot for which there are results."""
     runs = [r for r in results["runs"] if r["ssme_h"]]
     if runs:
@@ -295,6 +312,14 @@ def draw_plots(results: dict[str, Any], heat: HeatMaps, out: Path) -> None:
             label="distance of a face vertex, mm",
             limit=5.0,
             heading="Rendered heads",
+        )
+    if results["uncertainty"]:
+        plots.plot_calibration(
+            {
+                tracker: calibration_curve([r for r in results["uncertainty"] if r["tracker"] == tracker])
+                for tracker in dict.fromkeys(r["tracker"] for r in results["uncertainty"])
+            },
+            out / "sigma_calibration.png",
         )
     photos = (results["real"] or {}).get("photos") or []
     if photos:
@@ -339,6 +364,7 @@ def _provenance(options: EvaluationOptions) -> dict[str, Any]:
         "ssme_stride": STRIDE[options.quick],
         "shape_every": SHAPE_EVERY[options.quick],
         "trackers": [*options.trackers, *options.results],
+        "weights": weights_digest(options.weights) if "flowface" in options.trackers else None,
     }
 
 

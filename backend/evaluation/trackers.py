@@ -13,8 +13,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.aligners import find_aligner
 from backend.alignment.choice import FaceChoice
 from backend.alignment.face_finder import FaceFinder
+from backend.alignment.flowface.weights import weights_digest
 from backend.alignment.take import align_footage
 from backend.alignment_io import AlignmentChunks, SavedAlignment, load_alignment, save_alignment
 from backend.errors import UserError
@@ -60,7 +62,8 @@ class Tracker(Protocol):
 
     @property
     def made_by(self) -> tuple[str, ...]:
-        """Parts of the backend that its figures depend on (``backend.evaluation.store``)."""
+        """Parts of the backend that its figures depend on (``backend.evaluation.store``), and other words that change
+        with them."""
         ...
 
     def track(self, clip: Path, *, single_image: bool) -> MeshSequence:
@@ -99,32 +102,43 @@ class FlowFace:
     """Our tracker: what ``flowface track`` does, from footage to fitted head.
 
     ``cache`` keeps alignments, which both protocols and later runs share. ``on_frame(done, total)`` hears the single
-    images, which are fitted one by one.
+    images, which are fitted one by one. ``weights`` are the network's for the aligner ``flowface``, None its own.
     """
 
     cache: Path | None = None
     head_name: str = "open"
     aligner: str = "mediapipe"
     on_frame: OnFrame | None = None
+    weights: Path | None = None
     metrical = True
     single_image = True
     without: tuple[str, ...] = ()
-    made_by = EVERYTHING
 
     @property
     def name(self) -> str:
-        return "flowface" if self.head_name == "open" else f"flowface-{self.head_name}"
+        """The aligner's network and our fit are FlowFace; the fit on another aligner's points is called after both."""
+        names = ["flowface", self.aligner if self.aligner != "flowface" else "", self.head_name]
+        return "-".join(name for name in names if name not in ("", "open"))
+
+    @property
+    def made_by(self) -> tuple[str, ...]:
+        """See ``Tracker``: all of the backend, and the network's weights."""
+        return EVERYTHING if self.aligner != "flowface" else (*EVERYTHING, f"weights {weights_digest(self.weights)}")
 
     def track(self, clip: Path, *, single_image: bool) -> MeshSequence:
         """See ``Tracker``."""
         head = load_head(self.head_name)
-        observed, rate = observe_clip(clip, self.aligner, self.cache)
+        observed, rate = self.observe(clip)
         if not observed.found.any():
             raise UserError("no_face", f"No face was found in {clip}.")
         if not single_image or len(observed.mu) == 1:
             fit = fit_take(head, [View(observed)])
             return fitted_mesh(head, fit, observed.image_size, rate)
         return self._each_alone(head, observed, rate)
+
+    def observe(self, clip: Path) -> tuple[Observations, float]:
+        """``observe_clip`` by its aligner."""
+        return observe_clip(clip, self.aligner, self.cache, self.head_name, self.weights)
 
     def _each_alone(self, head: HeadModel, observed: Observations, rate: float) -> MeshSequence:
         frames = len(observed.mu)
@@ -174,7 +188,7 @@ class FlowFace:
         head, seen = load_head(self.head_name), {}
         for index, still in enumerate(stills):
             try:
-                observed, _ = observe_clip(still, self.aligner, self.cache)
+                observed, _ = self.observe(still)
             except UserError as error:
                 if error.code != "no_face":
                     raise
@@ -231,15 +245,19 @@ def open_clip(clip: Path) -> Footage:
     return open_footage(clip)
 
 
-def observe_clip(clip: Path, aligner_name: str, cache: Path | None) -> tuple[Observations, float]:
-    """What the aligner sees in a clip and the clip's frames per second; read from ``cache`` where it is there."""
-    from backend.jobs import find_aligner
+def observe_clip(
+    clip: Path, aligner_name: str, cache: Path | None, head_name: str = "open", weights: Path | None = None
+) -> tuple[Observations, float]:
+    """What the aligner sees in a clip and the clip's frames per second; read from ``cache`` where it is there.
 
+    ``head_name`` and ``weights`` are for aligners that depend on them. Raises UserError as ``find_aligner`` and reading
+    footage do, and ``no_face``.
+    """
     footage = open_clip(clip)
-    saved = _aligned(clip, aligner_name, cache)
+    saved = _aligned(clip, aligner_name, cache, head_name, weights)
     info = footage.info
     observed = Observations(
-        find_aligner(aligner_name).landmarks,
+        saved.landmarks,
         saved.mu,
         saved.sigma,
         saved.valid,
@@ -250,17 +268,17 @@ def observe_clip(clip: Path, aligner_name: str, cache: Path | None) -> tuple[Obs
     return observed, info.frame_rate
 
 
-def _aligned(clip: Path, aligner_name: str, cache: Path | None) -> SavedAlignment:
-    from backend.jobs import find_aligner
-
-    kept = cache / f"{clip_key(clip)}-{aligner_name}.npz" if cache is not None else None
+def _aligned(clip: Path, aligner_name: str, cache: Path | None, head_name: str, weights: Path | None) -> SavedAlignment:
+    made_by = aligner_name
+    if aligner_name == "flowface":
+        made_by += f"-{head_name}-{weights_digest(weights)}"
+    kept = cache / f"{clip_key(clip)}-{made_by}.npz" if cache is not None else None
     if kept is not None and kept.is_file():
         return load_alignment(kept)
     with tempfile.TemporaryDirectory(prefix="flowface-align-") as folder:
-        chunks = AlignmentChunks(Path(folder) / "chunks")
-        align_footage(
-            open_clip(clip), find_aligner(aligner_name), FaceChoice.largest(), on_frame=chunks.add, finder=_finder()
-        )
+        aligner = find_aligner(aligner_name, load_head(head_name), weights)
+        chunks = AlignmentChunks(Path(folder) / "chunks", aligner.landmarks, aligner.name)
+        align_footage(open_clip(clip), aligner, FaceChoice.largest(), on_frame=chunks.add, finder=_finder())
         chunks.flush()
         saved = chunks.read()
     if kept is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Measure how fast this machine fits.", no_args_is_help=True)
+app = typer.Typer(help="Measure how fast this machine aligns and fits.", no_args_is_help=True)
 
 
 @app.callback()

@@ -11,16 +11,21 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from backend.alignment.flowface.weights_file import save_weights
 from backend.cli import app
 from backend.errors import UserError
 from backend.evaluation.benchmark import SequenceSpec, Truth, benchmark_sequences, load_truth_full, render_sequences
-from backend.evaluation.cli import parse_results
+from backend.evaluation.cli import parse_results, tracker_names
 from backend.evaluation.protocol import comparable
 from backend.evaluation.results_folder import save_meshes
-from backend.evaluation.run import TRACKERS, EvaluationOptions, evaluate
+from backend.evaluation.run import EvaluationOptions, evaluate
+from backend.evaluation.trackers import FlowFace
 from backend.evaluation.types import REGIONS
+from tests.backend.alignment.flowface.networks import constant_network
 
 FRAMES = 10
+OURS = "flowface-mediapipe"
+TRACKERS = EvaluationOptions(Path(), Path()).trackers
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +74,7 @@ def options(
         benchmark_cache=cache,
         specs=(spec,),
         real=False,
+        uncertainty=False,
         command="flowface evaluate",
     )
 
@@ -89,7 +95,7 @@ def test_everything_promised_is_written(results: dict[str, Any], options: Evalua
     assert results["versions"]["torch"]
     text = (options.out / "tables.md").read_text()
     assert "`flowface evaluate`" in text
-    assert "| flowface |" in text
+    assert f"| {OURS} |" in text
     plots = {"ssme_over_horizon", "cumulative_cd", "cumulative_nme_rendered", "heat_map_ssme", "heat_map_cd"}
     assert {path.stem for path in options.out.glob("*.png")} == plots
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in options.out.glob("*.png"))
@@ -103,14 +109,14 @@ def test_trackers_have_figures(results: dict[str, Any], tracker: str, protocol: 
         return
     found = of(results, tracker, protocol)
     for region in REGIONS:
-        if region == "ears" and tracker != "flowface":
+        if region == "ears" and tracker != OURS:
             assert found["ssme"][region] is found["cd_mm"][region] is None
         else:
             assert 0 < found["ssme"][region] < 50
             assert 0 < found["cd_mm"][region] < 20
     assert found["lost"] == 0
     assert found["stability"] > 1
-    assert (found["cd_metrical_mm"]["face"] is not None) == (tracker == "flowface")
+    assert (found["cd_metrical_mm"]["face"] is not None) == (tracker == OURS)
 
 
 def test_the_truth_is_perfect(results: dict[str, Any]) -> None:
@@ -142,7 +148,7 @@ def test_what_was_measured_is_not_measured_again(
 
     monkeypatch.setattr("backend.evaluation.trackers.fit_take", refuse)
     again = evaluate(replace(options, results={}))
-    assert of(again, "flowface") == of(results, "flowface")
+    assert of(again, OURS) == of(results, OURS)
 
 
 def test_shapes_are_compared_on_the_outside_of_the_face(truth: Truth) -> None:
@@ -176,6 +182,42 @@ def test_without_data_there_is_a_sentence(tmp_path: Path) -> None:
 def test_an_unknown_tracker_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no tracker “deca”"):
         evaluate(EvaluationOptions(out=tmp_path, data=tmp_path, trackers=("deca",)))
+
+
+def test_rows_say_whose_points_are_fitted() -> None:
+    assert tracker_names(["mediapipe"]) == TRACKERS == (OURS, "mediapipe-mesh", "mediapipe-mesh+gaussian")
+    assert tracker_names(["flowface", "mediapipe"])[:2] == ("flowface", OURS)
+    assert FlowFace(aligner="flowface", head_name="ict").name == "flowface-ict"
+    assert FlowFace(head_name="ict").name == "flowface-mediapipe-ict"
+    with pytest.raises(UserError, match="no aligner “dlib”"):
+        tracker_names(["dlib"])
+
+
+def test_without_weights_the_network_is_refused_at_once(tmp_path: Path) -> None:
+    options = EvaluationOptions(tmp_path / "out", tmp_path, trackers=("flowface",), weights=tmp_path / "absent")
+    with pytest.raises(UserError) as caught:
+        evaluate(options)
+    assert caught.value.code == "weights_missing"
+
+
+@pytest.mark.slow
+def test_both_aligners_in_one_run(options: EvaluationOptions, tmp_path: Path) -> None:
+    """The network here only lays its atlas over the face: rows, σ and keeping apart are looked at, not figures."""
+    both = replace(options, out=tmp_path / "out", trackers=("flowface", OURS), results={}, uncertainty=True)
+    kept = {}
+    for sigma in (0.3, 0.1):
+        save_weights(tmp_path / "w.safetensors", constant_network(sigma_cells=sigma), {})
+        found = evaluate(replace(both, weights=tmp_path / "w.safetensors"))
+        assert {r["tracker"] for r in found["summary"]} == {"flowface", OURS}
+        kept[sigma] = {r["tracker"]: r for r in found["uncertainty"]}
+    assert [kept[0.3][name]["aligner"] for name in ("flowface", OURS)] == ["flowface", "mediapipe"]
+    assert kept[0.1][OURS] == kept[0.3][OURS]
+    assert kept[0.1]["flowface"]["sigma_seen"] < 0.6 * kept[0.3]["flowface"]["sigma_seen"], "made anew by new weights"
+    assert 0.3 < kept[0.3][OURS]["error_over_sigma"] < 3
+    assert kept[0.3][OURS]["spearman"] > 0.1
+    text = (both.out / "tables.md").read_text()
+    assert "How honest" in text and "| flowface | flowface |" in text
+    assert (both.out / "sigma_calibration.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_results_are_named_once() -> None:

@@ -79,7 +79,7 @@ def test_only_trackers_of_several_views_see_the_scan_jointly(shared_data: Path, 
     assert not isinstance(MediaPipeMesh(), ViewsTracker)
     tasks = RealData(shared_data, True, tmp_path).tasks([MediaPipeMesh(), FlowFace(tmp_path)])
     keys, works = zip(*tasks["scan_jointly"], strict=True)
-    assert [key[1:3] for key in keys] == [("flowface", variant) for variant in FlowFace().variants]
+    assert [key[1:3] for key in keys] == [("flowface-mediapipe", variant) for variant in FlowFace().variants]
     record = works[0]()
     assert record["views"] == 3
     assert record["cd_mm"] < 2.5
