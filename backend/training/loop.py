@@ -93,7 +93,7 @@ def train(request: TrainRequest, console: Console) -> None:
                 return
             with Journal(request.out, trainer.step) as journal:
                 run = Run(request, trainer, pictures, journal, view, open_head)
-                run.until(stop, wait, began + 60 * request.minutes if request.minutes else None)
+                run.until(stop, wait, None if request.minutes is None else began + 60 * request.minutes)
 
 
 class Run:

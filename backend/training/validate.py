@@ -40,9 +40,10 @@ class Accuracy:
     regions: dict[str, float]
 
     def scalars(self) -> dict[str, float]:
-        """All figures by name, those of regions among them."""
+        """All figures by name, those of regions among them; without those that have no value."""
         flat = {key: value for key, value in asdict(self).items() if key != "regions"}
-        return {key: round(float(value), 5) for key, value in {**flat, **self.regions}.items()}
+        every = {key: round(float(value), 5) for key, value in {**flat, **self.regions}.items()}
+        return {key: value for key, value in every.items() if np.isfinite(value)}
 
 
 class Validation:
