@@ -1,0 +1,115 @@
+"""A run can be stopped at any moment and goes on as if it had not been."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from backend.alignment.flowface.weights_file import load_weights, read_metadata
+from backend.errors import UserError
+from backend.training.checkpoints import load_checkpoint
+from backend.training.config import TrainConfig, find_config, read_config
+from backend.training.journal import read_journal
+from backend.training.loop import TrainRequest, train
+from backend.training.pool import fill
+from backend.training.sources import rendered_pool
+
+from .stand_in import open_flat_heads
+
+CONFIG = read_config(find_config("test"))
+
+
+def nothing() -> None:
+    """For work that nobody stops."""
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pool that is full already, so that no run has to render."""
+    folder = tmp_path_factory.mktemp("pool")
+    for part, shards in (("dev", 1), ("train", CONFIG.data.shards)):
+        of_part = rendered_pool(folder, CONFIG, part)
+        fill(of_part.folder, of_part.spec, open_flat_heads, shards, nothing)
+    return folder
+
+
+def run(out: Path, pool: Path, config: TrainConfig = CONFIG, **more: object) -> None:
+    train(TrainRequest(config, Path("nowhere"), out, pool, **more), Console(file=io.StringIO()))
+
+
+def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path, pool: Path) -> None:
+    run(tmp_path / "whole", pool)
+    run(tmp_path / "parts", pool, minutes=0.0)
+    assert load_checkpoint(tmp_path / "parts", CONFIG).step == 1
+    run(tmp_path / "parts", pool, minutes=0.0, resume=True)
+    assert load_checkpoint(tmp_path / "parts", CONFIG).step == 2
+    run(tmp_path / "parts", pool, resume=True)
+
+    whole, parts = (load_checkpoint(tmp_path / name, CONFIG) for name in ("whole", "parts"))
+    assert whole.step == parts.step == CONFIG.optimiser.steps
+    for name, value in whole.network.items():
+        assert torch.equal(value, parts.network[name]), name
+    for name, value in whole.average.items():
+        assert torch.equal(value, parts.average[name]), name
+    for index, state in whole.optimiser["state"].items():
+        assert torch.equal(state["exp_avg_sq"], parts.optimiser["state"][index]["exp_avg_sq"])
+
+    logs = [read_journal(tmp_path / name) for name in ("whole", "parts")]
+    losses = [[entry["loss"] for entry in log if entry["kind"] == "train"] for log in logs]
+    assert losses[0] == losses[1]
+    assert len(losses[0]) == CONFIG.optimiser.steps
+    weights = load_weights(tmp_path / "parts" / "weights.safetensors")
+    assert all(torch.equal(value, whole.average[name]) for name, value in weights.state_dict().items())
+    assert read_metadata(tmp_path / "parts" / "weights.safetensors")["step"] == str(CONFIG.optimiser.steps)
+
+    with pytest.raises(UserError) as caught:
+        run(tmp_path / "whole", pool)
+    assert caught.value.code == "run_exists"
+    with pytest.raises(UserError) as caught:
+        run(tmp_path / "whole", pool, replace(CONFIG, run=replace(CONFIG.run, seed=2)), resume=True)
+    assert caught.value.code == "other_run"
+
+
+def test_there_is_nothing_to_resume_in_an_empty_folder(tmp_path: Path, pool: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        run(tmp_path, pool, resume=True)
+    assert caught.value.code == "file_missing"
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(b"nonsense")
+    with pytest.raises(UserError) as caught:
+        load_checkpoint(tmp_path, CONFIG)
+    assert caught.value.code == "bad_checkpoint"
+
+
+@pytest.mark.slow
+def test_a_run_that_is_told_to_end_leaves_a_checkpoint(tmp_path: Path, pool: Path, repo_root: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "backend.cli", "train", "test", "--steps", "100000"]
+    command += ["--out", str(out), "--pool", str(pool), "--data", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=repo_root, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    try:
+        for _ in range(600):
+            if len(read_journal(out)) > 3 or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+    longer = replace(CONFIG, optimiser=replace(CONFIG.optimiser, steps=100000))
+    step = load_checkpoint(out, longer).step
+    assert step >= 3
+    assert max(entry["step"] for entry in read_journal(out)) == step
+    load_weights(out / "weights.safetensors")
