@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from backend.aligners import DEFAULT_ALIGNER
+from backend.aligners import ALIGNERS, DEFAULT_ALIGNER
 from backend.alignment_benchmark import cli as alignment_benchmark_cli
 from backend.errors import UserError
 from backend.evaluation.cli import evaluate
@@ -192,6 +192,30 @@ def track(
         deform=deform,
     )
     track_with_progress(request)
+
+
+@app.command()
+def compare(
+    footage: Annotated[Path, typer.Argument(help="A video, a still, or an image of a sequence.", show_default=False)],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="A video (.mp4), or close-ups of some frames (.png).")
+    ] = Path("aligners.png"),
+    aligner: Annotated[str, typer.Option(help="Aligners to compare, with commas between.")] = ",".join(ALIGNERS),
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights (.safetensors) of the aligner flowface, instead of its own.")
+    ] = None,
+    frames: Annotated[
+        str, typer.Option(help="First and last frame, both included; either may be left out.", metavar="A:B")
+    ] = "",
+    pictures: Annotated[int, typer.Option(help="How many frames a .png shows.", min=1, max=40)] = 4,
+    head: Annotated[str, typer.Option(help="Head whose points the network is asked for.")] = "open",
+) -> None:
+    """Show what the aligners see in the same footage, side by side, each point in the colour of its uncertainty."""
+    from backend.comparison import ComparisonOptions, compare_aligners
+
+    names = tuple(dict.fromkeys(name.strip() for name in aligner.split(",") if name.strip()))
+    span = parse_frames(frames) if frames else None
+    typer.echo(compare_aligners(ComparisonOptions(footage, out, names, weights, head, span, pictures)))
 
 
 @app.command()

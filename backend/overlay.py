@@ -84,7 +84,7 @@ def write_overlay(
                 for _, picture in pictures(frames):
                     part.write_bytes(cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes())
             else:
-                _encode(part, pictures(frames), info)
+                encode(part, pictures(frames), info)
         part.replace(target)
     except (OSError, FFmpegError) as error:
         raise UserError(
@@ -96,7 +96,8 @@ def write_overlay(
     return target
 
 
-def _encode(path: Path, pictures: Iterator[tuple[FootageFrame, Picture]], info: FootageInfo) -> None:
+def encode(path: Path, pictures: Iterator[tuple[FootageFrame, Picture]], info: FootageInfo) -> None:
+    """Write pictures of even sides as H.264 at their frames' times. Raises OSError and FFmpegError."""
     rate = Fraction(info.frame_rate).limit_denominator(1001)
     # Frames that come unevenly keep their times to a ninety-thousandth of a second.
     time_base = Fraction(1, 90000) if info.variable_rate else 1 / rate

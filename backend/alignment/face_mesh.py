@@ -89,7 +89,7 @@ class Crop:
     def points_from_image(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Image pixels (…,2) as crop coordinates."""
         affine = self.to_image
-        return (points - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
+        return np.asarray((points - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T)
 
 
 def around_points(points: NDArray[np.float64]) -> Crop:
