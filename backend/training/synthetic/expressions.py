@@ -120,7 +120,7 @@ def _gaze(random: np.random.Generator) -> F64:
     spread = random.choice((0.15, 0.45, 1.0), p=(0.35, 0.4, 0.25))
     look = np.clip(random.normal(0, spread, 2), -1, 1) * MAX_GAZE
     crossed = np.deg2rad(random.uniform(0, 8) if random.random() < 0.3 else random.normal(0, 0.8))
-    return np.stack([look + (-crossed / 2, 0), look + (crossed / 2, 0)])
+    return look + crossed / 2 * np.array([(-1.0, 0.0), (1.0, 0.0)])
 
 
 def _with_gaze(strengths: F64, gaze: F64, blink: float, random: np.random.Generator) -> Performance:

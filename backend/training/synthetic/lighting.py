@@ -30,7 +30,7 @@ def draw_lighting(random: np.random.Generator) -> Lighting:
     """Daylight, a lamp to one side, two lamps, light from behind, or a dim room; exposed so that a face is visible."""
     tints = 1 + _warmth(random, 0.22) * np.array([[1.0], [-0.6], [0.3]])
     level = random.uniform(0.15, 0.6)
-    sky = random.normal(0, 0.35, 3) + (0, -0.35, -0.1)
+    sky = random.normal((0, -0.35, -0.1), 0.35)
     ambient = level * np.column_stack([np.ones(3), np.tile(sky, (3, 1)) * random.uniform(0.2, 1.0)]) * tints[0][:, None]
     angles = random.uniform(-1.5, 1.5, LAMPS) * (1, 1, 0.6)
     behind = np.array((-1, -1, 1 if random.random() < 0.5 else -1))
@@ -44,7 +44,7 @@ def draw_lighting(random: np.random.Generator) -> Lighting:
     colors = strength[:, None] * tints
     # A camera exposes for the face: bright lamps do not come with a bright sky.
     total = level + 0.55 * strength[0] + 0.3 * strength[1]
-    exposure = random.uniform(0.55, 1.15) / total
+    exposure = random.uniform(0.4, 1.0) / total
     return Lighting(ambient * exposure, directions, colors * exposure, random.uniform(0.2, 1.6))
 
 

@@ -20,8 +20,8 @@ BODY = (28, 9)
 @dataclass(frozen=True, eq=False)
 class Face:
     """Where things sit, in head space, metres: eyes' centres ``left``, ``right (3,)``, how far out the face reaches
-    between and beside the eyes (``bridge (3,)``), the ``ears`` (left, right) (2,3), the middle of the forehead
-    ``front (3,)`` by height, the neck's end ``neck (3,)`` and its ``neck_radii (2,)`` along x and z; ``size`` over an
+    between them (``bridge (3,)``), where temples rest on the ``ears (2,3)`` (left, right), the middle of the neck's end
+    ``neck (3,)`` and its ``neck_radii (2,)`` along x and z, the same of the ``skull`` above the ears; ``size`` over an
     average head's.
     """
 
@@ -31,8 +31,8 @@ class Face:
     ears: F64
     neck: F64
     neck_radii: F64
-    skull: F64  # (3,) middle of the skull at ear height
-    skull_radii: F64  # (2,) along x and z there
+    skull: F64
+    skull_radii: F64
     size: float
 
 
@@ -111,12 +111,13 @@ def glasses(face: Face, random: np.random.Generator) -> tuple[F64, F64]:
         rims.append(rim)
         middles.append(rim.mean(axis=0))
     radius = float(np.exp(random.uniform(np.log(0.0006), np.log(0.0026))))
-    inner = np.array([rim[np.abs(rim[:, 0] - face.bridge[0]).argmin()] for rim in rims]) + (0, 0.3 * high, 0)
+    raised = np.array([0.0, 0.3 * high, 0.0])
+    inner = np.array([rim[np.abs(rim[:, 0] - face.bridge[0]).argmin()] for rim in rims]) + raised
     bridge = np.linspace(inner[0], inner[1], TEMPLE)
     bridge[:, 1] += 0.002 * np.sin(np.linspace(0, np.pi, TEMPLE))
     pieces = [tube(rim, radius, True) for rim in rims] + [tube(bridge, radius, False)]
     for rim, ear in zip(rims, face.ears, strict=True):
-        outer = rim[np.abs(rim[:, 0] - face.bridge[0]).argmax()] + (0, 0.3 * high, 0)
+        outer = rim[np.abs(rim[:, 0] - face.bridge[0]).argmax()] + raised
         pieces.append(tube(np.linspace(outer, ear, TEMPLE), radius * 1.2, False))
     return np.concatenate(pieces), np.concatenate([*rims, middles])
 

@@ -59,12 +59,11 @@ def paint(canvas: Canvas, random: np.random.Generator, photographs: Sequence[Fac
     if photograph is not None:
         picture = _over(photograph, picture)
     inside = _inside(canvas, tone, noise, random)
-    fixed = inside[:, 3] > 0
-    whole = canvas.picture(np.column_stack([inside, fixed]).astype(np.float32))
+    whole = canvas.picture(inside)
     share = whole[..., 3:4]
-    picture = picture * (1 - share) + whole[..., :3] * share
-    alpha = 255 * (1 - whole[..., 4:5])
-    rgb = np.clip(picture * 255 + 0.5, 0, 255)
+    rgb = picture * (1 - share) + whole[..., :3] * share
+    alpha = 255 * (1 - share)
+    rgb = np.clip(rgb * 255 + 0.5, 0, 255)
     return Skin(np.concatenate([rgb, alpha], axis=2).astype(np.uint8), tone, hair)
 
 
@@ -90,7 +89,7 @@ def _skin(
     blood = tone * (1.0, 0.76, 0.74)
     fine, mottled, broad = noise(1), noise(9), noise(50)
     grain = random.uniform(0.01, 0.04) * fine + random.uniform(0.005, 0.03) * mottled + 0.03 * broad
-    colors = np.asarray(tone * (1 + grain[:, None]), np.float32)
+    colors: F32 = np.asarray(tone * (1 + grain[:, None]), np.float32)
     cheeks = _bump(x, 38, 17) * _bump(y, -36, 15) * (z > -30) + _bump(x, 0, 12) * _bump(y, -40, 11) * (z > 20)
     flush = np.clip((cheeks + 0.3 * broad * random.random()) * random.uniform(0.1, 0.8), 0, 1)
     colors = _mix(colors, blood, flush)
@@ -139,8 +138,8 @@ def beard_area(face: NDArray[np.floating[Any]]) -> F32:
     """0…1 (n,) where a full beard grows, at points (n,3) of ``face_coordinates``."""
     x, y, z = np.abs(face[:, 0]), face[:, 1], face[:, 2]
     line = -52 + 0.75 * np.clip(x - 20, 0, 60)  # from below the nose up to the sideburns
-    below = np.clip((line - y) / 8, 0, 1) * np.clip((y + 135) / 12, 0, 1)
-    return np.asarray(below * np.clip((z + 62) / 12, 0, 1), np.float32)
+    below = np.clip((line - y) / 14, 0, 1) * np.clip((y + 135) / 12, 0, 1)
+    return np.asarray(below * np.clip((z + 62) / 25, 0, 1), np.float32)
 
 
 def _brows_and_lids(
@@ -178,10 +177,11 @@ def _inside(canvas: Canvas, tone: NDArray[np.float64], noise: _Noise, random: np
             out[where, 3] = 1
     iris = _between(_IRISES, random.uniform(0, 1.5 if tone[0] < 0.6 else len(_IRISES) - 1))
     white = np.array((0.90, 0.87, 0.85)) * random.uniform(0.78, 1.03)
+    limbus = iris * random.uniform(0.3, 0.8)
     palette = Palette(
         sclera=_color(white),
         iris=_color(iris),
-        limbus=_color(iris * random.uniform(0.3, 0.8)),
+        limbus=_color(limbus),
         pupil=(0.02, 0.02, 0.02),
     )
     balls = canvas.parts["left_eyeball"] | canvas.parts["right_eyeball"]

@@ -93,19 +93,17 @@ class Stage:
 
     def add_mesh(self, name: str, uv: F32, wet: F32, parts: Mapping[str, NDArray[np.int32]]) -> None:
         """Keep what stays the same about a mesh: uv (R,2), ``wet (R,)``, triangles (F,3) by part's name."""
-        self._meshes[name] = _Mesh(self._gl, self._programs, uv, wet, parts)
+        with self._gl:
+            self._meshes[name] = _Mesh(self._gl, self._programs, uv, wet, parts)
 
     def add_texture(self, name: str, picture: Image) -> None:
         """Keep a picture (h,w,4), row 0 its top (v = 1)."""
         height, width = picture.shape[:2]
-        texture = self._gl.texture((width, height), 4, np.ascontiguousarray(picture[::-1]).tobytes())
-        texture.build_mipmaps()
-        texture.filter = (self._gl.LINEAR_MIPMAP_LINEAR, self._gl.LINEAR)
+        with self._gl:
+            texture = self._gl.texture((width, height), 4, np.ascontiguousarray(picture[::-1]).tobytes())
+            texture.build_mipmaps()
+            texture.filter = (self._gl.LINEAR_MIPMAP_LINEAR, self._gl.LINEAR)
         self._textures[name] = texture
-
-    def has_texture(self, name: str) -> bool:
-        """Whether ``add_texture`` has had this name."""
-        return name in self._textures
 
     def draw(
         self, surfaces: Sequence[Surface], camera: Camera, lighting: Lighting, background: Image
@@ -114,11 +112,12 @@ class Stage:
 
         ``surfaces`` in the order in which see-through ones have to be drawn. Depth is ``FAR`` where there is nothing.
         """
-        for surface in surfaces:
-            self._meshes[surface.mesh].place(surface)
         clip = _clip_from_camera(camera).T.astype(np.float32).tobytes()
-        picture, foreground = self._draw_picture(surfaces, clip, lighting, background)
-        return picture, foreground, self._draw_depth(surfaces, clip)
+        with self._gl:  # another renderer may have drawn in between
+            for surface in surfaces:
+                self._meshes[surface.mesh].place(surface)
+            picture, foreground = self._draw_picture(surfaces, clip, lighting, background)
+            return picture, foreground, self._draw_depth(surfaces, clip)
 
     def _draw_picture(
         self, surfaces: Sequence[Surface], clip: bytes, lighting: Lighting, background: Image

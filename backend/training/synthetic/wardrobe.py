@@ -140,8 +140,8 @@ class Wardrobe:
     def _body(self, who: Wearer, face: Face, random: np.random.Generator) -> list[Surface]:
         yaw, pitch, roll = who.pose.angles
         shares = random.uniform((0.0, -0.1, 0.0), (0.8, 0.4, 0.6))
-        turned = np.array([yaw, pitch, roll]) * shares + random.normal(0, 0.1, 3)
-        trunk = posed(*(float(angle) for angle in turned), who.pose.place)
+        yaw, pitch, roll = (np.array([yaw, pitch, roll]) * shares + random.normal(0, 0.1, 3)).tolist()
+        trunk = posed(yaw, pitch, roll, who.pose.place)
         points = props.body(face, who.pose.rotation.T @ trunk.rotation, random)
         tone = np.array(_linear(who.look.tone)) * who.tint * 0.9
         bare = replace(self._solid("body", points, who, "white", _rgb(tone)), part="skin", gloss=1.0)
@@ -163,9 +163,9 @@ class _Places:
         outer = head.regions["skin"] & ~head.regions["mouth_bag"] & ~head.regions["eye_sockets"]
         rows = np.flatnonzero(outer & ~head.regions["ears"])
         self._eyes = [np.flatnonzero(head.regions[f"{side}_eyeball"]) for side in ("left", "right")]
-        near = lambda place: int(rows[((face[rows] - place) ** 2).sum(axis=1).argmin()])  # noqa: E731
-        self._bridge = near((0, -4, 25))
-        self._ears = [near((sign * 75, 8, -62)) for sign in (1, -1)]
+        wanted = np.array([(0, -4, 25), (75, 8, -62), (-75, 8, -62)])
+        near = rows[((face[rows][:, None] - wanted) ** 2).sum(axis=2).argmin(axis=0)]
+        self._bridge, self._ears = near[0], near[1:]
         lowest = np.quantile(face[rows, 1], 0.03)
         self._neck = rows[face[rows, 1] < lowest]
         level = rows[(np.abs(face[rows, 1] - 10) < 14) & (face[rows, 2] < -20)]
