@@ -104,7 +104,7 @@ def make_actor(name: str, head: HeadModel, open_vertices: OpenVertices, modes: N
     order = [names.index(action) for action in ARKIT_ACTIONS]
     pairs = np.stack([head.triangles.ravel(), head.uv_triangles.ravel()], axis=1)
     split, place = np.unique(pairs, axis=0, return_inverse=True)
-    drawn = head.template[head.triangles, 1].max(axis=1) > _neck_end(head, open_vertices)
+    drawn = head.template[head.triangles, 1].min(axis=1) > _neck_end(head, open_vertices)
     inner = np.any([head.regions[part] for part in _IN_MOUTH if part in head.regions], axis=0)
     closed = drawn & ~inner[head.triangles].all(axis=1)
     joints = [JOINT_NAMES.index(joint) for joint in EYE_JOINTS]
@@ -137,7 +137,7 @@ def _neck_end(head: HeadModel, open_vertices: OpenVertices) -> float:
     if open_vertices.known.all():
         return -np.inf
     skin = open_vertices.on(head.template)[open_vertices.known]
-    return float(skin[:, 1].min()) + 0.02  # there the neck widens already
+    return float(skin[:, 1].min()) + 0.012  # there the neck widens already
 
 
 def _eye(head: HeadModel, joint: int) -> tuple[NDArray[np.intp], F32]:

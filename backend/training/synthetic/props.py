@@ -149,13 +149,13 @@ def curtain(face: Face, volume: float, random: np.random.Generator) -> F64:
 
 
 def body(face: Face, turn: F64, random: np.random.Generator) -> F64:
-    """Neck and shoulders: BODY[0]·BODY[1] points in head space. ``turn (3,3)`` takes the trunk's axes to the head's."""
+    """Neck and shoulders: BODY[0]·BODY[1] points in head space. ``turn (3,3)``: trunk to head."""
     angle = np.arange(BODY[0]) * 2 * np.pi / BODY[0]
     broad = random.uniform(0.85, 1.15) * face.size
     rx, rz = face.neck_radii
-    widths = np.array([0.93 * rx, 0.97 * rx, 1.05 * rx, 0.085 * broad, 0.15 * broad, 0.195 * broad, 0.215 * broad,
+    widths = np.array([0.80 * rx, 0.90 * rx, 1.02 * rx, 0.085 * broad, 0.15 * broad, 0.195 * broad, 0.215 * broad,
                        0.22 * broad, 0.21 * broad])  # fmt: skip
-    depths = np.array([0.93 * rz, 0.97 * rz, 1.02 * rz, 0.07, 0.085, 0.10, 0.11, 0.115, 0.115])
+    depths = np.array([0.80 * rz, 0.90 * rz, 1.00 * rz, 0.07, 0.085, 0.10, 0.11, 0.115, 0.115])
     down = np.array([0.03, 0.0, -0.02, -0.035, -0.05, -0.075, -0.11, -0.25, -0.5])
     ring = np.stack([np.sin(angle), np.zeros(BODY[0]), np.cos(angle)], axis=1)
     points = ring[None] * np.stack([widths, 0 * widths, depths], axis=1)[:, None]

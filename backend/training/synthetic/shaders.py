@@ -31,7 +31,7 @@ void main() {
     vec3 light = max(ambient[0] + ambient[1] * n.x + ambient[2] * n.y + ambient[3] * n.z, vec3(0.02));
     vec3 shine = vec3(0.0);
     vec3 wrap = vec3(0.30, 0.18, 0.14);
-    float power = mix(20.0, 130.0, wet);
+    float power = mix(20.0, 300.0, wet * wet);
     for (int i = 0; i < LAMPS; ++i) {
         light += lamp_color[i] * max(vec3(0.0), (dot(n, lamp_direction[i]) + wrap) / (1.0 + wrap));
         float lobe = max(0.0, dot(n, normalize(lamp_direction[i] + view)));

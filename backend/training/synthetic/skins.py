@@ -106,9 +106,14 @@ def _skin(
     rosy = np.array((0.95, random.uniform(0.55, 0.78), random.uniform(0.55, 0.8))) * tone * random.uniform(0.78, 1.0)
     if random.random() < 0.12:  # lipstick
         rosy = np.array((random.uniform(0.4, 0.85), random.uniform(0.05, 0.25), random.uniform(0.1, 0.35)))
-    lips = np.clip(lip_depth(canvas.face) / 2.5 + 0.5, 0, 1).astype(np.float32) * random.uniform(0.6, 1.0)
+    lips = np.clip(_lips(canvas.face) / 2.5 + 0.5, 0, 1).astype(np.float32) * random.uniform(0.6, 1.0)
     colors = _mix(colors, rosy * (1 + 0.05 * fine[:, None]), lips)
     return _brows_and_lids(colors, canvas, hair, fine, random)
+
+
+def _lips(face: F32) -> NDArray[np.float64]:
+    """``lip_depth`` that falls off beside the corners of the mouth too."""
+    return lip_depth(face) - np.clip(np.abs(face[:, 0]) - 25.5, 0, 20)
 
 
 def _marks(colors: F32, canvas: Canvas, tone: NDArray[np.float64], noise: _Noise, random: np.random.Generator) -> F32:
@@ -130,7 +135,7 @@ def _stubble(colors: F32, canvas: Canvas, hair: NDArray[np.float64], fine: F32, 
     if random.random() < 0.5:
         return colors
     beard = beard_area(canvas.face) * random.uniform(0.1, 0.65)
-    beard = beard * np.clip(0.8 + 0.5 * fine, 0, 1.5) * (lip_depth(canvas.face) < -1)
+    beard = beard * np.clip(0.8 + 0.5 * fine, 0, 1.5) * np.clip(-_lips(canvas.face) - 0.5, 0, 1)
     return _mix(colors, 0.55 * hair + 0.25 * colors.mean(axis=0), np.clip(beard, 0, 1))
 
 
