@@ -153,9 +153,9 @@ def body(face: Face, turn: F64, random: np.random.Generator) -> F64:
     angle = np.arange(BODY[0]) * 2 * np.pi / BODY[0]
     broad = random.uniform(0.85, 1.15) * face.size
     rx, rz = face.neck_radii
-    widths = np.array([0.80 * rx, 0.90 * rx, 1.02 * rx, 0.085 * broad, 0.15 * broad, 0.195 * broad, 0.215 * broad,
+    widths = np.array([0.85 * rx, 0.96 * rx, 1.06 * rx, 0.08 * broad, 0.15 * broad, 0.195 * broad, 0.215 * broad,
                        0.22 * broad, 0.21 * broad])  # fmt: skip
-    depths = np.array([0.80 * rz, 0.90 * rz, 1.00 * rz, 0.07, 0.085, 0.10, 0.11, 0.115, 0.115])
+    depths = np.array([0.85 * rz, 0.96 * rz, 1.06 * rz, 0.085, 0.10, 0.115, 0.12, 0.125, 0.125])
     down = np.array([0.03, 0.0, -0.02, -0.035, -0.05, -0.075, -0.11, -0.25, -0.5])
     ring = np.stack([np.sin(angle), np.zeros(BODY[0]), np.cos(angle)], axis=1)
     points = ring[None] * np.stack([widths, 0 * widths, depths], axis=1)[:, None]

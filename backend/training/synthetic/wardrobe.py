@@ -166,8 +166,7 @@ class _Places:
         wanted = np.array([(0, -4, 25), (75, 8, -62), (-75, 8, -62)])
         near = rows[((face[rows][:, None] - wanted) ** 2).sum(axis=2).argmin(axis=0)]
         self._bridge, self._ears = near[0], near[1:]
-        lowest = np.quantile(face[rows, 1], 0.03)
-        self._neck = rows[face[rows, 1] < lowest]
+        self._neck = rows[(np.abs(face[rows, 1] + 120) < 9) & (face[rows, 2] < -20)]
         level = rows[(np.abs(face[rows, 1] - 10) < 14) & (face[rows, 2] < -20)]
         self._skull = level
         self._distance = float(np.linalg.norm(np.subtract(*(head.template[e].mean(axis=0) for e in self._eyes))))
