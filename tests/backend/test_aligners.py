@@ -11,6 +11,7 @@ from skimage.io import imsave
 
 from backend.aligners import ALIGNERS, available_aligners, find_aligner
 from backend.alignment.flowface import weights
+from backend.alignment.flowface.framing import SIDE
 from backend.alignment.flowface.weights_file import save_weights
 from backend.alignment_io import load_alignment
 from backend.errors import UserError
@@ -67,7 +68,7 @@ def test_a_job_runs_on_the_networks_points(saved: Path, portrait: Path, tmp_path
     assert json.loads((tmp_path / "report.json").read_text())["options"]["weights"] == str(saved)
     assert track.tracked.all()
     ((size,),) = alignment.boxes[:, 2:3].tolist()
-    assert alignment.sigma.mean() == pytest.approx(2 * 0.3 * size * 1.86 / 16, rel=0.3)  # of 16 cells a crop, scaled
+    assert alignment.sigma.mean() == pytest.approx(2 * 0.3 * size * SIDE / 16, rel=0.2)  # of 16 cells a crop, scaled
 
 
 def test_a_job_without_weights_is_a_sentence(portrait: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from backend.alignment.types import FaceBox
 from backend.head_model.dense_points import DENSE, EYE_POINTS, atlas_nu
 from backend.head_model.library import load_head
 from backend.head_model.model import JOINT_NAMES
-from tests.backend.alignment.flowface.networks import SMALL, constant_network
+from tests.backend.alignment.flowface.networks import SMALL, atlas_of, constant_network, flow_px
 
 HEAD = load_head()
 PLAIN = constant_network()
@@ -38,14 +38,13 @@ def aligner(network: FlowFaceNetwork | None = None, **options: object) -> FlowFa
 
 
 def nu_in_crop() -> NDArray[np.float64]:
-    """Where a network without flow sees the dense points, crop pixels."""
-    return atlas_nu(HEAD, HEAD.landmarks[DENSE]).astype(np.float64) * SMALL.image_size
+    """Where the plain network sees the dense points, crop pixels."""
+    return atlas_nu(HEAD, HEAD.landmarks[DENSE]).astype(np.float64) * SMALL.image_size + flow_px()
 
 
 def open_points(box: FaceBox) -> NDArray[np.float64]:
     """Where it sees the open head's vertices, image pixels."""
-    nu = np.column_stack([HEAD.uv[:, 0], 1 - HEAD.uv[:, 1]]).astype(np.float64)
-    return crop_of(box, SMALL.image_size).points_to_image(nu * SMALL.image_size)
+    return crop_of(box, SMALL.image_size).points_to_image(atlas_of(HEAD.uv) * SMALL.image_size + flow_px())
 
 
 def looks_of(network: FlowFaceNetwork) -> list[int]:
@@ -57,7 +56,7 @@ def looks_of(network: FlowFaceNetwork) -> list[int]:
 
 @settings(max_examples=12, deadline=None)
 @given(ANY_BOX)
-def test_without_flow_the_atlas_is_laid_over_the_crop(box: FaceBox) -> None:
+def test_with_a_known_flow_the_atlas_is_laid_over_the_crop(box: FaceBox) -> None:
     """Exactly, however the crop is turned and wherever it lies; and σ is that of the crop in image pixels."""
     (found,) = aligner().align([IMAGE], [box])
     assert found is not None
@@ -107,9 +106,9 @@ def test_the_second_look_is_at_the_crop_that_the_first_told_of() -> None:
     box, step = FaceBox(40, 30, 30, 30, 1.0, 0.4), np.array((0.9, 0.4))
     (found,) = aligner(constant_network(step=(0.9, 0.4))).align([IMAGE], [box])
     assert found is not None
-    shift = SMALL.iterations * step * SMALL.image_size / SMALL.uv_size
+    shift = flow_px(tuple(step)) - flow_px()
     first = crop_of(box, SMALL.image_size)
-    nu = np.column_stack([HEAD.uv[:, 0], 1 - HEAD.uv[:, 1]]).astype(np.float64) * SMALL.image_size
+    nu = atlas_of(HEAD.uv) * SMALL.image_size + flow_px()
     second = CropLayout.of(HEAD).crop(first.points_to_image(nu + shift), SMALL.image_size)
     np.testing.assert_allclose(found.mu, second.points_to_image(nu_in_crop() + shift), atol=5e-3)
 
