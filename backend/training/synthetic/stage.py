@@ -102,7 +102,7 @@ class Stage:
         with self._gl:
             texture = self._gl.texture((width, height), 4, np.ascontiguousarray(picture[::-1]).tobytes())
             texture.build_mipmaps()
-            texture.filter = (self._gl.LINEAR_MIPMAP_LINEAR, self._gl.LINEAR)
+            texture.filter = (self._gl.LINEAR_MIPMAP_NEAREST, self._gl.LINEAR)
         self._textures[name] = texture
 
     def draw(
