@@ -24,7 +24,7 @@ from backend.training.checkpoints import NAME, load_checkpoint, save_checkpoint
 from backend.training.config import TrainConfig
 from backend.training.journal import Journal
 from backend.training.mirror import mirror_permutation
-from backend.training.mixture import Mixture
+from backend.training.mixture import Batch, Mixture
 from backend.training.pool import POLL, Background, Pool
 from backend.training.progress_view import TrainingView
 from backend.training.samples import Sample
@@ -123,7 +123,7 @@ class Run:
         steps, batch = config.optimiser.steps, config.optimiser.batch
         since, seen = time.monotonic(), 0
         with contextlib.suppress(Cancelled), mixture.ahead(trainer.step, steps, batch) as batches:
-            for part in batches:
+            for part in self._kept_on_error(batches):
                 result = trainer.train_on(part)
                 seen += batch
                 if trainer.step % config.run.log_every == 0 or trainer.step == steps:
@@ -137,9 +137,20 @@ class Run:
                     self._save()
                 if stop.wanted or (deadline is not None and time.monotonic() > deadline):
                     break
-        if self._saved != trainer.step:
-            self._save()
+        self._keep()
         self._view.say(f"stopped after step {trainer.step} of {steps}; {self._out / WEIGHTS} holds the weights")
+
+    def _kept_on_error(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The batches; where no more can be made, what was reached is saved before that is said."""
+        try:
+            yield from batches
+        except UserError:
+            self._keep()
+            raise
+
+    def _keep(self) -> None:
+        if self._saved != self._trainer.step:
+            self._save()
 
     def _log(self, result: StepResult, rate: float) -> None:
         step = self._trainer.step
