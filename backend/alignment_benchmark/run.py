@@ -132,23 +132,22 @@ def _progress(console: Console) -> Progress:
 def align_table(rows: Sequence[Mapping[str, Any]], where: Mapping[str, Any]) -> Table:
     """Every row, MediaPipe's first and the paper's last."""
     table = Table(title="alignment, milliseconds per image", title_justify="left", box=box.SIMPLE)
-    for column in ("network", "crop", "at once", "on", "numbers", "ms", "M parameters", "GPU MB"):
-        table.add_column(column, justify="left" if column in ("network", "on", "numbers") else "right", no_wrap=True)
+    for column in ("network", "crops", "on", "ms", "M weights", "GPU MB"):
+        table.add_column(column, justify="left" if column in ("network", "on") else "right", no_wrap=True)
     for row in rows:
         ms, count, memory = row.get("ms_per_image"), row.get("million_parameters"), row.get("cuda_peak_mb")
+        short = "" if row["precision"] == "float32" else f" {row['precision']}"
         table.add_row(
             str(row["name"]),
-            f"{row['size']}²",
-            str(row["batch"]),
-            str(row["device"]),
-            row["precision"] + (", compiled" if row.get("compiled") else ""),
+            f"{row['batch']} × {row['size']}²",
+            f"{row['device']}{short}" + (" compiled" if row.get("compiled") else ""),
             "too large" if ms is None else f"{ms:.1f}",
             "" if count is None else f"{count:.1f}",
             "" if memory is None else f"{memory:.0f}",
         )
     table.add_section()
     for encoder, count, ms in PAPER:
-        words = (f"{encoder}, the paper's", "512²", "1", "Quadro RTX 5000", "", f"{ms:.1f}", f"{count:.1f}", "")
+        words = (f"{encoder}, the paper's", "1 × 512²", "Quadro RTX 5000", f"{ms:.1f}", f"{count:.1f}", "")
         table.add_row(*words, style="dim")
     gpu = f", {where['cuda']}" if where.get("cuda") else ""
     table.caption = (
