@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from skimage.data import astronaut
 from skimage.io import imsave
+from typer.testing import CliRunner
 
 from backend.aligners import ALIGNERS, available_aligners, find_aligner
 from backend.alignment.flowface import weights
 from backend.alignment.flowface.framing import SIDE
 from backend.alignment.flowface.weights_file import save_weights
 from backend.alignment_io import load_alignment
+from backend.cli import app
 from backend.errors import UserError
 from backend.head_model.dense_points import DENSE
 from backend.head_model.library import load_head
@@ -50,6 +52,15 @@ def test_aligners_are_found_by_name(saved: Path) -> None:
         assert aligner.landmarks in head.landmarks
     with pytest.raises(UserError, match="no aligner “dlib”; there are “mediapipe”, “flowface”"):
         find_aligner("dlib", head)
+
+
+def test_the_command_lines_aligner_is_checked_before_anything_is_done(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["track", "a.mp4", "--out", str(tmp_path / "out"), "--aligner", "dlib"])
+    assert isinstance(result.exception, UserError) and result.exception.code == "unknown_aligner"
+    assert not (tmp_path / "out").exists()
+    for command in ("track", "compare", "evaluate"):
+        shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+        assert "--aligner" in shown and "--weights" in shown
 
 
 def test_what_cannot_be_a_scale_of_sigma_is_refused(tmp_path: Path) -> None:

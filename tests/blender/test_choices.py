@@ -55,6 +55,18 @@ def test_head_that_is_not_there_is_still_shown_and_says_so() -> None:
     assert absent[1:4] == ("flame (not there)", "The backend that runs does not have it", "ERROR")
 
 
+def test_the_chosen_aligner_goes_into_the_job(tmp_path: Path) -> None:
+    session.current().aligners = ("mediapipe", "flowface")
+    titles = {item[0]: item[1] for item in choices.aligner_items(chosen(), None)}
+    assert titles == {"mediapipe": "MediaPipe", "flowface": "FlowFace Network"}
+    clip = tmp_path / "clip.mp4"
+    clip.touch()
+    chosen().footage = str(clip)
+    assert job.job_of(bpy.context)[0].aligner == "mediapipe"
+    chosen().aligner = "flowface"
+    assert job.job_of(bpy.context)[0].aligner == "flowface"
+
+
 def test_strings_of_the_enum_outlive_the_call_that_made_them() -> None:
     """Blender keeps only pointers: the very same objects have to come back, whatever is collected meanwhile."""
     session.current().heads = (HeadInfo("open"), HeadInfo("f" + "lame 2023", "added" + " by the user", "CC", 5023, 100))
