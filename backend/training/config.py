@@ -75,6 +75,8 @@ class OptimiserConfig:
     precision: Literal["f32", "bf16"] = "f32"
     decay: float = 0.8  # α of eq. 7
     dense: float = 0.01  # λ_dense of eq. 7
+    matching: float = 0.0  # weight of ``matching_loss``; the paper has none
+    matching_steps: int = 0  # first so many steps train encoder and Z_uv alone, by ``matching_loss``
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,33 @@ def total_loss(
     return torch.stack([decay ** (last - k) * loss for k, loss in enumerate(losses)]).sum()
 
 
+def matching_loss(correlations: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy, a scalar, of where each cell of the atlas is in the image, read off its correlations alone.
+
+    Not the paper's, which starts from an encoder that ImageNet taught: without one, the recurrent update has nothing to
+    look up at first, and learns the mean face instead of waiting. ``correlations`` (B,U·U,U+2,U+2) are the finest level
+    of ``CorrelationPyramid``, rim included; ``target`` (B,2,U,U) in cells of the image, (0,0) its top-left corner, and
+    ``weight`` (B,U,U). The true place is shared among the four cells around it; cells whose place lies outside the
+    image do not count. Divided by the total weight.
+    """
+    inner = correlations[:, :, 1:-1, 1:-1].float()
+    side = inner.shape[-1]
+    place = target.flatten(2).mT.float() - 0.5  # (B,N,2), whole numbers are the cells' centres
+    low = place.floor()
+    share = place - low
+    chance = inner.flatten(2).log_softmax(dim=-1)
+    entropy = chance.new_zeros(chance.shape[:2])
+    for right in (0, 1):
+        for down in (0, 1):
+            x, y = low[..., 0] + right, low[..., 1] + down
+            part = (share[..., 0] if right else 1 - share[..., 0]) * (share[..., 1] if down else 1 - share[..., 1])
+            index = (y.clamp(0, side - 1) * side + x.clamp(0, side - 1)).long()
+            entropy = entropy - part * chance.gather(2, index[..., None])[..., 0]
+    inside = ((place > -0.5) & (place < side - 0.5)).all(dim=-1)
+    weight = weight.flatten(1).float() * inside
+    return (weight * entropy).sum() / weight.sum().clamp(min=torch.finfo(torch.float32).tiny)
+
+
 def _likelihood(squared: Tensor, sigma: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean of log σ² + squared / 2σ², all float32 whatever the network ran in."""
     variance = sigma.float().square()

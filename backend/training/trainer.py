@@ -17,7 +17,7 @@ from backend.training.atlas_points import atlas_points
 from backend.training.checkpoints import Average, Checkpoint
 from backend.training.config import OptimiserConfig, TrainConfig
 from backend.training.dense_target import DenseTarget
-from backend.training.losses import total_loss
+from backend.training.losses import matching_loss, total_loss
 from backend.training.mixture import Batch
 from backend.training.schedule import average_decay, learning_rate
 
@@ -26,10 +26,10 @@ ROBUST = 4.0  # crop pixels beyond which the distance of the first steps counts 
 
 @dataclass(frozen=True, eq=False)
 class StepResult:
-    """``loss`` of eq. 7 and ``distance``, the mean error in crop pixels weighted by λ, as tensors without a shape."""
+    """``loss`` of the step and ``distance``, the mean error in crop pixels weighted by λ; tensors without a shape."""
 
     loss: Tensor
-    distance: Tensor
+    distance: Tensor  # 0 while only the matching is trained
     norm: Tensor  # the gradient's, before it was clipped
 
 
@@ -45,7 +45,6 @@ class Trainer:
         self.step = 0
         self._dense = DenseTarget(open_head, config.network.uv_size).to(device)
         self._nu = torch.from_numpy(atlas_points(open_head).nu).to(device)
-        self._compute = self.network
         self._shadow = FlowFaceNetwork(config.network).to(device)
 
     def train_on(self, batch: Batch) -> StepResult:
@@ -56,14 +55,22 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
         batch = batch.to(self.device)
-        self._compute.train()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            predictions = self._compute(batch.images.float() / 255, self._nu)
+        self.network.train()
         positions, dense_weight = self._dense(batch.mu, batch.weight)
-        if self.step < config.fixed_sigma_steps:
+        matching = self.step < config.matching_steps
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            correlations = self.network.correlate(batch.images.float() / 255)
+            predictions = [] if matching else self.network.follow(correlations, self._nu)
+        loss = torch.zeros((), device=self.device)
+        if predictions and self.step < config.matching_steps + config.fixed_sigma_steps:
             loss = robust_loss(predictions, batch, positions, dense_weight, config)
-        else:
+        elif predictions:
             loss = total_loss(predictions, batch.mu, batch.weight, positions, dense_weight, config.decay, config.dense)
+        if matching or config.matching:
+            _, seen = self._dense(batch.mu, batch.weight * batch.visible)
+            cell = self.config.network.image_size / self.config.network.uv_size
+            match = matching_loss(correlations.levels[0], positions / cell, seen)
+            loss = loss + (config.matching or 1.0) * match
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip or float("inf"))
@@ -72,8 +79,9 @@ class Trainer:
         if config.ema:
             self.average.update(self.network, average_decay(self.step, config))
         self.step += 1
-        with torch.no_grad():
-            error = (predictions[-1].mu - batch.mu).norm(dim=-1)
+        distance = loss.new_zeros(())
+        if predictions:
+            error = (predictions[-1].mu.detach() - batch.mu).norm(dim=-1)
             distance = (error * batch.weight).sum() / batch.weight.sum().clamp(min=1e-9)
         return StepResult(loss.detach(), distance, norm.detach())
 

@@ -44,15 +44,23 @@ class FlowFaceNetwork(nn.Module):
 
         ``images`` (B,3,D,D) RGB in [0,1], D = ``image_size``; ``nu`` (P,2), or (B,P,2), in [0,1] right and down.
         """
+        return self.follow(self.correlate(images), nu)
+
+    def correlate(self, images: Tensor) -> CorrelationPyramid:
+        """Correlations of the atlas with ``images``, from which ``follow`` reads the predictions."""
         config = self.config
         side = config.image_size
         if images.ndim != 4 or images.shape[1:] != (3, side, side):
             raise ValueError(f"images have shape {tuple(images.shape)}, expected (B, 3, {side}, {side})")
-        features, context, hidden = self.uv()
-        pyramid = CorrelationPyramid.of(features, self.encoder(images), config.levels, config.radius)
+        return CorrelationPyramid.of(self.uv.features(), self.encoder(images), config.levels, config.radius)
+
+    def follow(self, pyramid: CorrelationPyramid, nu: Tensor) -> list[Prediction]:
+        """``forward`` once the images' correlations are there."""
+        config, finest = self.config, pyramid.levels[0]
+        context, hidden = self.uv.state()
         of_context = self.update.gru.of_context(context)
-        hidden = hidden.expand(len(images), -1, -1, -1)
-        flow = images.new_zeros(len(images), 2, config.uv_size, config.uv_size, dtype=torch.float32)
+        hidden = hidden.expand(len(finest), -1, -1, -1)
+        flow = finest.new_zeros(len(finest), 2, config.uv_size, config.uv_size, dtype=torch.float32)
         log_sigma = torch.zeros_like(flow[:, :1])
         cells = _cell_indices(config.uv_size, flow)
         predictions = []

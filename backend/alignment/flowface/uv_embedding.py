@@ -43,6 +43,6 @@ class UVEmbeddings(nn.Module):
         self.context = UVEmbedding(config.uv_size, config.textures, config.context)
         self.hidden = UVEmbedding(config.uv_size, config.textures, config.hidden)
 
-    def forward(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Z_uv (1,features,U,U), c (1,context,U,U) ≥ 0 and h_0 (1,hidden,U,U) in (-1,1), bounded as in RAFT."""
-        return self.features(), functional.relu(self.context()), torch.tanh(self.hidden())
+    def state(self) -> tuple[Tensor, Tensor]:
+        """What the update begins with: c (1,context,U,U) ≥ 0 and h_0 (1,hidden,U,U) in (-1,1), bounded as in RAFT."""
+        return functional.relu(self.context()), torch.tanh(self.hidden())
