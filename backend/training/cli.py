@@ -1,4 +1,4 @@
-"""``flowface train`` and its helpers ``train-render`` and ``train-sheet``."""
+"""``flowface train`` and its helpers ``train-render``, ``train-sheet`` and ``train-export``."""
 
 from __future__ import annotations
 
@@ -80,3 +80,20 @@ def train_sheet(
     sheet = augmented_sheet([mixture.view(step, n) for n in range(count)], atlas_points(open_head))
     write_atomic(out, cv2.imencode(".png", sheet[..., ::-1])[1].tobytes(), public=True)
     typer.echo(f"{out}")
+
+
+def train_export(
+    weights: Annotated[Path, typer.Argument(help="Weights that a run wrote.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write (.safetensors).")],
+    sigma_scale: Annotated[float, typer.Option(help="What the aligner multiplies the network's σ with.")] = 1.0,
+) -> None:
+    """Write a run's weights as they are shipped: in half precision, with what σ is to be scaled by."""
+    from backend.alignment.flowface.weights_file import load_weights, read_metadata, save_weights
+    from backend.errors import UserError
+
+    if not 0 < sigma_scale < 100:
+        raise UserError("bad_option", f"--sigma-scale is {sigma_scale:g}, but must lie between 0 and 100.")
+    network, about = load_weights(weights), read_metadata(weights)
+    kept = {key: about[key] for key in ("name", "step", "training", "accuracy") if key in about}
+    save_weights(out, network, {**kept, "sigma_scale": f"{sigma_scale:g}"}, half=True)
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")

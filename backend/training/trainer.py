@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from backend.alignment.flowface.network import FlowFaceNetwork, Prediction
@@ -20,6 +22,10 @@ from backend.training.dense_target import DenseTarget
 from backend.training.losses import matching_loss, total_loss
 from backend.training.mixture import Batch
 from backend.training.schedule import average_decay, learning_rate
+
+EYEBALLS = 4.0
+"""How much more the eyeballs' points count than λ says: their islands are few cells of the atlas, far from where the
+eyes are at flow zero, and gaze hangs on them alone."""
 
 ROBUST = 4.0  # crop pixels beyond which the distance of the first steps counts linearly
 
@@ -45,6 +51,7 @@ class Trainer:
         self.step = 0
         self._dense = DenseTarget(open_head, config.network.uv_size).to(device)
         self._nu = torch.from_numpy(atlas_points(open_head).nu).to(device)
+        self._emphasis = torch.from_numpy(_emphasis(open_head)).to(device)
         self._shadow = FlowFaceNetwork(config.network).to(device)
 
     def train_on(self, batch: Batch) -> StepResult:
@@ -55,6 +62,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
         batch = batch.to(self.device)
+        batch = replace(batch, weight=batch.weight * self._emphasis)
         self.network.train()
         positions, dense_weight = self._dense(batch.mu, batch.weight)
         matching = self.step < config.matching_steps
@@ -125,6 +133,13 @@ def robust_loss(
         losses.append(vertex + config.dense * dense)
     last = len(losses) - 1
     return torch.stack([config.decay ** (last - k) * loss for k, loss in enumerate(losses)]).sum()
+
+
+def _emphasis(open_head: HeadModel) -> NDArray[np.float32]:
+    """(P,) ``EYEBALLS`` for points on an eyeball, else 1."""
+    ball = open_head.regions["left_eyeball"] | open_head.regions["right_eyeball"]
+    corners = open_head.triangles[open_head.landmarks["mediapipe478"].triangle]
+    return np.where(np.concatenate([ball, ball[corners].all(axis=1)]), EYEBALLS, 1).astype(np.float32)
 
 
 def _huber(squared: Tensor, weight: Tensor) -> Tensor:
