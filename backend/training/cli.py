@@ -94,6 +94,6 @@ def train_export(
     if not 0 < sigma_scale < 100:
         raise UserError("bad_option", f"--sigma-scale is {sigma_scale:g}, but must lie between 0 and 100.")
     network, about = load_weights(weights), read_metadata(weights)
-    kept = {key: about[key] for key in ("name", "step", "training", "accuracy") if key in about}
+    kept: dict[str, str] = {key: about[key] for key in ("name", "step", "training", "accuracy") if key in about}
     save_weights(out, network, {**kept, "sigma_scale": f"{sigma_scale:g}"}, half=True)
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
