@@ -29,7 +29,7 @@ def test_pixels_of_known_surface_points_lead_back_to_them(head):
             lens = {"focal_px": lift.FOCAL_PX, "principal_point": lift.CENTRE, "world_to_camera": shot.camera}
             ids = renderer.surface(shot.vertices, head.triangles, **lens).triangle
             found = lift._unproject(head, shot, pixels, ids, domains)
-            assert np.linalg.norm(found - expected, axis=1)[list(FRONT)].max() < 4e-4, "within a pixel's footprint"
+            assert np.linalg.norm(found - expected, axis=1)[list(FRONT)].max() < 5e-4, "a pixel is 0.65 mm"
 
 
 def test_one_wild_answer_does_not_move_a_lifted_point():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from backend.alignment.flowface.crop import CropLayout
 from backend.errors import UserError
 from backend.evaluation.real_data import read_annotation
 from backend.evaluation.splits import split_of_clip, split_of_photo
@@ -110,8 +111,8 @@ def test_samples_are_whole(source: RealSource) -> None:
         assert 0 <= sample.weight.min() <= sample.weight.max() <= 1
         assert sample.visible.all()
         assert sample.foreground.min() == 255
-        face = load_head("open").regions["face"]
-        inside = sample.crop.points_from_image(sample.mu[: len(face)][face].astype(np.float64))
+        face = CropLayout.of(load_head("open")).face
+        inside = sample.crop.points_from_image(sample.mu[face].astype(np.float64))
         assert inside.min() > 0
         assert inside.max() < sample.crop.size
         assert inside.mean(axis=0) == pytest.approx(sample.crop.size / 2, abs=0.15 * sample.crop.size)
