@@ -41,6 +41,8 @@ from backend.files import write_atomic, write_npz
 PACKAGES = ("flowface", "torch", "mediapipe", "numpy", "scipy", "av")
 ALIGNED_BY = {"flowface": "flowface", "flowface-mediapipe": "mediapipe"}
 """Our tracker's names by the aligner whose points it fits: the network's, or MediaPipe's."""
+EVEN_SIGMA = "-even-sigma"
+"""What the names of the same trackers end in where every point is believed alike."""
 PEER, SMOOTH_PEER = "mediapipe-mesh", "mediapipe-mesh+gaussian"
 PEERS = (PEER, SMOOTH_PEER)
 STRIDE = {True: 4, False: 3}
@@ -130,8 +132,10 @@ def make_trackers(
     options: EvaluationOptions, cache: Path, on_frame: Callable[[int, int], None] | None = None
 ) -> list[Tracker]:
     """The chosen trackers. Raises UserError ``unknown_tracker``, ``weights_missing`` or ``results_missing``."""
+    ours = partial(_ours, options=options, cache=cache, on_frame=on_frame)
     makers: dict[str, Callable[[], Tracker]] = {
-        **{name: partial(_ours, aligner, options, cache, on_frame) for name, aligner in ALIGNED_BY.items()},
+        **{name: partial(ours, aligner) for name, aligner in ALIGNED_BY.items()},
+        **{name + EVEN_SIGMA: partial(ours, aligner, even_sigma=True) for name, aligner in ALIGNED_BY.items()},
         PEER: MediaPipeMesh,
         SMOOTH_PEER: lambda: MediaPipeMesh(SMOOTHING_SIGMA),
     }
@@ -146,11 +150,16 @@ def make_trackers(
 
 
 def _ours(
-    aligner: str, options: EvaluationOptions, cache: Path, on_frame: Callable[[int, int], None] | None
+    aligner: str,
+    options: EvaluationOptions,
+    cache: Path,
+    on_frame: Callable[[int, int], None] | None,
+    even_sigma: bool = False,
 ) -> Tracker:
     if aligner == "flowface":
         find_weights(options.weights)  # to say so now, and not after an hour
-    return FlowFace(cache / f"alignments-{code_digest()}", aligner=aligner, on_frame=on_frame, weights=options.weights)
+    kept = cache / f"alignments-{code_digest()}"
+    return FlowFace(kept, aligner=aligner, on_frame=on_frame, weights=options.weights, even_sigma=even_sigma)
 
 
 def _rendered(
@@ -189,7 +198,7 @@ def _uncertainty(
     options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView
 ) -> list[dict[str, Any]]:
     """How honest the σ of each of our aligners is, by sequence."""
-    ours = [tracker for tracker in trackers if isinstance(tracker, FlowFace)]
+    ours = [tracker for tracker in trackers if isinstance(tracker, FlowFace) and not tracker.even_sigma]
     if not ours or not options.uncertainty:
         return []
     specs = options.specs or tuple(benchmark_sequences(options.split, quick=options.quick))
@@ -352,6 +361,7 @@ def _samples(runs: Sequence[dict[str, Any]], name: str) -> dict[str, list[float]
 def _provenance(options: EvaluationOptions) -> dict[str, Any]:
     commit = _git("rev-parse", "HEAD")
     changed = _git("status", "--porcelain", "--untracked-files=no")
+    by_network = "flowface" in (name.removesuffix(EVEN_SIGMA) for name in options.trackers)
     return {
         "command": options.command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -364,7 +374,7 @@ def _provenance(options: EvaluationOptions) -> dict[str, Any]:
         "ssme_stride": STRIDE[options.quick],
         "shape_every": SHAPE_EVERY[options.quick],
         "trackers": [*options.trackers, *options.results],
-        "weights": weights_digest(options.weights) if "flowface" in options.trackers else None,
+        "weights": weights_digest(options.weights) if by_network else None,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -103,6 +103,7 @@ class FlowFace:
 
     ``cache`` keeps alignments, which both protocols and later runs share. ``on_frame(done, total)`` hears the single
     images, which are fitted one by one. ``weights`` are the network's for the aligner ``flowface``, None its own.
+    ``even_sigma`` forgets the aligner's σ but for its median over the clip: what it is worth to the fit shows beside.
     """
 
     cache: Path | None = None
@@ -110,6 +111,7 @@ class FlowFace:
     aligner: str = "mediapipe"
     on_frame: OnFrame | None = None
     weights: Path | None = None
+    even_sigma: bool = False
     metrical = True
     single_image = True
     without: tuple[str, ...] = ()
@@ -118,6 +120,7 @@ class FlowFace:
     def name(self) -> str:
         """The aligner's network and our fit are FlowFace; the fit on another aligner's points is called after both."""
         names = ["flowface", self.aligner if self.aligner != "flowface" else "", self.head_name]
+        names.append("even-sigma" if self.even_sigma else "")
         return "-".join(name for name in names if name not in ("", "open"))
 
     @property
@@ -138,7 +141,11 @@ class FlowFace:
 
     def observe(self, clip: Path) -> tuple[Observations, float]:
         """``observe_clip`` by its aligner."""
-        return observe_clip(clip, self.aligner, self.cache, self.head_name, self.weights)
+        observed, rate = observe_clip(clip, self.aligner, self.cache, self.head_name, self.weights)
+        if self.even_sigma and observed.valid.any():
+            even = np.full_like(observed.sigma, np.median(observed.sigma[observed.valid]))
+            observed = replace(observed, sigma=even)
+        return observed, rate
 
     def _each_alone(self, head: HeadModel, observed: Observations, rate: float) -> MeshSequence:
         frames = len(observed.mu)

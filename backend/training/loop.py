@@ -276,10 +276,14 @@ def _trainer(request: TrainRequest, open_head: HeadModel) -> Trainer:
     elif request.start is not None:
         from backend.alignment.flowface.weights_file import load_weights
 
-        start = load_weights(request.start)
-        if start.config != config.network:
-            raise UserError("bad_weights", f"{request.start} holds a network of other dimensions than {config.name}.")
-        trainer.start_from(start)
+        try:
+            trainer.start_from(load_weights(request.start))
+        except ValueError as error:
+            raise UserError(
+                "bad_weights",
+                f"{request.start} cannot begin a run of {config.name}: {error}.",
+                "Only image_size, uv_size and iterations may be others than in the file.",
+            ) from error
     return trainer
 
 

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
+from backend.alignment.flowface.config import NetworkConfig
 from backend.alignment.flowface.network import FlowFaceNetwork, Prediction
 from backend.alignment.flowface.weights_file import save_weights
 from backend.head_model.model import HeadModel
@@ -113,13 +115,33 @@ class Trainer:
         self.step = checkpoint.step
 
     def start_from(self, network: FlowFaceNetwork) -> None:
-        """Take another network's weights, of the same dimensions, before the first step."""
-        self.network.load_state_dict(network.state_dict())
+        """Take another network's weights before the first step; its crop and its atlas may be of another size.
+
+        Raises ValueError where anything else differs that shapes the weights.
+        """
+        self.network.load_state_dict(resized(network, self.config.network))
         self.average = Average(self.network)
 
     def export(self, path: Path, about: dict[str, str]) -> None:
         """Write the best network's weights."""
         save_weights(path, self.best(), about)
+
+
+def resized(network: FlowFaceNetwork, config: NetworkConfig) -> dict[str, Tensor]:
+    """The weights of ``network`` for a crop and an atlas of ``config``'s size: its textures resampled, the rest as is.
+
+    So a network learns most of what it knows on small pictures, which cost a fraction. Raises ValueError where the two
+    differ in more than ``image_size``, ``uv_size`` and ``iterations``.
+    """
+    sizes = {name: getattr(config, name) for name in ("image_size", "uv_size", "iterations")}
+    if replace(network.config, **sizes) != config:
+        raise ValueError("the networks differ in more than the sizes of crop and atlas")
+    state = dict(network.state_dict())
+    for name, texture in state.items():
+        if ".textures." in name:
+            side = texture.shape[-1] * config.uv_size // network.config.uv_size
+            state[name] = functional.interpolate(texture, size=(side, side), mode="bilinear", align_corners=False)
+    return state
 
 
 def robust_loss(

@@ -84,6 +84,16 @@ def test_alignments_are_kept_and_read_again(clip: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.vertices, again.vertices)
 
 
+def test_an_even_sigma_is_the_clip_s_median_and_moves_the_fit(clip: Path, tmp_path: Path) -> None:
+    told, even = FlowFace(tmp_path), FlowFace(tmp_path, even_sigma=True)
+    assert (told.name, even.name) == ("flowface-mediapipe", "flowface-mediapipe-even-sigma")
+    (seen, _), (same, _) = told.observe(clip), even.observe(clip)
+    np.testing.assert_array_equal(seen.mu, same.mu)
+    assert np.unique(same.sigma).tolist() == [np.median(seen.sigma[seen.valid])]
+    fits = [tracker.track(clip, single_image=False).vertices for tracker in (told, even)]
+    assert np.abs(fits[0] - fits[1]).max() > 1e-4
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 1.5])
 def test_the_peer_sees_the_rendered_head(clip: Path, true_landmarks: np.ndarray, smoothing: float) -> None:
     tracker = MediaPipeMesh(smoothing)

@@ -15,7 +15,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from backend.alignment.flowface.weights_file import load_weights, read_metadata
+from backend.alignment.flowface.network import FlowFaceNetwork
+from backend.alignment.flowface.weights_file import load_weights, read_metadata, save_weights
 from backend.errors import UserError
 from backend.training.checkpoints import load_checkpoint
 from backend.training.config import TrainConfig, find_config, read_config
@@ -78,6 +79,29 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path, pool: 
     with pytest.raises(UserError) as caught:
         run(tmp_path / "whole", pool, replace(CONFIG, run=replace(CONFIG.run, seed=2)), resume=True)
     assert caught.value.code == "other_run"
+
+
+def test_a_run_begins_with_the_weights_of_a_smaller_network(tmp_path: Path, pool: Path) -> None:
+    """What a texture says at a place of the atlas, it says there on the finer grid, too."""
+    torch.manual_seed(1)
+    sizes = {"image_size": 2 * CONFIG.network.image_size, "uv_size": 2 * CONFIG.network.uv_size}
+    small, larger = FlowFaceNetwork(CONFIG.network), replace(CONFIG, network=replace(CONFIG.network, **sizes))
+    with torch.no_grad():
+        for texture in small.uv.features.textures:
+            texture.copy_(torch.linspace(-1, 1, texture.shape[-1]).expand_as(texture))
+    save_weights(tmp_path / "small.safetensors", small, {})
+    run(tmp_path / "run", pool, larger, start=tmp_path / "small.safetensors", minutes=0.0)
+    average = load_checkpoint(tmp_path / "run", larger).average
+    first = average["uv.features.textures.0"]
+    assert first.shape[-1] == larger.network.uv_size
+    assert first[..., 1:-1].diff(dim=-1).std() < 0.1 * first.diff(dim=-1).mean()  # a slope still, but for one step
+    encoder = "encoder.segformer.stages.0.patch_embeddings.proj.weight"
+    assert torch.allclose(average[encoder], small.state_dict()[encoder], atol=0.02)
+
+    with pytest.raises(UserError, match="cannot begin a run") as caught:
+        other = replace(CONFIG, network=replace(CONFIG.network, radius=CONFIG.network.radius + 1))
+        run(tmp_path / "other", pool, other, start=tmp_path / "small.safetensors")
+    assert caught.value.code == "bad_weights"
 
 
 def test_there_is_nothing_to_resume_in_an_empty_folder(tmp_path: Path, pool: Path) -> None:

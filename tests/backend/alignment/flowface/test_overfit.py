@@ -7,40 +7,40 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.alignment.flowface.config import NetworkConfig
 from backend.alignment.flowface.network import FlowFaceNetwork
 from backend.head_model.appearance import default_colors
+from backend.head_model.dense_points import atlas_nu
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
 from backend.head_model.render import HeadRenderer
 from backend.training.atlas_points import atlas_points
-from backend.training.losses import total_loss
+from backend.training.dense_target import DenseTarget
+from backend.training.losses import matching_loss, total_loss
 
-SIDE, HEADS = 64, 8
+SIDE, U, HEADS = 64, 16, 8
 FOCAL = 3.0 * SIDE
 AWAY = 0.62  # metres: the face fills about two thirds of the picture
 CONFIG = NetworkConfig(
-    encoder="b0", image_size=SIDE, uv_size=16, iterations=3, features=32, decoder=32, textures=16, hidden=32,
-    context=32, motion=32, levels=2, radius=2,
+    encoder="b0", image_size=SIDE, uv_size=U, iterations=2, features=32, decoder=32, textures=16, hidden=32,
+    context=32, motion=32, levels=3, radius=2,
 )  # fmt: skip
+MATCHING, STEPS, RATE = 60, 450, 5e-3
+OUTER_CANTHI = [36, 45]
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
     images: torch.Tensor  # (B,3,SIDE,SIDE) in [0,1]
     mu: torch.Tensor  # (B,V,2) pixels
-    eyes: NDArray[np.float64]  # (B,) pixels between the outer corners of the eyes
 
 
 def _pictures(head: HeadModel) -> Pictures:
     random = np.random.default_rng(5)
     colors, middle = default_colors(head), head.template[head.regions["face"]].mean(axis=0)
-    points = head.landmarks["mediapipe478"]
-    canthi = np.array([33, 263])
-    images, mu, eyes = [], [], []
+    images, mu = [], []
     with HeadRenderer((SIDE, SIDE)) as renderer:
         for _ in range(HEADS):
             turn = Rotation.from_euler("yxz", random.normal(0, (0.3, 0.15, 0.1)))
@@ -50,29 +50,36 @@ def _pictures(head: HeadModel) -> Pictures:
                 moved, head.triangles, colors, focal_px=FOCAL, principal_point=(SIDE / 2, SIDE / 2),
                 world_to_camera=np.eye(3, 4),
             )  # fmt: skip
-            seen = moved[:, :2] / moved[:, 2:] * FOCAL + SIDE / 2
-            corners = seen[head.triangles[points.triangle[canthi]]].mean(axis=1)
             images.append(picture)
-            mu.append(seen)
-            eyes.append(np.linalg.norm(np.diff(corners, axis=0)))
-    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255
-    return Pictures(stacked, torch.from_numpy(np.stack(mu)).float(), np.array(eyes))
+            mu.append(moved[:, :2] / moved[:, 2:] * FOCAL + SIDE / 2)
+    return Pictures(
+        torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255, torch.from_numpy(np.stack(mu)).float()
+    )
 
 
 @pytest.mark.slow
-def test_eight_heads_are_learnt_to_a_few_hundredths_of_the_eyes_distance() -> None:
+def test_eight_heads_are_learnt_to_a_hundredth_of_the_eyes_distance() -> None:
+    """The landmarks only: a grid of 16² cells cannot bend to all vertices of a face, at best to 1.9 % of that distance
+    (least squares on these heads; 24² cells to 1.2, 48² to 0.5)."""
     torch.manual_seed(0)
     head = load_head()
-    face = np.flatnonzero(head.regions["face"])
-    pictures, points = _pictures(head), atlas_points(head)
-    nu, mu = torch.from_numpy(points.nu[face]), pictures.mu[:, face]
+    pictures, landmarks, points = _pictures(head), head.landmarks["ibug68"], atlas_points(head)
+    nu = torch.from_numpy(atlas_nu(head, landmarks))
+    corners = torch.from_numpy(head.triangles[landmarks.triangle]).long()
+    mu = torch.einsum("nk,bnkc->bnc", torch.from_numpy(landmarks.barycentric), pictures.mu[:, corners])
+    known = torch.zeros(HEADS, len(points))
+    known[:, torch.from_numpy(head.regions["face"]).nonzero()[:, 0]] = 1
+    everywhere = torch.cat([pictures.mu, pictures.mu.new_zeros(HEADS, len(points) - head.vertex_count, 2)], dim=1)
+    cells, seen = DenseTarget(head, U)(everywhere, known)
     network = FlowFaceNetwork(CONFIG).train()
-    steps = 300
-    optimiser = torch.optim.AdamW(network.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, steps, pct_start=0.1)
-    nothing = torch.zeros(HEADS, 2, 16, 16), torch.zeros(HEADS, 16, 16)
-    for _ in range(steps):
-        loss = total_loss(network(pictures.images, nu), mu, torch.ones(mu.shape[:2]), *nothing)
+    optimiser = torch.optim.AdamW(network.parameters(), RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, STEPS, pct_start=0.1)
+    for step in range(STEPS):
+        correlations = network.correlate(pictures.images)
+        loss = matching_loss(correlations.levels[0], cells * U / SIDE, seen)
+        if step >= MATCHING:
+            answers = network.follow(correlations, nu)
+            loss = loss + total_loss(answers, mu, torch.ones(mu.shape[:2]), cells, torch.zeros_like(seen))
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -80,8 +87,9 @@ def test_eight_heads_are_learnt_to_a_few_hundredths_of_the_eyes_distance() -> No
         schedule.step()
     with torch.no_grad():
         answer = network.eval()(pictures.images, nu)[-1]
-    error = (answer.mu - mu).norm(dim=-1).numpy()
-    # 0.023 when this was written, after a minute of one core.
-    assert (error.mean(axis=1) / pictures.eyes).mean() < 0.035
-    # The uncertainty is that of the errors, within what 300 steps can teach: σ of a circular Gaussian is d/√2.
-    assert 0.3 < float(answer.sigma.mean()) / (np.sqrt((error**2).mean()) / np.sqrt(2)) < 3
+    error = (answer.mu - mu).norm(dim=-1)
+    eyes = (mu[:, OUTER_CANTHI[0]] - mu[:, OUTER_CANTHI[1]]).norm(dim=-1)
+    # 0.0078 when this was written, after a minute of one core.
+    assert float((error.mean(dim=1) / eyes).mean()) < 0.01
+    # The uncertainty is that of the errors, within what so few steps can teach: σ of a circular Gaussian is d/√2.
+    assert 0.3 < float(answer.sigma.mean() / error.square().mean().sqrt()) * 2**0.5 < 3
