@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from backend.progress_bar import progress_bar
 from backend.tracking import TrackOutput, TrackRequest, track_to_folder
 from protocol.messages import JobStatus
 
@@ -21,16 +22,8 @@ class ProgressView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._last = ""
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[frames]}", markup=False),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        frames = TextColumn("{task.fields[frames]}", markup=False)
+        self._progress = progress_bar(console, TaskProgressColumn(), frames, TimeElapsedColumn())
         self._task: TaskID = self._progress.add_task("starting the backend", total=1.0, frames="")
 
     def __enter__(self) -> ProgressView:

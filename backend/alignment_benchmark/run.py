@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 
 from backend.errors import UserError
 from backend.files import write_atomic
+from backend.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from backend.alignment_benchmark.timing import Case
@@ -66,7 +67,7 @@ def benchmark_align(options: AlignBenchmarkOptions, console: Console | None = No
         raise UserError("out_folder", sentence, "Choose another folder with --out.") from error
     paper = [dict(zip(("encoder", "million_parameters", "ms_per_image"), row, strict=True)) for row in PAPER]
     results: dict[str, Any] = {"machine": machine(), "paper": paper, "rows": []}
-    with _progress(console or Console(stderr=True)) as progress:
+    with progress_bar(console or Console(stderr=True), MofNCompleteColumn(), TimeElapsedColumn()) as progress:
         task = progress.add_task("mediapipe", total=len(cases) + 1)
         results["rows"].append(time_mediapipe(options.seconds))
         for case in cases:
@@ -122,11 +123,6 @@ def _cases(options: AlignBenchmarkOptions, devices: Sequence[str], networks: Map
                         yield case
                         if options.compiled:
                             yield replace(case, compiled=True)
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def align_table(rows: Sequence[Mapping[str, Any]], where: Mapping[str, Any]) -> Table:

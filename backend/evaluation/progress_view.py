@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, TaskID, TimeElapsedColumn
+
+from backend.progress_bar import progress_bar
 
 
 class EvaluationView:
@@ -11,15 +13,7 @@ class EvaluationView:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self._progress = progress_bar(console, MofNCompleteColumn(), TimeElapsedColumn())
         self._parts: dict[str, TaskID] = {}
         self._stage: TaskID = self._progress.add_task("", total=None)
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TimeElapsedColumn
 
 from backend.errors import UserError
 from backend.files import write_atomic
 from backend.fitting_benchmark.report import draw_race, race_record, race_table, sizes_table
 from backend.fitting_benchmark.sizes import FULL, QUICK, measure_all
+from backend.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from backend.fitting.take import Take
@@ -51,7 +52,7 @@ def benchmark_fit(options: BenchmarkOptions, console: Console | None = None) -> 
         sentence = f"Results cannot be written to {options.out}: {error.strerror}."
         raise UserError("out_folder", sentence, "Choose another folder with --out.") from error
     results: dict[str, Any] = {"machine": machine(), "quick": options.quick, "head": options.head}
-    with _progress(console) as progress:
+    with progress_bar(console, TimeElapsedColumn()) as progress:
         task = progress.add_task("finding the face", total=None)
         take, name = _race_take(options)
         curves = _race(take, options, progress, task)
@@ -96,18 +97,6 @@ def _git(*words: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def _race(take: Take, options: BenchmarkOptions, progress: Progress, task: Any) -> tuple[Curve, ...]:

@@ -7,11 +7,11 @@ import importlib.metadata
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import zmq
 
+from backend.closing import Closing
 from backend.errors import UserError
 from backend.server.discovery import is_listening
 from protocol import messages as m
@@ -24,7 +24,7 @@ CLIENT_NAME = "command line"
 QUIET_SECONDS = 5.0  # after this long without progress, ask whether the backend is still there
 
 
-class Client:
+class Client(Closing):
     """A connection to a backend; a context manager. Not for several threads at once.
 
     Every method raises UserError: the backend's own errors under their codes, ``no_backend`` where nothing listens,
@@ -53,14 +53,6 @@ class Client:
                 raise
             sentence = f"Something listens at {endpoint}, but it is not a FlowFace backend."
             raise UserError("no_backend", sentence, "Start one with “flowface serve --endpoint …”.") from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connection; jobs go on."""

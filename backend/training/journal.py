@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from backend.closing import Closing
 from backend.files import write_atomic
 
 LOG = "log.jsonl"
 
 
-class Journal:
+class Journal(Closing):
     """Entries of a run in ``folder``. A resumed run forgets what was written after the checkpoint's ``step``."""
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -40,14 +40,6 @@ class Journal:
         self._file.close()
         if self._curves is not None:
             self._curves.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def read_journal(folder: Path) -> list[dict[str, Any]]:

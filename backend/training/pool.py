@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
+from backend.closing import Closing
 from backend.errors import UserError
 from backend.files import write_atomic
 from backend.training.samples import Sample
@@ -130,7 +130,7 @@ def _claimed(path: Path) -> Iterator[bool]:
         yield True
 
 
-class Background:
+class Background(Closing):
     """Jobs done one after the other in a process of its own, at low priority, that ends with this one.
 
     Each is picklable and is given a function to call often, which raises once the work is not wanted any more.
@@ -155,14 +155,6 @@ class Background:
         if self._process.is_alive():
             self._process.terminate()
         self._process.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _work(jobs: Sequence[Callable[[Callable[[], None]], None]], parent: int) -> None:

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TaskID, TimeRemainingColumn
 
+from backend.progress_bar import progress_bar
 from backend.training.validate import Accuracy
 
 QUIET = 60.0  # seconds between lines where the output is no terminal
@@ -19,15 +20,7 @@ class TrainingView:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self._progress = progress_bar(console, MofNCompleteColumn(), TimeRemainingColumn())
         self._task: TaskID | None = None
         self._said = 0.0
 

@@ -6,8 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from backend.alignment.face_finder import FaceFinder
 from backend.alignment.follow import AlignedFrame
 from backend.alignment.mediapipe import MediaPipeAligner
 from backend.alignment.take import TakeAlignment, align_footage
+from backend.closing import Closing
 from backend.errors import UserError
 from backend.fitting import Observations, View, fit_take
 from backend.footage import open_footage
@@ -50,21 +50,13 @@ def project(
     return np.asarray(vertices[..., :2] / vertices[..., 2:] * focal_px + principal_point)
 
 
-class TakeFitter:
+class TakeFitter(Closing):
     """Aligns and fits footage with the product's own parts; use it as a context manager or call ``close``."""
 
     def __init__(self, head: HeadModel) -> None:
         self.head = head
         self._aligner = MediaPipeAligner()
         self._finder = FaceFinder()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop the aligner's threads."""

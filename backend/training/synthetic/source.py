@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.flowface.crop import CropLayout
+from backend.closing import Closing
 from backend.head_model.action_weights import LIP_PAIRS
 from backend.head_model.library import load_head
 from backend.training.atlas_points import atlas_points, with_landmarks
@@ -54,7 +53,7 @@ class Shot:
     skin: int
 
 
-class SyntheticSource:
+class SyntheticSource(Closing):
     """Renders samples of the open head and, where ``ict_path`` is given, as many of ICT-FaceKit's; a context manager.
 
     The same generator state gives the same sample, whatever was drawn before. ``textures`` are photographed skins.
@@ -80,14 +79,6 @@ class SyntheticSource:
         for actor in self.actors:
             self._stage.add_mesh(actor.name, actor.uv, actor.wet, {"all": actor.triangles, "shut": actor.shut})
         self._wardrobe = Wardrobe(head, self.actors[0], self._stage)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the OpenGL context back."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.closing import Closing
 from backend.head_model.render import create_context
 from backend.training.samples import SAMPLE_SIDE
 from backend.training.synthetic import shaders
@@ -50,7 +50,7 @@ class Surface:
         return self.opacity > 0.7
 
 
-class Stage:
+class Stage(Closing):
     """An off-screen picture of SAMPLE_SIDE² pixels; a context manager. Raises UserError ``no_opengl``."""
 
     def __init__(self) -> None:
@@ -78,14 +78,6 @@ class Stage:
         self._quad = gl.vertex_array(backdrop, [(gl.buffer(corners.tobytes()), "2f", "corner")])
         self._meshes: dict[str, _Mesh] = {}
         self._textures: dict[str, Any] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the OpenGL context back."""
