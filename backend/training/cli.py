@@ -1,4 +1,4 @@
-"""``flowface train`` and its helpers ``train-render``, ``train-sheet`` and ``train-export``."""
+"""``flowface train`` and its helpers ``train-render``, ``train-sheet``, ``train-measure`` and ``train-export``."""
 
 from __future__ import annotations
 
@@ -80,6 +80,21 @@ def train_sheet(
     sheet = augmented_sheet([mixture.view(step, n) for n in range(count)], atlas_points(open_head))
     write_atomic(out, cv2.imencode(".png", sheet[..., ::-1])[1].tobytes(), public=True)
     typer.echo(f"{out}")
+
+
+def train_measure(
+    weights: Annotated[list[Path], typer.Argument(help="Weights (.safetensors), one or several.")],
+    pool: Annotated[Path, typer.Option(help="Folder of the training pictures, whose held-out people are looked at.")],
+    iterations: Annotated[
+        list[int] | None, typer.Option(help="Iterations to run, instead of the network's own; may be repeated.", min=1)
+    ] = None,
+) -> None:
+    """Tell how far weights are off on the people of a pool that no run learns from."""
+    from rich.console import Console
+
+    from backend.training.measure import accuracy_table, measure
+
+    Console().print(accuracy_table(measure(weights, pool, iterations or ())))
 
 
 def train_export(

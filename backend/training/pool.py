@@ -71,7 +71,7 @@ class Pool:
             )
 
     def path(self, number: int) -> Path:
-        return self.folder / f"shard-{number:05d}"
+        return shard_path(self.folder, number)
 
     def ready(self, number: int) -> bool:
         """Whether that shard is there."""
@@ -86,6 +86,11 @@ class Pool:
                 time.sleep(POLL)
             self._open[number] = Shard(self.path(number))
         return self._open[number]
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """Where a pool in ``folder`` has its shard ``number``."""
+    return folder / f"shard-{number:05d}"
 
 
 def fill(folder: Path, spec: PoolSpec, make_source: MakeSource, shards: int, alive: Callable[[], None]) -> None:

@@ -22,6 +22,7 @@ from backend.training.checkpoints import load_checkpoint
 from backend.training.config import TrainConfig, find_config, read_config
 from backend.training.journal import read_journal
 from backend.training.loop import TrainRequest, train
+from backend.training.measure import measure
 from backend.training.pool import fill
 from backend.training.sources import rendered_pool
 
@@ -102,6 +103,20 @@ def test_a_run_begins_with_the_weights_of_a_smaller_network(tmp_path: Path, pool
         other = replace(CONFIG, network=replace(CONFIG.network, radius=CONFIG.network.radius + 1))
         run(tmp_path / "other", pool, other, start=tmp_path / "small.safetensors")
     assert caught.value.code == "bad_weights"
+
+
+def test_weights_are_measured_as_their_run_measured_them(tmp_path: Path, pool: Path) -> None:
+    run(tmp_path / "run", pool)
+    weights = tmp_path / "run" / "weights.safetensors"
+    own, more = (next(measure([weights], pool, count)) for count in ((), (3,)))
+    journal = [entry for entry in read_journal(tmp_path / "run") if entry["kind"] == "dev"]
+    assert own.rendered.nme == pytest.approx(journal[-1]["nme"], abs=1e-3)
+    assert (own.iterations, more.iterations) == (CONFIG.network.iterations, 3)
+    assert own.real is None
+    assert more.rendered.nme != own.rendered.nme
+    with pytest.raises(UserError) as caught:
+        next(measure([weights], tmp_path))
+    assert caught.value.code == "no_pool"
 
 
 def test_there_is_nothing_to_resume_in_an_empty_folder(tmp_path: Path, pool: Path) -> None:
