@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from backend.alignment.types import Aligner
     from backend.head_model.model import HeadModel
 
-ALIGNERS = ("mediapipe", "flowface")
+ALIGNERS = ("mediapipe", "flowface", "combined")
+BY_NETWORK = ("flowface", "combined")
+"""Those that need the network's weights."""
 DEFAULT_ALIGNER = "mediapipe"
+DENSE_STRETCH = 2.0
 SIGMA_SCALE = "sigma_scale"
 """Key of a weights file's metadata: what its σ is to be multiplied with, measured after training."""
 
@@ -39,7 +42,10 @@ def find_aligner(name: str, head: HeadModel, weights: Path | None = None) -> Ali
     ``weights_missing``, ``bad_weights``, ``unknown_weights``.
     """
     require_aligner(name)
-    return _mediapipe() if name == "mediapipe" else _flowface(head, weights)
+    if name == "mediapipe":
+        return _mediapipe()
+    network = _flowface(head, weights)
+    return network if name == "flowface" else _combined(network, head)
 
 
 @lru_cache
@@ -47,6 +53,12 @@ def _mediapipe() -> MediaPipeAligner:
     from backend.alignment.mediapipe import MediaPipeAligner
 
     return MediaPipeAligner()
+
+
+def _combined(network: Aligner, head: HeadModel) -> Aligner:
+    from backend.alignment.combined import CombinedAligner
+
+    return CombinedAligner(network, _mediapipe(), head, DENSE_STRETCH)
 
 
 def _flowface(head: HeadModel, weights: Path | None) -> Aligner:

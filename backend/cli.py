@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from backend.aligners import ALIGNERS, DEFAULT_ALIGNER
+from backend.aligners import DEFAULT_ALIGNER
 from backend.alignment_benchmark import cli as alignment_benchmark_cli
 from backend.errors import UserError
 from backend.evaluation.cli import evaluate
@@ -135,10 +135,13 @@ def track(
     ] = None,
     head: Annotated[str, typer.Option(help="Head model to fit.")] = "open",
     aligner: Annotated[
-        str, typer.Option(help="What finds the face's points: mediapipe, or the network flowface.", metavar="NAME")
+        str,
+        typer.Option(
+            help="What finds the face's points: mediapipe, the network flowface, or both: combined.", metavar="NAME"
+        ),
     ] = DEFAULT_ALIGNER,
     weights: Annotated[
-        Path | None, typer.Option(help="Weights (.safetensors) for --aligner flowface, instead of its own.")
+        Path | None, typer.Option(help="The network's weights (.safetensors), instead of its own.")
     ] = None,
     calibration: Annotated[
         list[Path] | None,
@@ -202,9 +205,11 @@ def compare(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="A video (.mp4), or close-ups of some frames (.png).")
     ] = Path("aligners.png"),
-    aligner: Annotated[str, typer.Option(help="Aligners to compare, with commas between.")] = ",".join(ALIGNERS),
+    aligner: Annotated[
+        str, typer.Option(help="Aligners to compare, with commas between: mediapipe, flowface, combined.")
+    ] = "mediapipe,flowface",
     weights: Annotated[
-        Path | None, typer.Option(help="Weights (.safetensors) of the aligner flowface, instead of its own.")
+        Path | None, typer.Option(help="The network's weights (.safetensors), instead of its own.")
     ] = None,
     frames: Annotated[
         str, typer.Option(help="First and last frame, both included; either may be left out.", metavar="A:B")

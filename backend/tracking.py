@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from backend.aligners import require_aligner
+from backend.aligners import BY_NETWORK, require_aligner
 from backend.cameras.calibration import cameras_for_views, load_calibration
 from backend.errors import UserError
 from backend.files import write_atomic
@@ -130,11 +130,11 @@ def job_spec(request: TrackRequest) -> JobSpec:
     require_aligner(request.aligner)
     options = {"deform_region": request.deform.replace("none", "")} if request.deform else {}
     if request.weights is not None:
-        if request.aligner != "flowface":
+        if request.aligner not in BY_NETWORK:
             raise UserError(
                 "weights_unused",
                 f"The aligner “{request.aligner}” takes no weights.",
-                "Add --aligner flowface, or leave --weights out.",
+                "Add --aligner flowface or combined, or leave --weights out.",
             )
         options["weights"] = os.path.abspath(request.weights)  # noqa: PTH100 - as the footage
     offsets = {_view_number(key, names): seconds for key, seconds in request.offsets.items()}

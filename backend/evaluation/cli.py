@@ -59,12 +59,12 @@ def evaluate(
     aligner: Annotated[
         str,
         typer.Option(
-            help="Whose points our tracker fits: mediapipe (row flowface-mediapipe), flowface (row flowface), "
-            "or both with a comma between."
+            help="Whose points our tracker fits, with commas between: mediapipe (row flowface-mediapipe), flowface "
+            "(row flowface), combined (row flowface-combined)."
         ),
     ] = DEFAULT_ALIGNER,
     weights: Annotated[
-        Path | None, typer.Option(help="Weights (.safetensors) of the aligner flowface, instead of its own.")
+        Path | None, typer.Option(help="The network's weights (.safetensors), instead of its own.")
     ] = None,
     trackers: Annotated[
         str,

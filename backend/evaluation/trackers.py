@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.aligners import find_aligner
+from backend.aligners import BY_NETWORK, find_aligner
 from backend.alignment.choice import FaceChoice
 from backend.alignment.face_finder import FaceFinder
 from backend.alignment.flowface.weights import weights_digest
@@ -126,7 +126,9 @@ class FlowFace:
     @property
     def made_by(self) -> tuple[str, ...]:
         """See ``Tracker``: all of the backend, and the network's weights."""
-        return EVERYTHING if self.aligner != "flowface" else (*EVERYTHING, f"weights {weights_digest(self.weights)}")
+        return (
+            EVERYTHING if self.aligner not in BY_NETWORK else (*EVERYTHING, f"weights {weights_digest(self.weights)}")
+        )
 
     def track(self, clip: Path, *, single_image: bool) -> MeshSequence:
         """See ``Tracker``."""
@@ -277,7 +279,7 @@ def observe_clip(
 
 def _aligned(clip: Path, aligner_name: str, cache: Path | None, head_name: str, weights: Path | None) -> SavedAlignment:
     made_by = aligner_name
-    if aligner_name == "flowface":
+    if aligner_name in BY_NETWORK:
         made_by += f"-{head_name}-{weights_digest(weights)}"
     kept = cache / f"{clip_key(clip)}-{made_by}.npz" if cache is not None else None
     if kept is not None and kept.is_file():

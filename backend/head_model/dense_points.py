@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from backend.head_model.model import HeadModel, IntArray, SurfacePoints
 
 DENSE = "dense"
+COMBINED = "dense+mediapipe478"
+"""The dense set, then mediapipe478: what aligners of both find together."""
+DERIVED = (DENSE, COMBINED)
+"""Point sets that follow from a head's arrays and are not stored with it."""
 MOST = 1200
 """Points at most: about 5 mm apart on the skin, 2.5 mm about eyes and lips. More tell a smooth surface nothing new, and
 cost the fit in proportion."""
@@ -59,8 +63,14 @@ def has_eye_points(head: HeadModel) -> bool:
 
 
 def with_dense_points(head: HeadModel) -> HeadModel:
-    """The head with its dense set among the landmarks."""
-    return replace(head, landmarks={**head.landmarks, DENSE: dense_points(head)})
+    """The head with its dense set among the landmarks, and the combined one where it has mediapipe478."""
+    dense, sparse = dense_points(head), head.landmarks.get("mediapipe478")
+    made = {DENSE: dense}
+    if sparse is not None:
+        made[COMBINED] = SurfacePoints(
+            np.concatenate([dense.triangle, sparse.triangle]), np.concatenate([dense.barycentric, sparse.barycentric])
+        )
+    return replace(head, landmarks={**head.landmarks, **made})
 
 
 def atlas_nu(head: HeadModel, points: SurfacePoints) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import UserError
-from backend.head_model.dense_points import DENSE
+from backend.head_model.dense_points import DERIVED
 from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints
 
 FORMAT = "flowface-head"
@@ -46,7 +46,7 @@ def save_head(head: HeadModel, path: Path) -> None:
     arrays |= {name: np.asarray(getattr(head, name), np.int32) for name in _INTEGERS}
     arrays |= {f"region.{name}": np.asarray(mask, bool) for name, mask in head.regions.items()}
     for name, points in head.landmarks.items():
-        if name == DENSE:
+        if name in DERIVED:
             continue  # follows from the rest, and is made anew when the head is loaded
         arrays[f"landmark.{name}.triangle"] = np.asarray(points.triangle, np.int32)
         arrays[f"landmark.{name}.barycentric"] = np.asarray(points.barycentric, np.float32)

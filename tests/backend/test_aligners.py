@@ -41,7 +41,7 @@ def test_the_network_is_offered_where_it_has_weights(saved: Path, monkeypatch: p
     monkeypatch.setenv(weights.VARIABLE, str(saved.with_name("absent")))
     assert available_aligners() == ("mediapipe",)
     monkeypatch.setenv(weights.VARIABLE, str(saved))
-    assert available_aligners() == ALIGNERS == ("mediapipe", "flowface")
+    assert available_aligners() == ALIGNERS == ("mediapipe", "flowface", "combined")
 
 
 def test_aligners_are_found_by_name(saved: Path) -> None:
@@ -50,7 +50,7 @@ def test_aligners_are_found_by_name(saved: Path) -> None:
         aligner = find_aligner(name, head, saved)
         assert aligner.name == name
         assert aligner.landmarks in head.landmarks
-    with pytest.raises(UserError, match="no aligner “dlib”; there are “mediapipe”, “flowface”"):
+    with pytest.raises(UserError, match="no aligner “dlib”; there are “mediapipe”, “flowface”, “combined”"):
         find_aligner("dlib", head)
 
 
