@@ -15,6 +15,7 @@ import typer
 
 from backend.aligners import DEFAULT_ALIGNER
 from backend.alignment_benchmark import cli as alignment_benchmark_cli
+from backend.cli_options import Frames, Weights
 from backend.errors import UserError
 from backend.evaluation.cli import evaluate
 from backend.fitting_benchmark import cli as fitting_benchmark_cli
@@ -123,9 +124,7 @@ def track(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made where it is missing.")],
-    frames: Annotated[
-        str, typer.Option(help="First and last frame, both included; either may be left out.", metavar="A:B")
-    ] = "",
+    frames: Frames = "",
     face: Annotated[
         list[str] | None,
         typer.Option(
@@ -140,9 +139,7 @@ def track(
             help="What finds the face's points: mediapipe, the network flowface, or both: combined.", metavar="NAME"
         ),
     ] = DEFAULT_ALIGNER,
-    weights: Annotated[
-        Path | None, typer.Option(help="The network's weights (.safetensors), instead of its own.")
-    ] = None,
+    weights: Weights = None,
     calibration: Annotated[
         list[Path] | None,
         typer.Option(
@@ -208,12 +205,8 @@ def compare(
     aligner: Annotated[
         str, typer.Option(help="Aligners to compare, with commas between: mediapipe, flowface, combined.")
     ] = "mediapipe,flowface",
-    weights: Annotated[
-        Path | None, typer.Option(help="The network's weights (.safetensors), instead of its own.")
-    ] = None,
-    frames: Annotated[
-        str, typer.Option(help="First and last frame, both included; either may be left out.", metavar="A:B")
-    ] = "",
+    weights: Weights = None,
+    frames: Frames = "",
     pictures: Annotated[int, typer.Option(help="How many frames a .png shows.", min=1, max=40)] = 4,
     head: Annotated[str, typer.Option(help="Head whose points the network is asked for.")] = "open",
 ) -> None:

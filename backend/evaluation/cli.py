@@ -11,6 +11,7 @@ from typing import Annotated, cast
 import typer
 
 from backend.aligners import DEFAULT_ALIGNER, require_aligner
+from backend.cli_options import Weights
 from backend.errors import UserError
 from backend.evaluation.splits import Split
 
@@ -63,9 +64,7 @@ def evaluate(
             "(row flowface), combined (row flowface-combined)."
         ),
     ] = DEFAULT_ALIGNER,
-    weights: Annotated[
-        Path | None, typer.Option(help="The network's weights (.safetensors), instead of its own.")
-    ] = None,
+    weights: Weights = None,
     trackers: Annotated[
         str,
         typer.Option(

@@ -146,13 +146,7 @@ def build_point_basis(
     # Joints come from the neutral head: their expression columns stay zero.
     joint = np.einsum("jv,vak->jak", head.joint_regressor[eye_joints].astype(np.float64), columns)
     joint[..., 1 + identity_count :] = 0.0
-    # Eyeballs turn and would need their own Gram matrices; the skin tells how the face moves.
-    turning = head.skinning_weights[:, eye_joints].max(axis=1) > 1e-4
-    vertex_weight = np.where(turning, 0.0, head.vertex_weight.astype(np.float64))
-    for region, factor in QUICKNESS.items():
-        if region in head.regions:
-            vertex_weight[head.regions[region]] /= factor**2
-    vertex_weight /= vertex_weight.sum()
+    vertex_weight = _motion_weight(head, eye_joints)
     used = vertex_weight > 1e-3 * vertex_weight.max()
     weighted = columns[used] * vertex_weight[used, None, None]
     gram = np.einsum("vak,vbl->abkl", weighted, columns[used], optimize=True)
@@ -184,3 +178,13 @@ def build_point_basis(
         closure=None if (closure := lid_closure(head)) is None else tensor(closure),
         outer_canthi=tensor(ibug[[36, 45]]),
     )
+
+
+def _motion_weight(head: HeadModel, eye_joints: list[int]) -> F64:
+    """(V,) what a vertex's motion counts, in all 1. Eyeballs turn and would need Gram matrices of their own: 0."""
+    turning = head.skinning_weights[:, eye_joints].max(axis=1) > 1e-4
+    weight = np.where(turning, 0.0, head.vertex_weight.astype(np.float64))
+    for region, factor in QUICKNESS.items():
+        if region in head.regions:
+            weight[head.regions[region]] /= factor**2
+    return np.asarray(weight / weight.sum())
