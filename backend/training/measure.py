@@ -51,10 +51,16 @@ def measure(weights: Sequence[Path], pool: Path, iterations: Sequence[int] = ())
 
 def accuracy_table(rows: Iterable[Measured]) -> Table:
     """Mean distances in % of the frontal inter-ocular distance, as ``Accuracy`` has them."""
-    columns = ("rendered", "visible", *REGIONS, "real, MediaPipe's points", "Spearman", "error / σ")
-    table = Table(title="held-out people, % of the inter-ocular distance", title_justify="left")
+    columns = ("rendered", "seen", *REGIONS, "real", "ρ", "e/σ")
+    table = Table(
+        title="held-out people: mean distance in % of the inter-ocular distance",
+        title_justify="left",
+        caption="seen: of rendered points that nothing hides; regions: rendered; real: from MediaPipe's points; ρ: rank "
+        "correlation of σ with the distance; e/σ: root mean square of their ratio, 1 is honest",
+        caption_justify="left",
+    )
     table.add_column("weights")
-    for column in ("iterations", *columns):
+    for column in ("N", *columns):
         table.add_column(column, justify="right")
     for row in rows:
         seen = row.rendered
