@@ -17,13 +17,17 @@ class Lighting:
     """In camera space (x right, y down, z forward), linear RGB.
 
     ``ambient (3,4)``: per channel a constant and its slope along x, y, z of the normal (spherical harmonics to degree
-    1); ``directions (LAMPS,3)`` unit vectors towards the lamps and their ``colors (LAMPS,3)``; ``gloss`` of skin.
+    1); ``directions (LAMPS,3)`` unit vectors towards the lamps and their ``colors (LAMPS,3)``; ``gloss`` of skin. Only
+    the first lamp, the brightest as a rule, throws shadows: ``shadow`` in 0…1 how dark, ``penumbra`` how soft, as a
+    share of the head's size.
     """
 
     ambient: F64
     directions: F64
     colors: F64
     gloss: float
+    shadow: float = 0.0
+    penumbra: float = 0.0
 
 
 def draw_lighting(random: np.random.Generator) -> Lighting:
@@ -45,7 +49,8 @@ def draw_lighting(random: np.random.Generator) -> Lighting:
     # A camera exposes for the face: bright lamps do not come with a bright sky.
     total = level + 0.55 * strength[0] + 0.3 * strength[1]
     exposure = random.uniform(0.4, 1.0) / total
-    return Lighting(ambient * exposure, directions, colors * exposure, random.uniform(0.2, 1.6))
+    gloss, shadow, penumbra = random.uniform(0.2, 1.6), random.uniform(0.5, 1.0), random.uniform(0.002, 0.012)
+    return Lighting(ambient * exposure, directions, colors * exposure, gloss, shadow, penumbra)
 
 
 def _warmth(random: np.random.Generator, most: float) -> F64:

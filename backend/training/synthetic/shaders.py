@@ -1,7 +1,7 @@
 """The renderer's GLSL programs.
 
-Light is worked out at the vertices: the heads' triangles are no larger than a few pixels, and Mesa's software renderer
-shades sixteen pixels for each of them.
+Light and shadow are worked out at the vertices: the heads' triangles are no larger than a few pixels, and Mesa's
+software renderer shades sixteen pixels for each of them.
 """
 
 # Light wraps around skin farther in red than in blue, as it does when it scatters inside. The square root is sRGB's
@@ -14,6 +14,10 @@ uniform vec3 lamp_direction[LAMPS];
 uniform vec3 lamp_color[LAMPS];
 uniform vec3 ambient[4];
 uniform float gloss;
+uniform mat4 clip_from_lamp;
+uniform float shadow;
+uniform float penumbra;
+uniform sampler2D lamp_depth;
 in vec3 position;
 in vec3 normal;
 in vec2 uv;
@@ -24,6 +28,16 @@ out vec3 v_light;
 out vec3 v_shine;
 out vec2 v_uv;
 out float v_amount;
+// How much of the first lamp reaches a place that looks along n: the share of 5 x 5 texels about it in which nothing
+// nearer to the lamp was drawn. Lest a surface shade itself, it is asked 3 mm above, less 1.5 % of the lamp's reach.
+float lit(vec3 n) {
+    vec3 place = 0.5 * (clip_from_lamp * vec4(position + 0.003 * n, 1.0)).xyz + 0.5;
+    float share = 0.0;
+    for (int y = -2; y <= 2; ++y)
+        for (int x = -2; x <= 2; ++x)
+            share += step(place.z - 0.0075, textureLod(lamp_depth, place.xy + penumbra * vec2(x, y), 0.0).r);
+    return mix(1.0, share / 25.0, shadow);
+}
 void main() {
     vec3 view = normalize(-position);
     vec3 n = two_sided && dot(normal, view) < 0.0 ? -normal : normal;
@@ -32,10 +46,12 @@ void main() {
     vec3 shine = vec3(0.0);
     vec3 wrap = vec3(0.30, 0.18, 0.14);
     float power = mix(20.0, 300.0, wet * wet);
+    float first = lit(n);
     for (int i = 0; i < LAMPS; ++i) {
-        light += lamp_color[i] * max(vec3(0.0), (dot(n, lamp_direction[i]) + wrap) / (1.0 + wrap));
+        vec3 color = lamp_color[i] * (i == 0 ? first : 1.0);
+        light += color * max(vec3(0.0), (dot(n, lamp_direction[i]) + wrap) / (1.0 + wrap));
         float lobe = max(0.0, dot(n, normalize(lamp_direction[i] + view)));
-        shine += lamp_color[i] * exp2(power * (lobe - 1.0));
+        shine += color * exp2(power * (lobe - 1.0));
     }
     v_light = light;
     v_shine = shine * gloss * wet;

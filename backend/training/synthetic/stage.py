@@ -14,6 +14,7 @@ from backend.head_model.render import create_context
 from backend.training.samples import SAMPLE_SIDE
 from backend.training.synthetic import shaders
 from backend.training.synthetic.lighting import LAMPS, Lighting
+from backend.training.synthetic.shadows import SHADOW_SIDE, clip_from_lamp
 from backend.training.synthetic.views import Camera
 
 F32 = NDArray[np.float32]
@@ -73,6 +74,10 @@ class Stage(Closing):
         self._resolved = gl.framebuffer([gl.renderbuffer(self._size, 4)])
         self._depth = gl.depth_texture(self._size)
         self._depth_target = gl.framebuffer(depth_attachment=self._depth)
+        self._lamp_depth = gl.depth_texture((SHADOW_SIDE, SHADOW_SIDE))
+        self._lamp_depth.compare_func = ""  # read as numbers
+        self._lamp_depth.repeat_x = self._lamp_depth.repeat_y = False
+        self._lamp_target = gl.framebuffer(depth_attachment=self._lamp_depth)
         self._backdrop = gl.texture(self._size, 3, alignment=1)
         corners = np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)], np.float32)
         self._quad = gl.vertex_array(backdrop, [(gl.buffer(corners.tobytes()), "2f", "corner")])
@@ -102,14 +107,27 @@ class Stage(Closing):
     ) -> tuple[Image, Image, F32]:
         """The RGB picture, the foreground (S,S) uint8, and the depth (S,S) in metres of the nearest that ``hides``.
 
-        ``surfaces`` in the order in which see-through ones have to be drawn. Depth is ``FAR`` where there is nothing.
+        ``surfaces``: the head first, then in the order in which see-through ones have to be drawn. Depth is ``FAR``
+        where there is nothing.
         """
         clip = _clip_from_camera(camera).T.astype(np.float32).tobytes()
         with self._gl:  # another renderer may have drawn in between
             for surface in surfaces:
                 self._meshes[surface.mesh].place(surface)
+            self._draw_shadows(surfaces, lighting)
             picture, foreground = self._draw_picture(surfaces, clip, lighting, background)
             return picture, foreground, self._draw_depth(surfaces, clip)
+
+    def _draw_shadows(self, surfaces: Sequence[Surface], lighting: Lighting) -> None:
+        """Draw what the first lamp sees and hand it to the programs that colour."""
+        lamp = clip_from_lamp(surfaces[0].vertices, lighting.directions[0]).T.astype(np.float32).tobytes()
+        for kind in ("solid", "strands"):
+            program = self._programs[kind]
+            program["clip_from_lamp"].write(lamp)
+            program["shadow"].value, program["penumbra"].value = lighting.shadow, lighting.penumbra / 4
+            program["lamp_depth"].value = 1
+        self._fill_depth(self._lamp_target, surfaces, lamp, both_sides=True)
+        self._lamp_depth.use(1)
 
     def _draw_picture(
         self, surfaces: Sequence[Surface], clip: bytes, lighting: Lighting, background: Image
@@ -146,18 +164,22 @@ class Stage(Closing):
         return np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
 
     def _draw_depth(self, surfaces: Sequence[Surface], clip: bytes) -> F32:
+        self._fill_depth(self._depth_target, surfaces, clip)
+        raw = np.frombuffer(self._depth.read(alignment=1), np.float32).reshape(SAMPLE_SIDE, SAMPLE_SIDE)[::-1]
+        return np.asarray(2 * FAR * NEAR / (FAR + NEAR - (2 * raw - 1) * (FAR - NEAR)), np.float32)
+
+    def _fill_depth(self, target: Any, surfaces: Sequence[Surface], clip: bytes, *, both_sides: bool = False) -> None:
         gl = self._gl
-        self._depth_target.use()
-        self._depth_target.clear(depth=1.0)
+        target.use()
+        target.clear(depth=1.0)
         gl.disable(gl.BLEND)
+        gl.enable(gl.DEPTH_TEST)
         for kind in ("depth", "strands depth"):
             self._programs[kind]["clip_from_camera"].write(clip)
         for surface in surfaces:
             if surface.hides:
-                (gl.disable if surface.two_sided else gl.enable)(gl.CULL_FACE)
+                (gl.disable if both_sides or surface.two_sided else gl.enable)(gl.CULL_FACE)
                 self._meshes[surface.mesh].render("depth" if surface.amount is None else "strands depth", surface.part)
-        raw = np.frombuffer(self._depth.read(alignment=1), np.float32).reshape(SAMPLE_SIDE, SAMPLE_SIDE)[::-1]
-        return np.asarray(2 * FAR * NEAR / (FAR + NEAR - (2 * raw - 1) * (FAR - NEAR)), np.float32)
 
 
 class _Mesh:
