@@ -16,7 +16,12 @@ Item = tuple[str, str, str, str, int]
 
 DEFAULT_HEAD = "open"
 DEFAULT_ALIGNER = "mediapipe"
-TITLES = {"open": "Open Head", "mediapipe": "MediaPipe", "flowface": "FlowFace Network", "combined": "Both"}
+TITLES = {
+    "open": "Open Head",
+    "mediapipe": "MediaPipe",
+    "flowface": "FlowFace Network",
+    "combined": "Network + MediaPipe",
+}
 """What the built-in ones are called; whatever a user added is called by its own id."""
 
 _kept: dict[str, str] = {}

@@ -56,9 +56,10 @@ def test_head_that_is_not_there_is_still_shown_and_says_so() -> None:
 
 
 def test_the_chosen_aligner_goes_into_the_job(tmp_path: Path) -> None:
-    session.current().aligners = ("mediapipe", "flowface")
+    session.current().aligners = ("mediapipe", "flowface", "combined")
     titles = {item[0]: item[1] for item in choices.aligner_items(chosen(), None)}
-    assert titles == {"mediapipe": "MediaPipe", "flowface": "FlowFace Network"}
+    named = {"mediapipe": "MediaPipe", "flowface": "FlowFace Network", "combined": "Network + MediaPipe"}
+    assert titles == named
     clip = tmp_path / "clip.mp4"
     clip.touch()
     chosen().footage = str(clip)

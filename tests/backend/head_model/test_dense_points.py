@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from backend.head_model.dense_points import (
     DENSE,
+    DERIVED,
     EYE_POINTS,
     IRIS_POINTS,
     MOST,
@@ -73,7 +74,7 @@ def test_it_is_the_same_every_time_and_leaves_hash_and_file_alone(tmp_path: Path
     np.testing.assert_array_equal(again.barycentric, POINTS.barycentric)
     assert HEAD.hash == read_head(OPEN_HEAD).hash
     save_head(HEAD, tmp_path / "head.npz")
-    assert set(read_head(tmp_path / "head.npz").landmarks) == set(HEAD.landmarks) - {DENSE}
+    assert set(read_head(tmp_path / "head.npz").landmarks) == set(HEAD.landmarks) - {*DERIVED}
 
 
 def test_a_head_without_mediapipe_points_has_its_vertices_only() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from backend.errors import UserError
 from backend.head_model import library
-from backend.head_model.dense_points import DENSE
+from backend.head_model.dense_points import DERIVED
 from backend.head_model.io import inconsistency, read_head, save_head
 from backend.head_model.library import OPEN_HEAD, list_heads, load_head
 from backend.head_model.model import ARKIT_ACTIONS, actions_of
@@ -32,7 +32,7 @@ def test_round_trip_keeps_everything(head, tmp_path):
     assert again.hash == head.hash
     assert again.expression_names == head.expression_names
     assert set(again.regions) == set(head.regions)
-    for name in set(head.landmarks) - {DENSE}:  # that one is made when a head is loaded
+    for name in set(head.landmarks) - {*DERIVED}:  # those are made when a head is loaded
         points = head.landmarks[name]
         assert np.array_equal(again.landmarks[name].triangle, points.triangle)
         assert np.array_equal(again.landmarks[name].barycentric, points.barycentric)
