@@ -19,6 +19,8 @@ BY_NETWORK = ("flowface", "combined")
 """Those that need the network's weights."""
 DEFAULT_ALIGNER = "mediapipe"
 DENSE_STRETCH = 2.0
+"""What the network's σ is multiplied with beside MediaPipe's points: the least SSME of the face, of 1, 2 and 4, on two
+dev sequences."""
 SIGMA_SCALE = "sigma_scale"
 """Key of a weights file's metadata: what its σ is to be multiplied with, measured after training."""
 

@@ -102,7 +102,7 @@ class FlowFace:
     """Our tracker: what ``flowface track`` does, from footage to fitted head.
 
     ``cache`` keeps alignments, which both protocols and later runs share. ``on_frame(done, total)`` hears the single
-    images, which are fitted one by one. ``weights`` are the network's for the aligner ``flowface``, None its own.
+    images, which are fitted one by one. ``weights`` are the network's, None its own.
     ``even_sigma`` forgets the aligner's σ but for its median over the clip: what it is worth to the fit shows beside.
     """
 
