@@ -144,12 +144,12 @@ def _shape_prior(
     return ShapePrior(_tensor(form, like), _tensor(pull, like), _tensor(constant, like))
 
 
-def _focal_prior(
-    views: Sequence[View], options: FitOptions, unknowns: CameraUnknowns, found: NDArray[np.bool_], like: Tensor
-) -> FocalPrior:
-    """Each camera near the usual focal length, and cameras of one picture size near each other.
+def focal_form(views: Sequence[View], options: FitOptions, found: NDArray[np.bool_]) -> tuple[F64, F64]:
+    """The prior ½ (x − usual)ᵀ form (x − usual) of log focals x: ``form (C,C)``, ``usual (C,)``.
 
-    The cameras of a take are mostly of one kind and set alike; all that are count once against the usual focal.
+    Each camera near the usual focal length, and cameras of one picture size near each other. The cameras of a take are
+    mostly of one kind and set alike; all that are count once against the usual focal. ``found (C,T)`` are the frames
+    that each view shows the face in.
     """
     weights = options.weights
     repeats = np.maximum(1.0, weights.repeated_bias * found.sum(1))
@@ -159,10 +159,17 @@ def _focal_prior(
     form = np.diag(weights.focal_weight * repeats / weights.focal_log_sigma**2 / many)
     tie = weights.focal_weight * repeats.mean() / weights.focal_alike_log_sigma**2
     form += tie * (np.eye(len(views)) - alike / many)
+    return form, np.array([math.log(options.usual_focal * max(size)) for size in sizes])
+
+
+def _focal_prior(
+    views: Sequence[View], options: FitOptions, unknowns: CameraUnknowns, found: NDArray[np.bool_], like: Tensor
+) -> FocalPrior:
+    form, usual = focal_form(views, options, found)
     solved = [j for j in range(len(views)) if unknowns.focal[j]]
     return FocalPrior(
         form=_tensor(form, like),
-        usual=_tensor([math.log(options.usual_focal * max(size)) for size in sizes], like),
+        usual=_tensor(usual, like),
         solved=torch.tensor(solved, dtype=torch.long, device=like.device),
         index=torch.tensor([unknowns.focal_index(j) for j in solved], dtype=torch.long, device=like.device),
     )

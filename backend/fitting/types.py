@@ -102,6 +102,7 @@ class FitOptions:
     neutral: bool = False  # the face is known to be neutral: expressions stay at 0 (calibration)
     deform_region: str | None = None  # the head's region in which δ_d is solved for; None: nowhere
     metric_cameras: bool = True  # known extrinsics are in metres; False: their common scale is solved for
+    key_frames: tuple[int, ...] = ()  # frames from which long takes must tell what all frames share, besides their own
     usual_focal: float = 1.3  # the focal prior's centre, in units of the longer image side (42° across it)
     max_iterations: int = 40
     tolerance: float = 5e-4  # stop when a step lowers the energy by less than this fraction

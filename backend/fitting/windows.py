@@ -80,6 +80,7 @@ def key_frames(take: Take, count: int) -> NDArray[np.int64]:
 
     Every view chooses its share among the frames in which it sees the face, the first one nearest to the middle of all
     poses, each further one farthest from those chosen (Gonzalez 1985); no chance is involved.
+    ``FitOptions.key_frames`` are among them.
     """
     turn = Rotation.from_matrix(take.start.rotation.cpu().numpy())
     angles = (turn.mean().inv() * turn).as_rotvec()
@@ -88,7 +89,7 @@ def key_frames(take: Take, count: int) -> NDArray[np.int64]:
     time = np.linspace(0.0, 2.0, len(angles))  # the whole take counts as much as a turn by 115°
     features = np.concatenate([angles, depth.clamp_min(1e-3).log().cpu().numpy()[:, None], time[:, None]], axis=1)
     per_view = found_frames(take.views)
-    chosen: set[int] = set()
+    chosen = set(take.options.key_frames)
     for found in per_view:
         candidates = np.flatnonzero(found)
         share = min(math.ceil(count / len(per_view)), len(candidates))

@@ -44,17 +44,26 @@ def dense_points(head: HeadModel, most: int = MOST) -> SurfacePoints:
     for the same head on any machine.
     """
     eyes = _eye_points(head)
-    owner, corner = _atlas_corners(head)
+    owner, _ = _atlas_corners(head)
     count = 0 if eyes is None else len(eyes)
-    chosen = _spread(head, np.flatnonzero(_outside(head) & (owner >= 0)), most - count)
-    triangle = owner[chosen]
-    barycentric = np.zeros((len(chosen), 3), np.float32)
-    barycentric[np.arange(len(chosen)), corner[chosen]] = 1
-    if eyes is None:
-        return SurfacePoints(triangle, barycentric)
+    vertices = vertex_points(head, spread_vertices(head, np.flatnonzero(_outside(head) & (owner >= 0)), most - count))
+    return vertices if eyes is None else joined_points(eyes, vertices)
+
+
+def joined_points(first: SurfacePoints, second: SurfacePoints) -> SurfacePoints:
+    """The points of both, those of ``first`` first."""
     return SurfacePoints(
-        np.concatenate([eyes.triangle, triangle]).astype(np.int32), np.concatenate([eyes.barycentric, barycentric])
+        np.concatenate([first.triangle, second.triangle]).astype(np.int32),
+        np.concatenate([first.barycentric, second.barycentric]),
     )
+
+
+def vertex_points(head: HeadModel, vertices: NDArray[np.intp]) -> SurfacePoints:
+    """Vertices (n,) that have a triangle each as surface points, on the side of a seam where ``uv`` has them."""
+    owner, corner = _atlas_corners(head)
+    barycentric = np.zeros((len(vertices), 3), np.float32)
+    barycentric[np.arange(len(vertices)), corner[vertices]] = 1
+    return SurfacePoints(owner[vertices], barycentric)
 
 
 def has_eye_points(head: HeadModel) -> bool:
@@ -67,9 +76,7 @@ def with_dense_points(head: HeadModel) -> HeadModel:
     dense, sparse = dense_points(head), head.landmarks.get("mediapipe478")
     made = {DENSE: dense}
     if sparse is not None:
-        made[COMBINED] = SurfacePoints(
-            np.concatenate([dense.triangle, sparse.triangle]), np.concatenate([dense.barycentric, sparse.barycentric])
-        )
+        made[COMBINED] = joined_points(dense, sparse)
     return replace(head, landmarks={**head.landmarks, **made})
 
 
@@ -112,8 +119,9 @@ def _atlas_corners(head: HeadModel) -> tuple[IntArray, NDArray[np.int64]]:
     return owner, corner
 
 
-def _spread(head: HeadModel, candidates: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """At most ``count`` of the vertices ``candidates``, in ascending order."""
+def spread_vertices(head: HeadModel, candidates: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """At most ``count`` of the vertices ``candidates``, ascending: each as far as possible from all before it, lips and
+    eyes counting double."""
     if len(candidates) <= count:
         return candidates
     place = head.template[candidates].astype(np.float64)

@@ -17,10 +17,10 @@ from backend.alignment.face_mesh import Crop, cut
 from backend.errors import UserError
 from backend.files import read_npz, write_npz
 from backend.footage import open_footage
+from backend.head_model.atlas_texels import AtlasTexels
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
 from backend.head_model.render import HeadRenderer, vertex_normals
-from backend.training.real.atlas_texels import AtlasTexels
 from backend.training.real.fits import TakeFitter, cache_name, project
 from backend.training.real.pictures import train_photographs
 from backend.training.textures import FaceTexture

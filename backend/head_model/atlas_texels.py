@@ -1,0 +1,73 @@
+"""The canonical atlas as a grid of texels: what surface point each of them is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.head_model.model import HeadModel
+
+
+@dataclass(frozen=True, eq=False)
+class AtlasTexels:
+    """The n texels of an atlas picture (side,side) that some triangle covers; row 0 is the atlas's top (v = 1)."""
+
+    side: int
+    rows: NDArray[np.intp]  # (n,)
+    columns: NDArray[np.intp]  # (n,)
+    triangle: NDArray[np.int32]  # (n,) of HeadModel.triangles
+    barycentric: NDArray[np.float64]  # (n,3)
+
+    @classmethod
+    def of(cls, head: HeadModel, side: int, drawn: NDArray[np.bool_] | None = None) -> AtlasTexels:
+        """The texels whose centres lie in a triangle of ``head``, or in one of those ``drawn (F,)``."""
+        numbers = np.arange(len(head.triangles)) if drawn is None else np.flatnonzero(drawn)
+        corners = (head.uv_vertices.astype(np.float64) * (1, -1) + (0, 1))[head.uv_triangles[numbers]] * side
+        which, columns, rows = _near(corners, side)
+        weights = _barycentric(np.column_stack([columns, rows]) + 0.5, corners, which)
+        inside = weights.min(axis=1) >= 0
+        # a centre on an edge that two triangles share is in both: the first one has it
+        texel, first = np.unique((rows * side + columns)[inside], return_index=True)
+        return cls(
+            side, texel // side, texel % side, numbers[which[inside][first]].astype(np.int32), weights[inside][first]
+        )
+
+    def on_surface(self, head: HeadModel, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Values (V,…) of the head's vertices at each texel (n,…)."""
+        return np.asarray(np.einsum("nk,nk...->n...", self.barycentric, values[head.triangles[self.triangle]]))
+
+    def picture(self, values: NDArray[Any], fill: float = 0.0) -> NDArray[np.float32]:
+        """Values (n,…) of the texels as a picture (side,side,…)."""
+        image = np.full((self.side, self.side, *values.shape[1:]), fill, np.float32)
+        image[self.rows, self.columns] = values
+        return image
+
+
+def _near(corners: NDArray[np.float64], side: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Which triangle (m,) of ``corners (F,3,2)``, in texels, may hold the centre of which column and row (m,)."""
+    low = np.clip(np.floor(corners.min(axis=1)).astype(np.intp), 0, side)
+    size = np.clip(np.ceil(corners.max(axis=1)).astype(np.intp), 0, side) - low
+    count = size.prod(axis=1)
+    which = np.repeat(np.arange(len(corners)), count)
+    place = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    width = size[which, 0]
+    return which, low[which, 0] + place % width, low[which, 1] + place // width
+
+
+def _barycentric(
+    points: NDArray[np.float64], corners: NDArray[np.float64], which: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Weights (m,3) of points (m,2) in the triangles ``which (m,)`` of ``corners (F,3,2)``; -1 in one without area."""
+    origin, ab, ac = corners[:, 0], corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
+    inverse = 1 / np.where(area == 0, np.inf, area)
+    offset = points - origin[which]
+    ab, ac, inverse = ab[which], ac[which], inverse[which]
+    second = (offset[:, 0] * ac[:, 1] - offset[:, 1] * ac[:, 0]) * inverse
+    third = (ab[:, 0] * offset[:, 1] - ab[:, 1] * offset[:, 0]) * inverse
+    weights = np.column_stack([1 - second - third, second, third])
+    weights[inverse == 0] = -1.0
+    return weights
