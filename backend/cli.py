@@ -168,6 +168,13 @@ def track(
             metavar="REGION",
         ),
     ] = "",
+    match_skin: Annotated[
+        bool,
+        typer.Option(
+            "--match-skin/--no-match-skin",
+            help="Place several views by the skin that they show alike, not by the face's points alone.",
+        ),
+    ] = True,
     endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write scene.blend.")] = True,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write the overlay picture or video.")] = True,
@@ -192,6 +199,7 @@ def track(
         calibration_unit=calibration_unit,
         neutral=neutral,
         deform=deform,
+        match_skin=match_skin,
     )
     track_with_progress(request)
 

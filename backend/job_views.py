@@ -199,6 +199,19 @@ def views_to_fit(views: Sequence[AlignedView], focal_px: float | None) -> list[V
     return [_to_fit(view, focal_px, rate) for view in views]
 
 
+def picture_at(view: AlignedView, frame: int) -> NDArray[np.uint8] | None:
+    """The RGB picture (H,W,3) that a view shows at a frame of the take, decoded anew; None where it has none.
+
+    Raises UserError as opening footage does.
+    """
+    if view.index[frame] < 0:
+        return None
+    number, opened = int(view.footage_frames[frame]), view.opened
+    alone = opened.info.kind == "still"
+    footage = _open(opened.spec, None if alone else (number, number), alone=alone)
+    return next((decoded.image for decoded in footage), None)
+
+
 def aligner_choice(face: FaceChoice) -> AlignerChoice:
     """The face choice of a job as the aligner takes it."""
     from backend.alignment.choice import FaceChoice as AlignerChoice

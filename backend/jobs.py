@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from backend.job_views import AlignedView
     from backend.neutral_prior import FacePicture
 
+MATCH_SHARE = 0.3  # of the progress bar, where skin is matched
 ALIGN_SHARE = 0.35  # of the progress bar; the fit takes the rest (measured on CPU: a quarter to a half)
-OPTIONS = ("focal_px", "deform_region", "weights")
+OPTIONS = ("focal_px", "deform_region", "weights", "match_skin")
 DEFORM_REGIONS = ("", "nose", "face")
 
 
@@ -65,6 +66,7 @@ def run_job(
         Cancelled: ``should_cancel`` said so.
     """
     from backend.head_model.library import load_head
+    from backend.job_matching import match_skin
     from backend.job_result import make_report, make_track
     from backend.job_views import align_views, open_views, remarks, views_to_fit
     from backend.neutral_prior import predicted_neutral, predictor_for
@@ -73,6 +75,7 @@ def run_job(
     on_progress(JobProgress("opening the footage", 0.0))
     head = load_head(spec.head)
     options, focal_px = fit_options(spec, head)
+    wanted = match_wanted(spec)
     aligner = find_aligner(spec.aligner, head, _weights(spec))
     opened = open_views(spec)
     predictor = predictor_for(spec.neutral_from) if spec.neutral_from else None
@@ -87,14 +90,22 @@ def run_job(
     views = views_to_fit(aligned, focal_px)
     if predictor and prior is None:
         prior = predicted_neutral(predictor, head, _pictures(aligned[0], predictor.pictures_wanted))
-    fit = _fit(head, views, options, prior, on_progress, should_cancel)
+    matching = wanted and len(views) > 1
+    fit_ends = 0.98 - MATCH_SHARE * matching
+    hear = _within(on_progress, "fitting the head", ALIGN_SHARE, fit_ends)
+    fit = _fit(head, views, options, prior, hear, should_cancel)
     names = [view.opened.spec.name for view in aligned]
     notes += remarks(aligned) + check_agreement(head, views, names, fit, options, should_cancel)
+    matched = None
+    if matching:
+        hear = _within(on_progress, "matching the skin between the views", fit_ends, 0.98)
+        done = match_skin(head, aligned, views, fit, options, prior, on_progress=hear, should_cancel=should_cancel)
+        fit, matched, notes = done.fit, done.report, notes + done.notes
     ended = time.perf_counter()
     on_progress(JobProgress("writing the result", 0.99))
     busy = {key: sum(view.alignment.seconds[key] for view in aligned) for key in ("decode", "align")}
     seconds = {**busy, "fit": ended - fit_started, "total": ended - started}
-    report = make_report(spec, head, aligned, fit, seconds, notes)
+    report = make_report(spec, head, aligned, fit, seconds, notes) | {"matching": matched}
     track = make_track(head, aligned, fit, report)
     save_alignments(saved, job_dir / "alignments.npz")
     save_track(track, job_dir / "track.npz")
@@ -122,6 +133,14 @@ def fit_options(spec: JobSpec, head: HeadModel) -> tuple[FitOptions, float | Non
     return FitOptions(deform_region=region or None, metric_cameras=spec.metric_cameras), _known_focal(spec.options)
 
 
+def match_wanted(spec: JobSpec) -> bool:
+    """Whether skin is to be matched where there are several views: unless the options say no."""
+    wanted = spec.options.get("match_skin", True)
+    if not isinstance(wanted, bool):
+        raise UserError("bad_option", f"The option “match_skin” must be true or false, not {wanted!r:.60}.")
+    return wanted
+
+
 def _known_focal(options: Mapping[str, Any]) -> float | None:
     focal = options.get("focal_px")
     if focal is None:
@@ -145,13 +164,15 @@ def _fit(
     views: Sequence[View],
     options: FitOptions,
     prior: NDArray[np.float32] | None,
-    on_progress: OnProgress,
+    hear: Callable[[float], None],
     should_cancel: ShouldCancel,
 ) -> FitResult:
     from backend.fitting import fit_take
 
-    hear = _fitting(on_progress)
-    return fit_take(head, views, options, neutral_prior=prior, on_progress=hear, should_cancel=should_cancel)
+    def on_iteration(fraction: float, _words: str) -> None:
+        hear(fraction)
+
+    return fit_take(head, views, options, neutral_prior=prior, on_progress=on_iteration, should_cancel=should_cancel)
 
 
 def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
@@ -191,9 +212,10 @@ def _aligning(on_progress: OnProgress) -> Callable[[str, int, int], None]:
     return hear
 
 
-def _fitting(on_progress: OnProgress) -> Callable[[float, str], None]:
-    def hear(fraction: float, _words: str) -> None:
-        share = ALIGN_SHARE + (0.98 - ALIGN_SHARE) * min(max(fraction, 0.0), 1.0)
-        on_progress(JobProgress("fitting the head", share))
+def _within(on_progress: OnProgress, words: str, begin: float, end: float) -> Callable[[float], None]:
+    """Hears a step's own fraction, which takes the whole job from ``begin`` to ``end``."""
+
+    def hear(fraction: float) -> None:
+        on_progress(JobProgress(words, begin + (end - begin) * min(max(fraction, 0.0), 1.0)))
 
     return hear

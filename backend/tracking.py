@@ -41,6 +41,7 @@ class TrackRequest:
     the cameras, in ``calibration_unit`` ("": as they say). ``neutral`` is an earlier track.npz or a mesh with this
     person's neutral face. ``aligner`` is one of ``backend.aligners.ALIGNERS``, ``weights`` the network's for
     ``flowface``, None for its own. ``deform`` is "nose", "face", "none", or "" for what suits the number of views.
+    ``match_skin`` False places several views by the face's points alone.
 
     ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
     files named in ``TrackOutput.files`` are written, over earlier ones of the same names; nothing else there is
@@ -62,6 +63,7 @@ class TrackRequest:
     calibration_unit: str = ""
     neutral: Path | None = None
     deform: str = ""
+    match_skin: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +130,9 @@ def job_spec(request: TrackRequest) -> JobSpec:
     if request.deform not in ("", "none", "nose", "face"):
         raise UserError("bad_deform", f"“{request.deform[:20]}” is no region to deform: use nose, face or none.")
     require_aligner(request.aligner)
-    options = {"deform_region": request.deform.replace("none", "")} if request.deform else {}
+    options: dict[str, Any] = {"deform_region": request.deform.replace("none", "")} if request.deform else {}
+    if not request.match_skin:
+        options["match_skin"] = False
     if request.weights is not None:
         if request.aligner not in BY_NETWORK:
             raise UserError(

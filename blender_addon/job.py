@@ -39,7 +39,7 @@ def job_of(context: Any) -> tuple[m.JobSpec, given.Given | None]:
             head=chosen.head_id,
             aligner=chosen.aligner_id,
             face=_face(chosen),
-            options={} if chosen.deform_region == "AUTO" else {"deform_region": REGIONS[chosen.deform_region]},
+            options=_options(chosen),
             metric_cameras=_to_scale(chosen, known),
             neutral_from=_neutral(context, chosen),
         )
@@ -48,6 +48,16 @@ def job_of(context: Any) -> tuple[m.JobSpec, given.Given | None]:
     if not known:
         return spec, None
     return spec, given.Given(tuple(known), given.metres_per_unit(context.scene), spec.metric_cameras)
+
+
+def _options(chosen: Any) -> dict[str, Any]:
+    """What differs from the backend's own choice."""
+    options: dict[str, Any] = {}
+    if chosen.deform_region != "AUTO":
+        options["deform_region"] = REGIONS[chosen.deform_region]
+    if chosen.views and not chosen.match_skin:
+        options["match_skin"] = False
+    return options
 
 
 def _neutral(context: Any, chosen: Any) -> str:

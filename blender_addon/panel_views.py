@@ -103,6 +103,8 @@ def draw_options(layout: Any, chosen: Any) -> None:
     if len(session.current().aligners) > 1:
         column.prop(chosen, "aligner")
     column.prop(chosen, "deform_region")
+    if chosen.views:
+        column.prop(chosen, "match_skin")
     column.prop(chosen, "neutral_head")
     if chosen.neutral_head is None:
         column.prop(chosen, "neutral_from")

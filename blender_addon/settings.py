@@ -170,6 +170,12 @@ class FlowFaceSettings(bpy.types.PropertyGroup):  # type: ignore[misc]
             ("FACE", "Face", "The whole face; needs views from several sides"),
         ),
     )
+    match_skin: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Match Skin",
+        description="Place several views by the skin that their pictures show alike, to a fraction of a pixel, not by "
+        "the face's points alone",
+        default=True,
+    )
     neutral_head: bpy.props.PointerProperty(  # type: ignore[valid-type]
         name="Neutral Head",
         description="A head of this scene, built by FlowFace, whose neutral shape this take is to have: of an earlier "

@@ -101,8 +101,9 @@ class JobSpec:
     extrinsics share an unknown scale, which is solved for. ``neutral_from`` is a mesh, or an earlier take's track.npz,
     whose neutral face is this person's (E_MICA of seeds/001); "" for none. ``options`` are ``focal_px`` (pins the focal
     length of every view whose camera is not known), ``deform_region`` ("nose", "face" or "" for none: where the
-    person's shape may leave the head's identity basis; by default the nose where there are several views) and
-    ``weights`` (a file that the backend can read, for an aligner that is a network: other weights than its own).
+    person's shape may leave the head's identity basis; by default the nose where there are several views),
+    ``weights`` (a file that the backend can read, for an aligner that is a network: other weights than its own) and
+    ``match_skin`` (False: several views are placed by the face's points alone, not by the skin that they show alike).
     """
 
     views: tuple[ViewSpec, ...]

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from backend.alignment.types import FaceBox
 
+F64 = NDArray[np.float64]
+
 MIN_SCORE = 0.5
+CONTRADICTION = np.deg2rad(45)  # between the eyes' line and the mouth's; seen from the front they agree to some degrees
 _SAME_FACE = 0.3  # overlap (intersection over union) above which two boxes are one face
 _TILE = 320  # px; a face of 24 px still fills enough of the detector's 128 px input
 
@@ -54,8 +57,8 @@ class FaceFinder:
         for detector in self._detectors:
             for found in detector.process(part).detections or ():
                 place = found.location_data
-                box, eyes = place.relative_bounding_box, place.relative_keypoints
-                roll = np.arctan2((eyes[1].y - eyes[0].y) * height, (eyes[1].x - eyes[0].x) * width)
+                box = place.relative_bounding_box
+                parts = np.array([(part.x * width, part.y * height) for part in place.relative_keypoints])
                 boxes.append(
                     FaceBox(
                         left + box.xmin * width,
@@ -63,7 +66,7 @@ class FaceFinder:
                         box.width * width,
                         box.height * height,
                         float(found.score[0]),
-                        float(roll),
+                        roll_of(parts[0], parts[1], parts[3]),
                     )
                 )
         return boxes
@@ -71,6 +74,18 @@ class FaceFinder:
     def close(self) -> None:
         for detector in self._detectors:
             detector.close()
+
+
+def roll_of(right_eye: F64, left_eye: F64, mouth: F64) -> float:
+    """How far a face is turned in the image, radians clockwise, from where the detector sees its eyes and mouth (2,).
+
+    The line of the eyes tells it best, but not in profile: there both eyes are seen in one place, in any order. Where
+    it contradicts the line from the eyes to the mouth, that one counts.
+    """
+    level, down = left_eye - right_eye, mouth - (left_eye + right_eye) / 2
+    by_eyes, by_mouth = np.arctan2(level[1], level[0]), np.arctan2(-down[0], down[1])
+    apart = np.abs(np.angle(np.exp(1j * (by_eyes - by_mouth))))
+    return float(by_mouth if apart > CONTRADICTION else by_eyes)
 
 
 def overlap(a: FaceBox, b: FaceBox) -> float:

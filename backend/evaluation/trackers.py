@@ -23,10 +23,11 @@ from backend.errors import UserError
 from backend.evaluation.store import EVERYTHING
 from backend.evaluation.types import MeshSequence, SeveralViews
 from backend.fitting import FitOptions, FitResult, Observations, View, fit_take
-from backend.footage import Footage, find_images, open_footage
+from backend.footage import Footage, open_footage
 from backend.footage.images import IMAGE_SUFFIXES
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, SurfacePoints, posed_vertices, surface_positions
+from backend.view_matching.refine import ViewPictures, refine
 
 RIGHT_PUPIL, LEFT_PUPIL = 468, 473  # in mediapipe478
 
@@ -35,7 +36,10 @@ VIEWS_OPTIONS = {
     "δ_d nose": FitOptions(deform_region="nose"),
     "δ_d face": FitOptions(deform_region="face"),
 }
-"""How several views are fitted: with and without a deformation beyond the identity basis (seeds/001 eq. 8)."""
+SKIN_MATCHED = ", skin matched"
+VARIANTS = (*VIEWS_OPTIONS, *(f"{name}{SKIN_MATCHED}" for name in VIEWS_OPTIONS if name))
+"""How several views are fitted: with and without a deformation beyond the identity basis (seeds/001 eq. 8), by the
+aligner's points alone or by the skin that the pictures show alike as well."""
 
 OnFrame = Callable[[int, int], None]
 
@@ -190,7 +194,7 @@ class FlowFace:
     @property
     def variants(self) -> tuple[str, ...]:
         """See ``ViewsTracker``."""
-        return tuple(VIEWS_OPTIONS)
+        return VARIANTS
 
     def track_views(self, stills: Sequence[Path], variant: str) -> SeveralViews:
         """See ``ViewsTracker``; the world is the camera space of the first still that shows the face."""
@@ -206,7 +210,16 @@ class FlowFace:
                 seen[index] = observed
         if not seen:
             raise UserError("no_face", f"No face was found in any of the {len(stills)} views.")
-        fit = fit_take(head, [View(observed) for observed in seen.values()], VIEWS_OPTIONS[variant])
+        views, options = (
+            [View(observed) for observed in seen.values()],
+            VIEWS_OPTIONS[variant.removesuffix(SKIN_MATCHED)],
+        )
+        fit = fit_take(head, views, options)
+        if variant.endswith(SKIN_MATCHED):
+            shown = [next(iter(open_clip(stills[index]))).image for index in seen]
+            pictures = ViewPictures(lambda view, _frame: shown[view], [None] * len(shown))
+            matched = refine(head, views, fit, options, pictures)
+            fit = fit if matched is None else matched.fit
         world_to_camera, focal = np.full((len(stills), 3, 4), np.nan), np.full(len(stills), np.nan)
         for index, camera in zip(seen, fit.cameras, strict=True):
             world_to_camera[index], focal[index] = camera.world_to_camera, camera.focal_px
@@ -246,12 +259,7 @@ def fitted_mesh(head: HeadModel, fit: FitResult, image_size: tuple[int, int], ra
 
 def open_clip(clip: Path) -> Footage:
     """A clip, or one image alone even where its neighbours' names look like a sequence. Raises UserError."""
-    if clip.suffix.lower() in IMAGE_SUFFIXES:
-        found = find_images(clip)
-        number = next((n for n, file in found.files if file == clip), None)
-        if found.kind == "sequence" and number is not None:
-            return open_footage(clip, (number, number))
-    return open_footage(clip)
+    return open_footage(clip, alone=clip.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def observe_clip(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,15 +30,18 @@ FEWEST = 30
 """Spots that a view must share with others, lest a few wrong ones place its camera."""
 SIDES = (256, 512, 1024)
 """Of the atlas, texels: the coarsest whose texels are no larger than a pixel."""
+TELLING = 3
+"""Matched views that tell unknown cameras by the skin alone. What two see fits a flatter or a deeper face as well,
+turned by another angle (the bas relief): on a rendered clip 0.08 px of residual hid 7°, although focals were known."""
 UNSURE = 0.08
-"""σ of every camera's log focal above which matched skin alone does not tell the cameras. On the scan two unknown ones
-are left with 0.11 and more, three with 0.04 and less."""
-WORSE = 3.0
-"""By how much more the aligner's points may miss afterwards. Cameras in their places bare an aligner's bias on turned
-faces: on the scan, 1.0 to 2.5 times."""
+"""σ of every camera's log focal above which it does not tell them either, as of cameras in nearly one place. Three
+views of the scan leave 0.04 and less."""
+WORSE = 4.0
+"""% of the inter-ocular distance by which the aligner's points may miss more afterwards. Cameras in their places bare
+an aligner's bias on turned faces, on the scan by 0.5 to 2.1; pictures matched wrongly would miss by far more."""
 
-Picture = Callable[[int, int], NDArray[np.uint8]]
-"""The RGB picture (H,W,3) of a view at a frame of the take that it shows."""
+Picture = Callable[[int, int], NDArray[np.uint8] | None]
+"""The RGB picture (H,W,3) of a view at a frame of the take; None where there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +98,7 @@ def refine(
             break
         now, which = take.fitted(cameras.known, found, whole=False), np.arange(len(frames))
     final = take.fitted(cameras.known, found, whole=True)
-    if _miss(final) > WORSE * _miss(fit):
+    if _miss(final) > _miss(fit) + WORSE:
         return None
     spots = np.sum([m.valid.sum(axis=1) for m in found], axis=0)
     return MatchedFit(final, frames, spots, cameras.residual_px, cameras.sure)
@@ -138,11 +142,14 @@ class _Take:
     frames: Frames
     neutral_prior: NDArray[np.float32] | None
     spots: Spots
+    grey: dict[tuple[int, int], NDArray[np.uint8] | None] = field(default_factory=dict)  # by view and frame
 
     def match(self, fit: FitResult, which: Frames, check: Callable[[], None]) -> list[Matches]:
-        """What each key frame's pictures show alike; ``fit``'s frames ``which`` are the key frames. Empty where it is too
-        little."""
-        side = self._side(fit, which[0])
+        """What each key frame's pictures show alike, nothing where it is too little.
+
+        ``fit``'s frames ``which`` are the key frames.
+        """
+        side = self._side(fit, int(which[0]))
         found = []
         for frame, t in zip(self.frames, which, strict=True):
             unwrapped = [self._unwrapped(fit, view, int(frame), int(t), side) for view in range(len(self.views))]
@@ -163,7 +170,8 @@ class _Take:
         form, usual = focal_form(self._at_key_frames(), self.options, found_frames(self.views)[:, self.frames])
         priors = Priors(begun.points, form, usual, free)
         bundle = adjust(begun, sightings, priors, check) if free.any() else begun
-        sure = bool(focal_sigma(bundle, sightings, priors)[seen].min() < UNSURE)
+        told = seen.sum() >= TELLING and focal_sigma(bundle, sightings, priors)[seen].min() < UNSURE
+        sure = bool(told) or not free.any()
         extrinsics = bundle.world_to_camera
         if not placed.any():
             extrinsics = _in_gauge(extrinsics, fit.cameras[0].world_to_camera)
@@ -171,8 +179,12 @@ class _Take:
         if not placed.any():
             cameras[0] = replace(cameras[0], world_to_camera=extrinsics[0])
         for j in np.flatnonzero(seen) if sure else ():
-            focal = float(np.exp(bundle.log_focal[j]))
-            cameras[j] = replace(cameras[j], focal_px=focal, world_to_camera=extrinsics[j])
+            given = self.views[j].camera
+            cameras[j] = replace(
+                cameras[j],
+                focal_px=given.focal_px or float(np.exp(bundle.log_focal[j])),
+                world_to_camera=given.world_to_camera if placed[j] and not self._scaled else extrinsics[j],
+            )
         residual = float(np.median(np.linalg.norm(residuals(bundle, sightings), axis=1)))
         return _Adjusted(cameras, residual, sure)
 
@@ -214,6 +226,11 @@ class _Take:
         fit = fit_take(self.spots.joined, told, options, neutral_prior=self.neutral_prior)
         return replace(fit, reprojection_error_px=fit.reprojection_error_px[:, :, : -len(self.spots.nu)])
 
+    @property
+    def _scaled(self) -> bool:
+        """Whether the known cameras' unit is not: then the fit has brought them to scale."""
+        return not self.options.metric_cameras
+
     def _side(self, fit: FitResult, t: int) -> int:
         texels = face_texels(self.head, SIDES[0])
         steps = []
@@ -226,7 +243,11 @@ class _Take:
     def _unwrapped(self, fit: FitResult, view: int, frame: int, t: int, side: int) -> Unwrapped | None:
         if not self.views[view].observations.found[frame]:
             return None
-        return unwrap(self.head, side, self.pictures.picture(view, frame), self._placed(fit, view, t))
+        if (view, frame) not in self.grey:
+            picture = self.pictures.picture(view, frame)
+            self.grey[view, frame] = None if picture is None else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        grey = self.grey[view, frame]
+        return None if grey is None else unwrap(self.head, side, grey, self._placed(fit, view, t))
 
     def _placed(self, fit: FitResult, view: int, t: int) -> PlacedFace:
         camera = fit.cameras[view]
@@ -270,4 +291,5 @@ def _in_gauge(extrinsics: F64, first: F64) -> F64:
     moved = extrinsics.copy()
     moved[:, :, :3] = extrinsics[:, :, :3] @ turn
     moved[:, :, 3] += extrinsics[:, :, :3] @ shift
+    moved[0] = first  # to the last bit
     return moved

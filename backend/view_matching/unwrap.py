@@ -70,8 +70,8 @@ def face_texels(head: HeadModel, side: int) -> AtlasTexels:
     return AtlasTexels.of(head, side, np.asarray(skin[head.triangles].all(axis=1)))
 
 
-def unwrap(head: HeadModel, side: int, image: NDArray[np.uint8], face: PlacedFace) -> Unwrapped:
-    """The RGB picture (H,W,3) of a placed head in an atlas of ``side`` texels."""
+def unwrap(head: HeadModel, side: int, grey: NDArray[np.uint8], face: PlacedFace) -> Unwrapped:
+    """The grey picture (H,W) of a placed head in an atlas of ``side`` texels."""
     texels = face_texels(head, side)
     points = texels.on_surface(head, face.vertices)
     normals = texels.on_surface(head, vertex_normals(face.vertices, head.triangles))
@@ -79,7 +79,7 @@ def unwrap(head: HeadModel, side: int, image: NDArray[np.uint8], face: PlacedFac
     facing = -np.einsum("nc,nc->n", normals, points) / np.maximum(length, 1e-12)
     ideal = face.project(points)
     real = ideal if face.lens is None else distort(ideal, face.lens)
-    height, width = image.shape[:2]
+    height, width = grey.shape
     seen = (
         (facing > GRAZING)
         & (points[:, 2] > 0)
@@ -87,7 +87,7 @@ def unwrap(head: HeadModel, side: int, image: NDArray[np.uint8], face: PlacedFac
         & (real <= (width - 1, height - 1)).all(axis=1)
     )
     seen &= _in_front(ideal, points[:, 2], pixels_per_texel(texels, ideal))
-    shades = sample(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), real)
+    shades = sample(grey, real)
     mask = texels.picture(seen)
     return Unwrapped(_evened(texels.picture(shades), mask), texels.picture(facing * seen), texels.picture(ideal))
 

@@ -61,6 +61,7 @@ def test_what_is_no_offset_is_refused(text):
 def test_deform_and_neutral():
     assert job_spec(request("a.mp4", deform="face")).options == {"deform_region": "face"}
     assert job_spec(request("a.mp4", deform="none")).options == {"deform_region": ""}
+    assert job_spec(request("a.mp4", match_skin=False)).options == {"match_skin": False}
     assert Path(job_spec(request("a.mp4", neutral=Path("her.obj"))).neutral_from).is_absolute()
     with pytest.raises(UserError, match="elbow"):
         job_spec(request("a.mp4", deform="elbow"))

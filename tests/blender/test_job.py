@@ -93,6 +93,10 @@ def test_views_and_options_reach_the_job(clip: Path) -> None:
     for region, value in (("NOSE", {"deform_region": "nose"}), ("FACE", {"deform_region": "face"}), ("AUTO", {})):
         chosen().deform_region = region
         assert spec().options == value
+    chosen().match_skin = False
+    assert spec().options == {"match_skin": False}
+    chosen().views.clear()
+    assert spec().options == {}, "one view has nothing to match"
 
 
 def test_views_get_different_names_and_can_be_removed(clip: Path) -> None:

@@ -120,6 +120,9 @@ def test_key_frames_are_spread_over_time_and_pose_and_never_unseen(take: Take) -
     assert len(keys) == 20
     assert take.found[keys].all()
     assert np.array_equal(keys, key_frames(take, 20))
+    left_out = sorted(set(np.flatnonzero(take.found).tolist()) - set(keys.tolist()))[3]
+    asked = replace(take, options=replace(take.options, key_frames=(left_out,)))
+    assert left_out in key_frames(asked, 20)
     assert np.diff(keys).max() <= 20
     yaw = np.linalg.norm(take.start.rotation.numpy()[keys, :, 2] - take.start.rotation.numpy()[:, :, 2].mean(0), axis=1)
     every = np.linalg.norm(take.start.rotation.numpy()[:, :, 2] - take.start.rotation.numpy()[:, :, 2].mean(0), axis=1)

@@ -122,6 +122,9 @@ def test_two_cameras_of_which_nothing_is_known(client, footage, tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     assert [view["frames_seen"] for view in report["views"]] == [FRAMES, FRAMES]
     assert report["notes"] == []
+    matching = report["matching"]
+    assert set(matching["spots"]) == {"front", "side"} and min(matching["spots"].values()) > 100
+    assert matching["frames"][0] == 1 and matching["frames"][-1] == FRAMES and not matching["cameras_told"]
     assert report["views"][1]["offset"] == LATE / RATE and not report["views"][1]["position_known"]
 
 
@@ -172,6 +175,14 @@ def test_a_rig_of_unknown_unit_gets_its_scale_from_the_head(client, footage, kno
     found = track.cameras[1].world_to_camera[0, :, 3]
     np.testing.assert_allclose(found, second_camera()[:, 3], rtol=0.15)
     np.testing.assert_allclose(np.cross(found, second_camera()[:, 3]), 0, atol=1e-9)
+
+
+def test_skin_is_not_matched_where_nobody_wants_it_or_nothing_is_to_be_matched(client, footage, tmp_path):
+    _, _, folder = footage
+    plain = JobSpec(views(folder), frames=(1, 3), options={"match_skin": False})
+    for spec in (plain, JobSpec(views(folder)[:1], frames=(1, 3))):
+        tracked(client, tmp_path, spec)
+        assert json.loads((tmp_path / "report.json").read_text())["matching"] is None
 
 
 def test_another_persons_neutral_moves_the_shape_towards_it(client, footage, tmp_path):
@@ -229,6 +240,7 @@ def test_other_refusals(client, footage, tmp_path):
         ({"neutral_from": str(tmp_path / "gone.obj")}, "file_missing"),
         ({"neutral_from": str(tmp_path / "other.obj")}, "other_topology"),
         ({"options": {"deform_region": "elbow"}}, "bad_option"),
+        ({"options": {"match_skin": "yes"}}, "bad_option"),
     ):
         with pytest.raises(UserError) as caught:
             client.track(JobSpec(views(folder), **fields))
