@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import Cancelled, UserError
+from backend.errors import UserError
 from backend.job_views import picture_at
 from backend.progress import ShouldCancel
 
@@ -46,10 +46,6 @@ def match_skin(
     """
     from backend.view_matching.refine import ViewPictures, refine
 
-    def check() -> None:
-        if should_cancel():
-            raise Cancelled
-
     def picture(view: int, frame: int) -> NDArray[np.uint8] | None:
         try:
             return picture_at(aligned[view], frame)
@@ -58,7 +54,14 @@ def match_skin(
 
     pictures = ViewPictures(picture, [view.opened.lens for view in aligned])
     matched = refine(
-        head, views, fit, options, pictures, neutral_prior=neutral_prior, on_progress=on_progress, check=check
+        head,
+        views,
+        fit,
+        options,
+        pictures,
+        neutral_prior=neutral_prior,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
     )
     if matched is None:
         sentence = (

@@ -98,6 +98,7 @@ def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("reprojection error", f"mean {error['mean']:.2f} %, p95 {error['p95']:.2f} % of the inter-ocular distance"),
         ("focal length", f"{report['focal_px']:.0f} px"),
         *_uncertainty(report),
+        *_matching(report),
         ("time", ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())),
         ("speed", f"{report['frames_per_second']:.1f} frames per second"),
     ]
@@ -106,6 +107,16 @@ def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _uncertainty(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     sigma = report.get("uncertainty_mm")
     return [] if sigma is None else [("uncertainty", f"{sigma:.2f} mm of a point of the face (one standard deviation)")]
+
+
+def _matching(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    matching = report.get("matching")
+    if matching is None:
+        return []
+    spots, frames = sum(matching["spots"].values()), len(matching["frames"])
+    return [
+        ("skin matched", f"{spots} spots in {frames} frame{'s' * (frames > 1)}, to {matching['residual_px']:.2f} px")
+    ]
 
 
 def _view_words(view: Mapping[str, Any]) -> str:

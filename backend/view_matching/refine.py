@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.cameras.distortion import Lens
+from backend.errors import Cancelled
 from backend.fitting import FitOptions, FitResult, KnownCamera, Observations, View, fit_take
 from backend.fitting.setup import focal_form, found_frames
 from backend.fitting.take import views_at
@@ -26,6 +27,8 @@ KEY_FRAMES = 4
 """Frames whose pictures are matched: what they tell, cameras and shape, is the same in all."""
 ROUNDS = 3
 """Each unwraps with the last one's fit. On the scan the third still moves the mesh by 0.02 mm, a fourth by 0.005."""
+MATCHING = 0.7
+"""Of the progress: what comes before the last fit, about."""
 FEWEST = 30
 """Spots that a view must share with others, lest a few wrong ones place its camera."""
 SIDES = (256, 512, 1024)
@@ -74,12 +77,13 @@ def refine(
     *,
     neutral_prior: NDArray[np.float32] | None = None,
     on_progress: Callable[[float], None] = lambda _: None,
-    check: Callable[[], None] = lambda: None,
+    should_cancel: Callable[[], bool] = lambda: False,
 ) -> MatchedFit | None:
     """Fit again with the skin matched between the views; None where too little of it could be, or it did not help.
 
     ``fit`` is the joint fit of ``views`` with ``options``. What is known of cameras stays; the others are pinned where
-    the matched skin has them. ``check`` is called often and may raise to stop. Raises as ``fit_take``.
+    the matched skin has them. ``on_progress`` hears a fraction; ``should_cancel`` is asked often. Raises as
+    ``fit_take``, Cancelled included.
     """
     frames = _key_frames(found_frames(views))
     if not len(frames):
@@ -87,17 +91,28 @@ def refine(
     take = _Take(
         head, views, options, pictures, frames, neutral_prior, spots_beside(head, views[0].observations.landmarks)
     )
+
+    def check() -> None:
+        if should_cancel():
+            raise Cancelled
+
     now, which = fit, frames
     for number in range(ROUNDS):
-        on_progress(number / ROUNDS)
+        on_progress(MATCHING * number / ROUNDS)
         found = take.match(now, which, check)
         if not found:
             return None
         cameras = take.adjusted(now, which, found, check)
         if number + 1 == ROUNDS or not cameras.sure:  # unsure ones would drift from round to round
             break
-        now, which = take.fitted(cameras.known, found, whole=False), np.arange(len(frames))
-    final = take.fitted(cameras.known, found, whole=True)
+        now, which = take.fitted(cameras.known, found, should_cancel, whole=False), np.arange(len(frames))
+    final = take.fitted(
+        cameras.known,
+        found,
+        should_cancel,
+        lambda fraction, _: on_progress(MATCHING + (1 - MATCHING) * fraction),
+        whole=True,
+    )
     if _miss(final) > _miss(fit) + WORSE:
         return None
     spots = np.sum([m.valid.sum(axis=1) for m in found], axis=0)
@@ -209,7 +224,15 @@ class _Take:
         begun = Bundle.of(extrinsics, np.array([c.focal_px for c in fit.cameras]), start[used])
         return begun, sightings, valid.any(axis=1)
 
-    def fitted(self, cameras: Sequence[KnownCamera], found: Sequence[Matches], *, whole: bool) -> FitResult:
+    def fitted(
+        self,
+        cameras: Sequence[KnownCamera],
+        found: Sequence[Matches],
+        should_cancel: Callable[[], bool],
+        on_progress: Callable[[float, str], None] | None = None,
+        *,
+        whole: bool,
+    ) -> FitResult:
         """The fit with these cameras and the matched spots among the points, of the key frames or of the whole take."""
         views = self.views if whole else self._at_key_frames()
         at = self.frames if whole else np.arange(len(self.frames))
@@ -223,7 +246,14 @@ class _Take:
             metric_cameras=self.options.metric_cameras and placed,  # else the head's own size tells the scale anew
             key_frames=tuple(at.tolist()),
         )
-        fit = fit_take(self.spots.joined, told, options, neutral_prior=self.neutral_prior)
+        fit = fit_take(
+            self.spots.joined,
+            told,
+            options,
+            neutral_prior=self.neutral_prior,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
+        )
         return replace(fit, reprojection_error_px=fit.reprojection_error_px[:, :, : -len(self.spots.nu)])
 
     @property

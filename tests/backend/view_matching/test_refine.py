@@ -33,9 +33,15 @@ def biased() -> tuple[list[View], FitResult]:
 
 
 @pytest.fixture(scope="module")
-def matched(biased: tuple[list[View], FitResult]) -> MatchedFit:
+def heard() -> list[float]:
+    """What ``matched`` said of its progress."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def matched(biased: tuple[list[View], FitResult], heard: list[float]) -> MatchedFit:
     views, fit = biased
-    found = refine(RIG.head, views, fit, OPTIONS, pictures())
+    found = refine(RIG.head, views, fit, OPTIONS, pictures(), on_progress=heard.append)
     assert found is not None
     return found
 
@@ -84,17 +90,23 @@ def test_nothing_comes_of_skin_without_marks(biased: tuple[list[View], FitResult
     assert refine(RIG.head, views, fit, OPTIONS, ViewPictures(lambda *_: None, [None] * 3)) is None
 
 
-def test_it_can_be_stopped_and_tells_how_far_it_is(biased: tuple[list[View], FitResult]) -> None:
+@pytest.mark.usefixtures("matched")
+def test_it_tells_how_far_it_is_and_can_be_stopped(biased: tuple[list[View], FitResult], heard: list[float]) -> None:
     views, fit = biased
-    heard: list[float] = []
-
-    def check() -> None:
-        if heard:
-            raise Cancelled
-
-    with pytest.raises(Cancelled):
-        refine(RIG.head, views, fit, OPTIONS, pictures(), on_progress=heard.append, check=check)
-    assert heard == [0.0]
+    assert heard == sorted(heard) and heard[0] == 0 and 0.8 < heard[-1] <= 1
+    for last in (0, len(heard) - 2):
+        seen: list[float] = []
+        with pytest.raises(Cancelled):
+            refine(
+                RIG.head,
+                views,
+                fit,
+                OPTIONS,
+                pictures(),
+                on_progress=seen.append,
+                should_cancel=lambda seen=seen, last=last: len(seen) > last,
+            )
+        assert len(seen) <= last + 2
 
 
 def test_three_views_of_the_scan_tell_cameras_and_face(shared_data: Path, tmp_path: Path) -> None:
