@@ -224,6 +224,11 @@ def command_demo(arguments: list[str]) -> int:
     return run([str(VENV / "bin" / "flowface"), "demo", *arguments], folder=None)
 
 
+# Files side by side on two cores, each whole (their fixtures are dear) and in order, so that slow ones do not pile up
+# at the end; `-n 0` runs all in one process.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+
+
 def command_test(arguments: list[str]) -> int:
     """Style, types and tests; all run even if one fails, and the exit status says whether all passed."""
     python = str(VENV / "bin" / "python")
@@ -231,7 +236,7 @@ def command_test(arguments: list[str]) -> int:
         "ruff check": [python, "-m", "ruff", "check"],
         "ruff format": [python, "-m", "ruff", "format", "--check"],
         "mypy": [python, "-m", "mypy"],
-        "pytest": [python, "-m", "pytest", *arguments],
+        "pytest": [python, "-m", "pytest", *SIDE_BY_SIDE, *arguments],
     }
     failed = []
     for name, command in steps.items():

@@ -14,6 +14,8 @@ with contextlib.suppress(ImportError):
 
 # Before torch is imported: threads that spin while they wait make small solves twenty times slower on busy cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+if "PYTEST_XDIST_WORKER" in os.environ:  # one core each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
 
