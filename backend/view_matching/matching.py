@@ -69,6 +69,14 @@ def match(views: Sequence[Unwrapped | None], places: F64, check: Callable[[], No
     return Matches(position, sigma, valid)
 
 
+def shared(view: Unwrapped, others: Sequence[Unwrapped], places: F64) -> int:
+    """How many of the spots ``places (P,2)`` a view shows that any of the others shows, too, summed over those."""
+    facing = sample(view.facing, places)
+    both = (np.minimum(facing, sample(other.facing, places)) > FACING for other in others)
+    flows = (_flow(view, other, places, wanted) for other, wanted in zip(others, both, strict=True))
+    return sum(int(np.isfinite(flow[:, 0]).sum()) for flow in flows)
+
+
 def consensus(flow: F64, facing: F64) -> tuple[F64, F64, NDArray[np.bool_]]:
     """Displacements (C,P,2) that explain ``flow (C,C,P,2)`` (NaN where unknown), their misfit (C,P), and where they are
     known (C,P): in views joined to each other by at least two comparisons each that agree to ``MISFIT``.

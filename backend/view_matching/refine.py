@@ -8,15 +8,16 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from backend.cameras.distortion import Lens
 from backend.errors import Cancelled
-from backend.fitting import FitOptions, FitResult, KnownCamera, Observations, View, fit_take
+from backend.fitting import FitOptions, FitResult, FittedCamera, KnownCamera, Observations, View, fit_take
 from backend.fitting.setup import focal_form, found_frames
 from backend.fitting.take import views_at
 from backend.head_model.model import HeadModel, posed_vertices, surface_positions
 from backend.view_matching.bundle import OWN, Bundle, Priors, Sightings, adjust, focal_sigma, residuals
-from backend.view_matching.matching import Matches, match
+from backend.view_matching.matching import Matches, match, shared
 from backend.view_matching.spots import Spots, spots_beside
 from backend.view_matching.unwrap import PlacedFace, Unwrapped, face_texels, pixels_per_texel, unwrap
 
@@ -29,6 +30,8 @@ ROUNDS = 3
 """Each unwraps with the last one's fit. On the scan the third still moves the mesh by 0.02 mm, a fourth by 0.005."""
 MATCHING = 0.7
 """Of the progress: what comes before the last fit, about."""
+TURNS = (0, -48, -36, -24, -12, 12, 24, 36, 48)
+"""Degrees by which cameras of which nothing was matched are tried elsewhere; matching itself makes up for about 12."""
 FEWEST = 30
 """Spots that a view must share with others, lest a few wrong ones place its camera."""
 SIDES = (256, 512, 1024)
@@ -97,8 +100,10 @@ def refine(
             raise Cancelled
 
     now, which = fit, frames
+    found: list[Matches] = []
     for number in range(ROUNDS):
         on_progress(MATCHING * number / ROUNDS)
+        now = take.turned(now, which, found, check)
         found = take.match(now, which, check)
         if not found:
             return None
@@ -174,6 +179,30 @@ class _Take:
             return []
         kept = [m.valid & enough[:, None] for m in found]
         return [replace(m, valid=k & (k.sum(axis=0) >= 2)) for m, k in zip(found, kept, strict=True)]
+
+    def turned(self, fit: FitResult, which: Frames, found: Sequence[Matches], check: Callable[[], None]) -> FitResult:
+        """The fit with each camera of which nothing was matched turned about the head to where its picture shows most
+        of what the others show. Aligners know profiles badly, and a camera may be placed tens of degrees off by them.
+        """
+        cameras = list(fit.cameras)
+        if not found:
+            return fit
+        side = self._side(fit, int(which[0]))
+        for lost in np.flatnonzero(~np.any([m.valid.any(axis=1) for m in found], axis=0)):
+            at = next((k for k, t in enumerate(self.frames) if self.views[lost].observations.found[t]), None)
+            if at is None or self.views[lost].camera.world_to_camera is not None:
+                continue
+            frame, t = int(self.frames[at]), int(which[at])
+            matched = np.flatnonzero(found[at].valid.any(axis=1))
+            others = [shown for view in matched if (shown := self._unwrapped(fit, int(view), frame, t, side))]
+            tried = [_about(fit, t, cameras[lost], np.deg2rad(angle)) for angle in TURNS]
+            scores = []
+            for camera in tried:
+                check()
+                seen = self._unwrapped(_with_camera(fit, int(lost), camera), int(lost), frame, t, side)
+                scores.append(0 if seen is None else shared(seen, others, self.spots.nu * side))
+            cameras[lost] = tried[int(np.argmax(scores))]
+        return replace(fit, cameras=tuple(cameras))
 
     def adjusted(self, fit: FitResult, which: Frames, found: Sequence[Matches], check: Callable[[], None]) -> _Adjusted:
         """The cameras that the matches speak for, in the world of the views."""
@@ -312,6 +341,19 @@ def _posed(head: HeadModel, fit: FitResult, frames: Frames) -> F64:
     neutral = head.neutral(fit.identity) + fit.deformation.astype(np.float32)
     posed = posed_vertices(head, neutral, fit.expression[frames], fit.gaze[frames]).astype(np.float64)
     return posed @ fit.head_rotation[frames].transpose(0, 2, 1) + fit.head_translation[frames, None]
+
+
+def _with_camera(fit: FitResult, view: int, camera: FittedCamera) -> FitResult:
+    return replace(fit, cameras=tuple(camera if j == view else other for j, other in enumerate(fit.cameras)))
+
+
+def _about(fit: FitResult, t: int, camera: FittedCamera, angle: float) -> FittedCamera:
+    """A camera turned about the head's vertical axis at frame ``t``, radians; where it sees the head's middle stays."""
+    turn = Rotation.from_rotvec(angle * fit.head_rotation[t, :, 1]).as_matrix()
+    middle = fit.head_translation[t]
+    rotation = camera.world_to_camera[:, :3] @ turn
+    shift = camera.world_to_camera[:, 3] + (camera.world_to_camera[:, :3] - rotation) @ middle
+    return replace(camera, world_to_camera=np.concatenate([rotation, shift[:, None]], axis=1))
 
 
 def _in_gauge(extrinsics: F64, first: F64) -> F64:

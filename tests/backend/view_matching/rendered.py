@@ -69,14 +69,14 @@ class Rig:
                 shown.append(picture)
         return shown
 
-    def views(self, bias: float) -> list[View]:
+    def views(self, bias: float, cameras: F64 | None = None) -> list[View]:
         """What an aligner would see: every point off by ``bias`` pixels, smoothly over the face and in each view
-        otherwise."""
+        otherwise. With other ``cameras (C,3,4)`` it takes the pictures for theirs."""
         head = self.head
         points = surface_positions(head.landmarks[LANDMARKS], head.triangles, head.template.astype(np.float64))
         random = np.random.default_rng(8)
         found = []
-        for camera in self.world_to_camera:
+        for camera in self.world_to_camera if cameras is None else cameras:
             there = points @ camera[:, :3].T + camera[:, 3]
             mu = there[:, :2] / there[:, 2:] * FOCAL + SIDE / 2
             off = (points - points.mean(axis=0)) / points.std(axis=0) @ random.standard_normal((3, 2))

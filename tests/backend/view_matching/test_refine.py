@@ -46,10 +46,10 @@ def matched(biased: tuple[list[View], FitResult], heard: list[float]) -> Matched
     return found
 
 
-def turned(fit: FitResult) -> NDArray[np.float64]:
+def turned(fit: FitResult, rig: Rig = RIG) -> NDArray[np.float64]:
     """Degrees by which the other cameras stand differently to the first one than they do."""
     found = np.stack([camera.world_to_camera[:, :3] for camera in fit.cameras])
-    true = RIG.world_to_camera[:, :, :3]
+    true = rig.world_to_camera[:, :, :3]
     relative = [Rotation.from_matrix(turns[1:] @ turns[0].T) for turns in (found, true)]
     return np.rad2deg((relative[0] * relative[1].inv()).magnitude())
 
@@ -75,6 +75,17 @@ def test_known_cameras_stay_to_the_last_bit(biased: tuple[list[View], FitResult]
     for camera, true in zip(found.fit.cameras, RIG.world_to_camera, strict=True):
         assert camera.focal_px == FOCAL
         np.testing.assert_allclose(camera.world_to_camera, true, atol=1e-12)
+
+
+def test_a_profile_that_the_aligner_took_for_less_of_a_turn_is_found() -> None:
+    rig = Rig((*RIG.angles, (1.15, 0.0)))
+    believed = Rig((*RIG.angles, (0.6, 0.0))).world_to_camera
+    views = rig.views(1.0, believed)
+    fit = fit_take(rig.head, views, OPTIONS)
+    assert turned(fit, rig)[-1] > 20
+    found = refine(rig.head, views, fit, OPTIONS, ViewPictures(lambda view, _: rig.pictures[view], [None] * 4))
+    assert found is not None and found.spots.min() > 30
+    assert turned(found.fit, rig).max() < 1.5
 
 
 def test_two_views_leave_the_cameras_to_the_heads_shape(biased: tuple[list[View], FitResult]) -> None:
