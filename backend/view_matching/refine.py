@@ -28,6 +28,8 @@ KEY_FRAMES = 4
 """Frames whose pictures are matched: what they tell, cameras and shape, is the same in all."""
 ROUNDS = 3
 """Each unwraps with the last one's fit. On the scan the third still moves the mesh by 0.02 mm, a fourth by 0.005."""
+FEW = 300
+"""Spots that go into the fit of a whole take: every frame pays for a point that only the key frames show."""
 MATCHING = 0.7
 """Of the progress: what comes before the last fit, about."""
 TURNS = (0, -48, -36, -24, -12, 12, 24, 36, 48)
@@ -265,8 +267,11 @@ class _Take:
         """The fit with these cameras and the matched spots among the points, of the key frames or of the whole take."""
         views = self.views if whole else self._at_key_frames()
         at = self.frames if whole else np.arange(len(self.frames))
+        spots = self.spots
+        if len(views[0].observations.mu) > len(self.frames):
+            spots = spots_beside(self.head, self.views[0].observations.landmarks, FEW)
         told = [
-            View(self._with_spots(view, found, j, at), camera)
+            View(self._with_spots(view, found, j, at, spots), camera)
             for j, (view, camera) in enumerate(zip(views, cameras, strict=True))
         ]
         placed = any(view.camera.world_to_camera is not None for view in self.views)
@@ -276,14 +281,14 @@ class _Take:
             key_frames=tuple(at.tolist()),
         )
         fit = fit_take(
-            self.spots.joined,
+            spots.joined,
             told,
             options,
             neutral_prior=self.neutral_prior,
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
-        return replace(fit, reprojection_error_px=fit.reprojection_error_px[:, :, : -len(self.spots.nu)])
+        return replace(fit, reprojection_error_px=fit.reprojection_error_px[:, :, : -len(spots.nu)])
 
     @property
     def _scaled(self) -> bool:
@@ -320,16 +325,18 @@ class _Take:
         few = views_at(self.views, self.frames)
         return [replace(view, observations=replace(view.observations, frame_rate=0.1)) for view in few]
 
-    def _with_spots(self, view: View, found: Sequence[Matches], j: int, at: Frames) -> Observations:
-        seen, count = view.observations, len(self.spots.nu)
+    def _with_spots(self, view: View, found: Sequence[Matches], j: int, at: Frames, spots: Spots) -> Observations:
+        seen, count = view.observations, len(spots.nu)
+        chosen = np.flatnonzero(np.isin(self.spots.vertex, spots.vertex))
         frames = len(seen.mu)
         mu, sigma = np.zeros((frames, count, 2), np.float32), np.ones((frames, count), np.float32)
         valid = np.zeros((frames, count), bool)
         for t, matches in zip(at, found, strict=True):
-            mu[t], sigma[t], valid[t] = matches.position[j], matches.sigma[j], matches.valid[j]
+            mu[t], sigma[t] = matches.position[j, chosen], matches.sigma[j, chosen]
+            valid[t] = matches.valid[j, chosen]
         return replace(
             seen,
-            landmarks=self.spots.name,
+            landmarks=spots.name,
             mu=np.concatenate([seen.mu, mu], axis=1),
             sigma=np.concatenate([seen.sigma, sigma], axis=1),
             valid=np.concatenate([seen.valid, valid], axis=1),

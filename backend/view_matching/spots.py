@@ -25,6 +25,7 @@ class Spots:
     ``joined`` is the head with the point set ``name``: the aligner's, then the spots.
     """
 
+    vertex: NDArray[np.intp]  # (P,) ascending
     points: SurfacePoints
     nu: NDArray[np.float64]
     joined: HeadModel
@@ -32,16 +33,17 @@ class Spots:
 
 
 @lru_cache(maxsize=4)
-def spots_beside(head: HeadModel, landmarks: str) -> Spots:
-    """The spots of ``head`` for takes aligned by its point set ``landmarks``."""
+def spots_beside(head: HeadModel, landmarks: str, most: int = MOST) -> Spots:
+    """The spots of ``head`` for takes aligned by its point set ``landmarks``; fewer are among more."""
     texels = face_texels(head, _COARSE)
     seen = np.zeros(head.vertex_count, bool)
     seen[head.triangles[np.unique(texels.triangle)]] = True
     for name in _FOLDED:
         if name in head.regions:
             seen &= ~head.regions[name]
-    points = vertex_points(head, spread_vertices(head, np.flatnonzero(seen), MOST))
-    name = f"{landmarks}+skin"
+    vertex = spread_vertices(head, np.flatnonzero(seen), most)
+    points = vertex_points(head, vertex)
+    name = f"{landmarks}+skin{len(points)}"
     together = joined_points(head.landmarks[landmarks], points)
     joined = replace(head, landmarks={**head.landmarks, name: together})
-    return Spots(points, atlas_nu(head, points).astype(np.float64), joined, name)
+    return Spots(vertex, points, atlas_nu(head, points).astype(np.float64), joined, name)

@@ -103,3 +103,5 @@ def test_spots_are_face_skin_and_join_the_aligners_points() -> None:
     vertices = corners[np.arange(len(corners)), spots.points.barycentric.argmax(axis=1)]
     assert head.regions["skin"][vertices].all() and not head.regions["lids"][vertices].any()
     assert spots_beside(head, LANDMARKS) is spots
+    few = spots_beside(head, LANDMARKS, 200)
+    assert len(few.nu) == 200 and np.isin(few.vertex, spots.vertex).all()
