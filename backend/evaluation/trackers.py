@@ -210,10 +210,8 @@ class FlowFace:
                 seen[index] = observed
         if not seen:
             raise UserError("no_face", f"No face was found in any of the {len(stills)} views.")
-        views, options = (
-            [View(observed) for observed in seen.values()],
-            VIEWS_OPTIONS[variant.removesuffix(SKIN_MATCHED)],
-        )
+        views = [View(observed) for observed in seen.values()]
+        options = VIEWS_OPTIONS[variant.removesuffix(SKIN_MATCHED)]
         fit = fit_take(head, views, options)
         if variant.endswith(SKIN_MATCHED):
             shown = [next(iter(open_clip(stills[index]))).image for index in seen]

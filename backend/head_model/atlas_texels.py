@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +45,25 @@ class AtlasTexels:
         image = np.full((self.side, self.side, *values.shape[1:]), fill, np.float32)
         image[self.rows, self.columns] = values
         return image
+
+
+def sample(
+    image: NDArray[np.generic], at: NDArray[np.floating[Any]], how: int = cv2.INTER_LINEAR
+) -> NDArray[np.float64]:
+    """Values (n,…) of a picture at pixels (n,2), its corner being (0,0); outside, its border goes on."""
+    where = (np.asarray(at) - 0.5).astype(np.float32).reshape(-1, 1, 2)
+    # OpenCV's maps are bounded by 32767 rows
+    parts = [
+        cv2.remap(image, chunk, None, how, borderMode=cv2.BORDER_REPLICATE)
+        for chunk in np.split(where, range(30000, len(where), 30000))
+    ]
+    return np.concatenate(parts)[:, 0].astype(np.float64)
+
+
+def cosine_of_sight(points: NDArray[np.float64], normals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) between a surface's normals (n,3) and the lines of sight to its points (n,3), camera space; 1 face on."""
+    length = np.linalg.norm(normals, axis=1) * np.linalg.norm(points, axis=1)
+    return np.asarray(-np.einsum("nc,nc->n", normals, points) / np.maximum(length, 1e-12))
 
 
 def _near(corners: NDArray[np.float64], side: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

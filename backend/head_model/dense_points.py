@@ -46,7 +46,7 @@ def dense_points(head: HeadModel, most: int = MOST) -> SurfacePoints:
     eyes = _eye_points(head)
     owner, _ = _atlas_corners(head)
     count = 0 if eyes is None else len(eyes)
-    vertices = vertex_points(head, spread_vertices(head, np.flatnonzero(_outside(head) & (owner >= 0)), most - count))
+    vertices = vertex_points(head, spread_vertices(head, np.flatnonzero(outside(head) & (owner >= 0)), most - count))
     return vertices if eyes is None else joined_points(eyes, vertices)
 
 
@@ -96,15 +96,16 @@ def _eye_points(head: HeadModel) -> SurfacePoints | None:
     return SurfacePoints(points.triangle[index], points.barycentric[index])
 
 
-def _outside(head: HeadModel) -> NDArray[np.bool_]:
-    outside = head.vertex_weight > FACE_LAMBDA
+def outside(head: HeadModel) -> NDArray[np.bool_]:
+    """(V,) vertices of face, ears and eyeballs that are seen from outside."""
+    seen = head.vertex_weight > FACE_LAMBDA
     parts = [head.regions[name] for name in ("skin", "left_eyeball", "right_eyeball") if name in head.regions]
     if parts:
-        outside &= np.any(parts, axis=0)
+        seen &= np.any(parts, axis=0)
     for name in _INSIDE:
         if name in head.regions:
-            outside &= ~head.regions[name]
-    return outside
+            seen &= ~head.regions[name]
+    return seen
 
 
 def _atlas_corners(head: HeadModel) -> tuple[IntArray, NDArray[np.int64]]:

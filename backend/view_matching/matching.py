@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.view_matching.unwrap import Unwrapped, sample
+from backend.head_model.atlas_texels import sample
+from backend.view_matching.unwrap import Unwrapped
 
 F64 = NDArray[np.float64]
 
@@ -18,7 +19,7 @@ NEIGHBOURS = 6
 FACING = 0.3
 """Cosine between normal and line of sight from which a spot is looked for (73°)."""
 WINDOW = 31  # texels; a few times the size of skin's marks
-LEVELS = 3  # of the pyramid: finds spots that the fit misplaced by up to about 100 texels, a fifth of a face
+LEVELS = 3  # of the pyramid: the window then covers 248 texels, well beyond what a spot may be misplaced by
 RETURN = 1.5  # texels by which a spot followed there and back may miss its start
 FARTHEST = 0.05  # of the atlas's side by which a spot may be misplaced
 MISFIT = 1.5  # texels by which what two views say of a spot may differ from what all say
@@ -44,8 +45,8 @@ def match(views: Sequence[Unwrapped | None], places: F64, check: Callable[[], No
     What they say of a spot's displacement f_ij = d_j − d_i is solved for each view's own d, robustly, with Σ d = 0:
     the pictures tell where views differ, not what is right. ``check`` is called before every comparison and may raise.
     """
-    blind = np.zeros(len(places), np.float32)
-    facing: F64 = np.stack([blind if v is None else sample(v.facing, places) for v in views]).astype(np.float64)
+    blind = np.zeros(len(places))
+    facing: F64 = np.stack([blind if v is None else sample(v.facing, places) for v in views])
     count, points = facing.shape
     flow = np.full((count, count, points, 2), np.nan)
     for i, j in _pairs(facing):

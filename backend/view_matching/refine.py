@@ -16,10 +16,11 @@ from backend.fitting import FitOptions, FitResult, FittedCamera, KnownCamera, Ob
 from backend.fitting.setup import focal_form, found_frames
 from backend.fitting.take import views_at
 from backend.head_model.model import HeadModel, posed_vertices, surface_positions
+from backend.head_model.placed import PlacedHead
 from backend.view_matching.bundle import OWN, Bundle, Priors, Sightings, adjust, focal_sigma, residuals
 from backend.view_matching.matching import Matches, match, shared
 from backend.view_matching.spots import Spots, spots_beside
-from backend.view_matching.unwrap import PlacedFace, Unwrapped, face_texels, pixels_per_texel, unwrap
+from backend.view_matching.unwrap import Unwrapped, face_texels, pixels_per_texel, unwrap
 
 F64 = NDArray[np.float64]
 Frames = NDArray[np.int64]
@@ -33,7 +34,8 @@ FEW = 300
 MATCHING = 0.7
 """Of the progress: what comes before the last fit, about."""
 TURNS = (0, -48, -36, -24, -12, 12, 24, 36, 48)
-"""Degrees by which cameras of which nothing was matched are tried elsewhere; matching itself makes up for about 12."""
+"""Degrees by which cameras of which nothing was matched are tried elsewhere; matching by itself made up for 18 on the
+scan."""
 FEWEST = 30
 """Spots that a view must share with others, lest a few wrong ones place its camera."""
 SIDES = (256, 512, 1024)
@@ -46,7 +48,7 @@ UNSURE = 0.08
 views of the scan leave 0.04 and less."""
 WORSE = 4.0
 """% of the inter-ocular distance by which the aligner's points may miss more afterwards. Cameras in their places bare
-an aligner's bias on turned faces, on the scan by 0.5 to 2.1; pictures matched wrongly would miss by far more."""
+an aligner's bias on turned faces, on the scan by 3.0 at most."""
 
 Picture = Callable[[int, int], NDArray[np.uint8] | None]
 """The RGB picture (H,W,3) of a view at a frame of the take; None where there is none."""
@@ -229,7 +231,7 @@ class _Take:
             cameras[j] = replace(
                 cameras[j],
                 focal_px=given.focal_px or float(np.exp(bundle.log_focal[j])),
-                world_to_camera=given.world_to_camera if placed[j] and not self._scaled else extrinsics[j],
+                world_to_camera=given.world_to_camera if placed[j] and self.options.metric_cameras else extrinsics[j],
             )
         residual = float(np.median(np.linalg.norm(residuals(bundle, sightings), axis=1)))
         return _Adjusted(cameras, residual, sure)
@@ -290,11 +292,6 @@ class _Take:
         )
         return replace(fit, reprojection_error_px=fit.reprojection_error_px[:, :, : -len(spots.nu)])
 
-    @property
-    def _scaled(self) -> bool:
-        """Whether the known cameras' unit is not: then the fit has brought them to scale."""
-        return not self.options.metric_cameras
-
     def _side(self, fit: FitResult, t: int) -> int:
         texels = face_texels(self.head, SIDES[0])
         steps = []
@@ -313,12 +310,12 @@ class _Take:
         grey = self.grey[view, frame]
         return None if grey is None else unwrap(self.head, side, grey, self._placed(fit, view, t))
 
-    def _placed(self, fit: FitResult, view: int, t: int) -> PlacedFace:
+    def _placed(self, fit: FitResult, view: int, t: int) -> PlacedHead:
         camera = fit.cameras[view]
         world = _posed(self.head, fit, np.array([t]))[0]
         there = world @ camera.world_to_camera[:, :3].T + camera.world_to_camera[:, 3]
         lens = self.pictures.lenses[view]
-        return PlacedFace(there, camera.focal_px, camera.principal_point, lens)
+        return PlacedHead(there, camera.focal_px, camera.principal_point, lens)
 
     def _at_key_frames(self) -> list[View]:
         """The key frames as a take of their own, too far apart in time to be smooth."""

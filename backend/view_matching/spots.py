@@ -13,7 +13,7 @@ from backend.head_model.model import HeadModel, SurfacePoints
 from backend.view_matching.unwrap import face_texels
 
 MOST = 1200
-"""Spots at most, about 4 mm apart: nearer ones share most of their windows."""
+"""Spots at most, about 5 mm apart: nearer ones share most of their windows."""
 _FOLDED = ("lids",)  # skin there appears and disappears in folds
 _COARSE = 256  # side of the atlas that tells which skin can be seen from outside at all
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.cameras.distortion import Lens, distort
-from backend.head_model.atlas_texels import AtlasTexels
-from backend.head_model.dense_points import FACE_LAMBDA
+from backend.cameras.distortion import distort
+from backend.head_model.atlas_texels import AtlasTexels, cosine_of_sight, sample
+from backend.head_model.dense_points import outside
 from backend.head_model.model import HeadModel
+from backend.head_model.placed import PlacedHead
 from backend.head_model.render import vertex_normals
 
 F64 = NDArray[np.float64]
@@ -31,22 +31,6 @@ light differs with the angle; skin's own marks are finer."""
 NOISE = 3.0
 """Grey levels: contrast below which there is nothing but noise to be seen."""
 
-_INSIDE = ("mouth_bag", "eye_sockets")
-
-
-@dataclass(frozen=True, eq=False)
-class PlacedFace:
-    """A head before an ideal pinhole: ``vertices (V,3)`` metres in camera space."""
-
-    vertices: F64
-    focal_px: float
-    principal_point: tuple[float, float]
-    lens: Lens | None = None
-
-    def project(self, points: F64) -> F64:
-        """Pixels (n,2) of the ideal pinhole of points (n,3) in camera space."""
-        return points[:, :2] / points[:, 2:] * self.focal_px + self.principal_point
-
 
 @dataclass(frozen=True, eq=False)
 class Unwrapped:
@@ -61,22 +45,18 @@ class Unwrapped:
 @lru_cache(maxsize=4)
 def face_texels(head: HeadModel, side: int) -> AtlasTexels:
     """The texels of the outer skin of face and ears."""
-    skin = head.vertex_weight > FACE_LAMBDA
+    skin = outside(head)
     if "skin" in head.regions:
         skin &= head.regions["skin"]
-    for name in _INSIDE:
-        if name in head.regions:
-            skin &= ~head.regions[name]
     return AtlasTexels.of(head, side, np.asarray(skin[head.triangles].all(axis=1)))
 
 
-def unwrap(head: HeadModel, side: int, grey: NDArray[np.uint8], face: PlacedFace) -> Unwrapped:
+def unwrap(head: HeadModel, side: int, grey: NDArray[np.uint8], face: PlacedHead) -> Unwrapped:
     """The grey picture (H,W) of a placed head in an atlas of ``side`` texels."""
     texels = face_texels(head, side)
     points = texels.on_surface(head, face.vertices)
     normals = texels.on_surface(head, vertex_normals(face.vertices, head.triangles))
-    length = np.linalg.norm(points, axis=1) * np.linalg.norm(normals, axis=1)
-    facing = -np.einsum("nc,nc->n", normals, points) / np.maximum(length, 1e-12)
+    facing = cosine_of_sight(points, normals)
     ideal = face.project(points)
     real = ideal if face.lens is None else distort(ideal, face.lens)
     height, width = grey.shape
@@ -96,17 +76,6 @@ def pixels_per_texel(texels: AtlasTexels, pixels: F64) -> float:
     """Median length in the picture of a step of one texel to the right."""
     following = np.flatnonzero((np.diff(texels.columns) == 1) & (np.diff(texels.rows) == 0))
     return float(np.median(np.linalg.norm(pixels[following + 1] - pixels[following], axis=1)))
-
-
-def sample(image: NDArray[np.generic], at: NDArray[np.floating[Any]]) -> F32:
-    """Values (n,…) of a picture at pixels (n,2), its corner being (0,0); outside, its border goes on."""
-    where = (np.asarray(at) - 0.5).astype(np.float32).reshape(-1, 1, 2)
-    # OpenCV's maps are bounded by 32767 rows
-    parts = [
-        cv2.remap(image, chunk, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for chunk in np.split(where, range(30000, len(where), 30000))
-    ]
-    return np.asarray(np.concatenate(parts)[:, 0], np.float32)
 
 
 def _in_front(pixels: F64, depth: F64, step: float) -> NDArray[np.bool_]:

@@ -6,7 +6,6 @@ Made and used at training time only: the textures are pictures of people and are
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -17,11 +16,12 @@ from backend.alignment.face_mesh import Crop, cut
 from backend.errors import UserError
 from backend.files import read_npz, write_npz
 from backend.footage import open_footage
-from backend.head_model.atlas_texels import AtlasTexels
+from backend.head_model.atlas_texels import AtlasTexels, cosine_of_sight, sample
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
+from backend.head_model.placed import PlacedHead
 from backend.head_model.render import HeadRenderer, vertex_normals
-from backend.training.real.fits import TakeFitter, cache_name, project
+from backend.training.real.fits import TakeFitter, cache_name
 from backend.training.real.pictures import train_photographs
 from backend.training.textures import FaceTexture
 
@@ -38,15 +38,6 @@ HIDING_NOTHING = ("lashes",)
 
 Picture = NDArray[np.uint8]
 OnProgress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, eq=False)
-class PlacedHead:
-    """A head before a camera: ``vertices (V,3)`` metres in camera space."""
-
-    vertices: NDArray[np.float32]
-    focal_px: float
-    principal_point: tuple[float, float]
 
 
 def textures_from_photographs(
@@ -158,7 +149,7 @@ class TextureMaker:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Each texel's colour (n,3) in 0…255, how well it was seen (n,) in 0…1, and its normal (n,3)."""
         vertices = placed.vertices.astype(np.float64)
-        square = self._square(project(vertices, placed.focal_px, placed.principal_point))
+        square = self._square(placed.project(vertices))
         work = cut(image, square)
         zoom = WORK / square.side
         corner = np.array([square.x, square.y]) - square.side / 2
@@ -173,10 +164,8 @@ class TextureMaker:
             )
         points = self._texels.on_surface(self.head, vertices)
         normals = self._texels.on_surface(self.head, vertex_normals(vertices, self.head.triangles))
-        at = (project(points, placed.focal_px, placed.principal_point) - corner) * zoom
-        facing = -np.einsum("nc,nc->n", normals, points) / np.maximum(
-            np.linalg.norm(normals, axis=1) * np.linalg.norm(points, axis=1), 1e-12
-        )
+        at = (placed.project(points) - corner) * zoom
+        facing = cosine_of_sight(points, normals)
         silhouette = cv2.distanceTransform((buffers.triangle >= 0).astype(np.uint8), cv2.DIST_L2, 5)
         nearest = np.where(np.isfinite(buffers.depth), buffers.depth, 0).astype(np.float32)
         visible = points[:, 2] < sample(nearest, at, cv2.INTER_NEAREST) + IN_FRONT
@@ -277,17 +266,6 @@ class TextureMaker:
         """Values (n,) averaged over their neighbourhood in the atlas."""
         soft = cv2.GaussianBlur(self._texels.picture(values), (0, 0), texels)
         return np.asarray(soft[self._texels.rows, self._texels.columns], np.float64)
-
-
-def sample(image: NDArray[np.generic], at: NDArray[np.float64], how: int = cv2.INTER_LINEAR) -> NDArray[np.float64]:
-    """Values (n,…) of a picture at pixels (n,2), its corner being (0,0); the border goes on outside."""
-    where = (at - 0.5).astype(np.float32).reshape(-1, 1, 2)
-    # OpenCV's maps are bounded by 32767 rows
-    parts = [
-        cv2.remap(image, chunk, None, how, borderMode=cv2.BORDER_REPLICATE)
-        for chunk in np.split(where, range(30000, len(where), 30000))
-    ]
-    return np.concatenate(parts)[:, 0].astype(np.float64)
 
 
 def _outer_skin(head: HeadModel) -> NDArray[np.bool_]:

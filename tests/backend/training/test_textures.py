@@ -13,9 +13,10 @@ from backend.errors import UserError
 from backend.evaluation.splits import split_of_photo
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
+from backend.head_model.placed import PlacedHead
 from backend.head_model.render import HeadRenderer, look_at_head
 from backend.training.real.pictures import train_photographs
-from backend.training.real.textures import TEXTURE_SIDE, PlacedHead, TextureMaker, textures_from_photographs
+from backend.training.real.textures import TEXTURE_SIDE, TextureMaker, textures_from_photographs
 from backend.training.textures import FaceTexture
 
 SIZE, FOCAL = 900, 3000.0

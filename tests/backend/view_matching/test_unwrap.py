@@ -9,19 +9,20 @@ import pytest
 from backend.cameras.distortion import Lens, undistort
 from backend.head_model.atlas_texels import AtlasTexels
 from backend.head_model.library import load_head
+from backend.head_model.placed import PlacedHead
 from backend.head_model.render import HeadRenderer, vertex_normals
 from backend.view_matching.spots import MOST, spots_beside
-from backend.view_matching.unwrap import GRAZING, PlacedFace, face_texels, unwrap
+from backend.view_matching.unwrap import GRAZING, face_texels, unwrap
 from tests.backend.view_matching.rendered import FOCAL, LANDMARKS, SIDE, Rig
 
 TEXELS = 512
 RIG = Rig(((0.0, 0.0), (0.7, 0.1)))
 
 
-def placed(view: int, lens: Lens | None = None) -> PlacedFace:
+def placed(view: int, lens: Lens | None = None) -> PlacedHead:
     camera = RIG.world_to_camera[view]
     vertices = RIG.head.template @ camera[:, :3].T + camera[:, 3]
-    return PlacedFace(vertices.astype(np.float64), FOCAL, (SIDE / 2, SIDE / 2), lens)
+    return PlacedHead(vertices.astype(np.float64), FOCAL, (SIDE / 2, SIDE / 2), lens)
 
 
 def grey(view: int) -> np.ndarray:
