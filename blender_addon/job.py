@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from . import neutral, preferences, settings
-from .scene import given
+from .scene import known_cameras as given
 from .vendor import codec
 from .vendor import messages as m
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import bpy
 
-from . import panel, panel_take, panel_views, preferences, pump, session, settings
+from . import preferences, pump, session, settings
 from .operators import (
     backend_start,
     backend_stop,
     build_take,
     cancel,
-    doubtful,
     heads_refresh,
     look_through,
     pick_face,
@@ -18,6 +17,10 @@ from .operators import (
     view_add,
     view_remove,
 )
+from .operators import next_uncertain as doubtful
+from .panels import main as panel
+from .panels import take as panel_take
+from .panels import views as panel_views
 
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),

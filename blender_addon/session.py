@@ -21,7 +21,7 @@ from .vendor import messages as m
 from .vendor import take as contract
 
 if TYPE_CHECKING:
-    from .scene.given import Given
+    from .scene.known_cameras import Given
 
 UNREACHABLE = "The FlowFace backend is not running. Start it in the FlowFace panel or with “flowface serve”."
 NEWS_SECONDS = 2.0

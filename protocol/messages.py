@@ -2,7 +2,8 @@
 
 The client (add-on or command line) sends a request with an id of its choice and gets one reply with the same id, or an
 ``Error``. ``Progress`` is pushed with the id of the request that subscribed. Frame numbers count as
-``backend.track.Track.frames`` does; boxes and points are pixels of the picture as displayed, (0,0) its top-left corner.
+``backend.track.types.Track.frames`` does; boxes and points are pixels of the picture as displayed, (0,0) its top-left
+corner.
 
 A new verb is a new class in ``MESSAGES``; a new field needs a default. Neither raises ``PROTOCOL_VERSION``.
 """

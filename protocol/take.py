@@ -37,7 +37,7 @@ class HeadGeometry:
 
 @dataclass(frozen=True, eq=False)
 class CameraGeometry:
-    """One view: pinhole camera and footage, as in ``backend.track.CameraTrack``."""
+    """One view: pinhole camera and footage, as in ``backend.track.types.CameraTrack``."""
 
     name: str
     footage: str

@@ -8,8 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from backend.alignment.face_finder import overlap
-from backend.alignment.types import FaceBox
+from backend.alignment.types import FaceBox, overlap
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -60,3 +60,34 @@ class Aligner(Protocol):
     def align(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[FaceBox | None]) -> list[Alignment | None]:
         """Align the face in each RGB image (H,W,3); ``boxes`` says where each face is, None where there is none."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class TakeAlignment:
+    """Where N surface points lie in the T frames of one view.
+
+    Pixels as in ``Alignment``. Frames without a face have ``found`` False, no valid point, ``mu`` 0 and ``sigma`` 1.
+    """
+
+    landmarks: str  # point set in HeadModel.landmarks
+    aligner: str
+    numbers: NDArray[np.int64]  # (T,) footage frame numbers
+    times: NDArray[np.float64]  # (T,) seconds
+    scene_frames: NDArray[np.float64]  # (T,)
+    mu: NDArray[np.float32]  # (T,N,2)
+    sigma: NDArray[np.float32]  # (T,N)
+    valid: NDArray[np.bool_]  # (T,N)
+    found: NDArray[np.bool_]  # (T,)
+    image_size: tuple[int, int]  # width, height
+    faces_seen: int  # most faces seen in any one image that was searched as a whole
+    lids_closed: NDArray[np.bool_]  # (T,2) eyes (left, right) seen closed; False where nobody looked
+    seconds: Mapping[str, float] = field(default_factory=dict)  # busy time of "decode" and "align"; they overlap
+
+
+def overlap(a: FaceBox, b: FaceBox) -> float:
+    """Intersection over union of two boxes, 0…1."""
+    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
+    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
+    if width <= 0 or height <= 0:
+        return 0.0
+    return width * height / (a.area + b.area - width * height)

@@ -11,14 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from backend.demo.clip import render_performance, write_video
-from backend.demo.performance import demo_performance
+from backend.client.request import TrackRequest
+from backend.client.terminal import track_with_progress
+from backend.client.track import backend_endpoint
 from backend.demo.truth import TruthReport, compare
 from backend.errors import UserError
 from backend.files import write_atomic
 from backend.head_model.library import load_head
-from backend.tracking import TrackRequest, backend_endpoint
-from backend.tracking_view import track_with_progress
+from backend.synthesis.clip import render_performance, write_video
+from backend.synthesis.performance import demo_performance
 
 
 def run_demo(out: Path) -> TruthReport:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.demo.performance import Performance, world_vertices
 from backend.head_model.model import HeadModel, gaze_rotation, surface_positions
-from backend.track import Track
-from backend.track_geometry import seen_vertices
+from backend.synthesis.performance import Performance, world_vertices
+from backend.track.geometry import seen_vertices
+from backend.track.types import Track
 
 F64 = NDArray[np.float64]
 

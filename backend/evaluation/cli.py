@@ -10,10 +10,10 @@ from typing import Annotated, cast
 
 import typer
 
-from backend.aligners import DEFAULT_ALIGNER, require_aligner
-from backend.cli_options import Weights
+from backend.alignment.registry import DEFAULT_ALIGNER, require_aligner
+from backend.datasets.splits import Split
 from backend.errors import UserError
-from backend.evaluation.splits import Split
+from backend.terminal.options import Weights
 
 
 def parse_results(texts: list[str]) -> dict[str, Path]:
@@ -25,7 +25,7 @@ def parse_results(texts: list[str]) -> dict[str, Path]:
             raise UserError(
                 "bad_results_option",
                 f"“{text}” does not name results: expected NAME=FOLDER, each name once.",
-                "The folder's format is described in backend/evaluation/results_folder.py.",
+                "The folder's format is described in backend/evaluation/trackers/results_folder.py.",
             )
         found[name.strip()] = Path(folder.strip())
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, TaskID, TimeElapsedColumn
 
-from backend.progress_bar import progress_bar
+from backend.terminal.progress_bar import progress_bar
 
 
 class EvaluationView:

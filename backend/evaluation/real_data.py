@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, label
 from scipy.stats import spearmanr
 
+from backend.datasets.splits import Split, split_of_clip, split_of_photo, split_of_scan
 from backend.errors import UserError
 from backend.evaluation.mesh_landmarks import OUTER_EYE_CORNERS, landmarks_camera, landmarks_px
 from backend.evaluation.metrics.landmarks import INNER_51, boundary_error, overall_error, silhouette_edges
 from backend.evaluation.metrics.stability import temporal_stability
-from backend.evaluation.results_folder import ResultsFolder
 from backend.evaluation.scan import Scan, joint_record, read_scan, scan_record
-from backend.evaluation.splits import Split, split_of_clip, split_of_photo, split_of_scan
-from backend.evaluation.trackers import Tracker, ViewsTracker, observe_clip, track_or_none
+from backend.evaluation.trackers.flowface import observe_clip, track_or_none
+from backend.evaluation.trackers.results_folder import ResultsFolder
+from backend.evaluation.trackers.types import Tracker, ViewsTracker
 from backend.fitting import Observations
 
 F64 = NDArray[np.float64]

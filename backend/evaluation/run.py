@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 import numpy as np
 from rich.console import Console
 
-from backend.aligners import BY_NETWORK
 from backend.alignment.flowface.weights import find_weights, weights_digest
+from backend.alignment.registry import BY_NETWORK
+from backend.datasets.splits import SPLITS, Split
 from backend.errors import UserError
 from backend.evaluation import plots, tables
 from backend.evaluation.benchmark import (
@@ -27,14 +28,14 @@ from backend.evaluation.benchmark import (
     load_truth_full,
     render_sequences,
 )
-from backend.evaluation.peers import SMOOTHING_SIGMA, MediaPipeMesh
+from backend.evaluation.measure import comparable, measure
 from backend.evaluation.progress_view import EvaluationView
-from backend.evaluation.protocol import comparable, measure
 from backend.evaluation.real_data import RealData, Task, able, add_rank_correlation
-from backend.evaluation.results_folder import SEQUENCE, SINGLE, ResultsFolder
-from backend.evaluation.splits import SPLITS, Split
 from backend.evaluation.store import BACKEND, EVERYTHING, Store, code_digest, plain
-from backend.evaluation.trackers import FlowFace, Tracker
+from backend.evaluation.trackers.flowface import FlowFace
+from backend.evaluation.trackers.mediapipe_mesh import SMOOTHING_SIGMA, MediaPipeMesh
+from backend.evaluation.trackers.results_folder import SEQUENCE, SINGLE, ResultsFolder
+from backend.evaluation.trackers.types import Tracker
 from backend.evaluation.types import MeshSequence
 from backend.evaluation.uncertainty import calibration_curve, uncertainty_records
 from backend.files import write_atomic, write_npz

@@ -16,7 +16,8 @@ from backend.evaluation.metrics.pose import camera_errors
 from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7, align_to_scan
 from backend.evaluation.metrics.surface_distance import MeshSurface
 from backend.evaluation.outside import seen_from_outside
-from backend.evaluation.trackers import Tracker, ViewsTracker, track_or_none
+from backend.evaluation.trackers.flowface import track_or_none
+from backend.evaluation.trackers.types import Tracker, ViewsTracker
 from backend.evaluation.types import MeshSequence
 
 F64 = NDArray[np.float64]

@@ -22,7 +22,7 @@ from backend.evaluation.benchmark import SequenceSpec, Truth, load_ict_head, loa
 from backend.evaluation.benchmark.make import default_cache
 from backend.evaluation.mesh_landmarks import OUTER_EYE_CORNERS, landmarks_px
 from backend.evaluation.store import Store, code_digest
-from backend.evaluation.trackers import FlowFace
+from backend.evaluation.trackers.flowface import FlowFace
 from backend.evaluation.types import MeshSequence
 from backend.fitting import Observations
 from backend.head_model.io import read_head, save_head

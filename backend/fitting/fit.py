@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backend.errors import Cancelled
-from backend.fitting import data_term
-from backend.fitting.coarse_to_fine import minimise_coarse_to_fine
-from backend.fitting.levenberg_marquardt import Minimum, Problem, Stage
 from backend.fitting.point_basis import PointBasis, shape_columns
+from backend.fitting.prepare import Take, choose_device, prepare
+from backend.fitting.problem import Problem
+from backend.fitting.solver.coarse_to_fine import minimise_coarse_to_fine
+from backend.fitting.solver.levenberg_marquardt import Minimum, Stage
 from backend.fitting.state import State
-from backend.fitting.take import Take, choose_device, prepare
+from backend.fitting.terms import points as data_term
 from backend.fitting.types import FitOptions, FitResult, FittedCamera, View
 from backend.fitting.uncertainty import FitUncertainty, take_uncertainty
 from backend.fitting.windows import WHOLE, minimise_in_windows

@@ -120,7 +120,7 @@ class FittedCamera:
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """A fitted take of T frames and C views; conventions as in ``backend.track.Track``."""
+    """A fitted take of T frames and C views; conventions as in ``backend.track.types.Track``."""
 
     identity: NDArray[np.float64]  # (K_id,)
     deformation: NDArray[np.float64]  # (V,3) δ_d, metres in head space; zero where it was not solved for

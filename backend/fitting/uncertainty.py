@@ -25,14 +25,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.fitting.coarse_to_fine import lightened
-from backend.fitting.covariance import Covariance, covariance
-from backend.fitting.levenberg_marquardt import Problem, Stage, at_bounds, free_unknowns
 from backend.fitting.normal_equations import Factorisation, NormalEquations, factorise
 from backend.fitting.point_basis import PointBasis
+from backend.fitting.prepare import Take
+from backend.fitting.problem import Problem
+from backend.fitting.solver.coarse_to_fine import lightened
+from backend.fitting.solver.covariance import Covariance, covariance
+from backend.fitting.solver.levenberg_marquardt import Stage, at_bounds, free_unknowns
 from backend.fitting.state import State
-from backend.fitting.take import Take
-from backend.fitting.temporal_term import TemporalWeights, add_temporal_term
+from backend.fitting.terms.temporal import TemporalWeights, add_temporal_term
 from backend.fitting.types import EnergyWeights
 from backend.fitting.windows import KEY_FRAMES, LENGTH, LOOKAHEAD, WHOLE, frames_of, key_frames
 

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.fitting.cameras import CameraUnknowns
-from backend.fitting.coarse_to_fine import minimise_coarse_to_fine
-from backend.fitting.levenberg_marquardt import Minimum, Stage
-from backend.fitting.setup import found_frames
+from backend.fitting.prepare import Take
+from backend.fitting.problem import found_frames
+from backend.fitting.solver.coarse_to_fine import minimise_coarse_to_fine
+from backend.fitting.solver.levenberg_marquardt import Minimum, Stage
 from backend.fitting.state import State
-from backend.fitting.take import Take
-from backend.fitting.temporal_term import TemporalWeights
+from backend.fitting.terms.temporal import TemporalWeights
 
 WHOLE = 1500  # frames: about 0.8 GB for the open head, 3 GB for one of 300 shapes and 100 expressions
 LENGTH = 600  # frames kept of a window: long enough that what is solved twice hardly counts

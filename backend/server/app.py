@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import zmq
 
-from backend.aligners import available_aligners
+from backend.alignment.registry import available_aligners
 from backend.errors import UserError
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.jobs import JobStore
@@ -28,7 +28,7 @@ from protocol.codec import MAX_PARTS, ProtocolError
 
 log = logging.getLogger(__name__)
 
-DEFAULT_RUNNER = "backend.jobs:run_job"
+DEFAULT_RUNNER = "backend.pipeline.track_job:run_job"
 MAX_REQUEST_PART_BYTES = 16 << 20  # requests carry no arrays until footage can be uploaded
 
 

@@ -4,94 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from backend.errors import UserError
+from backend.export.blender import take_result
 from backend.head_model.library import list_heads, load_head
-from backend.head_model.model import JOINT_NAMES, HeadModel
 from backend.server.jobs import read_spec
-from backend.track import Track
-from backend.track_geometry import neutral_of
-from backend.track_io import load_track
+from backend.track.io import load_track
 from protocol.messages import HeadInfo
-from protocol.take import CameraGeometry, HeadGeometry, TakeResult
+from protocol.take import TakeResult
 
 log = logging.getLogger(__name__)
-
-PARTS: dict[str, tuple[str, ...]] = {
-    "skin": ("skin",),
-    "eyes": ("left_eyeball", "right_eyeball"),
-    "teeth": ("teeth",),
-    "tongue": ("tongue",),
-    "lashes": ("lashes",),
-}
-"""Material slots and the regions of the head that each consists of."""
-
-
-def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, Any]) -> TakeResult:
-    """What Blender needs of a track: this person's head, its performance and the cameras.
-
-    Raises:
-        UserError: ``head_changed`` where ``head`` is not the one whose coefficients the track holds.
-    """
-    if head.hash != track.head_hash or len(track.deformation) not in (0, len(head.template)):
-        sentence = f"The head “{track.head_id}” has changed since “{name}” was tracked."
-        raise UserError("head_changed", sentence, "Track the footage again.")
-    neutral = neutral_of(head, track)
-    part_names, triangle_part = triangle_parts(head)
-    return TakeResult(
-        name=name,
-        head=HeadGeometry(
-            head_id=head.id,
-            head_hash=track.head_hash,
-            neutral=neutral,
-            expression_names=head.expression_names,
-            expression_deltas=head.expression_basis,
-            expression_bounds=head.expression_bounds,
-            triangles=head.triangles,
-            uv_vertices=head.uv_vertices,
-            uv_triangles=head.uv_triangles,
-            joint_names=JOINT_NAMES,
-            joint_parents=head.parents,
-            joints=head.joints(neutral),
-            skinning_weights=head.skinning_weights,
-            part_names=part_names,
-            triangle_part=triangle_part,
-        ),
-        cameras=tuple(CameraGeometry(**vars(camera)) for camera in track.cameras),
-        scene_frames=track.scene_frames,
-        frame_rate=track.frame_rate,
-        expression=track.expression,
-        head_rotation=track.head_rotation,
-        head_translation=track.head_translation,
-        gaze=track.gaze,
-        tracked=track.tracked,
-        reprojection_error_percent_iod=track.reprojection_error_percent_iod,
-        report=report,
-        action_names=track.action_names,
-        actions=track.actions,
-        uncertainty_mm=track.uncertainty_mm,
-    )
-
-
-def triangle_parts(head: HeadModel) -> tuple[tuple[str, ...], NDArray[np.int32]]:
-    """The material slots that the head has and the slot of each triangle (F,); what is nothing else is skin."""
-    names = ["skin"]
-    part = np.zeros(len(head.triangles), np.int32)
-    for name, regions in list(PARTS.items())[1:]:
-        inside = np.zeros(head.vertex_count, bool)
-        for region in regions:
-            inside |= head.regions.get(region, False)
-        members = inside[head.triangles].all(axis=1)
-        if members.any():
-            part[members] = len(names)
-            names.append(name)
-    return tuple(names), part
 
 
 def load_take(folder: Path, name: str) -> TakeResult:

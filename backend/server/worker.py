@@ -32,7 +32,8 @@ PROGRESS_INTERVAL = 0.05  # seconds: 20 updates a second look smooth, more only 
 
 
 class JobRunner(Protocol):
-    """The work of one job; everything it makes goes into ``folder``. ``backend.jobs.run_job`` is the real one."""
+    """The work of one job; everything it makes goes into ``folder``. ``backend.pipeline.track_job.run_job`` is the real
+    one."""
 
     def __call__(self, spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel) -> object:
         """Do it, or raise UserError or Cancelled."""

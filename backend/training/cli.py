@@ -45,7 +45,7 @@ def train_render(
 ) -> None:
     """Make a configuration's training pictures ahead of time; may run several times at once on one folder."""
     from backend.training.config import find_config, read_config
-    from backend.training.sources import jobs
+    from backend.training.data.sources import jobs
 
     for job in jobs(data, pool, read_config(find_config(config))):
         job(lambda: None)
@@ -64,13 +64,13 @@ def train_sheet(
     from backend.files import write_atomic
     from backend.head_model.library import load_head
     from backend.training.atlas_points import atlas_points
-    from backend.training.augment import Augmenter
-    from backend.training.augmented_sheet import augmented_sheet
+    from backend.training.augmentation.contact_sheet import augmented_sheet
+    from backend.training.augmentation.sample import Augmenter
     from backend.training.config import find_config, read_config
+    from backend.training.data.mixture import Mixture
+    from backend.training.data.shards import Shard
+    from backend.training.data.sources import real_shard, rendered_pool
     from backend.training.mirror import mirror_permutation
-    from backend.training.mixture import Mixture
-    from backend.training.shards import Shard
-    from backend.training.sources import real_shard, rendered_pool
 
     chosen = read_config(find_config(config))
     open_head = load_head("open")

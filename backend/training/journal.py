@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from backend.closing import Closing
 from backend.files import write_atomic
 
 LOG = "log.jsonl"
 
 
-class Journal(Closing):
+class Journal(AbstractContextManager["Journal", None]):
     """Entries of a run in ``folder``. A resumed run forgets what was written after the checkpoint's ``step``."""
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -34,6 +34,9 @@ class Journal(Closing):
         if self._curves is not None:
             for name, value in figures.items():
                 self._curves.add_scalar(f"{kind}/{name}", value, step)
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the files."""

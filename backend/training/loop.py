@@ -18,18 +18,18 @@ from rich.console import Console
 from backend.errors import Cancelled, UserError
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
-from backend.training import sources
-from backend.training.augment import Augmenter
+from backend.training.augmentation.sample import Augmenter
 from backend.training.checkpoints import NAME, load_checkpoint, save_checkpoint
 from backend.training.config import TrainConfig
+from backend.training.data import sources
+from backend.training.data.mixture import Batch, Mixture
+from backend.training.data.pool import POLL, Background, Pool
+from backend.training.data.shards import Shard
 from backend.training.journal import Journal
 from backend.training.mirror import mirror_permutation
-from backend.training.mixture import Batch, Mixture
-from backend.training.pool import POLL, Background, Pool
 from backend.training.progress_view import TrainingView
 from backend.training.samples import Sample
 from backend.training.schedule import learning_rate, shards_in_draw
-from backend.training.shards import Shard
 from backend.training.trainer import StepResult, Trainer
 from backend.training.validate import Accuracy, Validation
 

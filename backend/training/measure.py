@@ -12,9 +12,9 @@ from rich.table import Table
 from backend.alignment.flowface.weights_file import load_weights
 from backend.errors import UserError
 from backend.head_model.library import load_head
-from backend.training.pool import shard_path
-from backend.training.shards import Shard
-from backend.training.sources import real_shard
+from backend.training.data.pool import shard_path
+from backend.training.data.shards import Shard
+from backend.training.data.sources import real_shard
 from backend.training.validate import Accuracy, Validation
 
 REGIONS = ("face", "eyes", "mouth", "ears")

@@ -9,7 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, TaskID, TimeRemainingColumn
 
-from backend.progress_bar import progress_bar
+from backend.terminal.progress_bar import progress_bar
 from backend.training.validate import Accuracy
 
 QUIET = 60.0  # seconds between lines where the output is no terminal

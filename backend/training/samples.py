@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.face_mesh import Crop
+from backend.alignment.crop import Crop
 
 SAMPLE_SIDE = 288
 """Pixels. The face's nominal crop fills the middle 192 of it, so that augmentation may turn, shift and shrink a crop of

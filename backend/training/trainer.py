@@ -20,9 +20,9 @@ from backend.head_model.model import HeadModel
 from backend.training.atlas_points import atlas_points
 from backend.training.checkpoints import Average, Checkpoint
 from backend.training.config import OptimiserConfig, TrainConfig
+from backend.training.data.mixture import Batch
 from backend.training.dense_target import DenseTarget
 from backend.training.losses import matching_loss, total_loss
-from backend.training.mixture import Batch
 from backend.training.schedule import average_decay, learning_rate
 
 EYEBALLS = 4.0

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import nn
 
-from backend.alignment.face_mesh import LEFT_OUTER_CANTHUS, RIGHT_OUTER_CANTHUS
 from backend.alignment.flowface.crop import CropLayout
+from backend.alignment.mediapipe.face_mesh import LEFT_OUTER_CANTHUS, RIGHT_OUTER_CANTHUS
 from backend.head_model.model import HeadModel
 from backend.training.atlas_points import AtlasPoints, atlas_points, with_landmarks
-from backend.training.augment import centred
-from backend.training.mixture import batch_of
+from backend.training.augmentation.sample import centred
+from backend.training.data.mixture import batch_of
 from backend.training.samples import Sample
 
 BATCH = 16

@@ -6,7 +6,8 @@ from typing import Any
 
 import bpy
 
-from ..scene import confidence, replace
+from ..scene import confidence
+from ..scene import ownership as replace
 from ..scene.build import look_through_camera
 
 SAME_SHAPE = 0.001

@@ -8,7 +8,8 @@ import bpy
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 
 from .. import session, settings
-from ..scene import confidence, footage, replace
+from ..scene import confidence, footage
+from ..scene import ownership as replace
 
 
 class FLOWFACE_OT_pick_face(bpy.types.Operator):  # type: ignore[misc]

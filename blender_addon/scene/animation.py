@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from .. import compat
 from ..vendor import take as contract
-from . import axes, camera, footage, replace
+from . import axes, camera, footage
+from . import ownership as replace
 from .armature import EYES
 
 ERROR_PROPERTY = "tracking_error"

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..vendor import take as contract
-from . import animation, axes, camera, footage, replace
+from . import animation, axes, camera, footage
+from . import ownership as replace
 from .armature import bind, build_armature
-from .given import Given, metres_per_unit
 from .head import build_head
+from .known_cameras import Given, metres_per_unit
 
 
 def build_take(context: Any, take: contract.TakeResult, *, match_scene: bool = True, given: Given | None = None) -> Any:

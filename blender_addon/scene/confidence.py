@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import compat
-from . import animation, replace
+from . import animation
+from . import ownership as replace
 
 DOUBT = 2.0
 """A frame is doubtful where its uncertainty or its error is more than this times the take's median."""

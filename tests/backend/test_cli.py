@@ -15,9 +15,10 @@ from skimage.data import astronaut
 from skimage.io import imread, imsave
 
 import backend
-from backend.cli import LAST_FRAME, parse_box, parse_frames
+from backend.client.cli import parse_box
 from backend.errors import UserError
-from backend.track_io import load_track
+from backend.terminal.options import LAST_FRAME, parse_frames
+from backend.track.io import load_track
 
 REPORT_FIELDS = {
     "frames",

@@ -10,8 +10,8 @@ import numpy as np
 from backend.files import write_atomic
 from backend.head_model.library import load_head
 from backend.progress import JobProgress, OnProgress, ShouldCancel
-from backend.track import CameraTrack, Track
-from backend.track_io import save_track
+from backend.track.io import save_track
+from backend.track.types import CameraTrack, Track
 from protocol.messages import JobSpec
 
 FRAMES = 10

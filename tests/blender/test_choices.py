@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 import pytest
 
-from backend.aligners import available_aligners
+from backend.alignment.registry import available_aligners
 from backend.head_model.library import OPEN_HEAD
 from backend.server.app import Server
 from blender_addon import choices, job, preferences, pump, session, settings

@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 from mathutils import Vector
 
+from backend.client.connection import Client
 from backend.head_model.library import load_head
 from backend.head_model.model import posed_vertices
 from backend.server.app import Server
-from backend.server.client import Client
 from blender_addon import preferences, pump, session, settings
 from blender_addon.client import Connection
-from blender_addon.scene.replace import ARMATURE, HEAD, camera_role, shown_views
+from blender_addon.scene.ownership import ARMATURE, HEAD, camera_role, shown_views
 from protocol.messages import JobSpec, ViewSpec
 
 from .conftest import wait_until
 from .runners import performance
+from .scene.test_build import shown_pixels
 from .takes import write_clip
 from .test_client import free_port
-from .test_scene import shown_pixels
 
 RUNNER = "tests.blender.runners:perform"
 

@@ -13,10 +13,10 @@ from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Matrix, Vector
 
 from backend.head_model.library import load_head
-from backend.neutral_prior import predicted_neutral, predictor_for
+from backend.pipeline.neutral_prior import predicted_neutral, predictor_for
 from blender_addon import job, preferences, settings
 from blender_addon.scene import axes, build
-from blender_addon.scene.replace import HEAD
+from blender_addon.scene.ownership import HEAD
 from protocol.messages import CameraSpec, FaceChoice, JobSpec, ViewSpec
 
 from .takes import Shot, make_take, write_clip

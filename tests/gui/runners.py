@@ -14,8 +14,8 @@ from backend.files import write_atomic
 from backend.footage import FootageInfo, probe
 from backend.head_model.library import load_head
 from backend.progress import OnProgress, ShouldCancel
-from backend.track import CameraTrack, Track
-from backend.track_io import save_track
+from backend.track.io import save_track
+from backend.track.types import CameraTrack, Track
 from protocol.messages import JobSpec
 
 

@@ -104,7 +104,7 @@ def test_track_in_the_panel(window: Window, start_backend: Callable[[str], Serve
     """Install, press Track with the mouse, see progress and result, one undo."""
     clip = window.folder / "clip.mp4"
     shutil.copy(shared_data / "clips" / "pyfeat_single_face.mp4", clip)
-    server = start_backend("backend.jobs:run_job")
+    server = start_backend("backend.pipeline.track_job:run_job")
     done = window.run("track.py", server.endpoint, str(clip), *TRACK_BUTTON)
     assert done.returncode == 0, done.stdout
     assert "Tracked 72 of 72 frames" in done.stdout

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backend.alignment.eyes import CLOSED_EYE, lid_openings
-from backend.alignment.face_mesh import Crop, cut
+from backend.alignment.crop import Crop, cut
 from backend.alignment.flowface.crop import CropLayout
 from backend.alignment.flowface.framing import alike, box_of, crop_of
 from backend.alignment.flowface.network import FlowFaceNetwork
 from backend.alignment.flowface.plausible import Bounds, FaceShape, plausible
+from backend.alignment.mediapipe.eyes import CLOSED_EYE, lid_openings
 from backend.alignment.types import Alignment, FaceBox
 from backend.head_model.dense_points import DENSE, EYE_POINTS, atlas_nu, has_eye_points
 from backend.head_model.library import load_head

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.face_mesh import Crop
+from backend.alignment.crop import Crop
 from backend.head_model.model import HeadModel, surface_positions
 
 ENLARGED = 1.25

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.alignment.face_mesh import Crop
+from backend.alignment.crop import Crop
 from backend.alignment.types import FaceBox
 
 SIDE, LIFT = 1.49, 0.1

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.face_mesh import Crop
+from backend.alignment.crop import Crop
 
 F64 = NDArray[np.float64]
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial.transform import Rotation
 
-from backend.demo.performance import FACING_CAMERA, swell
 from backend.evaluation.benchmark.ict_head import NECK_PIVOT, FaceMotion, IctHead
 from backend.evaluation.benchmark.specs import SequenceSpec
 from backend.head_model.gaze import FULL_LOOK_ANGLE, LOOK_ACTIONS
+from backend.synthesis.performance import FACING_CAMERA, swell
 
 F64 = NDArray[np.float64]
 Pose = Mapping[str, float]

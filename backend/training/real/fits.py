@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment import point_drift, point_sigma
-from backend.alignment.face_finder import FaceFinder
-from backend.alignment.follow import AlignedFrame
-from backend.alignment.mediapipe import MediaPipeAligner
-from backend.alignment.take import TakeAlignment, align_footage
-from backend.closing import Closing
+from backend.alignment.align_footage import align_footage
+from backend.alignment.face_following import AlignedFrame
+from backend.alignment.mediapipe import point_drift, point_sigma
+from backend.alignment.mediapipe.aligner import MediaPipeAligner
+from backend.alignment.mediapipe.face_finder import FaceFinder
+from backend.alignment.types import TakeAlignment
 from backend.errors import UserError
 from backend.fitting import Observations, View, fit_take
 from backend.footage import open_footage
@@ -50,13 +51,16 @@ def project(
     return np.asarray(vertices[..., :2] / vertices[..., 2:] * focal_px + principal_point)
 
 
-class TakeFitter(Closing):
+class TakeFitter(AbstractContextManager["TakeFitter", None]):
     """Aligns and fits footage with the product's own parts; use it as a context manager or call ``close``."""
 
     def __init__(self, head: HeadModel) -> None:
         self.head = head
         self._aligner = MediaPipeAligner()
         self._finder = FaceFinder()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Stop the aligner's threads."""

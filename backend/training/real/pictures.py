@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from backend.datasets.splits import split_of_clip, split_of_photo
 from backend.errors import UserError
-from backend.evaluation.splits import split_of_clip, split_of_photo
 
 PHOTOGRAPHS = ("london_neutral", "london_smiling", "canada")
 CLIPS = ("grid_*", "intel_*", "pyfeat_single_face")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.face_mesh import Crop, cut
+from backend.alignment.crop import Crop, cut
 from backend.alignment.flowface.crop import CropLayout
 from backend.errors import UserError
 from backend.files import read_npz, write_npz

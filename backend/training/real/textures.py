@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.face_mesh import Crop, cut
+from backend.alignment.crop import Crop, cut
 from backend.errors import UserError
 from backend.files import read_npz, write_npz
 from backend.footage import open_footage

@@ -10,8 +10,8 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from backend.datasets.splits import identity_modes
 from backend.errors import UserError
-from backend.evaluation.splits import identity_modes
 from backend.files import read_npz, write_npz
 from backend.head_model.builder.landmarks import lower_jaw
 from backend.head_model.converters.ict import read_ict

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.flowface.crop import CropLayout
-from backend.closing import Closing
 from backend.head_model.action_weights import LIP_PAIRS
 from backend.head_model.library import load_head
 from backend.training.atlas_points import atlas_points, with_landmarks
@@ -53,7 +53,7 @@ class Shot:
     skin: int
 
 
-class SyntheticSource(Closing):
+class SyntheticSource(AbstractContextManager["SyntheticSource", None]):
     """Renders samples of the open head and, where ``ict_path`` is given, as many of ICT-FaceKit's; a context manager.
 
     The same generator state gives the same sample, whatever was drawn before. ``textures`` are photographed skins.
@@ -79,6 +79,9 @@ class SyntheticSource(Closing):
         for actor in self.actors:
             self._stage.add_mesh(actor.name, actor.uv, actor.wet, {"all": actor.triangles, "shut": actor.shut})
         self._wardrobe = Wardrobe(head, self.actors[0], self._stage)
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give the OpenGL context back."""

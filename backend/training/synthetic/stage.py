@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.closing import Closing
 from backend.head_model.render import create_context
 from backend.training.samples import SAMPLE_SIDE
 from backend.training.synthetic import shaders
@@ -51,7 +51,7 @@ class Surface:
         return self.opacity > 0.7
 
 
-class Stage(Closing):
+class Stage(AbstractContextManager["Stage", None]):
     """An off-screen picture of SAMPLE_SIDE² pixels; a context manager. Raises UserError ``no_opengl``."""
 
     def __init__(self) -> None:
@@ -83,6 +83,9 @@ class Stage(Closing):
         self._quad = gl.vertex_array(backdrop, [(gl.buffer(corners.tobytes()), "2f", "corner")])
         self._meshes: dict[str, _Mesh] = {}
         self._textures: dict[str, Any] = {}
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give the OpenGL context back."""

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backend.alignment.face_finder import FaceFinder
-from backend.alignment.mediapipe import MediaPipeAligner
+from backend.alignment.mediapipe.aligner import MediaPipeAligner
+from backend.alignment.mediapipe.face_finder import FaceFinder
 from backend.footage import read_image
 
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.alignment.choice import FaceChoice
-from backend.alignment.face_finder import distinct, overlap
-from backend.alignment.types import FaceBox
+from backend.alignment.mediapipe.face_finder import distinct
+from backend.alignment.types import FaceBox, overlap
 
 boxes = st.builds(
     FaceBox,

@@ -8,7 +8,7 @@ from skimage.data import astronaut
 
 from backend.alignment.combined import CombinedAligner
 from backend.alignment.flowface.aligner import FlowFaceAligner
-from backend.alignment.mediapipe import MediaPipeAligner
+from backend.alignment.mediapipe.aligner import MediaPipeAligner
 from backend.alignment.types import FaceBox
 from backend.head_model.dense_points import COMBINED, DENSE
 from backend.head_model.library import load_head

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from backend.demo.performance import (
+from backend.demo.truth import compare, inter_ocular_px, project
+from backend.head_model.gaze import FULL_LOOK_ANGLE
+from backend.head_model.model import HeadModel
+from backend.synthesis.performance import (
     DEMO_GESTURES,
     Performance,
     demo_performance,
@@ -16,11 +19,8 @@ from backend.demo.performance import (
     swell,
     world_vertices,
 )
-from backend.demo.truth import compare, inter_ocular_px, project
-from backend.head_model.gaze import FULL_LOOK_ANGLE
-from backend.head_model.model import HeadModel
-from backend.track import CameraTrack, Track
-from backend.track_geometry import seen_vertices
+from backend.track.geometry import seen_vertices
+from backend.track.types import CameraTrack, Track
 from tests.backend.fitting.small_head import small_head
 
 

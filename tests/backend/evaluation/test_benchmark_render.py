@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from backend.alignment.align_footage import align_footage
 from backend.alignment.choice import FaceChoice
-from backend.alignment.face_finder import FaceFinder
-from backend.alignment.mediapipe import MediaPipeAligner
-from backend.alignment.take import align_footage
+from backend.alignment.mediapipe.aligner import MediaPipeAligner
+from backend.alignment.mediapipe.face_finder import FaceFinder
 from backend.errors import UserError
 from backend.evaluation.benchmark import (
     IctHead,

@@ -16,10 +16,10 @@ from backend.cli import app
 from backend.errors import UserError
 from backend.evaluation.benchmark import SequenceSpec, Truth, benchmark_sequences, load_truth_full, render_sequences
 from backend.evaluation.cli import parse_results, tracker_names
-from backend.evaluation.protocol import comparable
-from backend.evaluation.results_folder import save_meshes
+from backend.evaluation.measure import comparable
 from backend.evaluation.run import EvaluationOptions, evaluate
-from backend.evaluation.trackers import FlowFace
+from backend.evaluation.trackers.flowface import FlowFace
+from backend.evaluation.trackers.results_folder import save_meshes
 from backend.evaluation.types import REGIONS
 from tests.backend.alignment.flowface.networks import constant_network
 
@@ -146,7 +146,7 @@ def test_what_was_measured_is_not_measured_again(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a kept record was made again")
 
-    monkeypatch.setattr("backend.evaluation.trackers.fit_take", refuse)
+    monkeypatch.setattr("backend.evaluation.trackers.flowface.fit_take", refuse)
     again = evaluate(replace(options, results={}))
     assert of(again, OURS) == of(results, OURS)
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.demo.performance import demo_performance, world_vertices
 from backend.evaluation.metrics.rasterise import Raster, rasterise
 from backend.head_model.library import load_head
 from backend.head_model.render import HeadRenderer
+from backend.synthesis.performance import demo_performance, world_vertices
 
 FOCAL, CENTRE, SIZE = 40.0, np.array([16.0, 12.0]), (32, 24)
 

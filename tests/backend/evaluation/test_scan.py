@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.evaluation.metrics.pose import camera_errors
-from backend.evaluation.peers import MediaPipeMesh
 from backend.evaluation.real_data import RealData
 from backend.evaluation.scan import read_scan
-from backend.evaluation.trackers import FlowFace, ViewsTracker
+from backend.evaluation.trackers.flowface import FlowFace
+from backend.evaluation.trackers.mediapipe_mesh import MediaPipeMesh
+from backend.evaluation.trackers.types import ViewsTracker
 
 TARGET = np.array([0.0, 0.0, 0.05])
 

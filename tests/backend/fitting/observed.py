@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.demo.performance import Performance
 from backend.fitting import Observations
 from backend.head_model.model import HeadModel, posed_vertices, surface_positions
+from backend.synthesis.performance import Performance
 
 
 def pinhole(

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from backend.fitting import FitOptions, FitResult, View, data_term, fit_take
+from backend.fitting import FitOptions, FitResult, View, fit_take
 from backend.fitting.normal_equations import solve
-from backend.fitting.temporal_term import TemporalWeights
-from tests.backend.fitting.test_derivatives import DOUBLE, RIGS, make_problem, stepped
+from backend.fitting.terms import points as data_term
+from backend.fitting.terms.temporal import TemporalWeights
+from tests.backend.fitting.terms.test_derivatives import DOUBLE, RIGS, make_problem, stepped
 from tests.backend.fitting.test_several_views import Known, calibrated, make_known
 
 DAMPING = 1e-3

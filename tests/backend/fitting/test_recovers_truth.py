@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.demo.performance import Performance, demo_performance
 from backend.errors import Cancelled, UserError
 from backend.fitting import EnergyWeights, FitOptions, FitResult, KnownCamera, Observations, View, fit_take
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, posed_vertices
+from backend.synthesis.performance import Performance, demo_performance
 from tests.backend.fitting.observed import observed, pinhole
 
 NOISE_PX = 0.5

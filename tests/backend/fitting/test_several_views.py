@@ -10,12 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.demo.performance import Performance, demo_performance
 from backend.errors import UserError
 from backend.fitting import EnergyWeights, FitOptions, FitResult, KnownCamera, Observations, View, fit_take
 from backend.fitting.deformation import region_mask
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, posed_vertices, surface_positions
+from backend.synthesis.performance import Performance, demo_performance
 
 NOISE_PX = 0.4
 FRAMES = slice(0, 24)

@@ -10,17 +10,17 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.demo.performance import demo_performance
 from backend.fitting.fit import fit_take
-from backend.fitting.levenberg_marquardt import Stage, minimise
-from backend.fitting.take import prepare
-from backend.fitting.temporal_term import TemporalWeights
+from backend.fitting.prepare import prepare
+from backend.fitting.solver.levenberg_marquardt import Stage, minimise
+from backend.fitting.terms.temporal import TemporalWeights
 from backend.fitting.types import EnergyWeights, FitOptions, View
 from backend.fitting.uncertainty import DAMPING, Evidence, FitUncertainty, fit_uncertainty, posterior, spans
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, posed_vertices
+from backend.synthesis.performance import demo_performance
 from tests.backend.fitting.observed import observed
-from tests.backend.fitting.test_derivatives import make_problem
+from tests.backend.fitting.terms.test_derivatives import make_problem
 
 NOISE_PX = 1.0
 FRAMES = 40

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from backend.demo.performance import demo_performance
 from backend.errors import Cancelled
-from backend.fitting.levenberg_marquardt import Stage, minimise
-from backend.fitting.take import Take, prepare
+from backend.fitting.prepare import Take, prepare
+from backend.fitting.solver.levenberg_marquardt import Stage, minimise
 from backend.fitting.types import FitOptions, View
 from backend.fitting.uncertainty import take_uncertainty
 from backend.fitting.windows import (
@@ -26,6 +25,7 @@ from backend.fitting.windows import (
     with_shared,
 )
 from backend.head_model.library import load_head
+from backend.synthesis.performance import demo_performance
 from tests.backend.fitting.observed import observed
 from tests.backend.fitting.test_several_views import calibrated, make_known
 

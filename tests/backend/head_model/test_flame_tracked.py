@@ -19,7 +19,7 @@ from backend.head_model.action_weights import solve_action_weights
 from backend.head_model.converters.flame import jaw_offsets
 from backend.head_model.converters.flame_file import read_flame_file
 from backend.head_model.model import ARKIT_ACTIONS, HeadModel, posed_vertices, surface_positions
-from backend.track_io import load_track
+from backend.track.io import load_track
 from tests.backend.head_model.flame_files import VERTICES, MadeFlame, chumpy_pickle, make_flame
 
 run = CliRunner()

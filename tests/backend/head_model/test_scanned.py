@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backend.evaluation.splits import identity_modes
+from backend.datasets.splits import identity_modes
 from backend.head_model.builder.actions import mirrored
 from backend.head_model.builder.identity import IdentitySpace
 from backend.head_model.builder.scanned import ScannedPeople, mixed_space, onto, read_scanned, without_rigid

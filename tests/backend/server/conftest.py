@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from backend.client.connection import Client
 from backend.server.app import Server
-from backend.server.client import Client
 from protocol.messages import JobSpec, ViewSpec
 
 REPOSITORY = Path(__file__).parents[3]

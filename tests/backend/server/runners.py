@@ -1,6 +1,6 @@
 """Kinds of work that end in every way that work can end: what the server runs in tests that need no face.
 
-The worker loads these as it loads ``backend.jobs:run_job``; they run in its process, under its rules.
+The worker loads these as it loads ``backend.pipeline.track_job:run_job``; they run in its process, under its rules.
 """
 
 from __future__ import annotations

@@ -9,13 +9,13 @@ import av
 import numpy as np
 import pytest
 
-from backend.aligners import available_aligners
-from backend.alignment_io import load_alignment
+from backend.alignment.io import load_alignment
+from backend.alignment.registry import available_aligners
+from backend.client.connection import Client
 from backend.errors import UserError
 from backend.head_model.library import load_head
 from backend.server.app import Server
-from backend.server.client import Client
-from backend.track_io import load_track
+from backend.track.io import load_track
 from protocol.messages import RESULT_FILES, FaceChoice, JobSpec, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 

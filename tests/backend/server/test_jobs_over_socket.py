@@ -9,8 +9,8 @@ import time
 
 import pytest
 
+from backend.client.connection import Client
 from backend.errors import UserError
-from backend.server.client import Client
 from protocol import messages as m
 from tests.backend.server.conftest import spec
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from backend.errors import UserError
-from backend.server.result import take_result, triangle_parts
+from backend.export.blender import take_result, triangle_parts
 from protocol.take_codec import take_from_wire, take_to_wire
 from tests.backend.heads import small_head
-from tests.backend.test_track_io import small_track
+from tests.backend.track.test_io import small_track
 
 
 def track_of(head, frames=4):

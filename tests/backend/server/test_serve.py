@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.client.connection import Client
 from backend.errors import UserError
 from backend.server import discovery
-from backend.server.client import Client
 from backend.server.discovery import RunningServer, find_server, private_server
 from protocol.version import PROTOCOL_VERSION
 from tests.backend.server.conftest import REPOSITORY
@@ -173,7 +173,7 @@ def test_a_private_server_serves_and_ends_with_its_block(tmp_path):
 
 def test_a_private_server_ends_even_if_its_owner_is_killed(tmp_path):
     code = (
-        "import sys\nfrom pathlib import Path\nfrom backend.server.client import Client\n"
+        "import sys\nfrom pathlib import Path\nfrom backend.client.connection import Client\n"
         "from backend.server.discovery import private_server\n"
         "with private_server(Path(sys.argv[1])) as endpoint, Client(endpoint) as client:\n"
         "    print(client.welcome.pid, flush=True)\n    input()\n"

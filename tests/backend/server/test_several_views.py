@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from backend.alignment_io import load_alignments
+from backend.alignment.io import load_alignments
 from backend.cameras.distortion import Lens, undistort
-from backend.demo.clip import render_performance, write_video
-from backend.demo.performance import demo_performance, seen_from, world_vertices
+from backend.client.connection import Client
 from backend.errors import UserError
 from backend.head_model.library import load_head
 from backend.server.app import Server
-from backend.server.client import Client
-from backend.track_geometry import seen_vertices
-from backend.track_io import load_track
+from backend.synthesis.clip import render_performance, write_video
+from backend.synthesis.performance import demo_performance, seen_from, world_vertices
+from backend.track.geometry import seen_vertices
+from backend.track.io import load_track
 from protocol.messages import RESULT_FILES, CameraSpec, JobSpec, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 

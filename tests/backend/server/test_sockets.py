@@ -11,9 +11,9 @@ import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backend.client.connection import Client
 from backend.errors import UserError
 from backend.server.app import Server
-from backend.server.client import Client
 from backend.server.endpoint import loopback_endpoint
 from protocol import messages as m
 from protocol.version import PROTOCOL_VERSION

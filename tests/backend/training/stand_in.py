@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 
-from backend.alignment.face_mesh import Crop
+from backend.alignment.crop import Crop
 from backend.head_model.library import load_head
 from backend.training.atlas_points import atlas_points, with_landmarks
 from backend.training.samples import SAMPLE_SIDE, Sample

@@ -20,11 +20,11 @@ from backend.alignment.flowface.weights_file import load_weights, read_metadata,
 from backend.errors import UserError
 from backend.training.checkpoints import load_checkpoint
 from backend.training.config import TrainConfig, find_config, read_config
+from backend.training.data.pool import fill
+from backend.training.data.sources import rendered_pool
 from backend.training.journal import read_journal
 from backend.training.loop import TrainRequest, train
 from backend.training.measure import measure
-from backend.training.pool import fill
-from backend.training.sources import rendered_pool
 
 from .stand_in import open_flat_heads
 

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from backend.alignment.flowface.crop import CropLayout
+from backend.datasets.splits import split_of_clip, split_of_photo
 from backend.errors import UserError
 from backend.evaluation.real_data import read_annotation
-from backend.evaluation.splits import split_of_clip, split_of_photo
 from backend.head_model.library import load_head
 from backend.training.atlas_points import atlas_points
 from backend.training.real.labels import DENSE, LabelWeights

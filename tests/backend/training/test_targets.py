@@ -10,8 +10,8 @@ import torch
 
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
+from backend.training.data.sources import held_out, person_of
 from backend.training.dense_target import DenseTarget, cells_in_triangles
-from backend.training.sources import held_out, person_of
 from backend.training.validate import Validation
 
 SIDE = 16

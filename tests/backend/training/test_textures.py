@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from backend.datasets.splits import split_of_photo
 from backend.errors import UserError
-from backend.evaluation.splits import split_of_photo
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
 from backend.head_model.placed import PlacedHead

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backend.alignment.face_finder import FaceFinder
 from backend.alignment.flowface.aligner import FlowFaceAligner
 from backend.alignment.flowface.weights import SHIPPED, shared_network
 from backend.alignment.flowface.weights_file import read_metadata
-from backend.alignment.mediapipe import MediaPipeAligner
+from backend.alignment.mediapipe.aligner import MediaPipeAligner
+from backend.alignment.mediapipe.face_finder import FaceFinder
 from backend.alignment.types import Alignment
 from backend.footage import read_image
 from backend.head_model.dense_points import EYE_POINTS

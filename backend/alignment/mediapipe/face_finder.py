@@ -1,0 +1,112 @@
+"""Where the faces of an image are, at any size and wherever they stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import mediapipe as mp
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.alignment.types import FaceBox, overlap
+
+F64 = NDArray[np.float64]
+
+MIN_SCORE = 0.5
+CONTRADICTION = np.deg2rad(45)  # between the eyes' line and the mouth's; seen from the front they agree to some degrees
+_SAME_FACE = 0.3  # overlap (intersection over union) above which two boxes are one face
+_TILE = 320  # px; a face of 24 px still fills enough of the detector's 128 px input
+
+
+class FaceFinder:
+    """MediaPipe's two face detectors, and smaller and smaller tiles of the image where both see nothing.
+
+    Not safe to call from two threads at once.
+    """
+
+    def __init__(self, min_score: float = MIN_SCORE) -> None:
+        detection = mp.solutions.face_detection.FaceDetection
+        self._detectors = [detection(min_score, model_selection=model) for model in (0, 1)]  # near, far
+
+    def find(self, image: NDArray[np.uint8], *, thoroughly: bool = True) -> list[FaceBox]:
+        """Faces of an RGB image (H,W,3), largest first; empty where there is none.
+
+        Searching tiles costs up to fifty times a look at the whole; only ``thoroughly`` does it.
+        """
+        height, width = image.shape[:2]
+        boxes = self._in_part(image, 0, 0)
+        if not boxes and thoroughly:
+            for left, top, size in _tiles(width, height):
+                boxes += self._in_part(image[top : top + size, left : left + size], left, top)
+        return distinct(boxes)
+
+    def near(self, image: NDArray[np.uint8], box: FaceBox) -> list[FaceBox]:
+        """Faces in the neighbourhood of ``box`` (three times its size), likeliest to be seen however small it is."""
+        (x, y), reach = box.centre, 1.5 * max(box.width, box.height)
+        height, width = image.shape[:2]
+        left, top = max(0, int(x - reach)), max(0, int(y - reach))
+        right, bottom = min(width, int(x + reach) + 1), min(height, int(y + reach) + 1)
+        if right - left < 16 or bottom - top < 16:
+            return []
+        return distinct(self._in_part(image[top:bottom, left:right], left, top))
+
+    def _in_part(self, part: NDArray[np.uint8], left: int, top: int) -> list[FaceBox]:
+        part = np.ascontiguousarray(part)
+        height, width = part.shape[:2]
+        boxes = []
+        for detector in self._detectors:
+            for found in detector.process(part).detections or ():
+                place = found.location_data
+                box = place.relative_bounding_box
+                parts = np.array([(part.x * width, part.y * height) for part in place.relative_keypoints])
+                boxes.append(
+                    FaceBox(
+                        left + box.xmin * width,
+                        top + box.ymin * height,
+                        box.width * width,
+                        box.height * height,
+                        float(found.score[0]),
+                        roll_of(parts[0], parts[1], parts[3]),
+                    )
+                )
+        return boxes
+
+    def close(self) -> None:
+        for detector in self._detectors:
+            detector.close()
+
+
+def roll_of(right_eye: F64, left_eye: F64, mouth: F64) -> float:
+    """How far a face is turned in the image, radians clockwise, from where the detector sees its eyes and mouth (2,).
+
+    The line of the eyes tells it best, but not in profile: there both eyes are seen in one place, in any order. Where
+    it contradicts the line from the eyes to the mouth, that one counts.
+    """
+    level, down = left_eye - right_eye, mouth - (left_eye + right_eye) / 2
+    by_eyes, by_mouth = np.arctan2(level[1], level[0]), np.arctan2(-down[0], down[1])
+    apart = np.abs(np.angle(np.exp(1j * (by_eyes - by_mouth))))
+    return float(by_mouth if apart > CONTRADICTION else by_eyes)
+
+
+def distinct(boxes: Sequence[FaceBox]) -> list[FaceBox]:
+    """One box for each face, the best scored, largest face first."""
+    kept: list[FaceBox] = []
+    for box in sorted(boxes, key=lambda box: -box.score):
+        if all(overlap(box, other) < _SAME_FACE for other in kept):
+            kept.append(box)
+    return sorted(kept, key=lambda box: -box.area)
+
+
+def _tiles(width: int, height: int) -> Iterator[tuple[int, int, int]]:
+    """Overlapping squares (left, top, side) that cover the image, at most 48 of them."""
+    side = max(_TILE, int(np.sqrt(width * height / 12)))
+    if max(width, height) <= side:
+        return
+    for top in _starts(height, side):
+        for left in _starts(width, side):
+            yield left, top, side
+
+
+def _starts(length: int, side: int) -> list[int]:
+    count = max(1, int(np.ceil((length - side) / (side * 0.6))) + 1)
+    return sorted({int(x) for x in np.linspace(0, max(0, length - side), count)})

@@ -1,0 +1,1 @@
+"""The command-line client: what is asked of a backend and what is done with its answer."""

@@ -1,0 +1,141 @@
+"""``flowface track``: footage to a folder of results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.alignment.registry import DEFAULT_ALIGNER
+from backend.cli import app
+from backend.errors import UserError
+from backend.terminal.options import Frames, Weights, parse_frames
+
+
+def parse_faces(texts: list[str]) -> dict[str, tuple[float, float, float, float]]:
+    """``[VIEW=]X,Y,W,H`` each, as a map by view, "" for the first; raises UserError (``bad_box``)."""
+    split = (text.rpartition("=") for text in texts)
+    return {view.strip(): parse_box(box) for view, _, box in split}
+
+
+def parse_box(text: str) -> tuple[float, float, float, float]:
+    """``x,y,w,h`` in pixels; raises UserError (``bad_box``)."""
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        pass
+    else:
+        if width > 0 and height > 0 and all(abs(value) < 1e6 for value in (x, y, width, height)):
+            return x, y, width, height
+    raise UserError("bad_box", f"“{text}” is not a face box: expected LEFT,TOP,WIDTH,HEIGHT in pixels.")
+
+
+def parse_offsets(texts: list[str]) -> dict[str, float]:
+    """``VIEW=SECONDS`` each, as a map; raises UserError (``bad_offset``)."""
+    offsets = {}
+    for text in texts:
+        view, _, seconds = text.rpartition("=")
+        try:
+            offsets[view.strip()] = float(seconds)
+        except ValueError:
+            view = ""
+        if not view.strip() or not abs(offsets[view.strip()]) < 1e6:
+            raise UserError(
+                "bad_offset",
+                f"“{text}” is no offset: expected VIEW=SECONDS, the view by its file's name or its number from 1.",
+                "It is how far into its own footage that view is when the first view begins.",
+            )
+    return offsets
+
+
+@app.command()
+def track(
+    footage: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A video, a still, or any image of a numbered sequence; one for each camera that saw the take. "
+            "Several images of one sequence are several views of one moment.",
+            metavar="FOOTAGE...",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made where it is missing.")],
+    frames: Frames = "",
+    face: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Box around the face to track, in pixels of the first footage or of the view named. May be repeated.",
+            metavar="[VIEW=]X,Y,W,H",
+        ),
+    ] = None,
+    head: Annotated[str, typer.Option(help="Head model to fit.")] = "open",
+    aligner: Annotated[
+        str,
+        typer.Option(
+            help="What finds the face's points: mediapipe, the network flowface, or both: combined.", metavar="NAME"
+        ),
+    ] = DEFAULT_ALIGNER,
+    weights: Weights = None,
+    calibration: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The cameras, if they are known: OpenCV's YAML, XML or JSON, or COLMAP's text. May be repeated."
+        ),
+    ] = None,
+    calibration_unit: Annotated[
+        str, typer.Option(help="Unit of the cameras' positions: m, cm, mm or unknown.", metavar="UNIT")
+    ] = "",
+    offset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How many seconds into its own footage a view is when the first one begins. May be repeated.",
+            metavar="VIEW=SECONDS",
+        ),
+    ] = None,
+    neutral: Annotated[
+        Path | None,
+        typer.Option(help="This person's neutral face: an earlier track.npz, or a mesh of the head (.obj)."),
+    ] = None,
+    deform: Annotated[
+        str,
+        typer.Option(
+            help="Where the shape may leave what the head model knows: nose, face or none. "
+            "By default the nose, if there are several views.",
+            metavar="REGION",
+        ),
+    ] = "",
+    match_skin: Annotated[
+        bool,
+        typer.Option(
+            "--match-skin/--no-match-skin",
+            help="Place several views by the skin that they show alike, not by the face's points alone.",
+        ),
+    ] = True,
+    endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
+    blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write scene.blend.")] = True,
+    overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write the overlay picture or video.")] = True,
+) -> None:
+    """Track one face through footage of one or more cameras; writes track.npz, report.json, overlay and scene.blend."""
+    from backend.client.request import TrackRequest
+    from backend.client.terminal import track_with_progress
+
+    request = TrackRequest(
+        footage=tuple(footage),
+        out=out,
+        frames=parse_frames(frames) if frames else None,
+        faces=parse_faces(face or []),
+        head=head,
+        aligner=aligner,
+        weights=weights,
+        endpoint=endpoint or None,
+        blend=blend,
+        overlay=overlay,
+        offsets=parse_offsets(offset or []),
+        calibration=tuple(calibration or ()),
+        calibration_unit=calibration_unit,
+        neutral=neutral,
+        deform=deform,
+        match_skin=match_skin,
+    )
+    track_with_progress(request)

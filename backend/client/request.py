@@ -1,0 +1,120 @@
+"""What a client asks to have tracked, and the job that this makes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backend.alignment.registry import BY_NETWORK, require_aligner
+from backend.cameras.calibration import cameras_for_views, load_calibration
+from backend.errors import UserError
+from protocol.messages import CameraSpec, FaceChoice, JobSpec, ViewSpec
+
+
+@dataclass(frozen=True)
+class TrackRequest:
+    """What to track and which results to write. ``frames`` is (first, last), both included; None is all of them.
+
+    ``footage`` is one piece per camera; the first one's frames are the take's. ``faces`` are boxes (left, top, width,
+    height) in pixels around the face to track, by view (its name, its number from 1, or "" for the first); without one
+    the largest is. ``offsets`` are seconds by view: its time at the first one's first frame. ``calibration`` files know
+    the cameras, in ``calibration_unit`` ("": as they say). ``neutral`` is an earlier track.npz or a mesh with this
+    person's neutral face. ``aligner`` is one of ``backend.alignment.registry.ALIGNERS``, ``weights`` the network's for
+    ``flowface``, None for its own. ``deform`` is "nose", "face", "none", or "" for what suits the number of views.
+    ``match_skin`` False places several views by the face's points alone.
+
+    ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
+    files named in ``TrackOutput.files`` are written, over earlier ones of the same names; nothing else there is
+    touched.
+    """
+
+    footage: tuple[Path, ...]
+    out: Path
+    frames: tuple[int, int] | None = None
+    faces: Mapping[str, tuple[float, float, float, float]] = field(default_factory=dict)
+    head: str = "open"
+    aligner: str = "mediapipe"
+    weights: Path | None = None
+    endpoint: str | None = None
+    blend: bool = True
+    overlay: bool = True
+    offsets: Mapping[str, float] = field(default_factory=dict)
+    calibration: tuple[Path, ...] = ()
+    calibration_unit: str = ""
+    neutral: Path | None = None
+    deform: str = ""
+    match_skin: bool = True
+
+
+def job_spec(request: TrackRequest) -> JobSpec:
+    """The job that a request asks for.
+
+    Raises:
+        UserError: a calibration that cannot be read or has no camera for a view; ``unknown_view``, ``bad_deform``,
+            ``unknown_aligner``, ``weights_unused``.
+    """
+    paths = [os.path.abspath(path) for path in request.footage]  # noqa: PTH100 - resolve() would follow links
+    names = ["camera"] if len(paths) == 1 else view_names(paths)
+    cameras: Sequence[CameraSpec | None] = [None] * len(paths)
+    metric = True
+    if request.calibration:
+        calibration = load_calibration(request.calibration, request.calibration_unit)
+        cameras = cameras_for_views(calibration, list(zip(paths, names, strict=True)))
+        metric = calibration.metric
+    if request.deform not in ("", "none", "nose", "face"):
+        raise UserError("bad_deform", f"“{request.deform[:20]}” is no region to deform: use nose, face or none.")
+    require_aligner(request.aligner)
+    options: dict[str, Any] = {"deform_region": request.deform.replace("none", "")} if request.deform else {}
+    if not request.match_skin:
+        options["match_skin"] = False
+    if request.weights is not None:
+        if request.aligner not in BY_NETWORK:
+            raise UserError(
+                "weights_unused",
+                f"The aligner “{request.aligner}” takes no weights.",
+                "Add --aligner flowface or combined, or leave --weights out.",
+            )
+        options["weights"] = os.path.abspath(request.weights)  # noqa: PTH100 - as the footage
+    offsets = {_view_number(key, names): seconds for key, seconds in request.offsets.items()}
+    faces = {_view_number(key, names): FaceChoice("box", box=box) for key, box in request.faces.items()}
+    return JobSpec(
+        views=tuple(
+            ViewSpec(path, name, offsets.get(i, 0.0), camera=camera, face=faces.get(i) if i else None)
+            for i, (path, name, camera) in enumerate(zip(paths, names, cameras, strict=True))
+        ),
+        frames=request.frames,
+        head=request.head,
+        aligner=request.aligner,
+        face=faces.get(0, FaceChoice()),
+        options=options,
+        metric_cameras=metric,
+        neutral_from=os.path.abspath(request.neutral) if request.neutral else "",  # noqa: PTH100 - as the footage
+    )
+
+
+def view_names(paths: Sequence[str]) -> list[str]:
+    """What the views are called: their files' names, as short as they differ; with their folders' where they do not."""
+    names = [Path(path).stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [f"{Path(path).parent.name} {Path(path).stem}" for path in paths]
+    if len(set(names)) < len(names):
+        names = [f"camera {number}" for number in range(1, len(paths) + 1)]
+    return names
+
+
+def _view_number(key: str, names: Sequence[str]) -> int:
+    """The index of the view that a user calls ``key``: by its name, its number from 1, or "" for the first."""
+    if key in names:
+        return names.index(key)
+    if key.isdecimal() and 1 <= int(key) <= len(names):
+        return int(key) - 1
+    if not key:
+        return 0
+    raise UserError(
+        "unknown_view",
+        f"There is no view “{key[:60]}”; there is {', '.join(names)}.",
+        "Name a view by its file's name without the ending, or by its number from 1.",
+    )

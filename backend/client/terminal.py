@@ -1,0 +1,127 @@
+"""What the terminal shows while footage is tracked, and the table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from backend.client.request import TrackRequest
+from backend.client.track import TrackOutput, track_to_folder
+from backend.terminal.progress_bar import progress_bar
+from protocol.messages import JobStatus
+
+
+class ProgressView:
+    """A progress bar in a terminal; one line per stage where the output is no terminal. A context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ""
+        frames = TextColumn("{task.fields[frames]}", markup=False)
+        self._progress = progress_bar(console, TaskProgressColumn(), frames, TimeElapsedColumn())
+        self._task: TaskID = self._progress.add_task("starting the backend", total=1.0, frames="")
+
+    def __enter__(self) -> ProgressView:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def on_status(self, status: JobStatus) -> None:
+        """Show where a job stands; its end shows by itself."""
+        if status.finished:
+            return
+        words = status.stage or status.state
+        if status.queue_position:
+            words = f"waiting behind {status.queue_position} other job{'s' if status.queue_position > 1 else ''}"
+        frames = f"{status.frames_done}/{status.frames_total} frames" if status.frames_total else ""
+        self._show(words, status.fraction, frames)
+
+    def on_stage(self, words: str) -> None:
+        """Show what happens after the job."""
+        self._show(words, 1.0, "")
+
+    def _show(self, words: str, fraction: float, frames: str) -> None:
+        self._progress.update(self._task, description=words, completed=fraction, frames=frames)
+        if words != self._last and not self._console.is_terminal:
+            self._console.print(f"{words} …", markup=False, highlight=False)
+        self._last = words
+
+
+def track_with_progress(request: TrackRequest, console: Console | None = None) -> TrackOutput:
+    """Track footage with a progress bar, then print what came out.
+
+    Raises UserError, and KeyboardInterrupt once the job is cancelled.
+    """
+    console = console or Console(stderr=True)
+    try:
+        with ProgressView(console) as view:
+            output = track_to_folder(request, view.on_status, view.on_stage)
+    except KeyboardInterrupt:
+        console.print("stopped; the job is cancelled", highlight=False)
+        raise
+    Console().print(summary_table(request.footage, output))
+    return output
+
+
+def summary_table(footage: Sequence[Path], output: TrackOutput) -> Table:
+    """The report's figures and where the files are."""
+    title = str(footage[0]) + (f" and {len(footage) - 1} more" if len(footage) > 1 else "")
+    table = Table(title=Text(title), title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _rows(output.report):
+        table.add_row(name, Text(value))
+    views = output.report.get("views", [])
+    for view in views if len(views) > 1 else []:
+        table.add_row(f"  {view['name']}", Text(_view_words(view)))
+    for note in output.report.get("notes", []):
+        table.add_row("note", Text(note))
+    for name, path in output.files.items():
+        table.add_row(name, Text(str(path)))  # brackets in a path are no markup
+    return table
+
+
+def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    error, seconds = report["reprojection_error_percent_iod"], report["seconds"]
+    faces = report["faces_seen"]
+    several = [("faces seen", f"{faces}: one was tracked, the largest unless --face chose it")] if faces > 1 else []
+    return [
+        ("frames tracked", f"{report['frames_tracked']} of {report['frames']}"),
+        *several,
+        ("reprojection error", f"mean {error['mean']:.2f} %, p95 {error['p95']:.2f} % of the inter-ocular distance"),
+        ("focal length", f"{report['focal_px']:.0f} px"),
+        *_uncertainty(report),
+        *_matching(report),
+        ("time", ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())),
+        ("speed", f"{report['frames_per_second']:.1f} frames per second"),
+    ]
+
+
+def _uncertainty(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    sigma = report.get("uncertainty_mm")
+    return [] if sigma is None else [("uncertainty", f"{sigma:.2f} mm of a point of the face (one standard deviation)")]
+
+
+def _matching(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    matching = report.get("matching")
+    if matching is None:
+        return []
+    spots, frames = sum(matching["spots"].values()), len(matching["frames"])
+    return [
+        ("skin matched", f"{spots} spots in {frames} frame{'s' * (frames > 1)}, to {matching['residual_px']:.2f} px")
+    ]
+
+
+def _view_words(view: Mapping[str, Any]) -> str:
+    error = view["reprojection_error_percent_iod"]["mean"]
+    seen = f"{view['frames_seen']} frames, " + ("no face" if error is None else f"error {error:.2f} %")
+    known = "known" if view["focal_known"] else "solved"
+    return f"{seen}, focal length {view['focal_px']:.0f} px ({known})"

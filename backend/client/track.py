@@ -1,0 +1,106 @@
+"""Footage to a folder of results through a server: what ``flowface track`` and the demo do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backend.client.connection import Client, OnStatus
+from backend.client.request import TrackRequest, job_spec
+from backend.client.scene_writer import _check_blender, _scene_writer
+from backend.errors import UserError
+from backend.files import write_atomic
+from backend.overlay.track import write_overlays
+from backend.server.discovery import find_server, private_server
+from backend.track.io import load_track
+from backend.track.types import Track
+
+JOB_FILES = ("track.npz", "alignments.npz", "report.json")
+KEPT_FILES = ("track.npz", "report.json")
+
+OnStage = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class TrackOutput:
+    """A finished take: ``files`` maps "track", "report", "overlay" and "scene" to what was written.
+
+    With several views there is one overlay for each, "overlay <view>".
+    """
+
+    track: Track
+    report: Mapping[str, Any]
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+def track_to_folder(
+    request: TrackRequest, on_status: OnStatus | None = None, on_stage: OnStage | None = None
+) -> TrackOutput:
+    """Track footage and write the results.
+
+    ``on_status`` hears the job's progress, ``on_stage`` in words what happens after it. Ctrl-C cancels the job and is
+    raised again. Raises UserError for everything that a user can mend: footage, output folder, backend, Blender.
+    """
+    _check_blender(request)
+    job = job_spec(request)
+    with _output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
+        reply = client.track(job, on_status, JOB_FILES)
+        files = {}
+        for name in KEPT_FILES:
+            files[Path(name).stem] = out / name
+            _write(out / name, reply.files[name].tobytes())
+        report = json.loads(reply.files["report.json"].tobytes())
+        track = load_track(files["track"])
+        extras = " and ".join(
+            words for words, wanted in (("the scene", request.blend), ("the overlay", request.overlay)) if wanted
+        )
+        if on_stage and extras:
+            on_stage(f"writing {extras}")
+        with contextlib.ExitStack() as stack:
+            scene = out / "scene.blend"
+            finish = stack.enter_context(_scene_writer(endpoint, reply.job.job_id, scene)) if request.blend else None
+            if request.overlay:
+                files |= write_overlays(track, request.head, reply.files["alignments.npz"].tobytes(), out)
+            if finish:
+                finish()
+                files["scene"] = scene
+        return TrackOutput(track, report, files)
+
+
+@contextlib.contextmanager
+def backend_endpoint(endpoint: str | None = None) -> Iterator[str]:
+    """Address of the backend asked for, else of the one that runs, else of a private one that ends with the block."""
+    running = endpoint or find_server()
+    if running:
+        yield running
+        return
+    with private_server() as private:
+        yield private
+
+
+@contextlib.contextmanager
+def _output_folder(out: Path) -> Iterator[Path]:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise UserError(
+            "out_folder", f"Results cannot be written to {out}: {error.strerror}.", "Choose another folder with --out."
+        ) from error
+    yield out
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a result whole or not at all."""
+    try:
+        write_atomic(path, data, public=True)
+    except OSError as error:
+        raise UserError(
+            "out_folder", f"{path} cannot be written: {error.strerror}.", "Choose another folder with --out."
+        ) from error

@@ -1,0 +1,257 @@
+"""What is compared: a clip in, a sequence of meshes out. Our tracker, and what it reads once for every protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.alignment.align_footage import align_footage
+from backend.alignment.choice import FaceChoice
+from backend.alignment.flowface.weights import weights_digest
+from backend.alignment.io import AlignmentChunks, SavedAlignment, load_alignment, save_alignment
+from backend.alignment.mediapipe.face_finder import FaceFinder
+from backend.alignment.registry import BY_NETWORK, find_aligner
+from backend.errors import UserError
+from backend.evaluation.store import EVERYTHING
+from backend.evaluation.trackers.types import Tracker
+from backend.evaluation.types import MeshSequence, SeveralViews
+from backend.fitting import FitOptions, FitResult, Observations, View, fit_take
+from backend.footage import Footage, open_footage
+from backend.footage.images import IMAGE_SUFFIXES
+from backend.head_model.library import load_head
+from backend.head_model.model import HeadModel, SurfacePoints, posed_vertices, surface_positions
+from backend.skin_matching.refine_views import ViewPictures, refine
+
+RIGHT_PUPIL, LEFT_PUPIL = 468, 473  # in mediapipe478
+
+VIEWS_OPTIONS = {
+    "": FitOptions(),
+    "δ_d nose": FitOptions(deform_region="nose"),
+    "δ_d face": FitOptions(deform_region="face"),
+}
+SKIN_MATCHED = ", skin matched"
+VARIANTS = (*VIEWS_OPTIONS, *(f"{name}{SKIN_MATCHED}" for name in VIEWS_OPTIONS if name))
+"""How several views are fitted: with and without a deformation beyond the identity basis (seeds/001 eq. 8), by the
+aligner's points alone or by the skin that the pictures show alike as well."""
+
+OnFrame = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FlowFace:
+    """Our tracker: what ``flowface track`` does, from footage to fitted head.
+
+    ``cache`` keeps alignments, which both protocols and later runs share. ``on_frame(done, total)`` hears the single
+    images, which are fitted one by one. ``weights`` are the network's, None its own.
+    ``even_sigma`` forgets the aligner's σ but for its median over the clip: what it is worth to the fit shows beside.
+    """
+
+    cache: Path | None = None
+    head_name: str = "open"
+    aligner: str = "mediapipe"
+    on_frame: OnFrame | None = None
+    weights: Path | None = None
+    even_sigma: bool = False
+    metrical = True
+    single_image = True
+    without: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The aligner's network and our fit are FlowFace; the fit on another aligner's points is called after both."""
+        names = ["flowface", self.aligner if self.aligner != "flowface" else "", self.head_name]
+        names.append("even-sigma" if self.even_sigma else "")
+        return "-".join(name for name in names if name not in ("", "open"))
+
+    @property
+    def made_by(self) -> tuple[str, ...]:
+        """See ``Tracker``: all of the backend, and the network's weights."""
+        return (
+            EVERYTHING if self.aligner not in BY_NETWORK else (*EVERYTHING, f"weights {weights_digest(self.weights)}")
+        )
+
+    def track(self, clip: Path, *, single_image: bool) -> MeshSequence:
+        """See ``Tracker``."""
+        head = load_head(self.head_name)
+        observed, rate = self.observe(clip)
+        if not observed.found.any():
+            raise UserError("no_face", f"No face was found in {clip}.")
+        if not single_image or len(observed.mu) == 1:
+            fit = fit_take(head, [View(observed)])
+            return fitted_mesh(head, fit, observed.image_size, rate)
+        return self._each_alone(head, observed, rate)
+
+    def observe(self, clip: Path) -> tuple[Observations, float]:
+        """``observe_clip`` by its aligner."""
+        observed, rate = observe_clip(clip, self.aligner, self.cache, self.head_name, self.weights)
+        if self.even_sigma and observed.valid.any():
+            even = np.full_like(observed.sigma, np.median(observed.sigma[observed.valid]))
+            observed = replace(observed, sigma=even)
+        return observed, rate
+
+    def _each_alone(self, head: HeadModel, observed: Observations, rate: float) -> MeshSequence:
+        frames = len(observed.mu)
+        vertices = np.full((frames, head.vertex_count, 3), np.nan, np.float32)
+        focal = np.ones(frames)
+        first: MeshSequence | None = None
+        for t in np.flatnonzero(observed.found):
+            fit = fit_take(head, [View(observed.at(np.array([t])))], FitOptions())
+            mesh = fitted_mesh(head, fit, observed.image_size, rate)
+            vertices[t], focal[t], first = mesh.vertices[0], mesh.focal_px[0], first or mesh
+            if self.on_frame is not None:
+                self.on_frame(int(t) + 1, frames)
+        if first is None:
+            raise ValueError("no frame shows a face")
+        return MeshSequence(
+            vertices=vertices,
+            triangles=first.triangles,
+            focal_px=focal,
+            principal_point=first.principal_point,
+            image_size=first.image_size,
+            frame_rate=rate,
+            tracked=observed.found,
+            landmarks68=first.landmarks68,
+        )
+
+    def pupils(self, mesh: MeshSequence) -> NDArray[np.float64]:
+        """(T,2,2) pixels; see ``Tracker``."""
+        points = load_head(self.head_name).landmarks["mediapipe478"]
+        chosen = np.array([RIGHT_PUPIL, LEFT_PUPIL])
+        iris = SurfacePoints(points.triangle[chosen], points.barycentric[chosen])
+        seen = surface_positions(iris, mesh.triangles, mesh.vertices.astype(np.float64))
+        return seen[..., :2] / seen[..., 2:] * mesh.focal_px[:, None, None] + mesh.principal_point
+
+    def outline(self, mesh: MeshSequence) -> NDArray[np.bool_]:  # noqa: ARG002 - all its meshes are of one head
+        """(V,) the skin without ears; see ``Tracker``."""
+        regions = load_head(self.head_name).regions
+        inside = [regions[name] for name in ("ears", "mouth_bag", "eye_sockets") if name in regions]
+        return np.asarray(regions["skin"] & ~np.any(inside, axis=0))
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """See ``ViewsTracker``."""
+        return VARIANTS
+
+    def track_views(self, stills: Sequence[Path], variant: str) -> SeveralViews:
+        """See ``ViewsTracker``; the world is the camera space of the first still that shows the face."""
+        head, seen = load_head(self.head_name), {}
+        for index, still in enumerate(stills):
+            try:
+                observed, _ = self.observe(still)
+            except UserError as error:
+                if error.code != "no_face":
+                    raise
+                continue
+            if observed.found.any():
+                seen[index] = observed
+        if not seen:
+            raise UserError("no_face", f"No face was found in any of the {len(stills)} views.")
+        views = [View(observed) for observed in seen.values()]
+        options = VIEWS_OPTIONS[variant.removesuffix(SKIN_MATCHED)]
+        fit = fit_take(head, views, options)
+        if variant.endswith(SKIN_MATCHED):
+            shown = [next(iter(open_clip(stills[index]))).image for index in seen]
+            pictures = ViewPictures(lambda view, _frame: shown[view], [None] * len(shown))
+            matched = refine(head, views, fit, options, pictures)
+            fit = fit if matched is None else matched.fit
+        world_to_camera, focal = np.full((len(stills), 3, 4), np.nan), np.full(len(stills), np.nan)
+        for index, camera in zip(seen, fit.cameras, strict=True):
+            world_to_camera[index], focal[index] = camera.world_to_camera, camera.focal_px
+        first = next(iter(seen.values()))
+        return SeveralViews(fitted_mesh(head, fit, first.image_size, first.frame_rate), world_to_camera, focal)
+
+
+def track_or_none(tracker: Tracker, clip: Path, *, single_image: bool) -> MeshSequence | None:
+    """The tracker's mesh, or None where it finds no face at all."""
+    try:
+        return tracker.track(clip, single_image=single_image)
+    except UserError as error:
+        if error.code == "no_face":
+            return None
+        raise
+
+
+def fitted_mesh(head: HeadModel, fit: FitResult, image_size: tuple[int, int], rate: float) -> MeshSequence:
+    """A fitted take as meshes in its camera's space."""
+    neutral = head.neutral(fit.identity) + fit.deformation.astype(np.float32)
+    posed = posed_vertices(head, neutral, fit.expression, fit.gaze)
+    rotation = fit.head_rotation.astype(np.float32)
+    seen = posed @ rotation.transpose(0, 2, 1) + fit.head_translation[:, None].astype(np.float32)
+    points = head.landmarks["ibug68"]
+    return MeshSequence(
+        vertices=seen.astype(np.float32),
+        triangles=head.triangles,
+        focal_px=np.full(len(seen), fit.cameras[0].focal_px),
+        principal_point=np.array(fit.cameras[0].principal_point, np.float64),
+        image_size=image_size,
+        frame_rate=rate,
+        tracked=fit.tracked,
+        neutral=neutral,
+        landmarks68=(points.triangle, points.barycentric),
+    )
+
+
+def open_clip(clip: Path) -> Footage:
+    """A clip, or one image alone even where its neighbours' names look like a sequence. Raises UserError."""
+    return open_footage(clip, alone=clip.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def observe_clip(
+    clip: Path, aligner_name: str, cache: Path | None, head_name: str = "open", weights: Path | None = None
+) -> tuple[Observations, float]:
+    """What the aligner sees in a clip and the clip's frames per second; read from ``cache`` where it is there.
+
+    ``head_name`` and ``weights`` are for aligners that depend on them. Raises UserError as ``find_aligner`` and reading
+    footage do, and ``no_face``.
+    """
+    footage = open_clip(clip)
+    saved = _aligned(clip, aligner_name, cache, head_name, weights)
+    info = footage.info
+    observed = Observations(
+        saved.landmarks,
+        saved.mu,
+        saved.sigma,
+        saved.valid,
+        (info.width, info.height),
+        info.frame_rate,
+        saved.lids_closed,
+    )
+    return observed, info.frame_rate
+
+
+def _aligned(clip: Path, aligner_name: str, cache: Path | None, head_name: str, weights: Path | None) -> SavedAlignment:
+    made_by = aligner_name
+    if aligner_name in BY_NETWORK:
+        made_by += f"-{head_name}-{weights_digest(weights)}"
+    kept = cache / f"{clip_key(clip)}-{made_by}.npz" if cache is not None else None
+    if kept is not None and kept.is_file():
+        return load_alignment(kept)
+    with tempfile.TemporaryDirectory(prefix="flowface-align-") as folder:
+        aligner = find_aligner(aligner_name, load_head(head_name), weights)
+        chunks = AlignmentChunks(Path(folder) / "chunks", aligner.landmarks, aligner.name)
+        align_footage(open_clip(clip), aligner, FaceChoice.largest(), on_frame=chunks.add, finder=_finder())
+        chunks.flush()
+        saved = chunks.read()
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        save_alignment(saved, kept)
+    return saved
+
+
+def clip_key(clip: Path) -> str:
+    """A name for what a file holds now: it changes when the file does."""
+    state = clip.stat()
+    told = f"{clip.resolve()}|{state.st_size}|{state.st_mtime_ns}"
+    return f"{clip.stem}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+@lru_cache
+def _finder() -> FaceFinder:
+    return FaceFinder()

@@ -1,0 +1,1 @@
+"""Tracks as other tools read them."""

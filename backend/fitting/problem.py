@@ -1,0 +1,214 @@
+"""From options and observations to a complete energy: every weight, prior and unknown of a take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backend.fitting.cameras import CameraUnknowns
+from backend.fitting.normal_equations import NormalEquations
+from backend.fitting.point_basis import PointBasis, shape_columns
+from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
+from backend.fitting.terms import points as data_term
+from backend.fitting.terms import temporal as temporal_term
+from backend.fitting.terms.points import PixelData
+from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, PriorTerm, ShapePrior
+from backend.fitting.terms.temporal import TemporalWeights
+from backend.fitting.types import FitOptions, Observations, View
+from backend.head_model.model import HeadModel
+
+F64 = NDArray[np.float64]
+
+
+def found_frames(views: Sequence[View]) -> NDArray[np.bool_]:
+    """(C,T) in which frames each view shows enough points to tell a pose."""
+    return np.stack([view.observations.found for view in views])
+
+
+def _tensor(array: object, like: Tensor) -> Tensor:
+    return torch.as_tensor(np.asarray(array), dtype=torch.float64, device=like.device)
+
+
+def pixel_data(views: Sequence[View], robust_scale: float, device: torch.device) -> PixelData:
+    """What all views observed, as tensors on ``device``."""
+    seen = [view.observations for view in views]
+    centres = [view.camera.principal_point or _centre(view.observations) for view in views]
+
+    mu = np.empty((len(seen), *seen[0].mu.shape), np.float32)
+    precision = np.empty(mu.shape[:3], np.float32)
+    for j, o in enumerate(seen):  # view by view: many dense ones would not fit twice
+        mu[j] = np.where(o.valid[..., None], o.mu, 0)
+        precision[j] = np.where(o.valid, 1 / np.square(o.sigma), 0)
+    return PixelData(
+        mu=torch.as_tensor(mu, device=device),
+        precision=torch.as_tensor(precision, device=device),
+        principal_point=torch.tensor(centres, dtype=torch.float64, device=device),
+        robust_scale=robust_scale,
+    )
+
+
+def _centre(observations: Observations) -> tuple[float, float]:
+    width, height = observations.image_size
+    return width / 2, height / 2
+
+
+def camera_unknowns(views: Sequence[View], options: FitOptions, origin: F64, like: Tensor) -> CameraUnknowns:
+    """What is solved for of the cameras: what is not known of them, but for one view that is the world's gauge."""
+    known = [view.camera.world_to_camera is not None for view in views]
+    gauge = 0 if not any(known) else None
+    scaled = not options.metric_cameras and sum(known) > 1
+    return CameraUnknowns(
+        extrinsics=tuple(not k and j != gauge for j, k in enumerate(known)),
+        focal=tuple(view.camera.focal_px is None for view in views),
+        scaled=tuple(k and scaled for k in known),
+        origin=_tensor(origin, like),
+    )
+
+
+def build_problem(
+    head: HeadModel,
+    basis: PointBasis,
+    views: Sequence[View],
+    options: FitOptions,
+    unknowns: CameraUnknowns,
+    neutral_prior: NDArray[np.floating[Any]] | None,
+) -> Problem:
+    """The whole energy of a take (seeds/001 eq. 12). ``neutral_prior (V,3)`` metres is E_MICA's neutral, or None."""
+    weights = options.weights
+    like = basis.prior
+    found = found_frames(views)
+    repeats = max(1.0, weights.repeated_bias * int(found.any(0).sum()))
+    points = views[0].observations.mu.shape[1]
+    per_second = views[0].observations.frame_rate ** 2  # from per frame² to per second²
+    priors: list[PriorTerm] = [
+        _shape_prior(head, basis, options, repeats, neutral_prior),
+        FramePrior(basis),
+        _focal_prior(views, options, unknowns, found, like),
+    ]
+    if basis.sealed is not None:
+        priors.append(LipSeal(*basis.sealed, weights.lip_seal))
+    closed = _closed_lids(views)
+    if basis.closure is not None and closed.any():
+        priors.append(ClosedLids(basis.closure, weights.closed_lids * _tensor(closed, like)))
+    return Problem(
+        basis=basis,
+        data=pixel_data(views, weights.robust_scale, like.device),
+        temporal=TemporalWeights(
+            vertices=points * (per_second / weights.acceleration) ** 2,
+            gaze=max(len(basis.eye_index), 1) * (per_second / weights.gaze_acceleration) ** 2,
+            expression=(per_second / weights.expression_acceleration) ** 2,
+        ),
+        priors=tuple(priors),
+        unknowns=unknowns,
+    )
+
+
+def _closed_lids(views: Sequence[View]) -> NDArray[np.bool_]:
+    """(T,2) eyes that some view saw closed and none saw open."""
+    shape = (len(views[0].observations.mu), 2)
+    closed, opened = np.zeros(shape, bool), np.zeros(shape, bool)
+    for view in views:
+        lids = view.observations.lids_closed
+        if lids is not None:
+            seen = view.observations.found[:, None]
+            closed |= lids & seen
+            opened |= ~lids & seen
+    return closed & ~opened
+
+
+def _shape_prior(
+    head: HeadModel,
+    basis: PointBasis,
+    options: FitOptions,
+    repeats: float,
+    neutral_prior: NDArray[np.floating[Any]] | None,
+) -> ShapePrior:
+    weights = options.weights
+    like = basis.prior
+    diagonal = np.full(basis.identity_count, weights.identity * repeats)
+    if basis.deform_count:
+        diagonal[-basis.deform_count :] = weights.deform * repeats
+    form, pull, constant = np.diag(diagonal), np.zeros(basis.identity_count), 0.0
+    if neutral_prior is not None:
+        shape = shape_columns(head, options.identity_components, options.deform_region, weights)
+        face = head.vertex_weight.astype(np.float64)
+        used = face > 0.5  # face and ears; what lies behind is not what such predictions are good at
+        weight = weights.neutral_prior * repeats / (used.sum() * weights.neutral_prior_sigma**2)
+        flat = shape[:, used].reshape(len(shape), -1)
+        miss = (head.template[used] - neutral_prior[used]).astype(np.float64).ravel()
+        form = form + weight * flat @ flat.T
+        pull, constant = weight * flat @ miss, 0.5 * weight * float(miss @ miss)
+    return ShapePrior(_tensor(form, like), _tensor(pull, like), _tensor(constant, like))
+
+
+def focal_form(views: Sequence[View], options: FitOptions, found: NDArray[np.bool_]) -> tuple[F64, F64]:
+    """The prior ½ (x − usual)ᵀ form (x − usual) of log focals x: ``form (C,C)``, ``usual (C,)``.
+
+    Each camera near the usual focal length, and cameras of one picture size near each other. The cameras of a take are
+    mostly of one kind and set alike; all that are count once against the usual focal. ``found (C,T)`` are the frames
+    that each view shows the face in.
+    """
+    weights = options.weights
+    repeats = np.maximum(1.0, weights.repeated_bias * found.sum(1))
+    sizes = [view.observations.image_size for view in views]
+    alike = np.array([[a == b for b in sizes] for a in sizes], np.float64)
+    many = alike.sum(1)
+    form = np.diag(weights.focal_weight * repeats / weights.focal_log_sigma**2 / many)
+    tie = weights.focal_weight * repeats.mean() / weights.focal_alike_log_sigma**2
+    form += tie * (np.eye(len(views)) - alike / many)
+    return form, np.array([math.log(options.usual_focal * max(size)) for size in sizes])
+
+
+def _focal_prior(
+    views: Sequence[View], options: FitOptions, unknowns: CameraUnknowns, found: NDArray[np.bool_], like: Tensor
+) -> FocalPrior:
+    form, usual = focal_form(views, options, found)
+    solved = [j for j in range(len(views)) if unknowns.focal[j]]
+    return FocalPrior(
+        form=_tensor(form, like),
+        usual=_tensor(usual, like),
+        solved=torch.tensor(solved, dtype=torch.long, device=like.device),
+        index=torch.tensor([unknowns.focal_index(j) for j in solved], dtype=torch.long, device=like.device),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A complete energy over T frames (seeds/001 eq. 12 with DESIGN §6's additions) and the cameras' unknowns."""
+
+    basis: PointBasis
+    data: data_term.PixelData
+    temporal: temporal_term.TemporalWeights
+    priors: tuple[PriorTerm, ...]
+    unknowns: CameraUnknowns
+
+    def energy_tensor(self, state: State) -> Tensor:
+        """The energy of ``state`` as a scalar that autograd can differentiate; dimensionless."""
+        total = data_term.energy(self.basis, state, self.data)
+        total = total + temporal_term.energy(self.basis, state, self.temporal)
+        for prior in self.priors:
+            total = total + prior.energy(state)
+        return total
+
+    def energy(self, state: State) -> float:
+        """The energy of ``state``; dimensionless."""
+        return float(self.energy_tensor(state))
+
+    def linearise(self, state: State) -> NormalEquations:
+        """Gauss–Newton blocks of the whole energy at ``state``."""
+        basis = self.basis
+        size = basis.expression_count + POSE_UNKNOWNS + GAZE_UNKNOWNS
+        shared = basis.identity_count + self.unknowns.count
+        equations = NormalEquations.zeros(state.frame_count, shared, size, state.expression)
+        data_term.add_data_term(equations, basis, state, self.data, self.unknowns)
+        temporal_term.add_temporal_term(equations, basis, state, self.temporal)
+        for prior in self.priors:
+            prior.add(equations, state)
+        return equations

@@ -1,0 +1,1 @@
+"""Minimisers of the energy, and what its curvature tells of uncertainty."""

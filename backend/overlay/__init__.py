@@ -1,0 +1,1 @@
+"""Drawings over footage: fitted heads and what aligners see."""

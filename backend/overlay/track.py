@@ -1,0 +1,110 @@
+"""A finished track drawn on its footage, one overlay for each view."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.alignment.io import SavedAlignment, load_alignments
+from backend.head_model.library import load_head
+from backend.head_model.model import HeadModel
+from backend.track.geometry import neutral_of, seen_vertices
+from backend.track.types import CameraTrack, Track
+
+if TYPE_CHECKING:
+    from backend.footage import Footage
+    from backend.overlay.draw import OverlayTake
+
+
+def write_overlays(track: Track, head_id: str, alignments: bytes, out: Path) -> dict[str, Path]:
+    """Draw the fitted head and the aligner's points on every view's footage; what was written, by name.
+
+    One view's is ``overlay``; of several, each is ``overlay_<view>``. ``alignments`` is the content of alignments.npz.
+
+    Raises:
+        UserError: what reading footage and alignments and writing an overlay raise.
+    """
+    from backend.overlay.draw import write_overlay
+
+    head = load_head(head_id)
+    with tempfile.TemporaryDirectory(prefix="flowface-") as folder:
+        saved = Path(folder) / "alignments.npz"
+        saved.write_bytes(alignments)
+        views = load_alignments(saved)
+    neutral = neutral_of(head, track)
+    drawn = head.regions["skin"] | head.regions["left_eyeball"] | head.regions["right_eyeball"]
+    triangles = head.triangles[drawn[head.triangles].all(axis=1)]
+    files: dict[str, Path] = {}
+    for index, camera in enumerate(track.cameras):
+        take = _overlay_take(head, track, neutral, triangles, index, views[index] if index < len(views) else None)
+        several = len(track.cameras) > 1
+        name = f"overlay_{file_name(camera.name)}" if several else "overlay"
+        path = write_overlay(out / name, _seen_footage(camera), take)
+        files[f"overlay {camera.name}" if several else "overlay"] = path
+    return files
+
+
+def file_name(name: str) -> str:
+    """A view's name as part of a file's name: what file systems may not like becomes an underscore."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "camera"
+
+
+def _seen_footage(camera: CameraTrack) -> Footage:
+    """The footage of a view, from the first to the last frame that the take knows of."""
+    from backend.footage import open_footage
+
+    used = camera.footage_frames[camera.footage_frames >= 0]
+    frames = (int(used.min()), int(used.max())) if len(used) else None
+    return open_footage(camera.footage, frames, alone=camera.footage_kind == "still")
+
+
+def _overlay_take(
+    head: HeadModel,
+    track: Track,
+    neutral: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    view: int,
+    alignment: SavedAlignment | None,
+) -> OverlayTake:
+    from backend.cameras.distortion import Lens, distort
+    from backend.overlay.draw import OverlayTake
+
+    camera = track.cameras[view]
+    shown = np.flatnonzero(camera.footage_frames >= 0)
+    centre = float(camera.principal_point[0]), float(camera.principal_point[1])
+
+    def vertices_at(index: int) -> NDArray[np.float64]:
+        t = shown[index]
+        seen = seen_vertices(head, track, np.array([t]), neutral=neutral, view=view)[0]
+        lens = Lens(float(camera.focal_px[t]), centre, camera.focal_ratio, camera.distortion)
+        if not lens.ideal:
+            seen[:, :2] = distort(seen[:, :2], lens)
+        return seen
+
+    numbers = camera.footage_frames[shown]
+    return OverlayTake(
+        numbers=numbers,
+        vertices_at=vertices_at,
+        triangles=triangles,
+        landmarks=_points(alignment, numbers),
+        tracked=track.tracked[shown],
+        error_percent_iod=camera.reprojection_error_percent_iod[shown],
+    )
+
+
+def _points(alignment: SavedAlignment | None, numbers: NDArray[np.int64]) -> NDArray[np.float32] | None:
+    """What the aligner saw (n,N,2) in the frames ``numbers``, NaN where it saw no face."""
+    if alignment is None or not alignment.mu.shape[1]:
+        return None
+    row = {int(number): t for t, number in enumerate(alignment.numbers)}
+    points = np.full((len(numbers), *alignment.mu.shape[1:]), np.nan, np.float32)
+    for index, number in enumerate(numbers):
+        t = row.get(int(number))
+        if t is not None and alignment.found[t]:
+            points[index] = alignment.mu[t]
+    return points

@@ -1,0 +1,235 @@
+"""The views of a job: opened, aligned one after the other, and brought onto the first one's timeline for the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.alignment.io import AlignmentChunks, SavedAlignment
+from backend.cameras.distortion import undistort
+from backend.errors import UserError
+from backend.footage.timeline import matching_frames
+from backend.pipeline.open_views import OpenView, _apart, _open
+from backend.progress import ShouldCancel
+from protocol.messages import FaceChoice
+
+if TYPE_CHECKING:
+    from backend.alignment.choice import FaceChoice as AlignerChoice
+    from backend.alignment.mediapipe.face_finder import FaceFinder
+    from backend.alignment.types import Aligner, TakeAlignment
+    from backend.fitting import View
+
+OnAligned = Callable[[str, int, int], None]
+"""Hears what is being done in words, frames done and frames in all, over all views."""
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedView:
+    """A view after alignment: ``index (T,)`` says which of its frames shows each frame of the take, -1 where none."""
+
+    opened: OpenView
+    alignment: TakeAlignment
+    index: NDArray[np.int64]
+
+    @property
+    def footage_frames(self) -> NDArray[np.int64]:
+        """(T,) the footage's frame number at each frame of the take, -1 where it has none."""
+        return np.where(self.index >= 0, self.alignment.numbers[self.index], -1)
+
+
+def align_views(
+    views: Sequence[OpenView],
+    aligner: Aligner,
+    finder: FaceFinder,
+    face: FaceChoice,
+    folder: Path,
+    *,
+    on_progress: OnAligned,
+    should_cancel: ShouldCancel,
+) -> tuple[list[AlignedView], list[SavedAlignment], list[str]]:
+    """Find the face in every view; ``folder`` keeps what was found as it is found. ``face`` is
+    the choice for the first where its own spec makes none.
+
+    A view other than the first that shows no face, as cameras far to the side may, tells nothing: it stays in the take
+    where its camera is known, and is left out where it is not. The sentences returned say so.
+
+    Raises:
+        UserError: ``no_face`` and ``no_frames`` naming the footage, ``face_not_chosen``, ``views_apart``.
+        Cancelled: ``should_cancel`` said so.
+    """
+    from backend.alignment.align_footage import align_footage
+
+    total, before = sum(view.footage.total for view in views), 0
+    aligned: list[AlignedView] = []
+    saved: list[SavedAlignment] = []
+    notes: list[str] = []
+    for number, view in enumerate(views):
+        words = "finding the face" if len(views) == 1 else f"finding the face in “{view.spec.name}”"
+        chunks = AlignmentChunks(folder / str(number), aligner.landmarks, aligner.name)
+
+        def hear(done: int, of_this: int, words: str = words, before: int = before) -> None:
+            on_progress(words, before + done, max(total, before + max(done, of_this)))
+
+        try:
+            alignment: TakeAlignment | None = align_footage(
+                view.footage,
+                aligner,
+                aligner_choice(view.spec.face or (face if number == 0 else FaceChoice())),
+                on_frame=chunks.add,
+                on_progress=hear,
+                should_cancel=should_cancel,
+                finder=finder,
+            )
+        except UserError as error:
+            if error.code != "no_face" or number == 0:
+                raise _with_hint(error, several=len(views) > 1) from error
+            alignment = None
+        chunks.flush()
+        found = chunks.read()
+        before += len(found.numbers)
+        if alignment is None:
+            notes.append(_faceless_note(view))
+            if not view.placed:
+                continue
+            alignment = _empty(aligned[0].alignment, found, view)
+        saved.append(found)
+        aligned.append(_on_timeline(view, alignment, aligned[0] if aligned else None))
+    return aligned, saved, notes
+
+
+def remarks(views: Sequence[AlignedView]) -> list[str]:
+    """What a user should know about the views before looking at the result, in sentences."""
+    notes = []
+    first = views[0].opened
+    for view in views:
+        opened, given = view.opened, view.opened.spec.camera
+        if given is not None and opened.camera is not None and given.image_size != opened.camera.image_size:
+            (width, height), (to_width, to_height) = given.image_size, opened.camera.image_size
+            notes.append(
+                f"The calibration of “{opened.spec.name}” is for {width} × {height} pixels and was scaled to "
+                f"{to_width} × {to_height}: right if the footage shows the whole picture, wrong if it was cropped."
+            )
+        if opened.info.kind != "still" and abs(opened.rate - first.rate) > 1e-3 * first.rate:
+            notes.append(
+                f"“{opened.spec.name}” has {opened.rate:.4g} frames per second, the first view {first.rate:.4g}: "
+                "frames were matched by time, but in Blender its picture drifts, as clips play frame by frame."
+            )
+    return notes
+
+
+def views_to_fit(views: Sequence[AlignedView], focal_px: float | None) -> list[View]:
+    """What the fit is told of each view: points as an ideal pinhole sees them, and what is known of its camera.
+
+    ``focal_px`` pins the focal length of views whose camera is not known.
+    """
+    rate = _mean_rate(views[0].opened.seconds(views[0].alignment.times))
+    return [_to_fit(view, focal_px, rate) for view in views]
+
+
+def picture_at(view: AlignedView, frame: int) -> NDArray[np.uint8] | None:
+    """The RGB picture (H,W,3) that a view shows at a frame of the take, decoded anew; None where it has none.
+
+    Raises UserError as opening footage does.
+    """
+    if view.index[frame] < 0:
+        return None
+    number, opened = int(view.footage_frames[frame]), view.opened
+    alone = opened.info.kind == "still"
+    footage = _open(opened.spec, None if alone else (number, number), alone=alone)
+    return next((decoded.image for decoded in footage), None)
+
+
+def aligner_choice(face: FaceChoice) -> AlignerChoice:
+    """The face choice of a job as the aligner takes it."""
+    from backend.alignment.choice import FaceChoice as AlignerChoice
+
+    if face.kind == "box" and face.box:
+        return AlignerChoice.box(*face.box, frame=face.frame)
+    if face.kind == "point" and face.point:
+        return AlignerChoice.point(*face.point, frame=face.frame)
+    return AlignerChoice.largest(face.frame)
+
+
+def _with_hint(error: UserError, *, several: bool) -> UserError:
+    if error.code != "no_face" or not several:
+        return error
+    return UserError(error.code, error.message, "Name first a view that shows the face: its frames are the take's.")
+
+
+def _faceless_note(view: OpenView) -> str:
+    rest = "it tells nothing of the face" if view.placed else "it was left out, as its camera is not known either"
+    return f"No face was found in the view “{view.spec.name}” ({view.spec.footage}): {rest}."
+
+
+def _empty(first: TakeAlignment, found: SavedAlignment, view: OpenView) -> TakeAlignment:
+    """The alignment of a view in which nothing was found, of the points that the first view's has."""
+    frames, points = len(found.numbers), first.mu.shape[1]
+    return replace(
+        first,
+        numbers=found.numbers,
+        times=found.times,
+        scene_frames=found.scene_frames,
+        mu=np.zeros((frames, points, 2), np.float32),
+        sigma=np.ones((frames, points), np.float32),
+        valid=np.zeros((frames, points), bool),
+        found=np.zeros(frames, bool),
+        image_size=(view.info.width, view.info.height),
+        faces_seen=0,
+        lids_closed=np.zeros((frames, 2), bool),
+        seconds=dict.fromkeys(first.seconds, 0.0),
+    )
+
+
+def _on_timeline(view: OpenView, alignment: TakeAlignment, first: AlignedView | None) -> AlignedView:
+    if first is None:
+        return AlignedView(view, alignment, np.arange(len(alignment.numbers)))
+    moments = first.opened.seconds(first.alignment.times)
+    index = matching_frames(moments, view.seconds(alignment.times), view.spec.offset)
+    if not (index >= 0).any():
+        raise _apart(view.spec.name, view.spec)
+    return AlignedView(view, alignment, index)
+
+
+def _to_fit(view: AlignedView, focal_px: float | None, rate: float) -> View:
+    from backend.fitting import KnownCamera, Observations, View
+
+    alignment, index = view.alignment, np.maximum(view.index, 0)
+    valid = alignment.valid[index] & (view.index >= 0)[:, None]
+    mu, sigma = alignment.mu[index], alignment.sigma[index]
+    lens, camera = view.opened.lens, view.opened.camera
+    if lens is not None:
+        ideal = undistort(mu, lens)
+        mu = ideal.points.astype(np.float32)
+        sigma = (sigma * ideal.magnification).astype(np.float32)
+        valid = valid & ideal.valid
+    observed = Observations(
+        landmarks=alignment.landmarks,
+        mu=mu,
+        sigma=sigma,
+        valid=valid,
+        image_size=alignment.image_size,
+        frame_rate=rate,
+        lids_closed=alignment.lids_closed[index] & (view.index >= 0)[:, None],
+    )
+    if camera is None:
+        return View(observed, KnownCamera(focal_px=focal_px))
+    placed = camera.world_to_camera
+    return View(
+        observed,
+        KnownCamera(
+            focal_px=camera.focal_px or focal_px,
+            principal_point=camera.principal_point,
+            world_to_camera=None if placed is None else np.reshape(np.array(placed, np.float64), (3, 4)),
+        ),
+    )
+
+
+def _mean_rate(times: NDArray[np.float64]) -> float:
+    """Frames per second over the take; 30 for a single frame, whose rate means nothing."""
+    span = float(times[-1] - times[0])
+    return (len(times) - 1) / span if span > 0 else 30.0

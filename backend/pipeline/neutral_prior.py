@@ -1,0 +1,182 @@
+"""A person's neutral face from elsewhere, as a prior of the fit (E_MICA of seeds/001 eq. 12 and §3.2.2).
+
+The paper takes MICA's prediction, averaged over the frames. Anything that says where a head's vertices lie in a
+person's neutral may take its place: an earlier, better take of the same person, a sculpt, a fitted scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import UserError
+from backend.files import read_npz
+from backend.head_model.model import HeadModel
+from backend.track.geometry import neutral_of
+from backend.track.io import load_track
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+MAX_OBJ_BYTES = 256 << 20
+UNITS = (1.0, 0.1, 0.01, 0.001)
+"""Metres per unit that a mesh may be in: metres, decimetres, centimetres, millimetres."""
+LARGEST_SCALE = 1.6
+"""Heads differ in size by less; a mesh that does not fit in any unit is something else."""
+LARGEST_DISTANCE = 0.02
+"""m, RMS from the mean head over the face. People measure 3 to 8 mm; vertices in another order, 60 mm and more."""
+
+
+@dataclass(frozen=True, eq=False)
+class FacePicture:
+    """A frame of the take: RGB picture (H,W,3), and where the aligner saw the points ``landmarks`` in it, pixels."""
+
+    image: NDArray[np.uint8]
+    landmarks: str
+    mu: NDArray[np.float32]  # (N,2)
+    valid: NDArray[np.bool_]  # (N,)
+
+
+class NeutralPredictor(Protocol):
+    """Anything that predicts a person's neutral vertices.
+
+    ``pictures_wanted`` is how many frames of the take it looks at; one that wants none is asked before the take is
+    aligned, so that its refusals come at once.
+    """
+
+    @property
+    def pictures_wanted(self) -> int: ...
+
+    def neutrals(self, head: HeadModel, pictures: Iterable[FacePicture]) -> NDArray[np.floating[Any]]:
+        """Predictions (n,V,3), n ≥ 1, metres in head space, of the vertices of ``head``; averaged by who asks."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrackNeutral:
+    """The neutral of the person of an earlier take."""
+
+    path: Path
+    pictures_wanted: int = 0
+
+    def neutrals(self, head: HeadModel, pictures: Iterable[FacePicture] = ()) -> F32:  # noqa: ARG002 - it is known
+        """(1,V,3). Raises UserError ``other_head`` where the take was tracked with another head."""
+        track = load_track(self.path)
+        if track.head_hash != head.hash or len(track.deformation) not in (0, head.vertex_count):
+            raise UserError(
+                "other_head",
+                f"The take {self.path} was tracked with the head “{track.head_id[:40]}” in another version or shape, "
+                f"not with “{head.id}” as it is now.",
+                "Track the earlier take again with this head, or choose its head for this one.",
+            )
+        return neutral_of(head, track)[None]
+
+
+@dataclass(frozen=True)
+class MeshNeutral:
+    """The neutral in a mesh file that has the head's vertices: an OBJ, or an npz with ``vertices (V,3)``.
+
+    Where it lies, how it is turned and whether it is in metres, centimetres or millimetres does not matter: it is laid
+    onto the mean head.
+    """
+
+    path: Path
+    pictures_wanted: int = 0
+
+    def neutrals(self, head: HeadModel, pictures: Iterable[FacePicture] = ()) -> F32:  # noqa: ARG002 - it is known
+        """(1,V,3). Raises UserError ``other_topology``, ``bad_mesh``, ``file_missing``."""
+        vertices = _npz_vertices(self.path) if self.path.suffix.lower() == ".npz" else _obj_vertices(self.path)
+        if vertices.shape != (head.vertex_count, 3):
+            raise UserError(
+                "other_topology",
+                f"The mesh {self.path} has {len(vertices)} vertices; the head “{head.id}” has {head.vertex_count}.",
+                "Give the neutral as a mesh of this very head, its vertices in the same order.",
+            )
+        if not np.isfinite(vertices).all():
+            raise UserError("bad_mesh", f"The mesh {self.path} has a vertex that is not at a finite place.")
+        return laid_onto_mean(head, vertices, self.path)[None]
+
+
+def predictor_for(path: str) -> NeutralPredictor:
+    """What reads ``path``: a track.npz, or a mesh. Raises UserError ``file_missing``, ``bad_mesh``."""
+    file = Path(path)
+    if not file.is_file():
+        raise UserError("file_missing", f"There is no file {file} to take the neutral face from.", "Check the path.")
+    suffix = file.suffix.lower()
+    if suffix == ".npz":
+        return TrackNeutral(file) if "header" in read_npz(file, "neutral") else MeshNeutral(file)
+    if suffix == ".obj":
+        return MeshNeutral(file)
+    raise UserError(
+        "bad_mesh",
+        f"The neutral face cannot be read from {file}: its name ends neither in .npz nor in .obj.",
+        "Give an earlier take's track.npz, or a mesh of the head as .obj.",
+    )
+
+
+def predicted_neutral(predictor: NeutralPredictor, head: HeadModel, pictures: Iterable[FacePicture] = ()) -> F32:
+    """The mean (V,3) of all predictions, metres in head space."""
+    return np.asarray(predictor.neutrals(head, pictures), np.float64).mean(axis=0).astype(np.float32)
+
+
+def laid_onto_mean(head: HeadModel, vertices: NDArray[np.floating[Any]], path: Path) -> F32:
+    """A mesh with the head's vertices, turned, moved and brought to metres so that it lies on the head's mean.
+
+    Weighted by the head's vertex weights (face and ears); rotation and translation after Kabsch (1976). The size is
+    the mesh's own, in the unit of ``UNITS`` that brings it nearest to the mean head's.
+
+    Raises:
+        UserError: ``other_topology`` where that leaves the two far apart: the vertices are in another order.
+    """
+    weight = head.vertex_weight.astype(np.float64)
+    weight /= weight.sum()
+    target = head.template.astype(np.float64)
+    source = np.asarray(vertices, np.float64)
+    middle, target_middle = weight @ source, weight @ target
+    source, target = source - middle, target - target_middle
+    size = np.sqrt(weight @ np.square(source).sum(1))
+    ratio = np.sqrt(weight @ np.square(target).sum(1)) / max(float(size), 1e-12)
+    unit = min(UNITS, key=lambda scale: abs(np.log(ratio / scale)))
+    if not 1 / LARGEST_SCALE < ratio / unit < LARGEST_SCALE:
+        raise UserError("other_topology", f"The mesh {path} is no head in metres, centimetres or millimetres.")
+    source = source * unit
+    u, _, vt = np.linalg.svd((source * weight[:, None]).T @ target)
+    sign = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    laid = source @ (u @ sign @ vt)
+    distance = float(np.sqrt(weight @ np.square(laid - target).sum(1)))
+    if distance > LARGEST_DISTANCE:
+        raise UserError(
+            "other_topology",
+            f"The mesh {path} has as many vertices as the head “{head.id}”, but not in the same order: laid onto it, "
+            f"they are {1000 * distance:.0f} mm away.",
+            "Export it with its vertex order kept.",
+        )
+    return (laid + target_middle).astype(np.float32)
+
+
+def _npz_vertices(path: Path) -> F64:
+    vertices = read_npz(path, "mesh").get("vertices")
+    if vertices is None or vertices.ndim != 2 or vertices.shape[1] != 3:
+        raise UserError("bad_mesh", f"{path} holds no array “vertices” of shape (V, 3).")
+    return vertices.astype(np.float64)
+
+
+def _obj_vertices(path: Path) -> F64:
+    if not path.is_file() or path.stat().st_size > MAX_OBJ_BYTES:
+        raise UserError("bad_mesh", f"{path} is no mesh file of at most {MAX_OBJ_BYTES >> 20} MB.")
+    vertices = []
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.startswith("v "):
+                continue
+            try:
+                x, y, z = (float(text) for text in line.split()[1:4])
+            except ValueError as error:
+                raise UserError("bad_mesh", f"Line {number} of {path} is not a vertex of three numbers.") from error
+            vertices.append((x, y, z))
+    return np.array(vertices, np.float64).reshape(-1, 3)

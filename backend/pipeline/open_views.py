@@ -1,0 +1,132 @@
+"""The footage of a job's views, opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.cameras.calibration import camera_for_size
+from backend.cameras.distortion import Lens
+from backend.errors import UserError
+from backend.footage import IMAGE_SUFFIXES, Footage, FootageInfo, find_images, open_footage
+from backend.footage.timeline import frames_between
+from protocol.messages import CameraSpec, JobSpec, ViewSpec
+
+
+@dataclass(frozen=True, eq=False)
+class OpenView:
+    """A view whose footage is open. ``camera`` is for the footage's own picture size; ``rate`` is frames per second."""
+
+    spec: ViewSpec
+    footage: Footage
+    camera: CameraSpec | None
+    rate: float
+
+    @property
+    def info(self) -> FootageInfo:
+        """Facts about the footage."""
+        return self.footage.info
+
+    def seconds(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The file's times as they really were: other ones where the file is wrong about its frame rate."""
+        return times * (self.info.frame_rate / self.rate)
+
+    @property
+    def placed(self) -> bool:
+        """Whether its camera is known completely."""
+        return self.camera is not None and None not in (self.camera.focal_px, self.camera.world_to_camera)
+
+    @property
+    def lens(self) -> Lens | None:
+        """The lens whose distortion and oblong pixels are to be taken out of what is seen; None without any."""
+        camera = self.camera
+        if camera is None or (camera.focal_ratio == 1.0 and not camera.distortion):
+            return None
+        centre = camera.principal_point or (self.info.width / 2, self.info.height / 2)
+        return Lens(camera.focal_px or 1.0, centre, camera.focal_ratio, camera.distortion)
+
+
+def open_views(spec: JobSpec) -> list[OpenView]:
+    """Open every view's footage, of the others only what the first one's frames can see.
+
+    Several images that are named as separate views are stills, even where they are numbered like a sequence: several
+    views of one moment.
+
+    Raises:
+        UserError: what opening footage raises; ``calibration_image_size``; ``views_apart`` where a view was shot at
+            another time altogether.
+    """
+    alone = _of_one_sequence([view.footage for view in spec.views])
+    names = _distinct([view.name for view in spec.views])
+    views = []
+    start = stop = 0.0
+    for number, (view, name) in enumerate(zip(spec.views, names, strict=True)):
+        frames = spec.frames if number == 0 and not alone[0] else None
+        footage = _open(view, frames, alone=alone[number])
+        info = footage.info
+        rate = view.frame_rate or info.frame_rate
+        if number == 0:
+            start, stop = _span(info, frames, rate)
+        else:
+            stretch = rate / info.frame_rate  # from real seconds to the file's
+            wanted = frames_between(info, (start + view.offset) * stretch, (stop + view.offset) * stretch)
+            if wanted is None:
+                raise _apart(name, view)
+            footage = _open(view, wanted, alone=alone[number])
+        camera = view.camera and camera_for_size(view.camera, (info.width, info.height), name)
+        views.append(OpenView(replace(view, name=name), footage, camera, rate))
+    return views
+
+
+def _open(view: ViewSpec, frames: tuple[int, int] | None, *, alone: bool) -> Footage:
+    if view.frame_rate is None:
+        return open_footage(view.footage, frames, alone=alone)
+    return open_footage(view.footage, frames, view.frame_rate, alone=alone)
+
+
+def _of_one_sequence(paths: Sequence[str]) -> list[bool]:
+    """Which paths are images of a numbered sequence that others of the paths are images of, too."""
+    if len(paths) == 1:
+        return [False]
+    sequences = [_sequence_of(path) for path in paths]
+    return [found is not None and sequences.count(found) > 1 for found in sequences]
+
+
+def _sequence_of(path: str) -> Path | None:
+    """The first image of the sequence that an image file belongs to; None for anything else."""
+    if Path(path).suffix.lower() not in IMAGE_SUFFIXES or not Path(path).is_file():
+        return None
+    found = find_images(Path(os.path.abspath(path)))  # noqa: PTH100 - as open_footage does
+    return found.files[0][1] if found.kind == "sequence" else None
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, those that repeat an earlier one with a number added."""
+    distinct: list[str] = []
+    for name in names:
+        number, unique = 2, name or "camera"
+        while unique in distinct:
+            unique, number = f"{name or 'camera'} {number}", number + 1
+        distinct.append(unique)
+    return distinct
+
+
+def _span(info: FootageInfo, frames: tuple[int, int] | None, rate: float) -> tuple[float, float]:
+    """Seconds of the first view's clock that its chosen frames take up; all of them where the rate varies."""
+    if frames is None or info.variable_rate or info.kind == "still":
+        return 0.0, info.duration * info.frame_rate / rate
+    first, last = max(frames[0], info.first_frame), min(frames[1], info.last_frame)
+    return (first - info.first_frame) / rate, (last - info.first_frame) / rate
+
+
+def _apart(name: str, view: ViewSpec) -> UserError:
+    return UserError(
+        "views_apart",
+        f"The view “{name}” ({view.footage}) shows no moment that the first view shows.",
+        "Check its offset: the seconds into this footage at which the first view begins.",
+    )

@@ -1,0 +1,88 @@
+"""The report of a job: what was measured while a take was tracked."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.messages import JobSpec
+
+if TYPE_CHECKING:
+    from backend.fitting import FitResult
+    from backend.head_model.model import HeadModel
+    from backend.pipeline.align_views import AlignedView
+
+
+PACKAGES = ("flowface", "torch", "mediapipe", "av", "numpy")
+
+
+def make_report(
+    spec: JobSpec,
+    head: HeadModel,
+    views: Sequence[AlignedView],
+    fit: FitResult,
+    seconds: Mapping[str, float],
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What is worth knowing about a take, as plain values for report.json. ``notes`` are sentences for users."""
+    first = views[0].alignment
+    frames = len(first.numbers)
+    error = fit.reprojection_error_percent_iod
+    return {
+        "footage": spec.views[0].footage,
+        "image_size": list(first.image_size),
+        "frames": frames,
+        "first_frame": int(first.numbers[0]),
+        "last_frame": int(first.numbers[-1]),
+        "frames_tracked": int(fit.tracked.sum()),
+        "frames_unreadable": sum(len(view.opened.footage.skipped) for view in views),
+        "faces_seen": max(view.alignment.faces_seen for view in views),
+        "reprojection_error_percent_iod": _summary(error),
+        "uncertainty_mm": _rounded(np.nanmean(fit.uncertainty_mm) if np.isfinite(fit.uncertainty_mm).any() else None),
+        "focal_px": round(fit.cameras[0].focal_px, 3),
+        "views": [_view_report(index, view, fit) for index, view in enumerate(views)],
+        "metric_cameras": spec.metric_cameras,
+        "deformation_mm": round(1000 * float(np.linalg.norm(fit.deformation, axis=1).max(initial=0.0)), 3),
+        "seconds": {key: round(seconds[key], 4) for key in ("decode", "align", "fit", "total")},
+        "frames_per_second": round(frames * len(views) / seconds["total"], 2),
+        "fit_iterations": fit.iterations,
+        "head": head.id,
+        "aligner": first.aligner,
+        "options": dict(spec.options),
+        "notes": list(notes),
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
+    }
+
+
+def _view_report(index: int, view: AlignedView, fit: FitResult) -> dict[str, Any]:
+    camera = view.opened.camera
+    seen = np.isfinite(fit.reprojection_error_px[index]).any(axis=1)
+    return {
+        "name": view.opened.spec.name,
+        "footage": view.opened.spec.footage,
+        "offset": view.opened.spec.offset,
+        "frame_rate": round(view.opened.rate, 4),
+        "frames_seen": int(seen.sum()),
+        "frames_unreadable": len(view.opened.footage.skipped),
+        "faces_seen": view.alignment.faces_seen,
+        "reprojection_error_percent_iod": _summary(fit.reprojection_error_percent_iod[index]),
+        "focal_px": round(fit.cameras[index].focal_px, 3),
+        "focal_known": camera is not None and camera.focal_px is not None,
+        "position_known": camera is not None and camera.world_to_camera is not None,
+    }
+
+
+def _summary(error: NDArray[np.floating[Any]]) -> dict[str, float | None]:
+    error = error[np.isfinite(error)]
+    if not len(error):
+        return {"mean": None, "p95": None}
+    return {"mean": _rounded(error.mean()), "p95": _rounded(np.percentile(error, 95))}
+
+
+def _rounded(value: Any) -> float | None:
+    return None if value is None else round(float(value), 4)

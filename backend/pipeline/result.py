@@ -1,0 +1,96 @@
+"""What a finished job leaves behind: the track and the report of a fitted take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from backend.track.types import CameraTrack, Track
+
+if TYPE_CHECKING:
+    from backend.fitting import FitResult
+    from backend.head_model.model import HeadModel
+    from backend.pipeline.align_views import AlignedView
+
+F32 = NDArray[np.float32]
+
+
+def make_track(head: HeadModel, views: Sequence[AlignedView], fit: FitResult, report: Mapping[str, Any]) -> Track:
+    """The track of a fitted take; ``head`` is the one it was fitted with, ``views`` are in the order of its cameras."""
+    from backend.head_model.action_weights import solve_action_weights
+    from backend.head_model.model import ARKIT_ACTIONS, actions_of
+
+    first = views[0].alignment
+    has_actions = bool(actions_of(head)[0])
+    frames = len(first.numbers)
+    actions = solve_action_weights(head, fit.expression, fit.gaze) if has_actions else np.zeros((frames, 0), np.float32)
+    deformed = bool(np.any(fit.deformation))
+    return Track(
+        head_id=head.id,
+        head_hash=head.hash,
+        identity=fit.identity.astype(np.float32),
+        expression=fit.expression.astype(np.float32),
+        head_rotation=Rotation.from_matrix(fit.head_rotation).as_rotvec(),
+        head_translation=fit.head_translation,
+        gaze=fit.gaze.astype(np.float32),
+        cameras=tuple(_camera(index, views, fit) for index in range(len(views))),
+        frames=first.numbers,
+        scene_frames=first.scene_frames,
+        times=views[0].opened.seconds(first.times),
+        frame_rate=views[0].opened.rate,
+        tracked=fit.tracked,
+        reprojection_error_percent_iod=_mean(fit.reprojection_error_percent_iod, (0, 2), fit.tracked),
+        provenance={key: report[key] for key in ("versions", "aligner", "seconds", "options", "metric_cameras")},
+        deformation=fit.deformation.astype(np.float32) if deformed else np.zeros((0, 3), np.float32),
+        action_names=ARKIT_ACTIONS if has_actions else (),
+        actions=actions,
+        uncertainty_mm=fit.uncertainty_mm.astype(np.float32),
+        expression_sigma=fit.expression_sigma.astype(np.float32),
+    )
+
+
+def _camera(index: int, views: Sequence[AlignedView], fit: FitResult) -> CameraTrack:
+    view, fitted = views[index], fit.cameras[index]
+    info, lens = view.opened.info, view.opened.lens
+    frames = len(view.index)
+    return CameraTrack(
+        name=view.opened.spec.name,
+        footage=str(info.path),
+        footage_kind=info.kind,
+        footage_first_frame=info.first_frame if index == 0 else first_scene_frame(views[0], view),
+        footage_frame_count=info.frame_count,
+        footage_rotation=info.rotation,
+        image_size=view.alignment.image_size,
+        focal_px=np.full(frames, fitted.focal_px),
+        principal_point=np.array(fitted.principal_point, np.float64),
+        world_to_camera=np.repeat(fitted.world_to_camera[None].astype(np.float64), frames, axis=0),
+        reprojection_error_percent_iod=_mean(fit.reprojection_error_percent_iod[index], (1,)),
+        footage_frames=view.footage_frames,
+        focal_ratio=lens.focal_ratio if lens else 1.0,
+        distortion=lens.coefficients if lens else (),
+    )
+
+
+def first_scene_frame(first: AlignedView, view: AlignedView) -> int:
+    """The scene frame on which a view's first image shows, rounded: its clip starts there in Blender.
+
+    Read off the frames that were matched where both play at one rate, so that clip and keys agree to the frame;
+    reckoned from the offset where they do not.
+    """
+    seen = view.index >= 0
+    if abs(view.opened.rate - first.opened.rate) < 1e-3 * first.opened.rate and first.opened.info.kind != "still":
+        starts = first.alignment.scene_frames[seen] - (view.footage_frames[seen] - view.opened.info.first_frame)
+        return round(float(np.median(starts)))
+    return round(first.opened.info.first_frame - view.opened.spec.offset * first.opened.rate)
+
+
+def _mean(error: NDArray[np.floating[Any]], axis: tuple[int, ...], wanted: NDArray[np.bool_] | bool = True) -> F32:
+    """Means over ``axis`` of what is finite; NaN where nothing is or where it is not wanted."""
+    seen = np.isfinite(error)
+    count = seen.sum(axis=axis)
+    total = np.where(seen, error, 0.0).sum(axis=axis)
+    return np.where(wanted & (count > 0), total / np.maximum(count, 1), np.nan).astype(np.float32)

@@ -1,0 +1,175 @@
+"""The work of a job: footage → alignment → fit → track and report.
+
+Importing this module is cheap; ``warm_up`` loads what the work needs (torch, MediaPipe), which takes seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.alignment.io import save_alignments
+from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
+from backend.files import write_atomic
+from backend.pipeline.options import _weights, fit_options, match_wanted
+from backend.progress import JobProgress, OnProgress, ShouldCancel
+from backend.track.io import save_track
+from backend.track.types import Track
+from protocol.messages import JobSpec
+
+if TYPE_CHECKING:
+    from backend.alignment.mediapipe.face_finder import FaceFinder
+    from backend.fitting import FitOptions, FitResult, View
+    from backend.head_model.model import HeadModel
+    from backend.pipeline.align_views import AlignedView
+    from backend.pipeline.neutral_prior import FacePicture
+
+MATCH_SHARE = 0.3  # of the progress bar, where skin is matched
+ALIGN_SHARE = 0.35  # of the progress bar; the fit takes the rest (measured on CPU: a quarter to a half)
+
+
+def warm_up() -> str:
+    """Load and try everything that a job needs; returns the device that fits run on, in words."""
+    import torch
+
+    from backend.fitting.fit import choose_device
+    from backend.head_model.library import load_head
+
+    grey = np.full((256, 256, 3), 128, np.uint8)
+    _finder().find(grey)
+    find_aligner(DEFAULT_ALIGNER, load_head())
+    device = choose_device("auto")
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def run_job(
+    spec: JobSpec, job_dir: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel
+) -> tuple[Track, dict[str, Any]]:
+    """Track a take; writes alignments.npz, track.npz and report.json into ``job_dir`` and returns the last two.
+
+    ``seconds`` in the report: ``decode`` and ``align`` are busy times that overlap each other, ``fit`` the solver,
+    ``total`` the time from the first decoded frame to the fitted track; reading heads and writing files are outside.
+
+    Raises:
+        UserError: footage, face choice, head, aligner, calibration, neutral or options that cannot be used; views that
+            do not belong together.
+        Cancelled: ``should_cancel`` said so.
+    """
+    from backend.head_model.library import load_head
+    from backend.pipeline.align_views import align_views, remarks, views_to_fit
+    from backend.pipeline.match_skin import match_skin
+    from backend.pipeline.neutral_prior import predicted_neutral, predictor_for
+    from backend.pipeline.open_views import open_views
+    from backend.pipeline.report import make_report
+    from backend.pipeline.result import make_track
+    from backend.pipeline.view_agreement import check_agreement
+
+    on_progress(JobProgress("opening the footage", 0.0))
+    head = load_head(spec.head)
+    options, focal_px = fit_options(spec, head)
+    wanted = match_wanted(spec)
+    aligner = find_aligner(spec.aligner, head, _weights(spec))
+    opened = open_views(spec)
+    predictor = predictor_for(spec.neutral_from) if spec.neutral_from else None
+    prior = predicted_neutral(predictor, head) if predictor and not predictor.pictures_wanted else None
+    folder = job_dir / "alignments"
+
+    started = time.perf_counter()
+    aligned, saved, notes = align_views(
+        opened, aligner, _finder(), spec.face, folder, on_progress=_aligning(on_progress), should_cancel=should_cancel
+    )
+    fit_started = time.perf_counter()
+    views = views_to_fit(aligned, focal_px)
+    if predictor and prior is None:
+        prior = predicted_neutral(predictor, head, _pictures(aligned[0], predictor.pictures_wanted))
+    matching = wanted and len(views) > 1
+    fit_ends = 0.98 - MATCH_SHARE * matching
+    hear = _within(on_progress, "fitting the head", ALIGN_SHARE, fit_ends)
+    fit = _fit(head, views, options, prior, hear, should_cancel)
+    names = [view.opened.spec.name for view in aligned]
+    notes += remarks(aligned) + check_agreement(head, views, names, fit, options, should_cancel)
+    matched = None
+    if matching:
+        hear = _within(on_progress, "matching the skin between the views", fit_ends, 0.98)
+        done = match_skin(head, aligned, views, fit, options, prior, on_progress=hear, should_cancel=should_cancel)
+        fit, matched, notes = done.fit, done.report, notes + done.notes
+    ended = time.perf_counter()
+    on_progress(JobProgress("writing the result", 0.99))
+    busy = {key: sum(view.alignment.seconds[key] for view in aligned) for key in ("decode", "align")}
+    seconds = {**busy, "fit": ended - fit_started, "total": ended - started}
+    report = make_report(spec, head, aligned, fit, seconds, notes) | {"matching": matched}
+    track = make_track(head, aligned, fit, report)
+    save_alignments(saved, job_dir / "alignments.npz")
+    save_track(track, job_dir / "track.npz")
+    write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
+    _remove_chunks(folder)
+    return track, report
+
+
+def _fit(
+    head: HeadModel,
+    views: Sequence[View],
+    options: FitOptions,
+    prior: NDArray[np.float32] | None,
+    hear: Callable[[float], None],
+    should_cancel: ShouldCancel,
+) -> FitResult:
+    from backend.fitting import fit_take
+
+    def on_iteration(fraction: float, _words: str) -> None:
+        hear(fraction)
+
+    return fit_take(head, views, options, neutral_prior=prior, on_progress=on_iteration, should_cancel=should_cancel)
+
+
+def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
+    """At most ``count`` of a view's frames with a face, spread over the take, decoded as they are asked for."""
+    from backend.pipeline.neutral_prior import FacePicture
+
+    alignment = view.alignment
+    seen = np.flatnonzero(alignment.found)
+    chosen = seen[np.linspace(0, len(seen) - 1, min(count, len(seen))).round().astype(int)]
+    wanted = {int(alignment.numbers[t]): int(t) for t in chosen}
+    for frame in view.opened.footage:
+        t = wanted.get(frame.number)
+        if t is not None:
+            yield FacePicture(frame.image, alignment.landmarks, alignment.mu[t], alignment.valid[t])
+
+
+@lru_cache
+def _finder() -> FaceFinder:
+    from backend.alignment.mediapipe.face_finder import FaceFinder
+
+    return FaceFinder()
+
+
+def _remove_chunks(folder: Path) -> None:
+    """Delete what is in one file by now."""
+    for chunk in folder.glob("*/[0-9]*.npz"):
+        chunk.unlink()
+    for view in folder.iterdir():
+        view.rmdir()
+    folder.rmdir()
+
+
+def _aligning(on_progress: OnProgress) -> Callable[[str, int, int], None]:
+    def hear(words: str, done: int, total: int) -> None:
+        on_progress(JobProgress(words, ALIGN_SHARE * min(done / max(total, 1), 1.0), done, total))
+
+    return hear
+
+
+def _within(on_progress: OnProgress, words: str, begin: float, end: float) -> Callable[[float], None]:
+    """Hears a step's own fraction, which takes the whole job from ``begin`` to ``end``."""
+
+    def hear(fraction: float) -> None:
+        on_progress(JobProgress(words, begin + (end - begin) * min(max(fraction, 0.0), 1.0)))
+
+    return hear

@@ -1,0 +1,371 @@
+"""From a joint fit to a better one: key frames matched view by view, their cameras adjusted, the take fitted again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from backend.cameras.distortion import Lens
+from backend.errors import Cancelled
+from backend.fitting import FitOptions, FitResult, FittedCamera, KnownCamera, Observations, View, fit_take
+from backend.fitting.prepare import views_at
+from backend.fitting.problem import focal_form, found_frames
+from backend.head_model.model import HeadModel, posed_vertices, surface_positions
+from backend.head_model.placed import PlacedHead
+from backend.skin_matching.bundle_adjustment import OWN, Bundle, Priors, Sightings, adjust, focal_sigma, residuals
+from backend.skin_matching.keypoints import Spots, spots_beside
+from backend.skin_matching.match import Matches, match, shared
+from backend.skin_matching.unwrap import Unwrapped, face_texels, pixels_per_texel, unwrap
+
+F64 = NDArray[np.float64]
+Frames = NDArray[np.int64]
+
+KEY_FRAMES = 4
+"""Frames whose pictures are matched: what they tell, cameras and shape, is the same in all."""
+ROUNDS = 3
+"""Each unwraps with the last one's fit. On the scan the third still moves the mesh by 0.02 mm, a fourth by 0.005."""
+FEW = 300
+"""Spots that go into the fit of a whole take: every frame pays for a point that only the key frames show."""
+MATCHING = 0.7
+"""Of the progress: what comes before the last fit, about."""
+TURNS = (0, -48, -36, -24, -12, 12, 24, 36, 48)
+"""Degrees by which cameras of which nothing was matched are tried elsewhere; matching by itself made up for 18 on the
+scan."""
+FEWEST = 30
+"""Spots that a view must share with others, lest a few wrong ones place its camera."""
+SIDES = (256, 512, 1024)
+"""Of the atlas, texels: the coarsest whose texels are no larger than a pixel."""
+TELLING = 3
+"""Matched views that tell unknown cameras by the skin alone. What two see fits a flatter or a deeper face as well,
+turned by another angle (the bas relief): on a rendered clip 0.08 px of residual hid 7°, although focals were known."""
+UNSURE = 0.08
+"""σ of every camera's log focal above which it does not tell them either, as of cameras in nearly one place. Three
+views of the scan leave 0.04 and less."""
+WORSE = 4.0
+"""% of the inter-ocular distance by which the aligner's points may miss more afterwards. Cameras in their places bare
+an aligner's bias on turned faces, on the scan by 3.0 at most."""
+
+Picture = Callable[[int, int], NDArray[np.uint8] | None]
+"""The RGB picture (H,W,3) of a view at a frame of the take; None where there is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class ViewPictures:
+    """The views' pictures, as their cameras made them, and each view's lens (None: an ideal pinhole)."""
+
+    picture: Picture
+    lenses: Sequence[Lens | None]
+
+
+@dataclass(frozen=True, eq=False)
+class MatchedFit:
+    """A fit with the skin matched. ``fit`` speaks of the aligner's points alone; ``spots (C,)`` is how many were
+    matched in each view over the key frames, ``residual_px`` by how much they miss the adjusted points (median).
+    ``sure`` is whether the skin told the cameras; else the head's shape did, together with it."""
+
+    fit: FitResult
+    frames: Frames
+    spots: NDArray[np.int64]
+    residual_px: float
+    sure: bool
+
+
+def refine(
+    head: HeadModel,
+    views: Sequence[View],
+    fit: FitResult,
+    options: FitOptions,
+    pictures: ViewPictures,
+    *,
+    neutral_prior: NDArray[np.float32] | None = None,
+    on_progress: Callable[[float], None] = lambda _: None,
+    should_cancel: Callable[[], bool] = lambda: False,
+) -> MatchedFit | None:
+    """Fit again with the skin matched between the views; None where too little of it could be, or it did not help.
+
+    ``fit`` is the joint fit of ``views`` with ``options``. What is known of cameras stays; the others are pinned where
+    the matched skin has them. ``on_progress`` hears a fraction; ``should_cancel`` is asked often. Raises as
+    ``fit_take``, Cancelled included.
+    """
+    frames = _key_frames(found_frames(views))
+    if not len(frames):
+        return None
+    take = _Take(
+        head, views, options, pictures, frames, neutral_prior, spots_beside(head, views[0].observations.landmarks)
+    )
+
+    def check() -> None:
+        if should_cancel():
+            raise Cancelled
+
+    now, which = fit, frames
+    found: list[Matches] = []
+    for number in range(ROUNDS):
+        on_progress(MATCHING * number / ROUNDS)
+        now = take.turned(now, which, found, check)
+        found = take.match(now, which, check)
+        if not found:
+            return None
+        cameras = take.adjusted(now, which, found, check)
+        if number + 1 == ROUNDS or not cameras.sure:  # unsure ones would drift from round to round
+            break
+        now, which = take.fitted(cameras.known, found, should_cancel, whole=False), np.arange(len(frames))
+    final = take.fitted(
+        cameras.known,
+        found,
+        should_cancel,
+        lambda fraction, _: on_progress(MATCHING + (1 - MATCHING) * fraction),
+        whole=True,
+    )
+    if _miss(final) > _miss(fit) + WORSE:
+        return None
+    spots = np.sum([m.valid.sum(axis=1) for m in found], axis=0)
+    return MatchedFit(final, frames, spots, cameras.residual_px, cameras.sure)
+
+
+def _key_frames(found: NDArray[np.bool_]) -> Frames:
+    """Some of the frames that most views show the face in, evenly; none where no two views ever do together.
+
+    ``found (C,T)``.
+    """
+    together = found.sum(axis=0)
+    if together.max() < 2:
+        return np.zeros(0, np.int64)
+    best = np.flatnonzero(together == together.max())
+    return best[np.unique(np.linspace(0, len(best) - 1, min(KEY_FRAMES, len(best))).round().astype(int))]
+
+
+def _miss(fit: FitResult) -> float:
+    """By how much the median view's points miss, % of the inter-ocular distance."""
+    error = fit.reprojection_error_percent_iod
+    return float(np.median([np.nanmean(view) for view in error if np.isfinite(view).any()]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Adjusted:
+    """What is known of the cameras now, by how many pixels the spots miss (median), and whether that pins them."""
+
+    known: list[KnownCamera]
+    residual_px: float
+    sure: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Take:
+    """A take and its key frames; see ``refine``."""
+
+    head: HeadModel
+    views: Sequence[View]
+    options: FitOptions
+    pictures: ViewPictures
+    frames: Frames
+    neutral_prior: NDArray[np.float32] | None
+    spots: Spots
+    grey: dict[tuple[int, int], NDArray[np.uint8] | None] = field(default_factory=dict)  # by view and frame
+
+    def match(self, fit: FitResult, which: Frames, check: Callable[[], None]) -> list[Matches]:
+        """What each key frame's pictures show alike, nothing where it is too little.
+
+        ``fit``'s frames ``which`` are the key frames.
+        """
+        side = self._side(fit, int(which[0]))
+        found = []
+        for frame, t in zip(self.frames, which, strict=True):
+            unwrapped = [self._unwrapped(fit, view, int(frame), int(t), side) for view in range(len(self.views))]
+            found.append(match(unwrapped, self.spots.nu * side, check))
+        enough = np.sum([m.valid.sum(axis=1) for m in found], axis=0) >= FEWEST
+        if enough.sum() < 2:
+            return []
+        kept = [m.valid & enough[:, None] for m in found]
+        return [replace(m, valid=k & (k.sum(axis=0) >= 2)) for m, k in zip(found, kept, strict=True)]
+
+    def turned(self, fit: FitResult, which: Frames, found: Sequence[Matches], check: Callable[[], None]) -> FitResult:
+        """The fit with each camera of which nothing was matched turned about the head to where its picture shows most
+        of what the others show. Aligners know profiles badly, and a camera may be placed tens of degrees off by them.
+        """
+        cameras = list(fit.cameras)
+        if not found:
+            return fit
+        side = self._side(fit, int(which[0]))
+        for lost in np.flatnonzero(~np.any([m.valid.any(axis=1) for m in found], axis=0)):
+            at = next((k for k, t in enumerate(self.frames) if self.views[lost].observations.found[t]), None)
+            if at is None or self.views[lost].camera.world_to_camera is not None:
+                continue
+            frame, t = int(self.frames[at]), int(which[at])
+            matched = np.flatnonzero(found[at].valid.any(axis=1))
+            others = [shown for view in matched if (shown := self._unwrapped(fit, int(view), frame, t, side))]
+            tried = [_about(fit, t, cameras[lost], np.deg2rad(angle)) for angle in TURNS]
+            scores = []
+            for camera in tried:
+                check()
+                seen = self._unwrapped(_with_camera(fit, int(lost), camera), int(lost), frame, t, side)
+                scores.append(0 if seen is None else shared(seen, others, self.spots.nu * side))
+            cameras[lost] = tried[int(np.argmax(scores))]
+        return replace(fit, cameras=tuple(cameras))
+
+    def adjusted(self, fit: FitResult, which: Frames, found: Sequence[Matches], check: Callable[[], None]) -> _Adjusted:
+        """The cameras that the matches speak for, in the world of the views."""
+        begun, sightings, seen = self._bundle(fit, which, found)
+        placed = np.array([view.camera.world_to_camera is not None for view in self.views])
+        free = np.zeros((len(self.views), OWN), bool)
+        free[:, :-1] = (seen & ~placed)[:, None]
+        free[:, -1] = seen & [view.camera.focal_px is None for view in self.views]
+        form, usual = focal_form(self._at_key_frames(), self.options, found_frames(self.views)[:, self.frames])
+        priors = Priors(begun.points, form, usual, free)
+        bundle = adjust(begun, sightings, priors, check) if free.any() else begun
+        told = seen.sum() >= TELLING and focal_sigma(bundle, sightings, priors)[seen].min() < UNSURE
+        sure = bool(told) or not free.any()
+        extrinsics = bundle.world_to_camera
+        if not placed.any():
+            extrinsics = _in_gauge(extrinsics, fit.cameras[0].world_to_camera)
+        cameras = [view.camera for view in self.views]
+        if not placed.any():
+            cameras[0] = replace(cameras[0], world_to_camera=extrinsics[0])
+        for j in np.flatnonzero(seen) if sure else ():
+            given = self.views[j].camera
+            cameras[j] = replace(
+                cameras[j],
+                focal_px=given.focal_px or float(np.exp(bundle.log_focal[j])),
+                world_to_camera=given.world_to_camera if placed[j] and self.options.metric_cameras else extrinsics[j],
+            )
+        residual = float(np.median(np.linalg.norm(residuals(bundle, sightings), axis=1)))
+        return _Adjusted(cameras, residual, sure)
+
+    def _bundle(
+        self, fit: FitResult, which: Frames, found: Sequence[Matches]
+    ) -> tuple[Bundle, Sightings, NDArray[np.bool_]]:
+        """Where the adjustment starts, what was seen, and which views (C,) saw any of it. Every key frame's spots are
+        points of their own."""
+        posed = _posed(self.head, fit, which)
+        start = np.concatenate([surface_positions(self.spots.points, self.head.triangles, world) for world in posed])
+        valid = np.concatenate([m.valid for m in found], axis=1)
+        used = np.flatnonzero(valid.any(axis=0))
+        camera, point = np.nonzero(valid[:, used])
+        sightings = Sightings(
+            camera,
+            point,
+            np.concatenate([m.position for m in found], axis=1)[:, used][camera, point],
+            np.concatenate([m.sigma for m in found], axis=1)[:, used][camera, point],
+            np.array([c.principal_point for c in fit.cameras]),
+        )
+        extrinsics = np.stack([c.world_to_camera for c in fit.cameras])
+        begun = Bundle.of(extrinsics, np.array([c.focal_px for c in fit.cameras]), start[used])
+        return begun, sightings, valid.any(axis=1)
+
+    def fitted(
+        self,
+        cameras: Sequence[KnownCamera],
+        found: Sequence[Matches],
+        should_cancel: Callable[[], bool],
+        on_progress: Callable[[float, str], None] | None = None,
+        *,
+        whole: bool,
+    ) -> FitResult:
+        """The fit with these cameras and the matched spots among the points, of the key frames or of the whole take."""
+        views = self.views if whole else self._at_key_frames()
+        at = self.frames if whole else np.arange(len(self.frames))
+        spots = self.spots
+        if len(views[0].observations.mu) > len(self.frames):
+            spots = spots_beside(self.head, self.views[0].observations.landmarks, FEW)
+        told = [
+            View(self._with_spots(view, found, j, at, spots), camera)
+            for j, (view, camera) in enumerate(zip(views, cameras, strict=True))
+        ]
+        placed = any(view.camera.world_to_camera is not None for view in self.views)
+        options = replace(
+            self.options,
+            metric_cameras=self.options.metric_cameras and placed,  # else the head's own size tells the scale anew
+            key_frames=tuple(at.tolist()),
+        )
+        fit = fit_take(
+            spots.joined,
+            told,
+            options,
+            neutral_prior=self.neutral_prior,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
+        )
+        return replace(fit, reprojection_error_px=fit.reprojection_error_px[:, :, : -len(spots.nu)])
+
+    def _side(self, fit: FitResult, t: int) -> int:
+        texels = face_texels(self.head, SIDES[0])
+        steps = []
+        for view in range(len(self.views)):
+            face = self._placed(fit, view, t)
+            steps.append(pixels_per_texel(texels, face.project(texels.on_surface(self.head, face.vertices))))
+        wanted = float(np.median(steps)) * SIDES[0]
+        return next((side for side in SIDES if side >= wanted), SIDES[-1])
+
+    def _unwrapped(self, fit: FitResult, view: int, frame: int, t: int, side: int) -> Unwrapped | None:
+        if not self.views[view].observations.found[frame]:
+            return None
+        if (view, frame) not in self.grey:
+            picture = self.pictures.picture(view, frame)
+            self.grey[view, frame] = None if picture is None else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        grey = self.grey[view, frame]
+        return None if grey is None else unwrap(self.head, side, grey, self._placed(fit, view, t))
+
+    def _placed(self, fit: FitResult, view: int, t: int) -> PlacedHead:
+        camera = fit.cameras[view]
+        world = _posed(self.head, fit, np.array([t]))[0]
+        there = world @ camera.world_to_camera[:, :3].T + camera.world_to_camera[:, 3]
+        lens = self.pictures.lenses[view]
+        return PlacedHead(there, camera.focal_px, camera.principal_point, lens)
+
+    def _at_key_frames(self) -> list[View]:
+        """The key frames as a take of their own, too far apart in time to be smooth."""
+        few = views_at(self.views, self.frames)
+        return [replace(view, observations=replace(view.observations, frame_rate=0.1)) for view in few]
+
+    def _with_spots(self, view: View, found: Sequence[Matches], j: int, at: Frames, spots: Spots) -> Observations:
+        seen, count = view.observations, len(spots.nu)
+        chosen = np.flatnonzero(np.isin(self.spots.vertex, spots.vertex))
+        frames = len(seen.mu)
+        mu, sigma = np.zeros((frames, count, 2), np.float32), np.ones((frames, count), np.float32)
+        valid = np.zeros((frames, count), bool)
+        for t, matches in zip(at, found, strict=True):
+            mu[t], sigma[t] = matches.position[j, chosen], matches.sigma[j, chosen]
+            valid[t] = matches.valid[j, chosen]
+        return replace(
+            seen,
+            landmarks=spots.name,
+            mu=np.concatenate([seen.mu, mu], axis=1),
+            sigma=np.concatenate([seen.sigma, sigma], axis=1),
+            valid=np.concatenate([seen.valid, valid], axis=1),
+        )
+
+
+def _posed(head: HeadModel, fit: FitResult, frames: Frames) -> F64:
+    """Vertices (n,V,3) in the world at some of a fit's frames."""
+    neutral = head.neutral(fit.identity) + fit.deformation.astype(np.float32)
+    posed = posed_vertices(head, neutral, fit.expression[frames], fit.gaze[frames]).astype(np.float64)
+    return posed @ fit.head_rotation[frames].transpose(0, 2, 1) + fit.head_translation[frames, None]
+
+
+def _with_camera(fit: FitResult, view: int, camera: FittedCamera) -> FitResult:
+    return replace(fit, cameras=tuple(camera if j == view else other for j, other in enumerate(fit.cameras)))
+
+
+def _about(fit: FitResult, t: int, camera: FittedCamera, angle: float) -> FittedCamera:
+    """A camera turned about the head's vertical axis at frame ``t``, radians; where it sees the head's middle stays."""
+    turn = Rotation.from_rotvec(angle * fit.head_rotation[t, :, 1]).as_matrix()
+    middle = fit.head_translation[t]
+    rotation = camera.world_to_camera[:, :3] @ turn
+    shift = camera.world_to_camera[:, 3] + (camera.world_to_camera[:, :3] - rotation) @ middle
+    return replace(camera, world_to_camera=np.concatenate([rotation, shift[:, None]], axis=1))
+
+
+def _in_gauge(extrinsics: F64, first: F64) -> F64:
+    """Cameras (C,3,4) in the world in which the first one is ``first (3,4)``."""
+    turn = extrinsics[0, :, :3].T @ first[:, :3]
+    shift = extrinsics[0, :, :3].T @ (first[:, 3] - extrinsics[0, :, 3])
+    moved = extrinsics.copy()
+    moved[:, :, :3] = extrinsics[:, :, :3] @ turn
+    moved[:, :, 3] += extrinsics[:, :, :3] @ shift
+    moved[0] = first  # to the last bit
+    return moved

@@ -1,0 +1,1 @@
+"""Made performances: rendered clips and exact alignments whose truth is known."""

@@ -1,0 +1,1 @@
+"""Benchmarks of time: aligners and solver, as ratios in one run."""

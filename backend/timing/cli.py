@@ -1,0 +1,88 @@
+"""``flowface benchmark align``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.errors import UserError
+
+ENCODERS = ("b0", "b1", "b2", "b3", "b4", "b5")
+
+
+def numbers(text: str, what: str) -> tuple[int, ...]:
+    """Whole numbers above 0 with commas between; raises UserError ``bad_numbers``."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() and 0 < int(part) < 10_000 for part in parts):
+        raise UserError("bad_numbers", f"“{text[:60]}” is no list of {what}: expected whole numbers, such as 1,8.")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def encoders(text: str) -> tuple[str, ...]:
+    """Names of encoders with commas between; raises UserError ``unknown_encoder``."""
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    unknown = [name for name in names if name not in ENCODERS]
+    if unknown or not names:
+        raise UserError(
+            "unknown_encoder", f"There is no encoder “{(unknown or [text])[0][:20]}”; there are {', '.join(ENCODERS)}."
+        )
+    return names
+
+
+def align(
+    encoder: Annotated[str, typer.Option(help="Encoders to measure, smallest b0 to largest b5.")] = ",".join(ENCODERS),
+    size: Annotated[str, typer.Option(help="Sides of the crop in pixels, multiples of 256.")] = "256,512",
+    batch: Annotated[str, typer.Option(help="Images at once.")] = "1,8",
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto: both where there is a GPU.")] = "auto",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Measure torch.compile, too; it takes minutes to compile.")
+    ] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Measure this network, too (.safetensors); else the shipped one, if any."),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="b0 and b2, one image at a time.")] = False,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures.")] = Path("flowface-benchmark"),
+) -> None:
+    """Time the alignment network, with random weights where none are given, beside MediaPipe and the paper."""
+    from backend.timing.aligners import AlignBenchmarkOptions, benchmark_align
+
+    benchmark_align(
+        AlignBenchmarkOptions(
+            out=out,
+            encoders=("b0", "b2") if quick else encoders(encoder),
+            sizes=numbers(size, "sizes"),
+            batches=(1,) if quick else numbers(batch, "batch sizes"),
+            device=device,
+            compiled=compiled,
+            weights=weights,
+            seconds=2.0 if quick else 6.0,
+        )
+    )
+
+
+app = typer.Typer(help="Measure how fast this machine aligns and fits.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def fit(
+    clip: Annotated[
+        Path | None, typer.Argument(help="A video of a face to race on; the demo's rendered clip where left out.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for figures, JSON and plot.")] = Path(
+        "flowface-benchmark"
+    ),
+    quick: Annotated[bool, typer.Option("--quick", help="Short runs and small sizes: about two minutes.")] = False,
+    head: Annotated[str, typer.Option(help="Head model to fit.")] = "open",
+) -> None:
+    """Race the solver against AdamW on one clip, then fit ever larger takes up to the paper's of 17 cameras."""
+    from backend.timing.fit import BenchmarkOptions, benchmark_fit
+
+    benchmark_fit(BenchmarkOptions(clip=clip, out=out, quick=quick, head=head))

@@ -1,0 +1,47 @@
+"""Where a track's camera sees the fitted head. Pure numerics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from backend.head_model.model import HeadModel, posed_vertices
+from backend.track.types import Track
+
+
+def neutral_of(head: HeadModel, track: Track) -> NDArray[np.float32]:
+    """The neutral (V,3) of the person tracked: identity and, where the fit solved for one, deformation δ_d."""
+    neutral = head.neutral(track.identity)
+    return neutral + track.deformation if len(track.deformation) else neutral
+
+
+def seen_vertices(
+    head: HeadModel,
+    track: Track,
+    frames: NDArray[np.integer[Any]],
+    *,
+    vertices: NDArray[np.integer[Any]] | None = None,
+    neutral: NDArray[np.float32] | None = None,
+    view: int = 0,
+) -> NDArray[np.float64]:
+    """Vertices (n,V,3) as one view sees them in n frames: position in its image in pixels, and depth along z in metres.
+
+    ``frames (n,)`` indexes the track; ``vertices`` keeps only some. ``neutral (V,3)`` saves computing it again from the
+    track where this is called often. World to image is seeds/001 eqs. 9 and 10.
+    """
+    if neutral is None:
+        neutral = neutral_of(head, track)
+    posed = posed_vertices(head, neutral, track.expression[frames], track.gaze[frames])
+    if vertices is not None:
+        posed = posed[:, vertices]
+    rotation = Rotation.from_rotvec(track.head_rotation[frames]).as_matrix()
+    camera = track.cameras[view]
+    extrinsics = camera.world_to_camera[frames]
+    world = posed.astype(np.float64) @ rotation.transpose(0, 2, 1) + track.head_translation[frames][:, None]
+    seen = world @ extrinsics[:, :, :3].transpose(0, 2, 1) + extrinsics[:, None, :, 3]
+    seen[..., :2] *= camera.focal_px[frames][:, None, None] / seen[..., 2:]
+    seen[..., :2] += camera.principal_point
+    return seen

@@ -1,0 +1,1 @@
+"""Training samples: where they come from, mixed, and kept in shards."""

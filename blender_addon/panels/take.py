@@ -1,0 +1,61 @@
+"""The part of the panel that speaks of a take that is built: how well it is known, and its views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..scene import confidence
+from .text import draw_text
+
+
+class FLOWFACE_PT_take(bpy.types.Panel):  # type: ignore[misc]
+    """How well the take is known where the playhead stands."""
+
+    bl_idname = "FLOWFACE_PT_take"
+    bl_label = "Take"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "FlowFace"
+    bl_parent_id = "FLOWFACE_PT_main"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """There must be one."""
+        return confidence.shown_take(context) is not None
+
+    def draw(self, context: Any) -> None:
+        """The frame in words, the views, and the way to doubtful stretches."""
+        take, frame = confidence.shown_take(context), context.scene.frame_current
+        known = confidence.confidence_of(take)
+        self.layout.label(text=take.name, icon="OUTLINER_COLLECTION")
+        text = known.sentence(frame) if known is not None else "Its armature, or the armature's Action, was deleted."
+        draw_text(self.layout, text, context.region.width)
+        if known is None:
+            return
+        if len(known.views) > 1:
+            _draw_views(self.layout, context, known, frame)
+        row = self.layout.row(align=True)
+        row.operator("flowface.doubtful", text="Previous", icon="TRIA_LEFT").backwards = True
+        row.operator("flowface.doubtful", text="Next Doubtful", icon="TRIA_RIGHT")
+
+
+def _draw_views(layout: Any, context: Any, known: confidence.Confidence, frame: int) -> None:
+    column = layout.column(align=True)
+    for view, curve in known.views:
+        row = column.row(align=True)
+        row.label(text=f"{view.name}: {_error(curve, frame)}")
+        button = row.row(align=True)
+        button.enabled = view.camera is not None
+        shown = view.camera is not None and view.camera == context.scene.camera
+        icon = "OUTLINER_OB_CAMERA" if shown else "CAMERA_DATA"
+        button.operator("flowface.look_through", text="", icon=icon, depress=shown).view = view.name
+
+
+def _error(curve: confidence.Curve | None, frame: int) -> str:
+    error = curve.at(frame) if curve is not None else None
+    return f"{error:.1f} %" if error is not None else "not seen"
+
+
+CLASSES = (FLOWFACE_PT_take,)

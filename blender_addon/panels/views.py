@@ -1,0 +1,115 @@
+"""The parts of the panel above Track that fold away: further views and their cameras, and options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .. import session
+
+
+class FLOWFACE_UL_views(bpy.types.UIList):  # type: ignore[misc]
+    """Further views: their names and what they filmed."""
+
+    def draw_item(
+        self,
+        _context: Any,
+        layout: Any,
+        _data: Any,
+        item: Any,
+        _icon: int,
+        _active_data: Any,
+        _active_property: str,
+        _index: int = 0,
+        _flags: int = 0,
+    ) -> None:
+        """A row of the list."""
+        row = layout.row(align=True)
+        row.prop(item, "name", text="", emboss=False, icon="CAMERA_DATA")
+        file = row.row()
+        file.alignment = "RIGHT"
+        file.enabled = False
+        file.label(text=bpy.path.basename(item.footage) or "no footage")
+
+
+def draw_views(layout: Any, chosen: Any) -> None:
+    """Further cameras, folded away until wanted."""
+    header, body = layout.panel("flowface_views", default_closed=True)
+    count = len(chosen.views)
+    known = ", from the scene" if chosen.cameras == "SCENE" else ""
+    header.label(text=f"Cameras: {count + 1}{known}")
+    if body is None:
+        return
+    row = body.row()
+    row.template_list("FLOWFACE_UL_views", "", chosen, "views", chosen, "active_view", rows=2 if count < 3 else 4)
+    buttons = row.column(align=True)
+    buttons.operator("flowface.view_add", text="", icon="ADD")
+    buttons.operator("flowface.view_remove", text="", icon="REMOVE")
+    if 0 <= chosen.active_view < count:
+        _draw_view(body, chosen.views[chosen.active_view])
+    body.row().prop(chosen, "cameras", expand=True)
+    if chosen.cameras == "SCENE":
+        _draw_scene_cameras(body, chosen)
+
+
+def _draw_view(layout: Any, view: Any) -> None:
+    column = layout.column()
+    column.use_property_split, column.use_property_decorate = True, False
+    column.prop(view, "footage")
+    column.prop(view, "offset")
+    draw_frame_rate(column, view)
+    _draw_face(column, view, view.name)
+
+
+def _draw_face(column: Any, row_of: Any, name: str) -> None:
+    column.prop(row_of, "face")
+    if row_of.face == "POINT":
+        row = column.row(align=True)
+        row.prop(row_of, "face_point", text="Pixels")
+        row.operator("flowface.pick_face", text="", icon="EYEDROPPER").view = name
+        column.prop(row_of, "face_frame")
+
+
+def draw_frame_rate(layout: Any, view: Any) -> None:
+    """The rate at which a view was shot, where its file does not know."""
+    row = layout.row(heading="Frame Rate")
+    row.prop(view, "use_frame_rate", text="")
+    number = row.row()
+    number.enabled = view.use_frame_rate
+    number.prop(view, "frame_rate", text="")
+
+
+def _draw_scene_cameras(layout: Any, chosen: Any) -> None:
+    column = layout.column()
+    column.use_property_split, column.use_property_decorate = True, False
+    column.prop(chosen, "camera", text="Main Footage", icon="CAMERA_DATA")
+    for view in chosen.views:
+        column.prop(view, "camera", text=view.name, icon="CAMERA_DATA")
+    given = sum(view.camera is not None for view in (chosen, *chosen.views))
+    if given > 1:
+        column.prop(chosen, "cameras_to_scale")
+
+
+def draw_options(layout: Any, chosen: Any) -> None:
+    """What is rarely changed."""
+    header, body = layout.panel("flowface_options", default_closed=True)
+    header.label(text="Options")
+    if body is None:
+        return
+    column = body.column()
+    column.use_property_split, column.use_property_decorate = True, False
+    _draw_face(column, chosen, "")
+    if len(session.current().aligners) > 1:
+        column.prop(chosen, "aligner")
+    column.prop(chosen, "deform_region")
+    if chosen.views:
+        column.prop(chosen, "match_skin")
+    column.prop(chosen, "neutral_head")
+    if chosen.neutral_head is None:
+        column.prop(chosen, "neutral_from")
+    draw_frame_rate(column, chosen)
+    column.prop(chosen, "match_scene", text="Match Scene")
+
+
+CLASSES = (FLOWFACE_UL_views,)

@@ -1,0 +1,95 @@
+"""What the command line's options become as a job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backend.client.cli import parse_faces, parse_offsets
+from backend.client.request import TrackRequest, job_spec, view_names
+from backend.errors import UserError
+from backend.overlay.track import file_name
+from protocol.messages import FaceChoice, ViewSpec
+
+
+def request(*footage, **fields):
+    return TrackRequest(tuple(map(Path, footage)), Path("out"), **fields)
+
+
+def test_one_piece_of_footage_is_the_job_it_always_was():
+    spec = job_spec(request("/clips/a.mp4", frames=(3, 9), faces={"": (1.0, 2.0, 3.0, 4.0)}))
+    assert spec.views == (ViewSpec("/clips/a.mp4", "camera"),)
+    assert spec.frames == (3, 9) and spec.face == FaceChoice("box", box=(1.0, 2.0, 3.0, 4.0))
+    assert spec.options == {} and spec.metric_cameras and spec.neutral_from == ""
+
+
+def test_views_are_called_as_their_files():
+    assert view_names(["/x/left.mp4", "/x/right.mp4"]) == ["left", "right"]
+    assert view_names(["/left/take.mp4", "/right/take.mp4"]) == ["left take", "right take"]
+    assert view_names(["/a/take.mp4", "/a/take.mp4"]) == ["camera 1", "camera 2"]
+    assert file_name("cam A/ä [1]:x") == "cam_A_ä_1_x"
+    assert file_name("…") == file_name("///") == "camera"
+
+
+def test_offsets_are_given_by_name_or_number():
+    assert parse_offsets(["left=0.5", "3=-2", " a=b =1e-3"]) == {"left": 0.5, "3": -2.0, "a=b": 0.001}
+    footage = ("/x/left.mp4", "/x/right.mp4", "/x/top.mp4")
+    spec = job_spec(request(*footage, offsets={"right": 0.5, "3": -2.0}))
+    assert [view.offset for view in spec.views] == [0.0, 0.5, -2.0]
+    for wrong in ({"4": 1.0}, {"0": 1.0}, {"middle": 1.0}):
+        with pytest.raises(UserError, match="There is no view") as caught:
+            job_spec(request(*footage, offsets=wrong))
+        assert caught.value.code == "unknown_view" and "left" in caught.value.message
+
+
+def test_the_face_can_be_chosen_in_every_view():
+    faces = parse_faces(["1,2,3,4", "right=5,6,7,8"])
+    spec = job_spec(request("/x/left.mp4", "/x/right.mp4", "/x/top.mp4", faces=faces))
+    assert spec.face == FaceChoice("box", box=(1.0, 2.0, 3.0, 4.0))
+    assert [view.face for view in spec.views] == [None, FaceChoice("box", box=(5.0, 6.0, 7.0, 8.0)), None]
+    assert job_spec(request("/x/left.mp4", faces=parse_faces(["1=1,2,3,4"]))).face == spec.face
+
+
+@pytest.mark.parametrize("text", ["1.5", "=1.5", "left=", "left=x", "left=nan", "left=inf"])
+def test_what_is_no_offset_is_refused(text):
+    with pytest.raises(UserError, match="no offset"):
+        parse_offsets([text])
+
+
+def test_deform_and_neutral():
+    assert job_spec(request("a.mp4", deform="face")).options == {"deform_region": "face"}
+    assert job_spec(request("a.mp4", deform="none")).options == {"deform_region": ""}
+    assert job_spec(request("a.mp4", match_skin=False)).options == {"match_skin": False}
+    assert Path(job_spec(request("a.mp4", neutral=Path("her.obj"))).neutral_from).is_absolute()
+    with pytest.raises(UserError, match="elbow"):
+        job_spec(request("a.mp4", deform="elbow"))
+
+
+def test_the_aligner_and_its_weights_reach_the_job():
+    assert job_spec(request("a.mp4")).aligner == "mediapipe"
+    spec = job_spec(request("a.mp4", aligner="flowface", weights=Path("mine.safetensors"), deform="nose"))
+    assert spec.aligner == "flowface" and spec.options["deform_region"] == "nose"
+    assert Path(spec.options["weights"]).is_absolute() and spec.options["weights"].endswith("mine.safetensors")
+    with pytest.raises(UserError, match="no aligner “dlib”") as caught:
+        job_spec(request("a.mp4", aligner="dlib"))
+    assert caught.value.code == "unknown_aligner"
+    with pytest.raises(UserError, match="takes no weights"):
+        job_spec(request("a.mp4", weights=Path("mine.safetensors")))
+
+
+def test_a_calibration_reaches_the_views_it_names(tmp_path):
+    matrix = [[500, 0, 32], [0, 500, 24], [0, 0, 1]]
+    camera = {"K": matrix, "width": 64, "height": 48, "R": [0, 0, 0], "t": [0, 0, 250]}
+    path = tmp_path / "rig.json"
+    path.write_text(json.dumps({"cameras": {"right": camera, "left": {**camera, "t": [100, 0, 250]}}}))
+    footage = ("/x/left.mp4", "/x/right.mp4")
+    spec = job_spec(request(*footage, calibration=(path,)))
+    assert not spec.metric_cameras
+    assert [view.camera.world_to_camera[3] for view in spec.views] == [100, 0]
+    in_metres = job_spec(request(*footage, calibration=(path,), calibration_unit="mm"))
+    assert in_metres.metric_cameras
+    assert in_metres.views[0].camera.world_to_camera[3::4] == (0.1, 0.0, 0.25)
+    with pytest.raises(UserError, match="top"):
+        job_spec(request(*footage, "/x/top.mp4", calibration=(path,)))

@@ -1,0 +1,226 @@
+"""Every derivative of the fit against automatic and finite differences; the structured solve against a dense one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from backend.fitting.cameras import Cameras, CameraUnknowns
+from backend.fitting.geometry import gaze_rotation
+from backend.fitting.normal_equations import NormalEquations, solve
+from backend.fitting.point_basis import build_point_basis
+from backend.fitting.problem import Problem
+from backend.fitting.state import State
+from backend.fitting.terms import points as data_term
+from backend.fitting.terms import temporal as temporal_term
+from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
+from backend.fitting.terms.temporal import TemporalWeights
+from backend.fitting.types import EnergyWeights
+from backend.head_model import model
+from tests.backend.fitting.small_head import EXPRESSIONS, small_head
+
+FRAMES = 5
+DOUBLE = torch.float64
+
+# Which cameras move how: one as in a take of one view; three of which all, one parameter or the rig's scale are solved.
+RIGS = {
+    "one view": ((False,), (True,), (False,)),
+    "unknown rig": ((False, True, True), (True, False, True), (False, False, False)),
+    "rig of unknown scale": ((False, False, True), (True, True, False), (True, True, False)),
+    "all known": ((False, False), (False, False), (False, False)),
+}
+
+
+def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "one view") -> tuple[Problem, State]:
+    """A problem and a state off its minimum, in which every term has something to say."""
+    torch.manual_seed(3)
+    basis = build_point_basis(small_head(), "all", EnergyWeights(), 4, None, torch.device("cpu"), DOUBLE)
+    points = len(basis.skin_index) + len(basis.eye_index)
+    angles = 0.2 * torch.randn(frames, 3, dtype=DOUBLE)
+    extrinsics, focal, scaled = RIGS[rig]
+    views = len(focal)
+    about = 0.4 * torch.randn(views, 3, dtype=DOUBLE)
+    flip = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=DOUBLE))
+    state = State(
+        identity=torch.randn(4, dtype=DOUBLE),
+        cameras=Cameras(
+            rotation=torch.linalg.matrix_exp(torch.stack([_skew(a) for a in about])),
+            translation=torch.tensor([0.02, -0.01, 0.6], dtype=DOUBLE) + 0.05 * torch.randn(views, 3, dtype=DOUBLE),
+            log_focal=torch.linspace(math.log(700.0), math.log(900.0), views, dtype=DOUBLE),
+        ),
+        expression=torch.rand(frames, basis.expression_count, dtype=DOUBLE),
+        rotation=torch.linalg.matrix_exp(torch.stack([_skew(a) for a in angles])) @ flip,
+        translation=0.02 * torch.randn(frames, 3, dtype=DOUBLE),
+        gaze=0.2 * torch.randn(frames, 4, dtype=DOUBLE),
+    )
+    centre = torch.tensor([256.0, 250.0], dtype=DOUBLE).expand(views, 2)
+    unseen = data_term.PixelData(
+        torch.zeros(views, frames, points, 2, dtype=DOUBLE),
+        torch.rand(views, frames, points, dtype=DOUBLE),
+        centre,
+        1.0,
+    )
+    unseen.precision[:, :, 3] = 0
+    mu = torch.stack([data_term.residuals(basis, state, unseen, view) for view in range(views)])
+    data = data_term.PixelData(mu + 2 * torch.randn_like(mu), unseen.precision, centre, robust_scale)
+    unknowns = CameraUnknowns(extrinsics, focal, scaled, torch.tensor([0.1, 0.02, 0.5], dtype=DOUBLE))
+    return Problem(basis, data, TemporalWeights(3e4, 7.0, 0.9), make_priors(basis, unknowns, frames), unknowns), state
+
+
+def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[no-untyped-def]
+    root = torch.randn(4, 4, dtype=DOUBLE)
+    solved = [j for j, free in enumerate(unknowns.focal) if free]
+    index = torch.tensor([unknowns.focal_index(j) for j in solved], dtype=torch.long)
+    between = torch.randn(len(unknowns.focal), len(unknowns.focal), dtype=DOUBLE)
+    usual = torch.full((len(unknowns.focal),), math.log(800.0), dtype=DOUBLE)
+    return (
+        ShapePrior(root @ root.T, torch.randn(4, dtype=DOUBLE), torch.tensor(0.3, dtype=DOUBLE)),
+        FramePrior(basis),
+        LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0),
+        ClosedLids(torch.rand(2, basis.expression_count, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
+        FocalPrior(between @ between.T, usual, torch.tensor(solved, dtype=torch.long), index),
+    )
+
+
+def _skew(a: Tensor) -> Tensor:
+    x, y, z = a.tolist()
+    return torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=DOUBLE)
+
+
+def stepped(problem: Problem, state: State, step: Tensor) -> State:
+    """The state after ``step`` (all unknowns, shared first), differentiable."""
+    shared_size = problem.basis.identity_count + problem.unknowns.count
+    frames = step[shared_size:].reshape(state.frame_count, -1)
+    return state.moved(step[:shared_size], frames, problem.basis, problem.unknowns)
+
+
+@pytest.mark.parametrize("rig", RIGS)
+def test_the_gradient_is_the_energys(rig: str) -> None:
+    problem, state = make_problem(rig=rig)
+    _, gradient = problem.linearise(state).dense()
+    step = torch.zeros_like(gradient, requires_grad=True)
+    energy = problem.energy_tensor(stepped(problem, state, step))
+    (reference,) = torch.autograd.grad(energy, step)
+    assert float(energy.detach()) == pytest.approx(problem.energy(state), rel=1e-12)
+    assert torch.allclose(gradient, reference, rtol=1e-8, atol=1e-8 * float(reference.abs().max()))
+
+
+@pytest.mark.parametrize("rig", RIGS)
+def test_the_gradient_agrees_with_finite_differences(rig: str) -> None:
+    problem, state = make_problem(rig=rig)
+    _, gradient = problem.linearise(state).dense()
+    size = 1e-5
+    for index in range(len(gradient)):
+        step = torch.zeros_like(gradient)
+        step[index] = size
+        ahead, behind = (problem.energy(stepped(problem, state, s)) for s in (step, -step))
+        slope = (ahead - behind) / (2 * size)
+        assert float(gradient[index]) == pytest.approx(slope, rel=1e-4, abs=1e-4 * float(gradient.abs().max()))
+
+
+def _acceleration_jacobian(problem: Problem, state: State) -> Tensor:
+    """Jacobian of √w·acceleration of every face vertex, from positions themselves rather than Gram matrices."""
+    head = small_head()
+    skin = np.flatnonzero(head.skinning_weights[:, 3:].max(1) == 0)
+    columns = np.concatenate(
+        [head.template[..., None], np.moveaxis(head.shape_basis, 0, -1), np.moveaxis(head.expression_basis, 0, -1)], -1
+    )
+    columns = torch.as_tensor(columns[skin], dtype=DOUBLE)
+    count = problem.basis.expression_count
+    shared_size = problem.basis.identity_count + 1
+
+    def acceleration(step: Tensor) -> Tensor:
+        frames = step[shared_size:].reshape(state.frame_count, -1)
+        coefficients = torch.cat(
+            [
+                torch.ones(state.frame_count, 1, dtype=DOUBLE),
+                (state.identity + step[: shared_size - 1]).expand(state.frame_count, -1),
+                state.expression + frames[:, :count],
+            ],
+            1,
+        )
+        local = torch.einsum("vak,tk->tva", columns, coefficients)
+        delta, tau = frames[:, count : count + 3], frames[:, count + 3 : count + 6]
+        local = local + torch.cross(delta[:, None].expand_as(local), local, dim=-1) + tau[:, None]
+        world = local @ state.rotation.mT + state.translation[:, None]
+        weight = math.sqrt(problem.temporal.vertices / len(skin))
+        return (weight * (world[:-2] - 2 * world[1:-1] + world[2:])).flatten()
+
+    size = shared_size + state.frame_count * (count + 10)
+    return torch.autograd.functional.jacobian(acceleration, torch.zeros(size, dtype=DOUBLE))
+
+
+def test_the_temporal_term_equals_a_sum_over_all_face_vertices() -> None:
+    problem, state = make_problem()
+    size = problem.basis.expression_count + 10
+    equations = NormalEquations.zeros(FRAMES, problem.basis.identity_count + 1, size, state.expression)
+    temporal_term.add_temporal_term(equations, problem.basis, state, TemporalWeights(problem.temporal.vertices, 0.0))
+    matrix, _ = equations.dense()
+    jacobian = _acceleration_jacobian(problem, state)
+    reference = jacobian.T @ jacobian
+    assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-6 * float(reference.abs().max()))
+
+
+@pytest.mark.parametrize("rig", RIGS)
+def test_the_data_terms_hessian_is_gauss_newtons(rig: str) -> None:
+    problem, state = make_problem(frames=2, robust_scale=1e6, rig=rig)
+    bare = Problem(problem.basis, problem.data, TemporalWeights(0, 0), (), problem.unknowns)
+    matrix, _ = bare.linearise(state).dense()
+
+    def weighted(step: Tensor) -> Tensor:
+        moved = stepped(problem, state, step)
+        root = problem.data.precision.sqrt()[..., None]
+        views = range(len(state.cameras))
+        return torch.stack([data_term.residuals(bare.basis, moved, bare.data, j) * root[j] for j in views]).flatten()
+
+    jacobian = torch.autograd.functional.jacobian(weighted, torch.zeros(len(matrix), dtype=DOUBLE))
+    reference = jacobian.T @ jacobian
+    assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
+
+
+@pytest.mark.parametrize("rig", RIGS)
+def test_the_priors_hessian_is_theirs(rig: str) -> None:
+    problem, state = make_problem(frames=2, rig=rig)
+    equations = NormalEquations.zeros(
+        2, problem.basis.identity_count + problem.unknowns.count, problem.basis.expression_count + 10, state.expression
+    )
+    for prior in problem.priors:
+        prior.add(equations, state)
+    matrix, _ = equations.dense()
+
+    def energy(step: Tensor) -> Tensor:
+        moved = stepped(problem, state, step)
+        return sum((prior.energy(moved) for prior in problem.priors), torch.zeros((), dtype=DOUBLE))
+
+    reference = torch.autograd.functional.hessian(energy, torch.zeros(len(matrix), dtype=DOUBLE))
+    assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4, 7])
+def test_the_structured_solve_equals_a_dense_one(frames: int) -> None:
+    problem, state = make_problem(frames=frames, rig="unknown rig")
+    equations = problem.linearise(state)
+    free = torch.ones_like(equations.frame_gradient, dtype=torch.bool)
+    free[:, 2] = False
+    shared_free = torch.ones_like(equations.shared_gradient, dtype=torch.bool)
+    shared_free[1] = False
+    damping = 1e-3
+    shared_step, step = solve(equations, free, shared_free, damping)
+    matrix, gradient = equations.dense()
+    keep = torch.cat([shared_free, free.flatten()])
+    matrix = matrix + damping * torch.diag(matrix.diagonal() + 1e-9)
+    reference = torch.zeros_like(gradient)
+    reference[keep] = torch.linalg.solve(matrix[keep][:, keep], -gradient[keep])
+    assert torch.allclose(torch.cat([shared_step, step.flatten()]), reference, rtol=1e-6, atol=1e-9)
+
+
+def test_gaze_turns_as_the_head_model_says() -> None:
+    gaze = torch.tensor([[0.3, -0.2], [-0.5, 0.4]], dtype=DOUBLE, requires_grad=True)
+    rotation, derivative = gaze_rotation(gaze)
+    assert np.allclose(rotation.detach().numpy(), model.gaze_rotation(gaze.detach().numpy()))
+    jacobian = torch.autograd.functional.jacobian(lambda g: gaze_rotation(g)[0].sum(0), gaze)
+    assert torch.allclose(jacobian.permute(2, 3, 0, 1), derivative)

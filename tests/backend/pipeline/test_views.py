@@ -1,0 +1,155 @@
+"""Views open as what they are, on one timeline, and reach the fit as an ideal camera would have seen them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from skimage.io import imsave
+
+from backend.alignment.types import TakeAlignment
+from backend.cameras.distortion import Lens, distort
+from backend.errors import UserError
+from backend.pipeline.align_views import AlignedView, remarks, views_to_fit
+from backend.pipeline.open_views import open_views
+from backend.pipeline.result import first_scene_frame
+from backend.synthesis.clip import write_video
+from protocol.messages import CameraSpec, JobSpec, ViewSpec
+
+SIZE = (64, 48)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Ten numbered pictures in each of two folders, a lone picture, and clips of 25 and 50 frames a second."""
+    folder = tmp_path_factory.mktemp("views")
+    grey = np.full((SIZE[1], SIZE[0], 3), 100, np.uint8)
+    for camera in ("left", "right"):
+        (folder / camera).mkdir()
+        for number in range(10):
+            imsave(folder / camera / f"pose_{number:02d}.png", grey, check_contrast=False)
+    imsave(folder / "portrait.png", grey, check_contrast=False)
+    write_video(folder / "slow.mp4", [grey] * 20, SIZE, 25)
+    write_video(folder / "fast.mp4", [grey] * 60, SIZE, 50)
+    return folder
+
+
+def opened(folder, *names, frames=None, **fields):
+    views = tuple(ViewSpec(str(folder / name), name, **fields.get(name.split(".")[0], {})) for name in names)
+    return open_views(JobSpec(views, frames=frames))
+
+
+def test_pictures_of_one_sequence_are_views_of_one_moment(folder):
+    views = opened(folder, "left/pose_03.png", "left/pose_07.png", "left/pose_08.png")
+    assert [(view.info.kind, view.info.path.name, view.footage.total) for view in views] == [
+        ("still", "pose_03.png", 1),
+        ("still", "pose_07.png", 1),
+        ("still", "pose_08.png", 1),
+    ]
+
+
+def test_a_picture_of_each_of_two_sequences_stands_for_the_sequences(folder):
+    views = opened(folder, "left/pose_03.png", "right/pose_00.png")
+    assert [(view.info.kind, view.footage.total) for view in views] == [("sequence", 10), ("sequence", 10)]
+    alone = opened(folder, "left/pose_03.png")
+    assert alone[0].info.kind == "sequence" and alone[0].footage.total == 10
+    mixed = opened(folder, "left/pose_03.png", "left/pose_04.png", "portrait.png")
+    assert [view.info.kind for view in mixed] == ["still"] * 3
+
+
+def test_only_what_the_first_view_can_see_is_read_of_the_others(folder):
+    first, second = opened(folder, "slow.mp4", "fast.mp4", frames=(6, 8), fast={"offset": 0.2})
+    assert [frame.number for frame in first.footage] == [6, 7, 8]
+    numbers = [frame.number for frame in second.footage]
+    # Frames 6 to 8 are 0.20 to 0.28 s, on the other clock 0.40 to 0.48 s: frames 21 to 25, and one more at each end.
+    assert numbers[0] in (19, 20) and numbers[-1] in (26, 27) and len(numbers) == numbers[-1] - numbers[0] + 1
+
+
+def test_names_are_made_distinct(folder):
+    views = open_views(JobSpec(tuple(ViewSpec(str(folder / "slow.mp4")) for _ in range(3))))
+    assert [view.spec.name for view in views] == ["camera", "camera 2", "camera 3"]
+
+
+def test_a_view_of_another_time_is_refused(folder):
+    with pytest.raises(UserError, match="fast") as caught:
+        opened(folder, "slow.mp4", "fast.mp4", fast={"offset": -3.0})
+    assert caught.value.code == "views_apart"
+
+
+def aligned(view, rate, count, index=None, camera=None, seed=0):
+    """A view of ``count`` frames in which six points were seen."""
+    random = np.random.default_rng(seed)
+    alignment = TakeAlignment(
+        landmarks="mediapipe478",
+        aligner="mediapipe",
+        numbers=np.arange(1, count + 1),
+        times=np.arange(count) / rate,
+        scene_frames=np.arange(1.0, count + 1),
+        mu=random.uniform((0, 0), SIZE, (count, 6, 2)).astype(np.float32),
+        sigma=np.full((count, 6), 0.5, np.float32),
+        valid=np.ones((count, 6), bool),
+        found=np.ones(count, bool),
+        image_size=SIZE,
+        faces_seen=1,
+        lids_closed=random.uniform(size=(count, 2)) > 0.5,
+    )
+    index = np.arange(count) if index is None else np.array(index)
+    return AlignedView(dataclasses.replace(view, camera=camera), alignment, index)
+
+
+def test_the_fit_sees_each_view_on_the_first_ones_timeline(folder):
+    slow, fast = opened(folder, "slow.mp4", "fast.mp4")
+    first = aligned(slow, 25, 5)
+    second = aligned(fast, 50, 9, index=[-1, 0, 2, 4, -1], seed=1)
+    views = views_to_fit([first, second], focal_px=80.0)
+    assert [view.observations.mu.shape for view in views] == [(5, 6, 2), (5, 6, 2)]
+    assert all(view.observations.frame_rate == pytest.approx(25) for view in views)
+    seen = views[1].observations
+    np.testing.assert_array_equal(seen.valid.all(axis=1), [False, True, True, True, False])
+    assert not seen.valid[[0, 4]].any() and not seen.lids_closed[[0, 4]].any()
+    np.testing.assert_array_equal(seen.mu[1:4], second.alignment.mu[[0, 2, 4]])
+    np.testing.assert_array_equal(seen.lids_closed[1:4], second.alignment.lids_closed[[0, 2, 4]])
+    assert views[1].camera.focal_px == 80.0 and views[1].camera.world_to_camera is None
+    assert second.footage_frames.tolist() == [-1, 1, 3, 5, -1]
+
+
+def test_a_rate_that_the_file_gets_wrong_is_put_right(folder):
+    (slow,) = opened(folder, "slow.mp4", slow={"frame_rate": 100.0})
+    view = aligned(slow, 25, 5)
+    np.testing.assert_allclose(view.opened.seconds(view.alignment.times), np.arange(5) / 100)
+    assert views_to_fit([view], None)[0].observations.frame_rate == pytest.approx(100)
+
+
+def test_the_lens_is_taken_out_of_what_was_seen(folder):
+    camera = CameraSpec(SIZE, 60.0, 1.1, (31.0, 25.0), (-0.2, 0.05, 0.001, 0.0))
+    (slow,) = opened(folder, "slow.mp4")
+    view = aligned(slow, 25, 3, camera=camera)
+    fitted = views_to_fit([view], None)[0]
+    assert fitted.camera.focal_px == 60.0 and fitted.camera.principal_point == (31.0, 25.0)
+    seen = fitted.observations
+    assert seen.valid.all()
+    lens = Lens(60.0, (31.0, 25.0), 1.1, camera.distortion)
+    np.testing.assert_allclose(distort(seen.mu, lens), view.alignment.mu, atol=1e-4)
+    assert (np.linalg.norm(seen.mu - view.alignment.mu, axis=-1) > 0.5).any()
+    assert (seen.sigma != 0.5).all(), "what is enlarged is known less exactly"
+
+
+def test_clips_start_where_their_frames_were_matched(folder):
+    first, same, faster = opened(folder, "slow.mp4", "slow.mp4", "fast.mp4", fast={"offset": 0.1})
+    views = aligned(first, 25, 3), aligned(same, 25, 12, index=[-1, 3, 4])
+    assert first_scene_frame(*views) == -1, "its fourth frame shows on frame 2"
+    # At another rate a clip in Blender drifts; only its start can be right: 0.1 s are 2.5 frames before frame 1.
+    assert first_scene_frame(views[0], aligned(faster, 50, 12, index=[5, 7, 9])) in (-1, -2)
+
+
+def test_what_a_user_should_know_is_said(folder):
+    large = CameraSpec((2 * SIZE[0], 2 * SIZE[1]), 160.0)
+    first, faster = opened(folder, "slow.mp4", "fast.mp4", fast={"camera": large})
+    scaled = dataclasses.replace(large, image_size=SIZE, focal_px=80.0)
+    assert faster.camera == scaled
+    views = aligned(first, 25, 3), aligned(faster, 50, 12, index=[0, 2, 4], camera=scaled)
+    notes = remarks(views)
+    assert len(notes) == 2 and "128 × 96 pixels and was scaled to 64 × 48" in notes[0]
+    assert "50 frames per second, the first view 25" in notes[1]
+    assert remarks(views[:1]) == []

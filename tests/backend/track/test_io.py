@@ -1,0 +1,236 @@
+"""Tracks and archives of arrays survive the disk, and damaged or hostile files are refused in one sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backend.errors import UserError
+from backend.files import read_npz, write_atomic, write_npz
+from backend.track.io import load_track, save_track
+from backend.track.types import CameraTrack, Track
+
+
+def small_track(frames: int = 4, cameras: int = 1) -> Track:
+    """A consistent track of random numbers."""
+    random = np.random.default_rng(frames)
+    error = random.uniform(0, 2, frames).astype(np.float32)
+    error[0] = np.nan
+    return Track(
+        head_id="open",
+        head_hash="0123456789abcdef",
+        identity=random.normal(size=7).astype(np.float32),
+        expression=random.uniform(size=(frames, 3)).astype(np.float32),
+        head_rotation=random.normal(size=(frames, 3)),
+        head_translation=random.normal(size=(frames, 3)),
+        gaze=random.normal(size=(frames, 2, 2)).astype(np.float32),
+        cameras=tuple(
+            CameraTrack(
+                name=f"camera {i}",
+                footage="/clips/ünïcode.mp4",
+                footage_kind="video",
+                footage_first_frame=1,
+                footage_frame_count=99,
+                footage_rotation=270,
+                image_size=(640, 360),
+                focal_px=random.uniform(500, 900, frames),
+                principal_point=np.array([320.0, 180.25]),
+                world_to_camera=random.normal(size=(frames, 3, 4)),
+                reprojection_error_percent_iod=error + np.float32(i),
+                footage_frames=np.arange(frames) - 1 + i,
+                focal_ratio=1.0 + i / 8,
+                distortion=(0.1, -0.2, 0.0, 0.001)[: 4 * i],
+            )
+            for i in range(cameras)
+        ),
+        frames=np.arange(5, 5 + frames),
+        scene_frames=np.arange(5.0, 5 + frames),
+        times=np.arange(frames) / 25,
+        frame_rate=25.0,
+        tracked=np.arange(frames) > 0,
+        reprojection_error_percent_iod=error,
+        provenance={"versions": {"flowface": "0.1.0"}, "seconds": {"fit": 0.5}},
+        deformation=random.normal(size=(11, 3)).astype(np.float32),
+        action_names=("jawOpen", "mouthPucker"),
+        actions=random.uniform(size=(frames, 2)).astype(np.float32),
+        uncertainty_mm=error,
+        expression_sigma=random.uniform(size=(frames, 3)).astype(np.float32),
+    )
+
+
+def assert_same(a, b):
+    for item in dataclasses.fields(a):
+        x, y = getattr(a, item.name), getattr(b, item.name)
+        if isinstance(x, np.ndarray):
+            assert x.dtype == y.dtype
+            np.testing.assert_array_equal(x, y)
+        elif item.name == "cameras":
+            for one, other in zip(x, y, strict=True):
+                assert_same(one, other)
+        else:
+            assert x == y, item.name
+
+
+@pytest.mark.parametrize(("frames", "cameras"), [(1, 1), (4, 1), (3, 4)])
+def test_round_trip(tmp_path, frames, cameras):
+    track = small_track(frames, cameras)
+    save_track(track, tmp_path / "track.npz")
+    assert_same(track, load_track(tmp_path / "track.npz"))
+    assert [p.name for p in tmp_path.iterdir()] == ["track.npz"]
+
+
+def test_the_file_holds_no_pickle_and_numpy_reads_it(tmp_path):
+    save_track(small_track(), tmp_path / "track.npz")
+    with np.load(tmp_path / "track.npz", allow_pickle=False) as data:
+        assert json.loads(data["header"].tobytes())["format"] == "flowface-track"
+        assert data["camera0_focal_px"].shape == (4,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"gaze": np.zeros((3, 2, 2), np.float32)}, "gaze"),
+        ({"head_rotation": np.full((4, 3), np.nan)}, "head_rotation"),
+        ({"expression": np.zeros((4,), np.float32)}, "expression"),
+        ({"cameras": ()}, "camera"),
+    ],
+)
+def test_a_track_that_contradicts_itself_is_not_written(tmp_path, changes, named):
+    with pytest.raises(UserError, match=named) as caught:
+        save_track(dataclasses.replace(small_track(), **changes), tmp_path / "track.npz")
+    assert caught.value.code == "bad_track" and not any(tmp_path.iterdir())
+
+
+def rewritten(tmp_path, **changes):
+    """A track file of which some arrays were replaced, or left out for None."""
+    save_track(small_track(), tmp_path / "good.npz")
+    with np.load(tmp_path / "good.npz") as data:
+        arrays = {name: data[name] for name in data.files} | changes
+    np.savez(tmp_path / "track.npz", **{k: v for k, v in arrays.items() if v is not None})
+    return tmp_path / "track.npz"
+
+
+def header(**changes):
+    base = {"format": "flowface-track", "version": 2, "head_id": "open", "head_hash": "x", "frame_rate": 25.0}
+    camera = {"name": "c", "footage": "f", "footage_kind": "video", "footage_first_frame": 1, "footage_frame_count": 4}
+    camera |= {"footage_rotation": 0, "image_size": [4, 3]}
+    full = base | {"cameras": [camera], "action_names": ["jawOpen", "mouthPucker"], "provenance": {}} | changes
+    return np.frombuffer(json.dumps(full).encode(), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"header": None}, "no header"),
+        ({"header": np.zeros(3, np.uint8)}, "damaged"),
+        ({"header": header(format="other")}, "something else"),
+        ({"header": header(version=3)}, "format version 3"),
+        ({"header": header(action_names=None)}, "lists no actions"),
+        ({"header": header(action_names=[1, 2])}, "incomplete"),
+        ({"header": header(action_names=["jawOpen"])}, "“actions” has shape"),
+        ({"camera0_footage_frames": None}, "“camera0_footage_frames” is missing"),
+        ({"deformation": np.zeros((5, 2), np.float32)}, "“deformation” has shape"),
+        ({"expression_sigma": np.zeros((4, 9), np.float32)}, "“expression_sigma” has shape"),
+        ({"header": header(cameras=3)}, "lists no cameras"),
+        ({"header": header(cameras=[{}])}, "incomplete"),
+        ({"header": header(head_id=3)}, "incomplete"),
+        ({"header": header(provenance=3)}, "incomplete"),
+        ({"times": None}, "“times” is missing"),
+        ({"times": np.zeros(5)}, "“times” has shape"),
+        ({"times": np.zeros(4, np.float32)}, "“times” is float32"),
+    ],
+)
+def test_a_file_that_is_no_whole_track_is_refused_by_name(tmp_path, changes, words):
+    path = rewritten(tmp_path, **changes)
+    with pytest.raises(UserError, match=words) as caught:
+        load_track(path)
+    assert caught.value.code == "bad_track" and str(path) in caught.value.message
+
+
+def test_a_complete_header_is_read(tmp_path):
+    assert load_track(rewritten(tmp_path, header=header())).cameras[0].image_size == (4, 3)
+
+
+def test_a_track_of_version_1_is_read(tmp_path):
+    new = ("deformation", "actions", "uncertainty_mm", "expression_sigma")
+    new += ("camera0_reprojection_error_percent_iod", "camera0_footage_frames")
+    track = load_track(rewritten(tmp_path, header=header(version=1, action_names=None), **dict.fromkeys(new)))
+    assert track.actions.shape == (4, 0) and track.deformation.shape == (0, 3) and track.action_names == ()
+    assert np.isnan(track.uncertainty_mm).all() and np.isnan(track.expression_sigma).all()
+    assert track.uncertainty_mm.shape == (4,) and track.expression_sigma.shape == (4, 3)
+    np.testing.assert_array_equal(track.cameras[0].footage_frames, track.frames)
+    save_track(track, tmp_path / "again.npz")
+    assert_same(track, load_track(tmp_path / "again.npz"))
+
+
+def test_missing_and_foreign_files_are_told_apart(tmp_path):
+    with pytest.raises(UserError) as caught:
+        load_track(tmp_path / "track.npz")
+    assert caught.value.code == "file_missing"
+    (tmp_path / "track.npz").write_text("hello")
+    with pytest.raises(UserError) as caught:
+        load_track(tmp_path / "track.npz")
+    assert caught.value.code == "bad_file"
+
+
+def test_a_pickle_inside_is_not_opened(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(UserError) as caught:
+        read_npz(tmp_path / "a.npz", "test")
+    assert caught.value.code == "bad_file"
+
+
+def test_a_claimed_size_is_checked_before_it_is_allocated(tmp_path):
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": (2**50,)})
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", buffer.getvalue() + b"\0" * 8)
+    with pytest.raises(UserError, match="does not hold") as caught:
+        read_npz(tmp_path / "a.npz", "test")
+    assert caught.value.code == "bad_file"
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path):
+    write_npz(tmp_path / "a.npz", {"x": np.zeros(1 << 20)})
+    with pytest.raises(UserError) as caught:
+        read_npz(tmp_path / "a.npz", "test", max_bytes=1 << 20)
+    assert caught.value.code == "too_large"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_a_damaged_file_only_raises_user_errors(tmp_path, data):
+    save_track(small_track(), tmp_path / "good.npz")
+    content = bytearray((tmp_path / "good.npz").read_bytes())
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / "track.npz").write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        load_track(tmp_path / "track.npz")
+    except UserError as error:
+        assert error.code in {"bad_file", "bad_track", "too_large"}
+
+
+@pytest.mark.parametrize(
+    "array", [np.arange(6.0).reshape(2, 3).T, np.float64(3), np.zeros((0, 3)), np.array([True, False])]
+)
+def test_arrays_of_every_layout_come_back(tmp_path, array):
+    write_npz(tmp_path / "a.npz", {"x": np.asarray(array)})
+    got = read_npz(tmp_path / "a.npz", "test")["x"]
+    assert got.dtype == np.asarray(array).dtype and got.shape == np.shape(array)
+    np.testing.assert_array_equal(got, array)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "state.json"
+    write_atomic(path, b"old")
+    with pytest.raises(TypeError):
+        write_atomic(path, "not bytes")
+    assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["state.json"]

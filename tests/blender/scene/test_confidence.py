@@ -1,0 +1,157 @@
+"""How well each frame is known: keyed, told in words, and found again; and ARKit's actions on heads without them."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import bpy
+import numpy as np
+import pytest
+from hypothesis import given as examples
+from hypothesis import settings as effort
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from blender_addon import compat
+from blender_addon.scene import build, confidence
+from blender_addon.scene.confidence import Confidence, Curve
+from blender_addon.scene.ownership import ARMATURE, HEAD, camera_role, shown_views
+from protocol.take import TakeResult
+
+from ..takes import EXPRESSIONS, Shot, make_take
+from .test_build import show
+
+NOWHERE = np.float32(np.nan)
+FRAMES = st.tuples(st.sampled_from([-1.0, 0.5, 1.0, 3.0]), st.sampled_from([None, 0.2, 0.5, 4.0]))
+
+
+def make_known_take(views: int = 1) -> TakeResult:
+    """Frames 1…12, of which 5 and 6 show no face; frame 9 is uncertain, frame 12 has a large error."""
+    take = make_take(Shot())
+    uncertainty = np.full(12, 0.6, np.float32)
+    uncertainty[[4, 5]], uncertainty[8] = NOWHERE, 1.3
+    error = take.reprojection_error_percent_iod.copy()
+    error[11] = 1.7
+    cameras = [
+        replace(take.cameras[0], name=name, reprojection_error_percent_iod=np.full(12, 0.5 + index, np.float32))
+        for index, name in enumerate(("camera", "left", "x" * 60)[:views])
+    ]
+    cameras[-1].reprojection_error_percent_iod[3] = NOWHERE
+    return replace(take, cameras=tuple(cameras), uncertainty_mm=uncertainty, reprojection_error_percent_iod=error)
+
+
+def known(collection: bpy.types.Collection) -> Confidence:
+    found = confidence.confidence_of(collection)
+    assert found is not None
+    return found
+
+
+def test_uncertainty_is_keyed_where_it_is_known() -> None:
+    armature = build.build_take(bpy.context, make_known_take())[ARMATURE]
+    curves = {curve.data_path: curve for curve in compat.action_curves(armature)}
+    keys = [point.co.x for point in curves['["tracking_uncertainty"]'].keyframe_points]
+    assert keys == [1, 2, 3, 4, 7, 8, 9, 10, 11, 12]
+    show(9)
+    assert armature["tracking_uncertainty"] == pytest.approx(1.3)
+    assert not any(path.startswith('["tracking_error ') for path in curves), "one view needs no error of its own"
+
+
+def test_take_without_uncertainty_has_no_such_property() -> None:
+    armature = build.build_take(bpy.context, make_take(Shot()))[ARMATURE]
+    assert "tracking_uncertainty" not in armature and "tracking_error" in armature
+
+
+def test_frame_is_told_in_words() -> None:
+    now = known(build.build_take(bpy.context, make_known_take()))
+    assert now.sentence(9) == "Frame 9: error 0.8 %, uncertainty 1.3 mm"
+    assert now.sentence(5) == "Frame 5: no face was found"
+    assert now.sentence(57) == "Frame 57: outside the take"
+    assert known(build.build_take(bpy.context, make_take(Shot()))).sentence(9) == "Frame 9: error 0.8 %"
+
+
+def test_each_view_has_its_error_whatever_its_name() -> None:
+    collection = build.build_take(bpy.context, make_known_take(views=3))
+    views = known(collection).views
+    assert [view.name for view, _ in views][:2] == ["camera", "left"]
+    assert [curve.at(2) for _, curve in views] == pytest.approx([0.5, 1.5, 2.5])
+    assert [curve.at(4) for _, curve in views] == [0.5, 1.5, None]
+    assert [view.camera for view in shown_views(collection)] == [
+        collection[camera_role(v)] for v in ("camera", "left", "x" * 60)
+    ]
+    show(2)
+    assert collection[ARMATURE]["tracking_error left"] == pytest.approx(1.5)
+
+
+def test_doubtful_stretches_are_visited_in_turn() -> None:
+    collection = build.build_take(bpy.context, make_known_take())
+    assert known(collection).doubtful() == [(5.0, 6.0), (9.0, 9.0), (12.0, 12.0)]
+    import blender_addon
+
+    blender_addon.register()
+    try:
+        scene = bpy.context.scene
+        scene.frame_set(1)
+        visited = []
+        for backwards in (False, False, False, False, True, True):
+            assert bpy.ops.flowface.doubtful(backwards=backwards) == {"FINISHED"}
+            visited.append(scene.frame_current)
+        assert visited == [5, 9, 12, 5, 12, 9]
+        collection[ARMATURE].animation_data_clear()
+        assert bpy.ops.flowface.doubtful() == {"CANCELLED"}
+    finally:
+        blender_addon.unregister()
+
+
+@effort(max_examples=200, deadline=None)
+@examples(
+    st.lists(st.tuples(st.sampled_from([-1.0, 0.5, 1.0, 3.0]), st.sampled_from([None, 0.2, 0.5, 4.0])), min_size=1)
+)
+def test_doubtful_is_what_the_rule_says(frames: list[tuple[float, float | None]]) -> None:
+    """Frame by frame against the rule in words, for any errors and uncertainties."""
+    numbers = np.arange(10.0, 10 + len(frames))
+    errors = np.array([error for error, _ in frames])
+    some = np.array([value is not None for _, value in frames])
+    values = np.array([value for _, value in frames if value is not None], float)
+    found = Confidence(Curve(numbers, errors), Curve(numbers[some], values), ()).doubtful()
+    tracked = [(e, u) for e, u in frames if e >= 0]
+    error_limit = 2 * np.median([e for e, _ in tracked]) if tracked else np.inf
+    sure = [u for _, u in tracked if u is not None]
+    limit = 2 * np.median(sure) if sure else np.inf
+    expected = [e < 0 or e > error_limit or (u is not None and u > limit) for e, u in frames]
+    marked = np.zeros(len(frames), bool)
+    for first, last in found:
+        marked[int(first) - 10 : int(last) - 9] = True
+    assert marked.tolist() == expected
+    assert all(first > last + 1 for (_, last), (first, _) in itertools.pairwise(found))
+
+
+def actions_of(values: NDArray) -> dict[str, object]:
+    return {"action_names": ("jawOpen", "mouthPucker"), "actions": values.astype(np.float32)}
+
+
+def test_actions_that_are_no_shape_keys_become_properties_that_drivers_can_read() -> None:
+    weights = np.stack([np.linspace(0, 1, 12), np.linspace(0.9, 0.2, 12)], 1)
+    take = replace(make_take(Shot()), **actions_of(weights))
+    head = build.build_take(bpy.context, take)[HEAD]
+    assert "jawOpen" in EXPRESSIONS and "jawOpen" not in head, "its shape key is it"
+    facts = head.id_properties_ui("mouthPucker").as_dict()
+    assert (facts["soft_min"], facts["soft_max"]) == (0.0, 1.0) and "mouthPucker" in facts["description"]
+    (curve,) = compat.action_curves(head)
+    assert curve.group.name == "ARKit"
+    empty = bpy.data.objects.new("driven", None)
+    bpy.context.scene.collection.objects.link(empty)
+    driver = empty.driver_add("location", 0).driver
+    driver.type, variable = "SUM", driver.variables.new()
+    variable.targets[0].id, variable.targets[0].data_path = head, '["mouthPucker"]'
+    show(take.scene_frames[7])
+    assert empty.location.x == pytest.approx(weights[7, 1], abs=1e-6)
+    again = build.build_take(bpy.context, take)[HEAD]
+    show(take.scene_frames[4])
+    assert variable.targets[0].id == again
+    assert empty.location.x == pytest.approx(weights[4, 1], abs=1e-6)
+
+
+def test_head_without_actions_gets_no_properties() -> None:
+    head = build.build_take(bpy.context, make_take(Shot()))[HEAD]
+    assert not list(head.keys()) and head.animation_data is None
