@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from . import neutral, preferences, settings
-from .scene import known_cameras as given
+from .scene import known_cameras
 from .vendor import codec
 from .vendor import messages as m
 
@@ -20,7 +20,7 @@ class CannotTrack(Exception):  # noqa: N818 - its text is a sentence for the use
     """Why there is nothing to track."""
 
 
-def job_of(context: Any) -> tuple[m.JobSpec, given.Given | None]:
+def job_of(context: Any) -> tuple[m.JobSpec, known_cameras.KnownCameras | None]:
     """The job of the context's scene, and what it knows of the scene's cameras.
 
     Raises:
@@ -43,11 +43,13 @@ def job_of(context: Any) -> tuple[m.JobSpec, given.Given | None]:
             metric_cameras=_to_scale(chosen, known),
             neutral_from=_neutral(context, chosen),
         )
-    except (codec.ProtocolError, given.CannotUse) as problem:
+    except (codec.ProtocolError, known_cameras.CannotUse) as problem:
         raise CannotTrack(str(problem)) from problem
     if not known:
         return spec, None
-    return spec, given.Given(tuple(known), given.metres_per_unit(context.scene), spec.metric_cameras)
+    return spec, known_cameras.KnownCameras(
+        tuple(known), known_cameras.metres_per_unit(context.scene), spec.metric_cameras
+    )
 
 
 def _options(chosen: Any) -> dict[str, Any]:
@@ -73,12 +75,12 @@ def _neutral(context: Any, chosen: Any) -> str:
         raise CannotTrack(f"The neutral head cannot be handed over: {error.strerror}.") from error
 
 
-def _to_scale(chosen: Any, known: list[given.GivenView]) -> bool:
+def _to_scale(chosen: Any, known: list[known_cameras.KnownView]) -> bool:
     """One camera has no distance to another that could be out of scale, and the panel does not ask."""
     return chosen.cameras_to_scale or len(known) < 2
 
 
-def _views(context: Any, chosen: Any, main: Path) -> tuple[tuple[m.ViewSpec, ...], list[given.GivenView]]:
+def _views(context: Any, chosen: Any, main: Path) -> tuple[tuple[m.ViewSpec, ...], list[known_cameras.KnownView]]:
     rows = [(settings.MAIN_VIEW, main, chosen)]
     for view in chosen.views:
         if not view.footage:
@@ -92,8 +94,8 @@ def _views(context: Any, chosen: Any, main: Path) -> tuple[tuple[m.ViewSpec, ...
     for name, path, row in rows:
         camera = None
         if chosen.cameras == "SCENE" and row.camera is not None:
-            camera, pose = given.read_camera(context, row.camera, path)
-            known.append(given.GivenView(name, row.camera.name, pose))
+            camera, pose = known_cameras.read_camera(context, row.camera, path)
+            known.append(known_cameras.KnownView(name, row.camera.name, pose))
         views.append(
             m.ViewSpec(
                 str(path),

@@ -12,19 +12,19 @@ from .operators import (
     cancel,
     heads_refresh,
     look_through,
+    next_low_confidence,
     pick_face,
     track,
     view_add,
     view_remove,
 )
-from .operators import next_uncertain as doubtful
 from .panels import main as panel
 from .panels import take as panel_take
 from .panels import views as panel_views
 
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
-    *(build_take, view_add, view_remove, pick_face, look_through, doubtful),
+    *(build_take, view_add, view_remove, pick_face, look_through, next_low_confidence),
 )
 CLASSES = tuple(
     cls for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_take) for cls in module.CLASSES

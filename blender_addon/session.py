@@ -21,7 +21,7 @@ from .vendor import messages as m
 from .vendor import take as contract
 
 if TYPE_CHECKING:
-    from .scene.known_cameras import Given
+    from .scene.known_cameras import KnownCameras
 
 UNREACHABLE = "The FlowFace backend is not running. Start it in the FlowFace panel or with “flowface serve”."
 NEWS_SECONDS = 2.0
@@ -34,7 +34,7 @@ class ActiveJob:
     spec: m.JobSpec
     scene: str
     match_scene: bool
-    given: Given | None = None  # the scene's cameras as they stood when Track was pressed
+    known_cameras: KnownCameras | None = None  # the scene's cameras as they stood when Track was pressed
     status: m.JobStatus | None = None  # None until the backend has taken it
     submitted: bool = False
     cancelling: bool = False
@@ -158,10 +158,12 @@ class Session:
 
     # jobs
 
-    def track(self, spec: m.JobSpec, scene: str, *, match_scene: bool, given: Given | None = None) -> None:
+    def track(
+        self, spec: m.JobSpec, scene: str, *, match_scene: bool, known_cameras: KnownCameras | None = None
+    ) -> None:
         """Track a take; it is submitted as soon as the backend answers."""
         self.notice = None
-        self.job = ActiveJob(spec, scene, match_scene, given)
+        self.job = ActiveJob(spec, scene, match_scene, known_cameras)
         if self.connection is Connection.CONNECTED:
             self._submit()
         elif self.connection is Connection.REFUSED or not self.owns_backend:

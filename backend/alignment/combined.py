@@ -25,12 +25,13 @@ class CombinedAligner:
     name = "combined"
     landmarks = COMBINED
 
-    def __init__(self, dense: Aligner, sparse: Aligner, head: HeadModel, dense_stretch: float) -> None:
-        """``dense`` finds ``head.landmarks["dense"]``, ``sparse`` those of ``SPARSE``. ``dense_stretch`` multiplies the
+    def __init__(self, dense: Aligner, sparse: Aligner, head: HeadModel, dense_sigma_scale: float) -> None:
+        """``dense`` finds ``head.landmarks["dense"]``, ``sparse`` those of ``SPARSE``. ``dense_sigma_scale`` multiplies
+        the
         σ of ``dense``: its points are many and err together, and the fit takes each for a witness of its own."""
         if (dense.landmarks, sparse.landmarks) != (DENSE, SPARSE):
             raise ValueError(f"cannot combine points of {dense.landmarks} and {sparse.landmarks}")
-        self._dense, self._sparse, self._stretch = dense, sparse, dense_stretch
+        self._dense, self._sparse, self._sigma_scale = dense, sparse, dense_sigma_scale
         self._counts = len(head.landmarks[DENSE]), len(head.landmarks[SPARSE])
 
     def align(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[FaceBox | None]) -> list[Alignment | None]:
@@ -47,9 +48,9 @@ class CombinedAligner:
         mu = [np.zeros((count, 2), np.float32) for count in self._counts]
         sigma = [np.ones(count, np.float32) for count in self._counts]
         valid = [np.zeros(count, bool) for count in self._counts]
-        for part, (seen, stretch) in enumerate(((dense, self._stretch), (sparse, 1.0))):
+        for part, (seen, sigma_scale) in enumerate(((dense, self._sigma_scale), (sparse, 1.0))):
             if seen is not None:
-                mu[part], sigma[part], valid[part] = seen.mu, seen.sigma * np.float32(stretch), seen.valid
+                mu[part], sigma[part], valid[part] = seen.mu, seen.sigma * np.float32(sigma_scale), seen.valid
         return Alignment(
             landmarks=self.landmarks,
             mu=np.concatenate(mu),

@@ -18,7 +18,7 @@ ALIGNERS = ("mediapipe", "flowface", "combined")
 BY_NETWORK = ("flowface", "combined")
 """Those that need the network's weights."""
 DEFAULT_ALIGNER = "mediapipe"
-DENSE_STRETCH = 2.0
+DENSE_SIGMA_SCALE = 2.0
 """What the network's σ is multiplied with beside MediaPipe's points: the least SSME of the face, of 1, 2 and 4, on two
 dev sequences."""
 SIGMA_SCALE = "sigma_scale"
@@ -60,7 +60,7 @@ def _mediapipe() -> MediaPipeAligner:
 def _combined(network: Aligner, head: HeadModel) -> Aligner:
     from backend.alignment.combined import CombinedAligner
 
-    return CombinedAligner(network, _mediapipe(), head, DENSE_STRETCH)
+    return CombinedAligner(network, _mediapipe(), head, DENSE_SIGMA_SCALE)
 
 
 def _flowface(head: HeadModel, weights: Path | None) -> Aligner:

@@ -52,8 +52,8 @@ def load_calibration(paths: Sequence[Path], unit: str = "") -> Calibration:
     if unit not in METRES:
         raise UserError("bad_unit", f"“{unit[:20]}” is no unit of a calibration: use {', '.join(METRES)}.")
     scale = METRES[unit]
-    placed = any(camera.spec.world_to_camera for camera in cameras)
-    return Calibration(tuple(_scaled(camera, scale or 1.0) for camera in cameras), scale is not None or not placed)
+    posed = any(camera.spec.world_to_camera for camera in cameras)
+    return Calibration(tuple(_scaled(camera, scale or 1.0) for camera in cameras), scale is not None or not posed)
 
 
 def cameras_for_views(calibration: Calibration, views: Sequence[tuple[str, str]]) -> tuple[CameraSpec, ...]:

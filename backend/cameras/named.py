@@ -65,7 +65,7 @@ def named_camera(
     padded = np.zeros(next(n for n in (0, 4, 5, 8) if n >= len(numbers)))
     padded[: len(numbers)] = numbers
     shift = 0.5 if centred_pixels else 0.0
-    placed = None if world_to_camera is None else _rigid(path, name, world_to_camera)
+    posed = None if world_to_camera is None else _rigid(path, name, world_to_camera)
     try:
         spec = CameraSpec(
             image_size=size,
@@ -73,7 +73,7 @@ def named_camera(
             focal_ratio=float(matrix[1, 1] / matrix[0, 0]) if matrix[0, 0] > 0 else 1.0,
             principal_point=(float(matrix[0, 2] + shift), float(matrix[1, 2] + shift)),
             distortion=tuple(padded.tolist()) if padded.any() else (),
-            world_to_camera=None if placed is None else tuple(placed.ravel().tolist()),
+            world_to_camera=None if posed is None else tuple(posed.ravel().tolist()),
         )
     except ProtocolError as error:
         raise bad_calibration(path, f"“{name}” must have {str(error).split('must have ')[-1].rstrip('.')}") from error

@@ -55,7 +55,7 @@ def track(
         list[Path],
         typer.Argument(
             help="A video, a still, or any image of a numbered sequence; one for each camera that saw the take. "
-            "Several images of one sequence are several views of one moment.",
+            "Several images of one sequence are several views of one synchronised frame.",
             metavar="FOOTAGE...",
             show_default=False,
         ),

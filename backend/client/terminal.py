@@ -82,8 +82,8 @@ def summary_table(footage: Sequence[Path], output: TrackOutput) -> Table:
     views = output.report.get("views", [])
     for view in views if len(views) > 1 else []:
         table.add_row(f"  {view['name']}", Text(_view_words(view)))
-    for note in output.report.get("notes", []):
-        table.add_row("note", Text(note))
+    for warning in output.report.get("warnings", []):
+        table.add_row("warning", Text(warning))
     for name, path in output.files.items():
         table.add_row(name, Text(str(path)))  # brackets in a path are no markup
     return table
@@ -114,9 +114,12 @@ def _matching(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     matching = report.get("matching")
     if matching is None:
         return []
-    spots, frames = sum(matching["spots"].values()), len(matching["frames"])
+    keypoints, frames = sum(matching["keypoints"].values()), len(matching["frames"])
     return [
-        ("skin matched", f"{spots} spots in {frames} frame{'s' * (frames > 1)}, to {matching['residual_px']:.2f} px")
+        (
+            "skin matched",
+            f"{keypoints} keypoints in {frames} frame{'s' * (frames > 1)}, to {matching['residual_px']:.2f} px",
+        )
     ]
 
 

@@ -36,12 +36,12 @@ def tracker_names(aligners: Sequence[str]) -> tuple[str, ...]:
 
     Raises UserError ``unknown_aligner``.
     """
-    from backend.evaluation.run import ALIGNED_BY, PEERS
+    from backend.evaluation.run import ALIGNED_BY, BASELINES
 
     for aligner in aligners:
         require_aligner(aligner)
     rows = {aligner: name for name, aligner in ALIGNED_BY.items()}
-    return (*(rows[aligner] for aligner in dict.fromkeys(aligners)), *PEERS)
+    return (*(rows[aligner] for aligner in dict.fromkeys(aligners)), *BASELINES)
 
 
 def _names(text: str) -> tuple[str, ...]:

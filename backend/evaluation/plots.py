@@ -124,7 +124,7 @@ def plot_calibration(curves: Mapping[str, tuple[F64, F64]], path: Path) -> None:
     def draw(axes: Axes, _panel: str) -> None:
         told = [values for curve in curves.values() for values in curve if len(values)]
         low, high = (0.1, 10.0) if not told else (min(v.min() for v in told), max(v.max() for v in told))
-        axes.plot([low, high], [low, high], color="0.5", linestyle="--", linewidth=1, label="honest")
+        axes.plot([low, high], [low, high], color="0.5", linestyle="--", linewidth=1, label="calibrated")
         for name, (sigma, error) in curves.items():
             axes.plot(sigma, error, marker="o", markersize=3, label=name)
         words = ", % of the inter-ocular distance"

@@ -233,11 +233,11 @@ def clip_record(tracker: Tracker, clip: Path, cache: Path) -> dict[str, Any]:
     points = landmarks_px(mesh)
     unit = 100 / outer_eye_distance(observed)
     steps, still_frames = [], 0
-    for stretch in still_stretches(observed):
-        still_frames += len(stretch)
+    for frame_range in still_ranges(observed):
+        still_frames += len(frame_range)
         steps += [
             float(np.linalg.norm(points[b] - points[a], axis=-1).mean()) * unit
-            for a, b in pairwise(stretch)
+            for a, b in pairwise(frame_range)
             if mesh.tracked[a] and mesh.tracked[b]
         ]
     return record | {
@@ -254,7 +254,7 @@ def outer_eye_distance(observed: Observations) -> float:
     return float(np.median(np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=-1)))
 
 
-def still_stretches(observed: Observations) -> list[NDArray[np.intp]]:
+def still_ranges(observed: Observations) -> list[NDArray[np.intp]]:
     """Runs of at least ``SHORTEST_STILL`` frames in which no part of the face moves faster than ``STILL_SPEED``.
 
     Speeds are those of the aligner's points under a Gaussian of 3 frames, so that jitter itself is not taken for

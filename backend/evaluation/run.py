@@ -45,8 +45,8 @@ ALIGNED_BY = {"flowface": "flowface", "flowface-mediapipe": "mediapipe", "flowfa
 """Our tracker's names by the aligner whose points it fits: the network's, MediaPipe's, or both."""
 EVEN_SIGMA = "-even-sigma"
 """What the names of the same trackers end in where every point is believed alike."""
-PEER, SMOOTH_PEER = "mediapipe-mesh", "mediapipe-mesh+gaussian"
-PEERS = (PEER, SMOOTH_PEER)
+BASELINE, SMOOTH_BASELINE = "mediapipe-mesh", "mediapipe-mesh+gaussian"
+BASELINES = (BASELINE, SMOOTH_BASELINE)
 STRIDE = {True: 4, False: 3}
 """Every how many pixels SSME looks, quick and full."""
 SHAPE_EVERY = {True: 15, False: 40}
@@ -69,7 +69,7 @@ class EvaluationOptions:
     data: Path
     quick: bool = False
     split: Split = "test"
-    trackers: tuple[str, ...] = ("flowface-mediapipe", *PEERS)
+    trackers: tuple[str, ...] = ("flowface-mediapipe", *BASELINES)
     weights: Path | None = None
     results: dict[str, Path] = field(default_factory=dict)
     benchmark_cache: Path | None = None
@@ -101,7 +101,7 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
         trackers = make_trackers(options, store.folder, view.on_frame)
         skipped: list[str] = []
         runs, heat = _rendered(options, store, trackers, view, skipped)
-        honest = _uncertainty(options, store, trackers, view) if runs else []
+        calibrated = _uncertainty(options, store, trackers, view) if runs else []
         real = _real(options, store, trackers, view, skipped)
         if not runs and not real:
             raise UserError("nothing_to_evaluate", " ".join(skipped) or "Nothing was chosen to be evaluated.")
@@ -112,7 +112,7 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
                 "skipped": skipped,
                 "summary": tables.summarise(runs),
                 "runs": runs,
-                "uncertainty": honest,
+                "uncertainty": calibrated,
                 "real": real,
             }
         )
@@ -138,8 +138,8 @@ def make_trackers(
     makers: dict[str, Callable[[], Tracker]] = {
         **{name: partial(ours, aligner) for name, aligner in ALIGNED_BY.items()},
         **{name + EVEN_SIGMA: partial(ours, aligner, even_sigma=True) for name, aligner in ALIGNED_BY.items()},
-        PEER: MediaPipeMesh,
-        SMOOTH_PEER: lambda: MediaPipeMesh(SMOOTHING_SIGMA),
+        BASELINE: MediaPipeMesh,
+        SMOOTH_BASELINE: lambda: MediaPipeMesh(SMOOTHING_SIGMA),
     }
     unknown = [name for name in options.trackers if name not in makers]
     if unknown:
@@ -199,7 +199,7 @@ def _rendered(
 def _uncertainty(
     options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView
 ) -> list[dict[str, Any]]:
-    """How honest the σ of each of our aligners is, by sequence."""
+    """Calibration of the σ of each of our aligners, by sequence."""
     ours = [tracker for tracker in trackers if isinstance(tracker, FlowFace) and not tracker.even_sigma]
     if not ours or not options.uncertainty:
         return []

@@ -14,18 +14,33 @@ from backend.files import write_atomic
 
 BACKEND = Path(__file__).resolve().parent.parent
 WITHOUT_EFFECT = (
-    *("server", "demo", "training", "fitting_benchmark", "alignment_benchmark", "cli.py", "comparison.py"),
-    *(f"evaluation/{name}.py" for name in ("tables", "plots", "run", "cli")),
+    *(
+        "cli.py",
+        "client",
+        "demo",
+        "export",
+        "overlay",
+        "point_calibration",
+        "server",
+        "synthesis",
+        "terminal",
+        "timing",
+    ),
+    "training",
+    *(f"evaluation/{name}.py" for name in ("tables", "plots", "run", "cli", "progress_view")),
 )
 """Parts of the backend that no measured number depends on."""
 
 EVERYTHING = ("",)
 MEASURING = (
-    *(f"evaluation/{name}" for name in ("benchmark/", "metrics/", "mesh_landmarks.py", "outside.py", "peers.py")),
-    *(f"evaluation/{name}" for name in ("protocol.py", "real_data.py", "scan.py", "splits", "types.py")),
-    *("footage/", "files.py", "head_model/builder/landmarks.py"),
+    *(f"evaluation/{name}" for name in ("benchmark/", "metrics/", "mesh_landmarks.py", "outside.py")),
+    *(
+        f"evaluation/{name}"
+        for name in ("trackers/mediapipe_mesh.py", "measure.py", "real_data.py", "scan.py", "types.py")
+    ),
+    *("datasets/", "footage/", "files.py", "head_model/builder/landmarks.py"),
 )
-"""Parts of the backend that measure whatever tracker, by how their paths begin; a peer needs no others."""
+"""Parts of the backend that measure whatever tracker, by how their paths begin; a baseline needs no others."""
 
 
 @lru_cache

@@ -171,13 +171,13 @@ def _uncertainty_sheet(records: Sequence[Record]) -> Sheet:
             cells.append(figure(value * 100 if value is not None and field.startswith("within") else value, digits))
         rows.append((tracker, mine[0]["aligner"], *cells))
     return Sheet(
-        "How honest the aligners' σ is, rendered sequences",
+        "Calibration of the aligners' σ, rendered sequences",
         ("tracker", "aligner", *(words for words, _ in UNCERTAINTY_FIGURES.values())),
         tuple(rows),
         "Of each surface point that the fit is given, in every fifth frame, per axis in % of the inter-ocular "
-        "distance: seen, and turned away from the camera. Error / σ: root mean square, 1 is honest, more is too sure; "
-        "median 1.18, within σ 39.3 and within 2 σ 86.5 where errors are Gaussian. Rank correlation (Spearman) of σ "
-        "with the error.",
+        "distance: seen, and turned away from the camera. Error / σ: root mean square, 1 is calibrated, more is "
+        "overconfident; median 1.18, within σ 39.3 and within 2 σ 86.5 where errors are Gaussian. Rank correlation "
+        "(Spearman) of σ with the error.",
     )
 
 
@@ -287,7 +287,7 @@ def _clip_sheet(records: Sequence[Record]) -> Sheet:
     ]
     return Sheet(
         "Real clips",
-        ("tracker", "clip", "lost frames", "stability", "jitter on still stretches, %", "still frames"),
+        ("tracker", "clip", "lost frames", "stability", "jitter on still frame ranges, %", "still frames"),
         tuple(rows),
         "Jitter: mean change of the 68 points from frame to frame in % of the outer eye corners' distance.",
     )

@@ -47,7 +47,8 @@ class MeshSequence:
 
 @dataclass(frozen=True, eq=False)
 class SeveralViews:
-    """One moment seen by C cameras: ``mesh`` of one frame in the world, ``world_to_camera (C,3,4)`` = [R | t] in metres
+    """One synchronised frame of C cameras: ``mesh`` of one frame in the world, ``world_to_camera (C,3,4)`` = [R | t] in
+    metres
     and ``focal_px (C,)``, NaN for views in which the tracker saw nothing. The world is any one, of any scale."""
 
     mesh: MeshSequence

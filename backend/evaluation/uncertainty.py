@@ -1,4 +1,4 @@
-"""How honest an aligner's σ is: where its points really lie on rendered heads, against how sure it said it was.
+"""Calibration of an aligner's σ: where its points really lie on rendered heads, against the σ that it gave.
 
 The rendered head has another topology than the open one; a registration of it tells where on it each of the aligner's
 surface points lies, to about 0.1 mm. What is off because a point means another place than it is said to counts as

@@ -39,11 +39,12 @@ class _Poses:
 def first_guess(points: F64, views: Sequence[View], options: FitOptions) -> Start:
     """Start values for a fit; ``points (N,3)`` are the observed points on the mean head, head space.
 
-    Raises ``UserError`` ``views_apart`` where an unknown camera sees the face at no moment at which another one does.
+    Raises ``UserError`` ``views_apart`` where an unknown camera sees the face in no frame that is synchronised with one
+    of another.
     """
     focal = np.array([v.camera.focal_px or options.usual_focal * max(v.observations.image_size) for v in views])
     poses = [_view_poses(points, view, f) for view, f in zip(views, focal, strict=True)]
-    extrinsics = _placed(views, poses, options)
+    extrinsics = _camera_poses(views, poses, options)
     rotation, translation, found = _in_world(poses, extrinsics)
     rotation, translation = bridge(found, rotation[found], translation[found])
     return Start(rotation, translation, extrinsics, focal)
@@ -67,35 +68,35 @@ def _view_poses(points: F64, view: View, focal: float) -> _Poses:
     return _Poses(found, rotation, translation, trust)
 
 
-def _placed(views: Sequence[View], poses: list[_Poses], options: FitOptions) -> F64:
+def _camera_poses(views: Sequence[View], poses: list[_Poses], options: FitOptions) -> F64:
     """World-to-camera matrices (C,3,4): the known ones as they are, the others by the poses they share."""
-    placed: dict[int, F64] = {}
+    posed: dict[int, F64] = {}
     known = {j: view.camera.world_to_camera for j, view in enumerate(views)}
     for j, matrix in known.items():
         if matrix is not None:
-            placed[j] = np.array(matrix, np.float64)
-    if not placed:
-        placed[0] = np.eye(3, 4)
-    elif not options.metric_cameras and len(placed) > 1:
-        scale = _rig_scale(placed, poses)
-        for matrix in placed.values():
+            posed[j] = np.array(matrix, np.float64)
+    if not posed:
+        posed[0] = np.eye(3, 4)
+    elif not options.metric_cameras and len(posed) > 1:
+        scale = _rig_scale(posed, poses)
+        for matrix in posed.values():
             matrix[:, 3] *= scale
-    while len(placed) < len(views):
+    while len(posed) < len(views):
         pairs = [
             (int((poses[i].found & poses[j].found).sum()), i, j)
-            for i in placed
+            for i in posed
             for j in range(len(views))
-            if j not in placed
+            if j not in posed
         ]
         shared, i, j = max(pairs, key=lambda pair: (pair[0], -pair[1], -pair[2]))
         if not shared:
             raise UserError(
                 "views_apart",
-                f"View {j + 1} of {len(views)} never shows the face at a moment when another view does.",
+                f"View {j + 1} of {len(views)} never shows the face in a frame synchronised with one of another view.",
                 "Check the views' offsets, or give a calibration.",
             )
-        placed[j] = _relative(poses[i], poses[j], placed[i])
-    return np.stack([placed[j] for j in range(len(views))])
+        posed[j] = _relative(poses[i], poses[j], posed[i])
+    return np.stack([posed[j] for j in range(len(views))])
 
 
 def _relative(known: _Poses, other: _Poses, extrinsics: F64) -> F64:
@@ -134,7 +135,7 @@ def _in_world(poses: list[_Poses], extrinsics: F64) -> tuple[F64, F64, NDArray[n
     )
 
 
-def _rig_scale(placed: dict[int, F64], poses: list[_Poses]) -> float:
+def _rig_scale(posed: dict[int, F64], poses: list[_Poses]) -> float:
     """Metres per unit of a rig's extrinsics: heads are of a known size, so each view knows its distance from them.
 
     With h_j the head in camera j and w its place in the world, R_j w + s t_j = h_j for every view; least squares over
@@ -142,18 +143,18 @@ def _rig_scale(placed: dict[int, F64], poses: list[_Poses]) -> float:
     """
     top = bottom = 0.0
     for t in range(len(poses[0].found)):
-        seen = [j for j in placed if poses[j].found[t]]
+        seen = [j for j in posed if poses[j].found[t]]
         if len(seen) < 2:
             continue
-        centre = np.stack([placed[j][:, :3].T @ placed[j][:, 3] for j in seen])
-        head = np.stack([placed[j][:, :3].T @ poses[j].translation[t] for j in seen])
+        centre = np.stack([posed[j][:, :3].T @ posed[j][:, 3] for j in seen])
+        head = np.stack([posed[j][:, :3].T @ poses[j].translation[t] for j in seen])
         centre, head = centre - centre.mean(0), head - head.mean(0)
         top += float((centre * head).sum())
         bottom += float((centre * centre).sum())
     if top <= 0 or not math.isfinite(top / max(bottom, 1e-30)):
         raise UserError(
             "rig_scale",
-            "The calibration's scale cannot be told: no two calibrated views show the face at the same moment.",
+            "The calibration's scale cannot be told: no two calibrated views show the face in synchronised frames.",
             "Give the unit of the calibration, or check the views' offsets.",
         )
     return top / bottom

@@ -151,7 +151,7 @@ def _vertex_variance(basis: PointBasis, found: Covariance) -> Tensor:
 
 
 def take_uncertainty(take: Take, state: State, stage: Stage, *, length: int = WHOLE) -> FitUncertainty:
-    """How sure a take's fit is; takes of more than ``length`` frames by stretches, as their fit went by windows."""
+    """How sure a take's fit is; takes of more than ``length`` frames by frame ranges, as their fit went by windows."""
     weights, points = take.options.weights, take.views[0].observations.mu.shape[1]
     frames = state.frame_count
     if frames <= length:

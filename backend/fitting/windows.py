@@ -185,7 +185,7 @@ def minimise_in_windows(
     cut = windows(take.found, sizes)
     iterations = 0
 
-    def hear(done: float, words: str) -> Callable[[int, float], None]:
+    def report(done: float, words: str) -> Callable[[int, float], None]:
         def on_iteration(iteration: int, _energy: float) -> None:
             nonlocal iterations
             iterations += 1
@@ -195,9 +195,9 @@ def minimise_in_windows(
 
         return on_iteration
 
-    solved = solve_shared(take, stage, sizes.key_frames, hear(0, "key frames")).state
+    solved = solve_shared(take, stage, sizes.key_frames, report(0, "key frames")).state
     state = with_shared(take, solved)
     for number, window in enumerate(cut):
-        solve_window(take, state, stage, window, hear(number + 1, f"window {number + 1} of {len(cut)}"))
+        solve_window(take, state, stage, window, report(number + 1, f"window {number + 1} of {len(cut)}"))
     whole = take.problem()
     return Minimum(state, (whole.energy(take.start), whole.energy(state)), iterations)

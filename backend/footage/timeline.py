@@ -1,4 +1,4 @@
-"""Several views on one timeline: which frame of each view shows a moment of the first. Pure numerics."""
+"""Several views on one timeline: which frame of each view is synchronised with which of the first. Pure numerics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backend.footage.types import FootageInfo
 F64 = NDArray[np.float64]
 
 ONE_MOMENT = math.inf
-"""The interval of a lone picture: several stills are several views of one moment."""
+"""The interval of a lone picture: several stills are several views of one synchronised frame."""
 
 
 def frame_interval(times: F64) -> float:

@@ -142,8 +142,8 @@ def _close_ups(frame: FootageFrame, seen: Sequence[Alignment | None], aligners: 
     bare = np.asarray(cv2.warpAffine(frame.image, affine, (CLOSE_UP, CLOSE_UP), flags=cv2.INTER_AREA), np.uint8)
     panels = [_panel(bare, None, None, f"{frame.number}", scale)]
     for found, aligner in zip(seen, aligners, strict=True):
-        placed = None if found is None else (found.mu - corner) * scale
-        panels.append(_panel(bare, found, placed, aligner.name, scale))
+        posed = None if found is None else (found.mu - corner) * scale
+        panels.append(_panel(bare, found, posed, aligner.name, scale))
     return np.hstack(panels)
 
 

@@ -67,12 +67,12 @@ def align_views(
     total, before = sum(view.footage.total for view in views), 0
     aligned: list[AlignedView] = []
     saved: list[SavedAlignment] = []
-    notes: list[str] = []
+    warnings: list[str] = []
     for number, view in enumerate(views):
         words = "finding the face" if len(views) == 1 else f"finding the face in “{view.spec.name}”"
         chunks = AlignmentChunks(folder / str(number), aligner.landmarks, aligner.name)
 
-        def hear(done: int, of_this: int, words: str = words, before: int = before) -> None:
+        def report(done: int, of_this: int, words: str = words, before: int = before) -> None:
             on_progress(words, before + done, max(total, before + max(done, of_this)))
 
         try:
@@ -81,7 +81,7 @@ def align_views(
                 aligner,
                 aligner_choice(view.spec.face or (face if number == 0 else FaceChoice())),
                 on_frame=chunks.add,
-                on_progress=hear,
+                on_progress=report,
                 should_cancel=should_cancel,
                 finder=finder,
             )
@@ -93,33 +93,33 @@ def align_views(
         found = chunks.read()
         before += len(found.numbers)
         if alignment is None:
-            notes.append(_faceless_note(view))
-            if not view.placed:
+            warnings.append(_faceless_warning(view))
+            if not view.calibrated:
                 continue
             alignment = _empty(aligned[0].alignment, found, view)
         saved.append(found)
         aligned.append(_on_timeline(view, alignment, aligned[0] if aligned else None))
-    return aligned, saved, notes
+    return aligned, saved, warnings
 
 
-def remarks(views: Sequence[AlignedView]) -> list[str]:
+def view_warnings(views: Sequence[AlignedView]) -> list[str]:
     """What a user should know about the views before looking at the result, in sentences."""
-    notes = []
+    warnings = []
     first = views[0].opened
     for view in views:
         opened, given = view.opened, view.opened.spec.camera
         if given is not None and opened.camera is not None and given.image_size != opened.camera.image_size:
             (width, height), (to_width, to_height) = given.image_size, opened.camera.image_size
-            notes.append(
+            warnings.append(
                 f"The calibration of “{opened.spec.name}” is for {width} × {height} pixels and was scaled to "
                 f"{to_width} × {to_height}: right if the footage shows the whole picture, wrong if it was cropped."
             )
         if opened.info.kind != "still" and abs(opened.rate - first.rate) > 1e-3 * first.rate:
-            notes.append(
+            warnings.append(
                 f"“{opened.spec.name}” has {opened.rate:.4g} frames per second, the first view {first.rate:.4g}: "
                 "frames were matched by time, but in Blender its picture drifts, as clips play frame by frame."
             )
-    return notes
+    return warnings
 
 
 def views_to_fit(views: Sequence[AlignedView], focal_px: float | None) -> list[View]:
@@ -161,8 +161,8 @@ def _with_hint(error: UserError, *, several: bool) -> UserError:
     return UserError(error.code, error.message, "Name first a view that shows the face: its frames are the take's.")
 
 
-def _faceless_note(view: OpenView) -> str:
-    rest = "it tells nothing of the face" if view.placed else "it was left out, as its camera is not known either"
+def _faceless_warning(view: OpenView) -> str:
+    rest = "it tells nothing of the face" if view.calibrated else "it was left out, as its camera is not known either"
     return f"No face was found in the view “{view.spec.name}” ({view.spec.footage}): {rest}."
 
 
@@ -188,8 +188,8 @@ def _empty(first: TakeAlignment, found: SavedAlignment, view: OpenView) -> TakeA
 def _on_timeline(view: OpenView, alignment: TakeAlignment, first: AlignedView | None) -> AlignedView:
     if first is None:
         return AlignedView(view, alignment, np.arange(len(alignment.numbers)))
-    moments = first.opened.seconds(first.alignment.times)
-    index = matching_frames(moments, view.seconds(alignment.times), view.spec.offset)
+    times = first.opened.seconds(first.alignment.times)
+    index = matching_frames(times, view.seconds(alignment.times), view.spec.offset)
     if not (index >= 0).any():
         raise _apart(view.spec.name, view.spec)
     return AlignedView(view, alignment, index)
@@ -218,13 +218,13 @@ def _to_fit(view: AlignedView, focal_px: float | None, rate: float) -> View:
     )
     if camera is None:
         return View(observed, KnownCamera(focal_px=focal_px))
-    placed = camera.world_to_camera
+    extrinsics = camera.world_to_camera
     return View(
         observed,
         KnownCamera(
             focal_px=camera.focal_px or focal_px,
             principal_point=camera.principal_point,
-            world_to_camera=None if placed is None else np.reshape(np.array(placed, np.float64), (3, 4)),
+            world_to_camera=None if extrinsics is None else np.reshape(np.array(extrinsics, np.float64), (3, 4)),
         ),
     )
 

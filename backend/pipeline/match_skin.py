@@ -25,7 +25,7 @@ class MatchedJob:
 
     fit: FitResult
     report: dict[str, Any] | None
-    notes: list[str]
+    warnings: list[str]
 
 
 def match_skin(
@@ -69,19 +69,19 @@ def match_skin(
         )
         return MatchedJob(fit, None, [sentence])
     names = [view.opened.spec.name for view in aligned]
-    left_out = [name for name, count in zip(names, matched.spots, strict=True) if not count]
-    notes = []
+    left_out = [name for name, count in zip(names, matched.keypoints, strict=True) if not count]
+    warnings = []
     if left_out:
-        notes.append(
+        warnings.append(
             f"Too little skin of “{'”, “'.join(left_out)}” could be matched with other views: the face's points alone "
             "tell where it was taken from."
         )
-    if not matched.sure and len(views) > 2:
-        notes.append("The cameras stand too close to each other for the skin to tell lenses and places exactly.")
+    if not matched.well_constrained and len(views) > 2:
+        warnings.append("The cameras stand too close to each other for the skin to tell lenses and places exactly.")
     report = {
         "frames": [int(aligned[0].alignment.numbers[t]) for t in matched.frames],
-        "spots": {name: int(count) for name, count in zip(names, matched.spots, strict=True)},
+        "keypoints": {name: int(count) for name, count in zip(names, matched.keypoints, strict=True)},
         "residual_px": round(matched.residual_px, 4),
-        "cameras_told": matched.sure,
+        "cameras_well_constrained": matched.well_constrained,
     }
-    return MatchedJob(matched.fit, report, notes)
+    return MatchedJob(matched.fit, report, warnings)

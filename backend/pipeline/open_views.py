@@ -37,7 +37,7 @@ class OpenView:
         return times * (self.info.frame_rate / self.rate)
 
     @property
-    def placed(self) -> bool:
+    def calibrated(self) -> bool:
         """Whether its camera is known completely."""
         return self.camera is not None and None not in (self.camera.focal_px, self.camera.world_to_camera)
 
@@ -55,7 +55,7 @@ def open_views(spec: JobSpec) -> list[OpenView]:
     """Open every view's footage, of the others only what the first one's frames can see.
 
     Several images that are named as separate views are stills, even where they are numbered like a sequence: several
-    views of one moment.
+    views of one synchronised frame.
 
     Raises:
         UserError: what opening footage raises; ``calibration_image_size``; ``views_apart`` where a view was shot at
@@ -73,8 +73,8 @@ def open_views(spec: JobSpec) -> list[OpenView]:
         if number == 0:
             start, stop = _span(info, frames, rate)
         else:
-            stretch = rate / info.frame_rate  # from real seconds to the file's
-            wanted = frames_between(info, (start + view.offset) * stretch, (stop + view.offset) * stretch)
+            time_scale = rate / info.frame_rate  # from real seconds to the file's
+            wanted = frames_between(info, (start + view.offset) * time_scale, (stop + view.offset) * time_scale)
             if wanted is None:
                 raise _apart(name, view)
             footage = _open(view, wanted, alone=alone[number])
@@ -127,6 +127,6 @@ def _span(info: FootageInfo, frames: tuple[int, int] | None, rate: float) -> tup
 def _apart(name: str, view: ViewSpec) -> UserError:
     return UserError(
         "views_apart",
-        f"The view “{name}” ({view.footage}) shows no moment that the first view shows.",
+        f"The view “{name}” ({view.footage}) has no frame synchronised with one of the first view.",
         "Check its offset: the seconds into this footage at which the first view begins.",
     )

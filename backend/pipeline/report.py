@@ -27,9 +27,9 @@ def make_report(
     views: Sequence[AlignedView],
     fit: FitResult,
     seconds: Mapping[str, float],
-    notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What is worth knowing about a take, as plain values for report.json. ``notes`` are sentences for users."""
+    """What is worth knowing about a take, as plain values for report.json. ``warnings`` are sentences for users."""
     first = views[0].alignment
     frames = len(first.numbers)
     error = fit.reprojection_error_percent_iod
@@ -54,7 +54,7 @@ def make_report(
         "head": head.id,
         "aligner": first.aligner,
         "options": dict(spec.options),
-        "notes": list(notes),
+        "warnings": list(warnings),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
     }
 

@@ -63,13 +63,13 @@ def run_job(
         Cancelled: ``should_cancel`` said so.
     """
     from backend.head_model.library import load_head
-    from backend.pipeline.align_views import align_views, remarks, views_to_fit
+    from backend.pipeline.align_views import align_views, view_warnings, views_to_fit
     from backend.pipeline.match_skin import match_skin
     from backend.pipeline.neutral_prior import predicted_neutral, predictor_for
     from backend.pipeline.open_views import open_views
     from backend.pipeline.report import make_report
     from backend.pipeline.result import make_track
-    from backend.pipeline.view_agreement import check_agreement
+    from backend.pipeline.view_consistency import check_consistency
 
     on_progress(JobProgress("opening the footage", 0.0))
     head = load_head(spec.head)
@@ -82,7 +82,7 @@ def run_job(
     folder = job_dir / "alignments"
 
     started = time.perf_counter()
-    aligned, saved, notes = align_views(
+    aligned, saved, warnings = align_views(
         opened, aligner, _finder(), spec.face, folder, on_progress=_aligning(on_progress), should_cancel=should_cancel
     )
     fit_started = time.perf_counter()
@@ -91,20 +91,22 @@ def run_job(
         prior = predicted_neutral(predictor, head, _pictures(aligned[0], predictor.pictures_wanted))
     matching = wanted and len(views) > 1
     fit_ends = 0.98 - MATCH_SHARE * matching
-    hear = _within(on_progress, "fitting the head", ALIGN_SHARE, fit_ends)
-    fit = _fit(head, views, options, prior, hear, should_cancel)
+    fitting = _within(on_progress, "fitting the head", ALIGN_SHARE, fit_ends)
+    fit = _fit(head, views, options, prior, fitting, should_cancel)
     names = [view.opened.spec.name for view in aligned]
-    notes += remarks(aligned) + check_agreement(head, views, names, fit, options, should_cancel)
+    warnings += view_warnings(aligned) + check_consistency(head, views, names, fit, options, should_cancel)
     matched = None
     if matching:
-        hear = _within(on_progress, "matching the skin between the views", fit_ends, 0.98)
-        done = match_skin(head, aligned, views, fit, options, prior, on_progress=hear, should_cancel=should_cancel)
-        fit, matched, notes = done.fit, done.report, notes + done.notes
+        matching_skin = _within(on_progress, "matching the skin between the views", fit_ends, 0.98)
+        done = match_skin(
+            head, aligned, views, fit, options, prior, on_progress=matching_skin, should_cancel=should_cancel
+        )
+        fit, matched, warnings = done.fit, done.report, warnings + done.warnings
     ended = time.perf_counter()
     on_progress(JobProgress("writing the result", 0.99))
     busy = {key: sum(view.alignment.seconds[key] for view in aligned) for key in ("decode", "align")}
     seconds = {**busy, "fit": ended - fit_started, "total": ended - started}
-    report = make_report(spec, head, aligned, fit, seconds, notes) | {"matching": matched}
+    report = make_report(spec, head, aligned, fit, seconds, warnings) | {"matching": matched}
     track = make_track(head, aligned, fit, report)
     save_alignments(saved, job_dir / "alignments.npz")
     save_track(track, job_dir / "track.npz")
@@ -118,13 +120,13 @@ def _fit(
     views: Sequence[View],
     options: FitOptions,
     prior: NDArray[np.float32] | None,
-    hear: Callable[[float], None],
+    on_progress: Callable[[float], None],
     should_cancel: ShouldCancel,
 ) -> FitResult:
     from backend.fitting import fit_take
 
     def on_iteration(fraction: float, _words: str) -> None:
-        hear(fraction)
+        on_progress(fraction)
 
     return fit_take(head, views, options, neutral_prior=prior, on_progress=on_iteration, should_cancel=should_cancel)
 
@@ -160,16 +162,16 @@ def _remove_chunks(folder: Path) -> None:
 
 
 def _aligning(on_progress: OnProgress) -> Callable[[str, int, int], None]:
-    def hear(words: str, done: int, total: int) -> None:
+    def report(words: str, done: int, total: int) -> None:
         on_progress(JobProgress(words, ALIGN_SHARE * min(done / max(total, 1), 1.0), done, total))
 
-    return hear
+    return report
 
 
 def _within(on_progress: OnProgress, words: str, begin: float, end: float) -> Callable[[float], None]:
     """Hears a step's own fraction, which takes the whole job from ``begin`` to ``end``."""
 
-    def hear(fraction: float) -> None:
+    def report(fraction: float) -> None:
         on_progress(JobProgress(words, begin + (end - begin) * min(max(fraction, 0.0), 1.0)))
 
-    return hear
+    return report

@@ -1,9 +1,9 @@
-"""How MediaPipe's points drift on turned heads, measured on rendered people of the dev split.
+"""How MediaPipe's points are off on turned heads, measured on rendered people of the dev split.
 
 The people are those of ``backend.evaluation.benchmark`` (ICT-FaceKit, even identity modes only), each with a face,
 skin, light, lens and background of their own. A point is lifted onto the head where it lies in the frontal picture,
 whatever surface point that is, and turned with the head: what the aligner says of the turned picture differs from there
-by drift.
+by bias.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _KNOT_REACH = np.radians(8.0)
 class TurnedHead:
     """One picture of a turned head, in the aligner's own terms.
 
-    ``yaw`` that it tells, radians, positive to the subject's left, and how far its points ``drift (478,2)`` from where
+    ``yaw`` that it tells, radians, positive to the subject's left, and how far its points ``bias (478,2)`` from where
     the frontal picture put them, in its own inter-ocular distances.
     """
 
     yaw: float
-    drift: F64
+    bias: F64
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,20 +96,20 @@ def yaw_growth(heads: list[TurnedHead], sigma: F64, lateral: F64, knots: F64) ->
         near: list[tuple[TurnedHead, int]] = [
             (head, sign) for head in heads for sign in (-1, 1) if abs(head.yaw * sign - knot) < _KNOT_REACH
         ]
-        side[index] = _growth([(head.drift, np.abs(lateral * sign - 0.6) < 0.2) for head, sign in near], sigma)
-        middle[index] = _growth([(head.drift, np.abs(lateral) < 0.15) for head, _ in near], sigma)
+        side[index] = _growth([(head.bias, np.abs(lateral * sign - 0.6) < 0.2) for head, sign in near], sigma)
+        middle[index] = _growth([(head.bias, np.abs(lateral) < 0.15) for head, _ in near], sigma)
     for factor in (side, middle):
         for part in (np.flatnonzero(knots >= 0), np.flatnonzero(knots <= 0)[::-1]):
             factor[part] = np.fmax.accumulate(factor[part])
     return side, middle
 
 
-def _growth(drifts: list[tuple[F64, NDArray[np.bool_]]], sigma: F64) -> float:
+def _growth(biases: list[tuple[F64, NDArray[np.bool_]]], sigma: F64) -> float:
     """NaN where there is nothing to tell it from."""
-    ratios = [(drift[chosen] ** 2).mean(axis=1) / sigma[chosen] ** 2 for drift, chosen in drifts]
+    ratios = [(bias[chosen] ** 2).mean(axis=1) / sigma[chosen] ** 2 for bias, chosen in biases]
     squares = np.concatenate([ratio[np.isfinite(ratio)] for ratio in ratios]) if ratios else np.empty(0)
     if not squares.size:
         return float("nan")
-    # A mean square, told from the 90 % quantile (squares in a plane are distributed exponentially): drift has a longer
-    # tail than noise, and it counts, but a point lifted past a nostril's rim or a face seen elsewhere is no drift.
+    # A mean square, told from the 90 % quantile (squares in a plane are distributed exponentially): bias has a longer
+    # tail than noise, and it counts, but a point lifted past a nostril's rim or a face seen elsewhere is no bias.
     return float(np.sqrt(1 + np.quantile(squares, 0.9) / np.log(10)))

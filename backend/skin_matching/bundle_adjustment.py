@@ -18,7 +18,7 @@ Index = NDArray[np.intp]
 
 OWN = 7
 """A camera's unknowns: a turn (3) about the points' middle, in its own axes, a shift (3), log focal (1)."""
-ROBUST = 2.0  # σ; beyond it a spot's pull fades (Cauchy), as in the fit
+ROBUST = 2.0  # σ; beyond it a keypoint's pull fades (Cauchy), as in the fit
 POINT_SIGMA = 0.005
 """Metres: how far points may be from where the fitted head has them. Far more than they are: it only holds the gauge.
 """

@@ -1,4 +1,4 @@
-"""The spots of skin that are matched: points of the head's surface, joined to those that the aligner finds."""
+"""The keypoints of skin that are matched: points of the head's surface, joined to those that the aligner finds."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from backend.head_model.model import HeadModel, SurfacePoints
 from backend.skin_matching.unwrap import face_texels
 
 MOST = 1200
-"""Spots at most, about 5 mm apart: nearer ones share most of their windows."""
+"""Keypoints at most, about 5 mm apart: nearer ones share most of their windows."""
 _FOLDED = ("lids",)  # skin there appears and disappears in folds
 _COARSE = 256  # side of the atlas that tells which skin can be seen from outside at all
 
 
 @dataclass(frozen=True, eq=False)
-class Spots:
-    """P spots of a head's skin. ``nu (P,2)`` are their places in the atlas, [0,1] to the right and downwards.
+class Keypoints:
+    """P keypoints of a head's skin. ``nu (P,2)`` are their places in the atlas, [0,1] to the right and downwards.
 
-    ``joined`` is the head with the point set ``name``: the aligner's, then the spots.
+    ``joined`` is the head with the point set ``name``: the aligner's, then the keypoints.
     """
 
     vertex: NDArray[np.intp]  # (P,) ascending
@@ -33,8 +33,8 @@ class Spots:
 
 
 @lru_cache(maxsize=4)
-def spots_beside(head: HeadModel, landmarks: str, most: int = MOST) -> Spots:
-    """The spots of ``head`` for takes aligned by its point set ``landmarks``; fewer are among more."""
+def keypoints_beside(head: HeadModel, landmarks: str, most: int = MOST) -> Keypoints:
+    """The keypoints of ``head`` for takes aligned by its point set ``landmarks``; fewer are among more."""
     texels = face_texels(head, _COARSE)
     seen = np.zeros(head.vertex_count, bool)
     seen[head.triangles[np.unique(texels.triangle)]] = True
@@ -46,4 +46,4 @@ def spots_beside(head: HeadModel, landmarks: str, most: int = MOST) -> Spots:
     name = f"{landmarks}+skin{len(points)}"
     together = joined_points(head.landmarks[landmarks], points)
     joined = replace(head, landmarks={**head.landmarks, name: together})
-    return Spots(vertex, points, atlas_nu(head, points).astype(np.float64), joined, name)
+    return Keypoints(vertex, points, atlas_nu(head, points).astype(np.float64), joined, name)

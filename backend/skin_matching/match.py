@@ -1,4 +1,5 @@
-"""The same spots of skin in several unwrapped views, to a fraction of a texel, and where they lie in the pictures."""
+"""The same keypoints of skin in several unwrapped views, to a fraction of a texel, and where they lie in the
+pictures."""
 
 from __future__ import annotations
 
@@ -17,19 +18,20 @@ F64 = NDArray[np.float64]
 NEIGHBOURS = 6
 """Views with which a view is compared, those that share most skin with it: more say the same again."""
 FACING = 0.3
-"""Cosine between normal and line of sight from which a spot is looked for (73°)."""
+"""Cosine between normal and line of sight from which a keypoint is looked for (73°)."""
 WINDOW = 31  # texels; a few times the size of skin's marks
-LEVELS = 3  # of the pyramid: the window then covers 248 texels, well beyond what a spot may be misplaced by
-RETURN = 1.5  # texels by which a spot followed there and back may miss its start
-FARTHEST = 0.05  # of the atlas's side by which a spot may be misplaced
-MISFIT = 1.5  # texels by which what two views say of a spot may differ from what all say
+LEVELS = 3  # of the pyramid: the window then covers 248 texels, well beyond what a keypoint may be misplaced by
+RETURN = 1.5  # texels by which a keypoint followed there and back may miss its start
+FARTHEST = 0.05  # of the atlas's side by which a keypoint may be misplaced
+MISFIT = 1.5  # texels by which what two views say of a keypoint may differ from what all say
 FLOOR = 0.5  # texels, σ of a match at best: what is left between views of a scan whose truth is known is 0.2 to 0.3
 ITERATIONS = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """Where C views show P spots of skin: ``position (C,P,2)`` and ``sigma (C,P)`` ideal pixels, ``valid (C,P)``."""
+    """Where C views show P keypoints of skin: ``position (C,P,2)`` and ``sigma (C,P)`` ideal pixels, ``valid
+    (C,P)``."""
 
     position: F64
     sigma: F64
@@ -37,12 +39,12 @@ class Matches:
 
 
 def match(views: Sequence[Unwrapped | None], places: F64, check: Callable[[], None] = lambda: None) -> Matches:
-    """Look for the spots that the views together show nearest to ``places (P,2)``, in texels of the atlas.
+    """Look for the keypoints that the views together show nearest to ``places (P,2)``, in texels of the atlas.
 
     None is a view that does not show the face.
 
     Every two views that see much of the same skin are compared by Lucas and Kanade's method (OpenCV's, on pyramids).
-    What they say of a spot's displacement f_ij = d_j − d_i is solved for each view's own d, robustly, with Σ d = 0:
+    What they say of a keypoint's displacement f_ij = d_j − d_i is solved for each view's own d, robustly, with Σ d = 0:
     the pictures tell where views differ, not what is right. ``check`` is called before every comparison and may raise.
     """
     blind = np.zeros(len(places))
@@ -71,7 +73,7 @@ def match(views: Sequence[Unwrapped | None], places: F64, check: Callable[[], No
 
 
 def shared(view: Unwrapped, others: Sequence[Unwrapped], places: F64) -> int:
-    """How many of the spots ``places (P,2)`` a view shows that any of the others shows, too, summed over those."""
+    """How many of the keypoints ``places (P,2)`` a view shows that any of the others shows, too, summed over those."""
     facing = sample(view.facing, places)
     both = (np.minimum(facing, sample(other.facing, places)) > FACING for other in others)
     flows = (_flow(view, other, places, wanted) for other, wanted in zip(others, both, strict=True))
@@ -82,7 +84,7 @@ def consensus(flow: F64, facing: F64) -> tuple[F64, F64, NDArray[np.bool_]]:
     """Displacements (C,P,2) that explain ``flow (C,C,P,2)`` (NaN where unknown), their misfit (C,P), and where they are
     known (C,P): in views joined to each other by at least two comparisons each that agree to ``MISFIT``.
 
-    ``facing (C,P)`` says how well each view sees a spot; its square root weighs the gauge Σ d = 0.
+    ``facing (C,P)`` says how well each view sees a keypoint; its square root weighs the gauge Σ d = 0.
     """
     count, points = facing.shape
     known = np.isfinite(flow[..., 0])
@@ -110,7 +112,7 @@ def consensus(flow: F64, facing: F64) -> tuple[F64, F64, NDArray[np.bool_]]:
 
 
 def _joined(agree: NDArray[np.bool_], i: NDArray[np.intp], j: NDArray[np.intp], facing: F64) -> NDArray[np.bool_]:
-    """(P,C) the views that comparisons join to the one that sees the spot best of those that were compared."""
+    """(P,C) the views that comparisons join to the one that sees the keypoint best of those that were compared."""
     points, count = len(agree), len(facing)
     linked = np.zeros((points, count, count), bool)
     linked[:, i, j] |= agree
@@ -131,7 +133,7 @@ def _pairs(facing: F64) -> list[tuple[int, int]]:
 
 
 def _flow(first: Unwrapped, second: Unwrapped, places: F64, wanted: NDArray[np.bool_]) -> F64:
-    """(P,2) texels from the first view's spots to the second's; NaN where they were not found there and back."""
+    """(P,2) texels from the first view's keypoints to the second's; NaN where they were not found there and back."""
     flow = np.full(places.shape, np.nan)
     index = np.flatnonzero(wanted)
     if not len(index):

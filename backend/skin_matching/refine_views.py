@@ -16,9 +16,9 @@ from backend.fitting import FitOptions, FitResult, FittedCamera, KnownCamera, Ob
 from backend.fitting.prepare import views_at
 from backend.fitting.problem import focal_form, found_frames
 from backend.head_model.model import HeadModel, posed_vertices, surface_positions
-from backend.head_model.placed import PlacedHead
+from backend.head_model.posed import PosedHead
 from backend.skin_matching.bundle_adjustment import OWN, Bundle, Priors, Sightings, adjust, focal_sigma, residuals
-from backend.skin_matching.keypoints import Spots, spots_beside
+from backend.skin_matching.keypoints import Keypoints, keypoints_beside
 from backend.skin_matching.match import Matches, match, shared
 from backend.skin_matching.unwrap import Unwrapped, face_texels, pixels_per_texel, unwrap
 
@@ -30,20 +30,20 @@ KEY_FRAMES = 4
 ROUNDS = 3
 """Each unwraps with the last one's fit. On the scan the third still moves the mesh by 0.02 mm, a fourth by 0.005."""
 FEW = 300
-"""Spots that go into the fit of a whole take: every frame pays for a point that only the key frames show."""
+"""Keypoints that go into the fit of a whole take: every frame pays for a point that only the key frames show."""
 MATCHING = 0.7
 """Of the progress: what comes before the last fit, about."""
 TURNS = (0, -48, -36, -24, -12, 12, 24, 36, 48)
 """Degrees by which cameras of which nothing was matched are tried elsewhere; matching by itself made up for 18 on the
 scan."""
 FEWEST = 30
-"""Spots that a view must share with others, lest a few wrong ones place its camera."""
+"""Keypoints that a view must share with others, lest a few wrong ones place its camera."""
 SIDES = (256, 512, 1024)
 """Of the atlas, texels: the coarsest whose texels are no larger than a pixel."""
 TELLING = 3
 """Matched views that tell unknown cameras by the skin alone. What two see fits a flatter or a deeper face as well,
 turned by another angle (the bas relief): on a rendered clip 0.08 px of residual hid 7°, although focals were known."""
-UNSURE = 0.08
+POORLY_CONSTRAINED = 0.08
 """σ of every camera's log focal above which it does not tell them either, as of cameras in nearly one place. Three
 views of the scan leave 0.04 and less."""
 WORSE = 4.0
@@ -64,15 +64,15 @@ class ViewPictures:
 
 @dataclass(frozen=True, eq=False)
 class MatchedFit:
-    """A fit with the skin matched. ``fit`` speaks of the aligner's points alone; ``spots (C,)`` is how many were
+    """A fit with the skin matched. ``fit`` speaks of the aligner's points alone; ``keypoints (C,)`` is how many were
     matched in each view over the key frames, ``residual_px`` by how much they miss the adjusted points (median).
-    ``sure`` is whether the skin told the cameras; else the head's shape did, together with it."""
+    ``well_constrained`` is whether the skin told the cameras; else the head's shape did, together with it."""
 
     fit: FitResult
     frames: Frames
-    spots: NDArray[np.int64]
+    keypoints: NDArray[np.int64]
     residual_px: float
-    sure: bool
+    well_constrained: bool
 
 
 def refine(
@@ -96,7 +96,7 @@ def refine(
     if not len(frames):
         return None
     take = _Take(
-        head, views, options, pictures, frames, neutral_prior, spots_beside(head, views[0].observations.landmarks)
+        head, views, options, pictures, frames, neutral_prior, keypoints_beside(head, views[0].observations.landmarks)
     )
 
     def check() -> None:
@@ -112,7 +112,7 @@ def refine(
         if not found:
             return None
         cameras = take.adjusted(now, which, found, check)
-        if number + 1 == ROUNDS or not cameras.sure:  # unsure ones would drift from round to round
+        if number + 1 == ROUNDS or not cameras.well_constrained:  # others would wander from round to round
             break
         now, which = take.fitted(cameras.known, found, should_cancel, whole=False), np.arange(len(frames))
     final = take.fitted(
@@ -124,8 +124,8 @@ def refine(
     )
     if _miss(final) > _miss(fit) + WORSE:
         return None
-    spots = np.sum([m.valid.sum(axis=1) for m in found], axis=0)
-    return MatchedFit(final, frames, spots, cameras.residual_px, cameras.sure)
+    keypoints = np.sum([m.valid.sum(axis=1) for m in found], axis=0)
+    return MatchedFit(final, frames, keypoints, cameras.residual_px, cameras.well_constrained)
 
 
 def _key_frames(found: NDArray[np.bool_]) -> Frames:
@@ -148,11 +148,11 @@ def _miss(fit: FitResult) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Adjusted:
-    """What is known of the cameras now, by how many pixels the spots miss (median), and whether that pins them."""
+    """What is known of the cameras now, by how many pixels the keypoints miss (median), and whether that pins them."""
 
     known: list[KnownCamera]
     residual_px: float
-    sure: bool
+    well_constrained: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,7 @@ class _Take:
     pictures: ViewPictures
     frames: Frames
     neutral_prior: NDArray[np.float32] | None
-    spots: Spots
+    keypoints: Keypoints
     grey: dict[tuple[int, int], NDArray[np.uint8] | None] = field(default_factory=dict)  # by view and frame
 
     def match(self, fit: FitResult, which: Frames, check: Callable[[], None]) -> list[Matches]:
@@ -177,7 +177,7 @@ class _Take:
         found = []
         for frame, t in zip(self.frames, which, strict=True):
             unwrapped = [self._unwrapped(fit, view, int(frame), int(t), side) for view in range(len(self.views))]
-            found.append(match(unwrapped, self.spots.nu * side, check))
+            found.append(match(unwrapped, self.keypoints.nu * side, check))
         enough = np.sum([m.valid.sum(axis=1) for m in found], axis=0) >= FEWEST
         if enough.sum() < 2:
             return []
@@ -204,45 +204,50 @@ class _Take:
             for camera in tried:
                 check()
                 seen = self._unwrapped(_with_camera(fit, int(lost), camera), int(lost), frame, t, side)
-                scores.append(0 if seen is None else shared(seen, others, self.spots.nu * side))
+                scores.append(0 if seen is None else shared(seen, others, self.keypoints.nu * side))
             cameras[lost] = tried[int(np.argmax(scores))]
         return replace(fit, cameras=tuple(cameras))
 
     def adjusted(self, fit: FitResult, which: Frames, found: Sequence[Matches], check: Callable[[], None]) -> _Adjusted:
         """The cameras that the matches speak for, in the world of the views."""
         begun, sightings, seen = self._bundle(fit, which, found)
-        placed = np.array([view.camera.world_to_camera is not None for view in self.views])
+        calibrated = np.array([view.camera.world_to_camera is not None for view in self.views])
         free = np.zeros((len(self.views), OWN), bool)
-        free[:, :-1] = (seen & ~placed)[:, None]
+        free[:, :-1] = (seen & ~calibrated)[:, None]
         free[:, -1] = seen & [view.camera.focal_px is None for view in self.views]
         form, usual = focal_form(self._at_key_frames(), self.options, found_frames(self.views)[:, self.frames])
         priors = Priors(begun.points, form, usual, free)
         bundle = adjust(begun, sightings, priors, check) if free.any() else begun
-        told = seen.sum() >= TELLING and focal_sigma(bundle, sightings, priors)[seen].min() < UNSURE
-        sure = bool(told) or not free.any()
+        constrained = seen.sum() >= TELLING and focal_sigma(bundle, sightings, priors)[seen].min() < POORLY_CONSTRAINED
+        well_constrained = bool(constrained) or not free.any()
         extrinsics = bundle.world_to_camera
-        if not placed.any():
+        if not calibrated.any():
             extrinsics = _in_gauge(extrinsics, fit.cameras[0].world_to_camera)
         cameras = [view.camera for view in self.views]
-        if not placed.any():
+        if not calibrated.any():
             cameras[0] = replace(cameras[0], world_to_camera=extrinsics[0])
-        for j in np.flatnonzero(seen) if sure else ():
-            given = self.views[j].camera
+        for j in np.flatnonzero(seen) if well_constrained else ():
+            known = self.views[j].camera
             cameras[j] = replace(
                 cameras[j],
-                focal_px=given.focal_px or float(np.exp(bundle.log_focal[j])),
-                world_to_camera=given.world_to_camera if placed[j] and self.options.metric_cameras else extrinsics[j],
+                focal_px=known.focal_px or float(np.exp(bundle.log_focal[j])),
+                world_to_camera=known.world_to_camera
+                if calibrated[j] and self.options.metric_cameras
+                else extrinsics[j],
             )
         residual = float(np.median(np.linalg.norm(residuals(bundle, sightings), axis=1)))
-        return _Adjusted(cameras, residual, sure)
+        return _Adjusted(cameras, residual, well_constrained)
 
     def _bundle(
         self, fit: FitResult, which: Frames, found: Sequence[Matches]
     ) -> tuple[Bundle, Sightings, NDArray[np.bool_]]:
-        """Where the adjustment starts, what was seen, and which views (C,) saw any of it. Every key frame's spots are
+        """Where the adjustment starts, what was seen, and which views (C,) saw any of it. Every key frame's keypoints
+        are
         points of their own."""
         posed = _posed(self.head, fit, which)
-        start = np.concatenate([surface_positions(self.spots.points, self.head.triangles, world) for world in posed])
+        start = np.concatenate(
+            [surface_positions(self.keypoints.points, self.head.triangles, world) for world in posed]
+        )
         valid = np.concatenate([m.valid for m in found], axis=1)
         used = np.flatnonzero(valid.any(axis=0))
         camera, point = np.nonzero(valid[:, used])
@@ -266,14 +271,15 @@ class _Take:
         *,
         whole: bool,
     ) -> FitResult:
-        """The fit with these cameras and the matched spots among the points, of the key frames or of the whole take."""
+        """The fit with these cameras and the matched keypoints among the points, of the key frames or of the whole
+        take."""
         views = self.views if whole else self._at_key_frames()
         at = self.frames if whole else np.arange(len(self.frames))
-        spots = self.spots
+        keypoints = self.keypoints
         if len(views[0].observations.mu) > len(self.frames):
-            spots = spots_beside(self.head, self.views[0].observations.landmarks, FEW)
+            keypoints = keypoints_beside(self.head, self.views[0].observations.landmarks, FEW)
         told = [
-            View(self._with_spots(view, found, j, at, spots), camera)
+            View(self._with_keypoints(view, found, j, at, keypoints), camera)
             for j, (view, camera) in enumerate(zip(views, cameras, strict=True))
         ]
         placed = any(view.camera.world_to_camera is not None for view in self.views)
@@ -283,20 +289,20 @@ class _Take:
             key_frames=tuple(at.tolist()),
         )
         fit = fit_take(
-            spots.joined,
+            keypoints.joined,
             told,
             options,
             neutral_prior=self.neutral_prior,
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
-        return replace(fit, reprojection_error_px=fit.reprojection_error_px[:, :, : -len(spots.nu)])
+        return replace(fit, reprojection_error_px=fit.reprojection_error_px[:, :, : -len(keypoints.nu)])
 
     def _side(self, fit: FitResult, t: int) -> int:
         texels = face_texels(self.head, SIDES[0])
         steps = []
         for view in range(len(self.views)):
-            face = self._placed(fit, view, t)
+            face = self._posed_head(fit, view, t)
             steps.append(pixels_per_texel(texels, face.project(texels.on_surface(self.head, face.vertices))))
         wanted = float(np.median(steps)) * SIDES[0]
         return next((side for side in SIDES if side >= wanted), SIDES[-1])
@@ -308,23 +314,25 @@ class _Take:
             picture = self.pictures.picture(view, frame)
             self.grey[view, frame] = None if picture is None else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         grey = self.grey[view, frame]
-        return None if grey is None else unwrap(self.head, side, grey, self._placed(fit, view, t))
+        return None if grey is None else unwrap(self.head, side, grey, self._posed_head(fit, view, t))
 
-    def _placed(self, fit: FitResult, view: int, t: int) -> PlacedHead:
+    def _posed_head(self, fit: FitResult, view: int, t: int) -> PosedHead:
         camera = fit.cameras[view]
         world = _posed(self.head, fit, np.array([t]))[0]
         there = world @ camera.world_to_camera[:, :3].T + camera.world_to_camera[:, 3]
         lens = self.pictures.lenses[view]
-        return PlacedHead(there, camera.focal_px, camera.principal_point, lens)
+        return PosedHead(there, camera.focal_px, camera.principal_point, lens)
 
     def _at_key_frames(self) -> list[View]:
         """The key frames as a take of their own, too far apart in time to be smooth."""
         few = views_at(self.views, self.frames)
         return [replace(view, observations=replace(view.observations, frame_rate=0.1)) for view in few]
 
-    def _with_spots(self, view: View, found: Sequence[Matches], j: int, at: Frames, spots: Spots) -> Observations:
-        seen, count = view.observations, len(spots.nu)
-        chosen = np.flatnonzero(np.isin(self.spots.vertex, spots.vertex))
+    def _with_keypoints(
+        self, view: View, found: Sequence[Matches], j: int, at: Frames, keypoints: Keypoints
+    ) -> Observations:
+        seen, count = view.observations, len(keypoints.nu)
+        chosen = np.flatnonzero(np.isin(self.keypoints.vertex, keypoints.vertex))
         frames = len(seen.mu)
         mu, sigma = np.zeros((frames, count, 2), np.float32), np.ones((frames, count), np.float32)
         valid = np.zeros((frames, count), bool)
@@ -333,7 +341,7 @@ class _Take:
             valid[t] = matches.valid[j, chosen]
         return replace(
             seen,
-            landmarks=spots.name,
+            landmarks=keypoints.name,
             mu=np.concatenate([seen.mu, mu], axis=1),
             sigma=np.concatenate([seen.sigma, sigma], axis=1),
             valid=np.concatenate([seen.valid, valid], axis=1),

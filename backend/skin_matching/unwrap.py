@@ -13,7 +13,7 @@ from backend.cameras.distortion import distort
 from backend.head_model.atlas_texels import AtlasTexels, cosine_of_sight, sample
 from backend.head_model.dense_points import outside
 from backend.head_model.model import HeadModel
-from backend.head_model.placed import PlacedHead
+from backend.head_model.posed import PosedHead
 from backend.head_model.render import vertex_normals
 
 F64 = NDArray[np.float64]
@@ -51,7 +51,7 @@ def face_texels(head: HeadModel, side: int) -> AtlasTexels:
     return AtlasTexels.of(head, side, np.asarray(skin[head.triangles].all(axis=1)))
 
 
-def unwrap(head: HeadModel, side: int, grey: NDArray[np.uint8], face: PlacedHead) -> Unwrapped:
+def unwrap(head: HeadModel, side: int, grey: NDArray[np.uint8], face: PosedHead) -> Unwrapped:
     """The grey picture (H,W) of a placed head in an atlas of ``side`` texels."""
     texels = face_texels(head, side)
     points = texels.on_surface(head, face.vertices)

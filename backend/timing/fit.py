@@ -76,11 +76,11 @@ def _race(take: Take, options: BenchmarkOptions, progress: Progress, task: Any) 
 
     limit = QUICK_ADAMW_SECONDS if options.quick else ADAMW_SECONDS
 
-    def hear(name: str, step: int, energy: float, seconds: float) -> None:
+    def report(name: str, step: int, energy: float, seconds: float) -> None:
         words = f"{name}: step {step}, energy {energy:.5g}, {seconds:.0f} s"
         progress.update(task, description=words, completed=None)
 
-    return race(take, limit, hear)
+    return race(take, limit, report)
 
 
 def _race_take(options: BenchmarkOptions) -> tuple[Take, str]:

@@ -51,12 +51,12 @@ def race(take: Take, adamw_seconds: float, on_step: OnStep | None = None) -> tup
     for name, sizes in ((PAPER, plain_sizes), (SCALED, typical_sizes)):
         began = time.perf_counter()
 
-        def hear(step: int, energy: float, name: str = name, began: float = began) -> None:
+        def report(step: int, energy: float, name: str = name, began: float = began) -> None:
             if on_step is not None:
                 on_step(name, step, energy, time.perf_counter() - began)
 
         run = minimise_adamw(
-            problem, take.start, sizes(problem, take.start), max_seconds=adamw_seconds, on_iteration=hear
+            problem, take.start, sizes(problem, take.start), max_seconds=adamw_seconds, on_iteration=report
         )
         curves.append(Curve(name, run.seconds, run.core_seconds, run.energy, run.converged))
     return tuple(curves)
@@ -69,7 +69,7 @@ def _solver(take: Take, on_step: OnStep | None) -> Curve:
     energies: list[float] = []
     began, work = time.perf_counter(), time.process_time()
 
-    def hear(iteration: int, energy: float) -> None:
+    def report(iteration: int, energy: float) -> None:
         seconds.append(time.perf_counter() - began)
         worked.append(time.process_time() - work)
         energies.append(energy)
@@ -77,7 +77,7 @@ def _solver(take: Take, on_step: OnStep | None) -> Curve:
             on_step(SOLVER, iteration, energy, seconds[-1])
 
     # Further than any fit goes, so that the best energy is known well.
-    best = minimise(problem, take.start, Stage(tolerance=1e-6, max_iterations=60), on_iteration=hear)
+    best = minimise(problem, take.start, Stage(tolerance=1e-6, max_iterations=60), on_iteration=report)
     seconds.append(time.perf_counter() - began)
     worked.append(time.process_time() - work)
     return Curve(SOLVER, tuple(seconds), tuple(worked), (*energies, best.energy[-1]), True)

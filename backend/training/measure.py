@@ -56,7 +56,7 @@ def accuracy_table(rows: Iterable[Measured]) -> Table:
         title="held-out people: mean distance in % of the inter-ocular distance",
         title_justify="left",
         caption="seen: of rendered points that nothing hides; regions: rendered; real: from MediaPipe's points; "
-        "ρ: rank correlation of σ with the distance; e/σ: root mean square of their ratio, 1 is honest",
+        "ρ: rank correlation of σ with the distance; e/σ: root mean square of their ratio, 1 is calibrated",
         caption_justify="left",
     )
     table.add_column("weights")

@@ -31,7 +31,12 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         job = now.job
         if job is None or job.take is None:
             return {"CANCELLED"}
-        build_take(context, job.take, match_scene=job.match_scene, given=job.given if not job.elsewhere else None)
+        build_take(
+            context,
+            job.take,
+            match_scene=job.match_scene,
+            known_cameras=job.known_cameras if not job.elsewhere else None,
+        )
         if job.match_scene:
             look_through_camera([context.screen])  # of other workspaces the user decides
         now.take_built(_summary(job.take))
@@ -49,8 +54,8 @@ def _summary(take: contract.TakeResult) -> str:
         text += f". {faces} faces were seen: the largest was tracked"
     for footage in missing_footage(take):
         text += f". The footage {footage} cannot be read from here, so its camera has no background"
-    notes = [str(note) for note in take.report.get("notes", ())]  # whole sentences
-    return " ".join([f"{text}.", *notes])
+    warnings = [str(warning) for warning in take.report.get("warnings", ())]  # whole sentences
+    return " ".join([f"{text}.", *warnings])
 
 
 CLASSES = (FLOWFACE_OT_build_take,)

@@ -34,7 +34,7 @@ class FLOWFACE_OT_track(bpy.types.Operator):  # type: ignore[misc]
         """Submit the job; everything else happens while Blender goes on."""
         chosen, wanted, now = settings.of(context.scene), preferences.get(context), session.current()
         try:
-            spec, given = job_of(context)
+            spec, known_cameras = job_of(context)
         except CannotTrack as problem:
             return self._refuse(str(problem))
         now.connect(wanted.endpoint)
@@ -45,7 +45,7 @@ class FLOWFACE_OT_track(bpy.types.Operator):  # type: ignore[misc]
                 backend_start.start(context)
             except CannotStart as problem:
                 return self._refuse(str(problem))
-        now.track(spec, context.scene.name, match_scene=chosen.match_scene, given=given)
+        now.track(spec, context.scene.name, match_scene=chosen.match_scene, known_cameras=known_cameras)
         if now.notice is not None and now.notice.is_error:
             return self._refuse(now.notice.text)
         return {"FINISHED"}

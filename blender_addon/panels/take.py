@@ -26,7 +26,7 @@ class FLOWFACE_PT_take(bpy.types.Panel):  # type: ignore[misc]
         return confidence.shown_take(context) is not None
 
     def draw(self, context: Any) -> None:
-        """The frame in words, the views, and the way to doubtful stretches."""
+        """The frame in words, the views, and the way to low-confidence ranges."""
         take, frame = confidence.shown_take(context), context.scene.frame_current
         known = confidence.confidence_of(take)
         self.layout.label(text=take.name, icon="OUTLINER_COLLECTION")
@@ -37,8 +37,8 @@ class FLOWFACE_PT_take(bpy.types.Panel):  # type: ignore[misc]
         if len(known.views) > 1:
             _draw_views(self.layout, context, known, frame)
         row = self.layout.row(align=True)
-        row.operator("flowface.doubtful", text="Previous", icon="TRIA_LEFT").backwards = True
-        row.operator("flowface.doubtful", text="Next Doubtful", icon="TRIA_RIGHT")
+        row.operator("flowface.next_low_confidence", text="Previous", icon="TRIA_LEFT").backwards = True
+        row.operator("flowface.next_low_confidence", text="Next Low-Confidence", icon="TRIA_RIGHT")
 
 
 def _draw_views(layout: Any, context: Any, known: confidence.Confidence, frame: int) -> None:

@@ -86,8 +86,8 @@ def _draw_scene_cameras(layout: Any, chosen: Any) -> None:
     column.prop(chosen, "camera", text="Main Footage", icon="CAMERA_DATA")
     for view in chosen.views:
         column.prop(view, "camera", text=view.name, icon="CAMERA_DATA")
-    given = sum(view.camera is not None for view in (chosen, *chosen.views))
-    if given > 1:
+    known = sum(view.camera is not None for view in (chosen, *chosen.views))
+    if known > 1:
         column.prop(chosen, "cameras_to_scale")
 
 

@@ -142,7 +142,7 @@ def animate_camera(
     _key_background(keys, obj.data, view, take)
 
 
-def animate_given_camera(obj: Any, name: str, take: contract.TakeResult, view: contract.CameraGeometry) -> None:
+def animate_known_camera(obj: Any, name: str, take: contract.TakeResult, view: contract.CameraGeometry) -> None:
     """Key the background of a camera that is the user's own, unless it has an Action already."""
     if obj.data.animation_data is None or obj.data.animation_data.action is None:
         _key_background(_Keys(obj.data, f"{name} background", take), obj.data, view, take)

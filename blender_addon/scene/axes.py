@@ -56,7 +56,7 @@ def at_eye_level(metres_per_unit: float = 1.0) -> Placement:
 
 
 @dataclass(frozen=True, eq=False)
-class GivenPose:
+class KnownPose:
     """Where a camera of the Blender scene stands: rotation (3,3) of its axes, location (3,) in Blender units."""
 
     rotation: F64
@@ -96,7 +96,7 @@ def _camera_to_world(world_to_camera: NDArray[Any]) -> tuple[F64, F64]:
     return to_world, -np.einsum("tij,tj->ti", to_world, extrinsics[:, :, 3])
 
 
-def extrinsics_of(pose: GivenPose, metres_per_unit: float) -> F64:
+def extrinsics_of(pose: KnownPose, metres_per_unit: float) -> F64:
     """OpenCV extrinsics (3,4), metres, of a camera of the Blender scene; ``at_eye_level`` leads back."""
     rotation = CAMERA.T @ pose.rotation.T @ WORLD
     centre = (pose.location * metres_per_unit - EYE_HEIGHT) @ WORLD
@@ -104,21 +104,21 @@ def extrinsics_of(pose: GivenPose, metres_per_unit: float) -> F64:
 
 
 def placed_by_cameras(
-    given: Sequence[GivenPose], world_to_camera: Sequence[NDArray[Any]], units_per_metre: float | None
+    known: Sequence[KnownPose], world_to_camera: Sequence[NDArray[Any]], units_per_metre: float | None
 ) -> Placement:
-    """The placement in which cameras of a take, extrinsics (3,4) each, are the ``given`` ones of the scene.
+    """The placement in which cameras of a take, extrinsics (3,4) each, are the ``known`` ones of the scene.
 
     The first pair gives rotation and place exactly, so it does not matter which world the take was solved in. The
-    scale is ``units_per_metre``; where that is None, it is the one in which the cameras stand as far apart as given
-    (1 where all stand in one place and nothing can be told).
+    scale is ``units_per_metre``; where that is None, it is the one in which the cameras stand as far apart as they
+    stand (1 where all stand in one place and nothing can be told).
     """
     poses = [_camera_to_world(np.asarray(extrinsics)[None]) for extrinsics in world_to_camera]
-    turn = given[0].rotation @ CAMERA.T @ poses[0][0][0].T
+    turn = known[0].rotation @ CAMERA.T @ poses[0][0][0].T
     if units_per_metre is None:
-        in_scene = sum(float(np.linalg.norm(pose.location - given[0].location)) for pose in given)
+        in_scene = sum(float(np.linalg.norm(pose.location - known[0].location)) for pose in known)
         in_take = sum(float(np.linalg.norm(centre[0] - poses[0][1][0])) for _, centre in poses)
         units_per_metre = in_scene / in_take if in_scene > 0 and in_take > 0 else 1.0
-    offset = given[0].location - units_per_metre * (turn @ poses[0][1][0])
+    offset = known[0].location - units_per_metre * (turn @ poses[0][1][0])
     return Placement(turn, offset, units_per_metre)
 
 

@@ -13,23 +13,25 @@ from . import animation, axes, camera, footage
 from . import ownership as replace
 from .armature import bind, build_armature
 from .head import build_head
-from .known_cameras import Given, metres_per_unit
+from .known_cameras import KnownCameras, metres_per_unit
 
 
-def build_take(context: Any, take: contract.TakeResult, *, match_scene: bool = True, given: Given | None = None) -> Any:
+def build_take(
+    context: Any, take: contract.TakeResult, *, match_scene: bool = True, known_cameras: KnownCameras | None = None
+) -> Any:
     """Build a take in the context's scene and return its collection.
 
     A take is known by its name and its footage: building it again replaces the objects that were built for it before,
     hands everything that pointed at them (parents, constraints, the scene camera) to the new ones and leaves all other
     objects alone, including those a user put into the collection. With ``match_scene`` the scene takes over the first
     view's resolution, the frame rate and the frame range; the scene camera is set in any case where there is none.
-    With ``given`` cameras the take stands where they see it; they are used as they are, and get the footage as
+    With ``known_cameras`` the take stands where they see it; they are used as they are, and get the footage as
     background where they have none. Selection and active object stay as they were. Must be called in Object Mode;
     pushes no undo step.
     """
     scene, layer = context.scene, context.view_layer
     active = layer.objects.active
-    placement = (given.placement(take) if given else None) or axes.at_eye_level(metres_per_unit(scene))
+    placement = (known_cameras.placement(take) if known_cameras else None) or axes.at_eye_level(metres_per_unit(scene))
     collection = replace.take_collection(scene, take)
     old = replace.retire(collection)
 
@@ -44,7 +46,7 @@ def build_take(context: Any, take: contract.TakeResult, *, match_scene: bool = T
     animation.animate_expression(head, f"{take.name} expression", take)
     animation.animate_actions(head, f"{take.name} ARKit", take)
     for view in take.cameras:
-        new[replace.camera_role(view.name)] = _camera(scene, collection, take, view, placement, given)
+        new[replace.camera_role(view.name)] = _camera(scene, collection, take, view, placement, known_cameras)
 
     replaced = active is not None and active in old.values()
     replace.hand_over(old, new)
@@ -64,17 +66,17 @@ def _camera(
     take: contract.TakeResult,
     view: contract.CameraGeometry,
     placement: axes.Placement,
-    given: Given | None,
+    known_cameras: KnownCameras | None,
 ) -> Any:
-    """The camera of a view: the user's own where it was given, else a new one in the take's collection."""
+    """The camera of a view: the user's own where it is known, else a new one in the take's collection."""
     replace.remember_size(collection, view)
     name = f"{take.name} {view.name}"
-    own = given.camera_of(scene, view.name) if given else None
+    own = known_cameras.camera_of(scene, view.name) if known_cameras else None
     if own is not None:
         if not len(own.data.background_images):
             footage.add_background(own.data, view, take.scene_frames)
-            animation.animate_given_camera(own, name, take, view)
-        collection[replace.given_role(view.name)] = own
+            animation.animate_known_camera(own, name, take, view)
+        collection[replace.known_role(view.name)] = own
         return own
     obj = camera.build_camera(name, view, placement, take.scene_frames)
     animation.animate_camera(obj, name, take, view, placement)

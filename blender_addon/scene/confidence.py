@@ -14,7 +14,7 @@ from . import animation
 from . import ownership as replace
 
 DOUBT = 2.0
-"""A frame is doubtful where its uncertainty or its error is more than this times the take's median."""
+"""A frame is of low confidence where its uncertainty or its error is more than this times the take's median."""
 SAME_FRAME = 0.5
 
 F64 = NDArray[np.float64]
@@ -53,22 +53,22 @@ class Confidence:
         text = f"Frame {frame}: error {error:.1f} %"
         return f"{text}, uncertainty {uncertainty:.1f} mm" if uncertainty is not None else text
 
-    def doubtful(self) -> list[tuple[float, float]]:
-        """First and last frame of each stretch of doubtful frames, in order.
+    def low_confidence_ranges(self) -> list[tuple[float, float]]:
+        """First and last frame of each range of low-confidence frames, in order.
 
-        Doubtful is a frame on which no face was found, or whose uncertainty or error is more than ``DOUBT`` times the
-        median over the take's frames with a face. Frames that follow each other make one stretch.
+        Of low confidence is a frame on which no face was found, or whose uncertainty or error is more than ``DOUBT``
+        times the median over the take's frames with a face. Frames that follow each other make one range.
         """
         frames, errors = self.error.frames, self.error.values
         lost = errors == animation.NOT_TRACKED
-        doubtful = lost | _far_above_median(errors, ~lost)
+        low_confidence = lost | _far_above_median(errors, ~lost)
         known = np.isin(frames, self.uncertainty.frames)
         if known.any():
             values = np.full(len(frames), np.nan)
             values[known] = self.uncertainty.values[np.isin(self.uncertainty.frames, frames)]
-            doubtful |= _far_above_median(values, known & ~lost)
-        starts = np.flatnonzero(doubtful & ~np.r_[False, doubtful[:-1]])
-        ends = np.flatnonzero(doubtful & ~np.r_[doubtful[1:], False])
+            low_confidence |= _far_above_median(values, known & ~lost)
+        starts = np.flatnonzero(low_confidence & ~np.r_[False, low_confidence[:-1]])
+        ends = np.flatnonzero(low_confidence & ~np.r_[low_confidence[1:], False])
         return [(float(frames[first]), float(frames[last])) for first, last in zip(starts, ends, strict=True)]
 
 

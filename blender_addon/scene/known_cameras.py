@@ -1,4 +1,4 @@
-"""Cameras of the scene that are given to a take as known, and where the take then stands in the scene."""
+"""Cameras of the scene that a take is told as known, and where the take then stands in the scene."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ CAMERA_TYPES = {"ORTHO": "an orthographic", "PANO": "a panoramic"}
 
 
 class CannotUse(Exception):  # noqa: N818 - its text is a sentence for the user
-    """Why a camera of the scene cannot be given to a take."""
+    """Why a camera of the scene cannot be known to a take."""
 
 
 @dataclass(frozen=True, eq=False)
-class GivenView:
+class KnownView:
     """A view whose camera is known: the camera object's name, and where it stood when Track was pressed."""
 
     view: str
     camera: str
-    pose: axes.GivenPose
+    pose: axes.KnownPose
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class KnownCameras:
     """What a take knows of its scene. ``to_scale``: distances between the cameras are those of reality."""
 
-    views: tuple[GivenView, ...]
+    views: tuple[KnownView, ...]
     metres_per_unit: float
     to_scale: bool
 
     def placement(self, take: contract.TakeResult) -> axes.Placement | None:
-        """Where the take stands in the scene; None where it has none of the given views."""
+        """Where the take stands in the scene; None where it has none of the known views."""
         poses = {view.view: view.pose for view in self.views}
         known = [view for view in take.cameras if view.name in poses]
         if not known:
@@ -59,8 +59,8 @@ class Given:
         )
 
     def camera_of(self, scene: Any, view: str) -> Any:
-        """The camera object that was given for a view, None where it was not, or is no longer in the scene."""
-        name = next((given.camera for given in self.views if given.view == view), "")
+        """The camera object that is known for a view, None where it was not, or is no longer in the scene."""
+        name = next((known.camera for known in self.views if known.view == view), "")
         obj = scene.objects.get(name)
         return obj if obj is not None and obj.type == "CAMERA" else None
 
@@ -71,7 +71,7 @@ def metres_per_unit(scene: Any) -> float:
     return float(units.scale_length) if units.system != "NONE" else 1.0
 
 
-def read_camera(context: Any, obj: Any, footage_path: Path) -> tuple[m.CameraSpec, axes.GivenPose]:
+def read_camera(context: Any, obj: Any, footage_path: Path) -> tuple[m.CameraSpec, axes.KnownPose]:
     """What a camera object of the context's scene says about the footage that it filmed.
 
     Raises:
@@ -100,7 +100,7 @@ def read_camera(context: Any, obj: Any, footage_path: Path) -> tuple[m.CameraSpe
     return m.CameraSpec(size, focal, 1.0, principal_point, (), tuple(extrinsics.ravel().tolist())), pose
 
 
-def _pose(context: Any, obj: Any) -> axes.GivenPose:
+def _pose(context: Any, obj: Any) -> axes.KnownPose:
     """Where a camera really stands: parents and constraints count, its scale does not."""
     matrix = np.array(obj.evaluated_get(context.evaluated_depsgraph_get()).matrix_world)
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)
@@ -109,7 +109,7 @@ def _pose(context: Any, obj: Any) -> axes.GivenPose:
         raise CannotUse(f"“{obj.name}” is skewed or mirrored by its parents: clear its parent and keep its transform.")
     # Blender stores single precision; a rotation that is not quite one would bend everything built from it.
     left, _, right = np.linalg.svd(rotation)
-    return axes.GivenPose(left @ right, matrix[:3, 3])
+    return axes.KnownPose(left @ right, matrix[:3, 3])
 
 
 def _picture_size(scene: Any, obj: Any, path: Path) -> tuple[int, int]:

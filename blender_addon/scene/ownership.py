@@ -19,7 +19,7 @@ TAKE_KEY = "flowface_take"
 ARMATURE = "flowface_armature"
 HEAD = "flowface_head"
 _CAMERA_PREFIX = "flowface_camera:"
-_GIVEN_PREFIX = "flowface_given:"
+_KNOWN_PREFIX = "flowface_given:"
 _SIZE_PREFIX = "flowface_size:"
 _NAME_BYTES = 40
 """Of a view's name in a key: Blender's keys have at most 63 bytes."""
@@ -44,9 +44,9 @@ def camera_role(view: str) -> str:
     return f"{_CAMERA_PREFIX}{short(view)}"
 
 
-def given_role(view: str) -> str:
+def known_role(view: str) -> str:
     """The collection's key for a camera of the user's own that filmed a view; it is never changed or removed."""
-    return f"{_GIVEN_PREFIX}{short(view)}"
+    return f"{_KNOWN_PREFIX}{short(view)}"
 
 
 def remember_size(collection: Any, view: contract.CameraGeometry) -> None:
@@ -67,7 +67,7 @@ def shown_views(collection: Any) -> list[ShownView]:
     """The views of a built take, the main one first."""
     views = []
     for key in collection.keys():  # noqa: SIM118 - a collection's own iteration is over its objects
-        for prefix in (_CAMERA_PREFIX, _GIVEN_PREFIX):
+        for prefix in (_CAMERA_PREFIX, _KNOWN_PREFIX):
             if key.startswith(prefix):
                 name, value = key[len(prefix) :], collection[key]
                 size = collection.get(f"{_SIZE_PREFIX}{name}")
@@ -93,7 +93,7 @@ def retire(collection: Any) -> dict[str, Any]:
     roles = [key for key in collection.keys() if key in (ARMATURE, HEAD) or key.startswith(_CAMERA_PREFIX)]  # noqa: SIM118
     old = {role: obj for role in roles if isinstance(obj := collection[role], bpy.types.Object)}
     for key in list(collection.keys()):
-        if key in roles or key.startswith((_GIVEN_PREFIX, _SIZE_PREFIX)):
+        if key in roles or key.startswith((_KNOWN_PREFIX, _SIZE_PREFIX)):
             del collection[key]
     for obj in old.values():
         for block in (obj, *_owned(obj)):

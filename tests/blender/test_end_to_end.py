@@ -145,7 +145,7 @@ def test_views_and_scene_cameras_travel_to_the_backend_and_back(
     start_server: Callable[..., Server],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two given cameras and one that is not: the head stands ten metres before the first, as the backend says."""
+    """Two known cameras and one that is not: the head stands ten metres before the first, as the backend says."""
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     monkeypatch.setattr(preferences._Defaults, "endpoint", endpoint)
     start_server(endpoint, "tests.gui.runners:look")

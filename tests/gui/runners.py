@@ -27,7 +27,7 @@ def warm_up() -> str:
 def look(spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:  # noqa: ARG001
     """A still head ten metres before the first camera, with the camera facts that the footage reader gives.
 
-    Further views are timed as ``ViewSpec`` says, turned about the head by 40° each, or where their camera was given.
+    Further views are timed as ``ViewSpec`` says, turned about the head by 40° each, or where their camera is known.
     """
     head, infos = load_head("open"), [probe(view.footage) for view in spec.views]
     count, rate = infos[0].frame_count, infos[0].frame_rate
@@ -36,7 +36,7 @@ def look(spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel:
     start = cameras[0].world_to_camera[0]
     before_first = start[:, :3].T @ (np.array([0.0, 0.0, 10.0]) - start[:, 3])
     facing = Rotation.from_matrix(start[:, :3].T) * Rotation.from_rotvec([np.pi, 0.0, 0.0])
-    doubtful = (np.arange(count) >= 3) & (np.arange(count) < 5)
+    low_confidence = (np.arange(count) >= 3) & (np.arange(count) < 5)
     track = Track(
         head_id=head.id,
         head_hash=head.hash,
@@ -52,7 +52,7 @@ def look(spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel:
         frame_rate=rate,
         tracked=np.ones(count, bool),
         reprojection_error_percent_iod=np.full(count, 0.9, np.float32),
-        uncertainty_mm=np.where(doubtful, 2.5, 0.6).astype(np.float32),
+        uncertainty_mm=np.where(low_confidence, 2.5, 0.6).astype(np.float32),
     )
     save_track(track, folder / "track.npz")
     write_atomic(folder / "report.json", json.dumps({"frames": count}).encode())

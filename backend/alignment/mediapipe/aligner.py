@@ -17,8 +17,8 @@ from backend.alignment.mediapipe.face_mesh import (
     FaceMeshNetwork,
     around_points,
 )
-from backend.alignment.mediapipe.point_drift import PointDrift, load_point_drift
 from backend.alignment.mediapipe.point_sigma import PointSigma, load_point_sigma
+from backend.alignment.mediapipe.pose_bias import PoseBias, load_pose_bias
 from backend.alignment.types import Alignment, FaceBox
 from backend.head_model.dense_points import IRIS_POINTS
 
@@ -33,7 +33,7 @@ class MediaPipeAligner:
     0.4 % of the inter-ocular distance to the image's left and about a third of the jitter (measured on London
     photographs and ``lp_d9``), at three network runs of 2.5 ms instead of one.
 
-    What the points are known to be off by on turned heads is taken off (``PointDrift``).
+    What the points are known to be off by on turned heads is taken off (``PoseBias``).
 
     A box's ``roll`` matters beyond about 30°. Not safe to call from two threads at once.
     """
@@ -45,11 +45,11 @@ class MediaPipeAligner:
         self,
         sigma: PointSigma | None = None,
         min_presence: float = MIN_PRESENCE,
-        drift: PointDrift | None = None,
+        pose_bias: PoseBias | None = None,
     ) -> None:
         self._network = FaceMeshNetwork(lanes=2)
         self._sigma = sigma or load_point_sigma()
-        self._drift = drift or load_point_drift()
+        self._pose_bias = pose_bias or load_pose_bias()
         self._min_presence = min_presence
 
     def align(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[FaceBox | None]) -> list[Alignment | None]:
@@ -82,16 +82,16 @@ class MediaPipeAligner:
         yaw = float(np.arctan2(eyes[2], np.hypot(eyes[0], eyes[1])))
         inter_ocular = float(np.linalg.norm(eyes))
         mu = crop.points_to_image(points[:, :2])
-        placed = around_points(mu)
+        posed = around_points(mu)
         low, high = mu.min(axis=0), mu.max(axis=0)
         closed = lid_openings(mu) < CLOSED_EYE
         box = FaceBox(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]), presence)
         return Alignment(
             landmarks=self.landmarks,
-            mu=crop.points_to_image(points[:, :2] - inter_ocular * self._drift.offsets(points)).astype(np.float32),
+            mu=crop.points_to_image(points[:, :2] - inter_ocular * self._pose_bias.offsets(points)).astype(np.float32),
             sigma=self._sigma.pixels(yaw, inter_ocular * crop.side / 192),
             valid=_seen(closed),
-            box=replace(box, roll=placed.roll),
+            box=replace(box, roll=posed.roll),
             lids_closed=closed,
         )
 

@@ -57,7 +57,7 @@ class Tracker(Protocol):
 
 @runtime_checkable
 class ViewsTracker(Tracker, Protocol):
-    """A tracker that can also look at one moment from several cameras of which nothing is known."""
+    """A tracker that can also look at one synchronised frame of several cameras of which nothing is known."""
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -65,5 +65,5 @@ class ViewsTracker(Tracker, Protocol):
         ...
 
     def track_views(self, stills: Sequence[Path], variant: str) -> SeveralViews:
-        """One head and the cameras of C stills that show it at the same moment. Raises UserError as ``track`` does."""
+        """One head and the cameras of C stills that are synchronised. Raises UserError as ``track`` does."""
         ...

@@ -17,7 +17,8 @@ SHORTLIST = 24
 """Triangles tried per point: the ones with the nearest centroids, over samples dense enough for long triangles."""
 
 OPPOSED_PENALTY = 0.02
-"""Metres added to the distance of a triangle that faces the other way, so that it loses to any honest one nearby."""
+"""Metres added to the distance of a triangle that faces the other way, so that it loses to any rightly facing one
+nearby."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from backend.alignment.align_footage import align_footage
 from backend.alignment.face_following import AlignedFrame
-from backend.alignment.mediapipe import point_drift, point_sigma
+from backend.alignment.mediapipe import point_sigma, pose_bias
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
 from backend.alignment.mediapipe.face_finder import FaceFinder
 from backend.alignment.types import TakeAlignment
@@ -115,6 +115,6 @@ def cache_name(path: Path, what: str, version: int) -> str:
 def _makers() -> str:
     """What a fit depends on beside its code: the head's file and the aligner's tables."""
     digest = hashlib.sha256()
-    for file in (OPEN_HEAD, point_sigma.TABLE, point_drift.TABLE):
+    for file in (OPEN_HEAD, point_sigma.TABLE, pose_bias.TABLE):
         digest.update(file.read_bytes())
     return digest.hexdigest()

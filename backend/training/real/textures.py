@@ -19,7 +19,7 @@ from backend.footage import open_footage
 from backend.head_model.atlas_texels import AtlasTexels, cosine_of_sight, sample
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
-from backend.head_model.placed import PlacedHead
+from backend.head_model.posed import PosedHead
 from backend.head_model.render import HeadRenderer, vertex_normals
 from backend.training.real.fits import TakeFitter, cache_name
 from backend.training.real.pictures import train_photographs
@@ -128,10 +128,10 @@ class TextureMaker:
         if fit is None:
             return None
         image = next(iter(open_footage(path, alone=True))).image
-        placed = PlacedHead(fit.vertices[0], fit.focal_px, fit.principal_point)
+        placed = PosedHead(fit.vertices[0], fit.focal_px, fit.principal_point)
         return self.of_picture(image, placed, f"{path.parent.name}/{path.stem}")
 
-    def of_picture(self, image: Picture, placed: PlacedHead, name: str, *, evenly_lit: bool = False) -> FaceTexture:
+    def of_picture(self, image: Picture, placed: PosedHead, name: str, *, evenly_lit: bool = False) -> FaceTexture:
         """The texture of an RGB picture (H,W,3) of a head that lies in it as ``placed``.
 
         ``evenly_lit`` says that there are no broad shadows to take off.
@@ -145,7 +145,7 @@ class TextureMaker:
         return self._finish(color, seen, skin, name)
 
     def _project(
-        self, image: Picture, placed: PlacedHead
+        self, image: Picture, placed: PosedHead
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Each texel's colour (n,3) in 0…255, how well it was seen (n,) in 0…1, and its normal (n,3)."""
         vertices = placed.vertices.astype(np.float64)

@@ -216,7 +216,7 @@ def test_both_aligners_in_one_run(options: EvaluationOptions, tmp_path: Path) ->
     assert 0.3 < kept[0.3][OURS]["error_over_sigma"] < 3
     assert kept[0.3][OURS]["spearman"] > 0.1
     text = (both.out / "tables.md").read_text()
-    assert "How honest" in text and "| flowface | flowface |" in text
+    assert "Calibration of the aligners' σ" in text and "| flowface | flowface |" in text
     assert (both.out / "sigma_calibration.png").read_bytes().startswith(b"\x89PNG")
 
 

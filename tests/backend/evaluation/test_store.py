@@ -14,7 +14,12 @@ from backend.evaluation.store import EVERYTHING, MEASURING, Store, code_digest
 @pytest.fixture
 def copied_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A small backend whose files a test may change."""
-    for name in ("fitting/fit.py", "evaluation/peers.py", "evaluation/metrics/ssme.py", "evaluation/tables.py"):
+    for name in (
+        "fitting/fit.py",
+        "evaluation/trackers/mediapipe_mesh.py",
+        "evaluation/metrics/ssme.py",
+        "evaluation/tables.py",
+    ):
         path = tmp_path / "backend" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("first")
@@ -37,13 +42,13 @@ def test_a_record_is_made_once_and_again_by_other_code(copied_backend: Path, tmp
         return store.get((name,), lambda: {"made": made.append(name) or len(made)}, parts)
 
     def both() -> list[object]:
-        return [ask("ours", EVERYTHING)["made"], ask("peer", MEASURING)["made"]]
+        return [ask("ours", EVERYTHING)["made"], ask("baseline", MEASURING)["made"]]
 
     assert both() == both() == [1, 2]
     rewrite(copied_backend / "evaluation" / "tables.py")
     assert both() == [1, 2]
     rewrite(copied_backend / "fitting" / "fit.py")
-    assert both() == [3, 2], "a peer does not depend on our fit"
+    assert both() == [3, 2], "a baseline does not depend on our fit"
     rewrite(copied_backend / "evaluation" / "metrics" / "ssme.py")
     assert both() == [4, 5]
 

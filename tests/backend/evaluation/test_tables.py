@@ -33,7 +33,7 @@ def run(tracker: str, protocol: str, ssme: float | None, cd: float, **more: obje
 RUNS = [
     run("ours", "single", 1.0, 1.5, lip_error_mm=2.0),
     run("ours", "single", 3.0, 2.5, lip_error_mm=4.0),
-    run("peer", "single", 9.0, 5.0),
+    run("baseline", "single", 9.0, 5.0),
     run("ours", "sequence", 0.5, 1.0),
 ]
 
@@ -58,7 +58,7 @@ def test_the_main_table_is_that_of_the_paper() -> None:
     main = sheets[0]
     assert main.columns == ("tracker", *(f"CD {r}" for r in REGIONS), *(f"SSME {r}" for r in REGIONS))
     assert main.rows[0] == ("ours", *["2.00"] * 5, *["2.00"] * 4, "–")
-    assert main.rows[1][0] == "peer"
+    assert main.rows[1][0] == "baseline"
     assert sheets[2].title.endswith("sequence")
     assert all(len(row) == len(sheet.columns) for sheet in sheets for row in sheet.rows)
 

@@ -154,7 +154,7 @@ def test_views_that_never_meet_are_refused(known: Known) -> None:
         valid = seen.valid.copy()
         valid[lost] = False
         views.append(View(replace(seen, valid=valid)))
-    with pytest.raises(UserError, match="never shows the face at a moment"):
+    with pytest.raises(UserError, match="never shows the face in a frame that is synchronised"):
         fit_take(known.head, views, EXACT)
 
 

@@ -132,13 +132,13 @@ def test_key_frames_are_spread_over_time_and_pose_and_never_unseen(take: Take) -
 def test_progress_rises_and_cancel_is_heard_between_iterations(take: Take) -> None:
     heard: list[float] = []
 
-    def hear(fraction: float, _words: str) -> None:
+    def report(fraction: float, _words: str) -> None:
         heard.append(fraction)
         if len(heard) == 14:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        minimise_in_windows(take, Stage(), sizes=SIZES, on_progress=hear)
+        minimise_in_windows(take, Stage(), sizes=SIZES, on_progress=report)
     assert heard == sorted(heard)
     assert heard[0] >= 0 and heard[-1] < 1
 

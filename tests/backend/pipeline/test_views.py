@@ -11,7 +11,7 @@ from skimage.io import imsave
 from backend.alignment.types import TakeAlignment
 from backend.cameras.distortion import Lens, distort
 from backend.errors import UserError
-from backend.pipeline.align_views import AlignedView, remarks, views_to_fit
+from backend.pipeline.align_views import AlignedView, view_warnings, views_to_fit
 from backend.pipeline.open_views import open_views
 from backend.pipeline.result import first_scene_frame
 from backend.synthesis.clip import write_video
@@ -149,7 +149,7 @@ def test_what_a_user_should_know_is_said(folder):
     scaled = dataclasses.replace(large, image_size=SIZE, focal_px=80.0)
     assert faster.camera == scaled
     views = aligned(first, 25, 3), aligned(faster, 50, 12, index=[0, 2, 4], camera=scaled)
-    notes = remarks(views)
-    assert len(notes) == 2 and "128 × 96 pixels and was scaled to 64 × 48" in notes[0]
-    assert "50 frames per second, the first view 25" in notes[1]
-    assert remarks(views[:1]) == []
+    warnings = view_warnings(views)
+    assert len(warnings) == 2 and "128 × 96 pixels and was scaled to 64 × 48" in warnings[0]
+    assert "50 frames per second, the first view 25" in warnings[1]
+    assert view_warnings(views[:1]) == []

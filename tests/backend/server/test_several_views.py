@@ -121,10 +121,10 @@ def test_two_cameras_of_which_nothing_is_known(client, footage, tmp_path):
     assert saved[1].numbers.tolist() == list(range(LATE, FRAMES + LATE + 1)), "one frame more than can be needed"
     report = json.loads((tmp_path / "report.json").read_text())
     assert [view["frames_seen"] for view in report["views"]] == [FRAMES, FRAMES]
-    assert report["notes"] == []
+    assert report["warnings"] == []
     matching = report["matching"]
-    assert set(matching["spots"]) == {"front", "side"} and min(matching["spots"].values()) > 100
-    assert matching["frames"][0] == 1 and matching["frames"][-1] == FRAMES and not matching["cameras_told"]
+    assert set(matching["keypoints"]) == {"front", "side"} and min(matching["keypoints"].values()) > 100
+    assert matching["frames"][0] == 1 and matching["frames"][-1] == FRAMES and not matching["cameras_well_constrained"]
     assert report["views"][1]["offset"] == LATE / RATE and not report["views"][1]["position_known"]
 
 
@@ -132,8 +132,8 @@ def test_two_cameras_of_which_nothing_is_known(client, footage, tmp_path):
 def known_cameras():
     size = (SIDE, SIDE)
     first = CameraSpec(size, FIRST_FOCAL, 1.0, (SIDE / 2, SIDE / 2), (), tuple(np.eye(3, 4).ravel().tolist()))
-    placed = tuple(second_camera().ravel().tolist())
-    return first, CameraSpec(size, SECOND_FOCAL, LENS.focal_ratio, LENS.principal_point, LENS.coefficients, placed)
+    posed = tuple(second_camera().ravel().tolist())
+    return first, CameraSpec(size, SECOND_FOCAL, LENS.focal_ratio, LENS.principal_point, LENS.coefficients, posed)
 
 
 def test_known_cameras_are_kept_and_their_lens_is_taken_out(client, footage, known_cameras, tmp_path):
@@ -211,7 +211,7 @@ def test_a_view_without_a_face_is_left_out_and_named(client, footage):
     both = views(folder, "wall.mp4", 0.0)
     reply = client.track(JobSpec(both, frames=(1, 4)), files=("report.json",))
     assert [camera.name for camera in reply.take.cameras] == ["front"]
-    assert "wall.mp4" in reply.take.report["notes"][0]
+    assert "wall.mp4" in reply.take.report["warnings"][0]
     with pytest.raises(UserError, match=r"wall\.mp4") as caught:
         client.track(JobSpec(both[::-1], frames=(1, 4)))
     assert caught.value.code == "no_face" and "first" in caught.value.hint

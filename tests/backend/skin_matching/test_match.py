@@ -1,4 +1,4 @@
-"""The same spots found in pictures whose displacement is known."""
+"""The same keypoints found in pictures whose displacement is known."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def places() -> NDArray[np.float64]:
     return np.column_stack([x.ravel(), y.ravel()]).astype(np.float64)
 
 
-def test_spots_are_where_the_pictures_were_shifted_to() -> None:
+def test_keypoints_are_where_the_pictures_were_shifted_to() -> None:
     offsets = np.array([(0.0, 0.0), (2.3, -1.1), (-1.4, 3.2)])
     found = match([shifted((x, y)) for x, y in offsets], places())
     assert found.valid.mean() > 0.95

@@ -60,7 +60,7 @@ def test_cameras_come_from_the_skin(biased: tuple[list[View], FitResult], matche
     assert turned(matched.fit).max() < 0.5 * turned(fit).max() and turned(matched.fit).max() < 0.7
     focal = np.array([camera.focal_px for camera in matched.fit.cameras])
     np.testing.assert_allclose(focal, FOCAL, rtol=0.08)
-    assert matched.sure and (matched.spots > 150).all() and matched.residual_px < 0.4
+    assert matched.well_constrained and (matched.keypoints > 150).all() and matched.residual_px < 0.4
     np.testing.assert_array_equal(matched.fit.cameras[0].world_to_camera, fit.cameras[0].world_to_camera)
     assert matched.fit.reprojection_error_px.shape == fit.reprojection_error_px.shape
     assert len(views[0].observations.mu[0]) == matched.fit.reprojection_error_px.shape[2]
@@ -69,9 +69,9 @@ def test_cameras_come_from_the_skin(biased: tuple[list[View], FitResult], matche
 def test_known_cameras_stay_to_the_last_bit(biased: tuple[list[View], FitResult]) -> None:
     views, _ = biased
     known = [KnownCamera(FOCAL, (SIDE / 2, SIDE / 2), camera) for camera in RIG.world_to_camera]
-    placed = [replace(view, camera=camera) for view, camera in zip(views, known, strict=True)]
-    found = refine(RIG.head, placed, fit_take(RIG.head, placed, OPTIONS), OPTIONS, pictures())
-    assert found is not None and found.sure
+    posed = [replace(view, camera=camera) for view, camera in zip(views, known, strict=True)]
+    found = refine(RIG.head, posed, fit_take(RIG.head, posed, OPTIONS), OPTIONS, pictures())
+    assert found is not None and found.well_constrained
     for camera, true in zip(found.fit.cameras, RIG.world_to_camera, strict=True):
         assert camera.focal_px == FOCAL
         np.testing.assert_allclose(camera.world_to_camera, true, atol=1e-12)
@@ -84,14 +84,14 @@ def test_a_profile_that_the_aligner_took_for_less_of_a_turn_is_found() -> None:
     fit = fit_take(rig.head, views, OPTIONS)
     assert turned(fit, rig)[-1] > 20
     found = refine(rig.head, views, fit, OPTIONS, ViewPictures(lambda view, _: rig.pictures[view], [None] * 4))
-    assert found is not None and found.spots.min() > 30
+    assert found is not None and found.keypoints.min() > 30
     assert turned(found.fit, rig).max() < 1.5
 
 
 def test_two_views_leave_the_cameras_to_the_heads_shape(biased: tuple[list[View], FitResult]) -> None:
     views = biased[0][:2]
     found = refine(RIG.head, views, fit_take(RIG.head, views, OPTIONS), OPTIONS, pictures())
-    assert found is not None and not found.sure
+    assert found is not None and not found.well_constrained
 
 
 def test_nothing_comes_of_skin_without_marks(biased: tuple[list[View], FitResult]) -> None:

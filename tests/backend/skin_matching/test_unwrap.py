@@ -9,9 +9,9 @@ import pytest
 from backend.cameras.distortion import Lens, undistort
 from backend.head_model.atlas_texels import AtlasTexels
 from backend.head_model.library import load_head
-from backend.head_model.placed import PlacedHead
+from backend.head_model.posed import PosedHead
 from backend.head_model.render import HeadRenderer, vertex_normals
-from backend.skin_matching.keypoints import MOST, spots_beside
+from backend.skin_matching.keypoints import MOST, keypoints_beside
 from backend.skin_matching.unwrap import GRAZING, face_texels, unwrap
 from tests.backend.skin_matching.rendered import FOCAL, LANDMARKS, SIDE, Rig
 
@@ -19,10 +19,10 @@ TEXELS = 512
 RIG = Rig(((0.0, 0.0), (0.7, 0.1)))
 
 
-def placed(view: int, lens: Lens | None = None) -> PlacedHead:
+def placed(view: int, lens: Lens | None = None) -> PosedHead:
     camera = RIG.world_to_camera[view]
     vertices = RIG.head.template @ camera[:, :3].T + camera[:, 3]
-    return PlacedHead(vertices.astype(np.float64), FOCAL, (SIDE / 2, SIDE / 2), lens)
+    return PosedHead(vertices.astype(np.float64), FOCAL, (SIDE / 2, SIDE / 2), lens)
 
 
 def grey(view: int) -> np.ndarray:
@@ -94,15 +94,15 @@ def test_texels_are_the_points_of_the_atlas_that_they_say(side: int) -> None:
     assert (ours != (drawn.triangle >= 0)).mean() < 5e-4
 
 
-def test_spots_are_face_skin_and_join_the_aligners_points() -> None:
+def test_keypoints_are_face_skin_and_join_the_aligners_points() -> None:
     head = load_head("open")
-    spots = spots_beside(head, LANDMARKS)
-    assert 500 < len(spots.nu) <= MOST
-    joined = spots.joined.landmarks[spots.name]
-    assert len(joined) == len(head.landmarks[LANDMARKS]) + len(spots.nu)
-    corners = head.triangles[spots.points.triangle]
-    vertices = corners[np.arange(len(corners)), spots.points.barycentric.argmax(axis=1)]
+    keypoints = keypoints_beside(head, LANDMARKS)
+    assert 500 < len(keypoints.nu) <= MOST
+    joined = keypoints.joined.landmarks[keypoints.name]
+    assert len(joined) == len(head.landmarks[LANDMARKS]) + len(keypoints.nu)
+    corners = head.triangles[keypoints.points.triangle]
+    vertices = corners[np.arange(len(corners)), keypoints.points.barycentric.argmax(axis=1)]
     assert head.regions["skin"][vertices].all() and not head.regions["lids"][vertices].any()
-    assert spots_beside(head, LANDMARKS) is spots
-    few = spots_beside(head, LANDMARKS, 200)
-    assert len(few.nu) == 200 and np.isin(few.vertex, spots.vertex).all()
+    assert keypoints_beside(head, LANDMARKS) is keypoints
+    few = keypoints_beside(head, LANDMARKS, 200)
+    assert len(few.nu) == 200 and np.isin(few.vertex, keypoints.vertex).all()

@@ -13,7 +13,7 @@ from backend.datasets.splits import split_of_photo
 from backend.errors import UserError
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
-from backend.head_model.placed import PlacedHead
+from backend.head_model.posed import PosedHead
 from backend.head_model.render import HeadRenderer, look_at_head
 from backend.training.real.pictures import train_photographs
 from backend.training.real.textures import TEXTURE_SIDE, TextureMaker, textures_from_photographs
@@ -39,7 +39,7 @@ def patterned() -> NDArray[np.uint8]:
     return np.clip(np.array([200, 150, 130]) + 14 * noise, 0, 255).astype(np.uint8)
 
 
-def drawn(head: HeadModel, texture: NDArray[np.uint8], yaw: float) -> tuple[NDArray[np.uint8], PlacedHead]:
+def drawn(head: HeadModel, texture: NDArray[np.uint8], yaw: float) -> tuple[NDArray[np.uint8], PosedHead]:
     """The head wearing the texture, and where it is; lit so evenly that only the renderer's slope with height stays."""
     camera = look_at_head(1.2, yaw, 0.0, head.template[head.regions["face"]].mean(axis=0).tolist())
     lens = (SIZE / 2 + 20.0, SIZE / 2 - 15.0)
@@ -56,18 +56,18 @@ def drawn(head: HeadModel, texture: NDArray[np.uint8], yaw: float) -> tuple[NDAr
             ambient=(1.0, 1.0, 1.0),
             gloss=0.0,
         )
-    return picture, PlacedHead((head.template @ camera[:, :3].T + camera[:, 3]).astype(np.float32), FOCAL, lens)
+    return picture, PosedHead((head.template @ camera[:, :3].T + camera[:, 3]).astype(np.float32), FOCAL, lens)
 
 
 @pytest.mark.parametrize("yaw", [0.0, 0.5])
 def test_what_was_drawn_is_what_is_found(head: HeadModel, maker: TextureMaker, yaw: float) -> None:
     painted = patterned()
     flat = np.full_like(painted, 160)
-    shaded, placed = drawn(head, flat, yaw)
+    shaded, posed = drawn(head, flat, yaw)
     picture, _ = drawn(head, painted, yaw)
     # the picture divided by that of a grey head has no shading left
     even = np.clip(picture.astype(float) / np.maximum(shaded, 1) * 160, 0, 255).astype(np.uint8)
-    found = maker.of_picture(even, placed, "drawn", evenly_lit=True)
+    found = maker.of_picture(even, posed, "drawn", evenly_lit=True)
     # seen for itself, not lent by the other side, which has other blotches
     side = found.coverage > 0.5
     if yaw > 0:
@@ -89,8 +89,8 @@ def hidden(head: HeadModel) -> NDArray[np.uint8]:
 
 
 def test_eyes_teeth_and_the_back_of_the_head_are_not_covered(head: HeadModel, maker: TextureMaker) -> None:
-    picture, placed = drawn(head, patterned(), 0.0)
-    found = maker.of_picture(picture, placed, "drawn")
+    picture, posed = drawn(head, patterned(), 0.0)
+    found = maker.of_picture(picture, posed, "drawn")
 
     def covered(vertices: NDArray[np.bool_]) -> NDArray[np.float32]:
         at = np.clip(head.uv[vertices] * (1, -1) * TEXTURE_SIDE + (0, TEXTURE_SIDE), 0, TEXTURE_SIDE - 1).astype(int)
@@ -103,8 +103,8 @@ def test_eyes_teeth_and_the_back_of_the_head_are_not_covered(head: HeadModel, ma
 
 
 def test_the_skin_tone_is_the_skins(head: HeadModel, maker: TextureMaker) -> None:
-    picture, placed = drawn(head, np.full((TEXTURE_SIDE, TEXTURE_SIDE, 3), (180, 120, 90), np.uint8), 0.0)
-    found = maker.of_picture(picture, placed, "drawn")
+    picture, posed = drawn(head, np.full((TEXTURE_SIDE, TEXTURE_SIDE, 3), (180, 120, 90), np.uint8), 0.0)
+    found = maker.of_picture(picture, posed, "drawn")
     ratio = found.skin_tone / found.skin_tone[0]
     assert ratio == pytest.approx(np.array([180, 120, 90]) / 180, abs=0.03)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import bpy
 import numpy as np
 import pytest
-from hypothesis import given as examples
+from hypothesis import known_cameras as examples
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -83,9 +83,9 @@ def test_each_view_has_its_error_whatever_its_name() -> None:
     assert collection[ARMATURE]["tracking_error left"] == pytest.approx(1.5)
 
 
-def test_doubtful_stretches_are_visited_in_turn() -> None:
+def test_low_confidence_ranges_are_visited_in_turn() -> None:
     collection = build.build_take(bpy.context, make_known_take())
-    assert known(collection).doubtful() == [(5.0, 6.0), (9.0, 9.0), (12.0, 12.0)]
+    assert known(collection).low_confidence_ranges() == [(5.0, 6.0), (9.0, 9.0), (12.0, 12.0)]
     import blender_addon
 
     blender_addon.register()
@@ -94,11 +94,11 @@ def test_doubtful_stretches_are_visited_in_turn() -> None:
         scene.frame_set(1)
         visited = []
         for backwards in (False, False, False, False, True, True):
-            assert bpy.ops.flowface.doubtful(backwards=backwards) == {"FINISHED"}
+            assert bpy.ops.flowface.next_low_confidence(backwards=backwards) == {"FINISHED"}
             visited.append(scene.frame_current)
         assert visited == [5, 9, 12, 5, 12, 9]
         collection[ARMATURE].animation_data_clear()
-        assert bpy.ops.flowface.doubtful() == {"CANCELLED"}
+        assert bpy.ops.flowface.next_low_confidence() == {"CANCELLED"}
     finally:
         blender_addon.unregister()
 
@@ -107,13 +107,13 @@ def test_doubtful_stretches_are_visited_in_turn() -> None:
 @examples(
     st.lists(st.tuples(st.sampled_from([-1.0, 0.5, 1.0, 3.0]), st.sampled_from([None, 0.2, 0.5, 4.0])), min_size=1)
 )
-def test_doubtful_is_what_the_rule_says(frames: list[tuple[float, float | None]]) -> None:
+def test_low_confidence_is_what_the_rule_says(frames: list[tuple[float, float | None]]) -> None:
     """Frame by frame against the rule in words, for any errors and uncertainties."""
     numbers = np.arange(10.0, 10 + len(frames))
     errors = np.array([error for error, _ in frames])
     some = np.array([value is not None for _, value in frames])
     values = np.array([value for _, value in frames if value is not None], float)
-    found = Confidence(Curve(numbers, errors), Curve(numbers[some], values), ()).doubtful()
+    found = Confidence(Curve(numbers, errors), Curve(numbers[some], values), ()).low_confidence_ranges()
     tracked = [(e, u) for e, u in frames if e >= 0]
     error_limit = 2 * np.median([e for e, _ in tracked]) if tracked else np.inf
     sure = [u for _, u in tracked if u is not None]

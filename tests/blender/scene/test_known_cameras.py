@@ -1,4 +1,4 @@
-"""A take whose cameras were given stands in the user's own scene, where those cameras see it."""
+"""A take whose cameras are known stands in the user's own scene, where those cameras see it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from blender_addon import job, settings
 from blender_addon.scene import build
-from blender_addon.scene.known_cameras import Given
-from blender_addon.scene.ownership import HEAD, camera_role, given_role, shown_views
+from blender_addon.scene.known_cameras import KnownCameras
+from blender_addon.scene.ownership import HEAD, camera_role, known_role, shown_views
 from protocol.messages import CameraSpec
 from protocol.take import CameraGeometry, TakeResult
 
@@ -55,10 +55,10 @@ def set_up(folder: Path, metres_per_unit: float = 1.0) -> list[bpy.types.Object]
     return cameras
 
 
-def tracked(scale: float = 1.0, gauge: NDArray | None = None) -> tuple[TakeResult, Given]:
-    """What a backend makes of the job: the given cameras, in a world that it may have moved, or scaled by the head."""
-    spec, given = job.job_of(bpy.context)
-    assert given is not None
+def tracked(scale: float = 1.0, gauge: NDArray | None = None) -> tuple[TakeResult, KnownCameras]:
+    """What a backend makes of the job: the known cameras, in a world that it may have moved, or scaled by the head."""
+    spec, known_cameras = job.job_of(bpy.context)
+    assert known_cameras is not None
     base = make_take(Shot(size=SIZE, focal=60 / 36 * 160))
     gauge = np.eye(4) if gauge is None else gauge
     views = tuple(_view(base.cameras[0], view.name, view.footage, view.camera, scale, gauge) for view in spec.views)
@@ -68,7 +68,7 @@ def tracked(scale: float = 1.0, gauge: NDArray | None = None) -> tuple[TakeResul
     rotation = [cv2.Rodrigues(to_world[:3, :3] @ cv2.Rodrigues(r)[0])[0].ravel() for r in base.head_rotation]
     translation = base.head_translation * [1, 1, 0] + [0, 0, 0.55]
     translation = translation @ to_world[:3, :3].T + to_world[:3, 3]
-    return replace(base, cameras=views, head_rotation=np.array(rotation), head_translation=translation), given
+    return replace(base, cameras=views, head_rotation=np.array(rotation), head_translation=translation), known_cameras
 
 
 def _view(
@@ -109,13 +109,13 @@ GAUGE[:3, :3], GAUGE[:3, 3] = np.array(TURN), (0.3, -2.0, 1.0)
     [(1.0, None), (0.01, None), (1.0, GAUGE)],
     ids=["metres", "scene in centimetres", "solved in another world"],
 )
-def test_head_stands_where_the_given_cameras_see_it(
+def test_head_stands_where_the_known_cameras_see_it(
     tmp_path: Path, metres_per_unit: float, gauge: NDArray | None
 ) -> None:
     cameras = set_up(tmp_path, metres_per_unit)
     before = [(camera.matrix_world.copy(), camera.data.lens, camera.data.shift_x) for camera in cameras]
-    take, given = tracked(gauge=gauge)
-    build.build_take(bpy.context, take, given=given)
+    take, known_cameras = tracked(gauge=gauge)
+    build.build_take(bpy.context, take, known_cameras=known_cameras)
     bpy.context.view_layer.update()
     assert [(camera.matrix_world, camera.data.lens, camera.data.shift_x) for camera in cameras] == before
     assert bpy.context.scene.camera == cameras[0]
@@ -130,8 +130,8 @@ def test_head_takes_the_scale_of_a_scene_that_is_not_to_scale(tmp_path: Path) ->
     cameras = set_up(tmp_path, 1 / 7)
     bpy.context.scene.unit_settings.scale_length = 1.0
     chosen().cameras_to_scale = False
-    take, given = tracked(scale=1 / 7)
-    build.build_take(bpy.context, take, given=given)
+    take, known_cameras = tracked(scale=1 / 7)
+    build.build_take(bpy.context, take, known_cameras=known_cameras)
     assert_seen_by_the_users_cameras(take, cameras)
     head = bpy.data.collections["take"][HEAD]
     assert head.matrix_world.median_scale == pytest.approx(7, rel=1e-5)
@@ -140,57 +140,57 @@ def test_head_takes_the_scale_of_a_scene_that_is_not_to_scale(tmp_path: Path) ->
 def test_head_and_camera_are_where_they_were_when_track_was_pressed(tmp_path: Path) -> None:
     """Whoever moves the camera meanwhile moves the camera and not the head."""
     cameras = set_up(tmp_path)
-    take, given = tracked()
+    take, known_cameras = tracked()
     pose = cameras[0].matrix_world.copy()
     cameras[0].location.x += 1
     moved = cameras[0].location.x
-    build.build_take(bpy.context, take, given=given)
+    build.build_take(bpy.context, take, known_cameras=known_cameras)
     assert cameras[0].location.x == moved
     cameras[0].matrix_world = pose
     bpy.context.view_layer.update()
     assert_seen_by_the_users_cameras(take, cameras)
 
 
-def test_given_cameras_are_used_and_never_replaced(tmp_path: Path) -> None:
+def test_known_cameras_are_used_and_never_replaced(tmp_path: Path) -> None:
     cameras = set_up(tmp_path)
     mine = cameras[1].data.background_images.new()
-    take, given = tracked()
-    collection = build.build_take(bpy.context, take, given=given)
+    take, known_cameras = tracked()
+    collection = build.build_take(bpy.context, take, known_cameras=known_cameras)
     assert [obj.type for obj in collection.objects] == ["ARMATURE", "MESH"]
     assert [view.camera for view in shown_views(collection)] == cameras
     (footage,) = cameras[0].data.background_images
     assert Path(footage.clip.filepath) == tmp_path / "Shot.mp4"
     assert list(cameras[1].data.background_images) == [mine] and mine.clip is None
-    again = build.build_take(bpy.context, take, given=given)
+    again = build.build_take(bpy.context, take, known_cameras=known_cameras)
     assert again == collection and len(bpy.data.cameras) == 2
     assert [camera.name for camera in cameras] == ["Shot", "Witness"]
     assert len(cameras[0].data.background_images) == 1
 
     solved = build.build_take(bpy.context, take)
-    assert given_role("camera") not in solved and solved[camera_role("camera")] not in cameras
+    assert known_role("camera") not in solved and solved[camera_role("camera")] not in cameras
     assert [camera.name in bpy.context.scene.objects for camera in cameras] == [True, True]
 
 
 def test_deleted_or_renamed_camera_is_built_anew_in_its_place(tmp_path: Path) -> None:
     cameras = set_up(tmp_path)
-    take, given = tracked()
+    take, known_cameras = tracked()
     chosen().camera = None
     bpy.data.objects.remove(cameras[0])
-    collection = build.build_take(bpy.context, take, given=given)
+    collection = build.build_take(bpy.context, take, known_cameras=known_cameras)
     assert_seen_by_the_users_cameras(take, [collection[camera_role("camera")], cameras[1]])
 
 
-def test_views_with_and_without_a_given_camera(tmp_path: Path) -> None:
+def test_views_with_and_without_a_known_camera(tmp_path: Path) -> None:
     cameras = set_up(tmp_path)
     take, _ = tracked()
     chosen().views[0].camera = None
-    spec, given = job.job_of(bpy.context)
+    spec, known_cameras = job.job_of(bpy.context)
     assert [view.camera is None for view in spec.views] == [False, True]
-    collection = build.build_take(bpy.context, take, given=given)
+    collection = build.build_take(bpy.context, take, known_cameras=known_cameras)
     assert_seen_by_the_users_cameras(take, [cameras[0], collection[camera_role("Witness")]])
 
 
-def test_cameras_of_an_earlier_take_can_be_given_to_the_next(tmp_path: Path) -> None:
+def test_cameras_of_an_earlier_take_can_be_known_to_the_next(tmp_path: Path) -> None:
     """Track, keep the solved cameras as known, track again: the take's old cameras hand over to new ones."""
     set_up(tmp_path)
     take, _ = tracked()
@@ -198,8 +198,8 @@ def test_cameras_of_an_earlier_take_can_be_given_to_the_next(tmp_path: Path) -> 
     chosen().camera = first[camera_role("camera")]
     chosen().views[0].camera = first[camera_role("Witness")]
     bpy.context.view_layer.update()
-    again, given = tracked()
-    collection = build.build_take(bpy.context, again, given=given)
+    again, known_cameras = tracked()
+    collection = build.build_take(bpy.context, again, known_cameras=known_cameras)
     views = [view.camera for view in shown_views(collection)]
     assert chosen().camera == views[0] and chosen().views[0].camera == views[1]
     assert_seen_by_the_users_cameras(again, views)

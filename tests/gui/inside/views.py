@@ -1,4 +1,5 @@
-"""Several views with the mouse: unfold, take cameras from the scene, track, switch views, find doubtful frames, pick.
+"""Several views with the mouse: unfold, take cameras from the scene, track, switch views, find low-confidence frames,
+pick.
 
 Arguments: zip, endpoint, folder of front.mp4 (landscape), left.mp4 (portrait, twice the frame rate) and right.mp4,
 then name=x,y of everything that is clicked. Every footage's grey tells its frame (``tests.blender.takes``).
@@ -118,8 +119,8 @@ def right() -> None:
 
 
 def jumped() -> None:
-    check("next doubtful frame", scene().frame_current, 4)
-    bgui.shot("views-5-doubtful")
+    check("next low-confidence frame", scene().frame_current, 4)
+    bgui.shot("views-5-low-confidence")
     click("camera", pick, 1.5)
 
 

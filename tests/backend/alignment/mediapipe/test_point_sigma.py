@@ -60,7 +60,7 @@ def test_a_table_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_growth_is_told_from_the_drift_of_the_side_that_turns_away() -> None:
-    """Points of the far side drift by three σ on heads turned 50°, those of the near side by one, the middle not."""
+    """Points of the far side are off by three σ on heads turned 50°, those of the near side by one, the middle not."""
     rng = np.random.default_rng(8)
     lateral, sigma = rng.uniform(-1, 1, 478), np.full(478, 0.01)
     heads = []
@@ -79,8 +79,8 @@ def test_a_rendered_head_is_seen_turning_and_its_points_drift_ever_further(share
     yaws = np.degrees([head.yaw for head in heads])
     assert (yaws < -50).any()
     assert (yaws > 50).any()
-    drift = np.array([np.nanmedian(np.linalg.norm(head.drift, axis=1)) for head in heads])
-    little, far = drift[np.abs(yaws) < 25], drift[np.abs(yaws) > 45]
+    bias = np.array([np.nanmedian(np.linalg.norm(head.bias, axis=1)) for head in heads])
+    little, far = bias[np.abs(yaws) < 25], bias[np.abs(yaws) > 45]
     assert 0 < np.median(little) < 0.025
     assert np.median(far) > 2 * np.median(little)
 

@@ -1,4 +1,4 @@
-"""Our tracker and MediaPipe's mesh on a rendered clip, and the triangulation that gives the peer its surface."""
+"""Our tracker and MediaPipe's mesh on a rendered clip, and the triangulation that gives the baseline its surface."""
 
 from __future__ import annotations
 

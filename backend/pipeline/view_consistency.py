@@ -1,11 +1,11 @@
-"""Whether the views of a take belong together: one person, at the same moments, before the cameras that were given.
+"""Whether the views of a take belong together: one person, in synchronised frames, before the cameras that were given.
 
 A joint fit always finds something. That it found a compromise between things that never were one shows in how much
 better each view fits alone. Measured with the MediaPipe aligner, as the median over the views of the error together by
-the error alone. Cameras unknown: views of one moment 1.1 (the scan), a clip beside itself a frame later 1.3, three
-frames later 1.8, half a second later 2.3, clips of two people 2.6 and 2.8, portraits of two people 1.2 to 2.3: single
-pictures are refused in the clear cases only. Positions known, which bares the aligner's bias on turned faces: 1.2 to
-1.5 (the scan), 8 and more with two of its cameras mistaken for each other.
+the error alone. Cameras unknown: views of one synchronised frame 1.1 (the scan), a clip beside itself a frame later
+1.3, three frames later 1.8, half a second later 2.3, clips of two people 2.6 and 2.8, portraits of two people 1.2 to
+2.3: single pictures are refused in the clear cases only. Positions known, which bares the aligner's bias on turned
+faces: 1.2 to 1.5 (the scan), 8 and more with two of its cameras mistaken for each other.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ KNOWN_CAMERAS = 1.8
 
 
 @dataclass(frozen=True, eq=False)
-class Agreement:
+class Consistency:
     """How much worse each view fits with the others than alone. Errors (C,) in % of the inter-ocular distance."""
 
     together: NDArray[np.float64]
@@ -50,7 +50,7 @@ class Agreement:
         return float(np.median(self.together / self.alone))
 
 
-def check_agreement(
+def check_consistency(
     head: HeadModel,
     views: Sequence[View],
     names: Sequence[str],
@@ -58,11 +58,11 @@ def check_agreement(
     options: FitOptions,
     should_cancel: ShouldCancel,
 ) -> list[str]:
-    """Remarks on a joint ``fit`` of ``views`` for the user; none where the views agree or there is only one.
+    """Warnings about a joint ``fit`` of ``views`` for the user; none where the views agree or there is only one.
 
     Raises:
-        UserError: ``views_disagree`` where they show different people or moments, or the calibration is another rig's.
-        Cancelled: ``should_cancel`` said so.
+        UserError: ``views_disagree`` where they show different people, or frames that are not synchronised, or the
+        calibration is another rig's. Cancelled: ``should_cancel`` said so.
     """
     seen = [j for j in range(len(views)) if np.isfinite(fit.reprojection_error_px[j]).any()]
     if len(seen) < 2:
@@ -73,19 +73,21 @@ def check_agreement(
         return []
     spread = np.linspace(0, len(seen) - 1, min(MOST_VIEWS, len(seen))).round().astype(int)
     seen = [seen[i] for i in sorted(np.argsort(means)[spread])]
-    agreement = measure(head, [views[j] for j in seen], error[seen], options, should_cancel)
-    placed = sum(views[j].camera.world_to_camera is not None for j in seen) > 1
-    ratio = agreement.ratio / (KNOWN_CAMERAS if placed else 1.0)
+    consistency = measure(head, [views[j] for j in seen], error[seen], options, should_cancel)
+    calibrated = sum(views[j].camera.world_to_camera is not None for j in seen) > 1
+    ratio = consistency.ratio / (KNOWN_CAMERAS if calibrated else 1.0)
     if ratio < REMARKABLE:
         return []
-    worst = names[seen[int(np.argmax(agreement.together / agreement.alone))]]
+    worst = names[seen[int(np.argmax(consistency.together / consistency.alone))]]
     sentence = (
-        f"Together the views fit {agreement.ratio:.1f} times worse than each alone "
-        f"({np.median(agreement.together):.1f} % of the inter-ocular distance, “{worst}” most of all)"
+        f"Together the views fit {consistency.ratio:.1f} times worse than each alone "
+        f"({np.median(consistency.together):.1f} % of the inter-ocular distance, “{worst}” most of all)"
     )
     if ratio < REFUSED:
-        return [f"{sentence}: check their offsets" + (" and the calibration." if placed else ".")]
-    causes = "do not show one person at the same moments" + (", or this is not their calibration" if placed else "")
+        return [f"{sentence}: check their offsets" + (" and the calibration." if calibrated else ".")]
+    causes = "do not show one person in synchronised frames" + (
+        ", or this is not their calibration" if calibrated else ""
+    )
     raise UserError(
         "views_disagree",
         f"The views {causes}. {sentence}.",
@@ -99,7 +101,7 @@ def measure(
     together: NDArray[np.floating[Any]],
     options: FitOptions,
     should_cancel: ShouldCancel,
-) -> Agreement:
+) -> Consistency:
     """Fit each view alone to some frames that it shows; ``together (C,T,N)`` are the joint fit's errors, % IOD."""
     from backend.fitting import fit_take
 
@@ -110,7 +112,7 @@ def measure(
         single = fit_take(head, [_at(view, frames)], plain, should_cancel=should_cancel)
         joint.append(np.nanmean(error[frames]))
         alone.append(np.nanmean(single.reprojection_error_percent_iod))
-    return Agreement(np.array(joint), np.array(alone))
+    return Consistency(np.array(joint), np.array(alone))
 
 
 def _spread(found: NDArray[np.bool_]) -> NDArray[np.int64]:

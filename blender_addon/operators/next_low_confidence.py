@@ -9,12 +9,12 @@ import bpy
 from ..scene import confidence
 
 
-class FLOWFACE_OT_doubtful(bpy.types.Operator):  # type: ignore[misc]
-    """Go to the next stretch of frames that are doubtful: no face was found, or uncertainty or error are more than \
+class FLOWFACE_OT_next_low_confidence(bpy.types.Operator):  # type: ignore[misc]
+    """Go to the next range of frames of low confidence: no face was found, or uncertainty or error are more than \
 twice the take's median"""
 
-    bl_idname = "flowface.doubtful"
-    bl_label = "Next Doubtful Stretch"
+    bl_idname = "flowface.next_low_confidence"
+    bl_label = "Next Low-Confidence Range"
 
     backwards: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Backwards",
@@ -28,11 +28,11 @@ twice the take's median"""
         return confidence.shown_take(context) is not None
 
     def execute(self, context: Any) -> set[str]:
-        """Go to the first frame of the next stretch; after the last one comes the first again."""
+        """Go to the first frame of the next range; after the last one comes the first again."""
         known = confidence.confidence_of(confidence.shown_take(context))
-        starts = [round(first) for first, _ in known.doubtful()] if known is not None else []
+        starts = [round(first) for first, _ in known.low_confidence_ranges()] if known is not None else []
         if not starts:
-            self.report({"INFO"}, "No stretch of this take is doubtful")
+            self.report({"INFO"}, "No frame of this take is of low confidence")
             return {"CANCELLED"}
         now = context.scene.frame_current
         if self.backwards:
@@ -43,4 +43,4 @@ twice the take's median"""
         return {"FINISHED"}
 
 
-CLASSES = (FLOWFACE_OT_doubtful,)
+CLASSES = (FLOWFACE_OT_next_low_confidence,)

@@ -1,8 +1,9 @@
-"""Measures ``mediapipe_drift.npz`` on rendered people of the dev split: ``python -m backend.point_calibration.drift``.
+"""Measures ``mediapipe_pose_bias.npz`` on rendered people of the dev split: ``python -m
+backend.point_calibration.pose_bias``.
 
 A point is lifted onto the head where it lies in the frontal picture, whatever surface point that is, and turned with
 the head. What the network says of the turned picture, less where that surface point is, is the person's own error plus
-drift that all people share; a robust regression on the pose that the network tells finds the second.
+bias that all people share; a robust regression on the pose that the network tells finds the second.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from backend.alignment.crop import Crop
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
 from backend.alignment.mediapipe.face_finder import FaceFinder
 from backend.alignment.mediapipe.face_mesh import LEFT_OUTER_CANTHUS, POINTS, RIGHT_OUTER_CANTHUS
-from backend.alignment.mediapipe.point_drift import TABLE, PointDrift, pose_features
 from backend.alignment.mediapipe.point_sigma import load_point_sigma
+from backend.alignment.mediapipe.pose_bias import TABLE, PoseBias, pose_features
 from backend.alignment.types import Alignment
 from backend.evaluation.benchmark import IctHead, load_ict_head
 from backend.point_calibration.rendered_heads import EXPRESSIONS, Lifted, dev_person, lift, pictures
@@ -42,14 +43,14 @@ OUTLINE = sorted({index for edge in FACEMESH_TESSELATION if _OVAL & set(edge) fo
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A picture: the network's ``points (478,3)`` in its crop, and their ``drift (478,2)``.
+    """A picture: the network's ``points (478,3)`` in its crop, and their ``bias (478,2)``.
 
-    Both in the crop's axes and its own inter-ocular distances; drift is NaN for points lifted past the head.
+    Both in the crop's axes and its own inter-ocular distances; bias is NaN for points lifted past the head.
     """
 
     frontal: bool
     points: F64
-    drift: F64
+    bias: F64
 
 
 class _Raw(MediaPipeAligner):
@@ -82,22 +83,22 @@ def person_samples(ict: IctHead, person: int, aligner: _Raw, finder: FaceFinder)
     return samples
 
 
-def drift_table(samples: list[Sample], mirror: NDArray[np.int64]) -> PointDrift:
+def pose_bias_table(samples: list[Sample], mirror: NDArray[np.int64]) -> PoseBias:
     """The table that these pictures give, the same for both sides of the face (without ``about``)."""
     frontal = np.array([s.points for s in samples if s.frontal])
     mean = (frontal - frontal.mean(axis=1, keepdims=True)).mean(axis=0)
     flipped = mean[mirror] * (-1, 1, 1)
-    table = PointDrift((mean + flipped) / 2, np.zeros((5, POINTS, 2)), "")
+    table = PoseBias((mean + flipped) / 2, np.zeros((5, POINTS, 2)), "")
     poses = np.array([table.pose(s.points) for s in samples])
-    drift = np.array([s.drift for s in samples])
+    bias = np.array([s.bias for s in samples])
     features = pose_features(np.append(poses[:, 0], -poses[:, 0]), np.append(poses[:, 1], poses[:, 1]))
-    both = np.concatenate([drift, drift[:, mirror] * (-1, 1)])
+    both = np.concatenate([bias, bias[:, mirror] * (-1, 1)])
     for point in sorted(set(range(POINTS)) - set(OUTLINE)):
         seen = np.isfinite(both[:, point, 0])
         table.coefficients[:, point] = _robust_ridge(features[seen], both[seen, point])
     smooth = _smooth(table.coefficients)
     odd = np.array([-1, 1, 1, -1, 1])[:, None, None]  # s and s·p change sign in the mirror, and so does x
-    return PointDrift(table.mean_points, (smooth + odd * smooth[:, mirror] * (-1, 1)) / 2, "")
+    return PoseBias(table.mean_points, (smooth + odd * smooth[:, mirror] * (-1, 1)) / 2, "")
 
 
 def _smooth(coefficients: F64) -> F64:
@@ -121,15 +122,15 @@ def _robust_ridge(features: F64, target: F64) -> F64:
     return found
 
 
-def _remaining(table: PointDrift, samples: list[Sample]) -> tuple[float, float]:
-    """Median drift of all points in the pictures of turned heads, in per cent, before and after the table."""
+def _remaining(table: PoseBias, samples: list[Sample]) -> tuple[float, float]:
+    """Median bias of all points in the pictures of turned heads, in per cent, before and after the table."""
     inner = sorted(set(range(POINTS)) - set(OUTLINE))
     turned = [s for s in samples if not s.frontal]
-    before = np.array([s.drift for s in turned])[:, inner]
+    before = np.array([s.bias for s in turned])[:, inner]
     after = before - np.array([table.offsets(s.points) for s in turned])[:, inner]
 
-    def size(drift: F64) -> float:
-        return 100 * float(np.nanmedian(np.linalg.norm(drift, axis=-1)))
+    def size(bias: F64) -> float:
+        return 100 * float(np.nanmedian(np.linalg.norm(bias, axis=-1)))
 
     return size(before), size(after)
 
@@ -139,24 +140,24 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the table goes.")] = TABLE,
     people: Annotated[int, typer.Option(help="Rendered people; every third of them only checks.")] = PEOPLE,
 ) -> None:
-    """Measure and write the table; prints how much drift it takes off people who were left out."""
+    """Measure and write the table; prints how much bias it takes off people who were left out."""
     ict, mirror = load_ict_head(archive), load_point_sigma().mirror
-    nothing = PointDrift(np.eye(POINTS, 3), np.zeros((5, POINTS, 2)), "")
-    aligner, finder = _Raw(drift=nothing), FaceFinder()
+    nothing = PoseBias(np.eye(POINTS, 3), np.zeros((5, POINTS, 2)), "")
+    aligner, finder = _Raw(pose_bias=nothing), FaceFinder()
     with typer.progressbar(range(people), label="rendering and aligning") as numbers:
         seen = [person_samples(ict, person, aligner, finder) for person in numbers]
     aligner.close()
     finder.close()
     everyone = [sample for person in seen for sample in person]
-    table = drift_table(everyone, mirror)
+    table = pose_bias_table(everyone, mirror)
     about = (
         f"MediaPipe 0.10.21 attention mesh; {len(everyone)} renderings of {people} ICT-FaceKit heads (MIT), dev split"
     )
-    PointDrift(table.mean_points, table.coefficients, about).save(out)
+    PoseBias(table.mean_points, table.coefficients, about).save(out)
     kept = [sample for number, person in enumerate(seen) if number % 3 for sample in person]
     left = [sample for number, person in enumerate(seen) if number % 3 == 0 for sample in person]
-    before, after = _remaining(drift_table(kept, mirror), left)
-    typer.echo(f"{about}; median drift of turned heads left out: {before:.2f} → {after:.2f} % of inter-ocular distance")
+    before, after = _remaining(pose_bias_table(kept, mirror), left)
+    typer.echo(f"{about}; median bias of turned heads left out: {before:.2f} → {after:.2f} % of inter-ocular distance")
 
 
 if __name__ == "__main__":

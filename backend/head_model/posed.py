@@ -14,7 +14,7 @@ F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class PlacedHead:
+class PosedHead:
     """A head before an ideal pinhole: ``vertices (V,3)`` metres in camera space; ``lens`` is what the real camera bends
     (None: nothing)."""
 
