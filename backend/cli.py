@@ -11,13 +11,22 @@ from typing import Annotated
 
 import typer
 
+from backend.client.cli import track
+from backend.demo.cli import demo
 from backend.errors import UserError
 from backend.evaluation.cli import evaluate
 from backend.head_model import cli as head_model_cli
+from backend.overlay.cli import compare
 from backend.server.cli import serve
-from backend.timing import cli as alignment_benchmark_cli
-from backend.timing import cli as fitting_benchmark_cli
+from backend.timing import cli as timing_cli
 from backend.training import cli as training_cli
+
+COMMANDS = (
+    *(track, compare, demo, serve, evaluate),
+    *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
+    *(training_cli.train_measure, training_cli.train_export),
+)
+GROUPS = {"head": head_model_cli.app, "benchmark": timing_cli.app}
 
 app = typer.Typer(
     name="flowface",
@@ -26,18 +35,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-app.command()(serve)
-app.command()(evaluate)
-app.command()(training_cli.train)
-app.command()(training_cli.train_render)
-app.command()(training_cli.train_sheet)
-app.command()(training_cli.train_measure)
-app.command()(training_cli.train_export)
-app.add_typer(head_model_cli.app, name="head")
-fitting_benchmark_cli.app.command()(alignment_benchmark_cli.align)
-app.add_typer(fitting_benchmark_cli.app, name="benchmark")
+for command in COMMANDS:
+    app.command()(command)
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
 
 
 def _print_version(wanted: bool) -> None:

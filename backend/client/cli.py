@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from backend.alignment.registry import DEFAULT_ALIGNER
-from backend.cli import app
 from backend.errors import UserError
 from backend.terminal.options import Frames, Weights, parse_frames
 
@@ -49,7 +48,6 @@ def parse_offsets(texts: list[str]) -> dict[str, float]:
     return offsets
 
 
-@app.command()
 def track(
     footage: Annotated[
         list[Path],

@@ -7,10 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backend.cli import app
 
-
-@app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")] = Path("flowface-demo"),
 ) -> None:

@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from backend.cli import app
 from backend.terminal.options import Frames, Weights, parse_frames
 
 
-@app.command()
 def compare(
     footage: Annotated[Path, typer.Argument(help="A video, a still, or an image of a sequence.", show_default=False)],
     out: Annotated[

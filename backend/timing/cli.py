@@ -1,4 +1,4 @@
-"""``flowface benchmark align``."""
+"""``flowface benchmark``: how fast the numerics are, and against what."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from typing import Annotated
 import typer
 
 from backend.errors import UserError
+
+app = typer.Typer(help="Measure how fast this machine aligns and fits.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
 
 ENCODERS = ("b0", "b1", "b2", "b3", "b4", "b5")
 
@@ -31,6 +39,7 @@ def encoders(text: str) -> tuple[str, ...]:
     return names
 
 
+@app.command()
 def align(
     encoder: Annotated[str, typer.Option(help="Encoders to measure, smallest b0 to largest b5.")] = ",".join(ENCODERS),
     size: Annotated[str, typer.Option(help="Sides of the crop in pixels, multiples of 256.")] = "256,512",
@@ -61,14 +70,6 @@ def align(
             seconds=2.0 if quick else 6.0,
         )
     )
-
-
-app = typer.Typer(help="Measure how fast this machine aligns and fits.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    pass
 
 
 @app.command()
