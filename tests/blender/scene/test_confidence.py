@@ -8,7 +8,7 @@ from dataclasses import replace
 import bpy
 import numpy as np
 import pytest
-from hypothesis import known_cameras as examples
+from hypothesis import given as examples
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 from numpy.typing import NDArray
