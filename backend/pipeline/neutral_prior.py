@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from backend.errors import UserError
 from backend.files import read_npz
 from backend.head_model.model import HeadModel
+from backend.observations import PointSet
 from backend.track.geometry import neutral_of
 from backend.track.io import load_track
 
@@ -34,12 +35,10 @@ LARGEST_DISTANCE = 0.02
 
 @dataclass(frozen=True, eq=False)
 class FacePicture:
-    """A frame of the take: RGB picture (H,W,3), and where the aligner saw the points ``landmarks`` in it, pixels."""
+    """A frame of the take: RGB picture (H,W,3), and the point sets that the aligner saw in it, of one frame each."""
 
     image: NDArray[np.uint8]
-    landmarks: str
-    mu: NDArray[np.float32]  # (N,2)
-    valid: NDArray[np.bool_]  # (N,)
+    point_sets: tuple[PointSet, ...]
 
 
 class NeutralPredictor(Protocol):
