@@ -14,10 +14,10 @@ from backend.alignment.finder import face_finder
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
 from backend.errors import Cancelled, UserError
 from backend.footage import FootageFrame, open_footage
+from backend.observations import AlignedFrame, ViewAlignment
 from tests.backend.footage.clips import write_video
 
 Picture = NDArray[np.uint8]
-from backend.observations import AlignedFrame, ViewAlignment
 
 
 @pytest.fixture(scope="module")
