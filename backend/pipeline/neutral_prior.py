@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from backend.errors import UserError
 from backend.files import read_npz
 from backend.head_model.model import HeadModel
+from backend.head_model.rigid import similarity_between
 from backend.track.geometry import neutral_of
 from backend.track.io import load_track
 
@@ -145,9 +146,7 @@ def laid_onto_mean(head: HeadModel, vertices: NDArray[np.floating[Any]], path: P
     if not 1 / LARGEST_SCALE < ratio / unit < LARGEST_SCALE:
         raise UserError("other_topology", f"The mesh {path} is no head in metres, centimetres or millimetres.")
     source = source * unit
-    u, _, vt = np.linalg.svd((source * weight[:, None]).T @ target)
-    sign = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    laid = source @ (u @ sign @ vt)
+    laid = similarity_between(source, target, weight, scaled=False).apply(source)
     distance = float(np.sqrt(weight @ np.square(laid - target).sum(1)))
     if distance > LARGEST_DISTANCE:
         raise UserError(

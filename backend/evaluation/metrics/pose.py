@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.evaluation.metrics.rigid_alignment import procrustes
 from backend.evaluation.types import MeshSequence
+from backend.head_model.rigid import similarity_between
 
 F64 = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def head_rotations(sequence: MeshSequence) -> F64:
         target = sequence.vertices[frame].astype(np.float64)
         weights = np.ones(len(target))
         for _ in range(_REWEIGHTINGS):
-            motion = procrustes(reference, target, scaled=True, weights=weights)
+            motion = similarity_between(reference, target, weights)
             residual = np.linalg.norm(motion.apply(reference) - target, axis=1)
             scale = max(float(np.median(residual)), 1e-9)
             weights = 1.0 / (1.0 + (residual / scale) ** 2) ** 2

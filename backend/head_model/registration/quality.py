@@ -11,6 +11,7 @@ from backend.head_model.registration.correspondence import REACH, Correspondence
 from backend.head_model.registration.nearest import NearestSurface
 from backend.head_model.registration.parts import Parts
 from backend.head_model.registration.types import RegistrationReport, SourceHead
+from backend.head_model.rigid import nearest_rotation
 
 F64 = NDArray[np.float64]
 
@@ -59,8 +60,7 @@ def _flipped_surface(open_head: HeadModel, match: Correspondence, face: NDArray[
     triangles = open_head.triangles[face[open_head.triangles].all(axis=1)]
     before = _normals(open_head.template.astype(np.float64)[triangles])
     after = _normals(match.bent[triangles])
-    u, _, vt = np.linalg.svd(after.T @ before)
-    turned = before @ (u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt).T
+    turned = before @ nearest_rotation(after.T @ before).T
     return float(((turned * after).sum(axis=1) < 0).mean())
 
 

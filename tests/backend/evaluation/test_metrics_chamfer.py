@@ -12,10 +12,10 @@ from scipy.spatial.transform import Rotation
 
 from backend.evaluation.metrics.chamfer import AlignedFrame, align_frames, chamfer, neutral_only
 from backend.evaluation.metrics.normals import normal_error
-from backend.evaluation.metrics.rigid_alignment import Similarity, procrustes
 from backend.evaluation.metrics.surface_distance import MeshSurface
 from backend.evaluation.types import MeshSequence
 from backend.head_model.model import surface_positions
+from backend.head_model.rigid import Similarity, similarity_between
 from backend.head_model.surface import closest_surface_points
 from tests.backend.evaluation.patches import F64, ball, sequence
 
@@ -191,7 +191,7 @@ def test_procrustes_weighs_its_points() -> None:
     source = np.random.default_rng(2).normal(size=(20, 3))
     target = 1.5 * source @ Rotation.from_euler("xyz", [0.3, -0.2, 0.9]).as_matrix().T + [1, 2, 3]
     target[0] += 100
-    motion = procrustes(source, target, scaled=True, weights=np.arange(20) > 0)
+    motion = similarity_between(source, target, np.arange(20) > 0)
     assert motion.scale == pytest.approx(1.5)
     np.testing.assert_allclose(motion.apply(source)[1:], target[1:], atol=1e-9)
     np.testing.assert_allclose(motion.undo(motion.apply(source)), source, atol=1e-12)

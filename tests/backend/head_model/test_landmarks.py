@@ -9,6 +9,7 @@ from backend.head_model.builder import landmarks
 from backend.head_model.builder.scanned import read_scanned
 from backend.head_model.library import load_head
 from backend.head_model.model import SurfacePoints, posed_vertices, surface_positions
+from backend.head_model.rigid import similarity_between
 from backend.head_model.surface import closest_surface_points
 
 MM = 1000.0
@@ -143,12 +144,7 @@ def test_ibug_points_are_where_others_put_them_too(head, shared_data):
 
 def onto(moving, fixed, index):
     """``moving[index]`` turned, scaled and moved onto ``fixed[index]``, in the sense of least squares."""
-    one, other = moving[index].astype(np.float64), fixed[index].astype(np.float64)
-    centre, target = one.mean(axis=0), other.mean(axis=0)
-    u, stretch, vt = np.linalg.svd((one - centre).T @ (other - target))
-    flip = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
-    scale = (stretch * np.diag(flip)).sum() / ((one - centre) ** 2).sum()
-    return scale * (one - centre) @ (u @ flip @ vt) + target
+    return similarity_between(moving[index], fixed[index]).apply(moving[index])
 
 
 def test_calibration_moves_points_along_their_own_part(head, points):
