@@ -14,11 +14,11 @@ from backend.errors import UserError
 from backend.evaluation.mesh_landmarks import NOSE_BASE, landmarks_camera
 from backend.evaluation.metrics.pose import camera_errors
 from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7, align_to_scan
-from backend.evaluation.metrics.surface_distance import MeshSurface
 from backend.evaluation.outside import seen_from_outside
 from backend.evaluation.trackers.flowface import track_or_none
 from backend.evaluation.trackers.types import Tracker, ViewsTracker
 from backend.evaluation.types import MeshSequence
+from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
 

@@ -28,8 +28,8 @@ from backend.fitting import Observations
 from backend.head_model.io import read_head, save_head
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
-from backend.head_model.registration.nearest import NearestSurface
 from backend.head_model.render import vertex_normals
+from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -79,7 +79,7 @@ def counterparts(head: HeadModel, landmarks: str, other: HeadModel) -> Counterpa
     points = head.landmarks[landmarks]
     corners = head.uv_vertices[head.uv_triangles[points.triangle]]
     place = np.einsum("nk,nkc->nc", points.barycentric, corners).astype(np.float64)
-    foot = NearestSurface(_flat(other.uv_vertices), other.uv_triangles).closest(_flat(place))
+    foot = MeshSurface(_flat(other.uv_vertices), other.uv_triangles).closest(_flat(place))
     found = SurfacePoints(foot.triangle.astype(np.int32), foot.barycentric.astype(np.float32))
     return Counterparts(found, foot.distance < FARTHEST)
 

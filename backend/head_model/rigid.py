@@ -44,10 +44,8 @@ def similarity_between(
     w = np.full(len(x), 1 / len(x)) if weights is None else np.asarray(weights, np.float64) / np.sum(weights)
     x_mean, y_mean = w @ x, w @ y
     x, y = x - x_mean, y - y_mean
-    covariance = (y * w[:, None]).T @ x
-    rotation = nearest_rotation(covariance)
-    # the trace is Umeyama's sum of signed singular values
-    scale = float((rotation * covariance).sum() / (w @ (x * x).sum(axis=1))) if scaled else 1.0
+    rotation, stretch = _polar((y * w[:, None]).T @ x)
+    scale = float(stretch.sum() / (w @ (x * x).sum(axis=1))) if scaled else 1.0
     return Similarity(scale, rotation, y_mean - scale * rotation @ x_mean)
 
 
@@ -57,7 +55,12 @@ def nearest_rotation(matrices: NDArray[np.floating[Any]]) -> F64:
     Of Σ y xᵀ it is the rotation that brings centred points x closest to centred points y; of a weighted sum of
     rotations, their mean.
     """
-    u, _, vt = np.linalg.svd(matrices)
-    sign = np.ones(u.shape[:-1])
+    return _polar(matrices)[0]
+
+
+def _polar(matrices: NDArray[np.floating[Any]]) -> tuple[F64, F64]:
+    """Nearest rotations (…,D,D), and the singular values (…,D), the last one negative where they would mirror."""
+    u, singular, vt = np.linalg.svd(np.asarray(matrices, np.float64))
+    sign = np.ones(singular.shape)
     sign[..., -1] = np.sign(np.linalg.det(u @ vt))
-    return np.asarray((u * sign[..., None, :]) @ vt, np.float64)
+    return (u * sign[..., None, :]) @ vt, singular * sign

@@ -21,12 +21,12 @@ from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
 from backend.head_model.registration.correspondence import Correspondence, correspond
 from backend.head_model.registration.face_points import sphere_centre
-from backend.head_model.registration.nearest import NearestSurface
 from backend.head_model.registration.parts import EYEBALLS, Parts, parts_of, parts_of_open_head
 from backend.head_model.registration.rig import point_weights
 from backend.head_model.registration.types import SourceHead
 from backend.head_model.registration.warp import SpaceWarp
 from backend.head_model.render import vertex_normals
+from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -63,8 +63,8 @@ def carry_modes(modes: F64, source: SourceHead, parts: Parts, head: HeadModel, m
     """
     own = parts_of_open_head(head)
     template = source.template.astype(np.float64)
-    surface = NearestSurface(template, source.triangles, parts.inside("outer", source.triangles))
-    foot = surface.closest(match.bent, vertex_normals(match.bent, head.triangles))
+    surface = MeshSurface(template, source.triangles, parts.inside("outer", source.triangles))
+    foot = surface.closest_nearby(match.bent, vertex_normals(match.bent, head.triangles))
     carried = np.stack([foot.of(mode, source.triangles) for mode in modes])
     known = own["outer"].copy()
     for name in EYEBALLS:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from backend.evaluation.metrics.chamfer import keypoints7, neutral_only
 from backend.evaluation.metrics.rigid_alignment import align_to_scan
-from backend.evaluation.metrics.surface_distance import MeshSurface
 from backend.evaluation.types import MeshSequence
 from backend.head_model.render import vertex_normals
 from backend.head_model.rigid import similarity_between
+from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -100,5 +100,5 @@ def _correspondence(
         metrical=metrical,
     )
     normals = vertex_normals(scan, truth.triangles)[chosen] @ motion.rotation
-    closest = surface.closest(motion.undo(scan[chosen]), normals)
+    closest = surface.closest(motion.undo(scan[chosen]), surface.facing(normals))
     return closest.triangle, closest.barycentric

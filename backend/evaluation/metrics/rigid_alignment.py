@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.evaluation.metrics.surface_distance import ClosestPoints, MeshSurface
 from backend.head_model.rigid import Similarity, similarity_between
+from backend.head_model.surface import ClosestPoints, MeshSurface
 
 F64 = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from backend.head_model.builder import eyes
 from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
-from backend.head_model.surface import closest_surface_points
+from backend.head_model.surface import closest_allowed_points
 
 LIFT = Path(__file__).with_name("mediapipe_lift.npz")
 CALIBRATION = Path(__file__).with_name("mediapipe_calibration.npz")
@@ -58,7 +58,7 @@ def embed_landmarks(head: HeadModel) -> HeadModel:
     positions = np.zeros((478, 3))
     positions[:LIFTED] = lifted_positions()
     points = _with_irises(
-        head, closest_surface_points(positions, head.template, head.triangles, landmark_domains(head))
+        head, closest_allowed_points(positions, head.template, head.triangles, landmark_domains(head))
     )
     if CALIBRATION.is_file():
         points = apply_calibration(head, points, _displacement(CALIBRATION))
@@ -116,7 +116,7 @@ def _moved(
     ``domains (N,F)`` allows them.
     """
     wanted = surface_positions(points, head.triangles, head.template).astype(np.float64)[moves] + displacement[moves]
-    found = closest_surface_points(wanted, head.template, head.triangles, domains[moves])
+    found = closest_allowed_points(wanted, head.template, head.triangles, domains[moves])
     triangle, barycentric = points.triangle.copy(), points.barycentric.copy()
     triangle[moves], barycentric[moves] = found.triangle, found.barycentric
     return SurfacePoints(triangle, barycentric)

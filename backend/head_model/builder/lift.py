@@ -31,7 +31,7 @@ from backend.head_model.builder.landmarks import (
 )
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, posed_vertices, surface_positions
-from backend.head_model.surface import closest_surface_points
+from backend.head_model.surface import closest_allowed_points
 
 SEED = 478
 SIZE = 512
@@ -86,7 +86,7 @@ def lift(head: HeadModel) -> NDArray[np.float64]:
     mean = _robust_mean(hits)
     pairs = _mirror_pairs(seen)
     symmetric = (mean + mean[pairs] * np.array([-1.0, 1.0, 1.0])) / 2
-    points = closest_surface_points(symmetric, head.template, head.triangles, domains)
+    points = closest_allowed_points(symmetric, head.template, head.triangles, domains)
     return surface_positions(points, head.triangles, head.template.astype(np.float64))[:LIFTED]
 
 

@@ -47,7 +47,7 @@ def skinning_weights(parts: Parts, open_head: HeadModel, match: Correspondence) 
     """Weights (V,5), rows summing to 1: the open head's, eyeballs with their joints, what lies below with the root."""
     weights = np.maximum(match.carried(open_head.skinning_weights, open_head), 0)
     below = np.where(parts["outer"], 1 - match.weight, 0)[:, None]
-    low = (match.foot.point[:, 1] < np.median(match.bent[:, 1]))[:, None]
+    low = (match.foot.position[:, 1] < np.median(match.bent[:, 1]))[:, None]
     weights = np.where(low, (1 - below) * weights + below * np.eye(5)[0], weights)
     for name, joint in zip(EYEBALLS, ("left_eye", "right_eye"), strict=True):
         weights[parts[name]] = np.eye(5)[JOINT_NAMES.index(joint)]
