@@ -68,7 +68,7 @@ def registered_ict(archive: Path, cache: Path | None = None) -> HeadModel:
 
 @dataclass(frozen=True, eq=False)
 class Counterparts:
-    """Where N surface points of one head lie on another: ``points`` there, and which of them are there at all (N,)."""
+    """The places of N surface points of one head on another: ``points``, and which of them are there at all (N,)."""
 
     points: SurfacePoints
     there: NDArray[np.bool_]

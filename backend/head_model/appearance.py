@@ -141,7 +141,7 @@ def face_coordinates(head: HeadModel, points: NDArray[np.floating[Any]]) -> NDAr
 
 
 def lip_depth(face: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """How far points (…,3) of ``face_coordinates`` lie inside the lips seen from the front, mm; negative outside."""
+    """Depth in mm of points (…,3) of ``face_coordinates`` inside the lips seen from the front; negative outside."""
     x, y = np.abs(face[..., 0]), face[..., 1]
     upper, lower = np.interp(x, _LIP_X, _LIP_UPPER), np.interp(x, _LIP_X, _LIP_LOWER)
     depth = np.minimum(upper - y, y - lower)
@@ -149,7 +149,7 @@ def lip_depth(face: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def brow_depth(face: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """How far points (…,3) of ``face_coordinates`` lie inside an eyebrow, mm; negative outside."""
+    """Depth in mm of points (…,3) of ``face_coordinates`` inside an eyebrow; negative outside."""
     x, y = np.abs(face[..., 0]), face[..., 1]
     depth = np.interp(x, _BROW_X, _BROW_HALF) - np.abs(y - np.interp(x, _BROW_X, _BROW_Y))
     ends = np.minimum(x - _BROW_X[0], _BROW_X[-1] - x)

@@ -67,7 +67,7 @@ def cosine_of_sight(points: NDArray[np.float64], normals: NDArray[np.float64]) -
 
 
 def _near(corners: NDArray[np.float64], side: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Which triangle (m,) of ``corners (F,3,2)``, in texels, may hold the centre of which column and row (m,)."""
+    """Triangle (m,) of ``corners (F,3,2)``, in texels, with the column and row (m,) of a centre that it may hold."""
     low = np.clip(np.floor(corners.min(axis=1)).astype(np.intp), 0, side)
     size = np.clip(np.ceil(corners.max(axis=1)).astype(np.intp), 0, side) - low
     count = size.prod(axis=1)

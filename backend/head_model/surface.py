@@ -45,8 +45,9 @@ class ClosestPoints:
 
 
 class MeshSurface:
-    """A triangle mesh prepared for closest-point queries: ``vertices (V,3)`` and ``triangles (F,3)``, or those of them
-    that are ``chosen (F,)``.
+    """A triangle mesh prepared for closest-point queries.
+
+    It has ``vertices (V,3)`` and ``triangles (F,3)``, or those of them that are ``chosen (F,)``.
 
     Triangles are kept in one k-d tree of centroids per octave of size. A query looks at ever more of the nearest
     centroids until none further away can belong to a closer triangle (centroid distance − largest radius ≥ best), so

@@ -98,7 +98,7 @@ def _overlay_take(
 
 
 def _points(alignment: SavedAlignment | None, numbers: NDArray[np.int64]) -> NDArray[np.float32] | None:
-    """What the aligner saw (n,N,2) in the frames ``numbers``, NaN where it saw no face."""
+    """The points that the aligner saw (n,N,2) in the frames ``numbers``, NaN where it saw no face."""
     if alignment is None or not alignment.mu.shape[1]:
         return None
     row = {int(number): t for t, number in enumerate(alignment.numbers)}

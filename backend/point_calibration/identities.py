@@ -1,5 +1,6 @@
-"""``python -m backend.point_calibration.identities ICT OUT.npz``: ICT-FaceKit's training modes on the open head's
-vertices.
+"""``python -m backend.point_calibration.identities ICT OUT.npz``: ICT-FaceKit's training modes on the open head.
+
+They are offsets of its vertices.
 
 The result is an input of the head's builder, ``scanned_identities.npz``: run this, then ``flowface head build``. Only
 the modes that ``splits.toml`` gives to training are read; the others make the people that trackers are tested with.
@@ -58,8 +59,9 @@ def measure(
 
 
 def carry_modes(modes: F64, source: SourceHead, parts: Parts, head: HeadModel, match: Correspondence) -> F64:
-    """Offsets (n,V,3) of the source's vertices at the open head's (n,V0,3), in the source's axes: of the skin under
-    them, of the eyeballs as moved and grown spheres, and elsewhere of a smooth field through those.
+    """Offsets (n,V,3) of the source's vertices at the open head's (n,V0,3), in the source's axes.
+
+    Of the skin under them, of the eyeballs as moved and grown spheres, and elsewhere of a smooth field through those.
     """
     own = parts_of_open_head(head)
     template = source.template.astype(np.float64)
@@ -79,8 +81,9 @@ def carry_modes(modes: F64, source: SourceHead, parts: Parts, head: HeadModel, m
 
 
 def _sphere_offsets(offsets: F64, theirs: F64, ours: F64) -> F64:
-    """Offsets (n,m,3) of a sphere's points (m,3) that follow the centre and radius of points (k,3) with offsets
-    (n,k,3).
+    """Offsets (n,m,3) of a sphere's points (m,3) that follow another sphere's.
+
+    They follow the centre and radius of points (k,3) with offsets (n,k,3).
     """
     centre = sphere_centre(theirs)
     moved = np.einsum("k,nkc->nc", point_weights(theirs, centre), offsets)

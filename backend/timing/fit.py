@@ -1,4 +1,4 @@
-"""What ``flowface benchmark fit`` does: the race, the sizes, and their figures as tables, JSON and a plot."""
+"""The run of ``flowface benchmark fit``: the race, the sizes, and their figures as tables, JSON and a plot."""
 
 from __future__ import annotations
 

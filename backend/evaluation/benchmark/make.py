@@ -41,7 +41,7 @@ class BenchmarkSequence:
 
 
 def default_cache() -> Path:
-    """Where rendered sequences live on this system."""
+    """The folder of rendered sequences on this system."""
     return platformdirs.user_cache_path("flowface", appauthor=False) / "benchmark"
 
 

@@ -85,8 +85,11 @@ def focal_error(
 
 @dataclass(frozen=True, eq=False)
 class CameraErrors:
-    """Of C cameras, NaN for those that were not found: how far each is turned, degrees, and how far it stands from its
-    true place, in per cent of its true distance from what it looks at."""
+    """Errors of C cameras, NaN for those that were not found.
+
+    How far each is turned, degrees, and how far it stands from its true place, in per cent of its true distance from
+    what it looks at.
+    """
 
     rotation_deg: F64
     position_percent: F64

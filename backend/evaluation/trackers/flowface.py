@@ -1,4 +1,4 @@
-"""What is compared: a clip in, a sequence of meshes out. Our tracker, and what it reads once for every protocol."""
+"""Our tracker as one of those compared, a clip in, a sequence of meshes out; what it reads, once for every protocol."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def open_clip(clip: Path) -> Footage:
 def observe_clip(
     clip: Path, aligner_name: str, cache: Path | None, head_name: str = "open", weights: Path | None = None
 ) -> tuple[Observations, float]:
-    """What the aligner sees in a clip and the clip's frames per second; read from ``cache`` where it is there.
+    """The aligner's observations of a clip and its frames per second; read from ``cache`` where they are there.
 
     ``head_name`` and ``weights`` are for aligners that depend on them. Raises UserError as ``find_aligner`` and reading
     footage do, and ``no_face``.

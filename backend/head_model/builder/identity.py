@@ -41,8 +41,9 @@ class IdentitySpace:
 
 
 def sample_adults(source: Source, mesh: HeadMesh, count: int = SAMPLES, seed: int = SEED) -> NDArray[np.float32]:
-    """Neutral heads of random adults as MakeHuman places them, metres: (count,V+3,3), the last three rows being the
-    joints root, neck and jaw.
+    """Neutral heads of random adults as MakeHuman places them, metres, with their joints: (count,V+3,3).
+
+    The last three rows are the joints root, neck and jaw.
     """
     rng = np.random.default_rng(seed)
     macro = _phenotype_weights(source, rng, count)

@@ -53,8 +53,10 @@ def mixed_space(
     share: float = SHARE,
     count: int = COMPONENTS,
 ) -> IdentitySpace:
-    """``space`` mixed with ``people``, of whom there are ``share``: again exactly symmetric and antisymmetric
-    components of unit variance, largest first, by weights (V,) on squared distances.
+    """The identity space ``space`` mixed with ``people``, of whom there are ``share``.
+
+    Again exactly symmetric and antisymmetric components of unit variance, largest first, by weights (V,) on squared
+    distances.
     """
     mean = onto(people.mean, space.mean, weight)
     apart = mean - space.mean

@@ -1,4 +1,4 @@
-"""Which point of the open head each vertex of another head is: the two surfaces laid over each other."""
+"""The correspondence of another head's vertices with points of the open head: the two surfaces laid over each other."""
 
 from __future__ import annotations
 
@@ -92,8 +92,9 @@ def _points_on_open(open_head: HeadModel) -> FacePoints:
 def _start(
     open_head: HeadModel, own: Parts, on_open: FacePoints, found: FacePoints, name: str
 ) -> tuple[F64, Anchors, sparse.csr_matrix]:
-    """The open head's vertices (V0,3) on the source by identity and similarity, MediaPipe's anchors, and its points'
-    barycentric rows (468,V0).
+    """The start of the bending: the open head on the source, its anchors, and its points' rows.
+
+    Its vertices (V0,3) by identity and similarity, MediaPipe's anchors, and its points' barycentric rows (468,V0).
     """
     near = MeshSurface(open_head.template, open_head.triangles, own.inside("outer", open_head.triangles))
     foot = near.closest(np.nan_to_num(on_open.position))
@@ -208,7 +209,7 @@ def _nearer(outer: ClosestPoints, inner: ClosestPoints) -> ClosestPoints:
 
 
 def _rim(triangles: NDArray[np.int32]) -> BoolArray:
-    """Which vertices are at the open head's cut through the neck: the ends of edges that one triangle alone has."""
+    """The vertices at the open head's cut through the neck: the ends of edges that one triangle alone has."""
     edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
     edge, uses = np.unique(edges, axis=0, return_counts=True)
     rim = np.zeros(int(triangles.max()) + 1, bool)

@@ -13,8 +13,10 @@ ROUNDS = 12
 
 
 def fit_identity(points: F64, basis: F64, target: F64, sigma: F64, components: int = 60) -> tuple[Similarity, F64, F64]:
-    """Similarity, coefficients (K,) and remaining distances (N,) metres, for ``points (N,3)`` that move by
-    ``basis (K_id,N,3)`` per unit-normal coefficient, onto ``target (N,3)`` known to ``sigma (N,)`` metres.
+    """Similarity, coefficients (K,) and remaining distances (N,) metres that bring points onto a target.
+
+    ``points (N,3)`` move by ``basis (K_id,N,3)`` per unit-normal coefficient; ``target (N,3)`` is known to ``sigma
+    (N,)`` metres.
     """
     basis = basis[:components]
     beta = np.zeros(len(basis))

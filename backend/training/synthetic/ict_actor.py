@@ -33,7 +33,7 @@ _MAX_BYTES = 1 << 24
 
 
 def default_cache() -> Path:
-    """Where registered heads are kept on this system."""
+    """The folder of registered heads on this system."""
     return platformdirs.user_cache_path("flowface", appauthor=False) / "synthetic"
 
 
