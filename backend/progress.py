@@ -1,4 +1,4 @@
-"""How long work says where it is and learns that nobody wants it any more."""
+"""Progress and cancellation of long work."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ class JobProgress:
 
 OnProgress = Callable[[JobProgress], None]
 ShouldCancel = Callable[[], bool]
+
+
+def never() -> bool:
+    """A ``ShouldCancel`` of work that nobody calls off."""
+    return False

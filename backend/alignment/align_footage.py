@@ -3,64 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TypeVar
 
-import numpy as np
-
 from backend.alignment.choice import FaceChoice
-from backend.alignment.face_following import AlignedFrame, align_frames
-from backend.alignment.mediapipe.face_finder import FaceFinder
-from backend.alignment.types import Aligner, FaceBox, TakeAlignment
+from backend.alignment.face_following import align_frames
+from backend.alignment.types import Aligner, FaceFinder
 from backend.errors import Cancelled, UserError
 from backend.footage import Footage, prefetch
+from backend.observations import AlignedFrame, FaceBox, ViewAlignment
 
 T = TypeVar("T")
-
-
-def collect(
-    frames: Sequence[AlignedFrame],
-    aligner: Aligner,
-    image_size: tuple[int, int],
-    footage_name: str,
-    seconds: Mapping[str, float] | None = None,
-) -> TakeAlignment:
-    """One take from its frames. Raises UserError ``no_frames`` or ``no_face``."""
-    if not frames:
-        raise UserError("no_frames", f"No frame of {footage_name} could be read.", "The file may be damaged.")
-    points = next((len(frame.alignment.mu) for frame in frames if frame.alignment is not None), None)
-    if points is None:
-        pictures = "the picture" if len(frames) == 1 else f"any of the {len(frames)} frames"
-        raise UserError(
-            "no_face",
-            f"No face was found in {pictures} of {footage_name}.",
-            "Choose footage that shows a face from the front or side, upright, and at least about 30 pixels tall.",
-        )
-    mu = np.zeros((len(frames), points, 2), np.float32)
-    sigma = np.ones((len(frames), points), np.float32)
-    valid = np.zeros((len(frames), points), bool)
-    closed = np.zeros((len(frames), 2), bool)
-    for t, frame in enumerate(frames):
-        if frame.alignment is not None:
-            mu[t], sigma[t], valid[t] = frame.alignment.mu, frame.alignment.sigma, frame.alignment.valid
-            if frame.alignment.lids_closed is not None:
-                closed[t] = frame.alignment.lids_closed
-    return TakeAlignment(
-        landmarks=aligner.landmarks,
-        aligner=aligner.name,
-        numbers=np.array([frame.number for frame in frames], np.int64),
-        times=np.array([frame.time for frame in frames]),
-        scene_frames=np.array([frame.scene_frame for frame in frames]),
-        mu=mu,
-        sigma=sigma,
-        valid=valid,
-        found=np.array([frame.alignment is not None for frame in frames]),
-        image_size=image_size,
-        faces_seen=max(1, *(frame.faces_seen for frame in frames)) if len(frames) > 1 else max(1, frames[0].faces_seen),
-        lids_closed=closed,
-        seconds=dict(seconds or {}),
-    )
 
 
 def align_footage(
@@ -68,13 +22,13 @@ def align_footage(
     aligner: Aligner,
     choice: FaceChoice | None = None,
     *,
+    finder: FaceFinder,
     on_frame: Callable[[AlignedFrame], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     should_cancel: Callable[[], bool] | None = None,
-    finder: FaceFinder | None = None,
     resume_from: FaceBox | None = None,
     done: Sequence[AlignedFrame] = (),
-) -> TakeAlignment:
+) -> ViewAlignment:
     """Decode and align footage.
 
     ``on_frame`` is called with every frame as it is made, in order, so that the caller can keep it; ``on_progress``
@@ -99,7 +53,27 @@ def align_footage(
     if should_cancel is not None and should_cancel():
         raise Cancelled
     info = footage.info
-    return collect(frames, aligner, (info.width, info.height), str(info.path), clock.seconds)
+    _require_face(frames, str(info.path))
+    return ViewAlignment.stacked(
+        frames,
+        aligner.point_sets,
+        aligner=aligner.name,
+        image_size=(info.width, info.height),
+        frame_rate=info.frame_rate,
+        seconds=clock.seconds,
+    )
+
+
+def _require_face(frames: Sequence[AlignedFrame], footage_name: str) -> None:
+    if not frames:
+        raise UserError("no_frames", f"No frame of {footage_name} could be read.", "The file may be damaged.")
+    if all(frame.alignment is None for frame in frames):
+        pictures = "the picture" if len(frames) == 1 else f"any of the {len(frames)} frames"
+        raise UserError(
+            "no_face",
+            f"No face was found in {pictures} of {footage_name}.",
+            "Choose footage that shows a face from the front or side, upright, and at least about 30 pixels tall.",
+        )
 
 
 def _until_cancelled(items: Iterable[T], should_cancel: Callable[[], bool] | None) -> Iterator[T]:

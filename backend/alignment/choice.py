@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from backend.alignment.types import FaceBox, overlap
+from backend.observations import FaceBox, overlap
 
 
 @dataclass(frozen=True)

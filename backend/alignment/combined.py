@@ -1,21 +1,23 @@
-"""Two aligners' points as one set: each tells what it sees best, and the fit weighs all by their σ."""
+"""Two aligners' points beside each other: each tells what it sees best, and the fit weighs all by their σ."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.types import Aligner, Alignment, FaceBox
-from backend.head_model.dense_points import COMBINED, DENSE
+from backend.alignment.types import Aligner
+from backend.head_model.dense_points import DENSE
 from backend.head_model.model import HeadModel
+from backend.observations import Alignment, FaceBox, PointSet, PointSetId
 
 SPARSE = "mediapipe478"
 
 
 class CombinedAligner:
-    """Implements ``Aligner`` with the network's points, then MediaPipe's.
+    """Implements ``Aligner`` with the network's point set, then MediaPipe's.
 
     The network looks first: the box of its answer leads back to its own crop in the next frame, and MediaPipe finds
     its crop from any. A frame in which one of the two sees no face is told by the other alone. Not safe to call from
@@ -23,15 +25,14 @@ class CombinedAligner:
     """
 
     name = "combined"
-    landmarks = COMBINED
 
     def __init__(self, dense: Aligner, sparse: Aligner, head: HeadModel, dense_sigma_scale: float) -> None:
         """``dense`` finds ``head.landmarks["dense"]``, ``sparse`` those of ``SPARSE``. ``dense_sigma_scale`` multiplies
-        the
-        σ of ``dense``: its points are many and err together, and the fit takes each for a witness of its own."""
-        if (dense.landmarks, sparse.landmarks) != (DENSE, SPARSE):
-            raise ValueError(f"cannot combine points of {dense.landmarks} and {sparse.landmarks}")
-        self._dense, self._sparse, self._sigma_scale = dense, sparse, dense_sigma_scale
+        the σ of ``dense``: its points are many and err together, and the fit takes each for a witness of its own."""
+        self.point_sets: tuple[PointSetId, ...] = (*dense.point_sets, *sparse.point_sets)
+        if [id.name for id in self.point_sets] != [DENSE, SPARSE]:
+            raise ValueError(f"cannot combine points of {' and '.join(id.name for id in self.point_sets)}")
+        self._dense, self._sparse, self._sigma_scale = dense, sparse, np.float32(dense_sigma_scale)
         self._counts = len(head.landmarks[DENSE]), len(head.landmarks[SPARSE])
 
     def align(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[FaceBox | None]) -> list[Alignment | None]:
@@ -45,17 +46,13 @@ class CombinedAligner:
         first, second = dense or sparse, sparse or dense
         if first is None or second is None:
             return None
-        mu = [np.zeros((count, 2), np.float32) for count in self._counts]
-        sigma = [np.ones(count, np.float32) for count in self._counts]
-        valid = [np.zeros(count, bool) for count in self._counts]
-        for part, (seen, sigma_scale) in enumerate(((dense, self._sigma_scale), (sparse, 1.0))):
-            if seen is not None:
-                mu[part], sigma[part], valid[part] = seen.mu, seen.sigma * np.float32(sigma_scale), seen.valid
-        return Alignment(
-            landmarks=self.landmarks,
-            mu=np.concatenate(mu),
-            sigma=np.concatenate(sigma),
-            valid=np.concatenate(valid),
-            box=first.box,
-            lids_closed=second.lids_closed,
-        )
+        sets = []
+        for id, count, seen in zip(self.point_sets, self._counts, (dense, sparse), strict=True):
+            sets.append(_unseen(id, count) if seen is None else seen.point_sets[0])
+        if dense is not None:
+            sets[0] = replace(sets[0], sigma=sets[0].sigma * self._sigma_scale)
+        return Alignment(point_sets=tuple(sets), box=first.box, lids_closed=second.lids_closed)
+
+
+def _unseen(id: PointSetId, count: int) -> PointSet:
+    return PointSet(id, np.zeros((count, 2), np.float32), np.ones(count, np.float32), np.zeros(count, bool))

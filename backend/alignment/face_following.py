@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.choice import FaceChoice
-from backend.alignment.mediapipe.face_finder import FaceFinder
-from backend.alignment.types import Aligner, Alignment, FaceBox, overlap
+from backend.alignment.types import Aligner, FaceFinder
 from backend.errors import UserError
 from backend.footage import FootageFrame
+from backend.observations import AlignedFrame, Alignment, FaceBox, overlap
 
 _MAX_CANDIDATES = 6  # faces followed at once while the choice lies ahead
 _COUNT_EVERY = 15  # frames between looks at the whole image for how many faces there are
 _MOVED_TOO_FAR = 0.1  # overlap of successive boxes below which the aligner has slid to something else
 _LOOK_EVERYWHERE_EVERY = 5  # frames between searches of every corner of the image while there is no face
-
-
-@dataclass(frozen=True, eq=False)
-class AlignedFrame:
-    """What was found in one footage frame. ``faces_seen`` counts faces where the whole image was searched, else 0."""
-
-    number: int
-    time: float
-    scene_frame: float
-    alignment: Alignment | None
-    faces_seen: int = 0
 
 
 class _Follower:
@@ -93,7 +82,7 @@ def align_frames(
     aligner: Aligner,
     choice: FaceChoice | None = None,
     *,
-    finder: FaceFinder | None = None,
+    finder: FaceFinder,
     resume_from: FaceBox | None = None,
 ) -> Iterator[AlignedFrame]:
     """Align the chosen face in every frame, in order, one at a time: nothing but the current image is held.
@@ -104,7 +93,6 @@ def align_frames(
     lies in the chosen place.
     """
     choice = choice or FaceChoice.largest()
-    finder = finder or FaceFinder()
     follower = _Follower(aligner, finder, resume_from) if resume_from is not None else None
     waiting = _Candidates(aligner, finder, choice)
     for index, frame in enumerate(frames):

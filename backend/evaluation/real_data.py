@@ -26,7 +26,7 @@ from backend.evaluation.scan import Scan, joint_record, read_scan, scan_record
 from backend.evaluation.trackers.flowface import observe_clip, track_or_none
 from backend.evaluation.trackers.results_folder import ResultsFolder
 from backend.evaluation.trackers.types import Tracker, ViewsTracker
-from backend.fitting import Observations
+from backend.observations import ViewAlignment
 
 F64 = NDArray[np.float64]
 
@@ -222,8 +222,8 @@ def add_rank_correlation(records: Sequence[dict[str, Any]]) -> None:
 
 def clip_record(tracker: Tracker, clip: Path, cache: Path) -> dict[str, Any]:
     """Lost frames of a real clip, and how much the 68 points jitter where the face holds still."""
-    observed, _ = observe_clip(clip, "mediapipe", cache)
-    frames = len(observed.mu)
+    observed = observe_clip(clip, "mediapipe", cache)
+    frames = observed.frame_count
     record: dict[str, Any] = {"tracker": tracker.name, "clip": clip.stem, "frames": frames, "lost": frames}
     mesh = track_or_none(tracker, clip, single_image=False)
     if mesh is None or mesh.landmarks68 is None:
@@ -248,13 +248,13 @@ def clip_record(tracker: Tracker, clip: Path, cache: Path) -> dict[str, Any]:
     }
 
 
-def outer_eye_distance(observed: Observations) -> float:
+def outer_eye_distance(observed: ViewAlignment) -> float:
     """Median distance in pixels of MediaPipe's outer eye corners over the frames that show a face."""
-    eyes = observed.mu[observed.found][:, (33, 263)].astype(np.float64)
+    eyes = observed.mu[observed.tells_pose][:, (33, 263)].astype(np.float64)
     return float(np.median(np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=-1)))
 
 
-def still_ranges(observed: Observations) -> list[NDArray[np.intp]]:
+def still_ranges(observed: ViewAlignment) -> list[NDArray[np.intp]]:
     """Runs of at least ``SHORTEST_STILL`` frames in which no part of the face moves faster than ``STILL_SPEED``.
 
     Speeds are those of the aligner's points under a Gaussian of 3 frames, so that jitter itself is not taken for
@@ -262,7 +262,7 @@ def still_ranges(observed: Observations) -> list[NDArray[np.intp]]:
     """
     smooth = gaussian_filter1d(observed.mu.astype(np.float64), 3.0, axis=0)
     speed = np.linalg.norm(np.gradient(smooth, axis=0), axis=-1) * observed.frame_rate / outer_eye_distance(observed)
-    still = observed.found & (np.percentile(speed, 90, axis=1) < STILL_SPEED)
+    still = observed.tells_pose & (np.percentile(speed, 90, axis=1) < STILL_SPEED)
     numbered, count = label(still)
     runs = [np.flatnonzero(numbered == k + 1) for k in range(count)]
     return [run for run in runs if len(run) >= SHORTEST_STILL]

@@ -24,12 +24,13 @@ from backend.evaluation.mesh_landmarks import OUTER_EYE_CORNERS, landmarks_px
 from backend.evaluation.store import Store, code_digest
 from backend.evaluation.trackers.flowface import FlowFace
 from backend.evaluation.types import MeshSequence
-from backend.fitting import Observations
+from backend.head_model.dense_points import joined_points
 from backend.head_model.io import read_head, save_head
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
 from backend.head_model.render import vertex_normals
 from backend.head_model.surface import MeshSurface
+from backend.observations import ViewAlignment
 
 F64 = NDArray[np.float64]
 
@@ -74,9 +75,8 @@ class Counterparts:
     there: NDArray[np.bool_]
 
 
-def counterparts(head: HeadModel, landmarks: str, other: HeadModel) -> Counterparts:
-    """The places of ``head``'s point set on ``other``: the same places of the canonical atlas."""
-    points = head.landmarks[landmarks]
+def counterparts(head: HeadModel, points: SurfacePoints, other: HeadModel) -> Counterparts:
+    """The places of ``head``'s ``points`` on ``other``: the same places of the canonical atlas."""
     corners = head.uv_vertices[head.uv_triangles[points.triangle]]
     place = np.einsum("nk,nkc->nc", points.barycentric, corners).astype(np.float64)
     foot = MeshSurface(_flat(other.uv_vertices), other.uv_triangles).closest(_flat(place))
@@ -107,13 +107,13 @@ def on_rendered(found: Counterparts, other: HeadModel, archive: Path) -> Counter
     return Counterparts(SurfacePoints(np.maximum(row, 0), weights), there)
 
 
-def calibration_record(observed: Observations, mesh: MeshSequence, found: Counterparts) -> dict[str, Any]:
+def calibration_record(observed: ViewAlignment, mesh: MeshSequence, found: Counterparts) -> dict[str, Any]:
     """Errors against σ in every ``EVERY``-th frame. Errors are per axis, as σ is, in % of the inter-ocular distance."""
     frames = np.arange(0, mesh.frame_count, EVERY)
     corners = landmarks_px(mesh)[:, OUTER_EYE_CORNERS]
     unit = 100 / np.median(np.linalg.norm(corners[:, 0] - corners[:, 1], axis=-1))
     sigma, error, seen = [], [], []
-    for t in frames[observed.found[frames]]:
+    for t in frames[observed.tells_pose[frames]]:
         vertices = mesh.vertices[t].astype(np.float64)
         place = surface_positions(found.points, mesh.triangles, vertices)
         true = place[:, :2] / place[:, 2:] * mesh.focal_px[t] + mesh.principal_point
@@ -184,12 +184,14 @@ def uncertainty_records(
                 truth = truth or load_truth_full(path)
                 head = load_head(tracker.head_name)
                 try:
-                    observed, _ = tracker.observe(clip)
+                    observed = tracker.observe(clip)
                 except UserError as error:
                     if error.code != "no_face":
                         raise
                     return {}
-                found = _counterparts(head.hash, tracker.head_name, observed.landmarks, archive, cache)
+                found = _counterparts(
+                    head.hash, tracker.head_name, tuple(id.name for id in observed.ids), archive, cache
+                )
                 return calibration_record(observed, truth.mesh, found)
 
             on_stage(f"{sequence.spec.name}: {tracker.name}, σ against truth")
@@ -199,12 +201,15 @@ def uncertainty_records(
     return sorted(records, key=lambda r: ([t.name for t in trackers].index(r["tracker"]), r["sequence"]))
 
 
-_KEPT: dict[tuple[str, str, Path], Counterparts] = {}
+_KEPT: dict[tuple[str, tuple[str, ...], Path], Counterparts] = {}
 
 
-def _counterparts(hash_: str, head_name: str, landmarks: str, archive: Path, cache: Path | None) -> Counterparts:
-    key = (hash_, landmarks, archive)
+def _counterparts(
+    hash_: str, head_name: str, point_sets: tuple[str, ...], archive: Path, cache: Path | None
+) -> Counterparts:
+    key = (hash_, point_sets, archive)
     if key not in _KEPT:
-        other = registered_ict(archive, cache)
-        _KEPT[key] = on_rendered(counterparts(load_head(head_name), landmarks, other), other, archive)
+        other, head = registered_ict(archive, cache), load_head(head_name)
+        points = joined_points(*(head.landmarks[name] for name in point_sets))
+        _KEPT[key] = on_rendered(counterparts(head, points, other), other, archive)
     return _KEPT[key]

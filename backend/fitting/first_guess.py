@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
 from backend.errors import UserError
+from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.types import FitOptions, View
 from backend.head_model.rigid import nearest_rotation
 
@@ -37,32 +38,33 @@ class _Poses:
     trust: F64
 
 
-def first_guess(points: F64, views: Sequence[View], options: FitOptions) -> Start:
-    """Start values for a fit; ``points (N,3)`` are the observed points on the mean head, head space.
+def first_guess(mean: F64, points: ObservedPoints, views: Sequence[View], options: FitOptions) -> Start:
+    """Start values for a fit; ``mean (N,3)`` are the observed points on the mean head, head space.
 
     Raises ``UserError`` ``views_apart`` where an unknown camera sees the face in no frame that is synchronised with one
     of another.
     """
-    focal = np.array([v.camera.focal_px or options.usual_focal * max(v.observations.image_size) for v in views])
-    poses = [_view_poses(points, view, f) for view, f in zip(views, focal, strict=True)]
+    focal = np.array([v.camera.focal_px or options.usual_focal * max(v.alignment.image_size) for v in views])
+    poses = [_view_poses(mean, points, view, f) for view, f in zip(views, focal, strict=True)]
     extrinsics = _camera_poses(views, poses, options)
     rotation, translation, found = _in_world(poses, extrinsics)
     rotation, translation = bridge(found, rotation[found], translation[found])
     return Start(rotation, translation, extrinsics, focal)
 
 
-def _view_poses(points: F64, view: View, focal: float) -> _Poses:
-    o = view.observations
-    found = o.found
+def _view_poses(mean: F64, points: ObservedPoints, view: View, focal: float) -> _Poses:
+    alignment = view.alignment
+    found = alignment.tells_pose
     frames = len(found)
     rotation, translation = np.tile(np.eye(3), (frames, 1, 1)), np.zeros((frames, 3))
     trust = np.zeros(frames)
     if found.any():
-        width, height = o.image_size
-        weight = np.where(o.valid, 1.0 / np.square(o.sigma), 0.0)[found].astype(np.float64)
+        (mu,), (precision,) = points.stacked([view])
+        width, height = alignment.image_size
+        weight = precision[found].astype(np.float64)
         centre = view.camera.principal_point or (width / 2, height / 2)
         rotation[found], translation[found] = initial_poses(
-            points, o.mu[found].astype(np.float64), weight, float(focal), centre
+            mean, mu[found].astype(np.float64), weight, float(focal), centre
         )
         # Weak perspective tells frontal faces best, and sharply seen ones.
         trust[found] = np.sqrt(weight.sum(1)) * np.abs(rotation[found, 2, 2]) ** 2 + 1e-9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,8 +17,8 @@ from backend.fitting.problem import Problem
 from backend.fitting.solver.coarse_to_fine import minimise_coarse_to_fine
 from backend.fitting.solver.levenberg_marquardt import Minimum, Stage
 from backend.fitting.state import State
-from backend.fitting.terms import points as data_term
-from backend.fitting.types import FitOptions, FitResult, FittedCamera, View
+from backend.fitting.terms.points import PointsTerm
+from backend.fitting.types import FitOptions, FitResult, FittedCamera, Fixed, Solution, View
 from backend.fitting.uncertainty import FitUncertainty, take_uncertainty
 from backend.fitting.windows import WHOLE, minimise_in_windows
 from backend.head_model.model import HeadModel
@@ -60,6 +61,8 @@ def fit_take(
     options: FitOptions | None = None,
     *,
     neutral_prior: NDArray[np.float32] | None = None,
+    initial: Solution | None = None,
+    fixed: Fixed | None = None,
     on_progress: Progress | None = None,
     should_cancel: Callable[[], bool] | None = None,
 ) -> FitResult:
@@ -67,17 +70,21 @@ def fit_take(
 
     ``neutral_prior (V,3)`` metres, head space: this person's neutral as something else predicts it (E_MICA). Frames
     without a face inside the take are bridged by the temporal term; at its ends they hold the nearest seen frame.
-    ``on_progress(fraction, words)`` hears every iteration. Takes of more than ``windows.WHOLE`` frames are solved in
-    windows, which bounds memory.
+    ``initial`` is where the fit starts from instead of a first guess (an earlier fit, or a track's values), and what
+    ``fixed`` names stays there. ``on_progress(fraction, words)`` hears every iteration. Takes of more than
+    ``windows.WHOLE`` frames are solved in windows, which bounds memory.
 
     Raises:
         UserError: ``no_face`` where no frame shows enough points, ``views_apart`` and ``rig_scale`` where cameras
             cannot be placed, ``deform_region`` for a region that the head lacks.
         Cancelled: within one iteration of ``should_cancel`` saying so.
-        ValueError: views with different frames or points.
+        ValueError: views with different frames or points; an ``initial`` of others; ``fixed`` without ``initial``.
     """
     options = options or FitOptions()
-    take = prepare(head, views, options, neutral_prior)
+    if initial is None and fixed is not None:
+        raise ValueError("only what has a value can be held fixed: give an initial solution")
+    fixed = fixed or Fixed()
+    take = prepare(head, views, options, neutral_prior, initial)
 
     def on_iteration(iteration: int, energy: float) -> None:
         if should_cancel is not None and should_cancel():
@@ -92,15 +99,15 @@ def fit_take(
         if on_progress is not None:
             on_progress(fraction, words)
 
-    everything = Stage(
-        expression=not options.neutral, max_iterations=options.max_iterations, tolerance=options.tolerance
-    )
+    fixed = replace(fixed, expression=fixed.expression or options.neutral)
+    everything = Stage(fixed, options.max_iterations, options.tolerance)
     if len(take.found) > WHOLE:
         best = minimise_in_windows(take, everything, on_progress=on_window)
     else:
         best = minimise_coarse_to_fine(take.problem(), take.start, everything, on_iteration=on_iteration)
     spread = take_uncertainty(take, best.state, everything)
-    return _result(take, _hold_ends(best.state, take.found), best, spread)
+    known = take.found if fixed.frames is None else take.found | fixed.frames
+    return _result(take, _hold_ends(best.state, known), best, spread)
 
 
 def _result(take: Take, state: State, best: Minimum, spread: FitUncertainty) -> FitResult:
@@ -116,7 +123,8 @@ def _result(take: Take, state: State, best: Minimum, spread: FitUncertainty) -> 
         columns = shape_columns(head, options.identity_components, options.deform_region, options.weights)
         deformation = np.einsum("k,kvc->vc", shape[components:], columns[components:])
     cameras = []
-    for j, centre in enumerate(problem.data.principal_point.tolist()):
+    data = problem.term(PointsTerm)
+    for j, centre in enumerate(data.principal_point.tolist()):
         turn = state.cameras.rotation[j].cpu().numpy()
         shift = state.cameras.translation[j].cpu().numpy() - turn @ origin
         focal = views[j].camera.focal_px or float(state.cameras.log_focal[j].exp())
@@ -129,8 +137,9 @@ def _result(take: Take, state: State, best: Minimum, spread: FitUncertainty) -> 
         head_translation=state.translation.cpu().numpy() + origin,
         gaze=state.gaze.reshape(-1, 2, 2).cpu().numpy(),
         cameras=tuple(cameras),
+        points=take.points.sets,
         tracked=take.found,
-        reprojection_error_px=_reprojection_errors(problem, state, views),
+        reprojection_error_px=_reprojection_errors(take, problem, state),
         inter_ocular_px=_inter_ocular_px(basis, state).cpu().numpy(),
         energy=best.energy,
         iterations=best.iterations,
@@ -149,11 +158,12 @@ def _where_known(values: Tensor, found: NDArray[np.bool_]) -> NDArray[np.float64
     return known
 
 
-def _reprojection_errors(problem: Problem, state: State, views: Sequence[View]) -> NDArray[np.float32]:
+def _reprojection_errors(take: Take, problem: Problem, state: State) -> NDArray[np.float32]:
     """(C,T,N) pixels, NaN where not valid."""
-    errors = np.stack([np.where(view.observations.valid, np.float32(0), np.float32(np.nan)) for view in views])
-    for frames in problem.data.chunks():
-        for j in range(len(views)):
-            residual = data_term.residuals(problem.basis, state, problem.data, j, frames)
+    errors = np.stack([np.where(take.points.valid(v), np.float32(0), np.float32(np.nan)) for v in take.views])
+    data = problem.term(PointsTerm)
+    for frames in data.chunks():
+        for j in range(len(take.views)):
+            residual = data.residuals(problem.basis, state, j, frames)
             errors[j, frames] += residual.norm(dim=-1).cpu().numpy().astype(np.float32)
     return errors

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from backend.fitting.deformation import deformation_modes
 from backend.fitting.types import EnergyWeights
+from backend.head_model.dense_points import joined_points
 from backend.head_model.gaze import FULL_LOOK_ANGLE, LOOK_ACTIONS
 from backend.head_model.lids import lid_closure
 from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints
@@ -119,14 +120,14 @@ def _sealed(head: HeadModel) -> tuple[int, int] | None:
 @lru_cache(maxsize=4)  # stills and single frames are fitted one after the other with the same head
 def build_point_basis(
     head: HeadModel,
-    landmarks: str,
+    point_sets: tuple[SurfacePoints, ...],
     weights: EnergyWeights,
     identity_count: int,
     deform_region: str | None,
     device: torch.device,
     hessian_dtype: torch.dtype = torch.float32,
 ) -> PointBasis:
-    """Gather what a fit of ``head`` to the point set ``landmarks`` needs, float64 on ``device``.
+    """Gather what a fit of ``head`` to its surface points ``point_sets``, set after set, needs, float64 on ``device``.
 
     ``deform_region`` names the region in which δ_d is solved for. ``hessian_dtype`` is the precision of the
     largest products of the normal equations: single is twice as fast and only bends the path to the minimum, which the
@@ -136,7 +137,7 @@ def build_point_basis(
     deform_count = len(shape) - min(identity_count, len(head.shape_basis))
     identity_count = len(shape)
     columns = _columns(head, shape)
-    points = head.landmarks[landmarks]
+    points = joined_points(*point_sets)
     basis = _at_points(columns, head, points)
     eye_joints = [JOINT_NAMES.index(name) for name in EYES]
     weight = np.einsum(

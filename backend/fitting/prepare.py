@@ -13,10 +13,11 @@ from torch import Tensor
 from backend.errors import UserError
 from backend.fitting.cameras import Cameras, CameraUnknowns
 from backend.fitting.first_guess import Start, first_guess
-from backend.fitting.point_basis import PointBasis, build_point_basis
+from backend.fitting.observed_points import ObservedPoints
+from backend.fitting.point_basis import PointBasis, build_point_basis, shape_columns
 from backend.fitting.problem import Problem, build_problem, camera_unknowns, found_frames
 from backend.fitting.state import State
-from backend.fitting.types import FitOptions, View
+from backend.fitting.types import FitOptions, Solution, View
 from backend.head_model.model import HeadModel
 
 F64 = NDArray[np.float64]
@@ -36,6 +37,7 @@ class Take:
     options: FitOptions
     neutral_prior: NDArray[np.float32] | None
     basis: PointBasis
+    points: ObservedPoints
     unknowns: CameraUnknowns
     origin: F64
     found: NDArray[np.bool_]
@@ -44,12 +46,14 @@ class Take:
     def problem(self, frames: Frames | None = None, unknowns: CameraUnknowns | None = None) -> Problem:
         """The energy of all frames, or of some of them (ascending indices) as a take of their own."""
         views = self.views if frames is None else views_at(self.views, frames)
-        return build_problem(self.head, self.basis, views, self.options, unknowns or self.unknowns, self.neutral_prior)
+        return build_problem(
+            self.head, self.basis, self.points, views, self.options, unknowns or self.unknowns, self.neutral_prior
+        )
 
 
 def views_at(views: Sequence[View], frames: Frames) -> tuple[View, ...]:
     """The same views with only these frames."""
-    return tuple(replace(view, observations=view.observations.at(frames)) for view in views)
+    return tuple(replace(view, alignment=view.alignment.at(frames)) for view in views)
 
 
 def choose_device(name: str) -> torch.device:
@@ -64,30 +68,38 @@ def prepare(
     views: Sequence[View],
     options: FitOptions,
     neutral_prior: NDArray[np.float32] | None = None,
+    initial: Solution | None = None,
 ) -> Take:
-    """Check a take and guess where its fit should start; raises as ``fit_take`` does."""
+    """Check a take, and guess where its fit should start where that is not known; raises as ``fit_take`` does."""
     check_views(views)
+    points = ObservedPoints.of(views, head.landmarks)
     basis = build_point_basis(
         head,
-        views[0].observations.landmarks,
+        points.surface,
         options.weights,
         options.identity_components,
         options.deform_region,
         choose_device(options.device),
     )
-    start = first_guess(_mean_points(basis), views, options)
     found = found_frames(views).any(0)
-    origin = start.translation[found].mean(0)
+    if initial is None:
+        start = first_guess(_mean_points(basis), points, views, options)
+        origin = start.translation[found].mean(0)
+        state = _start_state(basis, start, origin)
+    else:
+        origin = initial.head_translation[found].mean(0)
+        state = state_of(head, basis, options, views, initial, origin)
     return Take(
         head=head,
         views=tuple(views),
         options=options,
         neutral_prior=neutral_prior,
         basis=basis,
+        points=points,
         unknowns=camera_unknowns(views, options, origin, basis.prior),
         origin=origin,
         found=found,
-        start=_start_state(basis, start, origin),
+        start=state,
     )
 
 
@@ -95,10 +107,8 @@ def check_views(views: Sequence[View]) -> None:
     """Raise ``ValueError`` where views do not fit each other, and ``UserError`` "no_face" where none shows a face."""
     if not views:
         raise ValueError("a take needs at least one view")
-    first = views[0].observations
-    for view in views[1:]:
-        if view.observations.mu.shape != first.mu.shape or view.observations.landmarks != first.landmarks:
-            raise ValueError("all views need the same frames and the same points")
+    if len({view.alignment.frame_count for view in views}) > 1:
+        raise ValueError("all views need the same frames")
     if not found_frames(views).any():
         raise UserError("no_face", "No frame shows a face that could be fitted.", "Choose footage that shows a face.")
 
@@ -131,4 +141,48 @@ def _start_state(basis: PointBasis, start: Start, origin: F64) -> State:
         rotation=tensor(start.rotation),
         translation=tensor(start.translation - origin),
         gaze=tensor(np.zeros((frames, 4))),
+    )
+
+
+def state_of(
+    head: HeadModel, basis: PointBasis, options: FitOptions, views: Sequence[View], initial: Solution, origin: F64
+) -> State:
+    """A solution as a state, its world moved to have ``origin (3,)`` at its own; what views know of cameras counts.
+
+    δ_d becomes the coefficients of its modes that come closest; identity components beyond those solved for are
+    dropped. Raises ``ValueError`` where it is of other frames, views or another head.
+    """
+    frames, expressions = views[0].alignment.frame_count, basis.expression_count
+    if initial.expression.shape != (frames, expressions) or len(initial.cameras) != len(views):
+        raise ValueError(
+            f"a solution of {initial.expression.shape} expressions and {len(initial.cameras)} views cannot start a fit "
+            f"of ({frames}, {expressions}) and {len(views)}"
+        )
+    count = basis.identity_count - basis.deform_count
+    shape = np.zeros(basis.identity_count)
+    shape[:count] = initial.identity[:count]
+    if basis.deform_count:
+        modes = shape_columns(head, options.identity_components, options.deform_region, options.weights)[count:]
+        shape[count:] = np.linalg.lstsq(modes.reshape(len(modes), -1).T, initial.deformation.ravel(), rcond=None)[0]
+    poses = [
+        camera.world_to_camera if view.camera.world_to_camera is None else view.camera.world_to_camera
+        for camera, view in zip(initial.cameras, views, strict=True)
+    ]
+    focal = [view.camera.focal_px or c.focal_px for c, view in zip(initial.cameras, views, strict=True)]
+    cameras = np.stack(poses).astype(np.float64)
+
+    def tensor(array: F64) -> Tensor:
+        return torch.as_tensor(np.array(array, np.float64), device=basis.prior.device)
+
+    return State(
+        identity=tensor(shape),
+        cameras=Cameras(
+            rotation=tensor(cameras[:, :, :3]),
+            translation=tensor(cameras[:, :, 3] + cameras[:, :, :3] @ origin),
+            log_focal=tensor(np.log(np.array(focal))),
+        ),
+        expression=tensor(initial.expression).clamp(basis.lower, basis.upper),
+        rotation=tensor(initial.head_rotation),
+        translation=tensor(initial.head_translation - origin),
+        gaze=tensor(initial.gaze.reshape(frames, 4)),
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,14 +14,14 @@ from torch import Tensor
 
 from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations
+from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis, shape_columns
 from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
-from backend.fitting.terms import points as data_term
-from backend.fitting.terms import temporal as temporal_term
-from backend.fitting.terms.points import PixelData
-from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, PriorTerm, ShapePrior
-from backend.fitting.terms.temporal import TemporalWeights
-from backend.fitting.types import FitOptions, Observations, View
+from backend.fitting.terms.points import PointsTerm
+from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
+from backend.fitting.terms.temporal import TemporalTerm
+from backend.fitting.terms.types import Term
+from backend.fitting.types import FitOptions, View
 from backend.head_model.model import HeadModel
 
 F64 = NDArray[np.float64]
@@ -29,34 +29,30 @@ F64 = NDArray[np.float64]
 
 def found_frames(views: Sequence[View]) -> NDArray[np.bool_]:
     """(C,T) in which frames each view shows enough points to tell a pose."""
-    return np.stack([view.observations.found for view in views])
+    return np.stack([view.alignment.tells_pose for view in views])
 
 
 def _tensor(array: object, like: Tensor) -> Tensor:
     return torch.as_tensor(np.asarray(array), dtype=torch.float64, device=like.device)
 
 
-def pixel_data(views: Sequence[View], robust_scale: float, device: torch.device) -> PixelData:
-    """What all views observed, as tensors on ``device``."""
-    seen = [view.observations for view in views]
-    centres = [view.camera.principal_point or _centre(view.observations) for view in views]
-
-    mu = np.empty((len(seen), *seen[0].mu.shape), np.float32)
-    precision = np.empty(mu.shape[:3], np.float32)
-    for j, o in enumerate(seen):  # view by view: many dense ones would not fit twice
-        mu[j] = np.where(o.valid[..., None], o.mu, 0)
-        precision[j] = np.where(o.valid, 1 / np.square(o.sigma), 0)
-    return PixelData(
+def points_term(
+    points: ObservedPoints, views: Sequence[View], robust_scale: float, unknowns: CameraUnknowns, device: torch.device
+) -> PointsTerm:
+    """E_A of what all views observed, as tensors on ``device``."""
+    mu, precision = points.stacked(views)
+    return PointsTerm(
         mu=torch.as_tensor(mu, device=device),
         precision=torch.as_tensor(precision, device=device),
-        principal_point=torch.tensor(centres, dtype=torch.float64, device=device),
+        principal_point=torch.tensor([_centre(view) for view in views], dtype=torch.float64, device=device),
         robust_scale=robust_scale,
+        unknowns=unknowns,
     )
 
 
-def _centre(observations: Observations) -> tuple[float, float]:
-    width, height = observations.image_size
-    return width / 2, height / 2
+def _centre(view: View) -> tuple[float, float]:
+    width, height = view.alignment.image_size
+    return view.camera.principal_point or (width / 2, height / 2)
 
 
 def camera_unknowns(views: Sequence[View], options: FitOptions, origin: F64, like: Tensor) -> CameraUnknowns:
@@ -75,6 +71,7 @@ def camera_unknowns(views: Sequence[View], options: FitOptions, origin: F64, lik
 def build_problem(
     head: HeadModel,
     basis: PointBasis,
+    points: ObservedPoints,
     views: Sequence[View],
     options: FitOptions,
     unknowns: CameraUnknowns,
@@ -85,39 +82,34 @@ def build_problem(
     like = basis.prior
     found = found_frames(views)
     repeats = max(1.0, weights.repeated_bias * int(found.any(0).sum()))
-    points = views[0].observations.mu.shape[1]
-    per_second = views[0].observations.frame_rate ** 2  # from per frame² to per second²
-    priors: list[PriorTerm] = [
-        _shape_prior(head, basis, options, repeats, neutral_prior),
-        FramePrior(basis),
-        _focal_prior(views, options, unknowns, found, like),
-    ]
-    if basis.sealed is not None:
-        priors.append(LipSeal(*basis.sealed, weights.lip_seal))
-    closed = _closed_lids(views)
-    if basis.closure is not None and closed.any():
-        priors.append(ClosedLids(basis.closure, weights.closed_lids * _tensor(closed, like)))
-    return Problem(
-        basis=basis,
-        data=pixel_data(views, weights.robust_scale, like.device),
-        temporal=TemporalWeights(
-            vertices=points * (per_second / weights.acceleration) ** 2,
+    per_second = views[0].alignment.frame_rate ** 2  # from per frame² to per second²
+    terms: list[Term] = [
+        points_term(points, views, weights.robust_scale, unknowns, like.device),
+        TemporalTerm(
+            vertices=points.count * (per_second / weights.acceleration) ** 2,
             gaze=max(len(basis.eye_index), 1) * (per_second / weights.gaze_acceleration) ** 2,
             expression=(per_second / weights.expression_acceleration) ** 2,
         ),
-        priors=tuple(priors),
-        unknowns=unknowns,
-    )
+        _shape_prior(head, basis, options, repeats, neutral_prior),
+        FramePrior(),
+        _focal_prior(views, options, unknowns, found, like),
+    ]
+    if basis.sealed is not None:
+        terms.append(LipSeal(*basis.sealed, weights.lip_seal))
+    closed = _closed_lids(views)
+    if basis.closure is not None and closed.any():
+        terms.append(ClosedLids(basis.closure, weights.closed_lids * _tensor(closed, like)))
+    return Problem(basis, tuple(terms), unknowns)
 
 
 def _closed_lids(views: Sequence[View]) -> NDArray[np.bool_]:
     """(T,2) eyes that some view saw closed and none saw open."""
-    shape = (len(views[0].observations.mu), 2)
+    shape = (views[0].alignment.frame_count, 2)
     closed, opened = np.zeros(shape, bool), np.zeros(shape, bool)
     for view in views:
-        lids = view.observations.lids_closed
+        lids = view.alignment.lids_closed
         if lids is not None:
-            seen = view.observations.found[:, None]
+            seen = view.alignment.tells_pose[:, None]
             closed |= lids & seen
             opened |= ~lids & seen
     return closed & ~opened
@@ -157,7 +149,7 @@ def focal_form(views: Sequence[View], options: FitOptions, found: NDArray[np.boo
     """
     weights = options.weights
     repeats = np.maximum(1.0, weights.repeated_bias * found.sum(1))
-    sizes = [view.observations.image_size for view in views]
+    sizes = [view.alignment.image_size for view in views]
     alike = np.array([[a == b for b in sizes] for a in sizes], np.float64)
     many = alike.sum(1)
     form = np.diag(weights.focal_weight * repeats / weights.focal_log_sigma**2 / many)
@@ -179,22 +171,38 @@ def _focal_prior(
     )
 
 
+T = TypeVar("T", bound=Term)
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """A complete energy over T frames (seeds/001 eq. 12 with DESIGN §6's additions) and the cameras' unknowns."""
 
     basis: PointBasis
-    data: data_term.PixelData
-    temporal: temporal_term.TemporalWeights
-    priors: tuple[PriorTerm, ...]
+    terms: tuple[Term, ...]
     unknowns: CameraUnknowns
+
+    def term(self, kind: type[T]) -> T:
+        """The term of this kind; raises ``LookupError`` where there is none."""
+        for term in self.terms:
+            if isinstance(term, kind):
+                return term
+        raise LookupError(f"the problem has no {kind.__name__}")
+
+    def with_term(self, replacement: Term) -> Problem:
+        """The same with ``replacement`` in the place of the term of its kind."""
+        kind = type(replacement)
+        return replace(self, terms=tuple(replacement if isinstance(t, kind) else t for t in self.terms))
+
+    def without(self, kind: type[Any]) -> Problem:
+        """The same without the terms of this kind."""
+        return replace(self, terms=tuple(term for term in self.terms if not isinstance(term, kind)))
 
     def energy_tensor(self, state: State) -> Tensor:
         """The energy of ``state`` as a scalar that autograd can differentiate; dimensionless."""
-        total = data_term.energy(self.basis, state, self.data)
-        total = total + temporal_term.energy(self.basis, state, self.temporal)
-        for prior in self.priors:
-            total = total + prior.energy(state)
+        total = state.translation.new_zeros(())
+        for term in self.terms:
+            total = total + term.energy(self.basis, state)
         return total
 
     def energy(self, state: State) -> float:
@@ -207,8 +215,6 @@ class Problem:
         size = basis.expression_count + POSE_UNKNOWNS + GAZE_UNKNOWNS
         shared = basis.identity_count + self.unknowns.count
         equations = NormalEquations.zeros(state.frame_count, shared, size, state.expression)
-        data_term.add_data_term(equations, basis, state, self.data, self.unknowns)
-        temporal_term.add_temporal_term(equations, basis, state, self.temporal)
-        for prior in self.priors:
-            prior.add(equations, state)
+        for term in self.terms:
+            term.add(equations, basis, state)
         return equations

@@ -7,32 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, eq=False)
-class Observations:
-    """Where surface points were seen in one view over T frames.
-
-    ``landmarks`` names the point set in ``HeadModel.landmarks`` (N points). ``mu (T,N,2)`` pixels, ``sigma (T,N)``
-    pixels, ``valid (T,N)``; a frame without a face has no valid point. ``image_size`` is (width, height).
-    """
-
-    landmarks: str
-    mu: NDArray[np.float32]
-    sigma: NDArray[np.float32]
-    valid: NDArray[np.bool_]
-    image_size: tuple[int, int]
-    frame_rate: float = 30.0  # frames per second: smoothness is about motion in time
-    lids_closed: NDArray[np.bool_] | None = None  # (T,2) which eyes (left, right) the aligner saw closed
-
-    @property
-    def found(self) -> NDArray[np.bool_]:
-        """(T,) frames in which enough points were seen to tell a pose (at least 6, as a pose has 6 unknowns)."""
-        return self.valid.sum(axis=1) >= 6
-
-    def at(self, frames: NDArray[np.int64]) -> Observations:
-        """Only these of the frames, as a take of their own."""
-        lids = None if self.lids_closed is None else self.lids_closed[frames]
-        return replace(self, mu=self.mu[frames], sigma=self.sigma[frames], valid=self.valid[frames], lids_closed=lids)
+from backend.observations import PointSetId, ViewAlignment
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +27,7 @@ class KnownCamera:
 class View:
     """One camera of a take: what was seen in it, frame by frame on the timeline that all views share."""
 
-    observations: Observations
+    alignment: ViewAlignment
     camera: KnownCamera = field(default_factory=KnownCamera)
 
 
@@ -119,8 +94,8 @@ class FittedCamera:
 
 
 @dataclass(frozen=True, eq=False)
-class FitResult:
-    """A fitted take of T frames and C views; conventions as in ``backend.track.types.Track``."""
+class Solution:
+    """Values of all unknowns of a take of T frames and C views; conventions as in ``backend.track.types.Track``."""
 
     identity: NDArray[np.float64]  # (K_id,)
     deformation: NDArray[np.float64]  # (V,3) δ_d, metres in head space; zero where it was not solved for
@@ -129,6 +104,33 @@ class FitResult:
     head_translation: NDArray[np.float64]  # (T,3)
     gaze: NDArray[np.float64]  # (T,2,2)
     cameras: tuple[FittedCamera, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """What a solve leaves at the values it starts from: whole frames ``frames (T,)`` bool, and kinds of unknowns."""
+
+    frames: NDArray[np.bool_] | None = None
+    expression: bool = False
+    pose: bool = False
+    gaze: bool = False
+    identity: bool = False
+    cameras: bool = False
+
+
+@dataclass(frozen=True)
+class FittedPoints:
+    """One of the point sets that a fit looked at: N points."""
+
+    id: PointSetId
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult(Solution):
+    """A fitted take of T frames and C views."""
+
+    points: tuple[FittedPoints, ...]  # N in all, in the order of ``reprojection_error_px``
     tracked: NDArray[np.bool_]  # (T,) seen by at least one view
     reprojection_error_px: NDArray[np.float32]  # (C,T,N) NaN where not valid
     inter_ocular_px: NDArray[np.float64]  # (C,T)
@@ -139,6 +141,15 @@ class FitResult:
     head_rotation_sigma: NDArray[np.float64]  # (T,3) radians, about the head's own axes
     head_translation_sigma: NDArray[np.float64]  # (T,3) metres, along the world's axes
     uncertainty_mm: NDArray[np.float64]  # (T,) of a face vertex's position in head space, RMS over the face
+
+    def without_points(self, made_by: str) -> FitResult:
+        """The same without what it says of the point sets that ``made_by`` made."""
+        kept = np.repeat([p.id.made_by != made_by for p in self.points], [p.count for p in self.points])
+        return replace(
+            self,
+            points=tuple(p for p in self.points if p.id.made_by != made_by),
+            reprojection_error_px=self.reprojection_error_px[:, :, kept],
+        )
 
     @property
     def reprojection_error_percent_iod(self) -> NDArray[np.float64]:

@@ -33,7 +33,7 @@ from backend.fitting.solver.coarse_to_fine import lightened
 from backend.fitting.solver.covariance import Covariance, covariance
 from backend.fitting.solver.levenberg_marquardt import Stage, at_bounds, free_unknowns
 from backend.fitting.state import State
-from backend.fitting.terms.temporal import TemporalWeights, add_temporal_term
+from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.types import EnergyWeights
 from backend.fitting.windows import KEY_FRAMES, LENGTH, LOOKAHEAD, WHOLE, frames_of, key_frames
 
@@ -92,14 +92,14 @@ def posterior(
     frame_free, shared_free = free_unknowns(problem, state, stage)
     count = problem.basis.expression_count
     kept = 1.0 / evidence.temporal
-    temporal = problem.temporal
+    temporal = problem.term(TemporalTerm)
     # Single precision may cost a matrix its definiteness when nothing damps it.
     exact = replace(problem.basis, skin_single=problem.basis.skin)
-    equations = replace(problem, basis=exact, temporal=_scaled(temporal, kept)).linearise(state)
+    equations = replace(problem.with_term(temporal.scaled(kept)), basis=exact).linearise(state)
     # Bounds are the energy's own affair: which of them hold is told by its gradient, not by the loosened one's.
     frames, shared_size, size = equations.arrow.shape
     rest = NormalEquations.zeros(frames, shared_size, size, equations.frame)
-    add_temporal_term(rest, problem.basis, state, _scaled(temporal, 1.0 - kept))
+    temporal.scaled(1.0 - kept).add(rest, problem.basis, state)
     frame_free[:, :count] &= ~at_bounds(problem, state, equations.frame_gradient + rest.frame_gradient)
     factorisation = _factors(equations, frame_free, shared_free)
     given = None if shared is None else shared / evidence.temperature
@@ -115,10 +115,6 @@ def _factors(equations: NormalEquations, free: Tensor, shared_free: Tensor) -> F
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             continue
     return factorise(equations, free, shared_free, 1e6 * DAMPING)
-
-
-def _scaled(weights: TemporalWeights, factor: float) -> TemporalWeights:
-    return TemporalWeights(weights.vertices * factor, weights.gaze * factor, weights.expression * factor)
 
 
 def fit_uncertainty(basis: PointBasis, state: State, found: Covariance) -> FitUncertainty:
@@ -152,19 +148,19 @@ def _vertex_variance(basis: PointBasis, found: Covariance) -> Tensor:
 
 def take_uncertainty(take: Take, state: State, stage: Stage, *, length: int = WHOLE) -> FitUncertainty:
     """How sure a take's fit is; takes of more than ``length`` frames by frame ranges, as their fit went by windows."""
-    weights, points = take.options.weights, take.views[0].observations.mu.shape[1]
+    weights, points = take.options.weights, take.points.count
     frames = state.frame_count
     if frames <= length:
         evidence = Evidence.of(weights, int(take.found.sum()), points)
         return fit_uncertainty(take.basis, state, posterior(lightened(take.problem()), state, stage, evidence))
     keys = key_frames(take, KEY_FRAMES)
     evidence = Evidence.of(weights, len(keys), points)
-    shared = posterior(lightened(take.problem(keys)), frames_of(state, keys), stage, evidence).shared
+    shared = posterior(lightened(take.problem(keys)), frames_of(state, keys), stage.at(keys), evidence).shared
     parts = []
     for span, kept in spans(frames, min(length, LENGTH), LOOKAHEAD):
         index = np.arange(span.start, span.stop)
         part = frames_of(state, index)
-        found = posterior(lightened(take.problem(index)), part, stage, evidence, shared)
+        found = posterior(lightened(take.problem(index)), part, stage.at(index), evidence, shared)
         parts.append(_frames(fit_uncertainty(take.basis, part, found), kept))
     per_frame = {name: torch.cat([getattr(p, name) for p in parts]) for name in PER_FRAME}
     return replace(parts[0], **per_frame)

@@ -27,7 +27,7 @@ from backend.fitting.problem import found_frames
 from backend.fitting.solver.coarse_to_fine import minimise_coarse_to_fine
 from backend.fitting.solver.levenberg_marquardt import Minimum, Stage
 from backend.fitting.state import State
-from backend.fitting.terms.temporal import TemporalWeights
+from backend.fitting.terms.temporal import TemporalTerm
 
 WHOLE = 1500  # frames: about 0.8 GB for the open head, 3 GB for one of 300 shapes and 100 expressions
 LENGTH = 600  # frames kept of a window: long enough that what is solved twice hardly counts
@@ -149,8 +149,8 @@ def with_shared(take: Take, solved: State) -> State:
 def solve_shared(take: Take, stage: Stage, count: int, on_iteration: Callable[[int, float], None]) -> Minimum:
     """Identity, δ_d and cameras from key frames; the state returned has those frames only."""
     keys = key_frames(take, count)
-    problem = replace(take.problem(keys), temporal=TemporalWeights(0.0, 0.0))
-    return minimise_coarse_to_fine(problem, frames_of(take.start, keys), stage, on_iteration=on_iteration)
+    problem = take.problem(keys).without(TemporalTerm)
+    return minimise_coarse_to_fine(problem, frames_of(take.start, keys), stage.at(keys), on_iteration=on_iteration)
 
 
 def solve_window(
@@ -160,10 +160,13 @@ def solve_window(
     count = len(take.views)
     still = CameraUnknowns((False,) * count, (False,) * count, (False,) * count, take.unknowns.origin)
     index = np.arange(window.first, window.stop)
+    held = index < window.first + window.pinned
+    if stage.fixed.frames is not None:
+        held |= stage.fixed.frames[index]
     best = minimise_coarse_to_fine(
         take.problem(index, still),
         frames_of(state, index),
-        replace(stage, identity=False, cameras=False, pinned=window.pinned),
+        replace(stage, fixed=replace(stage.fixed, frames=held, identity=True, cameras=True)),
         on_iteration=on_iteration,
     )
     _put(state, window.first, best.state, window.pinned, window.keep)

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from backend.head_model.model import HeadModel, IntArray, SurfacePoints
 
 DENSE = "dense"
-COMBINED = "dense+mediapipe478"
-"""The dense set, then mediapipe478: what aligners of both find together."""
-DERIVED = (DENSE, COMBINED)
+DERIVED = (DENSE,)
 """Point sets that follow from a head's arrays and are not stored with it."""
 MOST = 1200
 """Points at most: about 5 mm apart on the skin, 2.5 mm about eyes and lips. More tell a smooth surface nothing new, and
@@ -50,11 +48,13 @@ def dense_points(head: HeadModel, most: int = MOST) -> SurfacePoints:
     return vertices if eyes is None else joined_points(eyes, vertices)
 
 
-def joined_points(first: SurfacePoints, second: SurfacePoints) -> SurfacePoints:
-    """The points of both, those of ``first`` first."""
+def joined_points(*sets: SurfacePoints) -> SurfacePoints:
+    """The points of all sets, set after set."""
+    if len(sets) == 1:
+        return sets[0]
     return SurfacePoints(
-        np.concatenate([first.triangle, second.triangle]).astype(np.int32),
-        np.concatenate([first.barycentric, second.barycentric]),
+        np.concatenate([points.triangle for points in sets]).astype(np.int32),
+        np.concatenate([points.barycentric for points in sets]),
     )
 
 
@@ -72,12 +72,8 @@ def has_eye_points(head: HeadModel) -> bool:
 
 
 def with_dense_points(head: HeadModel) -> HeadModel:
-    """The head with its dense set among the landmarks, and the combined one where it has mediapipe478."""
-    dense, sparse = dense_points(head), head.landmarks.get("mediapipe478")
-    made = {DENSE: dense}
-    if sparse is not None:
-        made[COMBINED] = joined_points(dense, sparse)
-    return replace(head, landmarks={**head.landmarks, **made})
+    """The head with its dense set among the landmarks."""
+    return replace(head, landmarks={**head.landmarks, DENSE: dense_points(head)})
 
 
 def atlas_nu(head: HeadModel, points: SurfacePoints) -> NDArray[np.float32]:

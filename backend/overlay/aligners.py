@@ -14,14 +14,15 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from backend.alignment.face_following import AlignedFrame, align_frames
-from backend.alignment.mediapipe.face_finder import FaceFinder
+from backend.alignment.face_following import align_frames
+from backend.alignment.finder import face_finder
 from backend.alignment.registry import find_aligner
-from backend.alignment.types import Aligner, Alignment
+from backend.alignment.types import Aligner
 from backend.errors import UserError
 from backend.footage import Footage, FootageFrame, open_footage, prefetch
 from backend.footage.encode import encode
 from backend.head_model.library import load_head
+from backend.observations import AlignedFrame, Alignment
 
 Picture = NDArray[np.uint8]
 
@@ -93,14 +94,10 @@ def _seen(
 ) -> Iterator[tuple[FootageFrame, tuple[Alignment | None, ...]]]:
     """Every frame and what each aligner sees in it, one frame at a time."""
     own, *others = tee(frames, len(aligners) + 1)
-    finder = FaceFinder()
-    streams = [align_frames(other, a, finder=finder) for other, a in zip(others, aligners, strict=True)]
-    try:
-        waiting: list[list[AlignedFrame]] = [[] for _ in streams]
-        for frame in own:
-            yield frame, tuple(_of(frame, stream, held) for stream, held in zip(streams, waiting, strict=True))
-    finally:
-        finder.close()
+    streams = [align_frames(other, a, finder=face_finder()) for other, a in zip(others, aligners, strict=True)]
+    waiting: list[list[AlignedFrame]] = [[] for _ in streams]
+    for frame in own:
+        yield frame, tuple(_of(frame, stream, held) for stream, held in zip(streams, waiting, strict=True))
 
 
 def _of(frame: FootageFrame, stream: Iterator[AlignedFrame], held: list[AlignedFrame]) -> Alignment | None:
@@ -153,15 +150,16 @@ def _panel(
     """A copy with the valid points, those least sure of underneath, and ``words``."""
     drawn = picture.copy()
     if found is not None and points is not None:
-        extent = max(float(np.ptp(found.mu, axis=0).max()), 1e-6)
-        colors = sigma_colors(100 * found.sigma / extent)
+        mu, sigma, valid = found.mu, found.sigma, found.valid
+        extent = max(float(np.ptp(mu, axis=0).max()), 1e-6)
+        colors = sigma_colors(100 * sigma / extent)
         radius = float(np.clip(extent * scale / 300, 0.8, 3))
-        for i in np.argsort(-found.sigma)[: len(points)]:
-            if found.valid[i] and np.abs(points[i]).max() < 1e4:
+        for i in np.argsort(-sigma)[: len(points)]:
+            if valid[i] and np.abs(points[i]).max() < 1e4:
                 x, y = np.round((points[i] - 0.5) * 16).astype(int)
                 colour = tuple(int(c) for c in colors[i])
                 cv2.circle(drawn, (int(x), int(y)), round(radius * 16), colour, -1, cv2.LINE_AA, 4)
-        words += f"  median sigma {np.median(found.sigma[found.valid]):.1f} px" if found.valid.any() else "  no points"
+        words += f"  median sigma {np.median(sigma[valid]):.1f} px" if valid.any() else "  no points"
     for ink, weight in (((0, 0, 0), 3), ((255, 255, 255), 1)):
         cv2.putText(drawn, words, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.55, ink, weight, cv2.LINE_AA)
     return drawn

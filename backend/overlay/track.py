@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.io import SavedAlignment, load_alignments
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
+from backend.observations import ViewAlignment
+from backend.observations.io import load_alignments
 from backend.track.geometry import neutral_of, seen_vertices
 from backend.track.types import CameraTrack, Track
 
@@ -69,7 +70,7 @@ def _overlay_take(
     neutral: NDArray[np.float32],
     triangles: NDArray[np.int32],
     view: int,
-    alignment: SavedAlignment | None,
+    alignment: ViewAlignment | None,
 ) -> OverlayTake:
     from backend.cameras.distortion import Lens, distort
     from backend.overlay.draw import OverlayTake
@@ -97,14 +98,15 @@ def _overlay_take(
     )
 
 
-def _points(alignment: SavedAlignment | None, numbers: NDArray[np.int64]) -> NDArray[np.float32] | None:
+def _points(alignment: ViewAlignment | None, numbers: NDArray[np.int64]) -> NDArray[np.float32] | None:
     """The points that the aligner saw (n,N,2) in the frames ``numbers``, NaN where it saw no face."""
-    if alignment is None or not alignment.mu.shape[1]:
+    seen = None if alignment is None else alignment.mu
+    if alignment is None or seen is None or not seen.shape[1]:
         return None
     row = {int(number): t for t, number in enumerate(alignment.numbers)}
-    points = np.full((len(numbers), *alignment.mu.shape[1:]), np.nan, np.float32)
+    points = np.full((len(numbers), *seen.shape[1:]), np.nan, np.float32)
     for index, number in enumerate(numbers):
         t = row.get(int(number))
         if t is not None and alignment.found[t]:
-            points[index] = alignment.mu[t]
+            points[index] = seen[t]
     return points

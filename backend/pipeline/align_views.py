@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.io import AlignmentChunks, SavedAlignment
-from backend.cameras.distortion import undistort
+from backend.cameras.distortion import Lens, undistort
 from backend.errors import UserError
 from backend.footage.timeline import matching_frames
-from backend.pipeline.open_views import OpenView, _apart, _open
+from backend.observations import PointSet, ViewAlignment
+from backend.observations.io import AlignmentChunks
+from backend.pipeline.open_views import OpenView, open_view_footage, views_apart
 from backend.progress import ShouldCancel
 from protocol.messages import FaceChoice
 
 if TYPE_CHECKING:
     from backend.alignment.choice import FaceChoice as AlignerChoice
-    from backend.alignment.mediapipe.face_finder import FaceFinder
-    from backend.alignment.types import Aligner, TakeAlignment
+    from backend.alignment.types import Aligner, FaceFinder
     from backend.fitting import View
 
 OnAligned = Callable[[str, int, int], None]
@@ -33,7 +33,7 @@ class AlignedView:
     """A view after alignment: ``index (T,)`` says which of its frames shows each frame of the take, -1 where none."""
 
     opened: OpenView
-    alignment: TakeAlignment
+    alignment: ViewAlignment
     index: NDArray[np.int64]
 
     @property
@@ -51,7 +51,7 @@ def align_views(
     *,
     on_progress: OnAligned,
     should_cancel: ShouldCancel,
-) -> tuple[list[AlignedView], list[SavedAlignment], list[str]]:
+) -> tuple[list[AlignedView], list[ViewAlignment], list[str]]:
     """Find the face in every view; ``folder`` keeps what was found as it is found. ``face`` is
     the choice for the first where its own spec makes none.
 
@@ -66,17 +66,23 @@ def align_views(
 
     total, before = sum(view.footage.total for view in views), 0
     aligned: list[AlignedView] = []
-    saved: list[SavedAlignment] = []
+    saved: list[ViewAlignment] = []
     warnings: list[str] = []
     for number, view in enumerate(views):
         words = "finding the face" if len(views) == 1 else f"finding the face in “{view.spec.name}”"
-        chunks = AlignmentChunks(folder / str(number), aligner.landmarks, aligner.name)
+        chunks = AlignmentChunks(
+            folder / str(number),
+            aligner.point_sets,
+            aligner.name,
+            image_size=(view.info.width, view.info.height),
+            frame_rate=view.info.frame_rate,
+        )
 
         def report(done: int, of_this: int, words: str = words, before: int = before) -> None:
             on_progress(words, before + done, max(total, before + max(done, of_this)))
 
         try:
-            alignment: TakeAlignment | None = align_footage(
+            alignment: ViewAlignment | None = align_footage(
                 view.footage,
                 aligner,
                 aligner_choice(view.spec.face or (face if number == 0 else FaceChoice())),
@@ -96,7 +102,7 @@ def align_views(
             warnings.append(_faceless_warning(view))
             if not view.calibrated:
                 continue
-            alignment = _empty(aligned[0].alignment, found, view)
+            alignment = _unseen(aligned[0].alignment, found)
         saved.append(found)
         aligned.append(_on_timeline(view, alignment, aligned[0] if aligned else None))
     return aligned, saved, warnings
@@ -140,7 +146,7 @@ def picture_at(view: AlignedView, frame: int) -> NDArray[np.uint8] | None:
         return None
     number, opened = int(view.footage_frames[frame]), view.opened
     alone = opened.info.kind == "still"
-    footage = _open(opened.spec, None if alone else (number, number), alone=alone)
+    footage = open_view_footage(opened.spec, None if alone else (number, number), alone=alone)
     return next((decoded.image for decoded in footage), None)
 
 
@@ -166,56 +172,40 @@ def _faceless_warning(view: OpenView) -> str:
     return f"No face was found in the view “{view.spec.name}” ({view.spec.footage}): {rest}."
 
 
-def _empty(first: TakeAlignment, found: SavedAlignment, view: OpenView) -> TakeAlignment:
-    """The alignment of a view in which nothing was found, of the points that the first view's has."""
-    frames, points = len(found.numbers), first.mu.shape[1]
-    return replace(
-        first,
-        numbers=found.numbers,
-        times=found.times,
-        scene_frames=found.scene_frames,
-        mu=np.zeros((frames, points, 2), np.float32),
-        sigma=np.ones((frames, points), np.float32),
-        valid=np.zeros((frames, points), bool),
-        found=np.zeros(frames, bool),
-        image_size=(view.info.width, view.info.height),
-        faces_seen=0,
-        lids_closed=np.zeros((frames, 2), bool),
-        seconds=dict.fromkeys(first.seconds, 0.0),
-    )
+def _unseen(first: ViewAlignment, found: ViewAlignment) -> ViewAlignment:
+    """``found``, in which there is nothing, with sets of the points that the first view's has."""
+    sets = [PointSet.unseen(s.id, found.frame_count, s.mu.shape[1], s.points) for s in first.point_sets]
+    return replace(found, point_sets=tuple(sets), seconds=dict.fromkeys(first.seconds, 0.0))
 
 
-def _on_timeline(view: OpenView, alignment: TakeAlignment, first: AlignedView | None) -> AlignedView:
+def _on_timeline(view: OpenView, alignment: ViewAlignment, first: AlignedView | None) -> AlignedView:
     if first is None:
         return AlignedView(view, alignment, np.arange(len(alignment.numbers)))
     times = first.opened.seconds(first.alignment.times)
     index = matching_frames(times, view.seconds(alignment.times), view.spec.offset)
     if not (index >= 0).any():
-        raise _apart(view.spec.name, view.spec)
+        raise views_apart(view.spec.name, view.spec)
     return AlignedView(view, alignment, index)
 
 
-def _to_fit(view: AlignedView, focal_px: float | None, rate: float) -> View:
-    from backend.fitting import KnownCamera, Observations, View
-
-    alignment, index = view.alignment, np.maximum(view.index, 0)
-    valid = alignment.valid[index] & (view.index >= 0)[:, None]
-    mu, sigma = alignment.mu[index], alignment.sigma[index]
-    lens, camera = view.opened.lens, view.opened.camera
-    if lens is not None:
-        ideal = undistort(mu, lens)
+def _ideal(alignment: ViewAlignment, lens: Lens) -> ViewAlignment:
+    """What an ideal pinhole camera would have seen."""
+    sets = []
+    for seen in alignment.point_sets:
+        ideal = undistort(seen.mu, lens)
+        sigma = (seen.sigma * ideal.magnification).astype(np.float32)
         mu = ideal.points.astype(np.float32)
-        sigma = (sigma * ideal.magnification).astype(np.float32)
-        valid = valid & ideal.valid
-    observed = Observations(
-        landmarks=alignment.landmarks,
-        mu=mu,
-        sigma=sigma,
-        valid=valid,
-        image_size=alignment.image_size,
-        frame_rate=rate,
-        lids_closed=alignment.lids_closed[index] & (view.index >= 0)[:, None],
-    )
+        sets.append(replace(seen, mu=mu, sigma=sigma, valid=seen.valid & ideal.valid))
+    return replace(alignment, point_sets=tuple(sets))
+
+
+def _to_fit(view: AlignedView, focal_px: float | None, rate: float) -> View:
+    from backend.fitting import KnownCamera, View
+
+    lens, camera = view.opened.lens, view.opened.camera
+    observed = replace(view.alignment.at(view.index), frame_rate=rate)
+    if lens is not None:
+        observed = _ideal(observed, lens)
     if camera is None:
         return View(observed, KnownCamera(focal_px=focal_px))
     extrinsics = camera.world_to_camera

@@ -19,6 +19,7 @@ from backend.files import read_npz
 from backend.head_model.converters.obj import read_obj_vertices
 from backend.head_model.model import HeadModel
 from backend.head_model.rigid import similarity_between
+from backend.observations import PointSet
 from backend.track.geometry import neutral_of
 from backend.track.io import load_track
 
@@ -35,12 +36,10 @@ LARGEST_DISTANCE = 0.02
 
 @dataclass(frozen=True, eq=False)
 class FacePicture:
-    """A frame of the take: RGB picture (H,W,3), and where the aligner saw the points ``landmarks`` in it, pixels."""
+    """A frame of the take: RGB picture (H,W,3), and the point sets that the aligner saw in it, of one frame each."""
 
     image: NDArray[np.uint8]
-    landmarks: str
-    mu: NDArray[np.float32]  # (N,2)
-    valid: NDArray[np.bool_]  # (N,)
+    point_sets: tuple[PointSet, ...]
 
 
 class NeutralPredictor(Protocol):

@@ -67,7 +67,7 @@ def open_views(spec: JobSpec) -> list[OpenView]:
     start = stop = 0.0
     for number, (view, name) in enumerate(zip(spec.views, names, strict=True)):
         frames = spec.frames if number == 0 and not alone[0] else None
-        footage = _open(view, frames, alone=alone[number])
+        footage = open_view_footage(view, frames, alone=alone[number])
         info = footage.info
         rate = view.frame_rate or info.frame_rate
         if number == 0:
@@ -76,14 +76,14 @@ def open_views(spec: JobSpec) -> list[OpenView]:
             time_scale = rate / info.frame_rate  # from real seconds to the file's
             wanted = frames_between(info, (start + view.offset) * time_scale, (stop + view.offset) * time_scale)
             if wanted is None:
-                raise _apart(name, view)
-            footage = _open(view, wanted, alone=alone[number])
+                raise views_apart(name, view)
+            footage = open_view_footage(view, wanted, alone=alone[number])
         camera = view.camera and camera_for_size(view.camera, (info.width, info.height), name)
         views.append(OpenView(replace(view, name=name), footage, camera, rate))
     return views
 
 
-def _open(view: ViewSpec, frames: tuple[int, int] | None, *, alone: bool) -> Footage:
+def open_view_footage(view: ViewSpec, frames: tuple[int, int] | None, *, alone: bool) -> Footage:
     if view.frame_rate is None:
         return open_footage(view.footage, frames, alone=alone)
     return open_footage(view.footage, frames, view.frame_rate, alone=alone)
@@ -124,7 +124,7 @@ def _span(info: FootageInfo, frames: tuple[int, int] | None, rate: float) -> tup
     return (first - info.first_frame) / rate, (last - info.first_frame) / rate
 
 
-def _apart(name: str, view: ViewSpec) -> UserError:
+def views_apart(name: str, view: ViewSpec) -> UserError:
     return UserError(
         "views_apart",
         f"The view “{name}” ({view.footage}) has no frame synchronised with one of the first view.",

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from backend.alignment.io import save_alignments
 from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
 from backend.files import write_atomic
+from backend.observations.io import save_alignments
 from backend.pipeline.options import _weights, fit_options, match_wanted
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 from backend.track.io import save_track
@@ -25,11 +23,10 @@ from backend.track.types import Track
 from protocol.messages import JobSpec
 
 if TYPE_CHECKING:
-    from backend.alignment.mediapipe.face_finder import FaceFinder
-    from backend.fitting import FitOptions, FitResult, View
-    from backend.head_model.model import HeadModel
+    from backend.fitting import FitResult
     from backend.pipeline.align_views import AlignedView
     from backend.pipeline.neutral_prior import FacePicture
+    from backend.solving.solve import Step
 
 MATCH_SHARE = 0.3  # of the progress bar, where skin is matched
 ALIGN_SHARE = 0.35  # of the progress bar; the fit takes the rest (measured on CPU: a quarter to a half)
@@ -39,11 +36,12 @@ def warm_up() -> str:
     """Load and try everything that a job needs; returns the device that fits run on, in words."""
     import torch
 
+    from backend.alignment.finder import face_finder
     from backend.fitting.fit import choose_device
     from backend.head_model.library import load_head
 
     grey = np.full((256, 256, 3), 128, np.uint8)
-    _finder().find(grey)
+    face_finder().find(grey)
     find_aligner(DEFAULT_ALIGNER, load_head())
     device = choose_device("auto")
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
@@ -62,14 +60,16 @@ def run_job(
             do not belong together.
         Cancelled: ``should_cancel`` said so.
     """
+    from backend.alignment.finder import face_finder
     from backend.head_model.library import load_head
     from backend.pipeline.align_views import align_views, view_warnings, views_to_fit
-    from backend.pipeline.match_skin import match_skin
+    from backend.pipeline.match_skin import matching_report, pictures_of
     from backend.pipeline.neutral_prior import predicted_neutral, predictor_for
     from backend.pipeline.open_views import open_views
     from backend.pipeline.report import make_report
     from backend.pipeline.result import make_track
     from backend.pipeline.view_consistency import check_consistency
+    from backend.solving import solve_take
 
     on_progress(JobProgress("opening the footage", 0.0))
     head = load_head(spec.head)
@@ -83,25 +83,39 @@ def run_job(
 
     started = time.perf_counter()
     aligned, saved, warnings = align_views(
-        opened, aligner, _finder(), spec.face, folder, on_progress=_aligning(on_progress), should_cancel=should_cancel
+        opened,
+        aligner,
+        face_finder(),
+        spec.face,
+        folder,
+        on_progress=_aligning(on_progress),
+        should_cancel=should_cancel,
     )
     fit_started = time.perf_counter()
     views = views_to_fit(aligned, focal_px)
     if predictor and prior is None:
         prior = predicted_neutral(predictor, head, _pictures(aligned[0], predictor.pictures_wanted))
     matching = wanted and len(views) > 1
-    fit_ends = 0.98 - MATCH_SHARE * matching
-    fitting = _within(on_progress, "fitting the head", ALIGN_SHARE, fit_ends)
-    fit = _fit(head, views, options, prior, fitting, should_cancel)
     names = [view.opened.spec.name for view in aligned]
-    warnings += view_warnings(aligned) + check_consistency(head, views, names, fit, options, should_cancel)
-    matched = None
+    warnings += view_warnings(aligned)
+
+    def on_fitted(fit: FitResult) -> None:
+        warnings.extend(check_consistency(head, views, names, fit, options, should_cancel))
+
+    solved = solve_take(
+        head,
+        views,
+        options,
+        pictures=pictures_of(aligned) if matching else None,
+        neutral_prior=prior,
+        on_fitted=on_fitted,
+        on_progress=_solving(on_progress, 0.98 - MATCH_SHARE * matching),
+        should_cancel=should_cancel,
+    )
+    fit, matched = solved.fit, None
     if matching:
-        matching_skin = _within(on_progress, "matching the skin between the views", fit_ends, 0.98)
-        done = match_skin(
-            head, aligned, views, fit, options, prior, on_progress=matching_skin, should_cancel=should_cancel
-        )
-        fit, matched, warnings = done.fit, done.report, warnings + done.warnings
+        matched, said = matching_report(aligned, solved.matched)
+        warnings += said
     ended = time.perf_counter()
     on_progress(JobProgress("writing the result", 0.99))
     busy = {key: sum(view.alignment.seconds[key] for view in aligned) for key in ("decode", "align")}
@@ -115,22 +129,6 @@ def run_job(
     return track, report
 
 
-def _fit(
-    head: HeadModel,
-    views: Sequence[View],
-    options: FitOptions,
-    prior: NDArray[np.float32] | None,
-    on_progress: Callable[[float], None],
-    should_cancel: ShouldCancel,
-) -> FitResult:
-    from backend.fitting import fit_take
-
-    def on_iteration(fraction: float, _words: str) -> None:
-        on_progress(fraction)
-
-    return fit_take(head, views, options, neutral_prior=prior, on_progress=on_iteration, should_cancel=should_cancel)
-
-
 def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
     """At most ``count`` of a view's frames with a face, spread over the take, decoded as they are asked for."""
     from backend.pipeline.neutral_prior import FacePicture
@@ -142,14 +140,7 @@ def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
     for frame in view.opened.footage:
         t = wanted.get(frame.number)
         if t is not None:
-            yield FacePicture(frame.image, alignment.landmarks, alignment.mu[t], alignment.valid[t])
-
-
-@lru_cache
-def _finder() -> FaceFinder:
-    from backend.alignment.mediapipe.face_finder import FaceFinder
-
-    return FaceFinder()
+            yield FacePicture(frame.image, alignment.at(np.array([t])).point_sets)
 
 
 def _remove_chunks(folder: Path) -> None:
@@ -168,10 +159,15 @@ def _aligning(on_progress: OnProgress) -> Callable[[str, int, int], None]:
     return report
 
 
-def _within(on_progress: OnProgress, words: str, begin: float, end: float) -> Callable[[float], None]:
-    """Hears a step's own fraction, which takes the whole job from ``begin`` to ``end``."""
+def _solving(on_progress: OnProgress, fit_ends: float) -> Callable[[Step, float], None]:
+    """Hears the fraction of each step of solving; fitting takes the whole job to ``fit_ends``."""
 
-    def report(fraction: float) -> None:
-        on_progress(JobProgress(words, begin + (end - begin) * min(max(fraction, 0.0), 1.0)))
+    from backend.solving.solve import Step
+
+    shares = {Step.FITTING: (ALIGN_SHARE, fit_ends), Step.MATCHING: (fit_ends, 0.98)}
+
+    def report(step: Step, fraction: float) -> None:
+        begin, end = shares[step]
+        on_progress(JobProgress(str(step), begin + (end - begin) * min(max(fraction, 0.0), 1.0)))
 
     return report

@@ -108,7 +108,7 @@ def measure(
     joint, alone = [], []
     plain = replace(options, deform_region=None, max_iterations=ITERATIONS)
     for view, error in zip(views, together, strict=True):
-        frames = _spread(view.observations.found)
+        frames = _spread(view.alignment.tells_pose)
         single = fit_take(head, [_at(view, frames)], plain, should_cancel=should_cancel)
         joint.append(np.nanmean(error[frames]))
         alone.append(np.nanmean(single.reprojection_error_percent_iod))
@@ -123,4 +123,4 @@ def _spread(found: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _at(view: View, frames: NDArray[np.int64]) -> View:
     """A view's frames, too far apart in time to be smooth."""
-    return replace(view, observations=replace(view.observations.at(frames), frame_rate=0.1))
+    return replace(view, alignment=replace(view.alignment.at(frames), frame_rate=0.1))

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.types import Alignment
-from backend.fitting import EnergyWeights, FitOptions, FitResult, Observations, View, fit_take
+from backend.fitting import EnergyWeights, FitOptions, FitResult, View, fit_take
 from backend.head_model.builder.landmarks import apply_calibration
 from backend.head_model.model import HeadModel, posed_vertices, surface_positions
+from backend.observations import Alignment, ViewAlignment
 from backend.point_calibration.photos import AlignedPortrait
 
 F64 = NDArray[np.float64]
@@ -36,29 +36,28 @@ class PortraitFit:
     error_percent_iod: F64
 
 
-def observe(alignment: Alignment, image_size: tuple[int, int]) -> Observations:
+def observe(alignment: Alignment, image_size: tuple[int, int]) -> ViewAlignment:
     """One image's alignment as a take of one frame."""
-    return Observations(
-        alignment.landmarks, alignment.mu[None], alignment.sigma[None], alignment.valid[None], image_size
-    )
+    sets = [replace(s, mu=s.mu[None], sigma=s.sigma[None], valid=s.valid[None]) for s in alignment.point_sets]
+    return ViewAlignment.of(*sets, image_size=image_size)
 
 
-def fitted_points(head: HeadModel, landmarks: str, fit: FitResult) -> tuple[F64, F64]:
-    """The landmark set as a fit puts it in the first view's image, (T,N,2) pixels, and its depth, (T,N) metres."""
+def fitted_points(head: HeadModel, point_set: str, fit: FitResult) -> tuple[F64, F64]:
+    """A point set as a fit puts it in the first view's image, (T,N,2) pixels, and its depth, (T,N) metres."""
     vertices = posed_vertices(head, head.neutral(fit.identity), fit.expression, fit.gaze)
-    points = surface_positions(head.landmarks[landmarks], head.triangles, vertices.astype(np.float64))
+    points = surface_positions(head.landmarks[point_set], head.triangles, vertices.astype(np.float64))
     seen_by = fit.cameras[0]
     camera = np.einsum("tij,tnj->tni", fit.head_rotation, points) + fit.head_translation[:, None]
     image = camera[..., :2] / camera[..., 2:] * seen_by.focal_px + np.asarray(seen_by.principal_point)
     return image, camera[..., 2]
 
 
-def head_space_misfit(head: HeadModel, landmarks: str, fit: FitResult, mu: NDArray[np.floating[Any]]) -> F64:
+def head_space_misfit(head: HeadModel, point_set: str, fit: FitResult, mu: NDArray[np.floating[Any]]) -> F64:
     """(T,N,3) observed ``mu (T,N,2)`` minus fitted point positions in head space, metres, at the fitted points' depth.
 
     Nothing is known along the view axis: there the misfit is zero. NaN where ``mu`` is.
     """
-    image, depth = fitted_points(head, landmarks, fit)
+    image, depth = fitted_points(head, point_set, fit)
     sideways = (mu - image) * depth[..., None] / fit.cameras[0].focal_px
     misfit = np.concatenate([sideways, np.zeros_like(sideways[..., :1])], axis=-1)
     return np.einsum("tij,tni->tnj", fit.head_rotation, misfit)
@@ -70,7 +69,7 @@ def fit_portraits(head: HeadModel, aligned: Sequence[AlignedPortrait]) -> list[P
     for one in aligned:
         observations = observe(one.alignment, one.image_size)
         fit = fit_take(head, [View(observations)], PORTRAIT_OPTIONS)
-        offset = head_space_misfit(head, one.alignment.landmarks, fit, observations.mu)[0]
+        offset = head_space_misfit(head, one.alignment.point_sets[0].id.name, fit, observations.mu)[0]
         fits.append(PortraitFit(one.portrait.person, offset, fit.reprojection_error_percent_iod[0, 0]))
     return fits
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import FaceFinder
-from backend.alignment.types import Alignment
+from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
 from backend.datasets.splits import split_of_person
 from backend.errors import UserError
+from backend.observations import Alignment
 
 NEUTRAL_SETS = ("london_neutral", "canada")
 SMILING_SETS = ("london_smiling",)
@@ -62,7 +62,7 @@ def portraits(folder: Path, sets: tuple[str, ...]) -> Iterator[Portrait]:
 
 def align_portraits(photos: Iterable[Portrait]) -> list[AlignedPortrait]:
     """The largest face of each photograph; those that show none are left out."""
-    aligner, finder = MediaPipeAligner(), FaceFinder()
+    aligner, finder = MediaPipeAligner(), MediaPipeFaceFinder()
     found = []
     for portrait in photos:
         image = portrait.image()

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import FaceFinder
+from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
 from backend.alignment.mediapipe.face_mesh import LEFT_OUTER_CANTHUS, POINTS, RIGHT_OUTER_CANTHUS
 from backend.alignment.mediapipe.point_sigma import load_point_sigma
 from backend.alignment.mediapipe.pose_bias import TABLE, PoseBias, pose_features
-from backend.alignment.types import Alignment
 from backend.evaluation.benchmark import IctHead, load_ict_head
+from backend.observations import Alignment
 from backend.point_calibration.rendered_heads import EXPRESSIONS, Lifted, dev_person, lift, pictures
 
 F64 = NDArray[np.float64]
@@ -64,7 +64,7 @@ class _Raw(MediaPipeAligner):
         return super()._alignment(crop, points, presence)
 
 
-def person_samples(ict: IctHead, person: int, aligner: _Raw, finder: FaceFinder) -> list[Sample]:
+def person_samples(ict: IctHead, person: int, aligner: _Raw, finder: MediaPipeFaceFinder) -> list[Sample]:
     """All pictures of one rendered person in which the aligner finds the face: neutral and with an expression."""
     spec, samples = dev_person(person, len(TURNS)), []
     for expression in (EXPRESSIONS[0], EXPRESSIONS[1 + person % (len(EXPRESSIONS) - 1)]):
@@ -144,7 +144,7 @@ def main(
     """Measure and write the table; prints how much bias it takes off people who were left out."""
     ict, mirror = load_ict_head(archive), load_point_sigma().mirror
     nothing = PoseBias(np.eye(POINTS, 3), np.zeros((5, POINTS, 2)), "")
-    aligner, finder = _Raw(pose_bias=nothing), FaceFinder()
+    aligner, finder = _Raw(pose_bias=nothing), MediaPipeFaceFinder()
     with typer.progressbar(range(people), label="rendering and aligning") as numbers:
         seen = [person_samples(ict, person, aligner, finder) for person in numbers]
     aligner.close()

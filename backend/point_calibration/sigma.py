@@ -35,13 +35,13 @@ from scipy.spatial import cKDTree
 
 from backend.alignment.crop import Crop, cut
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import FaceFinder
+from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
 from backend.alignment.mediapipe.face_mesh import LEFT_OUTER_CANTHUS, POINTS, RIGHT_OUTER_CANTHUS, around_points
 from backend.alignment.mediapipe.point_sigma import TABLE, PointSigma
-from backend.alignment.types import FaceBox
 from backend.datasets.splits import split_of_photo
 from backend.footage import read_image
 from backend.head_model.rigid import similarity_between
+from backend.observations import FaceBox
 
 F64 = NDArray[np.float64]
 Picture = NDArray[np.uint8]
@@ -79,7 +79,7 @@ class Instrument:
         knots, factor = np.array([-np.pi / 2, np.pi / 2]), np.ones(2)
         index = np.arange(POINTS) if mirror is None else mirror
         self.aligner = MediaPipeAligner(PointSigma(neutral, knots, factor, factor, neutral, 0.0, index, ""))
-        self.finder = FaceFinder()
+        self.finder = MediaPipeFaceFinder()
 
     def points(self, image: Picture, box: FaceBox | None = None) -> tuple[F64, FaceBox] | None:
         """Points (478,2) and their box; None where there is no face."""

@@ -1,14 +1,14 @@
-"""The keypoints of skin that are matched: points of the head's surface, joined to those that the aligner finds."""
+"""The keypoints of skin that are matched: points of the head's surface."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.head_model.dense_points import atlas_nu, joined_points, spread_vertices, vertex_points
+from backend.head_model.dense_points import atlas_nu, spread_vertices, vertex_points
 from backend.head_model.model import HeadModel, SurfacePoints
 from backend.skin_matching.unwrap import face_texels
 
@@ -20,21 +20,16 @@ _COARSE = 256  # side of the atlas that tells which skin can be seen from outsid
 
 @dataclass(frozen=True, eq=False)
 class Keypoints:
-    """P keypoints of a head's skin. ``nu (P,2)`` are their places in the atlas, [0,1] to the right and downwards.
-
-    ``joined`` is the head with the point set ``name``: the aligner's, then the keypoints.
-    """
+    """P keypoints of a head's skin. ``nu (P,2)`` are their places in the atlas, [0,1] to the right and downwards."""
 
     vertex: NDArray[np.intp]  # (P,) ascending
     points: SurfacePoints
     nu: NDArray[np.float64]
-    joined: HeadModel
-    name: str
 
 
 @lru_cache(maxsize=4)
-def keypoints_beside(head: HeadModel, landmarks: str, most: int = MOST) -> Keypoints:
-    """The keypoints of ``head`` for takes aligned by its point set ``landmarks``; fewer are among more."""
+def skin_keypoints(head: HeadModel, most: int = MOST) -> Keypoints:
+    """At most ``most`` keypoints of ``head``; fewer are among more."""
     texels = face_texels(head, _COARSE)
     seen = np.zeros(head.vertex_count, bool)
     seen[head.triangles[np.unique(texels.triangle)]] = True
@@ -43,7 +38,4 @@ def keypoints_beside(head: HeadModel, landmarks: str, most: int = MOST) -> Keypo
             seen &= ~head.regions[name]
     vertex = spread_vertices(head, np.flatnonzero(seen), most)
     points = vertex_points(head, vertex)
-    name = f"{landmarks}+skin{len(points)}"
-    together = joined_points(head.landmarks[landmarks], points)
-    joined = replace(head, landmarks={**head.landmarks, name: together})
-    return Keypoints(vertex, points, atlas_nu(head, points).astype(np.float64), joined, name)
+    return Keypoints(vertex, points, atlas_nu(head, points).astype(np.float64))

@@ -12,18 +12,22 @@ from scipy.spatial.transform import Rotation
 
 from backend.cameras.distortion import Lens
 from backend.errors import Cancelled
-from backend.fitting import FitOptions, FitResult, FittedCamera, KnownCamera, Observations, View, fit_take
+from backend.fitting import FitOptions, FitResult, FittedCamera, KnownCamera, View, fit_take
+from backend.fitting.posed import world_vertices
 from backend.fitting.prepare import views_at
 from backend.fitting.problem import focal_form, found_frames
-from backend.head_model.model import HeadModel, posed_vertices, surface_positions
+from backend.head_model.model import HeadModel, surface_positions
 from backend.head_model.posed import PosedHead
+from backend.observations import PointSet, PointSetId
 from backend.skin_matching.bundle_adjustment import OWN, Bundle, Priors, Sightings, adjust, focal_sigma, residuals
-from backend.skin_matching.keypoints import Keypoints, keypoints_beside
+from backend.skin_matching.keypoints import Keypoints, skin_keypoints
 from backend.skin_matching.match import Matches, match, shared
 from backend.skin_matching.unwrap import Unwrapped, face_texels, pixels_per_texel, unwrap
 
 F64 = NDArray[np.float64]
 Frames = NDArray[np.int64]
+
+SKIN = PointSetId("skin", "skin matching")
 
 KEY_FRAMES = 4
 """Frames whose pictures are matched: what they tell, cameras and shape, is the same in all."""
@@ -95,9 +99,7 @@ def refine(
     frames = _key_frames(found_frames(views))
     if not len(frames):
         return None
-    take = _Take(
-        head, views, options, pictures, frames, neutral_prior, keypoints_beside(head, views[0].observations.landmarks)
-    )
+    take = _Take(head, views, options, pictures, frames, neutral_prior, skin_keypoints(head))
 
     def check() -> None:
         if should_cancel():
@@ -193,7 +195,7 @@ class _Take:
             return fit
         side = self._side(fit, int(which[0]))
         for lost in np.flatnonzero(~np.any([m.valid.any(axis=1) for m in found], axis=0)):
-            at = next((k for k, t in enumerate(self.frames) if self.views[lost].observations.found[t]), None)
+            at = next((k for k, t in enumerate(self.frames) if self.views[lost].alignment.tells_pose[t]), None)
             if at is None or self.views[lost].camera.world_to_camera is not None:
                 continue
             frame, t = int(self.frames[at]), int(which[at])
@@ -244,7 +246,7 @@ class _Take:
         """Where the adjustment starts, what was seen, and which views (C,) saw any of it. Every key frame's keypoints
         are
         points of their own."""
-        posed = _posed(self.head, fit, which)
+        posed = world_vertices(self.head, fit, which, np.float64)
         start = np.concatenate(
             [surface_positions(self.keypoints.points, self.head.triangles, world) for world in posed]
         )
@@ -276,10 +278,10 @@ class _Take:
         views = self.views if whole else self._at_key_frames()
         at = self.frames if whole else np.arange(len(self.frames))
         keypoints = self.keypoints
-        if len(views[0].observations.mu) > len(self.frames):
-            keypoints = keypoints_beside(self.head, self.views[0].observations.landmarks, FEW)
+        if views[0].alignment.frame_count > len(self.frames):
+            keypoints = skin_keypoints(self.head, FEW)
         told = [
-            View(self._with_keypoints(view, found, j, at, keypoints), camera)
+            View(view.alignment.with_point_set(self._keypoints_seen(view, found, j, at, keypoints)), camera)
             for j, (view, camera) in enumerate(zip(views, cameras, strict=True))
         ]
         placed = any(view.camera.world_to_camera is not None for view in self.views)
@@ -289,14 +291,14 @@ class _Take:
             key_frames=tuple(at.tolist()),
         )
         fit = fit_take(
-            keypoints.joined,
+            self.head,
             told,
             options,
             neutral_prior=self.neutral_prior,
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
-        return replace(fit, reprojection_error_px=fit.reprojection_error_px[:, :, : -len(keypoints.nu)])
+        return fit.without_points(SKIN.made_by)
 
     def _side(self, fit: FitResult, t: int) -> int:
         texels = face_texels(self.head, SIDES[0])
@@ -308,7 +310,7 @@ class _Take:
         return next((side for side in SIDES if side >= wanted), SIDES[-1])
 
     def _unwrapped(self, fit: FitResult, view: int, frame: int, t: int, side: int) -> Unwrapped | None:
-        if not self.views[view].observations.found[frame]:
+        if not self.views[view].alignment.tells_pose[frame]:
             return None
         if (view, frame) not in self.grey:
             picture = self.pictures.picture(view, frame)
@@ -318,7 +320,7 @@ class _Take:
 
     def _posed_head(self, fit: FitResult, view: int, t: int) -> PosedHead:
         camera = fit.cameras[view]
-        world = _posed(self.head, fit, np.array([t]))[0]
+        world = world_vertices(self.head, fit, np.array([t]), np.float64)[0]
         there = world @ camera.world_to_camera[:, :3].T + camera.world_to_camera[:, 3]
         lens = self.pictures.lenses[view]
         return PosedHead(there, camera.focal_px, camera.principal_point, lens)
@@ -326,33 +328,18 @@ class _Take:
     def _at_key_frames(self) -> list[View]:
         """The key frames as a take of their own, too far apart in time to be smooth."""
         few = views_at(self.views, self.frames)
-        return [replace(view, observations=replace(view.observations, frame_rate=0.1)) for view in few]
+        return [replace(view, alignment=replace(view.alignment, frame_rate=0.1)) for view in few]
 
-    def _with_keypoints(
+    def _keypoints_seen(
         self, view: View, found: Sequence[Matches], j: int, at: Frames, keypoints: Keypoints
-    ) -> Observations:
-        seen, count = view.observations, len(keypoints.nu)
+    ) -> PointSet:
+        """Where a view shows the keypoints in its frames ``at``."""
         chosen = np.flatnonzero(np.isin(self.keypoints.vertex, keypoints.vertex))
-        frames = len(seen.mu)
-        mu, sigma = np.zeros((frames, count, 2), np.float32), np.ones((frames, count), np.float32)
-        valid = np.zeros((frames, count), bool)
+        seen = PointSet.unseen(SKIN, view.alignment.frame_count, len(keypoints.nu), keypoints.points)
         for t, matches in zip(at, found, strict=True):
-            mu[t], sigma[t] = matches.position[j, chosen], matches.sigma[j, chosen]
-            valid[t] = matches.valid[j, chosen]
-        return replace(
-            seen,
-            landmarks=keypoints.name,
-            mu=np.concatenate([seen.mu, mu], axis=1),
-            sigma=np.concatenate([seen.sigma, sigma], axis=1),
-            valid=np.concatenate([seen.valid, valid], axis=1),
-        )
-
-
-def _posed(head: HeadModel, fit: FitResult, frames: Frames) -> F64:
-    """Vertices (n,V,3) in the world at some of a fit's frames."""
-    neutral = head.neutral(fit.identity) + fit.deformation.astype(np.float32)
-    posed = posed_vertices(head, neutral, fit.expression[frames], fit.gaze[frames]).astype(np.float64)
-    return posed @ fit.head_rotation[frames].transpose(0, 2, 1) + fit.head_translation[frames, None]
+            seen.mu[t], seen.sigma[t] = matches.position[j, chosen], matches.sigma[j, chosen]
+            seen.valid[t] = matches.valid[j, chosen]
+        return seen
 
 
 def _with_camera(fit: FitResult, view: int, camera: FittedCamera) -> FitResult:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.fitting.types import KnownCamera, Observations, View
+from backend.fitting.types import KnownCamera, View
 from backend.head_model.model import HeadModel, SurfacePoints, posed_vertices
 from backend.head_model.render import vertex_normals
+from backend.observations import PointSet, ViewAlignment
 from backend.synthesis.performance import Performance, demo_performance
 
 F64 = NDArray[np.float64]
@@ -76,8 +77,9 @@ def dense_views(
         mu[:, t] += repeated + rng.normal(scale=noise_px * np.sqrt(0.5), size=(cameras, count, 2))
         valid[:, t] = (facing * seen).sum(-1) < 0
     sigma = np.full((frames, count), noise_px, np.float32)
-    size = (IMAGE_SIDE, IMAGE_SIDE)
-    return tuple(
-        View(Observations(EVERY_VERTEX, mu[j], sigma, valid[j], size, truth.frame_rate), KnownCamera())
-        for j in range(cameras)
-    )
+    views = []
+    for j in range(cameras):
+        seen = PointSet.of(EVERY_VERTEX, mu[j], sigma, valid[j])
+        size = (IMAGE_SIDE, IMAGE_SIDE)
+        views.append(View(ViewAlignment.of(seen, image_size=size, frame_rate=truth.frame_rate), KnownCamera()))
+    return tuple(views)

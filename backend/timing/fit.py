@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,22 +86,21 @@ def _race(take: Take, options: BenchmarkOptions, progress: Progress, task: Any) 
 def _race_take(options: BenchmarkOptions) -> tuple[Take, str]:
     """The race's take, and what to call it: at most ``RACE_FRAMES`` frames from the clip's beginning."""
     from backend.alignment.align_footage import align_footage
-    from backend.alignment.mediapipe.aligner import MediaPipeAligner
+    from backend.alignment.finder import face_finder
+    from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
     from backend.fitting.prepare import prepare
-    from backend.fitting.types import FitOptions, Observations, View
+    from backend.fitting.types import FitOptions, View
     from backend.footage import open_footage
     from backend.head_model.library import load_head
 
     head = load_head(options.head)
     clip = options.clip or _demo_clip(options.out)
     frames = 75 if options.quick else RACE_FRAMES
-    aligned = align_footage(open_footage(str(clip), (1, frames)), MediaPipeAligner())
-    span = float(aligned.times[-1] - aligned.times[0])
-    rate = (len(aligned.times) - 1) / span if span > 0 else 30.0
-    seen = Observations(
-        aligned.landmarks, aligned.mu, aligned.sigma, aligned.valid, aligned.image_size, rate, aligned.lids_closed
-    )
-    return prepare(head, [View(seen)], FitOptions()), clip.name
+    footage = open_footage(str(clip), (1, frames))
+    seen = align_footage(footage, find_aligner(DEFAULT_ALIGNER, head), finder=face_finder())
+    span = float(seen.times[-1] - seen.times[0])
+    rate = (seen.frame_count - 1) / span if span > 0 else 30.0
+    return prepare(head, [View(replace(seen, frame_rate=rate))], FitOptions()), clip.name
 
 
 def _demo_clip(out: Path) -> Path:

@@ -83,10 +83,10 @@ def time_mediapipe(seconds: float) -> dict[str, Any]:
     from skimage.data import astronaut
 
     from backend.alignment.mediapipe.aligner import MediaPipeAligner
-    from backend.alignment.mediapipe.face_finder import FaceFinder
+    from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
 
     image: NDArray[np.uint8] = astronaut()
-    finder, aligner = FaceFinder(), MediaPipeAligner()
+    finder, aligner = MediaPipeFaceFinder(), MediaPipeAligner()
     try:
         box = finder.find(image)[0]
         detect = list(_runs(lambda: finder.find(image), seconds / 2))

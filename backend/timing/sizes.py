@@ -68,9 +68,8 @@ def measure(size: Size, head_name: str, device: str = "auto") -> Measured:
     started, worked = time.perf_counter(), time.process_time()
     fit = fit_take(head, views, FitOptions(device=device))
     seconds, worked = time.perf_counter() - started, time.process_time() - worked
-    data = (
-        sum(v.observations.mu.nbytes + v.observations.valid.nbytes for v in views) + views[0].observations.sigma.nbytes
-    )
+    sets = [view.alignment.point_sets[0] for view in views]
+    data = sum(seen.mu.nbytes + seen.valid.nbytes for seen in sets) + sets[0].sigma.nbytes
     return Measured(
         size=size,
         points=head.vertex_count,

@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop, cut
+from backend.alignment.eyes import CLOSED_EYE, lid_openings
 from backend.alignment.flowface.crop import CropLayout
 from backend.alignment.flowface.framing import alike, box_of, crop_of
 from backend.alignment.flowface.network import FlowFaceNetwork
 from backend.alignment.flowface.plausible import Bounds, FaceShape, plausible
-from backend.alignment.mediapipe.eyes import CLOSED_EYE, lid_openings
-from backend.alignment.types import Alignment, FaceBox
 from backend.head_model.dense_points import DENSE, EYE_POINTS, atlas_nu, has_eye_points
 from backend.head_model.library import load_head
 from backend.head_model.model import JOINT_NAMES, HeadModel
+from backend.observations import Alignment, FaceBox, PointSet, PointSetId
 
 F64 = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -61,7 +61,7 @@ class FlowFaceAligner:
     """
 
     name = "flowface"
-    landmarks = DENSE
+    point_sets = (PointSetId(DENSE, "flowface"),)
 
     def __init__(self, network: FlowFaceNetwork, head: HeadModel, options: FlowFaceOptions | None = None) -> None:
         """``network`` in evaluation mode, on the device to use; ``head`` as ``load_head`` gives it, of whose point set
@@ -153,14 +153,10 @@ class FlowFaceAligner:
                 if closed[side]:
                     valid &= self._eye != side  # behind closed lids there is nothing to see
         score = float(np.clip(1 - 0.5 * look.spread / self._options.bounds.spread, 0, 1))
-        return Alignment(
-            landmarks=self.landmarks,
-            mu=look.mu.astype(np.float32),
-            sigma=look.sigma.astype(np.float32),
-            valid=valid,
-            box=box_of(laid, score),
-            lids_closed=closed,
+        seen = PointSet(
+            self.point_sets[0], mu=look.mu.astype(np.float32), sigma=look.sigma.astype(np.float32), valid=valid
         )
+        return Alignment((seen,), box_of(laid, score), closed)
 
 
 def mirrored_nu(nu: NDArray[np.floating[Any]], open_head: HeadModel) -> NDArray[np.floating[Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backend.alignment.crop import Crop
-from backend.alignment.types import FaceBox
+from backend.observations import FaceBox
 
 SIDE, LIFT = 1.49, 0.1
 """A crop's side over its box's, and how far its centre lies above the box's, in sides of the box. Boxes are those of

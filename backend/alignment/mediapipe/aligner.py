@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop, cut
-from backend.alignment.mediapipe.eyes import CLOSED_EYE, lid_openings
+from backend.alignment.eyes import CLOSED_EYE, lid_openings
 from backend.alignment.mediapipe.face_mesh import (
     LEFT_OUTER_CANTHUS,
     POINTS,
@@ -19,8 +19,8 @@ from backend.alignment.mediapipe.face_mesh import (
 )
 from backend.alignment.mediapipe.point_sigma import PointSigma, load_point_sigma
 from backend.alignment.mediapipe.pose_bias import PoseBias, load_pose_bias
-from backend.alignment.types import Alignment, FaceBox
 from backend.head_model.dense_points import IRIS_POINTS
+from backend.observations import Alignment, FaceBox, PointSet, PointSetId
 
 MIN_PRESENCE = 0.5  # as FaceMesh itself
 
@@ -39,7 +39,7 @@ class MediaPipeAligner:
     """
 
     name = "mediapipe"
-    landmarks = "mediapipe478"
+    point_sets = (PointSetId("mediapipe478", "mediapipe"),)
 
     def __init__(
         self,
@@ -86,14 +86,13 @@ class MediaPipeAligner:
         low, high = mu.min(axis=0), mu.max(axis=0)
         closed = lid_openings(mu) < CLOSED_EYE
         box = FaceBox(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]), presence)
-        return Alignment(
-            landmarks=self.landmarks,
+        seen = PointSet(
+            self.point_sets[0],
             mu=crop.points_to_image(points[:, :2] - inter_ocular * self._pose_bias.offsets(points)).astype(np.float32),
             sigma=self._sigma.pixels(yaw, inter_ocular * crop.side / 192),
             valid=_seen(closed),
-            box=replace(box, roll=posed.roll),
-            lids_closed=closed,
         )
+        return Alignment((seen,), replace(box, roll=posed.roll), closed)
 
     def close(self) -> None:
         """Stop the networks' threads."""

@@ -8,7 +8,7 @@ import mediapipe as mp
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.types import FaceBox, overlap
+from backend.observations import FaceBox, overlap
 
 F64 = NDArray[np.float64]
 
@@ -18,8 +18,8 @@ _SAME_FACE = 0.3  # overlap (intersection over union) above which two boxes are 
 _TILE = 320  # px; a face of 24 px still fills enough of the detector's 128 px input
 
 
-class FaceFinder:
-    """MediaPipe's two face detectors, and smaller and smaller tiles of the image where both see nothing.
+class MediaPipeFaceFinder:
+    """Implements ``FaceFinder``: MediaPipe's two detectors, and ever smaller tiles of the image where both see nothing.
 
     Not safe to call from two threads at once.
     """

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +12,23 @@ from numpy.typing import NDArray
 
 from backend.alignment.align_footage import align_footage
 from backend.alignment.choice import FaceChoice
+from backend.alignment.finder import face_finder
 from backend.alignment.flowface.weights import weights_digest
-from backend.alignment.io import AlignmentChunks, SavedAlignment, load_alignment, save_alignment
-from backend.alignment.mediapipe.face_finder import FaceFinder
 from backend.alignment.registry import BY_NETWORK, find_aligner
 from backend.errors import UserError
 from backend.evaluation.store import EVERYTHING
 from backend.evaluation.trackers.types import Tracker
 from backend.evaluation.types import MeshSequence, SeveralViews
-from backend.fitting import FitOptions, FitResult, Observations, View, fit_take
+from backend.fitting import FitOptions, FitResult, View
+from backend.fitting.posed import neutral_vertices, world_vertices
 from backend.footage import Footage, open_footage
 from backend.footage.images import IMAGE_SUFFIXES
 from backend.head_model.library import load_head
-from backend.head_model.model import HeadModel, SurfacePoints, posed_vertices, surface_positions
-from backend.skin_matching.refine_views import ViewPictures, refine
+from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
+from backend.observations import ViewAlignment
+from backend.observations.io import load_alignment, save_alignment
+from backend.skin_matching.refine_views import ViewPictures
+from backend.solving import solve_take
 
 RIGHT_PUPIL, LEFT_PUPIL = 468, 473  # in mediapipe478
 
@@ -80,30 +81,26 @@ class FlowFace:
     def track(self, clip: Path, *, single_image: bool) -> MeshSequence:
         """See ``Tracker``."""
         head = load_head(self.head_name)
-        observed, rate = self.observe(clip)
-        if not observed.found.any():
+        observed = self.observe(clip)
+        if not observed.tells_pose.any():
             raise UserError("no_face", f"No face was found in {clip}.")
-        if not single_image or len(observed.mu) == 1:
-            fit = fit_take(head, [View(observed)])
-            return fitted_mesh(head, fit, observed.image_size, rate)
-        return self._each_alone(head, observed, rate)
+        if not single_image or observed.frame_count == 1:
+            return fitted_mesh(head, solve_take(head, [View(observed)]).fit, observed)
+        return self._each_alone(head, observed)
 
-    def observe(self, clip: Path) -> tuple[Observations, float]:
+    def observe(self, clip: Path) -> ViewAlignment:
         """``observe_clip`` by its aligner."""
-        observed, rate = observe_clip(clip, self.aligner, self.cache, self.head_name, self.weights)
-        if self.even_sigma and observed.valid.any():
-            even = np.full_like(observed.sigma, np.median(observed.sigma[observed.valid]))
-            observed = replace(observed, sigma=even)
-        return observed, rate
+        observed = observe_clip(clip, self.aligner, self.cache, self.head_name, self.weights)
+        return with_even_sigma(observed) if self.even_sigma and observed.valid.any() else observed
 
-    def _each_alone(self, head: HeadModel, observed: Observations, rate: float) -> MeshSequence:
-        frames = len(observed.mu)
+    def _each_alone(self, head: HeadModel, observed: ViewAlignment) -> MeshSequence:
+        frames = observed.frame_count
         vertices = np.full((frames, head.vertex_count, 3), np.nan, np.float32)
         focal = np.ones(frames)
         first: MeshSequence | None = None
-        for t in np.flatnonzero(observed.found):
-            fit = fit_take(head, [View(observed.at(np.array([t])))], FitOptions())
-            mesh = fitted_mesh(head, fit, observed.image_size, rate)
+        for t in np.flatnonzero(observed.tells_pose):
+            fit = solve_take(head, [View(observed.at(np.array([t])))]).fit
+            mesh = fitted_mesh(head, fit, observed)
             vertices[t], focal[t], first = mesh.vertices[0], mesh.focal_px[0], first or mesh
             if self.on_frame is not None:
                 self.on_frame(int(t) + 1, frames)
@@ -115,8 +112,8 @@ class FlowFace:
             focal_px=focal,
             principal_point=first.principal_point,
             image_size=first.image_size,
-            frame_rate=rate,
-            tracked=observed.found,
+            frame_rate=observed.frame_rate,
+            tracked=observed.tells_pose,
             landmarks68=first.landmarks68,
         )
 
@@ -144,28 +141,26 @@ class FlowFace:
         head, seen = load_head(self.head_name), {}
         for index, still in enumerate(stills):
             try:
-                observed, _ = self.observe(still)
+                observed = self.observe(still)
             except UserError as error:
                 if error.code != "no_face":
                     raise
                 continue
-            if observed.found.any():
+            if observed.tells_pose.any():
                 seen[index] = observed
         if not seen:
             raise UserError("no_face", f"No face was found in any of the {len(stills)} views.")
         views = [View(observed) for observed in seen.values()]
         options = VIEWS_OPTIONS[variant.removesuffix(SKIN_MATCHED)]
-        fit = fit_take(head, views, options)
+        pictures = None
         if variant.endswith(SKIN_MATCHED):
             shown = [next(iter(open_clip(stills[index]))).image for index in seen]
             pictures = ViewPictures(lambda view, _frame: shown[view], [None] * len(shown))
-            matched = refine(head, views, fit, options, pictures)
-            fit = fit if matched is None else matched.fit
+        fit = solve_take(head, views, options, pictures=pictures).fit
         world_to_camera, focal = np.full((len(stills), 3, 4), np.nan), np.full(len(stills), np.nan)
         for index, camera in zip(seen, fit.cameras, strict=True):
             world_to_camera[index], focal[index] = camera.world_to_camera, camera.focal_px
-        first = next(iter(seen.values()))
-        return SeveralViews(fitted_mesh(head, fit, first.image_size, first.frame_rate), world_to_camera, focal)
+        return SeveralViews(fitted_mesh(head, fit, next(iter(seen.values()))), world_to_camera, focal)
 
 
 def track_or_none(tracker: Tracker, clip: Path, *, single_image: bool) -> MeshSequence | None:
@@ -178,22 +173,19 @@ def track_or_none(tracker: Tracker, clip: Path, *, single_image: bool) -> MeshSe
         raise
 
 
-def fitted_mesh(head: HeadModel, fit: FitResult, image_size: tuple[int, int], rate: float) -> MeshSequence:
-    """A fitted take as meshes in its camera's space."""
-    neutral = head.neutral(fit.identity) + fit.deformation.astype(np.float32)
-    posed = posed_vertices(head, neutral, fit.expression, fit.gaze)
-    rotation = fit.head_rotation.astype(np.float32)
-    seen = posed @ rotation.transpose(0, 2, 1) + fit.head_translation[:, None].astype(np.float32)
+def fitted_mesh(head: HeadModel, fit: FitResult, observed: ViewAlignment) -> MeshSequence:
+    """A fitted take as meshes in the camera's space of its first view, in which ``observed`` was seen."""
+    seen = world_vertices(head, fit)
     points = head.landmarks["ibug68"]
     return MeshSequence(
-        vertices=seen.astype(np.float32),
+        vertices=seen,
         triangles=head.triangles,
         focal_px=np.full(len(seen), fit.cameras[0].focal_px),
         principal_point=np.array(fit.cameras[0].principal_point, np.float64),
-        image_size=image_size,
-        frame_rate=rate,
+        image_size=observed.image_size,
+        frame_rate=observed.frame_rate,
         tracked=fit.tracked,
-        neutral=neutral,
+        neutral=neutral_vertices(head, fit),
         landmarks68=(points.triangle, points.barycentric),
     )
 
@@ -203,46 +195,33 @@ def open_clip(clip: Path) -> Footage:
     return open_footage(clip, alone=clip.suffix.lower() in IMAGE_SUFFIXES)
 
 
+def with_even_sigma(observed: ViewAlignment) -> ViewAlignment:
+    """The same with the median of the valid points' σ for all points."""
+    even = np.median(observed.sigma[observed.valid])
+    sets = tuple(replace(s, sigma=np.full_like(s.sigma, even)) for s in observed.point_sets)
+    return replace(observed, point_sets=sets)
+
+
 def observe_clip(
     clip: Path, aligner_name: str, cache: Path | None, head_name: str = "open", weights: Path | None = None
-) -> tuple[Observations, float]:
-    """The aligner's observations of a clip and its frames per second; read from ``cache`` where they are there.
+) -> ViewAlignment:
+    """The aligner's observations of a clip; read from ``cache`` where they are there.
 
     ``head_name`` and ``weights`` are for aligners that depend on them. Raises UserError as ``find_aligner`` and reading
     footage do, and ``no_face``.
     """
-    footage = open_clip(clip)
-    saved = _aligned(clip, aligner_name, cache, head_name, weights)
-    info = footage.info
-    observed = Observations(
-        saved.landmarks,
-        saved.mu,
-        saved.sigma,
-        saved.valid,
-        (info.width, info.height),
-        info.frame_rate,
-        saved.lids_closed,
-    )
-    return observed, info.frame_rate
-
-
-def _aligned(clip: Path, aligner_name: str, cache: Path | None, head_name: str, weights: Path | None) -> SavedAlignment:
     made_by = aligner_name
     if aligner_name in BY_NETWORK:
         made_by += f"-{head_name}-{weights_digest(weights)}"
     kept = cache / f"{clip_key(clip)}-{made_by}.npz" if cache is not None else None
     if kept is not None and kept.is_file():
         return load_alignment(kept)
-    with tempfile.TemporaryDirectory(prefix="flowface-align-") as folder:
-        aligner = find_aligner(aligner_name, load_head(head_name), weights)
-        chunks = AlignmentChunks(Path(folder) / "chunks", aligner.landmarks, aligner.name)
-        align_footage(open_clip(clip), aligner, FaceChoice.largest(), on_frame=chunks.add, finder=_finder())
-        chunks.flush()
-        saved = chunks.read()
+    aligner = find_aligner(aligner_name, load_head(head_name), weights)
+    observed = align_footage(open_clip(clip), aligner, FaceChoice.largest(), finder=face_finder())
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        save_alignment(saved, kept)
-    return saved
+        save_alignment(observed, kept)
+    return observed
 
 
 def clip_key(clip: Path) -> str:
@@ -250,8 +229,3 @@ def clip_key(clip: Path) -> str:
     state = clip.stat()
     told = f"{clip.resolve()}|{state.st_size}|{state.st_mtime_ns}"
     return f"{clip.stem}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
-
-
-@lru_cache
-def _finder() -> FaceFinder:
-    return FaceFinder()

@@ -12,12 +12,13 @@ from backend.fitting.point_basis import PointBasis
 from backend.fitting.problem import Problem
 from backend.fitting.solver.levenberg_marquardt import Minimum, Stage, minimise
 from backend.fitting.state import State
+from backend.fitting.terms.points import PointsTerm
 
 # As many points as MediaPipe's, which tell every unknown; a stride over a mesh's vertices spreads over its surface.
 COARSE_POINTS = 500
 # Fewer times as many points than this and the second solve costs more than the first one saves.
 WORTH_IT = 4
-# Near the minimum steps may be as long as the kernel's own curvature says (``PixelData.least_curvature``), up to twice
+# Near the minimum steps may be as long as the kernel's own curvature says (``PointsTerm.least_curvature``), up to twice
 # the reweighted ones, which still go down.
 NEAR = 0.5
 
@@ -43,20 +44,12 @@ def thinned_basis(basis: PointBasis, stride: int) -> tuple[PointBasis, Tensor]:
 def thinned(problem: Problem, stride: int) -> Problem:
     """The same energy with every ``stride``-th point, each of which counts ``stride`` times."""
     basis, kept = thinned_basis(problem.basis, stride)
-    data = problem.data
-    points = data.precision.shape[2]
-    fewer = replace(
-        data,
-        mu=data.mu[:, :, kept],
-        precision=data.precision[:, :, kept],
-        weight=data.weight * points / len(kept),
-    )
-    return replace(problem, basis=basis, data=fewer)
+    return replace(problem.with_term(problem.term(PointsTerm).thinned(kept)), basis=basis)
 
 
 def lightened(problem: Problem) -> Problem:
     """The problem, or the same energy with fewer points where it has very many."""
-    stride = problem.data.precision.shape[2] // COARSE_POINTS
+    stride = problem.term(PointsTerm).precision.shape[2] // COARSE_POINTS
     return thinned(problem, stride) if stride >= WORTH_IT else problem
 
 
@@ -80,6 +73,6 @@ def minimise_coarse_to_fine(
         if on_iteration is not None:
             on_iteration(coarse.iterations + iteration, energy)
 
-    near = replace(problem, data=replace(problem.data, least_curvature=NEAR))
+    near = problem.with_term(replace(problem.term(PointsTerm), least_curvature=NEAR))
     fine = minimise(near, coarse.state, stage, on_iteration=further)
     return replace(fine, iterations=coarse.iterations + fine.iterations)

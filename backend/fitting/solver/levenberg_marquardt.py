@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from backend.fitting.normal_equations import solve_bounded
 from backend.fitting.problem import Problem
 from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
+from backend.fitting.types import Fixed
 
 MAX_DAMPING = 1e8
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Which unknowns a run moves, and when it stops; the first ``pinned`` frames stay where they are."""
+    """Which unknowns a run leaves where they are, and when it stops."""
 
-    expression: bool = True
-    pose: bool = True
-    gaze: bool = True
-    identity: bool = True
-    cameras: bool = True
-    pinned: int = 0
+    fixed: Fixed = field(default_factory=Fixed)
     max_iterations: int = 40
     tolerance: float = 1e-4
+
+    def at(self, frames: NDArray[np.integer[Any]]) -> Stage:
+        """The stage of only these frames of its take."""
+        held = self.fixed.frames
+        return self if held is None else replace(self, fixed=replace(self.fixed, frames=held[frames]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +44,15 @@ class Minimum:
 
 def free_unknowns(problem: Problem, state: State, stage: Stage) -> tuple[Tensor, Tensor]:
     """(T,F) and (S,) bool: the unknowns that ``stage`` moves."""
-    basis = problem.basis
-    pattern = [stage.expression] * basis.expression_count + [stage.pose] * POSE_UNKNOWNS
-    pattern += [stage.gaze] * GAZE_UNKNOWNS
+    basis, fixed = problem.basis, stage.fixed
+    pattern = [not fixed.expression] * basis.expression_count + [not fixed.pose] * POSE_UNKNOWNS
+    pattern += [not fixed.gaze] * GAZE_UNKNOWNS
     device = state.expression.device
     frame = torch.tensor(pattern, device=device).expand(state.frame_count, -1).clone()
-    frame[: stage.pinned] = False
-    cameras = [stage.cameras] * problem.unknowns.count
-    shared = torch.tensor([stage.identity] * basis.identity_count + cameras, device=device)
+    if fixed.frames is not None:
+        frame[torch.as_tensor(fixed.frames, device=device)] = False
+    cameras = [not fixed.cameras] * problem.unknowns.count
+    shared = torch.tensor([not fixed.identity] * basis.identity_count + cameras, device=device)
     return frame, shared
 
 

@@ -8,7 +8,7 @@ gathered camera by camera.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -26,8 +26,10 @@ CUDA_CHUNK_POINTS = 400_000
 
 
 @dataclass(frozen=True, eq=False)
-class PixelData:
-    """Observations of C views: ``mu (C,T,N,2)`` pixels, ``precision (C,T,N)`` = 1/σ² (0 where not valid).
+class PointsTerm:
+    """Σ ½ c² log(1 + |r|²/(σ² c²)) over C views' points: the Cauchy kernel, which is eq. 13's ½|r|²/σ² for small r.
+
+    ``mu (C,T,N,2)`` pixels, ``precision (C,T,N)`` = 1/σ² (0 where not valid), of the N points of all point sets.
 
     ``principal_point (C,2)``. Both large arrays are float32; whatever is computed from them is not. ``weight`` is how
     often each point counts.
@@ -41,6 +43,7 @@ class PixelData:
     precision: Tensor
     principal_point: Tensor
     robust_scale: float
+    unknowns: CameraUnknowns
     weight: float = 1.0
     least_curvature: float = 1.0
 
@@ -51,6 +54,55 @@ class PixelData:
         for start in range(0, frames, length):
             yield slice(start, min(start + length, frames))
 
+    def residuals(self, basis: PointBasis, state: State, view: int, frames: slice = slice(None)) -> Tensor:
+        """Projected minus observed positions (t,N,2) in pixels of one view."""
+        head = head_points(basis, state.coefficients()[frames], state.gaze[frames])
+        camera, _ = _seen(head, state, frames, view)
+        image, _ = project(camera, state.cameras.log_focal[view].exp(), self.principal_point[view])
+        return image - self.mu[view, frames]
+
+    def energy(self, basis: PointBasis, state: State) -> Tensor:
+        """See ``Term``."""
+        scale = self.robust_scale**2
+        total = state.translation.new_zeros(())
+        coefficients = state.coefficients()
+        for frames in self.chunks():
+            head = head_points(basis, coefficients[frames], state.gaze[frames])
+            for view in range(len(state.cameras)):
+                camera, _ = _seen(head, state, frames, view)
+                image, _ = project(camera, state.cameras.log_focal[view].exp(), self.principal_point[view])
+                squared = (image - self.mu[view, frames]).square().sum(-1) * self.precision[view, frames]
+                total = total + 0.5 * self.weight * scale * torch.log1p(squared / scale).sum()
+        return total
+
+    def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
+        """See ``Term``; the robust kernel by iteratively reweighted least squares."""
+        coefficients = state.coefficients()
+        for frames in self.chunks():
+            skin = skin_points(basis, coefficients[frames])
+            weighted = _weigh(skin, state, frames, basis.skin_index, self)
+            _add_skin(equations, basis, frames, skin, weighted)
+            if len(basis.eye_index):
+                eyes = eye_points(basis, coefficients[frames], state.gaze[frames])
+                weighted = _weigh(eyes.position, state, frames, basis.eye_index, self)
+                _add_eyes(equations, basis, frames, eyes, weighted)
+        count = basis.identity_count
+        equations.shared[:count, count:] = equations.shared[count:, :count].T
+
+    def speaks_in(self, frames: int) -> Tensor:  # noqa: ARG002 - it knows its own
+        """See ``Term``: where any view shows any point."""
+        return (self.precision > 0).any(dim=0).any(dim=-1).cpu()
+
+    def thinned(self, kept: Tensor) -> PointsTerm:
+        """The same of only these points (n,), each of which counts for N/n."""
+        points = self.precision.shape[2]
+        return replace(
+            self,
+            mu=self.mu[:, :, kept],
+            precision=self.precision[:, :, kept],
+            weight=self.weight * points / len(kept),
+        )
+
 
 def _seen(head: Tensor, state: State, frames: slice, view: int) -> tuple[Tensor, Tensor]:
     """Head-space points (t,N,3) in a camera's space, and the rotations (t,3,3) that took them there."""
@@ -58,29 +110,6 @@ def _seen(head: Tensor, state: State, frames: slice, view: int) -> tuple[Tensor,
     rotation = cameras.rotation[view] @ state.rotation[frames]
     translation = state.translation[frames] @ cameras.rotation[view].T + cameras.translation[view]
     return head @ rotation.mT + translation[:, None], rotation
-
-
-def residuals(basis: PointBasis, state: State, data: PixelData, view: int, frames: slice = slice(None)) -> Tensor:
-    """Projected minus observed positions (t,N,2) in pixels of one view."""
-    head = head_points(basis, state.coefficients()[frames], state.gaze[frames])
-    camera, _ = _seen(head, state, frames, view)
-    image, _ = project(camera, state.cameras.log_focal[view].exp(), data.principal_point[view])
-    return image - data.mu[view, frames]
-
-
-def energy(basis: PointBasis, state: State, data: PixelData) -> Tensor:
-    """Σ ½ c² log(1 + |r|²/(σ² c²)): the Cauchy kernel, which is eq. 13's ½|r|²/σ² for small errors."""
-    scale = data.robust_scale**2
-    total = state.translation.new_zeros(())
-    coefficients = state.coefficients()
-    for frames in data.chunks():
-        head = head_points(basis, coefficients[frames], state.gaze[frames])
-        for view in range(len(state.cameras)):
-            camera, _ = _seen(head, state, frames, view)
-            image, _ = project(camera, state.cameras.log_focal[view].exp(), data.principal_point[view])
-            squared = (image - data.mu[view, frames]).square().sum(-1) * data.precision[view, frames]
-            total = total + 0.5 * data.weight * scale * torch.log1p(squared / scale).sum()
-    return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +132,8 @@ class _Weighted:
     couplings: tuple[_Coupling, ...]
 
 
-def _weigh(
-    head: Tensor, state: State, frames: slice, index: Tensor, data: PixelData, unknowns: CameraUnknowns
-) -> _Weighted:
+def _weigh(head: Tensor, state: State, frames: slice, index: Tensor, data: PointsTerm) -> _Weighted:
+    unknowns = data.unknowns
     weight = head.new_zeros(*head.shape, 3)
     gradient = torch.zeros_like(head)
     couplings = []
@@ -254,20 +282,3 @@ def _add_eyes(
     equations.shared_gradient[:identity_count] += (gradient @ shape).sum((0, 1))
     equations.frame_gradient[frames] += (gradient @ flat)[:, 0]
     _add_cameras(equations, identity_count, frames, weighted, shape, flat)
-
-
-def add_data_term(
-    equations: NormalEquations, basis: PointBasis, state: State, data: PixelData, unknowns: CameraUnknowns
-) -> None:
-    """Add E_A's Gauss–Newton blocks (robust kernel by iteratively reweighted least squares) to ``equations``."""
-    coefficients = state.coefficients()
-    for frames in data.chunks():
-        skin = skin_points(basis, coefficients[frames])
-        weighted = _weigh(skin, state, frames, basis.skin_index, data, unknowns)
-        _add_skin(equations, basis, frames, skin, weighted)
-        if len(basis.eye_index):
-            eyes = eye_points(basis, coefficients[frames], state.gaze[frames])
-            weighted = _weigh(eyes.position, state, frames, basis.eye_index, data, unknowns)
-            _add_eyes(equations, basis, frames, eyes, weighted)
-    count = basis.identity_count
-    equations.shared[:count, count:] = equations.shared[count:, :count].T

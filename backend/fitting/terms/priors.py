@@ -3,6 +3,8 @@
 Each term gives its energy, differentiable by autograd, and adds its Gauss–Newton blocks to the normal equations.
 """
 
+# ruff: noqa: ARG002 - a term need not look at all that the contract offers
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -26,36 +28,42 @@ class ShapePrior:
     pull: Tensor
     constant: Tensor
 
-    def energy(self, state: State) -> Tensor:
-        """The term's energy."""
+    def energy(self, basis: PointBasis, state: State) -> Tensor:
+        """See ``Term``."""
         beta = state.identity
         return 0.5 * beta @ self.form @ beta + self.pull @ beta + self.constant
 
-    def add(self, equations: NormalEquations, state: State) -> None:
-        """Add the term's blocks."""
+    def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
+        """See ``Term``."""
         count = len(state.identity)
         equations.shared[:count, :count] += self.form
         equations.shared_gradient[:count] += self.form @ state.identity + self.pull
+
+    def speaks_in(self, frames: int) -> Tensor:
+        """See ``Term``: no frame, only what all share."""
+        return torch.zeros(frames, dtype=torch.bool)
 
 
 @dataclass(frozen=True, eq=False)
 class FramePrior:
     """½ (φ, gaze)ᵀ form (φ, gaze) in every frame: |φ|², symmetry, lids that follow the eyes (``PointBasis.prior``)."""
 
-    basis: PointBasis
-
-    def energy(self, state: State) -> Tensor:
-        """The term's energy."""
+    def energy(self, basis: PointBasis, state: State) -> Tensor:
+        """See ``Term``."""
         own = torch.cat([state.expression, state.gaze], dim=1)
-        return 0.5 * torch.einsum("ti,ij,tj->", own, self.basis.prior, own)
+        return 0.5 * torch.einsum("ti,ij,tj->", own, basis.prior, own)
 
-    def add(self, equations: NormalEquations, state: State) -> None:
-        """Add the term's blocks."""
-        size, device = self.basis.expression_count, self.basis.prior.device
+    def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
+        """See ``Term``."""
+        size, device = basis.expression_count, basis.prior.device
         own = torch.arange(size + 4, device=device)
         own[size:] += POSE_UNKNOWNS
-        equations.frame[:, own[:, None], own] += self.basis.prior
-        equations.frame_gradient[:, own] += torch.cat([state.expression, state.gaze], dim=1) @ self.basis.prior
+        equations.frame[:, own[:, None], own] += basis.prior
+        equations.frame_gradient[:, own] += torch.cat([state.expression, state.gaze], dim=1) @ basis.prior
+
+    def speaks_in(self, frames: int) -> Tensor:
+        """See ``Term``: every frame."""
+        return torch.ones(frames, dtype=torch.bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +77,12 @@ class LipSeal:
     def _excess(self, state: State) -> Tensor:
         return (state.expression[:, self.close] - state.expression[:, self.jaw]).clamp_min(0)
 
-    def energy(self, state: State) -> Tensor:
-        """The term's energy."""
+    def energy(self, basis: PointBasis, state: State) -> Tensor:
+        """See ``Term``."""
         return 0.5 * self.weight * self._excess(state).square().sum()
 
-    def add(self, equations: NormalEquations, state: State) -> None:
-        """Add the term's blocks."""
+    def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
+        """See ``Term``."""
         excess = self._excess(state)
         active = self.weight * (excess > 0).to(excess.dtype)
         signed = ((self.close, 1.0), (self.jaw, -1.0))
@@ -82,6 +90,10 @@ class LipSeal:
             equations.frame_gradient[:, row] += sign * self.weight * excess
             for column, other in signed:
                 equations.frame[:, row, column] += sign * other * active
+
+    def speaks_in(self, frames: int) -> Tensor:
+        """See ``Term``: every frame."""
+        return torch.ones(frames, dtype=torch.bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,16 +107,20 @@ class ClosedLids:
     closure: Tensor
     weight: Tensor
 
-    def energy(self, state: State) -> Tensor:
-        """The term's energy."""
+    def energy(self, basis: PointBasis, state: State) -> Tensor:
+        """See ``Term``."""
         return 0.5 * (self.weight * (state.expression @ self.closure.T - 1).square()).sum()
 
-    def add(self, equations: NormalEquations, state: State) -> None:
-        """Add the term's blocks."""
+    def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
+        """See ``Term``."""
         count = self.closure.shape[1]
         pull = self.weight * (state.expression @ self.closure.T - 1)
         equations.frame_gradient[:, :count] += pull @ self.closure
         equations.frame[:, :count, :count] += torch.einsum("ts,si,sj->tij", self.weight, self.closure, self.closure)
+
+    def speaks_in(self, frames: int) -> Tensor:
+        """See ``Term``: where an eye is known to be closed."""
+        return (self.weight > 0).any(dim=1).cpu()
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,17 +136,18 @@ class FocalPrior:
     solved: Tensor
     index: Tensor
 
-    def energy(self, state: State) -> Tensor:
-        """The term's energy."""
+    def energy(self, basis: PointBasis, state: State) -> Tensor:
+        """See ``Term``."""
         off = state.cameras.log_focal - self.usual
         return 0.5 * off @ self.form @ off
 
-    def add(self, equations: NormalEquations, state: State) -> None:
-        """Add the term's blocks."""
+    def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
+        """See ``Term``."""
         at = len(state.identity) + self.index
         pull = self.form @ (state.cameras.log_focal - self.usual)
         equations.shared[at[:, None], at] += self.form[self.solved[:, None], self.solved]
         equations.shared_gradient[at] += pull[self.solved]
 
-
-PriorTerm = ShapePrior | FramePrior | LipSeal | ClosedLids | FocalPrior
+    def speaks_in(self, frames: int) -> Tensor:
+        """See ``Term``: no frame, only what all share."""
+        return torch.zeros(frames, dtype=torch.bool)

@@ -20,15 +20,54 @@ STENCIL = (1.0, -2.0, 1.0)
 
 
 @dataclass(frozen=True)
-class TemporalWeights:
-    """Precisions of accelerations per frame²: of vertices (per m², the face's weighted mean), gaze (per rad²), and φ.
+class TemporalTerm:
+    """½ Σ_t (w_v Σ_i λ_i |a_i(t)|² + w_g |gaze acceleration|² + w_φ |φ acceleration|²); zero below three frames.
 
-    The last keeps actions that look alike from taking turns, which moves no vertex but spoils the curves.
+    The weights are precisions of accelerations per frame²: of vertices (per m², the face's weighted mean), gaze (per
+    rad²), and φ. The last keeps actions that look alike from taking turns, which moves no vertex but spoils the curves.
     """
 
     vertices: float
     gaze: float
     expression: float = 0.0
+
+    def scaled(self, factor: float) -> TemporalTerm:
+        """The same term ``factor`` times."""
+        return TemporalTerm(self.vertices * factor, self.gaze * factor, self.expression * factor)
+
+    def energy(self, basis: PointBasis, state: State) -> Tensor:
+        """See ``Term``."""
+        if state.frame_count < 3:
+            return state.translation.new_zeros(())
+        squared = _residual_moments(basis, state, _moments(basis, state))[2]
+        own = sum(
+            weight * (x[:-2] - 2 * x[1:-1] + x[2:]).square().sum()
+            for weight, x in ((self.gaze, state.gaze), (self.expression, state.expression))
+        )
+        return 0.5 * (self.vertices * squared.sum() + own)
+
+    def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
+        """See ``Term``; the Gauss–Newton blocks are exact."""
+        count = state.frame_count - 2
+        if count < 1:
+            return
+        moments = _moments(basis, state)
+        cross, mean, _ = _residual_moments(basis, state, moments)
+        windows = [slice(offset, offset + count) for offset in range(3)]
+        own = basis.expression_count + POSE_UNKNOWNS
+        blocks = {0: equations.frame, 1: equations.next_frame, 2: equations.after_next}
+        for i, left in enumerate(windows):
+            for j in range(i, 3):
+                inner = _between(basis, state, moments, left, windows[j])
+                blocks[j - i][left, :own, :own] += self.vertices * STENCIL[i] * STENCIL[j] * inner
+        _add_shared(equations, basis, state, self, moments, windows, cross)
+        _add_gradient(equations, basis, state, self, moments, windows, cross, mean)
+        _add_own(equations, state.expression, 0, self.expression)
+        _add_own(equations, state.gaze, own, self.gaze)
+
+    def speaks_in(self, frames: int) -> Tensor:
+        """See ``Term``: every frame of a take of three or more."""
+        return torch.full((frames,), frames >= 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,18 +107,6 @@ def _residual_moments(basis: PointBasis, state: State, moments: _Moments) -> tup
     return cross, mean, squared
 
 
-def energy(basis: PointBasis, state: State, weights: TemporalWeights) -> Tensor:
-    """½ Σ_t (w_v Σ_i λ_i |a_i(t)|² + w_g |gaze acceleration|² + w_φ |φ acceleration|²); zero below three frames."""
-    if state.frame_count < 3:
-        return state.translation.new_zeros(())
-    squared = _residual_moments(basis, state, _moments(basis, state))[2]
-    own = sum(
-        weight * (x[:-2] - 2 * x[1:-1] + x[2:]).square().sum()
-        for weight, x in ((weights.gaze, state.gaze), (weights.expression, state.expression))
-    )
-    return 0.5 * (weights.vertices * squared.sum() + own)
-
-
 def _against(basis: PointBasis, relative: Tensor, columns: slice, moments: _Moments, window: slice) -> Tensor:
     """Inner products (n,C,E+6) of columns R_s B_k with a frame's directions (φ, δ, τ); ``relative`` = R_sᵀ R_frame."""
     expression = slice(1 + basis.identity_count, basis.size)
@@ -112,26 +139,6 @@ def _between(basis: PointBasis, state: State, moments: _Moments, first: slice, s
     return torch.cat([top, torch.cat([left, bottom], dim=-1)], dim=-2)
 
 
-def add_temporal_term(equations: NormalEquations, basis: PointBasis, state: State, weights: TemporalWeights) -> None:
-    """Add E_temp's exact Gauss–Newton blocks to ``equations``; nothing for fewer than three frames."""
-    count = state.frame_count - 2
-    if count < 1:
-        return
-    moments = _moments(basis, state)
-    cross, mean, _ = _residual_moments(basis, state, moments)
-    windows = [slice(offset, offset + count) for offset in range(3)]
-    own = basis.expression_count + POSE_UNKNOWNS
-    blocks = {0: equations.frame, 1: equations.next_frame, 2: equations.after_next}
-    for i, left in enumerate(windows):
-        for j in range(i, 3):
-            inner = _between(basis, state, moments, left, windows[j])
-            blocks[j - i][left, :own, :own] += weights.vertices * STENCIL[i] * STENCIL[j] * inner
-    _add_shared(equations, basis, state, weights, moments, windows, cross)
-    _add_gradient(equations, basis, state, weights, moments, windows, cross, mean)
-    _add_own(equations, state.expression, 0, weights.expression)
-    _add_own(equations, state.gaze, own, weights.gaze)
-
-
 def _add_own(equations: NormalEquations, values: Tensor, first: int, weight: float) -> None:
     """The acceleration of unknowns (T,n) themselves, which begin at ``first`` among a frame's."""
     count, size = values.shape[0] - 2, values.shape[1]
@@ -148,7 +155,7 @@ def _add_shared(
     equations: NormalEquations,
     basis: PointBasis,
     state: State,
-    weights: TemporalWeights,
+    weights: TemporalTerm,
     moments: _Moments,
     windows: list[slice],
     cross: Tensor,
@@ -171,7 +178,7 @@ def _add_gradient(
     equations: NormalEquations,
     basis: PointBasis,
     state: State,
-    weights: TemporalWeights,
+    weights: TemporalTerm,
     moments: _Moments,
     windows: list[slice],
     cross: Tensor,

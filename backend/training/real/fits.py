@@ -13,23 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.align_footage import align_footage
-from backend.alignment.face_following import AlignedFrame
+from backend.alignment.finder import face_finder
 from backend.alignment.mediapipe import point_sigma, pose_bias
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import FaceFinder
-from backend.alignment.types import TakeAlignment
 from backend.errors import UserError
-from backend.fitting import Observations, View, fit_take
+from backend.fitting import View
+from backend.fitting.posed import world_vertices
 from backend.footage import open_footage
 from backend.head_model.library import OPEN_HEAD
-from backend.head_model.model import HeadModel, posed_vertices
+from backend.head_model.model import HeadModel
+from backend.observations import BOX_FIELDS, ViewAlignment
+from backend.solving import solve_take
 
 
 @dataclass(frozen=True, eq=False)
 class FittedTake:
     """A take of T frames. ``vertices (T,V,3)`` metres in camera space; frames without a face are to be left alone."""
 
-    alignment: TakeAlignment
+    alignment: ViewAlignment
     presence: NDArray[np.float64]  # (T,) 0…1, the aligner's; 0 where there is no face
     vertices: NDArray[np.float32]
     focal_px: float
@@ -57,7 +58,7 @@ class TakeFitter(AbstractContextManager["TakeFitter", None]):
     def __init__(self, head: HeadModel) -> None:
         self.head = head
         self._aligner = MediaPipeAligner()
-        self._finder = FaceFinder()
+        self._finder = face_finder()
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -71,31 +72,20 @@ class TakeFitter(AbstractContextManager["TakeFitter", None]):
 
         Raises UserError as ``open_footage`` does.
         """
-        frames: list[AlignedFrame] = []
         try:
-            seen = align_footage(
-                open_footage(path, alone=True), self._aligner, on_frame=frames.append, finder=self._finder
-            )
+            seen = align_footage(open_footage(path, alone=True), self._aligner, finder=self._finder)
         except UserError as error:
             if error.code == "no_face":
                 return None
             raise
-        info = open_footage(path, alone=True).info
-        view = View(
-            Observations(
-                seen.landmarks, seen.mu, seen.sigma, seen.valid, seen.image_size, info.frame_rate, seen.lids_closed
-            )
-        )
-        fit = fit_take(self.head, [view])
-        posed = posed_vertices(self.head, self.head.neutral(fit.identity), fit.expression, fit.gaze)
-        turned = posed @ fit.head_rotation.astype(np.float32).transpose(0, 2, 1)
+        fit = solve_take(self.head, [View(seen)]).fit
         error_px = np.where(seen.valid, fit.reprojection_error_px[0], 0).sum(axis=1) / np.maximum(
             seen.valid.sum(axis=1), 1
         )
         return FittedTake(
             alignment=seen,
-            presence=np.array([0.0 if f.alignment is None else f.alignment.box.score for f in frames]),
-            vertices=turned + fit.head_translation[:, None].astype(np.float32),
+            presence=seen.boxes[:, BOX_FIELDS.index("score")],
+            vertices=world_vertices(self.head, fit),
             focal_px=fit.cameras[0].focal_px,
             principal_point=fit.cameras[0].principal_point,
             error=error_px / fit.inter_ocular_px[0],

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import FaceFinder
+from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
 from backend.footage import read_image
 
 
@@ -21,8 +21,8 @@ def aligner() -> Iterator[MediaPipeAligner]:
 
 
 @pytest.fixture(scope="session")
-def finder() -> Iterator[FaceFinder]:
-    made = FaceFinder()
+def finder() -> Iterator[MediaPipeFaceFinder]:
+    made = MediaPipeFaceFinder()
     yield made
     made.close()
 

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backend.alignment.align_footage import align_footage, collect
+from backend.alignment.align_footage import align_footage
 from backend.alignment.choice import FaceChoice
-from backend.alignment.face_following import AlignedFrame, align_frames
+from backend.alignment.face_following import align_frames
+from backend.alignment.finder import face_finder
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import FaceFinder
 from backend.errors import Cancelled, UserError
 from backend.footage import FootageFrame, open_footage
 from tests.backend.footage.clips import write_video
 
 Picture = NDArray[np.uint8]
+from backend.observations import AlignedFrame, ViewAlignment
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def centres(frames: list[AlignedFrame]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("name", ["intel_asl_eat_hand_mouth.mkv", "intel_headpose_female.mp4", "grid_lwbsza.mpg"])
 def test_a_face_is_found_in_every_frame(shared_data: Path, aligner: MediaPipeAligner, name: str) -> None:
-    take = align_footage(open_footage(shared_data / "clips" / name), aligner)
+    take = align_footage(open_footage(shared_data / "clips" / name), aligner, finder=face_finder())
     assert take.found.all()
     assert take.faces_seen == 1
     assert take.mu.shape == (len(take.numbers), 478, 2)
@@ -48,7 +49,7 @@ def test_a_face_is_found_in_every_frame(shared_data: Path, aligner: MediaPipeAli
 
 def test_irises_behind_closed_lids_are_not_observed(shared_data: Path, aligner: MediaPipeAligner) -> None:
     closed, opened = (
-        align_footage(open_footage(shared_data / "clips" / name, (frame, frame)), aligner)
+        align_footage(open_footage(shared_data / "clips" / name, (frame, frame)), aligner, finder=face_finder())
         for name, frame in (("lp_d3_frown_gaze.mp4", 113), ("pyfeat_single_face.mp4", 1))
     )
     assert not closed.valid[0, 468:].any()
@@ -60,12 +61,14 @@ def test_irises_behind_closed_lids_are_not_observed(shared_data: Path, aligner: 
 def test_the_chosen_one_of_two_people_is_followed(two_people: Path, aligner: MediaPipeAligner) -> None:
     frames = list(open_footage(two_people, (1, 24)))
     width = frames[0].image.shape[1]
-    largest = list(align_frames(iter(frames), aligner))
+    largest = list(align_frames(iter(frames), aligner, finder=face_finder()))
     assert max(frame.faces_seen for frame in largest) == 2
     other = 0.75 * width if centres(largest)[0, 0] < width / 2 else 0.25 * width
     height = float(centres(largest)[0, 1])
-    by_point = list(align_frames(iter(frames), aligner, FaceChoice.point(other, height)))
-    by_box = list(align_frames(iter(frames), aligner, FaceChoice.box(other - 40, height - 40, 80, 80)))
+    by_point = list(align_frames(iter(frames), aligner, FaceChoice.point(other, height), finder=face_finder()))
+    by_box = list(
+        align_frames(iter(frames), aligner, FaceChoice.box(other - 40, height - 40, 80, 80), finder=face_finder())
+    )
     for chosen in (by_point, by_box):
         assert all(frame.alignment is not None for frame in chosen)
         assert (np.abs(centres(chosen)[:, 0] - other) < 0.25 * width).all()
@@ -74,16 +77,16 @@ def test_the_chosen_one_of_two_people_is_followed(two_people: Path, aligner: Med
 
 def test_a_choice_on_a_later_frame_reaches_back(two_people: Path, aligner: MediaPipeAligner) -> None:
     frames = list(open_footage(two_people, (1, 16)))
-    at_once = list(align_frames(iter(frames), aligner, FaceChoice.largest()))
+    at_once = list(align_frames(iter(frames), aligner, FaceChoice.largest(), finder=face_finder()))
     target = centres(at_once)[9]
-    later = list(align_frames(iter(frames), aligner, FaceChoice.point(*target, frame=10)))
+    later = list(align_frames(iter(frames), aligner, FaceChoice.point(*target, frame=10), finder=face_finder()))
     assert [frame.number for frame in later] == list(range(1, 17))
     np.testing.assert_allclose(centres(later), centres(at_once), atol=1.0)
 
 
 def test_a_choice_beside_every_face_is_refused(two_people: Path, aligner: MediaPipeAligner) -> None:
     with pytest.raises(UserError) as caught:
-        align_footage(open_footage(two_people, (3, 5)), aligner, FaceChoice.point(2, 2))
+        align_footage(open_footage(two_people, (3, 5)), aligner, FaceChoice.point(2, 2), finder=face_finder())
     assert caught.value.code == "face_not_chosen"
     assert "Frame 3" in caught.value.message
 
@@ -92,17 +95,18 @@ def test_frames_without_the_face_are_bridged_and_the_same_face_comes_back(
     two_people: Path, aligner: MediaPipeAligner
 ) -> None:
     pictures = [frame.image for frame in open_footage(two_people, (1, 20))]
-    whole = list(align_frames(as_frames(pictures), aligner))
+    whole = list(align_frames(as_frames(pictures), aligner, finder=face_finder()))
     gap = range(6, 12)
     x = int(centres(whole)[:, 0].mean())
     half = pictures[0].shape[1] // 2
     for index in gap:  # the followed person is painted over, the other one stays in view
         pictures[index] = pictures[index].copy()
         pictures[index][:, slice(0, half) if x < half else slice(half, None)] = 128
-    holed = list(align_frames(as_frames(pictures), aligner))
+    holed = list(align_frames(as_frames(pictures), aligner, finder=face_finder()))
     assert [frame.alignment is None for frame in holed] == [index in gap for index in range(20)]
     np.testing.assert_allclose(centres(holed)[12:], centres(whole)[12:], atol=2.0)
-    take = collect(holed, aligner, (pictures[0].shape[1], pictures[0].shape[0]), "holed")
+    size = pictures[0].shape[1], pictures[0].shape[0]
+    take = ViewAlignment.stacked(holed, aligner.point_sets, aligner=aligner.name, image_size=size, frame_rate=25.0)
     np.testing.assert_array_equal(take.found, [index not in gap for index in range(20)])
     assert not take.valid[list(gap)].any()
     assert np.isfinite(take.mu).all()
@@ -112,11 +116,13 @@ def test_frames_without_the_face_are_bridged_and_the_same_face_comes_back(
 def test_going_on_after_an_interruption(shared_data: Path, aligner: MediaPipeAligner) -> None:
     path = shared_data / "clips" / "grid_brbk7n.mpg"
     whole: list[AlignedFrame] = []
-    expected = align_footage(open_footage(path, (1, 30)), aligner, on_frame=whole.append)
+    expected = align_footage(open_footage(path, (1, 30)), aligner, finder=face_finder(), on_frame=whole.append)
     assert [frame.number for frame in whole] == list(range(1, 31))
     first = whole[:14]
     assert first[-1].alignment is not None
-    took = align_footage(open_footage(path, (15, 30)), aligner, resume_from=first[-1].alignment.box, done=first)
+    took = align_footage(
+        open_footage(path, (15, 30)), aligner, finder=face_finder(), resume_from=first[-1].alignment.box, done=first
+    )
     np.testing.assert_array_equal(took.numbers, expected.numbers)
     np.testing.assert_allclose(took.mu, expected.mu, atol=1e-3)
 
@@ -127,6 +133,7 @@ def test_cancelling_stops_before_the_next_frames(shared_data: Path, aligner: Med
         align_footage(
             open_footage(shared_data / "clips" / "grid_brbk7n.mpg"),
             aligner,
+            finder=face_finder(),
             on_frame=lambda frame: done.append(frame.number),
             should_cancel=lambda: len(done) >= 5,
         )
@@ -136,7 +143,7 @@ def test_cancelling_stops_before_the_next_frames(shared_data: Path, aligner: Med
 def test_progress_counts_to_the_total(shared_data: Path, aligner: MediaPipeAligner) -> None:
     calls: list[tuple[int, int]] = []
     footage = open_footage(shared_data / "clips" / "grid_brbk7n.mpg", (10, 19))
-    take = align_footage(footage, aligner, on_progress=lambda *call: calls.append(call))
+    take = align_footage(footage, aligner, finder=face_finder(), on_progress=lambda *call: calls.append(call))
     assert calls == [(n, 10) for n in range(1, 11)]
     np.testing.assert_array_equal(take.numbers, np.arange(10, 20))
     np.testing.assert_array_equal(take.scene_frames, np.arange(10, 20))
@@ -147,7 +154,7 @@ def test_progress_counts_to_the_total(shared_data: Path, aligner: MediaPipeAlign
 def test_faceless_footage_is_named(tmp_path: Path, aligner: MediaPipeAligner) -> None:
     path = write_video(tmp_path / "wall.mp4", [np.full((240, 320, 3), 140, np.uint8)] * 4)
     with pytest.raises(UserError) as caught:
-        align_footage(open_footage(path), aligner)
+        align_footage(open_footage(path), aligner, finder=face_finder())
     assert caught.value.code == "no_face"
     assert "wall.mp4" in caught.value.message
     assert caught.value.hint
@@ -162,7 +169,7 @@ def test_no_more_than_the_current_picture_is_asked_for(portrait: Picture, aligne
             asked += 1
             yield frame
 
-    results = align_frames(counted(), aligner, finder=FaceFinder())
+    results = align_frames(counted(), aligner, finder=face_finder())
     for expected in range(1, 4):
         assert next(results).number == expected
         assert asked == expected

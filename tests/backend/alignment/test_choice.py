@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backend.alignment.choice import FaceChoice
 from backend.alignment.mediapipe.face_finder import distinct
-from backend.alignment.types import FaceBox, overlap
+from backend.observations import FaceBox, overlap
 
 boxes = st.builds(
     FaceBox,

@@ -9,9 +9,9 @@ from skimage.data import astronaut
 from backend.alignment.combined import CombinedAligner
 from backend.alignment.flowface.aligner import FlowFaceAligner
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.types import FaceBox
-from backend.head_model.dense_points import COMBINED, DENSE
+from backend.head_model.dense_points import DENSE
 from backend.head_model.library import load_head
+from backend.observations import FaceBox
 from tests.backend.alignment.flowface.networks import constant_network
 
 FACE = FaceBox(170.0, 60.0, 110.0, 130.0)
@@ -29,8 +29,11 @@ def test_both_are_told_side_by_side(head_and_parts) -> None:  # type: ignore[no-
     (joined,) = CombinedAligner(dense, sparse, head, 3.0).align([image], [FACE])
     (of_dense,) = dense.align([image], [FACE])
     (of_sparse,) = sparse.align([image], [of_dense.box])
-    assert joined.landmarks == COMBINED
-    assert len(joined.mu) == len(head.landmarks[COMBINED]) == count + 478
+    assert [(s.id.name, s.id.made_by) for s in joined.point_sets] == [
+        (DENSE, "flowface"),
+        ("mediapipe478", "mediapipe"),
+    ]
+    assert [len(s.mu) for s in joined.point_sets] == [count, 478]
     np.testing.assert_array_equal(joined.mu, np.concatenate([of_dense.mu, of_sparse.mu]))
     np.testing.assert_allclose(joined.sigma, np.concatenate([3 * of_dense.sigma, of_sparse.sigma]), rtol=1e-6)
     assert joined.box == of_dense.box

@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 from backend.alignment.flowface import weights
 from backend.alignment.flowface.framing import SIDE
 from backend.alignment.flowface.weights_file import save_weights
-from backend.alignment.io import load_alignment
 from backend.alignment.registry import ALIGNERS, available_aligners, find_aligner
 from backend.cli import app
 from backend.errors import UserError
 from backend.head_model.dense_points import DENSE
 from backend.head_model.library import load_head
+from backend.observations.io import load_alignment
 from backend.pipeline.track_job import run_job
 from protocol.messages import JobSpec, ViewSpec
 from tests.backend.alignment.flowface.networks import constant_network
@@ -49,7 +49,7 @@ def test_aligners_are_found_by_name(saved: Path) -> None:
     for name in ALIGNERS:
         aligner = find_aligner(name, head, saved)
         assert aligner.name == name
-        assert aligner.landmarks in head.landmarks
+        assert all(id.name in head.landmarks for id in aligner.point_sets)
     with pytest.raises(UserError, match="no aligner “dlib”; there are “mediapipe”, “flowface”, “combined”"):
         find_aligner("dlib", head)
 
@@ -73,7 +73,7 @@ def test_a_job_runs_on_the_networks_points(saved: Path, portrait: Path, tmp_path
     spec = JobSpec((ViewSpec(str(portrait)),), aligner="flowface", options={"weights": str(saved)})
     track, report = run_job(spec, tmp_path, on_progress=lambda _: None, should_cancel=lambda: False)
     alignment = load_alignment(tmp_path / "alignments.npz")
-    assert (alignment.aligner, alignment.landmarks) == ("flowface", DENSE)
+    assert (alignment.aligner, [id.name for id in alignment.ids]) == ("flowface", [DENSE])
     assert alignment.mu.shape == (1, len(load_head().landmarks[DENSE]), 2)
     assert report["aligner"] == "flowface" == track.provenance["aligner"]
     assert json.loads((tmp_path / "report.json").read_text())["options"]["weights"] == str(saved)

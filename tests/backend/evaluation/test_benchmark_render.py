@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backend.alignment.align_footage import align_footage
 from backend.alignment.choice import FaceChoice
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import FaceFinder
+from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
 from backend.errors import UserError
 from backend.evaluation.benchmark import (
     IctHead,
@@ -122,7 +122,7 @@ def test_mediapipe_finds_every_face_close_to_the_truth(ict: IctHead, tmp_path: P
             on_frame=lambda _: None,
             on_progress=lambda *_: None,
             should_cancel=lambda: False,
-            finder=FaceFinder(),
+            finder=MediaPipeFaceFinder(),
         )
         assert take.found.all()
         assert mesh.landmarks68 is not None

@@ -18,11 +18,12 @@ from backend.evaluation.uncertainty import (
     on_rendered,
     registered_ict,
 )
-from backend.fitting import Observations
 from backend.head_model.dense_points import DENSE
 from backend.head_model.library import load_head
 from backend.head_model.model import SurfacePoints, surface_positions
 from backend.head_model.render import vertex_normals
+from backend.observations import ViewAlignment
+from tests.backend.fitting.observed import changed, view_of
 
 FRAMES = 4 * EVERY
 FOCAL = 900.0
@@ -46,7 +47,7 @@ def mesh() -> MeshSequence:
     )
 
 
-def observed(mesh: MeshSequence, said: float = 1.0) -> tuple[Observations, Counterparts]:
+def observed(mesh: MeshSequence, said: float = 1.0) -> tuple[ViewAlignment, Counterparts]:
     """Every dense point seen with an error whose σ differs from point to point, and ``said`` times that σ."""
     random = np.random.default_rng(3)
     points = load_head().landmarks[DENSE]
@@ -55,11 +56,11 @@ def observed(mesh: MeshSequence, said: float = 1.0) -> tuple[Observations, Count
     sigma = np.exp(random.uniform(-1, 1.5, true.shape[:2]))
     mu = true + sigma[..., None] * random.normal(size=true.shape)
     valid = np.ones(sigma.shape, bool)
-    seen = Observations(DENSE, mu.astype(np.float32), (said * sigma).astype(np.float32), valid, (512, 512), 25.0)
+    seen = view_of(DENSE, mu, said * sigma, valid, (512, 512), 25.0)
     return seen, Counterparts(points, np.ones(len(points), bool))
 
 
-def test_honest_errors_have_ideal_figures(mesh: MeshSequence) -> None:
+def test_calibrated_errors_have_ideal_figures(mesh: MeshSequence) -> None:
     record = calibration_record(*_with_mesh(mesh))
     for name, ideal in IDEAL.items():
         assert record[name] == pytest.approx(ideal, rel=0.05), name
@@ -70,7 +71,7 @@ def test_honest_errors_have_ideal_figures(mesh: MeshSequence) -> None:
     np.testing.assert_allclose(error, sigma, rtol=0.15)
 
 
-def _with_mesh(mesh: MeshSequence, said: float = 1.0) -> tuple[Observations, MeshSequence, Counterparts]:
+def _with_mesh(mesh: MeshSequence, said: float = 1.0) -> tuple[ViewAlignment, MeshSequence, Counterparts]:
     seen, found = observed(mesh, said)
     return seen, mesh, found
 
@@ -89,7 +90,7 @@ def test_points_that_face_away_are_told_apart_and_what_is_not_there_is_left_out(
     assert record["error_turned_away"] > 3 * record["error_seen"]
     some = Counterparts(found.points, found.there & (np.arange(len(found.there)) < 100))
     assert calibration_record(seen, mesh, some)["points"] == 100 * FRAMES // EVERY
-    lost = Observations(DENSE, seen.mu, seen.sigma, np.zeros_like(seen.valid), seen.image_size)
+    lost = changed(seen, valid=np.zeros_like(seen.valid))
     assert calibration_record(lost, mesh, found) == {}
 
 
@@ -97,7 +98,7 @@ def test_a_heads_points_are_their_own_counterparts() -> None:
     head = load_head()
     for name in (DENSE, "mediapipe478"):
         points = head.landmarks[name]
-        found = counterparts(head, name, head)
+        found = counterparts(head, points, head)
         assert found.there.all()
         here, there = (surface_positions(p, head.triangles, head.template) for p in (points, found.points))
         assert np.quantile(np.linalg.norm(here - there, axis=1), 0.98) < 1e-5
@@ -113,11 +114,11 @@ def test_on_the_rendered_head_they_lie_where_landmarks_were_carried(shared_data:
     from backend.evaluation.benchmark import load_ict_head
 
     rendered = load_ict_head(archive)
-    found = on_rendered(counterparts(load_head(), "mediapipe478", ict), ict, archive)
+    found = on_rendered(counterparts(load_head(), load_head().landmarks["mediapipe478"], ict), ict, archive)
     assert found.there.mean() > 0.97
     here = surface_positions(found.points, rendered.triangles, rendered.template)
     carried = surface_positions(ict.landmarks["mediapipe478"], ict.triangles, ict.template)
     apart = np.linalg.norm(here - carried, axis=1)[found.there]
     assert np.median(apart) < 0.0005 and np.quantile(apart, 0.95) < 0.002
-    assert on_rendered(counterparts(load_head(), DENSE, ict), ict, archive).there.mean() > 0.95
+    assert on_rendered(counterparts(load_head(), load_head().landmarks[DENSE], ict), ict, archive).there.mean() > 0.95
     assert isinstance(found.points, SurfacePoints)

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.fitting import Observations
 from backend.head_model.model import HeadModel, posed_vertices, surface_positions
+from backend.observations import PointSet, ViewAlignment
 from backend.synthesis.performance import Performance
+
+
+def view_of(
+    point_set: str,
+    mu: NDArray[np.floating[Any]],
+    sigma: NDArray[np.floating[Any]],
+    valid: NDArray[np.bool_],
+    image_size: tuple[int, int],
+    frame_rate: float = 30.0,
+    lids_closed: NDArray[np.bool_] | None = None,
+) -> ViewAlignment:
+    """A view in which one point set was seen."""
+    seen = PointSet.of(point_set, mu.astype(np.float32), sigma.astype(np.float32), valid)
+    return ViewAlignment.of(seen, image_size=image_size, frame_rate=frame_rate, lids_closed=lids_closed)
+
+
+def changed(seen: ViewAlignment, **arrays: NDArray[Any]) -> ViewAlignment:
+    """The same view with other arrays in its one point set."""
+    (only,) = seen.point_sets
+    return replace(seen, point_sets=(replace(only, **arrays),))
 
 
 def pinhole(
@@ -23,17 +46,11 @@ def pinhole(
     return camera[..., :2] / camera[..., 2:] * focal + centre
 
 
-def observed(head: HeadModel, truth: Performance, noise: NDArray[np.float64], sigma: float) -> Observations:
+def observed(head: HeadModel, truth: Performance, noise: NDArray[np.float64], sigma: float) -> ViewAlignment:
     """MediaPipe's 478 points of a performance, with ``noise`` (T,478,2) or (1,478,2) pixels added."""
     vertices = posed_vertices(head, head.neutral(truth.identity), truth.expression, truth.gaze).astype(np.float64)
     points = surface_positions(head.landmarks["mediapipe478"], head.triangles, vertices)
     rotation = Rotation.from_rotvec(truth.head_rotation).as_matrix()
     mu = pinhole(points, rotation, truth.head_translation, float(truth.focal_px[0]), truth.principal_point) + noise
-    return Observations(
-        landmarks="mediapipe478",
-        mu=mu.astype(np.float32),
-        sigma=np.full(mu.shape[:2], sigma, np.float32),
-        valid=np.ones(mu.shape[:2], bool),
-        image_size=truth.image_size,
-        frame_rate=truth.frame_rate,
-    )
+    every, seen = np.full(mu.shape[:2], sigma), np.ones(mu.shape[:2], bool)
+    return view_of("mediapipe478", mu, every, seen, truth.image_size, truth.frame_rate)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from backend.fitting import FitOptions, FitResult, View, fit_take
 from backend.fitting.normal_equations import solve
-from backend.fitting.terms import points as data_term
-from backend.fitting.terms.temporal import TemporalWeights
-from tests.backend.fitting.terms.test_derivatives import DOUBLE, RIGS, make_problem, stepped
+from backend.fitting.terms.points import PointsTerm
+from backend.fitting.terms.temporal import TemporalTerm
+from tests.backend.fitting.terms.test_derivatives import DOUBLE, RIGS, make_problem, priors_of, stepped
 from tests.backend.fitting.test_several_views import Known, calibrated, make_known
 
 DAMPING = 1e-3
@@ -24,7 +22,8 @@ BACK = [2, 0, 1]
 def test_the_step_is_dense_gauss_newtons(rig: str) -> None:
     """The Jacobian of all weighted residuals by autograd, its normal equations solved as one matrix."""
     problem, state = make_problem(frames=3, robust_scale=1e7, rig=rig)
-    problem = replace(problem, temporal=TemporalWeights(0.0, 0.0))
+    problem = problem.without(TemporalTerm)
+    data = problem.term(PointsTerm)
     equations = problem.linearise(state)
     views = len(state.cameras)
     size = equations.arrow.shape[1] + equations.frame_gradient.numel()
@@ -32,9 +31,7 @@ def test_the_step_is_dense_gauss_newtons(rig: str) -> None:
     def weighted(step: torch.Tensor) -> torch.Tensor:
         moved = stepped(problem, state, step)
         parts = [
-            data_term.residuals(problem.basis, moved, problem.data, view)
-            * problem.data.precision[view, ..., None].sqrt()
-            for view in range(views)
+            data.residuals(problem.basis, moved, view) * data.precision[view, ..., None].sqrt() for view in range(views)
         ]
         return torch.stack(parts).flatten()
 
@@ -43,7 +40,7 @@ def test_the_step_is_dense_gauss_newtons(rig: str) -> None:
 
     def priors(step: torch.Tensor) -> torch.Tensor:
         moved = stepped(problem, state, step)
-        return torch.stack([prior.energy(moved) for prior in problem.priors]).sum()
+        return torch.stack([prior.energy(problem.basis, moved) for prior in priors_of(problem)]).sum()
 
     gradient = jacobian.T @ weighted(zero) + torch.autograd.functional.jacobian(priors, zero)
     matrix = jacobian.T @ jacobian + torch.autograd.functional.hessian(priors, zero)

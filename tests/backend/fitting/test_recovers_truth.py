@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.errors import Cancelled, UserError
-from backend.fitting import EnergyWeights, FitOptions, FitResult, KnownCamera, Observations, View, fit_take
+from backend.fitting import EnergyWeights, FitOptions, FitResult, KnownCamera, View, fit_take
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, posed_vertices
+from backend.observations import ViewAlignment
 from backend.synthesis.performance import Performance, demo_performance
-from tests.backend.fitting.observed import observed, pinhole
+from tests.backend.fitting.observed import changed, observed, pinhole
 
 NOISE_PX = 0.5
 
@@ -26,7 +27,7 @@ EXACT = FitOptions(weights=EnergyWeights(repeated_bias=0.0), identity_components
 class Known:
     head: HeadModel
     truth: Performance
-    observations: Observations
+    seen: ViewAlignment
 
 
 def truth_image(known: Known, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,7 +50,7 @@ def known() -> Known:
 
 @pytest.fixture(scope="module")
 def fit(known: Known) -> FitResult:
-    return fit_take(known.head, [View(known.observations)], EXACT)
+    return fit_take(known.head, [View(known.seen)], EXACT)
 
 
 def image_error_percent(known: Known, fit: FitResult) -> NDArray[np.float64]:
@@ -105,11 +106,11 @@ def test_energy_never_rises(fit: FitResult) -> None:
 
 
 def test_a_gap_is_bridged_and_marked(known: Known) -> None:
-    valid = known.observations.valid.copy()
+    valid = known.seen.valid.copy()
     gap = slice(10, 14)
     valid[gap] = False
     valid[-3:] = False
-    fit = fit_take(known.head, [View(replace(known.observations, valid=valid))], EXACT)
+    fit = fit_take(known.head, [View(changed(known.seen, valid=valid))], EXACT)
     assert not fit.tracked[gap].any()
     assert fit.tracked.sum() == valid.any(axis=1).sum()
     # A bridge follows the motion around it; it cannot know more.
@@ -119,29 +120,27 @@ def test_a_gap_is_bridged_and_marked(known: Known) -> None:
 
 
 def test_outliers_do_not_pull(known: Known) -> None:
-    mu = known.observations.mu.copy()
+    mu = known.seen.mu.copy()
     spoiled = np.random.default_rng(1).choice(468, 40, replace=False)
     mu[:, spoiled] += 25.0
-    fit = fit_take(known.head, [View(replace(known.observations, mu=mu))], EXACT)
+    fit = fit_take(known.head, [View(changed(known.seen, mu=mu))], EXACT)
     assert image_error_percent(known, fit).mean() <= 0.6
     assert rotation_error(known, fit).mean() <= 0.6
 
 
 def test_a_still_is_a_take_of_one_frame(known: Known) -> None:
-    o = known.observations
-    fit = fit_take(known.head, [View(replace(o, mu=o.mu[:1], sigma=o.sigma[:1], valid=o.valid[:1]))], EXACT)
+    fit = fit_take(known.head, [View(known.seen.at(np.arange(1)))], EXACT)
     assert np.nanmean(fit.reprojection_error_percent_iod) < 1.0
 
 
 def test_a_given_focal_length_is_kept(known: Known) -> None:
-    o = known.observations
-    few = replace(o, mu=o.mu[:8], sigma=o.sigma[:8], valid=o.valid[:8])
+    few = known.seen.at(np.arange(8))
     fit = fit_take(known.head, [View(few, KnownCamera(focal_px=612.5))], EXACT)
     assert fit.cameras[0].focal_px == pytest.approx(612.5, rel=1e-12)
 
 
 def test_nothing_to_fit_is_said(known: Known) -> None:
-    nothing = replace(known.observations, valid=np.zeros_like(known.observations.valid))
+    nothing = changed(known.seen, valid=np.zeros_like(known.seen.valid))
     with pytest.raises(UserError, match="No frame shows a face"):
         fit_take(known.head, [View(nothing)], EXACT)
 
@@ -149,4 +148,4 @@ def test_nothing_to_fit_is_said(known: Known) -> None:
 def test_cancel_is_heard(known: Known) -> None:
     asked = iter([False, False, True])
     with pytest.raises(Cancelled):
-        fit_take(known.head, [View(known.observations)], EXACT, should_cancel=lambda: next(asked))
+        fit_take(known.head, [View(known.seen)], EXACT, should_cancel=lambda: next(asked))

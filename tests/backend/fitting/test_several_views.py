@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.errors import UserError
-from backend.fitting import EnergyWeights, FitOptions, FitResult, KnownCamera, Observations, View, fit_take
+from backend.fitting import EnergyWeights, FitOptions, FitResult, KnownCamera, View, fit_take
 from backend.fitting.deformation import region_mask
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, posed_vertices, surface_positions
+from backend.observations import ViewAlignment
 from backend.synthesis.performance import Performance, demo_performance
+from tests.backend.fitting.observed import changed, view_of
 
 NOISE_PX = 0.4
+
 FRAMES = slice(0, 24)
 FOCAL = (620.0, 700.0, 560.0)
 SIZE = (512, 512)
@@ -40,7 +43,7 @@ class Known:
     truth: Performance
     cameras: NDArray[np.float64]
     vertices: NDArray[np.float64]  # (T,V,3) world
-    seen: tuple[Observations, ...]
+    seen: tuple[ViewAlignment, ...]
 
 
 def project(points: NDArray[np.float64], camera: NDArray[np.float64], focal: float) -> NDArray[np.float64]:
@@ -60,7 +63,7 @@ def make_known(deformation: NDArray[np.float32] | None = None) -> Known:
     for camera, focal in zip(rig(), FOCAL, strict=True):
         mu = project(points, camera, focal) + random.normal(scale=NOISE_PX, size=(*points.shape[:2], 2))
         sigma, valid = np.full(mu.shape[:2], NOISE_PX, np.float32), np.ones(mu.shape[:2], bool)
-        seen.append(Observations("mediapipe478", mu.astype(np.float32), sigma, valid, SIZE, truth.frame_rate))
+        seen.append(view_of("mediapipe478", mu, sigma, valid, SIZE, truth.frame_rate))
     return Known(head, truth, rig(), vertices, tuple(seen))
 
 
@@ -136,9 +139,9 @@ def test_a_calibration_of_unknown_scale_gets_its_scale_from_the_head(known: Know
 
 def test_a_view_may_miss_frames_and_an_unknown_camera_joins_a_calibrated_rig(known: Known) -> None:
     views = calibrated(known)
-    late = replace(known.seen[2], valid=known.seen[2].valid.copy())
+    late = changed(known.seen[2], valid=known.seen[2].valid.copy())
     late.valid[:15] = False
-    gap = replace(known.seen[0], valid=known.seen[0].valid.copy())
+    gap = changed(known.seen[0], valid=known.seen[0].valid.copy())
     gap.valid[4:9] = False
     fit = fit_take(known.head, [View(gap, views[0].camera), views[1], View(late)], EXACT)
     assert fit.tracked.all()
@@ -153,8 +156,8 @@ def test_views_that_never_meet_are_refused(known: Known) -> None:
     for seen, lost in zip(known.seen[:2], halves, strict=True):
         valid = seen.valid.copy()
         valid[lost] = False
-        views.append(View(replace(seen, valid=valid)))
-    with pytest.raises(UserError, match="never shows the face in a frame that is synchronised"):
+        views.append(View(changed(seen, valid=valid)))
+    with pytest.raises(UserError, match="never shows the face in a frame synchronised"):
         fit_take(known.head, views, EXACT)
 
 
@@ -181,8 +184,7 @@ def test_what_the_identity_basis_lacks_becomes_deformation() -> None:
 
 def test_a_known_neutral_pulls_the_identity(known: Known) -> None:
     """One frame with an open mouth tells little of the person; a neutral from elsewhere tells it (E_MICA)."""
-    o = known.seen[0]
-    still = replace(o, mu=o.mu[:1], sigma=o.sigma[:1], valid=o.valid[:1])
+    still = known.seen[0].at(np.arange(1))
     neutral = known.head.neutral(known.truth.identity)
     face = known.head.regions["face"]
 
@@ -198,7 +200,7 @@ def test_a_known_neutral_pulls_the_identity(known: Known) -> None:
 def test_lids_that_were_seen_closed_close(known: Known) -> None:
     """An unsure aligner's points leave a gap between closed lids; its word that they are closed counts more."""
     o, names = known.seen[0], known.head.expression_names
-    o = replace(o, sigma=np.full_like(o.sigma, 6.0))
+    o = changed(o, sigma=np.full_like(o.sigma, 6.0))
     blink = [names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")]
     lids = np.zeros((24, 2), bool)
     lids[10:14, 0] = True

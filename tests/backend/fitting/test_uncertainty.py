@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from backend.fitting.fit import fit_take
 from backend.fitting.prepare import prepare
 from backend.fitting.solver.levenberg_marquardt import Stage, minimise
-from backend.fitting.terms.temporal import TemporalWeights
+from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.types import EnergyWeights, FitOptions, View
 from backend.fitting.uncertainty import DAMPING, Evidence, FitUncertainty, fit_uncertainty, posterior, spans
 from backend.head_model.library import load_head
@@ -37,9 +37,9 @@ def test_every_block_equals_the_dense_inverses_on_a_real_problem() -> None:
     at_bound = (state.expression <= problem.basis.lower) | (state.expression >= problem.basis.upper)
     assert frozen.any() and not frozen.all()
     assert (at_bound | ~frozen.reshape(5, -1)[:, : problem.basis.expression_count]).all()
-    weights = problem.temporal
-    loosened = TemporalWeights(weights.vertices / 7.0, weights.gaze / 7.0, weights.expression / 7.0)
-    matrix, _ = replace(problem, temporal=loosened).linearise(state).dense()
+    weights = problem.term(TemporalTerm)
+    loosened = TemporalTerm(weights.vertices / 7.0, weights.gaze / 7.0, weights.expression / 7.0)
+    matrix, _ = problem.with_term(loosened).linearise(state).dense()
     matrix = matrix + DAMPING * torch.diag(matrix.diagonal() + 1e-9)
     size = len(found.shared)
     keep = torch.cat([torch.ones(size, dtype=torch.bool), ~frozen])

@@ -11,6 +11,7 @@ import torch
 from backend.errors import Cancelled
 from backend.fitting.prepare import Take, prepare
 from backend.fitting.solver.levenberg_marquardt import Stage, minimise
+from backend.fitting.terms.points import PointsTerm
 from backend.fitting.types import FitOptions, View
 from backend.fitting.uncertainty import take_uncertainty
 from backend.fitting.windows import (
@@ -146,4 +147,4 @@ def test_progress_rises_and_cancel_is_heard_between_iterations(take: Take) -> No
 def test_observations_of_some_frames_keep_their_own(take: Take) -> None:
     frames = np.array([5, 9, 30])
     part = take.problem(frames)
-    assert torch.equal(part.data.mu, take.problem().data.mu[:, frames])
+    assert torch.equal(part.term(PointsTerm).mu, take.problem().term(PointsTerm).mu[:, frames])

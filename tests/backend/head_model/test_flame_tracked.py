@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 
 from backend.cli import app
 from backend.fitting.fit import fit_take
-from backend.fitting.types import FitOptions, KnownCamera, Observations, View
+from backend.fitting.types import FitOptions, KnownCamera, View
 from backend.head_model import library
 from backend.head_model.action_weights import solve_action_weights
 from backend.head_model.converters.flame import jaw_offsets
 from backend.head_model.converters.flame_file import read_flame_file
 from backend.head_model.model import ARKIT_ACTIONS, HeadModel, posed_vertices, surface_positions
 from backend.track.io import load_track
+from tests.backend.fitting.observed import view_of
 from tests.backend.head_model.flame_files import VERTICES, MadeFlame, chumpy_pickle, make_flame
 
 run = CliRunner()
@@ -78,13 +79,7 @@ def test_the_fit_opens_its_jaw_as_smplx_does(flame: HeadModel, file: Path) -> No
     focal, size = 1200.0, (1000, 1000)
     mu = focal * seen[..., :2] / seen[..., 2:] + 500.0
     frames, count = mu.shape[:2]
-    observed = Observations(
-        "mediapipe478",
-        mu.astype(np.float32),
-        np.full((frames, count), 0.7, np.float32),
-        np.ones((frames, count), bool),
-        size,
-    )
+    observed = view_of("mediapipe478", mu, np.full((frames, count), 0.7), np.ones((frames, count), bool), size)
     fit = fit_take(flame, [View(observed, KnownCamera(focal_px=focal))], FitOptions())
     fitted = posed_vertices(flame, flame.neutral(fit.identity), fit.expression, fit.gaze)
     lips = np.array([13, 14])  # MediaPipe's inner lips, upper and lower

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.errors import UserError
 from backend.head_model.library import load_head
+from backend.observations import PointSet
 from backend.pipeline.neutral_prior import FacePicture, MeshNeutral, TrackNeutral, predicted_neutral, predictor_for
 from backend.track.io import save_track
 from tests.backend.track.test_io import small_track
@@ -39,6 +40,12 @@ def earlier_take(head, identity, tmp_path, **changes):
     )
     save_track(dataclasses.replace(track, **changes), tmp_path / "track.npz")
     return str(tmp_path / "track.npz")
+
+
+def seen_at(value: float) -> PointSet:
+    return PointSet.of(
+        "none", np.full((1, 1, 2), value, np.float32), np.ones((1, 1), np.float32), np.ones((1, 1), bool)
+    )
 
 
 def test_the_neutral_of_an_earlier_take(head, person, tmp_path):
@@ -88,12 +95,9 @@ def test_predictions_are_averaged(head):
         pictures_wanted = 3
 
         def neutrals(self, head, pictures):
-            return np.stack([head.template + picture.mu.mean() for picture in pictures])
+            return np.stack([head.template + picture.point_sets[0].mu.mean() for picture in pictures])
 
-    pictures = [
-        FacePicture(np.zeros((4, 4, 3), np.uint8), "none", np.full((1, 2), value, np.float32), np.ones(1, bool))
-        for value in (0.0, 1.0, 5.0)
-    ]
+    pictures = [FacePicture(np.zeros((4, 4, 3), np.uint8), (seen_at(value),)) for value in (0.0, 1.0, 5.0)]
     np.testing.assert_allclose(predicted_neutral(Guess(), head, iter(pictures)), head.template + 2.0, atol=1e-6)
 
 

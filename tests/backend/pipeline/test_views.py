@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from skimage.io import imsave
 
-from backend.alignment.types import TakeAlignment
 from backend.cameras.distortion import Lens, distort
 from backend.errors import UserError
 from backend.footage.encode import encode_evenly
+from backend.observations import PointSet, ViewAlignment
 from backend.pipeline.align_views import AlignedView, view_warnings, views_to_fit
 from backend.pipeline.open_views import open_views
 from backend.pipeline.result import first_scene_frame
@@ -80,20 +80,10 @@ def test_a_view_of_another_time_is_refused(folder):
 def aligned(view, rate, count, index=None, camera=None, seed=0):
     """A view of ``count`` frames in which six points were seen."""
     random = np.random.default_rng(seed)
-    alignment = TakeAlignment(
-        landmarks="mediapipe478",
-        aligner="mediapipe",
-        numbers=np.arange(1, count + 1),
-        times=np.arange(count) / rate,
-        scene_frames=np.arange(1.0, count + 1),
-        mu=random.uniform((0, 0), SIZE, (count, 6, 2)).astype(np.float32),
-        sigma=np.full((count, 6), 0.5, np.float32),
-        valid=np.ones((count, 6), bool),
-        found=np.ones(count, bool),
-        image_size=SIZE,
-        faces_seen=1,
-        lids_closed=random.uniform(size=(count, 2)) > 0.5,
-    )
+    mu = random.uniform((0, 0), SIZE, (count, 6, 2)).astype(np.float32)
+    seen = PointSet.of("mediapipe478", mu, np.full((count, 6), 0.5, np.float32), np.ones((count, 6), bool))
+    lids = random.uniform(size=(count, 2)) > 0.5
+    alignment = ViewAlignment.of(seen, image_size=SIZE, frame_rate=rate, lids_closed=lids)
     index = np.arange(count) if index is None else np.array(index)
     return AlignedView(dataclasses.replace(view, camera=camera), alignment, index)
 
@@ -103,9 +93,9 @@ def test_the_fit_sees_each_view_on_the_first_ones_timeline(folder):
     first = aligned(slow, 25, 5)
     second = aligned(fast, 50, 9, index=[-1, 0, 2, 4, -1], seed=1)
     views = views_to_fit([first, second], focal_px=80.0)
-    assert [view.observations.mu.shape for view in views] == [(5, 6, 2), (5, 6, 2)]
-    assert all(view.observations.frame_rate == pytest.approx(25) for view in views)
-    seen = views[1].observations
+    assert [view.alignment.mu.shape for view in views] == [(5, 6, 2), (5, 6, 2)]
+    assert all(view.alignment.frame_rate == pytest.approx(25) for view in views)
+    seen = views[1].alignment
     np.testing.assert_array_equal(seen.valid.all(axis=1), [False, True, True, True, False])
     assert not seen.valid[[0, 4]].any() and not seen.lids_closed[[0, 4]].any()
     np.testing.assert_array_equal(seen.mu[1:4], second.alignment.mu[[0, 2, 4]])
@@ -118,7 +108,7 @@ def test_a_rate_that_the_file_gets_wrong_is_put_right(folder):
     (slow,) = opened(folder, "slow.mp4", slow={"frame_rate": 100.0})
     view = aligned(slow, 25, 5)
     np.testing.assert_allclose(view.opened.seconds(view.alignment.times), np.arange(5) / 100)
-    assert views_to_fit([view], None)[0].observations.frame_rate == pytest.approx(100)
+    assert views_to_fit([view], None)[0].alignment.frame_rate == pytest.approx(100)
 
 
 def test_the_lens_is_taken_out_of_what_was_seen(folder):
@@ -127,7 +117,7 @@ def test_the_lens_is_taken_out_of_what_was_seen(folder):
     view = aligned(slow, 25, 3, camera=camera)
     fitted = views_to_fit([view], None)[0]
     assert fitted.camera.focal_px == 60.0 and fitted.camera.principal_point == (31.0, 25.0)
-    seen = fitted.observations
+    seen = fitted.alignment
     assert seen.valid.all()
     lens = Lens(60.0, (31.0, 25.0), 1.1, camera.distortion)
     np.testing.assert_allclose(distort(seen.mu, lens), view.alignment.mu, atol=1e-4)

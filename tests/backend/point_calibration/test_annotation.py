@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from backend.alignment.mediapipe.point_sigma import load_point_sigma
-from backend.alignment.types import Alignment, FaceBox
 from backend.evaluation.real_data import read_annotation
 from backend.fitting import FitResult
 from backend.fitting.types import FittedCamera
 from backend.head_model.library import load_head
 from backend.head_model.model import surface_positions
+from backend.observations import Alignment, FaceBox, PointSet
 from backend.point_calibration.annotation import (
     SAME_POINT,
     AnnotatedFit,
@@ -127,14 +127,10 @@ def test_an_aligners_offset_is_found(head):
         moved = image[0] + (shift @ fit.head_rotation[0].T)[:, :2] / depth[0][:, None] * 3000.0
         low, high = moved.min(axis=0), moved.max(axis=0)
         box = FaceBox(float(low[0]), float(low[1]), *(float(v) for v in high - low), 1.0)
-        alignment = Alignment(
-            landmarks="mediapipe478",
-            mu=moved.astype(np.float32),
-            sigma=np.full(478, 2.0, np.float32),
-            valid=np.ones(478, bool),
-            box=box,
-            lids_closed=np.zeros(2, bool),
+        points_seen = PointSet.of(
+            "mediapipe478", moved.astype(np.float32), np.full(478, 2.0, np.float32), np.ones(478, bool)
         )
+        alignment = Alignment((points_seen,), box, np.zeros(2, bool))
         seen.append(AlignedPortrait(Portrait(None, f"made{seed}"), alignment, IMAGE))
     found = calibrate(head, seen, mirror)
     assert len(found) == len(points)

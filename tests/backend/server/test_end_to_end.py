@@ -9,11 +9,11 @@ import av
 import numpy as np
 import pytest
 
-from backend.alignment.io import load_alignment
 from backend.alignment.registry import available_aligners
 from backend.client.connection import Client
 from backend.errors import UserError
 from backend.head_model.library import load_head
+from backend.observations.io import load_alignment
 from backend.server.app import Server
 from backend.track.io import load_track
 from protocol.messages import RESULT_FILES, FaceChoice, JobSpec, ViewSpec

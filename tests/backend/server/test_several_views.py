@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from backend.alignment.io import load_alignments
 from backend.cameras.distortion import Lens, undistort
 from backend.client.connection import Client
 from backend.errors import UserError
 from backend.footage.encode import encode_evenly
 from backend.head_model.library import load_head
+from backend.observations.io import load_alignments
 from backend.server.app import Server
 from backend.synthesis.clip import render_performance
 from backend.synthesis.performance import demo_performance, seen_from, world_vertices

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.fitting import Observations, View
+from backend.fitting import View
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, surface_positions
 from backend.head_model.render import DEFAULT_LIGHTS, HeadRenderer, Light, look_at_head
+from tests.backend.fitting.observed import view_of
 
 F64 = NDArray[np.float64]
 
@@ -83,5 +84,5 @@ class Rig:
             mu = mu + bias * off / off.std()
             seen = np.ones((1, len(mu)), bool)
             sigma = np.full(seen.shape, max(bias, 0.3), np.float32)
-            found.append(View(Observations(LANDMARKS, mu[None].astype(np.float32), sigma, seen, (SIDE, SIDE))))
+            found.append(View(view_of(LANDMARKS, mu[None], sigma, seen, (SIDE, SIDE))))
         return found

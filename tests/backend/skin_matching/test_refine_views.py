@@ -63,7 +63,7 @@ def test_cameras_come_from_the_skin(biased: tuple[list[View], FitResult], matche
     assert matched.well_constrained and (matched.keypoints > 150).all() and matched.residual_px < 0.4
     np.testing.assert_array_equal(matched.fit.cameras[0].world_to_camera, fit.cameras[0].world_to_camera)
     assert matched.fit.reprojection_error_px.shape == fit.reprojection_error_px.shape
-    assert len(views[0].observations.mu[0]) == matched.fit.reprojection_error_px.shape[2]
+    assert len(views[0].alignment.mu[0]) == matched.fit.reprojection_error_px.shape[2]
 
 
 def test_known_cameras_stay_to_the_last_bit(biased: tuple[list[View], FitResult]) -> None:

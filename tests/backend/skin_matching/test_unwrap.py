@@ -11,9 +11,9 @@ from backend.head_model.atlas_texels import AtlasTexels
 from backend.head_model.library import load_head
 from backend.head_model.posed import PosedHead
 from backend.head_model.render import HeadRenderer, vertex_normals
-from backend.skin_matching.keypoints import MOST, keypoints_beside
+from backend.skin_matching.keypoints import MOST, skin_keypoints
 from backend.skin_matching.unwrap import GRAZING, face_texels, unwrap
-from tests.backend.skin_matching.rendered import FOCAL, LANDMARKS, SIDE, Rig
+from tests.backend.skin_matching.rendered import FOCAL, SIDE, Rig
 
 TEXELS = 512
 RIG = Rig(((0.0, 0.0), (0.7, 0.1)))
@@ -94,15 +94,14 @@ def test_texels_are_the_points_of_the_atlas_that_they_say(side: int) -> None:
     assert (ours != (drawn.triangle >= 0)).mean() < 5e-4
 
 
-def test_keypoints_are_face_skin_and_join_the_aligners_points() -> None:
+def test_keypoints_are_face_skin() -> None:
     head = load_head("open")
-    keypoints = keypoints_beside(head, LANDMARKS)
+    keypoints = skin_keypoints(head)
     assert 500 < len(keypoints.nu) <= MOST
-    joined = keypoints.joined.landmarks[keypoints.name]
-    assert len(joined) == len(head.landmarks[LANDMARKS]) + len(keypoints.nu)
+    assert len(keypoints.points) == len(keypoints.nu)
     corners = head.triangles[keypoints.points.triangle]
     vertices = corners[np.arange(len(corners)), keypoints.points.barycentric.argmax(axis=1)]
     assert head.regions["skin"][vertices].all() and not head.regions["lids"][vertices].any()
-    assert keypoints_beside(head, LANDMARKS) is keypoints
-    few = keypoints_beside(head, LANDMARKS, 200)
+    assert skin_keypoints(head) is keypoints
+    few = skin_keypoints(head, 200)
     assert len(few.nu) == 200 and np.isin(few.vertex, keypoints.vertex).all()

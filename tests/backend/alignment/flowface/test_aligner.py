@@ -15,10 +15,10 @@ from backend.alignment.flowface.crop import CropLayout
 from backend.alignment.flowface.framing import alike, box_of, crop_of
 from backend.alignment.flowface.network import FlowFaceNetwork
 from backend.alignment.flowface.plausible import Bounds, FaceShape
-from backend.alignment.types import FaceBox
 from backend.head_model.dense_points import DENSE, EYE_POINTS, atlas_nu
 from backend.head_model.library import load_head
 from backend.head_model.model import JOINT_NAMES
+from backend.observations import FaceBox
 from tests.backend.alignment.flowface.networks import SMALL, atlas_of, constant_network, flow_px
 
 HEAD = load_head()
@@ -64,7 +64,7 @@ def test_with_a_known_flow_the_atlas_is_laid_over_the_crop(box: FaceBox) -> None
     np.testing.assert_allclose(found.mu, crop.points_to_image(nu_in_crop()), atol=2e-3)
     cell = crop.side / SMALL.uv_size
     np.testing.assert_allclose(found.sigma, 0.3 * cell, rtol=0.2)
-    assert found.landmarks == DENSE
+    assert [s.id.name for s in found.point_sets] == [DENSE]
     assert found.mu.dtype == found.sigma.dtype == np.float32
 
 

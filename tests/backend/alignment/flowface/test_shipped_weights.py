@@ -12,11 +12,11 @@ from backend.alignment.flowface.aligner import FlowFaceAligner
 from backend.alignment.flowface.weights import SHIPPED, shared_network
 from backend.alignment.flowface.weights_file import read_metadata
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import FaceFinder
-from backend.alignment.types import Alignment
+from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
 from backend.footage import read_image
 from backend.head_model.dense_points import EYE_POINTS
 from backend.head_model.library import load_head
+from backend.observations import Alignment
 
 Image = NDArray[np.uint8]
 
@@ -29,7 +29,7 @@ def flowface() -> FlowFaceAligner:
 
 
 def found(aligner: FlowFaceAligner | MediaPipeAligner, image: Image) -> Alignment:
-    box = max(FaceFinder().find(image), key=lambda box: box.area)
+    box = max(MediaPipeFaceFinder().find(image), key=lambda box: box.area)
     alignment = aligner.align([image], [box])[0]
     assert alignment is not None
     return alignment
@@ -58,7 +58,7 @@ def test_the_demo_portraits_eyes_are_where_mediapipe_sees_them(
 def test_nobody_is_seen_in_noise(flowface: FlowFaceAligner) -> None:
     from skimage.data import astronaut
 
-    box = max(FaceFinder().find(np.asarray(astronaut(), np.uint8)), key=lambda box: box.area)
+    box = max(MediaPipeFaceFinder().find(np.asarray(astronaut(), np.uint8)), key=lambda box: box.area)
     noise = np.random.default_rng(4).integers(0, 256, (512, 512, 3), dtype=np.uint8)
     assert flowface.align([noise], [box]) == [None]
 

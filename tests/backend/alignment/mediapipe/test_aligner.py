@@ -8,16 +8,16 @@ import pytest
 from numpy.typing import NDArray
 
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import FaceFinder
+from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
 from backend.alignment.mediapipe.point_sigma import load_point_sigma
-from backend.alignment.types import Alignment, FaceBox
 from backend.footage import open_footage, read_image
+from backend.observations import Alignment, FaceBox
 
 Picture = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def found(aligner: MediaPipeAligner, finder: FaceFinder, portrait: Picture) -> Alignment:
+def found(aligner: MediaPipeAligner, finder: MediaPipeFaceFinder, portrait: Picture) -> Alignment:
     (alignment,) = aligner.align([portrait], finder.find(portrait)[:1])
     assert alignment is not None
     return alignment
@@ -54,7 +54,7 @@ def test_an_answer_depends_on_image_and_box_only(
 
 
 def test_points_are_measured_from_the_image_corner(
-    aligner: MediaPipeAligner, finder: FaceFinder, portraits: list[Picture]
+    aligner: MediaPipeAligner, finder: MediaPipeFaceFinder, portraits: list[Picture]
 ) -> None:
     """Tripling a picture triples corner-based coordinates; centre-based ones would come out a third of a pixel off."""
     differences = []
@@ -77,7 +77,7 @@ def test_points_move_with_the_picture(aligner: MediaPipeAligner, found: Alignmen
 
 
 def test_the_mirrored_picture_gives_the_mirrored_points(
-    aligner: MediaPipeAligner, finder: FaceFinder, portraits: list[Picture]
+    aligner: MediaPipeAligner, finder: MediaPipeFaceFinder, portraits: list[Picture]
 ) -> None:
     differences = []
     for portrait in portraits:
@@ -116,7 +116,9 @@ def test_no_face_is_none(aligner: MediaPipeAligner, portrait: Picture) -> None:
     assert aligner.align([portrait], [FaceBox(-5000, -5000, 10, 10)]) == [None]
 
 
-def test_pupils_lie_on_the_annotated_ones(shared_data: Path, aligner: MediaPipeAligner, finder: FaceFinder) -> None:
+def test_pupils_lie_on_the_annotated_ones(
+    shared_data: Path, aligner: MediaPipeAligner, finder: MediaPipeFaceFinder
+) -> None:
     """Points 468 and 473 against pupils annotated by people, on photographs that no table was measured on."""
     with np.load(shared_data / "photos" / "landmarks_frl189.npz") as data:
         annotated = dict(zip(map(str, data["image"]), data["points"], strict=True))
@@ -130,7 +132,7 @@ def test_pupils_lie_on_the_annotated_ones(shared_data: Path, aligner: MediaPipeA
     assert np.std(errors, axis=0).mean() < 0.01
 
 
-def test_small_and_far_faces_are_found_in_tiles(finder: FaceFinder, portrait: Picture) -> None:
+def test_small_and_far_faces_are_found_in_tiles(finder: MediaPipeFaceFinder, portrait: Picture) -> None:
     wide = np.full((1080, 1920, 3), 90, np.uint8)
     small = cv2.resize(portrait, (80, 80), interpolation=cv2.INTER_AREA)  # a face of about 30 px
     wide[700:780, 1500:1580] = small
@@ -139,7 +141,7 @@ def test_small_and_far_faces_are_found_in_tiles(finder: FaceFinder, portrait: Pi
     assert 700 < box.centre[1] < 780
 
 
-def test_both_people_are_found(shared_data: Path, finder: FaceFinder) -> None:
+def test_both_people_are_found(shared_data: Path, finder: MediaPipeFaceFinder) -> None:
     frame = next(iter(open_footage(shared_data / "clips" / "intel_headpose_two_people.mp4")))
     assert len(finder.find(frame.image)) == 2
     assert finder.find(np.zeros((200, 300, 3), np.uint8)) == []

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from backend.alignment.mediapipe.face_finder import FaceFinder
+from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
 from backend.alignment.mediapipe.point_sigma import load_point_sigma
 from backend.alignment.mediapipe.pose_bias import PoseBias, load_pose_bias, pose_features
 from backend.evaluation.benchmark import load_ict_head
@@ -76,7 +76,7 @@ def test_a_table_survives_its_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_it_helps_people_it_was_not_measured_on(shared_data: Path) -> None:
     ict = load_ict_head(shared_data / "ict" / "ict_facekit.npz")
-    aligner, finder = _Raw(), FaceFinder()
+    aligner, finder = _Raw(), MediaPipeFaceFinder()
     samples = person_samples(ict, PEOPLE + 1, aligner, finder)
     aligner.close()
     finder.close()

@@ -88,7 +88,7 @@ def test_alignments_are_kept_and_read_again(clip: Path, tmp_path: Path) -> None:
 def test_an_even_sigma_is_the_clip_s_median_and_moves_the_fit(clip: Path, tmp_path: Path) -> None:
     told, even = FlowFace(tmp_path), FlowFace(tmp_path, even_sigma=True)
     assert (told.name, even.name) == ("flowface-mediapipe", "flowface-mediapipe-even-sigma")
-    (seen, _), (same, _) = told.observe(clip), even.observe(clip)
+    seen, same = told.observe(clip), even.observe(clip)
     np.testing.assert_array_equal(seen.mu, same.mu)
     assert np.unique(same.sigma).tolist() == [np.median(seen.sigma[seen.valid])]
     fits = [tracker.track(clip, single_image=False).vertices for tracker in (told, even)]

@@ -10,6 +10,7 @@ from backend.fitting import FitOptions
 from backend.fitting.prepare import Take, prepare
 from backend.fitting.solver.coarse_to_fine import COARSE_POINTS, lightened, minimise_coarse_to_fine, thinned
 from backend.fitting.solver.levenberg_marquardt import Stage, minimise
+from backend.fitting.terms.points import PointsTerm
 from backend.head_model.library import load_head
 from backend.head_model.model import surface_positions
 from backend.synthesis.alignments import EVERY_VERTEX, dense_views, with_every_vertex
@@ -36,10 +37,10 @@ def test_thinned_points_keep_their_own_observations_and_count_for_those_left_out
     problem, _ = make_problem()
     keep = slice(None, None, 2)
     half = thinned(problem, 2)
-    points = problem.data.precision.shape[2]
-    assert half.data.weight == pytest.approx(points / half.data.mu.shape[2])
+    points = problem.term(PointsTerm).precision.shape[2]
+    assert half.term(PointsTerm).weight == pytest.approx(points / half.term(PointsTerm).mu.shape[2])
     kept = torch.cat([problem.basis.skin_index[keep], problem.basis.eye_index[keep]]).sort().values
-    assert torch.equal(half.data.mu, problem.data.mu[:, :, kept])
+    assert torch.equal(half.term(PointsTerm).mu, problem.term(PointsTerm).mu[:, :, kept])
     # A point in the thinned basis is the point of the whole one that was observed in its place.
     whole = torch.cat([problem.basis.skin, problem.basis.eye])[
         torch.cat([problem.basis.skin_index, problem.basis.eye_index]).argsort()
@@ -54,7 +55,7 @@ def test_few_points_are_left_alone_and_many_become_about_as_many_as_told(take: T
     problem, _ = make_problem()
     assert lightened(problem) is problem
     light = lightened(take.problem())
-    assert COARSE_POINTS <= light.data.mu.shape[2] < 1.2 * COARSE_POINTS
+    assert COARSE_POINTS <= light.term(PointsTerm).mu.shape[2] < 1.2 * COARSE_POINTS
 
 
 def test_dense_fits_end_where_they_would_have_ended(take: Take) -> None:

@@ -15,10 +15,10 @@ from backend.fitting.normal_equations import NormalEquations, solve
 from backend.fitting.point_basis import build_point_basis
 from backend.fitting.problem import Problem
 from backend.fitting.state import State
-from backend.fitting.terms import points as data_term
-from backend.fitting.terms import temporal as temporal_term
+from backend.fitting.terms.points import PointsTerm
 from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
-from backend.fitting.terms.temporal import TemporalWeights
+from backend.fitting.terms.temporal import TemporalTerm
+from backend.fitting.terms.types import Term
 from backend.fitting.types import EnergyWeights
 from backend.head_model import model
 from tests.backend.fitting.small_head import EXPRESSIONS, small_head
@@ -38,7 +38,8 @@ RIGS = {
 def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "one view") -> tuple[Problem, State]:
     """A problem and a state off its minimum, in which every term has something to say."""
     torch.manual_seed(3)
-    basis = build_point_basis(small_head(), "all", EnergyWeights(), 4, None, torch.device("cpu"), DOUBLE)
+    head = small_head()
+    basis = build_point_basis(head, (head.landmarks["all"],), EnergyWeights(), 4, None, torch.device("cpu"), DOUBLE)
     points = len(basis.skin_index) + len(basis.eye_index)
     angles = 0.2 * torch.randn(frames, 3, dtype=DOUBLE)
     extrinsics, focal, scaled = RIGS[rig]
@@ -58,17 +59,24 @@ def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "on
         gaze=0.2 * torch.randn(frames, 4, dtype=DOUBLE),
     )
     centre = torch.tensor([256.0, 250.0], dtype=DOUBLE).expand(views, 2)
-    unseen = data_term.PixelData(
+    unknowns = CameraUnknowns(extrinsics, focal, scaled, torch.tensor([0.1, 0.02, 0.5], dtype=DOUBLE))
+    unseen = PointsTerm(
         torch.zeros(views, frames, points, 2, dtype=DOUBLE),
         torch.rand(views, frames, points, dtype=DOUBLE),
         centre,
         1.0,
+        unknowns,
     )
     unseen.precision[:, :, 3] = 0
-    mu = torch.stack([data_term.residuals(basis, state, unseen, view) for view in range(views)])
-    data = data_term.PixelData(mu + 2 * torch.randn_like(mu), unseen.precision, centre, robust_scale)
-    unknowns = CameraUnknowns(extrinsics, focal, scaled, torch.tensor([0.1, 0.02, 0.5], dtype=DOUBLE))
-    return Problem(basis, data, TemporalWeights(3e4, 7.0, 0.9), make_priors(basis, unknowns, frames), unknowns), state
+    mu = torch.stack([unseen.residuals(basis, state, view) for view in range(views)])
+    data = PointsTerm(mu + 2 * torch.randn_like(mu), unseen.precision, centre, robust_scale, unknowns)
+    terms = (data, TemporalTerm(3e4, 7.0, 0.9), *make_priors(basis, unknowns, frames))
+    return Problem(basis, terms, unknowns), state
+
+
+def priors_of(problem: Problem) -> tuple[Term, ...]:
+    """The terms that look neither at points nor at motion."""
+    return problem.without(PointsTerm).without(TemporalTerm).terms
 
 
 def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[no-untyped-def]
@@ -79,7 +87,7 @@ def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[n
     usual = torch.full((len(unknowns.focal),), math.log(800.0), dtype=DOUBLE)
     return (
         ShapePrior(root @ root.T, torch.randn(4, dtype=DOUBLE), torch.tensor(0.3, dtype=DOUBLE)),
-        FramePrior(basis),
+        FramePrior(),
         LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0),
         ClosedLids(torch.rand(2, basis.expression_count, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
         FocalPrior(between @ between.T, usual, torch.tensor(solved, dtype=torch.long), index),
@@ -147,7 +155,7 @@ def _acceleration_jacobian(problem: Problem, state: State) -> Tensor:
         delta, tau = frames[:, count : count + 3], frames[:, count + 3 : count + 6]
         local = local + torch.cross(delta[:, None].expand_as(local), local, dim=-1) + tau[:, None]
         world = local @ state.rotation.mT + state.translation[:, None]
-        weight = math.sqrt(problem.temporal.vertices / len(skin))
+        weight = math.sqrt(problem.term(TemporalTerm).vertices / len(skin))
         return (weight * (world[:-2] - 2 * world[1:-1] + world[2:])).flatten()
 
     size = shared_size + state.frame_count * (count + 10)
@@ -158,7 +166,7 @@ def test_the_temporal_term_equals_a_sum_over_all_face_vertices() -> None:
     problem, state = make_problem()
     size = problem.basis.expression_count + 10
     equations = NormalEquations.zeros(FRAMES, problem.basis.identity_count + 1, size, state.expression)
-    temporal_term.add_temporal_term(equations, problem.basis, state, TemporalWeights(problem.temporal.vertices, 0.0))
+    TemporalTerm(problem.term(TemporalTerm).vertices, 0.0).add(equations, problem.basis, state)
     matrix, _ = equations.dense()
     jacobian = _acceleration_jacobian(problem, state)
     reference = jacobian.T @ jacobian
@@ -168,14 +176,15 @@ def test_the_temporal_term_equals_a_sum_over_all_face_vertices() -> None:
 @pytest.mark.parametrize("rig", RIGS)
 def test_the_data_terms_hessian_is_gauss_newtons(rig: str) -> None:
     problem, state = make_problem(frames=2, robust_scale=1e6, rig=rig)
-    bare = Problem(problem.basis, problem.data, TemporalWeights(0, 0), (), problem.unknowns)
+    data = problem.term(PointsTerm)
+    bare = Problem(problem.basis, (data,), problem.unknowns)
     matrix, _ = bare.linearise(state).dense()
 
     def weighted(step: Tensor) -> Tensor:
         moved = stepped(problem, state, step)
-        root = problem.data.precision.sqrt()[..., None]
+        root = data.precision.sqrt()[..., None]
         views = range(len(state.cameras))
-        return torch.stack([data_term.residuals(bare.basis, moved, bare.data, j) * root[j] for j in views]).flatten()
+        return torch.stack([data.residuals(bare.basis, moved, j) * root[j] for j in views]).flatten()
 
     jacobian = torch.autograd.functional.jacobian(weighted, torch.zeros(len(matrix), dtype=DOUBLE))
     reference = jacobian.T @ jacobian
@@ -188,13 +197,13 @@ def test_the_priors_hessian_is_theirs(rig: str) -> None:
     equations = NormalEquations.zeros(
         2, problem.basis.identity_count + problem.unknowns.count, problem.basis.expression_count + 10, state.expression
     )
-    for prior in problem.priors:
-        prior.add(equations, state)
+    for prior in priors_of(problem):
+        prior.add(equations, problem.basis, state)
     matrix, _ = equations.dense()
 
     def energy(step: Tensor) -> Tensor:
         moved = stepped(problem, state, step)
-        return sum((prior.energy(moved) for prior in problem.priors), torch.zeros((), dtype=DOUBLE))
+        return sum((prior.energy(problem.basis, moved) for prior in priors_of(problem)), torch.zeros((), dtype=DOUBLE))
 
     reference = torch.autograd.functional.hessian(energy, torch.zeros(len(matrix), dtype=DOUBLE))
     assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.alignment.face_following import AlignedFrame
-from backend.alignment.io import (
+from backend.errors import UserError
+from backend.head_model.model import SurfacePoints
+from backend.observations import AlignedFrame, Alignment, FaceBox, PointSet, PointSetId
+from backend.observations.io import (
     CHUNK_FRAMES,
+    SET_SHAPES,
     SHAPES,
     AlignmentChunks,
     load_alignment,
@@ -15,31 +18,35 @@ from backend.alignment.io import (
     save_alignment,
     save_alignments,
 )
-from backend.alignment.types import Alignment, FaceBox
-from backend.errors import UserError
 
+NETWORK = PointSetId("dense", "flowface")
 POINTS = 5
 
 
 def frame(number: int, found: bool = True) -> AlignedFrame:
     random = np.random.default_rng(number)
+    seen = PointSet.of(
+        "mediapipe478",
+        random.normal(size=(POINTS, 2)).astype(np.float32),
+        random.uniform(1, 2, POINTS).astype(np.float32),
+        random.uniform(size=POINTS) > 0.3,
+        "mediapipe",
+    )
     alignment = Alignment(
-        landmarks="mediapipe478",
-        mu=random.normal(size=(POINTS, 2)).astype(np.float32),
-        sigma=random.uniform(1, 2, POINTS).astype(np.float32),
-        valid=random.uniform(size=POINTS) > 0.3,
-        box=FaceBox(1.5, 2.5, 30.0, 40.0, 0.75, 0.125 * number),
-        lids_closed=np.array([number % 2 == 0, number % 3 == 0]) if number % 7 else None,
+        (seen,),
+        FaceBox(1.5, 2.5, 30.0, 40.0, 0.75, 0.125 * number),
+        np.array([number % 2 == 0, number % 3 == 0]) if number % 7 else None,
     )
     return AlignedFrame(number, number / 25, float(number), alignment if found else None, number % 3)
 
 
 def test_whose_points_they_are_is_kept_and_others_are_not_mixed_in(tmp_path):
-    chunks = AlignmentChunks(tmp_path / "a", "dense", "flowface")
+    chunks = AlignmentChunks(tmp_path / "a", [NETWORK], "flowface", image_size=(640, 480), frame_rate=24.0)
     chunks.add(frame(1))
     chunks.flush()
     saved = chunks.read()
-    assert (saved.landmarks, saved.aligner) == ("dense", "flowface")
+    assert (saved.ids, saved.aligner) == ((NETWORK,), "flowface")
+    assert (saved.image_size, saved.frame_rate) == ((640, 480), 24.0)
     save_alignments([saved, saved], tmp_path / "both.npz")
     assert [view.aligner for view in load_alignments(tmp_path / "both.npz")] == ["flowface", "flowface"]
     with pytest.raises(UserError, match="begun by the aligner “flowface”"):
@@ -52,8 +59,8 @@ def test_files_made_before_there_was_a_choice_are_mediapipes(tmp_path):
     chunks.flush()
     (chunk,) = (tmp_path / "a").iterdir()
     with np.load(chunk) as data:
-        np.savez(chunk, **{name: data[name] for name in SHAPES})
-    assert (chunks.read().landmarks, chunks.read().aligner) == ("mediapipe478", "mediapipe")
+        np.savez(chunk, **{n: data[n] for n in SHAPES}, **{n: data[f"set0/{n}"] for n in SET_SHAPES})
+    assert (chunks.read().ids, chunks.read().aligner) == ((PointSetId("mediapipe478", "mediapipe"),), "mediapipe")
 
 
 @pytest.mark.parametrize("count", [1, CHUNK_FRAMES, 2 * CHUNK_FRAMES + 7])
@@ -73,9 +80,8 @@ def test_chunks_come_back_whole(tmp_path, count):
         if item.alignment is None:
             assert not saved.valid[t].any() and (saved.sigma[t] == 1).all() and not saved.boxes[t].any()
         else:
-            np.testing.assert_array_equal(saved.mu[t], item.alignment.mu)
-            np.testing.assert_array_equal(saved.sigma[t], item.alignment.sigma)
-            np.testing.assert_array_equal(saved.valid[t], item.alignment.valid)
+            for name in SET_SHAPES:
+                np.testing.assert_array_equal(getattr(saved, name)[t], getattr(item.alignment, name))
             closed = item.alignment.lids_closed
             assert saved.lids_closed[t].tolist() == ([False, False] if closed is None else closed.tolist())
             assert FaceBox(*saved.boxes[t]) == item.alignment.box
@@ -112,7 +118,7 @@ def test_every_view_comes_back(tmp_path):
     back = load_alignments(tmp_path / "alignments.npz")
     assert [view.numbers.tolist() for view in back] == [[20, 21], [30, 31, 32]]
     for view, again in zip(views, back, strict=True):
-        for name in SHAPES:
+        for name in (*SHAPES, *SET_SHAPES):
             np.testing.assert_array_equal(getattr(view, name), getattr(again, name))
     assert load_alignment(tmp_path / "alignments.npz").numbers.tolist() == [20, 21]
     with np.load(tmp_path / "alignments.npz") as data:
@@ -126,13 +132,34 @@ def test_no_chunk_is_said(tmp_path):
     assert caught.value.code == "no_frames"
 
 
-@pytest.mark.parametrize("name", SHAPES)
+def test_free_points_and_several_sets_come_back(tmp_path):
+    chunks = AlignmentChunks(tmp_path / "a")
+    chunks.add(frame(1))
+    chunks.add(frame(2))
+    chunks.flush()
+    free = SurfacePoints(np.array([4, 9], np.int32), np.array([[1, 0, 0], [0.25, 0.5, 0.25]], np.float32))
+    pins = PointSet.unseen(PointSetId("pins", "the animator"), 2, 2, free)
+    pins.mu[1, 0], pins.valid[1, 0] = (3.5, 4.5), True
+    save_alignment(chunks.read().with_point_set(pins), tmp_path / "a.npz")
+    back = load_alignment(tmp_path / "a.npz")
+    assert back.ids == (PointSetId("mediapipe478", "mediapipe"), PointSetId("pins", "the animator"))
+    again = back.point_sets[1]
+    assert again.points is not None and back.point_sets[0].points is None
+    np.testing.assert_array_equal(again.points.triangle, free.triangle)
+    np.testing.assert_array_equal(again.points.barycentric, free.barycentric)
+    np.testing.assert_array_equal(again.valid, pins.valid)
+    assert back.mu.shape == (2, POINTS + 2, 2) and back.mu[1, POINTS].tolist() == [3.5, 4.5]
+
+
+@pytest.mark.parametrize("name", [*SHAPES, *(f"set0/{name}" for name in SET_SHAPES)])
 def test_a_damaged_file_is_refused(tmp_path, name):
     chunks = AlignmentChunks(tmp_path / "alignments")
     chunks.add(frame(1))
     chunks.add(frame(2))
     chunks.flush()
-    arrays = {key: getattr(chunks.read(), key) for key in SHAPES}
+    save_alignment(chunks.read(), tmp_path / "whole.npz")
+    with np.load(tmp_path / "whole.npz") as data:
+        arrays = {key: data[key] for key in data.files}
     absent = [None] if name != "lids_closed" else []
     for wrong in [*absent, arrays[name][:1], arrays[name].astype(np.complex64).real[..., None]]:
         damaged = arrays | {name: wrong} if wrong is not None else {k: v for k, v in arrays.items() if k != name}

@@ -1,0 +1,14 @@
+"""Where points of a head's surface were seen: the one type from aligner to fit to disk."""
+
+from backend.observations.types import (
+    BOX_FIELDS,
+    AlignedFrame,
+    Alignment,
+    FaceBox,
+    PointSet,
+    PointSetId,
+    ViewAlignment,
+    overlap,
+)
+
+__all__ = ["BOX_FIELDS", "AlignedFrame", "Alignment", "FaceBox", "PointSet", "PointSetId", "ViewAlignment", "overlap"]

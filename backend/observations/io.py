@@ -1,0 +1,239 @@
+"""Alignments on disk: written in chunks while footage is aligned, so that a job that dies need not start afresh.
+
+A chunk and a whole take have the same layout, one npz: of each view the arrays in ``SHAPES``, ``image_size``,
+``frame_rate`` and ``aligner``, and of its point sets ``set0/mu``, ``set0/sigma``, ``set0/valid``, ``set0/name``,
+``set0/made_by``, then ``set1/…``; free points have ``set0/triangle`` and ``set0/barycentric`` as well. Names of a
+take's second view begin with ``view1/`` and so on; texts are UTF-8 bytes. Files from before there were several sets
+have one without ``set0/``, called by ``landmarks``. Reading one needs neither the aligner nor its libraries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import UserError
+from backend.files import read_npz, write_npz
+from backend.head_model.model import SurfacePoints
+from backend.observations.types import BOX_FIELDS, AlignedFrame, PointSet, PointSetId, ViewAlignment
+
+CHUNK_FRAMES = 64
+
+Arrays = Mapping[str, NDArray[Any]]
+
+SHAPES = {
+    "numbers": ("i8", 1),
+    "times": ("f8", 1),
+    "scene_frames": ("f8", 1),
+    "found": ("?", 1),
+    "boxes": ("f8", 2),
+    "faces_seen": ("i8", 1),
+    "lids_closed": ("?", 2),
+}
+"""What a view has beside its point sets."""
+SET_SHAPES = {"mu": ("f4", 3), "sigma": ("f4", 2), "valid": ("?", 2)}
+FIRST = PointSetId("mediapipe478", "mediapipe")
+"""Whose points files hold that were made before there was a choice."""
+MAX_WORD = 100
+MAX_SETS = 64
+MAX_BYTES = 4 << 30  # of a take of several views, unpacked
+
+
+def save_alignment(alignment: ViewAlignment, path: Path) -> None:
+    """Write one view's alignment as ``save_alignments`` does."""
+    save_alignments([alignment], path)
+
+
+def save_alignments(views: Sequence[ViewAlignment], path: Path) -> None:
+    """Write all views' alignments, atomically and uncompressed: noise does not shrink, and chunks must not slow us."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for number, view in enumerate(views):
+        arrays |= {_prefix(number) + name: array for name, array in _view_arrays(view).items()}
+    write_npz(path, arrays, compress=False)
+
+
+def load_alignment(path: Path) -> ViewAlignment:
+    """Read the first view's alignment; raises as ``load_alignments`` does."""
+    return load_alignments(path)[0]
+
+
+def load_alignments(path: Path) -> tuple[ViewAlignment, ...]:
+    """Read every view's alignment.
+
+    Raises:
+        UserError: ``file_missing``, ``bad_file``, ``bad_alignment``, ``too_large``.
+    """
+    arrays = read_npz(path, "alignment", MAX_BYTES)
+    count = 1
+    while f"{_prefix(count)}numbers" in arrays:
+        count += 1
+    return tuple(_read_view(arrays, _prefix(index), path) for index in range(count))
+
+
+def _prefix(view: int) -> str:
+    return f"view{view}/" if view else ""
+
+
+def _view_arrays(view: ViewAlignment) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {name: getattr(view, name) for name in SHAPES if name != "lids_closed"}
+    lids = view.lids_closed
+    arrays["lids_closed"] = np.zeros((view.frame_count, 2), bool) if lids is None else lids
+    arrays["image_size"] = np.array(view.image_size, np.int64)
+    arrays["frame_rate"] = np.array([view.frame_rate], np.float64)
+    arrays["aligner"] = _bytes(view.aligner)
+    for number, seen in enumerate(view.point_sets):
+        own = {"mu": seen.mu, "sigma": seen.sigma, "valid": seen.valid}
+        own |= {"name": _bytes(seen.id.name), "made_by": _bytes(seen.id.made_by)}
+        if seen.points is not None:
+            own |= {"triangle": seen.points.triangle, "barycentric": seen.points.barycentric}
+        arrays |= {f"set{number}/{name}": array for name, array in own.items()}
+    return arrays
+
+
+def _bytes(text: str) -> NDArray[np.uint8]:
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def _read_view(arrays: Arrays, prefix: str, path: Path) -> ViewAlignment:
+    found: dict[str, Any] = {name: arrays[prefix + name] for name in SHAPES if prefix + name in arrays}
+    if "lids_closed" not in found and "numbers" in found:
+        found["lids_closed"] = np.zeros((len(found["numbers"]), 2), bool)  # files made before anyone looked
+    _check(found, SHAPES, prefix, path)
+    frames = len(found["numbers"])
+    if found["boxes"].shape != (frames, len(BOX_FIELDS)) or found["lids_closed"].shape != (frames, 2):
+        raise _bad(path, f"“{prefix}boxes” must have {len(BOX_FIELDS)} columns, “{prefix}lids_closed” 2")
+    aligner = _word(arrays, f"{prefix}aligner", path, FIRST.made_by)
+    sets = _read_sets(arrays, prefix, path, frames)
+    size = arrays.get(f"{prefix}image_size", np.zeros(2, np.int64))
+    rate = arrays.get(f"{prefix}frame_rate", np.array([30.0]))
+    if size.shape != (2,) or size.dtype != np.int64 or rate.shape != (1,) or not 0 < rate[0] < np.inf:
+        raise _bad(path, f"“{prefix}image_size” or “{prefix}frame_rate” is of another kind")
+    return ViewAlignment(
+        point_sets=sets,
+        image_size=(int(size[0]), int(size[1])),
+        frame_rate=float(rate[0]),
+        aligner=aligner,
+        **found,
+    )
+
+
+def _read_sets(arrays: Arrays, prefix: str, path: Path, frames: int) -> tuple[PointSet, ...]:
+    if f"{prefix}set0/mu" not in arrays:  # files made before there were several
+        maker = _word(arrays, f"{prefix}aligner", path, FIRST.made_by)
+        name = _word(arrays, f"{prefix}landmarks", path, FIRST.name)
+        return (_read_set(arrays, prefix, PointSetId(name, maker), path, frames),)
+    sets: list[PointSet] = []
+    while f"{prefix}set{len(sets)}/mu" in arrays and len(sets) < MAX_SETS:
+        own = f"{prefix}set{len(sets)}/"
+        id = PointSetId(_word(arrays, f"{own}name", path), _word(arrays, f"{own}made_by", path))
+        sets.append(_read_set(arrays, own, id, path, frames))
+    return tuple(sets)
+
+
+def _read_set(arrays: Arrays, prefix: str, id: PointSetId, path: Path, frames: int) -> PointSet:
+    found = {name: arrays[prefix + name] for name in SET_SHAPES if prefix + name in arrays}
+    _check(found, SET_SHAPES, prefix, path, frames)
+    count = found["sigma"].shape[1]
+    if found["mu"].shape != (frames, count, 2) or found["valid"].shape != (frames, count):
+        raise _bad(path, "its numbers of points differ")
+    triangle, barycentric = arrays.get(f"{prefix}triangle"), arrays.get(f"{prefix}barycentric")
+    points = None
+    if triangle is not None and barycentric is not None:
+        if triangle.shape != (count,) or barycentric.shape != (count, 3) or triangle.dtype != np.int32:
+            raise _bad(path, f"“{prefix}triangle” and “{prefix}barycentric” do not name {count} points")
+        points = SurfacePoints(triangle, barycentric.astype(np.float32))
+    return PointSet(id, **found, points=points)
+
+
+def _check(
+    found: Arrays, shapes: Mapping[str, tuple[str, int]], prefix: str, path: Path, frames: int | None = None
+) -> None:
+    for name, (dtype, ndim) in shapes.items():
+        array = found.get(name)
+        if array is None or array.dtype != np.dtype(dtype) or array.ndim != ndim:
+            raise _bad(path, f"“{prefix}{name}” is missing or of another kind")
+        expected = len(found["numbers"]) if frames is None else frames
+        if len(array) != expected:
+            raise _bad(path, f"“{prefix}{name}” has {len(array)} frames, not {expected}")
+
+
+def _word(arrays: Arrays, name: str, path: Path, absent: str | None = None) -> str:
+    array = arrays.get(name)
+    if array is None and absent is not None:
+        return absent
+    if array is None or array.dtype != np.uint8 or array.ndim != 1 or not 0 < len(array) <= MAX_WORD:
+        raise _bad(path, f"“{name}” is no name")
+    try:
+        return array.tobytes().decode()
+    except UnicodeDecodeError as error:
+        raise _bad(path, f"“{name}” is no name") from error
+
+
+class AlignmentChunks:
+    """The growing alignment of one view in a folder of its own, one file per ``CHUNK_FRAMES`` frames."""
+
+    def __init__(
+        self,
+        folder: Path,
+        ids: Sequence[PointSetId] = (FIRST,),
+        aligner: str = FIRST.made_by,
+        *,
+        image_size: tuple[int, int] = (0, 0),
+        frame_rate: float = 30.0,
+    ) -> None:
+        """``ids`` and ``aligner`` are those of the aligner that makes the frames; the rest is the footage's."""
+        self._folder = folder
+        self._ids, self._aligner = tuple(ids), aligner
+        self._image_size, self._frame_rate = image_size, frame_rate
+        self._frames: list[AlignedFrame] = []
+        self._saved = 0
+        folder.mkdir(exist_ok=True, parents=True)
+
+    def add(self, frame: AlignedFrame) -> None:
+        """Keep a frame; writes a chunk when there are enough."""
+        self._frames.append(frame)
+        if len(self._frames) >= CHUNK_FRAMES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is not yet on disk."""
+        if self._frames:
+            chunk = ViewAlignment.stacked(
+                self._frames,
+                self._ids,
+                aligner=self._aligner,
+                image_size=self._image_size,
+                frame_rate=self._frame_rate,
+            )
+            save_alignment(chunk, self._folder / f"{self._saved:08d}.npz")
+            self._saved += len(self._frames)
+            self._frames = []
+
+    def read(self) -> ViewAlignment:
+        """Everything on disk as one.
+
+        Raises:
+            UserError: ``no_frames`` where there is nothing; ``bad_alignment`` where chunks are of another aligner.
+        """
+        chunks = [load_alignment(path) for path in sorted(self._folder.glob("[0-9]*.npz"))]
+        if not chunks:
+            raise UserError("no_frames", f"There is no alignment in {self._folder}.", "Track the footage again.")
+        own = (self._aligner, self._ids)
+        strange = next((chunk.aligner for chunk in chunks if (chunk.aligner, chunk.ids) != own), None)
+        if strange is not None:
+            raise _bad(self._folder, f"it was begun by the aligner “{strange}”, not by “{self._aligner}”")
+        return ViewAlignment.joined(chunks)
+
+    def remove(self) -> None:
+        """Delete the chunks, once they are in one file."""
+        for path in self._folder.glob("[0-9]*.npz"):
+            path.unlink()
+        self._folder.rmdir()
+
+
+def _bad(path: Path, why: str) -> UserError:
+    return UserError("bad_alignment", f"{path} is not a whole alignment: {why}.", "Track the footage again.")

@@ -1,0 +1,84 @@
+"""A take solved: the joint fit, and the fit with the skin matched where several views' pictures are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.fitting import FitOptions, FitResult, Fixed, Solution, View, fit_take
+from backend.head_model.model import HeadModel
+from backend.progress import ShouldCancel, never
+from backend.skin_matching.refine_views import MatchedFit, ViewPictures, refine
+
+
+class Step(StrEnum):
+    """What a solve does one after the other."""
+
+    FITTING = "fitting the head"
+    MATCHING = "matching the skin between the views"
+
+
+@dataclass(frozen=True, eq=False)
+class SolvedTake:
+    """``fit`` is the one to go on with; ``matched`` what the skin told, None where it was not asked or told nothing."""
+
+    fit: FitResult
+    matched: MatchedFit | None = None
+
+
+def solve_take(
+    head: HeadModel,
+    views: Sequence[View],
+    options: FitOptions | None = None,
+    *,
+    pictures: ViewPictures | None = None,
+    neutral_prior: NDArray[np.float32] | None = None,
+    initial: Solution | None = None,
+    fixed: Fixed | None = None,
+    on_fitted: Callable[[FitResult], None] | None = None,
+    on_progress: Callable[[Step, float], None] | None = None,
+    should_cancel: ShouldCancel = never,
+) -> SolvedTake:
+    """Fit a take, and match the skin between its views where there are several and ``pictures`` of them.
+
+    ``neutral_prior``, ``initial`` and ``fixed`` are those of ``fit_take``; matching starts from the fit. ``on_fitted``
+    gets the joint fit before matching, and may raise; ``on_progress`` hears the fraction of each step.
+
+    Raises:
+        UserError, Cancelled, ValueError: as ``fit_take`` does.
+    """
+    options = options or FitOptions()
+
+    def hears(step: Step) -> Callable[[float], None]:
+        return lambda fraction: on_progress(step, fraction) if on_progress else None
+
+    fitting = hears(Step.FITTING)
+    fit = fit_take(
+        head,
+        views,
+        options,
+        neutral_prior=neutral_prior,
+        initial=initial,
+        fixed=fixed,
+        on_progress=lambda fraction, _words: fitting(fraction),
+        should_cancel=should_cancel,
+    )
+    if on_fitted is not None:
+        on_fitted(fit)
+    if pictures is None or len(views) < 2:
+        return SolvedTake(fit)
+    matched = refine(
+        head,
+        views,
+        fit,
+        options,
+        pictures,
+        neutral_prior=neutral_prior,
+        on_progress=hears(Step.MATCHING),
+        should_cancel=should_cancel,
+    )
+    return SolvedTake(fit if matched is None else matched.fit, matched)
