@@ -1,1 +1,1 @@
-"""What is known of cameras before a take is fitted: calibration files, and taking lens distortion out of points."""
+"""Cameras as far as known before a take is fitted: calibration files, and taking lens distortion out of points."""

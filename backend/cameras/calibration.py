@@ -117,7 +117,7 @@ def camera_for_size(camera: CameraSpec, size: tuple[int, int], view: str) -> Cam
 
 
 def _files(path: Path) -> list[Path]:
-    """What there is to read at a path: itself, or the files of a folder that is not COLMAP's."""
+    """The files to read at a path: itself, or the files of a folder that is not COLMAP's."""
     if not path.exists():
         raise UserError("calibration_missing", f"There is no calibration file {path}.", "Check the path.")
     if not path.is_dir() or (path / "cameras.txt").is_file():
@@ -152,7 +152,7 @@ def _scaled(camera: NamedCamera, scale: float) -> NamedCamera:
 
 
 def _keys(path: str, name: str) -> tuple[str, ...]:
-    """What a view's camera may be called, likeliest first; every view gets as many."""
+    """The names that a view's camera may have, likeliest first; every view gets as many."""
     stem = _stem(path)
     return _base(path), stem, _base(name), stem.rstrip("0123456789").rstrip("._- "), _folder(path)
 

@@ -33,7 +33,7 @@ class Lens:
 
     @property
     def ideal(self) -> bool:
-        """Whether this is a plain pinhole with square pixels already."""
+        """True where this is a plain pinhole with square pixels already."""
         return self.focal_ratio == 1.0 and not any(self.coefficients)
 
 
@@ -51,14 +51,14 @@ class UndistortedPoints:
 
 
 def distort(points: NDArray[np.floating[Any]], lens: Lens) -> F64:
-    """Where the real camera sees what the ideal pinhole of the same focal length sees at ``points (…,2)``, pixels."""
+    """The real camera's image of what the ideal pinhole of the same focal length sees at ``points (…,2)``, pixels."""
     centre = np.array(lens.principal_point)
     distorted, _ = _through_lens((np.asarray(points, np.float64) - centre) / lens.focal_px, _coefficients(lens))
     return distorted * _focal(lens) + centre
 
 
 def undistort(points: NDArray[np.floating[Any]], lens: Lens) -> UndistortedPoints:
-    """Where an ideal pinhole with focal length fx and the same centre would see ``points (…,2)``, pixels.
+    """The image of ``points (…,2)``, pixels, in an ideal pinhole with focal length fx and the same centre.
 
     Newton's method on the distortion equations; unlike the usual fixed-point iteration it converges wherever the model
     can be inverted at all.

@@ -78,7 +78,7 @@ def _json(path: Path, text: str) -> Any:
 
 
 def _storage(path: Path, text: str) -> Any:
-    """What OpenCV's FileStorage finds in YAML or XML, as plain maps, lists, numbers and text."""
+    """The contents of YAML or XML by OpenCV's FileStorage, as plain maps, lists, numbers and text."""
     if not text.lstrip().startswith(("%YAML", "<")):
         text = "%YAML:1.0\n---\n" + text  # ROS writes none, OpenCV insists on it
     try:

@@ -1,1 +1,1 @@
-"""Which people and sequences are for training, for choosing options and for testing."""
+"""The people and sequences for training, for choosing options and for testing."""

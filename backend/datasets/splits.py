@@ -1,4 +1,4 @@
-"""Which data may be learnt from and which is only ever measured, as ``splits.toml`` fixes it."""
+"""The splits of the data, as ``splits.toml`` fixes them: what may be learnt from and what is only ever measured."""
 
 from __future__ import annotations
 

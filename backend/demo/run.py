@@ -17,8 +17,9 @@ from backend.client.track import backend_endpoint
 from backend.demo.truth import TruthReport, compare
 from backend.errors import UserError
 from backend.files import write_atomic
+from backend.footage.encode import encode_evenly
 from backend.head_model.library import load_head
-from backend.synthesis.clip import render_performance, write_video
+from backend.synthesis.clip import render_performance
 from backend.synthesis.performance import demo_performance
 
 
@@ -36,7 +37,7 @@ def run_demo(out: Path) -> TruthReport:
     head = load_head("open")
     truth = demo_performance(head)
     with console.status(f"rendering {truth.frame_count} frames of a performance whose truth is known"):
-        write_video(clip, render_performance(head, truth), truth.image_size, truth.frame_rate)
+        encode_evenly(clip, render_performance(head, truth), truth.frame_rate)
     with backend_endpoint() as endpoint:
         track_with_progress(TrackRequest((portrait,), portrait.parent, endpoint=endpoint), console)
         output = track_with_progress(TrackRequest((clip,), clip.parent, endpoint=endpoint), console)

@@ -1,2 +1,1 @@
-"""How good a tracker is: the field's measures, a benchmark with exact truth, real data, and baselines in the same
-run."""
+"""The evaluation of trackers: the field's measures, a benchmark with exact truth, real data, and baselines beside."""

@@ -1,4 +1,4 @@
-"""What is measured of one tracker on one rendered sequence: every metric, as the plain numbers that tables show."""
+"""The measurement of one tracker on one rendered sequence: every metric, as the plain numbers that tables show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a tracked mesh's iBUG-68 points are."""
+"""The iBUG-68 points of a tracked mesh."""
 
 from __future__ import annotations
 

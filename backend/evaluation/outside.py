@@ -1,4 +1,4 @@
-"""Which part of a head's surface shows from outside: all that a scanner would have captured."""
+"""The part of a head's surface that shows from outside: all that a scanner would have captured."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def plot_cumulative(
 
 
 def plot_calibration(curves: Mapping[str, tuple[F64, F64]], path: Path) -> None:
-    """What errors were where an aligner said σ: for each name σ and error (n,), % of the inter-ocular distance."""
+    """Errors against the σ that an aligner said: for each name σ and error (n,), % of the inter-ocular distance."""
 
     def draw(axes: Axes, _panel: str) -> None:
         told = [values for curve in curves.values() for values in curve if len(values)]

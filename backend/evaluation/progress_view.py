@@ -1,4 +1,4 @@
-"""What the terminal shows while an evaluation runs."""
+"""The terminal's view of a running evaluation."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class EvaluationView:
             self._console.print("stopped; the same command goes on from here", highlight=False)
 
     def on_part(self, name: str, done: int, total: int) -> None:
-        """How many items of a kind of data are done."""
+        """Called with how many items of a kind of data are done."""
         if name not in self._parts:
             self._parts[name] = self._progress.add_task(name, total=total)
         self._progress.update(self._parts[name], completed=done, total=total)
 
     def on_stage(self, words: str) -> None:
-        """What is being done now."""
+        """Called with what is being done now."""
         self._progress.update(self._stage, description=words, completed=0, total=None)
         if not self._console.is_terminal:
             self._console.print(f"{words} …", markup=False, highlight=False)
 
     def on_frame(self, done: int, total: int) -> None:
-        """How far the present stage is, in frames."""
+        """Called with how far the present stage is, in frames."""
         self._progress.update(self._stage, completed=done, total=total)

@@ -64,7 +64,7 @@ class RealData:
         return {kind: tasks for kind, list_tasks in found.items() if (tasks := list(list_tasks(trackers)))}
 
     def measures(self, split: Split) -> bool:
-        """Whether people of ``split`` are looked at: those of ``test`` alone, or none of them."""
+        """True where people of ``split`` are looked at: those of ``test`` alone, or none of them."""
         return (split == "test") == (self.split == "test")
 
     def _some(self, kind: str, items: Sequence[Any]) -> Sequence[Any]:

@@ -57,7 +57,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What to evaluate.
+    """The choices of an evaluation.
 
     ``split`` says whose faces are looked at: figures are published of ``test``, weights and options are chosen on
     ``dev`` (``splits.toml``). ``results`` maps names to folders of other trackers' results; ``specs`` replaces the
@@ -222,7 +222,7 @@ class _Lazy:
         return self._truth
 
     def shape(self) -> MeshSequence:
-        """What shapes are compared with."""
+        """The truth that shapes are compared with."""
         if self._shape is None:
             self._shape = comparable(self.get().mesh)
         return self._shape
@@ -381,7 +381,7 @@ def _provenance(options: EvaluationOptions) -> dict[str, Any]:
 
 
 def _git(*words: str) -> str | None:
-    """What git says about this checkout; None where there is no git or no checkout."""
+    """Git's answer about this checkout; None where there is no git or no checkout."""
     try:
         done = subprocess.run(
             ["git", "-C", str(BACKEND), *words], capture_output=True, text=True, check=True, timeout=10

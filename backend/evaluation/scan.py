@@ -14,11 +14,12 @@ from backend.errors import UserError
 from backend.evaluation.mesh_landmarks import NOSE_BASE, landmarks_camera
 from backend.evaluation.metrics.pose import camera_errors
 from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7, align_to_scan
-from backend.evaluation.metrics.surface_distance import MeshSurface
 from backend.evaluation.outside import seen_from_outside
 from backend.evaluation.trackers.flowface import track_or_none
 from backend.evaluation.trackers.types import Tracker, ViewsTracker
 from backend.evaluation.types import MeshSequence
+from backend.head_model.converters.obj import read_obj
+from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -47,23 +48,16 @@ class Scan:
 
 
 def read_scan(folder: Path) -> Scan:
-    """The scan in ``folder``. Raises UserError ``bad_file``."""
-    vertices, faces = [], []
+    """The scan in ``folder``. Raises UserError ``bad_file`` or, for its mesh, ``bad_mesh``."""
+    mesh = read_obj(folder / "lee_perry_smith.obj")
     try:
-        for line in (folder / "lee_perry_smith.obj").read_text(encoding="utf-8").splitlines():
-            words = line.split()
-            if words[:1] == ["v"]:
-                vertices.append([float(w) for w in words[1:4]])
-            elif words[:1] == ["f"]:
-                faces.append([int(w.split("/")[0]) - 1 for w in words[1:4]])
         cameras = json.loads((folder / "cameras.json").read_text(encoding="utf-8"))["cameras"]
     except (OSError, ValueError, KeyError) as error:
         raise UserError("bad_file", f"The scan in {folder} cannot be read: {error}.") from error
-    points = np.array(vertices) * METRES_PER_SCAN_UNIT
+    points = mesh.vertices * METRES_PER_SCAN_UNIT
     nose = points[SCAN_KEYPOINTS[KEYPOINTS7.index(NOSE_BASE)]]
-    triangles = np.array(faces, np.int32)
     near = np.linalg.norm(points - nose, axis=1) < FACE_RADIUS
-    return Scan(points, triangles, near & seen_from_outside(points, triangles, nose), cameras)
+    return Scan(points, mesh.triangles, near & seen_from_outside(points, mesh.triangles, nose), cameras)
 
 
 def scan_record(tracker: Tracker, folder: Path, scan: Scan, camera: dict[str, Any]) -> dict[str, Any]:

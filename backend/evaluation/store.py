@@ -66,7 +66,7 @@ class Store:
         self._options = dict(options)
 
     def path(self, *key: str, suffix: str = ".json", parts: tuple[str, ...] = EVERYTHING) -> Path:
-        """Where the record of ``key`` lies, which depends on ``parts`` of the backend."""
+        """The file of the record of ``key``, which depends on ``parts`` of the backend."""
         told = json.dumps({"code": code_digest(parts), **self._options}, sort_keys=True, default=str)
         stamp = hashlib.sha256(told.encode()).hexdigest()[:12]
         readable = "_".join("".join(c if c.isalnum() or c in "-+." else "-" for c in part) for part in key)

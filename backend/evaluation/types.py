@@ -1,4 +1,4 @@
-"""What every measure looks at: a sequence of meshes seen by a camera, whoever made it and in whatever topology."""
+"""The type that every measure takes: a sequence of meshes seen by a camera, by any tracker and in any topology."""
 
 from __future__ import annotations
 
@@ -47,9 +47,11 @@ class MeshSequence:
 
 @dataclass(frozen=True, eq=False)
 class SeveralViews:
-    """One synchronised frame of C cameras: ``mesh`` of one frame in the world, ``world_to_camera (C,3,4)`` = [R | t] in
-    metres
-    and ``focal_px (C,)``, NaN for views in which the tracker saw nothing. The world is any one, of any scale."""
+    """One synchronised frame of C cameras.
+
+    ``mesh`` of one frame in the world, ``world_to_camera (C,3,4)`` = [R | t] in metres and ``focal_px (C,)``, NaN for
+    views in which the tracker saw nothing. The world is any one, of any scale.
+    """
 
     mesh: MeshSequence
     world_to_camera: NDArray[np.float64]

@@ -28,8 +28,8 @@ from backend.head_model.dense_points import joined_points
 from backend.head_model.io import read_head, save_head
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
-from backend.head_model.registration.nearest import NearestSurface
 from backend.head_model.render import vertex_normals
+from backend.head_model.surface import MeshSurface
 from backend.observations import ViewAlignment
 
 F64 = NDArray[np.float64]
@@ -69,7 +69,7 @@ def registered_ict(archive: Path, cache: Path | None = None) -> HeadModel:
 
 @dataclass(frozen=True, eq=False)
 class Counterparts:
-    """Where N surface points of one head lie on another: ``points`` there, and which of them are there at all (N,)."""
+    """The places of N surface points of one head on another: ``points``, and which of them are there at all (N,)."""
 
     points: SurfacePoints
     there: NDArray[np.bool_]
@@ -79,7 +79,7 @@ def counterparts(head: HeadModel, points: SurfacePoints, other: HeadModel) -> Co
     """The places of ``head``'s ``points`` on ``other``: the same places of the canonical atlas."""
     corners = head.uv_vertices[head.uv_triangles[points.triangle]]
     place = np.einsum("nk,nkc->nc", points.barycentric, corners).astype(np.float64)
-    foot = NearestSurface(_flat(other.uv_vertices), other.uv_triangles).closest(_flat(place))
+    foot = MeshSurface(_flat(other.uv_vertices), other.uv_triangles).closest(_flat(place))
     found = SurfacePoints(foot.triangle.astype(np.int32), foot.barycentric.astype(np.float32))
     return Counterparts(found, foot.distance < FARTHEST)
 

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from backend.errors import UserError
 from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.types import FitOptions, View
+from backend.head_model.rigid import nearest_rotation
 
 F64 = NDArray[np.float64]
 
@@ -114,10 +115,7 @@ def _relative(known: _Poses, other: _Poses, extrinsics: F64) -> F64:
 
 def _mean_rotation(rotations: F64, weight: F64) -> F64:
     """The rotation (…,3,3) closest to a weighted sum over the axis before the last two."""
-    u, _, vt = np.linalg.svd((weight[..., None, None] * rotations).sum(-3))
-    sign = np.ones((*u.shape[:-2], 3))
-    sign[..., 2] = np.sign(np.linalg.det(u @ vt))
-    return (u * sign[..., None, :]) @ vt
+    return nearest_rotation((weight[..., None, None] * rotations).sum(-3))
 
 
 def _in_world(poses: list[_Poses], extrinsics: F64) -> tuple[F64, F64, NDArray[np.bool_]]:

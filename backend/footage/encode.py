@@ -1,13 +1,14 @@
-"""H.264 from pictures, at their frames' times."""
+"""H.264 from pictures: at their frames' times, or evenly."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -17,12 +18,16 @@ from backend.footage import FootageFrame, FootageInfo
 Picture = NDArray[np.uint8]
 
 
-_CRF = "20"  # libx264 quality; visually lossless begins at about 18
+_CRF = 20  # libx264 quality of what is looked at; visually lossless begins at about 18
+
+# With its look-ahead at work, x264's assembly gave another file in every process (measured on the wheel of av 18); any
+# one of these alone makes it repeat itself.
+_REPEATABLE = "mbtree=0:weightp=0:scenecut=0"
 
 
 def encode(path: Path, pictures: Iterator[tuple[FootageFrame, Picture]], info: FootageInfo) -> None:
     """Write pictures of even sides as H.264 at their frames' times. Raises OSError and FFmpegError."""
-    rate = Fraction(info.frame_rate).limit_denominator(1001)
+    rate = _exact(info.frame_rate)
     # Frames that come unevenly keep their times to a ninety-thousandth of a second.
     time_base = Fraction(1, 90000) if info.variable_rate else 1 / rate
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
@@ -31,9 +36,7 @@ def encode(path: Path, pictures: Iterator[tuple[FootageFrame, Picture]], info: F
         for frame, picture in pictures:
             if stream is None:
                 first = frame.time
-                stream = container.add_stream("libx264", rate=rate, options={"crf": _CRF, "preset": "veryfast"})
-                stream.width, stream.height = picture.shape[1], picture.shape[0]
-                stream.pix_fmt = "yuv420p"
+                stream = _stream(container, picture, rate, _CRF)
                 stream.codec_context.time_base = time_base
                 # Tagged, as players guess by size otherwise.
                 stream.codec_context.colorspace = 1
@@ -48,3 +51,41 @@ def encode(path: Path, pictures: Iterator[tuple[FootageFrame, Picture]], info: F
             container.mux(stream.encode(image))
         if stream is not None:
             container.mux(stream.encode(None))
+
+
+def encode_evenly(
+    path: Path, pictures: Iterable[Picture], frame_rate: float, *, crf: int = 16, repeatable: bool = False
+) -> None:
+    """Write pictures of even sides as H.264 at ``frame_rate``, in the container that the path's ending names.
+
+    ``crf`` is libx264's quality, less is better: the default is beyond what an eye tells apart. ``repeatable`` gives
+    the same file whenever the pictures are the same, and takes longer. Colours are in BT.601 and not tagged. Raises
+    OSError and FFmpegError.
+    """
+    with av.open(str(path), "w") as container:
+        stream: VideoStream | None = None
+        for picture in pictures:
+            if stream is None:
+                stream = _stream(container, picture, _exact(frame_rate), crf, repeatable=repeatable)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        if stream is not None:
+            container.mux(stream.encode(None))
+
+
+def _exact(frame_rate: float) -> Fraction:
+    return Fraction(frame_rate).limit_denominator(1001)
+
+
+def _stream(
+    container: OutputContainer, picture: Picture, rate: Fraction, crf: int, *, repeatable: bool = False
+) -> VideoStream:
+    """A stream for pictures like this one."""
+    options = {"crf": str(crf), "preset": "veryfast"}
+    if repeatable:
+        options["x264-params"] = _REPEATABLE
+    stream = container.add_stream("libx264", rate=rate, options=options)
+    stream.width, stream.height = picture.shape[1], picture.shape[0]
+    stream.pix_fmt = "yuv420p"
+    if repeatable:
+        stream.thread_count = 1
+    return stream

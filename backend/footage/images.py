@@ -43,7 +43,7 @@ class ImageFiles:
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether the last part of the path speaks of several files: ``%04d``, ``####``, ``*`` or ``?``."""
+    """True where the last part of the path speaks of several files: ``%04d``, ``####``, ``*`` or ``?``."""
     return bool(_PLACEHOLDER.search(path.name)) or any(sign in path.name for sign in "*?")
 
 

@@ -21,7 +21,7 @@ def frame_interval(times: F64) -> float:
 
 
 def matching_frames(times: F64, other: F64, offset: float = 0.0) -> NDArray[np.int64]:
-    """Which of another view's frames shows each frame of the first: (T,) indices into ``other``, -1 where none does.
+    """The frames of another view that show each frame of the first: (T,) indices into ``other``, -1 where none does.
 
     ``times (T,)`` and ``other (S,)`` are seconds, ascending, each on its own clock; ``offset`` is the other clock's
     time at the first one's 0. The nearest frame counts, within half a frame interval of the first view, so that no

@@ -1,4 +1,4 @@
-"""What footage is: facts about it, its frames, and the bounds within which it is read."""
+"""The types of footage: facts about it, its frames, and the bounds within which it is read."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Footage(Protocol):
 
     @property
     def total(self) -> int:
-        """How many frames a pass is expected to give."""
+        """The number of frames that a pass is expected to give."""
         ...
 
     @property

@@ -28,7 +28,7 @@ _NO_VIDEO_FORMATS = {"tty"}  # libavformat draws plain text as pictures
 
 @dataclass(frozen=True, eq=False)
 class _Index:
-    """Where every frame of a video lies, in presentation order.
+    """The place of every frame of a video, in presentation order.
 
     ``pts (n,)`` in units of ``time_base``; None where the file carries no times and only counting is left.
     """

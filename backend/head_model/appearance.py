@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.head_model.atlas_texels import AtlasTexels
 from backend.head_model.library import load_head
 from backend.head_model.model import JOINT_NAMES, HeadModel
 
@@ -73,20 +74,11 @@ def paint_texture(head: HeadModel, side: int = 1024, palette: Palette | None = N
     the atlas, whatever the proportions of the face.
     Raises ``UserError`` ``no_opengl`` where nothing can be drawn.
     """
-    from backend.head_model.render import HeadRenderer
-
     palette = palette or Palette()
     if REGISTERED in head.provenance:
         head = load_head("open")
-    flat = np.pad(head.uv_vertices.astype(np.float64) * [1, -1] + [0, 1], ((0, 0), (0, 1)), constant_values=1.0)
-    with HeadRenderer((side, side)) as renderer:
-        seen = renderer.surface(
-            flat, head.uv_triangles, focal_px=side, principal_point=(0.0, 0.0), world_to_camera=np.eye(3, 4)
-        ).triangle
-    rows, columns = np.nonzero(seen >= 0)
-    triangle = seen[rows, columns]
-    weights = _plane_weights(flat[head.uv_triangles[triangle], :2], (columns + 0.5) / side, (rows + 0.5) / side)
-    points = np.einsum("nk,nkc->nc", weights, head.template[head.triangles[triangle]])
+    texels = AtlasTexels.drawn(head, side)
+    triangle, points = texels.triangle, texels.on_surface(head, head.template)
     colors = skin_colors(face_coordinates(head, points), palette)
     for name, color in _part_colors(palette):
         if name in head.regions:
@@ -96,22 +88,9 @@ def paint_texture(head: HeadModel, side: int = 1024, palette: Palette | None = N
             inside = head.regions[part][head.triangles].all(axis=1)[triangle]
             centre = head.joints(head.template)[JOINT_NAMES.index(joint)]
             colors[inside] = eye_colors(points[inside] - centre, palette)
-    image = np.zeros((side, side, 3), np.float32)
-    image[rows, columns] = colors
-    return _bleed(image, seen >= 0)
-
-
-def _plane_weights(corners: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Barycentric weights (n,3) of plane points in triangles (n,3,2)."""
-    point = np.stack([x, y], axis=1) - corners[:, 0]
-    first_edge, second_edge = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    area = _cross(first_edge, second_edge)
-    second, third = _cross(point, second_edge) / area, _cross(first_edge, point) / area
-    return np.stack([1 - second - third, second, third], axis=1)
-
-
-def _cross(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0])
+    covered = np.zeros((side, side), bool)
+    covered[texels.rows, texels.columns] = True
+    return _bleed(texels.picture(colors), covered)
 
 
 def _bleed(image: NDArray[np.float32], covered: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -141,7 +120,7 @@ def face_coordinates(head: HeadModel, points: NDArray[np.floating[Any]]) -> NDAr
 
 
 def lip_depth(face: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """How far points (…,3) of ``face_coordinates`` lie inside the lips seen from the front, mm; negative outside."""
+    """Depth in mm of points (…,3) of ``face_coordinates`` inside the lips seen from the front; negative outside."""
     x, y = np.abs(face[..., 0]), face[..., 1]
     upper, lower = np.interp(x, _LIP_X, _LIP_UPPER), np.interp(x, _LIP_X, _LIP_LOWER)
     depth = np.minimum(upper - y, y - lower)
@@ -149,7 +128,7 @@ def lip_depth(face: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def brow_depth(face: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """How far points (…,3) of ``face_coordinates`` lie inside an eyebrow, mm; negative outside."""
+    """Depth in mm of points (…,3) of ``face_coordinates`` inside an eyebrow; negative outside."""
     x, y = np.abs(face[..., 0]), face[..., 1]
     depth = np.interp(x, _BROW_X, _BROW_HALF) - np.abs(y - np.interp(x, _BROW_X, _BROW_Y))
     ends = np.minimum(x - _BROW_X[0], _BROW_X[-1] - x)

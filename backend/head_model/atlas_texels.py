@@ -36,6 +36,23 @@ class AtlasTexels:
             side, texel // side, texel % side, numbers[which[inside][first]].astype(np.int32), weights[inside][first]
         )
 
+    @classmethod
+    def drawn(cls, head: HeadModel, side: int) -> AtlasTexels:
+        """The texels that OpenGL fills when it draws the atlas. Raises ``UserError`` ``no_opengl``."""
+        from backend.head_model.render import HeadRenderer
+
+        plane = head.uv_vertices.astype(np.float64) * [1, -1] + [0, 1]
+        flat = np.pad(plane, ((0, 0), (0, 1)), constant_values=1.0)
+        with HeadRenderer((side, side)) as renderer:
+            seen = renderer.surface(
+                flat, head.uv_triangles, focal_px=side, principal_point=(0.0, 0.0), world_to_camera=np.eye(3, 4)
+            ).triangle
+        rows, columns = np.nonzero(seen >= 0)
+        triangle = seen[rows, columns]
+        centre = np.stack([columns + 0.5, rows + 0.5], axis=1) / side
+        weights = _barycentric(centre, plane[head.uv_triangles[triangle]], np.arange(len(rows)))
+        return cls(side, rows, columns, triangle, weights)
+
     def on_surface(self, head: HeadModel, values: NDArray[Any]) -> NDArray[np.float64]:
         """Values (V,…) of the head's vertices at each texel (n,…)."""
         return np.asarray(np.einsum("nk,nk...->n...", self.barycentric, values[head.triangles[self.triangle]]))
@@ -67,7 +84,7 @@ def cosine_of_sight(points: NDArray[np.float64], normals: NDArray[np.float64]) -
 
 
 def _near(corners: NDArray[np.float64], side: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Which triangle (m,) of ``corners (F,3,2)``, in texels, may hold the centre of which column and row (m,)."""
+    """Triangle (m,) of ``corners (F,3,2)``, in texels, with the column and row (m,) of a centre that it may hold."""
     low = np.clip(np.floor(corners.min(axis=1)).astype(np.intp), 0, side)
     size = np.clip(np.ceil(corners.max(axis=1)).astype(np.intp), 0, side) - low
     count = size.prod(axis=1)

@@ -67,7 +67,7 @@ def vertex_points(head: HeadModel, vertices: NDArray[np.intp]) -> SurfacePoints:
 
 
 def has_eye_points(head: HeadModel) -> bool:
-    """Whether the head's dense set begins with ``EYE_POINTS``."""
+    """True where the head's dense set begins with ``EYE_POINTS``."""
     return _eye_points(head) is not None
 
 
@@ -77,8 +77,10 @@ def with_dense_points(head: HeadModel) -> HeadModel:
 
 
 def atlas_nu(head: HeadModel, points: SurfacePoints) -> NDArray[np.float32]:
-    """ν (N,2) of surface points: where they lie in the canonical atlas, [0,1] to the right and downwards (seeds/001
-    eq. 1; ``backend.training.atlas_points``)."""
+    """ν (N,2) of surface points: their places in the canonical atlas, [0,1] to the right and downwards.
+
+    See seeds/001 eq. 1 and ``backend.training.atlas_points``.
+    """
     corners = head.uv_vertices[head.uv_triangles[points.triangle]]
     uv = np.einsum("nk,nkc->nc", points.barycentric, corners)
     return np.column_stack([uv[:, 0], 1 - uv[:, 1]]).astype(np.float32)
@@ -105,8 +107,10 @@ def outside(head: HeadModel) -> NDArray[np.bool_]:
 
 
 def _atlas_corners(head: HeadModel) -> tuple[IntArray, NDArray[np.int64]]:
-    """For each vertex a triangle (V,), -1 where it has none, and the corner of it (V,) that lies nearest to where
-    ``uv`` says: on that side of a seam."""
+    """For each vertex a triangle (V,), -1 where it has none, and a corner of it (V,).
+
+    It is the corner nearest to where ``uv`` says: on that side of a seam.
+    """
     miss = np.abs(head.uv_vertices[head.uv_triangles] - head.uv[head.triangles]).max(axis=2).ravel()
     worst_first = np.argsort(-miss, kind="stable")  # of several that are written, the last one stays
     owner = np.full(head.vertex_count, -1, np.int32)
@@ -117,8 +121,10 @@ def _atlas_corners(head: HeadModel) -> tuple[IntArray, NDArray[np.int64]]:
 
 
 def spread_vertices(head: HeadModel, candidates: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """At most ``count`` of the vertices ``candidates``, ascending: each as far as possible from all before it, lips and
-    eyes counting double."""
+    """At most ``count`` of the vertices ``candidates``, well spread, ascending.
+
+    Each is as far as possible from all before it, lips and eyes counting double.
+    """
     if len(candidates) <= count:
         return candidates
     place = head.template[candidates].astype(np.float64)

@@ -1,4 +1,4 @@
-"""How gaze and the lids belong together on every head with ARKit actions."""
+"""The bond between gaze and lids, the same on every head with ARKit actions."""
 
 from __future__ import annotations
 

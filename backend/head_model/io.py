@@ -102,7 +102,7 @@ def read_head(path: Path) -> HeadModel:
 
 
 def inconsistency(head: HeadModel) -> str:
-    """What contradicts the HeadModel contract, in words; empty where nothing does."""
+    """A contradiction of the HeadModel contract, in words; empty where there is none."""
     vertices, faces, atlas = len(head.template), len(head.triangles), len(head.uv_vertices)
     expressions = len(head.expression_names)
     expected = {

@@ -1,4 +1,4 @@
-"""Which heads there are: loading one by name, adding one, taking one away."""
+"""The library of heads: loading one by name, adding one, taking one away."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class HeadEntry:
 
 
 def user_heads_dir() -> Path:
-    """Where heads that a user added live on this system."""
+    """The folder of heads that a user added on this system."""
     return Path(platformdirs.user_data_dir("flowface")) / "heads"
 
 
@@ -63,7 +63,9 @@ def load_head(name: str = "open") -> HeadModel:
 
 
 def require_new_name(name: str, *, replace: bool = False) -> None:
-    """Raises ``UserError``: ``head_name`` for what cannot name a head, ``head_exists`` for one that is there already,
+    """Refuse a name that no new head can have.
+
+    Raises ``UserError``: ``head_name`` for what cannot name a head, ``head_exists`` for one that is there already,
     unless ``replace``.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", name):
@@ -97,7 +99,7 @@ def add_head(head: HeadModel, *, replace: bool = False, picture: bytes | None = 
 
 
 def picture_path(name: str) -> Path:
-    """Where the picture of an added head's registration lies, if there is one."""
+    """The picture of an added head's registration, if there is one."""
     return user_heads_dir() / f"{name}.png"
 
 

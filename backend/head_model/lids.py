@@ -1,4 +1,4 @@
-"""How far an expression closes the eyes of a head, whatever its expressions are called."""
+"""The closure of a head's eyes by an expression, whatever its expressions are called."""
 
 from __future__ import annotations
 

@@ -15,8 +15,10 @@ F64 = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class PosedHead:
-    """A head before an ideal pinhole: ``vertices (V,3)`` metres in camera space; ``lens`` is what the real camera bends
-    (None: nothing)."""
+    """A head before an ideal pinhole: ``vertices (V,3)``, metres in camera space.
+
+    ``lens`` is what the real camera bends (None: nothing).
+    """
 
     vertices: NDArray[np.floating[Any]]
     focal_px: float

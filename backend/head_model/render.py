@@ -100,7 +100,7 @@ DEFAULT_AMBIENT = (0.36, 0.35, 0.35)
 
 @dataclass(frozen=True, eq=False)
 class SurfaceBuffers:
-    """What each pixel shows: ``triangle (H,W)`` int32, -1 where there is nothing, ``depth (H,W)`` float32 metres."""
+    """The surface seen by each pixel: ``triangle (H,W)`` int32, -1 for none, ``depth (H,W)`` float32 metres."""
 
     triangle: NDArray[np.int32]
     depth: NDArray[np.float32]
@@ -200,7 +200,7 @@ class HeadRenderer:
         principal_point: tuple[float, float],
         world_to_camera: NDArray[np.floating[Any]],
     ) -> SurfaceBuffers:
-        """Which triangle each pixel's centre sees, and at what depth; arguments as in ``render``."""
+        """The triangle that each pixel's centre sees, and its depth; arguments as in ``render``."""
         self._set_camera(self._ids, focal_px, principal_point, world_to_camera)
         target = self._id_target
         target.use()

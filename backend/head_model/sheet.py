@@ -21,8 +21,10 @@ Image = NDArray[np.uint8]
 
 
 def contact_sheet(head: HeadModel, seed: int = 1) -> Image:
-    """One RGB picture (H,W,3): the mean head from all sides, ±2σ of the first identity components, random people, every
-    expression at full strength with its name, landmarks and the atlas.
+    """One RGB picture (H,W,3) of a head model.
+
+    The mean head from all sides, ±2σ of the first identity components, random people, every expression at full strength
+    with its name, landmarks and the atlas.
 
     Raises ``UserError`` ``no_opengl`` where nothing can be drawn.
     """

@@ -1,67 +1,232 @@
-"""Points on a triangle mesh: the closest one, and keeping it on a chosen part of the surface."""
+"""The closest point of a triangle mesh, exactly and fast: k-d trees only choose which triangles are measured."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from backend.head_model.model import IntArray, SurfacePoints
+from backend.head_model.model import SurfacePoints
 
-_CHUNK_PAIRS = 2_000_000
+F64 = NDArray[np.float64]
+Indices = NDArray[np.intp]
+Penalty = Callable[[Indices, Indices], F64]
+"""By how much ≥ 0 (m,) triangles (m,) count as farther from the queried points (m,), in length; inf for not at all."""
+
+NEARBY = 24
+"""Places of the surface around a point, nearest first, whose triangles ``closest_nearby`` measures."""
+
+OPPOSED_PENALTY = 0.02
+"""Metres by which a triangle that faces the other way counts as farther, so that it loses to any rightly facing one
+nearby."""
+
+_FIRST_CANDIDATES = 8
+_CHUNK_PAIRS = 400_000
+_SLIVER = 1e-14  # squared sine of an angle below which a triangle is measured by its edges alone
 
 
-def closest_surface_points(
+@dataclass(frozen=True, eq=False)
+class ClosestPoints:
+    """For N points: the triangle (N,), barycentric weights (N,3), position (N,3) and distance (N,) of the closest."""
+
+    triangle: Indices
+    barycentric: F64
+    position: F64
+    distance: F64
+
+    def of(self, values: NDArray[Any], triangles: NDArray[np.integer[Any]]) -> NDArray[Any]:
+        """Values (V,…) of a mesh's vertices at these points (N,…)."""
+        return np.asarray(np.einsum("nk,nk...->n...", self.barycentric, values[triangles[self.triangle]]))
+
+
+class MeshSurface:
+    """A triangle mesh prepared for closest-point queries.
+
+    It has ``vertices (V,3)`` and ``triangles (F,3)``, or those of them that are ``chosen (F,)``.
+
+    Triangles are kept in one k-d tree of centroids per octave of size. A query looks at ever more of the nearest
+    centroids until none further away can belong to a closer triangle (centroid distance − largest radius ≥ best), so
+    the answer is that of measuring every triangle. Triangles with a corner that is not finite are left out.
+    Raises ValueError where no triangle is left.
+    """
+
+    def __init__(
+        self,
+        vertices: NDArray[np.floating[Any]],
+        triangles: NDArray[np.integer[Any]],
+        chosen: NDArray[np.bool_] | None = None,
+    ) -> None:
+        corners = np.asarray(vertices, np.float64)[triangles]
+        finite = np.isfinite(corners).all(axis=(1, 2))
+        kept = np.flatnonzero(finite if chosen is None else finite & chosen)
+        if not len(kept):
+            raise ValueError("the mesh has no finite triangle")
+        self._corners, self._kept = corners, kept
+        centroid = corners.mean(axis=1)
+        radius = np.linalg.norm(corners - centroid[:, None], axis=2).max(axis=1)
+        octave = np.floor(np.log2(np.maximum(radius, 1e-12)))
+        self._all = cKDTree(centroid[kept])
+        groups = [kept[octave[kept] == level] for level in np.unique(octave[kept])]
+        groups.sort(key=len, reverse=True)  # the many find a good bound for the few
+        self._trees = [(group, cKDTree(centroid[group]), float(radius[group].max())) for group in groups]
+        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        self.normals: F64 = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-30)
+        """(F,3) unit normals of the triangles."""
+
+    def facing(self, normals: NDArray[np.floating[Any]]) -> Penalty:
+        """Only triangles that face the same way as ``normals (N,3)`` of the points (positive dot product) count."""
+        return lambda point, triangle: np.where(self._agreement(normals, point, triangle) > 0, 0.0, np.inf)
+
+    def _agreement(self, normals: NDArray[np.floating[Any]], point: Indices, triangle: Indices) -> F64:
+        return np.asarray(np.einsum("mc,mc->m", self.normals[triangle], np.asarray(normals, np.float64)[point]))
+
+    def closest(self, points: NDArray[np.floating[Any]], penalty: Penalty | None = None) -> ClosestPoints:
+        """The closest surface point to each of ``points (N,3)``; distances count with the ``penalty``, if any, on top.
+
+        A point none of whose triangles count gets triangle -1, no position (NaN) and infinite distance.
+        """
+        points = np.asarray(points, np.float64)
+        query = _Query(points, penalty, np.full(len(points), -1, np.intp), np.full(len(points), np.inf))
+        everyone = np.arange(len(points))
+        self._improve(query, everyone, self._kept[self._all.query(points)[1]][:, None])
+        for group, tree, radius in self._trees:
+            active, wanted = everyone, _FIRST_CANDIDATES
+            while len(active):
+                wanted = min(wanted, len(group))
+                away, index = tree.query(points[active], np.arange(1, wanted + 1))
+                near = away < np.sqrt(query.squared[active])[:, None] + radius
+                step = max(1, _CHUNK_PAIRS // wanted)
+                for start in range(0, len(active), step):
+                    part = slice(start, start + step)
+                    self._improve(query, active[part], np.where(near[part], group[index[part]], -1))
+                undecided = away[:, -1] < np.sqrt(query.squared[active]) + radius
+                active = active[undecided] if wanted < len(group) else active[:0]
+                wanted *= 4
+        return self._found(query)
+
+    def closest_nearby(self, points: NDArray[np.floating[Any]], normals: NDArray[np.floating[Any]]) -> ClosestPoints:
+        """The closest surface point to each of ``points (N,3)`` among the triangles around it, opposed ones last.
+
+        Triangles that do not face as the points' own unit ``normals (N,3)`` count as farther, by up to
+        ``OPPOSED_PENALTY``: that tells the two lips and the two sides of a lid apart. Where none of those around
+        (``NEARBY``) faces the right way, one is found all the same.
+        """
+
+        def farther(point: Indices, triangle: Indices) -> F64:
+            return OPPOSED_PENALTY * np.clip(0.3 - self._agreement(normals, point, triangle), 0, 1)
+
+        points = np.asarray(points, np.float64)
+        places, triangle = self._places
+        query = _Query(points, farther, np.full(len(points), -1, np.intp), np.full(len(points), np.inf))
+        _, near = places.query(points, k=np.arange(1, min(NEARBY, len(triangle)) + 1))
+        self._improve(query, np.arange(len(points)), triangle[near])
+        return self._found(query)
+
+    @cached_property
+    def _places(self) -> tuple[cKDTree, Indices]:
+        """The triangles' centroids, of long ones also three places nearer to their corners, and whose each is."""
+        corners = self._corners[self._kept]
+        centroid = corners.mean(axis=1)
+        radius = np.linalg.norm(corners - centroid[:, None], axis=2).max(axis=1)
+        long = np.flatnonzero(radius > 2.0 * np.median(radius))
+        inner = (corners[long] + centroid[long][:, None]) / 2
+        places = np.concatenate([centroid, inner.reshape(-1, 3)])
+        return cKDTree(places), np.concatenate([self._kept, self._kept[np.repeat(long, 3)]])
+
+    def _found(self, query: _Query) -> ClosestPoints:
+        nothing = query.triangle < 0
+        weights, squared = closest_in_triangles(query.points, self._corners[query.triangle])
+        position = np.einsum("nk,nkc->nc", weights, self._corners[query.triangle])
+        position[nothing], squared[nothing] = np.nan, np.inf
+        return ClosestPoints(query.triangle, weights, position, np.sqrt(squared))
+
+    def _improve(self, query: _Query, rows: Indices, candidates: Indices) -> None:
+        """Measure ``candidates (n,k)`` (-1 for none) for the points ``rows (n,)``; keep what is closer than before."""
+        row, column = np.nonzero(candidates >= 0)
+        triangle = candidates[row, column]
+        measured = closest_in_triangles(query.points[rows[row]], self._corners[triangle])[1]
+        if query.penalty is not None:
+            farther = query.penalty(rows[row], triangle)
+            measured = np.where(farther > 0, (np.sqrt(measured) + farther) ** 2, measured)
+        squared = np.full(candidates.shape, np.inf)
+        squared[row, column] = measured
+        best = squared.argmin(axis=1)
+        each = np.arange(len(rows))
+        better = squared[each, best] < query.squared[rows]
+        query.squared[rows[better]] = squared[each, best][better]
+        query.triangle[rows[better]] = candidates[each, best][better]
+
+
+@dataclass(frozen=True, eq=False)
+class _Query:
+    """Points being asked for, and the closest triangle and its squared distance found so far (filled in place)."""
+
+    points: F64
+    penalty: Penalty | None
+    triangle: Indices
+    squared: F64
+
+
+def closest_in_triangles(points: F64, corners: F64) -> tuple[F64, F64]:
+    """Barycentric weights (…,3) and squared distance (…) of the point of each triangle (…,3,3) closest to a point."""
+    a = corners[..., 0, :]
+    ab, ac, ap = corners[..., 1, :] - a, corners[..., 2, :] - a, points - a
+    d00, d01, d11 = _dot(ab, ab), _dot(ab, ac), _dot(ac, ac)
+    p0, p1 = _dot(ap, ab), _dot(ap, ac)
+    double = d00 * d11 - d01 * d01
+    area = np.maximum(double, 1e-300)
+    v, w = (d11 * p0 - d01 * p1) / area, (d00 * p1 - d01 * p0) / area
+    outside = (v < 0) | (w < 0) | (v + w > 1) | (double <= _SLIVER * d00 * d11)
+    edge = np.maximum(d00 + d11 - 2 * d01, 1e-300)
+    along_ab = np.clip(p0 / np.maximum(d00, 1e-300), 0, 1)
+    along_ac = np.clip(p1 / np.maximum(d11, 1e-300), 0, 1)
+    along_bc = np.clip((p1 - p0 + d00 - d01) / edge, 0, 1)
+    zero = np.zeros_like(v)
+    best: tuple[F64, F64, F64] | None = None
+    for cv, cw in ((along_ab, zero), (zero, along_ac), (1 - along_bc, along_bc)):
+        distance = _squared(ap, ab, ac, cv, cw)
+        if best is None:
+            best = (cv, cw, distance)
+        else:
+            nearer = distance < best[2]
+            pairs = zip((cv, cw, distance), best, strict=True)
+            kv, kw, kd = (np.where(nearer, new, old) for new, old in pairs)
+            best = (kv, kw, kd)
+    assert best is not None
+    second, third = np.where(outside, best[0], v), np.where(outside, best[1], w)
+    squared = np.where(outside, best[2], _squared(ap, ab, ac, second, third))
+    return np.stack([1 - second - third, second, third], axis=-1), squared
+
+
+def _dot(one: F64, other: F64) -> F64:
+    return np.einsum("...c,...c->...", one, other)
+
+
+def _squared(ap: F64, ab: F64, ac: F64, v: F64, w: F64) -> F64:
+    rest = ap - v[..., None] * ab - w[..., None] * ac
+    return _dot(rest, rest)
+
+
+def closest_allowed_points(
     points: NDArray[np.floating[Any]],
     vertices: NDArray[np.floating[Any]],
-    triangles: IntArray,
-    allowed: NDArray[np.bool_] | None = None,
+    triangles: NDArray[np.integer[Any]],
+    allowed: NDArray[np.bool_],
 ) -> SurfacePoints:
-    """The point of the surface closest to each of ``points (N,3)``, all in the same space.
+    """The point of the surface closest to each of ``points (N,3)`` among the triangles ``allowed (N,F)`` to it.
 
-    ``allowed (F,)`` or ``(N,F)`` says which triangles count, for all points or for each; every point needs at least
-    one.
+    Raises ValueError where a point has none.
     """
-    corners = np.asarray(vertices, np.float64)[triangles]
-    count = len(points)
-    chosen = np.empty(count, np.int32)
-    weights = np.empty((count, 3), np.float32)
-    step = max(1, _CHUNK_PAIRS // max(1, len(triangles)))
-    for start in range(0, count, step):
-        stop = min(count, start + step)
-        barycentric, distance = _closest_barycentric(np.asarray(points[start:stop], np.float64), corners)
-        if allowed is not None:
-            distance = np.where(allowed if allowed.ndim == 1 else allowed[start:stop], distance, np.inf)
-        best = distance.argmin(axis=1)
-        if not np.isfinite(distance[np.arange(stop - start), best]).all():
-            raise ValueError("a point has no allowed triangle")
-        chosen[start:stop] = best
-        weights[start:stop] = barycentric[np.arange(stop - start), best]
-    return SurfacePoints(chosen, weights)
 
+    def only(point: Indices, triangle: Indices) -> F64:
+        return np.where(allowed[point, triangle], 0.0, np.inf)
 
-def _closest_barycentric(
-    points: NDArray[np.float64], corners: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Barycentric weights (N,F,3) and squared distances (N,F) of the closest point of each triangle (F,3,3)."""
-    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    ab, ac = b - a, c - a
-    d00, d01, d11 = (ab * ab).sum(1), (ab * ac).sum(1), (ac * ac).sum(1)
-    area = np.maximum(d00 * d11 - d01 * d01, 1e-30)
-    ap = points[:, None] - a[None]
-    p0, p1 = np.einsum("nfc,fc->nf", ap, ab), np.einsum("nfc,fc->nf", ap, ac)
-    v, w = (d11 * p0 - d01 * p1) / area, (d00 * p1 - d01 * p0) / area
-    inside = (v >= 0) & (w >= 0) & (v + w <= 1)
-    along_ab = np.clip(p0 / np.maximum(d00, 1e-30), 0, 1)
-    along_ac = np.clip(p1 / np.maximum(d11, 1e-30), 0, 1)
-    bc = c - b
-    along_bc = np.clip(np.einsum("nfc,fc->nf", ap - ab, bc) / np.maximum((bc * bc).sum(1), 1e-30), 0, 1)
-    zero = np.zeros_like(v)
-    candidates = [(v, w), (along_ab, zero), (zero, along_ac), (1 - along_bc, along_bc)]
-    squared = np.stack([((ap - cv[..., None] * ab - cw[..., None] * ac) ** 2).sum(-1) for cv, cw in candidates], axis=0)
-    squared[0] = np.where(inside, squared[0], np.inf)
-    best = squared.argmin(axis=0)
-    second = np.choose(best, [cv for cv, _ in candidates])
-    third = np.choose(best, [cw for _, cw in candidates])
-    return np.stack([1 - second - third, second, third], axis=-1), squared.min(axis=0)
+    found = MeshSurface(vertices, triangles).closest(points, only)
+    if (found.triangle < 0).any():
+        raise ValueError("a point has no allowed triangle")
+    return SurfacePoints(found.triangle.astype(np.int32), found.barycentric.astype(np.float32))

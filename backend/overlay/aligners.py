@@ -1,4 +1,4 @@
-"""What several aligners see in the same footage, side by side, each point in the colour of its σ."""
+"""The points of several aligners on the same footage, side by side, each point in the colour of its σ."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _LEAST_SIDE = 480  # px; smaller pictures are enlarged so that wires and points 
 
 @dataclass(frozen=True, eq=False)
 class OverlayTake:
-    """What to draw on T frames.
+    """The things to draw on T frames.
 
     ``vertices_at(t)`` gives (V,3): image position in pixels (as in DESIGN §3) and distance in front of the camera in
     metres. ``triangles (F,3)`` are counter-clockwise seen from outside; a part of the head will do.

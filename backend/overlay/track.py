@@ -99,7 +99,7 @@ def _overlay_take(
 
 
 def _points(alignment: ViewAlignment | None, numbers: NDArray[np.int64]) -> NDArray[np.float32] | None:
-    """What the aligner saw (n,N,2) in the frames ``numbers``, NaN where it saw no face."""
+    """The points that the aligner saw (n,N,2) in the frames ``numbers``, NaN where it saw no face."""
     seen = None if alignment is None else alignment.mu
     if alignment is None or seen is None or not seen.shape[1]:
         return None

@@ -1,4 +1,4 @@
-"""Which edges of a mesh a camera sees, and which of them are the diagonals of quads."""
+"""The edges of a mesh that a camera sees, and those among them that are the diagonals of quads."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def visible_edges(
     edges: NDArray[np.int64],
     edge_triangles: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Which edges (E,) the camera sees: they border a triangle that faces it, and nothing lies before their ends.
+    """The edges (E,) that the camera sees: they border a triangle that faces it, and nothing lies before their ends.
 
     ``vertices (V,3)`` are pixels and distance. What hides what is told from the nearest point of a facing triangle in
     each cell of a grid about as fine as the mesh.

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from backend.errors import UserError
 from backend.files import read_npz
+from backend.head_model.converters.obj import read_obj_vertices
 from backend.head_model.model import HeadModel
+from backend.head_model.rigid import similarity_between
 from backend.observations import PointSet
 from backend.track.geometry import neutral_of
 from backend.track.io import load_track
@@ -24,7 +26,6 @@ from backend.track.io import load_track
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-MAX_OBJ_BYTES = 256 << 20
 UNITS = (1.0, 0.1, 0.01, 0.001)
 """Metres per unit that a mesh may be in: metres, decimetres, centimetres, millimetres."""
 LARGEST_SCALE = 1.6
@@ -89,7 +90,7 @@ class MeshNeutral:
 
     def neutrals(self, head: HeadModel, pictures: Iterable[FacePicture] = ()) -> F32:  # noqa: ARG002 - it is known
         """(1,V,3). Raises UserError ``other_topology``, ``bad_mesh``, ``file_missing``."""
-        vertices = _npz_vertices(self.path) if self.path.suffix.lower() == ".npz" else _obj_vertices(self.path)
+        vertices = _npz_vertices(self.path) if self.path.suffix.lower() == ".npz" else read_obj_vertices(self.path)
         if vertices.shape != (head.vertex_count, 3):
             raise UserError(
                 "other_topology",
@@ -144,9 +145,7 @@ def laid_onto_mean(head: HeadModel, vertices: NDArray[np.floating[Any]], path: P
     if not 1 / LARGEST_SCALE < ratio / unit < LARGEST_SCALE:
         raise UserError("other_topology", f"The mesh {path} is no head in metres, centimetres or millimetres.")
     source = source * unit
-    u, _, vt = np.linalg.svd((source * weight[:, None]).T @ target)
-    sign = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    laid = source @ (u @ sign @ vt)
+    laid = similarity_between(source, target, weight, scaled=False).apply(source)
     distance = float(np.sqrt(weight @ np.square(laid - target).sum(1)))
     if distance > LARGEST_DISTANCE:
         raise UserError(
@@ -163,19 +162,3 @@ def _npz_vertices(path: Path) -> F64:
     if vertices is None or vertices.ndim != 2 or vertices.shape[1] != 3:
         raise UserError("bad_mesh", f"{path} holds no array “vertices” of shape (V, 3).")
     return vertices.astype(np.float64)
-
-
-def _obj_vertices(path: Path) -> F64:
-    if not path.is_file() or path.stat().st_size > MAX_OBJ_BYTES:
-        raise UserError("bad_mesh", f"{path} is no mesh file of at most {MAX_OBJ_BYTES >> 20} MB.")
-    vertices = []
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.startswith("v "):
-                continue
-            try:
-                x, y, z = (float(text) for text in line.split()[1:4])
-            except ValueError as error:
-                raise UserError("bad_mesh", f"Line {number} of {path} is not a vertex of three numbers.") from error
-            vertices.append((x, y, z))
-    return np.array(vertices, np.float64).reshape(-1, 3)

@@ -1,5 +1,6 @@
-"""``python -m backend.point_calibration PHOTOS OUT.npz``: measure MediaPipe's point offsets on the open head from
-portraits.
+"""``python -m backend.point_calibration PHOTOS OUT.npz``: measure MediaPipe's point offsets from portraits.
+
+They are offsets on the open head.
 
 The result is an input of the head's builder (``flowface head build``): run this, then rebuild, then measure the
 annotation again (``backend.point_calibration.annotation``), then run this with ``--check`` to see what is left on the

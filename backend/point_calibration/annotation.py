@@ -1,5 +1,4 @@
-"""``python -m backend.point_calibration.annotation PHOTOS OUT.npz``: where annotators put iBUG-68's points on the open
-head.
+"""``python -m backend.point_calibration.annotation PHOTOS OUT.npz``: iBUG-68 as annotators put it on the open head.
 
 MediaPipe's closest points (``IBUG68_FROM_MEDIAPIPE``) lie up to a few millimetres beside the points that annotators
 mean. The mean misfit over fitted portraits of training people is an input of the head's builder,

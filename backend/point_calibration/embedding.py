@@ -1,4 +1,4 @@
-"""Where an aligner's points really lie on the head: the mean misfit over neutral portraits, as head-space offsets.
+"""An aligner's points as they really lie on the head: the mean misfit over neutral portraits, as head-space offsets.
 
 Lifting MediaPipe's points from renderings of the head puts them where MediaPipe sees them on renderings. On photographs
 they lie up to a few millimetres elsewhere, always in the same direction; that mean is taken out here.
@@ -43,7 +43,7 @@ def observe(alignment: Alignment, image_size: tuple[int, int]) -> ViewAlignment:
 
 
 def fitted_points(head: HeadModel, point_set: str, fit: FitResult) -> tuple[F64, F64]:
-    """Where a fit puts a point set in the first view's image, (T,N,2) pixels, and how deep, (T,N) metres."""
+    """A point set as a fit puts it in the first view's image, (T,N,2) pixels, and its depth, (T,N) metres."""
     vertices = posed_vertices(head, head.neutral(fit.identity), fit.expression, fit.gaze)
     points = surface_positions(head.landmarks[point_set], head.triangles, vertices.astype(np.float64))
     seen_by = fit.cameras[0]

@@ -1,5 +1,6 @@
-"""``python -m backend.point_calibration.identities ICT OUT.npz``: ICT-FaceKit's training modes on the open head's
-vertices.
+"""``python -m backend.point_calibration.identities ICT OUT.npz``: ICT-FaceKit's training modes on the open head.
+
+They are offsets of its vertices.
 
 The result is an input of the head's builder, ``scanned_identities.npz``: run this, then ``flowface head build``. Only
 the modes that ``splits.toml`` gives to training are read; the others make the people that trackers are tested with.
@@ -21,12 +22,12 @@ from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
 from backend.head_model.registration.correspondence import Correspondence, correspond
 from backend.head_model.registration.face_points import sphere_centre
-from backend.head_model.registration.nearest import NearestSurface
 from backend.head_model.registration.parts import EYEBALLS, Parts, parts_of, parts_of_open_head
 from backend.head_model.registration.rig import point_weights
 from backend.head_model.registration.types import SourceHead
 from backend.head_model.registration.warp import SpaceWarp
 from backend.head_model.render import vertex_normals
+from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -58,13 +59,14 @@ def measure(
 
 
 def carry_modes(modes: F64, source: SourceHead, parts: Parts, head: HeadModel, match: Correspondence) -> F64:
-    """Offsets (n,V,3) of the source's vertices at the open head's (n,V0,3), in the source's axes: of the skin under
-    them, of the eyeballs as moved and grown spheres, and elsewhere of a smooth field through those.
+    """Offsets (n,V,3) of the source's vertices at the open head's (n,V0,3), in the source's axes.
+
+    Of the skin under them, of the eyeballs as moved and grown spheres, and elsewhere of a smooth field through those.
     """
     own = parts_of_open_head(head)
     template = source.template.astype(np.float64)
-    surface = NearestSurface(template, source.triangles, parts.inside("outer", source.triangles))
-    foot = surface.closest(match.bent, vertex_normals(match.bent, head.triangles))
+    surface = MeshSurface(template, source.triangles, parts.inside("outer", source.triangles))
+    foot = surface.closest_nearby(match.bent, vertex_normals(match.bent, head.triangles))
     carried = np.stack([foot.of(mode, source.triangles) for mode in modes])
     known = own["outer"].copy()
     for name in EYEBALLS:
@@ -79,8 +81,9 @@ def carry_modes(modes: F64, source: SourceHead, parts: Parts, head: HeadModel, m
 
 
 def _sphere_offsets(offsets: F64, theirs: F64, ours: F64) -> F64:
-    """Offsets (n,m,3) of a sphere's points (m,3) that follow the centre and radius of points (k,3) with offsets
-    (n,k,3).
+    """Offsets (n,m,3) of a sphere's points (m,3) that follow another sphere's.
+
+    They follow the centre and radius of points (k,3) with offsets (n,k,3).
     """
     centre = sphere_centre(theirs)
     moved = np.einsum("k,nkc->nc", point_weights(theirs, centre), offsets)

@@ -1,5 +1,6 @@
-"""Measures ``mediapipe_pose_bias.npz`` on rendered people of the dev split: ``python -m
-backend.point_calibration.pose_bias``.
+"""Measures ``mediapipe_pose_bias.npz`` on rendered people of the dev split.
+
+``python -m backend.point_calibration.pose_bias`` does it.
 
 A point is lifted onto the head where it lies in the frontal picture, whatever surface point that is, and turned with
 the head. What the network says of the turned picture, less where that surface point is, is the person's own error plus

@@ -91,7 +91,7 @@ class Lifted:
 
 
 def lift(ict: IctHead, spec: SequenceSpec, vertices: F64, points: F64) -> Lifted:
-    """Where the image points (478,2) of a picture made with ``spec`` lie on the head that it shows."""
+    """The places of the image points (478,2) of a picture made with ``spec`` on the head that it shows."""
     scene, middle = make_scene(spec), spec.side / 2
     with HeadRenderer((spec.side, spec.side)) as renderer:
         seen = renderer.surface(

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,6 +40,7 @@ from backend.alignment.mediapipe.face_mesh import LEFT_OUTER_CANTHUS, POINTS, RI
 from backend.alignment.mediapipe.point_sigma import TABLE, PointSigma
 from backend.datasets.splits import split_of_photo
 from backend.footage import read_image
+from backend.head_model.rigid import similarity_between
 from backend.observations import FaceBox
 
 F64 = NDArray[np.float64]
@@ -220,10 +221,8 @@ def meaning(portraits: list[Portrait], names: list[str], fitted_on: list[Portrai
     def residuals(people: list[Portrait], mean: F64) -> F64:
         rows = []
         for person in people:
-            assert person.annotated is not None
-            # Similarity from the mean face, so that place on the face, not in the image, is compared.
-            to_face = _procrustes(person.points, mean)
-            rows.append(to_face(person.annotated)[keep] - mean_place - _local(to_face(person.points) - mean))
+            points, annotated = _on_face(person, mean)
+            rows.append(annotated[keep] - mean_place - _local(points - mean))
         return np.asarray(rows)
 
     def _local(displacement: F64) -> F64:
@@ -236,7 +235,7 @@ def meaning(portraits: list[Portrait], names: list[str], fitted_on: list[Portrai
     mean = shapes.mean(axis=0)
     mean -= mean.mean(axis=0)
     mean /= iod(mean)
-    posed = np.array([_procrustes(p.points, mean)(p.annotated)[keep] for p in learn])
+    posed = np.array([_on_face(p, mean)[1][keep] for p in learn])
     mean_place = np.median(posed, axis=0)
     distance, near = cKDTree(mean).query(mean_place, k=4)
     weights = 1 / (distance + 0.02)
@@ -246,18 +245,11 @@ def meaning(portraits: list[Portrait], names: list[str], fitted_on: list[Portrai
     return Meaning(mean_place[inside], (residuals(people, mean) - offset)[:, inside])
 
 
-def _procrustes(points: F64, target: F64) -> Callable[[F64 | None], F64]:
-    """The similarity that lays points (N,2) onto the target, as a function of further points (M,2)."""
-    centre, to = points.mean(axis=0), target.mean(axis=0)
-    a, b = (points - centre) @ (1, 1j), (target - to) @ (1, 1j)
-    factor = np.vdot(a, b) / np.vdot(a, a)
-
-    def apply(more: F64 | None) -> F64:
-        assert more is not None
-        moved = ((more - centre) @ (1, 1j)) * factor
-        return np.column_stack([moved.real, moved.imag]) + to
-
-    return apply
+def _on_face(person: Portrait, mean: F64) -> tuple[F64, F64]:
+    """Mesh points and annotated points laid onto the mean face, so that place on the face, not in the image, counts."""
+    assert person.annotated is not None
+    to_face = similarity_between(person.points, mean)
+    return to_face.apply(person.points), to_face.apply(person.annotated)
 
 
 def spread_over_mesh(place: F64, value: F64, mean: F64) -> F64:

@@ -1,4 +1,4 @@
-"""How MediaPipe's points are off on turned heads, measured on rendered people of the dev split.
+"""Measures MediaPipe's errors on turned heads, on rendered people of the dev split.
 
 The people are those of ``backend.evaluation.benchmark`` (ICT-FaceKit, even identity modes only), each with a face,
 skin, light, lens and background of their own. A point is lifted onto the head where it lies in the frontal picture,

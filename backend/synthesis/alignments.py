@@ -54,7 +54,7 @@ def ring(cameras: int) -> F64:
 def dense_views(
     head: HeadModel, frames: int, cameras: int, *, noise_px: float = 1.0, seed: int = 11
 ) -> tuple[View, ...]:
-    """What unknown ``cameras`` saw of every vertex (point set ``EVERY_VERTEX``) that faces them, with noise of σ.
+    """Views by unknown ``cameras`` of every vertex (point set ``EVERY_VERTEX``) that faces them, with noise of σ.
 
     Each vertex's error is half new in every frame and half the same in all of them, as aligners' errors are.
     """

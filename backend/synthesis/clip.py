@@ -1,12 +1,9 @@
-"""The demo's rendered clip: a performance of a head before a plain textured wall, as a video file."""
+"""The demo's rendered clip: pictures of a performance of a head before a plain textured wall."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from fractions import Fraction
-from pathlib import Path
+from collections.abc import Iterator
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -49,15 +46,3 @@ def render_performance(head: HeadModel, performance: Performance, wall_seed: int
                 world_to_camera=np.eye(3, 4),
                 background=wall,
             )
-
-
-def write_video(path: Path, frames: Iterable[Image], size: tuple[int, int], frame_rate: float) -> None:
-    """Encode RGB pictures of ``size`` (width, height, both even) as H.264 of high quality."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(frame_rate).limit_denominator(1001))
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "16", "preset": "veryfast"}
-        for image in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))

@@ -1,4 +1,4 @@
-"""What ``flowface benchmark align`` does: every case in turn, then a table and JSON."""
+"""The run of ``flowface benchmark align``: every case in turn, then a table and JSON."""
 
 from __future__ import annotations
 
@@ -27,8 +27,11 @@ PAPER = (("b1", 17.3, 29.0), ("b2", 31.0, 46.0), ("b5", 88.2, 75.0))
 
 @dataclass(frozen=True)
 class AlignBenchmarkOptions:
-    """What to time: every combination. ``device`` “auto” is the CPU, and the GPU where there is one; ``seconds`` is how
-    long each case is measured for; ``weights`` None adds the default weights' network, where there are any."""
+    """The choices of a timing: every combination of them is timed.
+
+    ``device`` “auto” is the CPU, and the GPU where there is one; ``seconds`` is how long each case is measured for;
+    ``weights`` None adds the default weights' network, where there are any.
+    """
 
     out: Path
     encoders: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What ``flowface benchmark fit`` does: the race, the sizes, and their figures as tables, JSON and a plot."""
+"""The run of ``flowface benchmark fit``: the race, the sizes, and their figures as tables, JSON and a plot."""
 
 from __future__ import annotations
 
@@ -119,13 +119,14 @@ def _demo_clip(out: Path) -> Path:
 
 
 def _render_demo(path: Path) -> None:
+    from backend.footage.encode import encode_evenly
     from backend.head_model.library import load_head
-    from backend.synthesis.clip import render_performance, write_video
+    from backend.synthesis.clip import render_performance
     from backend.synthesis.performance import demo_performance
 
     head = load_head("open")
     truth = demo_performance(head)
-    write_video(path, render_performance(head, truth), truth.image_size, truth.frame_rate)
+    encode_evenly(path, render_performance(head, truth), truth.frame_rate)
 
 
 def _save(results: dict[str, Any], out: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def machine() -> dict[str, Any]:
-    """Where and with what code a measurement was made."""
+    """The machine and the code that a measurement was made with."""
     import torch
 
     return {

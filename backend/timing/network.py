@@ -107,7 +107,7 @@ def time_mediapipe(seconds: float) -> dict[str, Any]:
 
 
 def _runs(once: Callable[[], object], seconds: float) -> Iterator[float]:
-    """How long each run took, for at least ``LEAST_RUNS`` and until ``seconds`` are over."""
+    """The duration of each run, for at least ``LEAST_RUNS`` and until ``seconds`` are over."""
     end = time.perf_counter() + seconds
     done = 0
     while done < LEAST_RUNS or time.perf_counter() < end:

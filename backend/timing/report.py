@@ -56,7 +56,7 @@ def _thinned(curve: Curve) -> list[tuple[float, float]]:
 
 
 def race_table(race: Mapping[str, Any]) -> Table:
-    """Who came close to the best energy, and when."""
+    """A table of who came close to the best energy, and when."""
     table = Table(
         title=f"the same energy on {race['clip']}, {race['frames']} frames", title_justify="left", box=box.SIMPLE
     )

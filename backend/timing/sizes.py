@@ -1,4 +1,4 @@
-"""How time and memory grow with a take: each size is fitted in a process of its own, so that its peak is its own."""
+"""The growth of time and memory with a take, each size fitted in a process of its own, so that its peak is its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a fit of a take of dense alignments took.
+    """The cost of a fit of a take of dense alignments.
 
     ``fit_seconds`` is ``fit_take`` as a whole (first guess, solve, uncertainty, result), ``cpu_seconds`` its
     work summed over cores: what tells on a machine that others use, too. ``peak_mb`` is the process's

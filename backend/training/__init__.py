@@ -1,1 +1,1 @@
-"""How the alignment network learns: rendered and real pictures, augmentation, losses and the training loop."""
+"""The alignment network's training: rendered and real pictures, augmentation, losses and the training loop."""

@@ -28,7 +28,7 @@ class AtlasPoints:
 
     @property
     def mediapipe(self) -> slice:
-        """Where MediaPipe's points are among the P."""
+        """MediaPipe's points among the P."""
         return slice(self.vertices, len(self.nu))
 
 

@@ -1,4 +1,4 @@
-"""What a training run needs to go on as if it had never stopped, in one file that is whole or absent."""
+"""Checkpoints: all that a run needs to go on as if it had never stopped, in one file that is whole or absent."""
 
 from __future__ import annotations
 

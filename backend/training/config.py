@@ -1,4 +1,4 @@
-"""What a training run is: network, data, augmentation, optimisation; read from TOML."""
+"""The configuration of a training run: network, data, augmentation, optimisation; read from TOML."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Table = TypeVar("Table")
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """How far and how often pictures are changed (seeds/000 D.2). What is not a range is a chance in 0…1."""
+    """Strength and frequency of the changes to pictures (seeds/000 D.2). What is not a range is a chance in 0…1."""
 
     rotation: float = 25.0  # degrees, the most a crop is turned
     rotation_sigma: float = 10.0  # degrees
@@ -39,7 +39,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What pictures there are and when they are in the draw.
+    """The kinds of pictures and when they are in the draw.
 
     At step t the draw is among the first ``first_shards`` + t/``steps_per_shard`` shards, at most ``shards`` (all from
     the start where ``steps_per_shard`` is 0).
@@ -57,7 +57,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """How the weights move. The defaults are the paper's (seeds/001 §4), steps aside, which it does not tell."""
+    """The optimiser. The defaults are the paper's (seeds/001 §4), steps aside, which it does not tell."""
 
     steps: int = 120_000
     batch: int = 16
@@ -81,7 +81,7 @@ class OptimiserConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Where the run computes and how often it looks up from it, in steps."""
+    """The run's device, and how often it looks up from its work, in steps."""
 
     seed: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -168,7 +168,7 @@ def _value(value: object, kind: Any, path: Path, where: str) -> object:
 
 
 def _check(config: TrainConfig, path: Path) -> None:
-    """What types alone do not tell."""
+    """Checks what types alone do not tell."""
     at_least_one = {
         "data.shards": config.data.shards,
         "data.per_shard": config.data.per_shard,

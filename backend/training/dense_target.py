@@ -25,8 +25,10 @@ class DenseTarget(nn.Module):
         self.register_buffer("shares", torch.from_numpy(shares), persistent=False)
 
     def forward(self, mu: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Positions (B,2,U,U) of the cells' centres and their weights λ_p (B,U,U) from those of the points: ``mu``
-        (B,P,2), ``weight`` (B,P). A cell weighs what its least known corner does, and 0 outside all triangles."""
+        """Positions (B,2,U,U) of the cells' centres and their weights λ_p (B,U,U) from those of the points.
+
+        ``mu (B,P,2)``, ``weight (B,P)``. A cell weighs what its least known corner does, and 0 outside all triangles.
+        """
         count, side = len(mu), self.uv_size
         inside = (mu[:, self.corners] * self.shares[..., None]).sum(dim=2)
         positions = mu.new_zeros(count, side * side, 2)
@@ -39,8 +41,10 @@ class DenseTarget(nn.Module):
 def cells_in_triangles(
     open_head: HeadModel, uv_size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """The cells (C,), row-major, whose centres lie in a triangle of the atlas, its vertices (C,3) and the centres'
-    barycentric weights (C,3). Rows count downwards from the atlas's top."""
+    """The cells (C,), row-major, whose centres lie in a triangle of the atlas.
+
+    With its vertices (C,3) and the centres' barycentric weights (C,3). Rows count downwards from the atlas's top.
+    """
     uv = open_head.uv_vertices.astype(np.float64)
     # in cells, so that cell (row, column) has its centre at whole numbers
     places = np.column_stack([uv[:, 0], 1 - uv[:, 1]]) * uv_size - 0.5

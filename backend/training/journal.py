@@ -1,4 +1,4 @@
-"""What a run writes down of itself: ``log.jsonl``, one line an entry, and TensorBoard's curves beside it."""
+"""The journal of a run: ``log.jsonl``, one line an entry, and TensorBoard's curves beside it."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What to train and where: ``out`` for what comes of it, ``pool`` for the pictures (``out``/pool where None).
+    """A training to run: ``out`` for what comes of it, ``pool`` for the pictures (``out``/pool where None).
 
     ``minutes`` bounds this call, not the run; ``resume`` goes on from ``out``'s checkpoint; ``start`` are weights to
     begin with.
@@ -59,7 +59,7 @@ class TrainRequest:
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """What a run draws from: the pool of rendered samples, real ones, and those it is only measured on."""
+    """The pictures that a run draws from: the pool of rendered samples, real ones, and those it is only measured on."""
 
     pool: Pool
     real: Shard | None
@@ -219,7 +219,7 @@ class Stop:
 def gather(
     folder: Path, config: TrainConfig, step: int, wait: Callable[[], None], say: Callable[[str], None]
 ) -> Pictures:
-    """What a run needs before ``step``, waited for where the background has not made it yet."""
+    """Gathers the pictures that a run needs before ``step``, waiting where the background has not made them yet."""
     real: dict[sources.Part, Shard] = {}
     if config.data.real_fraction:
         for part in ("train", "dev"):

@@ -1,4 +1,4 @@
-"""What the alignment network is taught with: Gaussian negative log-likelihoods of positions (seeds/001 eqs. 5 to 7)."""
+"""The losses of the alignment network: Gaussian negative log-likelihoods of positions (seeds/001 eqs. 5 to 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which atlas point a point turns into when its picture is mirrored."""
+"""The atlas point that each point turns into when its picture is mirrored."""
 
 from __future__ import annotations
 

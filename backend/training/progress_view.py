@@ -1,4 +1,4 @@
-"""What the terminal shows while the network trains."""
+"""The terminal's view of a running training."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TrainingView:
         self._console.print(words, markup=False, highlight=False, soft_wrap=True)
 
     def on_step(self, step: int, steps: int, figures: dict[str, float]) -> None:
-        """Where the training is."""
+        """Called with how far the training is."""
         words = (
             f"loss {figures['loss']:.2f}  {figures['distance_px']:.1f} px  {figures['images_per_second']:.1f} images/s"
         )
@@ -50,7 +50,7 @@ class TrainingView:
             self.say(f"step {step} of {steps}: {words}")
 
     def on_accuracy(self, step: int, kind: str, accuracy: Accuracy) -> None:
-        """What a measurement came to."""
+        """Called with what a measurement came to."""
         who = {"dev": "rendered", "real": "real"}[kind]
         regions = ", ".join(f"{name} {value:.2f}" for name, value in accuracy.regions.items())
         self.say(

@@ -19,12 +19,12 @@ def learning_rate(step: int, config: OptimiserConfig) -> float:
 
 
 def shards_in_draw(step: int, config: DataConfig) -> int:
-    """How many shards, from the first, a batch of ``step`` is drawn from."""
+    """The number of shards, from the first, that a batch of ``step`` is drawn from."""
     if not config.steps_per_shard:
         return config.shards
     return min(config.shards, config.first_shards + step // config.steps_per_shard)
 
 
 def average_decay(step: int, config: OptimiserConfig) -> float:
-    """How much of the averaged weights stays at ``step``: little at first, so that they forget where they began."""
+    """The share of the averaged weights that stays at ``step``: little at first, so that their start is forgotten."""
     return min(config.ema, (1 + step) / (10 + step))

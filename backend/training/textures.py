@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class FaceTexture:
-    """What one photograph shows of a face, laid out in the canonical atlas.
+    """The part of a face that one photograph shows, laid out in the canonical atlas.
 
     ``color (S,S,3)`` uint8 sRGB; row 0 is the atlas's top (v = 1), as ``HeadRenderer.render`` takes a ``texture``.
     ``coverage (S,S)`` float32: 1 where ``color`` is this person's, 0 where nothing was seen, in between to blend.

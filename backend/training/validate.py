@@ -1,4 +1,4 @@
-"""How far off the network is on pictures of people it never learnt from, and whether it knows."""
+"""The network's errors on pictures of people it never learnt from, and whether it knows of them."""
 
 from __future__ import annotations
 

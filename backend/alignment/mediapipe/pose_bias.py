@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.head_model.rigid import nearest_rotation
+
 F64 = NDArray[np.float64]
 TABLE = Path(__file__).with_name("mediapipe_pose_bias.npz")
 
@@ -46,8 +48,7 @@ class PoseBias:
     def pose(self, points: F64) -> tuple[float, float]:
         """Yaw and pitch (radians) of the network's points (478,3) in an upright crop, by Procrustes alignment."""
         centred = points - points.mean(axis=0)
-        u, _, vt = np.linalg.svd(centred.T @ self.mean_points)
-        forward = (u * (1.0, 1.0, np.sign(np.linalg.det(u @ vt)))) @ vt[:, 2]
+        forward = nearest_rotation(centred.T @ self.mean_points)[:, 2]
         return float(np.arctan2(forward[0], forward[2])), float(np.arcsin(np.clip(forward[1], -1.0, 1.0)))
 
     def offsets(self, points: F64) -> F64:

@@ -33,7 +33,7 @@ _HEAD_ABOVE, _SHOULDERS_BELOW = -0.106, -0.15  # y on the template, metres: rigi
 
 @dataclass(frozen=True, eq=False)
 class IctHead:
-    """What is drawn of ICT-FaceKit, in metres: +x subject's left, +y up, +z out of the face.
+    """The drawn part of ICT-FaceKit, in metres: +x subject's left, +y up, +z out of the face.
 
     ``template (V,3)``, ``identity_basis (K_id,V,3)``, ``expression_basis (K_ex,V,3)``, ``triangles (F,3)``,
     ``corner_uv (F,3,2)`` in the archive's own tiles (u ≥ 1 is the next tile), ``groups`` vertex masks (V,) by part,
@@ -59,7 +59,7 @@ class IctHead:
 
 @dataclass(frozen=True, eq=False)
 class FaceMotion:
-    """What a face does at n moments.
+    """The motion of a face at n times.
 
     ``expression (n,K)`` in 0…1; ``gaze (n,2,2)`` (left, right) × (yaw, pitch) radians in the head; ``rotation (n,3,3)``
     and ``translation (n,3)`` from head space to camera space, metres; ``trunk_rotation (3,3)`` and

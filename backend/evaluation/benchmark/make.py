@@ -9,11 +9,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from fractions import Fraction
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
-import av
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
@@ -25,15 +23,12 @@ from backend.evaluation.benchmark.scene import Scene, make_scene
 from backend.evaluation.benchmark.specs import VERSION, SequenceSpec
 from backend.evaluation.benchmark.studio import Studio
 from backend.evaluation.benchmark.truth import save_truth
+from backend.footage.encode import encode_evenly
 
 Image = NDArray[np.uint8]
 
 CLIP, TRUTH = "clip.mp4", "truth.npz"
 _CHUNK = 8  # frames posed at a time
-
-# With its look-ahead at work, x264's assembly gave another file in every process (measured on the wheel of av 18); any
-# one of these alone makes it repeat itself.
-_REPEATABLE = "mbtree=0:weightp=0:scenecut=0"
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class BenchmarkSequence:
 
 
 def default_cache() -> Path:
-    """Where rendered sequences live on this system."""
+    """The folder of rendered sequences on this system."""
     return platformdirs.user_cache_path("flowface", appauthor=False) / "benchmark"
 
 
@@ -142,7 +137,7 @@ def sequence_motion(
 def _render_into(folder: Path, spec: SequenceSpec, ict: IctHead) -> None:
     scene = make_scene(spec)
     neutral, motion = sequence_motion(spec, ict, np.arange(spec.frame_count) / spec.frame_rate)
-    _write_video(folder / CLIP, render_frames(spec, ict, scene), spec, scene.crf)
+    encode_evenly(folder / CLIP, render_frames(spec, ict, scene), spec.frame_rate, crf=scene.crf, repeatable=True)
     save_truth(
         folder / TRUTH, ict, neutral, motion, focal_px=scene.focal_px, side=spec.side, frame_rate=spec.frame_rate
     )
@@ -167,15 +162,3 @@ def _posed(spec: SequenceSpec, ict: IctHead, opened: NDArray[np.float64]) -> Ite
         neutral, motion = sequence_motion(spec, ict, frames[start : start + _CHUNK].ravel() / spec.frame_rate)
         vertices = camera_vertices(neutral, ict.expression_basis, (left, right), ict.follows_head, motion)
         yield from vertices.reshape(-1, len(opened), *neutral.shape)
-
-
-def _write_video(path: Path, frames: Iterator[Image], spec: SequenceSpec, crf: int) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(spec.frame_rate).limit_denominator(1001))
-        stream.width = stream.height = spec.side
-        stream.pix_fmt = "yuv420p"
-        stream.thread_count = 1
-        stream.options = {"crf": str(crf), "preset": "veryfast", "x264-params": _REPEATABLE}
-        for image in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))

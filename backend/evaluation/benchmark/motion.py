@@ -1,4 +1,4 @@
-"""What the benchmark's people do: smooth curves over ICT's actions, gaze, and turns of the head, drawn from a seed."""
+"""The benchmark's performances: smooth curves over ICT's actions, gaze, and turns of the head, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ EXTREMES: tuple[Pose, ...] = (
 
 
 def perform(ict: IctHead, spec: SequenceSpec, face: NDArray[np.floating[Any]], place: F64, seconds: F64) -> FaceMotion:
-    """What happens at ``seconds (n,)``, which may lie between frames.
+    """The performance at ``seconds (n,)``, which may lie between frames.
 
     ``face (3,)`` is the middle of the person's face in head space and ``place (3,)`` where in camera space it rests.
     """

@@ -1,4 +1,4 @@
-"""Where the eyes, nose, mouth and ears of the ICT head are, measured on its template."""
+"""The regions of the ICT head (eyes, nose, mouth and ears), measured on its template."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def lip_mask(ict: IctHead) -> Bool:
 
 
 def lip_depth_cm(ict: IctHead, points: NDArray[np.floating[Any]]) -> F64:
-    """How far points (…,3) on the template, metres, lie inside the lips seen from the front, cm; negative outside."""
+    """Depth in cm of points (…,3) on the template, metres, inside the lips seen from the front; negative outside."""
     marks = ict.template[ict.landmarks68].astype(np.float64) * 100
     x, y, z = (points[..., axis].astype(np.float64) * 100 for axis in range(3))
     top, bottom = marks[list(_OUTER_LIP_TOP)], marks[list(_OUTER_LIP_BOTTOM)]

@@ -34,7 +34,7 @@ _GREY = ("grass.png", "brick.png", "gravel.png")
 
 @dataclass(frozen=True)
 class Scene:
-    """How a sequence is filmed.
+    """The filming of a sequence.
 
     ``focal_px``; ``place`` where the face rests in camera space, metres; ``lights`` and ``ambient`` as the renderer
     takes them; ``subframes`` pictures averaged over ``shutter`` of a frame's time; ``noise`` standard deviation in grey

@@ -1,4 +1,4 @@
-"""Which sequences there are: people × performances, each drawn from a seed of its own."""
+"""The benchmark's sequences: people × performances, each drawn from a seed of its own."""
 
 from __future__ import annotations
 

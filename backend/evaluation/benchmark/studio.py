@@ -1,4 +1,4 @@
-"""Where a person of the benchmark is filmed: skin, light, background, lens and the sensor's noise."""
+"""The studio in which a person of the benchmark is filmed: skin, light, background, lens and the sensor's noise."""
 
 from __future__ import annotations
 
@@ -60,6 +60,6 @@ class Studio:
 
 
 def faces_camera(vertices: NDArray[np.float32], triangles: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Which triangles (F,) of a closed surface (V,3) in camera space show their outside; the rest would be covered."""
+    """The triangles (F,) of a closed surface (V,3) in camera space that show their outside; the rest are covered."""
     a, b, c = (vertices[triangles[:, k]] for k in range(3))
     return np.asarray(np.einsum("fc,fc->f", np.cross(b - a, c - a), a) < 0)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7, Similarity, align_to_scan
-from backend.evaluation.metrics.surface_distance import ClosestPoints, MeshSurface
+from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7, align_to_scan
 from backend.evaluation.types import REGIONS, MeshSequence
+from backend.head_model.rigid import Similarity
+from backend.head_model.surface import ClosestPoints, MeshSurface
 
 F64 = NDArray[np.float64]
 

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.evaluation.metrics.chamfer import keypoints7, neutral_only
-from backend.evaluation.metrics.rigid_alignment import align_to_scan, procrustes
-from backend.evaluation.metrics.surface_distance import MeshSurface
+from backend.evaluation.metrics.rigid_alignment import align_to_scan
 from backend.evaluation.types import MeshSequence
 from backend.head_model.render import vertex_normals
+from backend.head_model.rigid import similarity_between
+from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -78,7 +79,7 @@ def lip_points(
         true_points = truth.vertices[t, chosen].astype(np.float64)
         corners = predicted.vertices[t].astype(np.float64)[predicted.triangles[triangle]]
         points = np.einsum("nk,nkc->nc", barycentric, corners)
-        motion = procrustes(points[is_anchor], true_points[is_anchor], scaled=not metrical)
+        motion = similarity_between(points[is_anchor], true_points[is_anchor], scaled=not metrical)
         true_lips[t], predicted_lips[t] = true_points[is_lip], motion.apply(points[is_lip])
     return true_lips, predicted_lips
 
@@ -99,5 +100,5 @@ def _correspondence(
         metrical=metrical,
     )
     normals = vertex_normals(scan, truth.triangles)[chosen] @ motion.rotation
-    closest = surface.closest(motion.undo(scan[chosen]), normals)
+    closest = surface.closest(motion.undo(scan[chosen]), surface.facing(normals))
     return closest.triangle, closest.barycentric

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.evaluation.metrics.chamfer import AlignedFrame, Spread, mean_over_frames, spread_by_region
-from backend.evaluation.metrics.surface_distance import MeshSurface
 from backend.evaluation.types import MeshSequence
 from backend.head_model.render import vertex_normals
+from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -43,7 +43,8 @@ def normal_error(truth: MeshSequence, predicted: MeshSequence, aligned: Sequence
         surface = MeshSurface(vertices, predicted.triangles)
         facing = np.einsum("nc,nc->n", surface.normals[triangle], true_normals)
         other = np.flatnonzero((triangle >= 0) & (facing <= 0))
-        again = surface.closest(item.motion.undo(truth.vertices[item.frame, other]), true_normals[other])
+        away = item.motion.undo(truth.vertices[item.frame, other])
+        again = surface.closest(away, surface.facing(true_normals[other]))
         triangle[other], weights[other] = again.triangle, again.barycentric
         normals = vertex_normals(vertices, predicted.triangles)[predicted.triangles[triangle]]
         found = np.einsum("nk,nkc->nc", weights, normals)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.evaluation.metrics.rigid_alignment import procrustes
 from backend.evaluation.types import MeshSequence
+from backend.head_model.rigid import similarity_between
 
 F64 = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def head_rotations(sequence: MeshSequence) -> F64:
         target = sequence.vertices[frame].astype(np.float64)
         weights = np.ones(len(target))
         for _ in range(_REWEIGHTINGS):
-            motion = procrustes(reference, target, scaled=True, weights=weights)
+            motion = similarity_between(reference, target, weights)
             residual = np.linalg.norm(motion.apply(reference) - target, axis=1)
             scale = max(float(np.median(residual)), 1e-9)
             weights = 1.0 / (1.0 + (residual / scale) ** 2) ** 2
@@ -85,8 +85,11 @@ def focal_error(
 
 @dataclass(frozen=True, eq=False)
 class CameraErrors:
-    """Of C cameras, NaN for those that were not found: how far each is turned, degrees, and how far it stands from its
-    true place, in per cent of its true distance from what it looks at."""
+    """Errors of C cameras, NaN for those that were not found.
+
+    How far each is turned, degrees, and how far it stands from its true place, in per cent of its true distance from
+    what it looks at.
+    """
 
     rotation_deg: F64
     position_percent: F64

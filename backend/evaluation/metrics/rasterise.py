@@ -1,4 +1,4 @@
-"""Which surface point of a mesh each pixel shows: a z-buffer in plain numpy, so that measuring needs no OpenGL."""
+"""A z-buffer in plain numpy, which gives each pixel's surface point of a mesh, so that measuring needs no OpenGL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK_PAIRS = 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class Raster:
-    """What the sampled pixels show.
+    """The surface points that the sampled pixels show.
 
     ``triangle (h,w)`` int32, -1 where there is nothing; ``barycentric (h,w,3)`` the weights of the triangle's corners
     in camera space (perspective-correct), 0 where there is nothing. Sample (row j, column i) is the centre of pixel

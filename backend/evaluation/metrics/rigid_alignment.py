@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.evaluation.metrics.surface_distance import ClosestPoints, MeshSurface
+from backend.head_model.rigid import Similarity, similarity_between
+from backend.head_model.surface import ClosestPoints, MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -19,42 +19,6 @@ KEYPOINTS7 = (36, 39, 42, 45, 33, 48, 54)
 _MAX_STEPS = 60
 _MAX_POINTS = 1000
 _PERFECT = 1e-18  # square metres: a nanometre is as good as nothing
-
-
-@dataclass(frozen=True, eq=False)
-class Similarity:
-    """x ↦ scale · rotation · x + translation; a rigid motion where ``scale`` is 1."""
-
-    scale: float
-    rotation: F64
-    translation: F64
-
-    def apply(self, points: NDArray[np.floating[Any]]) -> F64:
-        """Points (…,3) moved."""
-        return self.scale * np.asarray(points, np.float64) @ self.rotation.T + self.translation
-
-    def undo(self, points: NDArray[np.floating[Any]]) -> F64:
-        """Points (…,3) that ``apply`` would move here."""
-        return (np.asarray(points, np.float64) - self.translation) @ self.rotation / self.scale
-
-
-def procrustes(
-    source: NDArray[np.floating[Any]],
-    target: NDArray[np.floating[Any]],
-    *,
-    scaled: bool,
-    weights: NDArray[np.floating[Any]] | None = None,
-) -> Similarity:
-    """The motion that brings ``source (N,3)`` closest to ``target (N,3)``: min Σ w ‖s R x + t − y‖² (Umeyama 1991)."""
-    x, y = np.asarray(source, np.float64), np.asarray(target, np.float64)
-    w = np.full(len(x), 1 / len(x)) if weights is None else np.asarray(weights, np.float64) / np.sum(weights)
-    x_mean, y_mean = w @ x, w @ y
-    x, y = x - x_mean, y - y_mean
-    u, singular, vt = np.linalg.svd((y * w[:, None]).T @ x)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * sign) @ vt
-    scale = float(singular @ sign / (w @ (x * x).sum(axis=1))) if scaled else 1.0
-    return Similarity(scale, rotation, y_mean - scale * rotation @ x_mean)
 
 
 def align_to_scan(
@@ -73,7 +37,7 @@ def align_to_scan(
     """
     scan = np.asarray(scan, np.float64)
     scan = scan[:: -(-len(scan) // _MAX_POINTS)]
-    motion = procrustes(mesh_keypoints, scan_keypoints, scaled=not metrical)
+    motion = similarity_between(mesh_keypoints, scan_keypoints, scaled=not metrical)
     closest, cost = _measure(surface, motion, scan)
     damping = 1e-6
     for _ in range(_MAX_STEPS if cost > _PERFECT else 0):

@@ -1,4 +1,4 @@
-"""What is compared: a clip in, a sequence of meshes out. Our tracker, and what it reads once for every protocol."""
+"""Our tracker as one of those compared, a clip in, a sequence of meshes out; what it reads, once for every protocol."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def with_even_sigma(observed: ViewAlignment) -> ViewAlignment:
 def observe_clip(
     clip: Path, aligner_name: str, cache: Path | None, head_name: str = "open", weights: Path | None = None
 ) -> ViewAlignment:
-    """What the aligner sees in a clip; read from ``cache`` where it is there.
+    """The aligner's observations of a clip; read from ``cache`` where they are there.
 
     ``head_name`` and ``weights`` are for aligners that depend on them. Raises UserError as ``find_aligner`` and reading
     footage do, and ``no_face``.

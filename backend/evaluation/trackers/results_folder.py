@@ -53,7 +53,7 @@ MAX_TOTAL_BYTES = 8 << 30
 
 
 def clip_name(clip: Path) -> str:
-    """What a clip is called in tables and results folders: its file's name, or its folder's for a benchmark's clip."""
+    """A clip's name in tables and results folders: its file's name, or its folder's for a benchmark's clip."""
     return clip.parent.name if clip.name == "clip.mp4" else clip.stem
 
 
@@ -76,7 +76,7 @@ class ResultsFolder:
 
     @property
     def metrical(self) -> bool:
-        """Whether all its results claim true metres."""
+        """True where all its results claim true metres."""
         found = sorted(self.folder.glob("*/*/meta.json"))
         return bool(found) and all(_read_meta(path).get("metrical") is True for path in found)
 
@@ -87,7 +87,7 @@ class ResultsFolder:
         return tuple(sorted({str(region) for regions in told if isinstance(regions, list) for region in regions}))
 
     def has(self, clip: Path, *, single_image: bool) -> bool:
-        """Whether there is a result of a clip by a protocol."""
+        """True where there is a result of a clip by a protocol."""
         return (self._place(clip, single_image) / "meta.json").is_file()
 
     def track(self, clip: Path, *, single_image: bool) -> MeshSequence:

@@ -34,8 +34,10 @@ class Tracker(Protocol):
 
     @property
     def made_by(self) -> tuple[str, ...]:
-        """Parts of the backend that its figures depend on (``backend.evaluation.store``), and other words that change
-        with them."""
+        """Parts of the backend that its figures depend on, and other words that change with them.
+
+        The parts are those of ``backend.evaluation.store``.
+        """
         ...
 
     def track(self, clip: Path, *, single_image: bool) -> MeshSequence:

@@ -132,7 +132,7 @@ def _symmetric(
 
 
 def _skin_outline(points: NDArray[np.float64], left: int, right: int, crown: int) -> NDArray[np.float64]:
-    """Where the boundary loop's points (n,3) go: the neck along the lower side, the seam up both sides to the crown."""
+    """Places of the boundary loop's points (n,3): neck along the lower side, seam up both sides to the crown."""
     order = np.roll(np.arange(len(points)), -left)
     step = np.linalg.norm(np.roll(points, -1, axis=0) - points, axis=1)[order]
     along = np.append(0, np.cumsum(step))

@@ -23,8 +23,9 @@ _STEPS = np.arange(0.30, 1.001, 0.025)
 def close_gently(
     basis: NDArray[np.float64], names: tuple[str, ...], mesh: HeadMesh, template: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The expression basis (E,V,3) with eyeBlinkLeft and eyeBlinkRight shortened to end where the lids of ``template``
-    (V,3) meet, column by column of the eye.
+    """The expression basis (E,V,3) with eyeBlinkLeft and eyeBlinkRight shortened to end where the lids meet.
+
+    Column by column of the eye; ``template (V,3)`` has the lids.
     """
     left, right = names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")
     centre = template[mesh.parts["left_eyeball"]].mean(axis=0)
@@ -42,7 +43,7 @@ def visible_eyeball(
     vertices: NDArray[np.floating[Any]],
     part: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Which pixels of a front view centred on the eyeball ``part (V,)`` show it, (180,360), 0.15 mm a pixel."""
+    """The pixels of a front view centred on the eyeball ``part (V,)`` that show it, (180,360), 0.15 mm a pixel."""
     camera = render.look_at_head(_FAR, target=vertices[part].mean(axis=0).tolist())
     seen = renderer.surface(
         vertices,

@@ -36,8 +36,9 @@ def flatten(
     density: NDArray[np.float64],
     rounds: int = ROUNDS,
 ) -> NDArray[np.float64]:
-    """Plane coordinates (n,2) of a disk, ``triangles (f,3)`` over ``positions (n,3)``, its boundary ``loop`` on the
-    convex ``outline (len(loop),2)``, counter-clockwise.
+    """Plane coordinates (n,2) of a disk, its boundary ``loop`` on a convex outline.
+
+    The disk is ``triangles (f,3)`` over ``positions (n,3)``; ``outline (len(loop),2)`` is counter-clockwise.
 
     ``density (n,)`` is the wanted plane area per surface area, up to a factor. Holes are closed by one point each. The
     result has no flipped triangles, since every weight is positive and the outline convex.
@@ -66,8 +67,9 @@ def signed_areas(plane: NDArray[np.floating[Any]], triangles: NDArray[np.integer
 
 
 def rounded_square(shares: NDArray[np.float64], power: float = 5.0) -> NDArray[np.float64]:
-    """Points (n,2) in [0,1]² at ``shares`` (0…1) of the length of a convex rounded square, counter-clockwise from the
-    middle of its lower side.
+    """Points (n,2) in [0,1]² at ``shares`` (0…1) of the length of a convex rounded square.
+
+    Counter-clockwise from the middle of its lower side.
     """
     angle = np.linspace(-np.pi / 2, 1.5 * np.pi, 4001)
     curve = np.stack([np.cos(angle), np.sin(angle)], axis=1)

@@ -12,6 +12,7 @@ from backend.head_model.builder.actions import mirrored
 from backend.head_model.builder.mesh import HeadMesh
 from backend.head_model.builder.rig import joint_cubes
 from backend.head_model.builder.source import Source
+from backend.head_model.rigid import similarity_between
 
 SEED = 20261121
 SAMPLES = 3000
@@ -40,8 +41,9 @@ class IdentitySpace:
 
 
 def sample_adults(source: Source, mesh: HeadMesh, count: int = SAMPLES, seed: int = SEED) -> NDArray[np.float32]:
-    """Neutral heads of random adults as MakeHuman places them, metres: (count,V+3,3), the last three rows being the
-    joints root, neck and jaw.
+    """Neutral heads of random adults as MakeHuman places them, metres, with their joints: (count,V+3,3).
+
+    The last three rows are the joints root, neck and jaw.
     """
     rng = np.random.default_rng(seed)
     macro = _phenotype_weights(source, rng, count)
@@ -118,15 +120,13 @@ def align(
     """
     share = (weight / weight.sum()).astype(np.float64)
     centre = share @ reference
-    target = reference - centre
-    target_size = np.sqrt(share @ (target**2).sum(axis=1))
+    target_size = np.sqrt(share @ ((reference - centre) ** 2).sum(axis=1))
     aligned = np.empty_like(heads)
     for n, head in enumerate(heads.astype(np.float64)):
         own = head - share @ head
         size = np.sqrt(share @ (own**2).sum(axis=1))
-        u, _, vt = np.linalg.svd(own.T @ (share[:, None] * target))
-        flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-        aligned[n] = (target_size / size) ** SIZE_SHRINK * (own @ (u @ flip @ vt)) + centre
+        turn = similarity_between(own, reference, weight, scaled=False).rotation
+        aligned[n] = (target_size / size) ** SIZE_SHRINK * (own @ turn.T) + centre
     return aligned
 
 

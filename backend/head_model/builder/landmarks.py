@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from backend.head_model.builder import eyes
 from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
-from backend.head_model.surface import closest_surface_points
+from backend.head_model.surface import closest_allowed_points
 
 LIFT = Path(__file__).with_name("mediapipe_lift.npz")
 CALIBRATION = Path(__file__).with_name("mediapipe_calibration.npz")
@@ -58,7 +58,7 @@ def embed_landmarks(head: HeadModel) -> HeadModel:
     positions = np.zeros((478, 3))
     positions[:LIFTED] = lifted_positions()
     points = _with_irises(
-        head, closest_surface_points(positions, head.template, head.triangles, landmark_domains(head))
+        head, closest_allowed_points(positions, head.template, head.triangles, landmark_domains(head))
     )
     if CALIBRATION.is_file():
         points = apply_calibration(head, points, _displacement(CALIBRATION))
@@ -75,7 +75,7 @@ def ibug68_chosen_from(points: SurfacePoints) -> SurfacePoints:
 
 
 def lifted_positions() -> NDArray[np.float64]:
-    """Where MediaPipe sees its points on renders: (468,3) on the template's surface, metres in head space.
+    """MediaPipe's points as seen on renders: (468,3) on the template's surface, metres in head space.
 
     Measured on the open head by ``python -m backend.head_model.builder.lift``.
     """
@@ -112,11 +112,13 @@ def _moved(
     moves: NDArray[np.bool_],
     domains: NDArray[np.bool_],
 ) -> SurfacePoints:
-    """Those of ``points (N)`` that ``moves (N,)`` names, by ``displacement (N,3)`` and back onto the triangles that
-    ``domains (N,F)`` allows them.
+    """The ``points (N)``, some of them moved and put back onto the surface.
+
+    Those that ``moves (N,)`` names, by ``displacement (N,3)`` and back onto the triangles that ``domains (N,F)`` allows
+    them.
     """
     wanted = surface_positions(points, head.triangles, head.template).astype(np.float64)[moves] + displacement[moves]
-    found = closest_surface_points(wanted, head.template, head.triangles, domains[moves])
+    found = closest_allowed_points(wanted, head.template, head.triangles, domains[moves])
     triangle, barycentric = points.triangle.copy(), points.barycentric.copy()
     triangle[moves], barycentric[moves] = found.triangle, found.barycentric
     return SurfacePoints(triangle, barycentric)
@@ -128,8 +130,9 @@ def _displacement(measured: Path) -> NDArray[np.float32]:
 
 
 def landmark_domains(head: HeadModel) -> NDArray[np.bool_]:
-    """Which triangles each MediaPipe-478 landmark may lie on, (478,F): its own lip or lid, the outer skin, or its
-    eyeball.
+    """The triangles that each MediaPipe-478 landmark may lie on, (478,F).
+
+    Its own lip or lid, the outer skin, or its eyeball.
     """
     regions = head.regions
     outside = regions["skin"] & ~regions["mouth_bag"] & ~regions["eye_sockets"]
@@ -149,14 +152,14 @@ def landmark_domains(head: HeadModel) -> NDArray[np.bool_]:
 
 
 def lower_jaw(head: HeadModel) -> NDArray[np.bool_]:
-    """Which vertices (V,) an opening jaw takes along."""
+    """The vertices (V,) that an opening jaw takes along."""
     opened = -head.expression_basis[head.expression_names.index("jawOpen"), :, 1]
     lips = head.regions["lips"]
     return opened > 0.45 * opened[lips].max()
 
 
 def _blink_drop(head: HeadModel) -> NDArray[np.float32]:
-    """How far each vertex (V,) goes down when both eyes close, as a share of the farthest."""
+    """The way down of each vertex (V,) when both eyes close, as a share of the farthest."""
     blinks = [head.expression_names.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
     drop = -head.expression_basis[blinks, :, 1].sum(axis=0)
     return np.asarray(drop / drop.max(), np.float32)

@@ -65,8 +65,10 @@ def _long_sides(quads: NDArray[np.int64]) -> list[list[int]]:
 
 @dataclass(frozen=True, eq=False)
 class LashBinding:
-    """Lash vertices ``index (n,)``, the skin vertices ``near (n,3)`` each hangs on with ``weight (n,3)``, and its
-    ``offset (n,3)`` from them, metres.
+    """Lash vertices bound to the skin.
+
+    Vertices ``index (n,)``, the skin vertices ``near (n,3)`` each hangs on with ``weight (n,3)``, and its ``offset
+    (n,3)`` from them, metres.
 
     MakeHuman leaves the lashes behind when an eye blinks, and half buries them in many faces.
     """

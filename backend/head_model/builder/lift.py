@@ -31,7 +31,7 @@ from backend.head_model.builder.landmarks import (
 )
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, posed_vertices, surface_positions
-from backend.head_model.surface import closest_surface_points
+from backend.head_model.surface import closest_allowed_points
 
 SEED = 478
 SIZE = 512
@@ -75,7 +75,7 @@ def shots(head: HeadModel) -> Iterator[Shot]:
 
 
 def lift(head: HeadModel) -> NDArray[np.float64]:
-    """Where MediaPipe sees its points on renders of ``head``: (468,3) on its template's surface, metres, symmetric.
+    """MediaPipe's points as seen on renders of ``head``: (468,3) on its template's surface, metres, symmetric.
 
     Takes about 20 s. Measurements of heads that differ by rounding agree to 0.01 mm in the median and 0.3 mm at worst:
     MediaPipe answers the last bit of a pixel, and ``_robust_mean`` decides sharply which answers count.
@@ -86,12 +86,12 @@ def lift(head: HeadModel) -> NDArray[np.float64]:
     mean = _robust_mean(hits)
     pairs = _mirror_pairs(seen)
     symmetric = (mean + mean[pairs] * np.array([-1.0, 1.0, 1.0])) / 2
-    points = closest_surface_points(symmetric, head.template, head.triangles, domains)
+    points = closest_allowed_points(symmetric, head.template, head.triangles, domains)
     return surface_positions(points, head.triangles, head.template.astype(np.float64))[:LIFTED]
 
 
 def _look(head: HeadModel, domains: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What MediaPipe saw in each render: the points' template positions, and its own 3D points; both (n,478,3)."""
+    """MediaPipe's answers for each render: the points' template positions, and its own 3D points; both (n,478,3)."""
     inner = np.isin(np.arange(478), (*UPPER_INNER, *LOWER_INNER, *(78, 308)))
     hits: list[NDArray[np.float64]] = []
     seen: list[NDArray[np.float64]] = []

@@ -82,7 +82,7 @@ def _near(head: NDArray[np.float64], seeds: NDArray[np.bool_], metres: float) ->
 
 
 def adjacency(triangles: NDArray[np.int32], count: int) -> sparse.csr_matrix:
-    """Which of ``count`` vertices share an edge, symmetric, ones."""
+    """The pairs of ``count`` vertices that share an edge, symmetric, ones."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     links = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (count, count)).tocsr()
     return ((links + links.T) > 0).astype(float)

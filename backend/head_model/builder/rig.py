@@ -33,8 +33,10 @@ def joint_cubes(source: Source, shapes: NDArray[np.floating[Any]]) -> NDArray[np
 def joint_regressor(
     heads: NDArray[np.floating[Any]], cubes: NDArray[np.floating[Any]], mesh: HeadMesh
 ) -> NDArray[np.float64]:
-    """Weights (5,V), rows summing to 1: root, neck and jaw by non-negative least squares over heads (n,V,3) with their
-    joints (n,3,3); the eyes exactly at the eyeballs' centres.
+    """Weights (5,V), rows summing to 1, that give the joints.
+
+    Root, neck and jaw by non-negative least squares over heads (n,V,3) with their joints (n,3,3); the eyes exactly at
+    the eyeballs' centres.
     """
     regressor = np.zeros((len(JOINT_NAMES), len(mesh.mirror)))
     skin = np.flatnonzero(mesh.parts["skin"])

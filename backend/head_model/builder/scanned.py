@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from backend.head_model.builder.actions import mirrored
 from backend.head_model.builder.identity import COMPONENTS, IdentitySpace, principal
+from backend.head_model.rigid import similarity_between
 
 F64 = NDArray[np.float64]
 
@@ -52,8 +53,10 @@ def mixed_space(
     share: float = SHARE,
     count: int = COMPONENTS,
 ) -> IdentitySpace:
-    """``space`` mixed with ``people``, of whom there are ``share``: again exactly symmetric and antisymmetric
-    components of unit variance, largest first, by weights (V,) on squared distances.
+    """The identity space ``space`` mixed with ``people``, of whom there are ``share``.
+
+    Again exactly symmetric and antisymmetric components of unit variance, largest first, by weights (V,) on squared
+    distances.
     """
     mean = onto(people.mean, space.mean, weight)
     apart = mean - space.mean
@@ -83,11 +86,7 @@ def mixed_space(
 
 def onto(points: F64, target: F64, weight: NDArray[np.float64]) -> F64:
     """Points (V,3) turned and moved, not scaled, onto ``target (V,3)``, weights (V,) on squared distances."""
-    share = weight / weight.sum()
-    centre, goal = share @ points, share @ target
-    u, _, vt = np.linalg.svd((points - centre).T @ (share[:, None] * (target - goal)))
-    flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    return np.asarray((points - centre) @ (u @ flip @ vt) + goal)
+    return similarity_between(points, target, weight, scaled=False).apply(points)
 
 
 def without_rigid(offsets: F64, at: F64, weight: NDArray[np.float64]) -> F64:

@@ -65,7 +65,7 @@ def read_ict(path: Path, name: str = "ict", on_progress: Callable[[float], None]
     """Read ICT-FaceKit from its OBJ folder or our npz archive.
 
     Raises ``UserError`` ``ict_missing`` (no such file or folder, or no neutral mesh in it), ``ict_unreadable``,
-    ``ict_inconsistent`` (a file with another number of vertices, named), ``obj_unreadable``.
+    ``ict_inconsistent`` (a file with another number of vertices, named), ``bad_mesh``.
     """
     if path.is_dir():
         raw = _read_folder(path, on_progress)

@@ -22,7 +22,7 @@ class ObjMesh:
 
 
 def read_obj(path: Path) -> ObjMesh:
-    """Read a mesh. Raises ``UserError`` ``obj_unreadable`` for what is not one."""
+    """Read a mesh. Raises ``UserError`` ``bad_mesh`` for what is not one."""
     lines = _lines(path)
     vertices = _vertices(path, lines)
     corners = [line.split()[1:] for line in lines if line.startswith("f ")]
@@ -41,7 +41,7 @@ def read_obj(path: Path) -> ObjMesh:
 
 
 def read_obj_vertices(path: Path) -> NDArray[np.float64]:
-    """Only the vertices (V,3). Raises ``UserError`` ``obj_unreadable``."""
+    """Only the vertices (V,3). Raises ``UserError`` ``bad_mesh``."""
     return _vertices(path, _lines(path))
 
 
@@ -68,4 +68,4 @@ def _vertices(path: Path, lines: list[str]) -> NDArray[np.float64]:
 
 
 def _unreadable(path: Path, reason: str) -> UserError:
-    return UserError("obj_unreadable", f"{path} cannot be read as an OBJ mesh: {reason}.", "Fetch the file again.")
+    return UserError("bad_mesh", f"{path} cannot be read as an OBJ mesh: {reason}.", "Fetch or export the file again.")

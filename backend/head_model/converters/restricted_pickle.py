@@ -293,7 +293,7 @@ def _class(kind: object) -> str:
 
 
 def _make(name: str, arguments: tuple[Any, ...]) -> object:
-    """What ``name(*arguments)`` stands for, for the few functions that pickles of arrays use."""
+    """The value of ``name(*arguments)``, for the few functions that pickles of arrays use."""
     match name, arguments:
         case "numpy._reconstruct", (Global(name="numpy.ndarray"), _, _):
             return Record(ARRAY)

@@ -76,8 +76,9 @@ def _moved(warp: SpaceWarp, face: F64, home: F64, offsets: F64) -> F64:
 def lid_gap_mm(
     vertices: NDArray[np.floating[Any]], triangles: IntArray, parts: Parts, blink: NDArray[np.floating[Any]]
 ) -> float:
-    """How much of the eyeballs still shows with both eyes shut: the larger of both eyes' median height over the middle
-    half of the lid opening, mm. ``blink (V,3)`` closes both eyes. NaN without eyeballs.
+    """The height of eyeball that still shows with both eyes shut, mm; NaN without eyeballs.
+
+    The larger of both eyes' median height over the middle half of the lid opening. ``blink (V,3)`` closes both eyes.
 
     Raises ``UserError`` ``no_opengl``.
     """
@@ -97,7 +98,7 @@ def lid_gap_mm(
 
 
 def _visible(renderer: render.HeadRenderer, vertices: NDArray[Any], triangles: IntArray, ball: BoolArray) -> BoolArray:
-    """Which pixels of a front view centred on an eyeball show it, (180,360), 0.15 mm a pixel."""
+    """The pixels of a front view centred on an eyeball that show it, (180,360), 0.15 mm a pixel."""
     seen = renderer.surface(
         vertices,
         triangles,

@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from backend.head_model.model import HeadModel, IntArray
-from backend.head_model.registration.nearest import Foot, NearestSurface
+from backend.head_model.surface import ClosestPoints, MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -32,7 +32,7 @@ class Atlas:
     uv_triangles: IntArray
 
 
-def canonical_atlas(vertices: F64, triangles: IntArray, foot: Foot, open_head: HeadModel, bent: F64) -> Atlas:
+def canonical_atlas(vertices: F64, triangles: IntArray, foot: ClosestPoints, open_head: HeadModel, bent: F64) -> Atlas:
     """The atlas of a mesh whose vertices (V,3) have feet on the open head ``bent (V0,3)``.
 
     A triangle whose corners lie on different sides of a seam is laid out as a whole on the side of its middle: its
@@ -69,7 +69,7 @@ def _under_middles(
     under = np.zeros(len(middle), np.int64)
     for island in np.unique(wanted):
         mask = wanted == island
-        under[mask] = NearestSurface(bent, open_head.triangles, islands == island).closest(middle[mask]).triangle
+        under[mask] = MeshSurface(bent, open_head.triangles, islands == island).closest(middle[mask]).triangle
     return under
 
 

@@ -1,4 +1,4 @@
-"""What a source must fulfil before registration, and a registration before its head may be used."""
+"""The demands on a source before registration, and on a registration before its head may be used."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _refuse(name: str, reason: str) -> None:
 
 
 def source_fault(source: SourceHead) -> str:
-    """What contradicts the ``SourceHead`` contract, in words; empty where nothing does."""
+    """A contradiction of the ``SourceHead`` contract, in words; empty where there is none."""
     count, faces, expressions = len(source.template), len(source.triangles), len(source.expression_names)
     if not 100 <= count <= MAX_VERTICES:
         return f"it has {count} vertices, expected 100 to {MAX_VERTICES}"

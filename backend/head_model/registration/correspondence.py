@@ -1,4 +1,4 @@
-"""Which point of the open head each vertex of another head is: the two surfaces laid over each other."""
+"""The correspondence of another head's vertices with points of the open head: the two surfaces laid over each other."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from backend.errors import UserError
 from backend.head_model.model import BoolArray, HeadModel
 from backend.head_model.registration.face_points import FacePoints, find_face_points, sphere_centre
 from backend.head_model.registration.identity_fit import fit_identity
-from backend.head_model.registration.nearest import Foot, NearestSurface
 from backend.head_model.registration.nonrigid import Anchors, bend_onto
 from backend.head_model.registration.parts import CAVITIES, EYEBALLS, HIDDEN, Parts, parts_of_open_head, pieces_of
 from backend.head_model.registration.types import SourceHead
 from backend.head_model.registration.warp import SpaceWarp
 from backend.head_model.render import vertex_normals
+from backend.head_model.surface import ClosestPoints, MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ the neck fades out over ``FADE``; inside nostrils and ears the other head is dee
 FADE = 0.012
 LANDMARK_SIGMA = 0.0015  # metres; MediaPipe's scatter over views is larger than its mean's error
 SCALES = (0.6, 1.6)  # of a head against the open one; beyond, its unit is not the metre
-FOOT_FIELDS = ("triangle", "barycentric", "point", "distance", "normal")
+FOOT_FIELDS = ("triangle", "barycentric", "position", "distance")
 _CENTRES = 700
 
 
@@ -43,7 +43,7 @@ class Correspondence:
     """
 
     bent: F64
-    foot: Foot
+    foot: ClosestPoints
     weight: F64
     warp: SpaceWarp
     found: FacePoints  # MediaPipe's points on the other head's renders
@@ -67,7 +67,7 @@ def correspond(
     on_progress(0.3, "fitting the identity")
     start, anchors, mapping = _start(open_head, own, on_open, found, source.id)
     outer = np.flatnonzero(own["outer"])
-    target = NearestSurface(template, source.triangles, parts.inside("outer", source.triangles))
+    target = MeshSurface(template, source.triangles, parts.inside("outer", source.triangles))
     triangles = _within(open_head.triangles, own["outer"])
     skin = bend_onto(
         start[outer],
@@ -92,15 +92,16 @@ def _points_on_open(open_head: HeadModel) -> FacePoints:
 def _start(
     open_head: HeadModel, own: Parts, on_open: FacePoints, found: FacePoints, name: str
 ) -> tuple[F64, Anchors, sparse.csr_matrix]:
-    """The open head's vertices (V0,3) on the source by identity and similarity, MediaPipe's anchors, and its points'
-    barycentric rows (468,V0).
+    """The start of the bending: the open head on the source, its anchors, and its points' rows.
+
+    Its vertices (V0,3) by identity and similarity, MediaPipe's anchors, and its points' barycentric rows (468,V0).
     """
-    near = NearestSurface(open_head.template, open_head.triangles, own.inside("outer", open_head.triangles))
+    near = MeshSurface(open_head.template, open_head.triangles, own.inside("outer", open_head.triangles))
     foot = near.closest(np.nan_to_num(on_open.position))
     basis = np.stack([foot.of(shape.astype(np.float64), open_head.triangles) for shape in open_head.shape_basis])
     both = ~np.isnan(on_open.position[:, 0]) & ~np.isnan(found.position[:, 0])
     sigma = np.maximum(np.hypot(on_open.spread, found.spread), LANDMARK_SIGMA)
-    move, beta, _ = fit_identity(foot.point[both], basis[:, both], found.position[both], sigma[both])
+    move, beta, _ = fit_identity(foot.position[both], basis[:, both], found.position[both], sigma[both])
     if not SCALES[0] < move.scale < SCALES[1]:
         raise UserError(
             "head_scale",
@@ -163,12 +164,12 @@ def _sphere(points: F64) -> tuple[F64, float]:
     return centre, float(np.median(np.linalg.norm(points - centre, axis=1)))
 
 
-def _feet(source: SourceHead, parts: Parts, open_head: HeadModel, own: Parts, bent: F64) -> tuple[Foot, F64]:
+def _feet(source: SourceHead, parts: Parts, open_head: HeadModel, own: Parts, bent: F64) -> tuple[ClosestPoints, F64]:
     """Each source vertex's foot on the part of the bent open head that it is, and how far it corresponds."""
     template = np.asarray(source.template, np.float64)
     normals = vertex_normals(template, source.triangles)
     count = len(template)
-    foot = Foot(np.zeros(count, np.int64), np.zeros((count, 3)), np.zeros((count, 3)), np.zeros(count), normals.copy())
+    foot = ClosestPoints(np.zeros(count, np.intp), np.zeros((count, 3)), np.zeros((count, 3)), np.zeros(count))
     weight = np.ones(count)
     triangles = open_head.triangles
     rim = _rim(triangles)
@@ -184,10 +185,12 @@ def _feet(source: SourceHead, parts: Parts, open_head: HeadModel, own: Parts, be
         else:
             kinds = ("outer", *CAVITIES) if kind == "other" else (kind,)
             chosen = np.any([own.inside(name, triangles) for name in kinds], axis=0)
-            found = NearestSurface(bent, triangles, chosen).closest(template[mask], normals[mask])
+            surface = MeshSurface(bent, triangles, chosen)
+            found = surface.closest_nearby(template[mask], normals[mask])
             if kind == "outer" and not any(parts[cavity].any() for cavity in CAVITIES):
                 inner = np.any([own.inside(name, triangles) for name in CAVITIES], axis=0)
-                found = _nearer(found, NearestSurface(bent, triangles, inner).closest(template[mask], normals[mask]))
+                within = MeshSurface(bent, triangles, inner)
+                found = _nearer(found, within.closest_nearby(template[mask], normals[mask]))
             over_rim = rim[triangles[found.triangle]].any(axis=1)
             weight[mask] = np.where(over_rim | (kind == "other"), _fading(found.distance), 1.0)
         for name in FOOT_FIELDS:
@@ -195,18 +198,18 @@ def _feet(source: SourceHead, parts: Parts, open_head: HeadModel, own: Parts, be
     return foot, weight
 
 
-def _nearer(outer: Foot, inner: Foot) -> Foot:
+def _nearer(outer: ClosestPoints, inner: ClosestPoints) -> ClosestPoints:
     """Feet in a cavity where they are clearly nearer than those outside: the source does not say where its own are."""
     deeper = inner.distance + REACH < outer.distance
     fields = {}
     for name in FOOT_FIELDS:
         one, other = getattr(inner, name), getattr(outer, name)
         fields[name] = np.where(deeper.reshape(-1, *[1] * (one.ndim - 1)), one, other)
-    return Foot(**fields)
+    return ClosestPoints(**fields)
 
 
 def _rim(triangles: NDArray[np.int32]) -> BoolArray:
-    """Which vertices are at the open head's cut through the neck: the ends of edges that one triangle alone has."""
+    """The vertices at the open head's cut through the neck: the ends of edges that one triangle alone has."""
     edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
     edge, uses = np.unique(edges, axis=0, return_counts=True)
     rim = np.zeros(int(triangles.max()) + 1, bool)
@@ -227,17 +230,15 @@ def _by_piece(
     bent: F64,
     triangles: NDArray[np.int32],
     own: BoolArray,
-) -> Foot:
+) -> ClosestPoints:
     """Feet of loose pieces, each on the one piece of the open head it is closest to: a tooth is of one row as a whole.
 
     A source whose rows are one piece has its vertices decide one by one.
     """
     pieces = pieces_of(source_triangles, len(template))[mask]
     own_pieces = pieces_of(triangles, len(own))
-    choices = [
-        NearestSurface(bent, triangles, (own_pieces == piece)[triangles[:, 0]]).closest(template[mask], normals[mask])
-        for piece in np.unique(own_pieces[own])
-    ]
+    surfaces = [MeshSurface(bent, triangles, (own_pieces == n)[triangles[:, 0]]) for n in np.unique(own_pieces[own])]
+    choices = [surface.closest_nearby(template[mask], normals[mask]) for surface in surfaces]
     score = np.stack([choice.distance for choice in choices])
     numbers, member = np.unique(pieces, return_inverse=True)
     if len(numbers) > 1:
@@ -246,14 +247,14 @@ def _by_piece(
     best: NDArray[np.int64] = score.argmin(axis=0)
     fields = {name: np.stack([getattr(choice, name) for choice in choices]) for name in FOOT_FIELDS}
     row = np.arange(int(mask.sum()))
-    return Foot(**{name: values[best, row] for name, values in fields.items()})
+    return ClosestPoints(**{name: values[best, row] for name, values in fields.items()})
 
 
-def _by_direction(points: F64, bent: F64, triangles: NDArray[np.int32], ball: BoolArray) -> Foot:
+def _by_direction(points: F64, bent: F64, triangles: NDArray[np.int32], ball: BoolArray) -> ClosestPoints:
     """Feet on an eyeball by the direction from its centre, so that a bulging cornea lands on the iris."""
     centre, radius = _sphere(bent[ball])
     own_centre, _ = _sphere(points)
     directions = points - own_centre
     length = np.linalg.norm(directions, axis=1, keepdims=True)
-    near = NearestSurface(bent, triangles, ball[triangles].all(axis=1))
+    near = MeshSurface(bent, triangles, ball[triangles].all(axis=1))
     return near.closest(centre + directions * (radius / np.maximum(length, 1e-9)))

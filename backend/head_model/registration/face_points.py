@@ -1,4 +1,4 @@
-"""Where MediaPipe sees its points on a bare mesh: renders from several sides, lifted onto the surface and averaged.
+"""MediaPipe's points on a bare mesh: seen in renders from several sides, lifted onto the surface and averaged.
 
 Both heads of a registration are drawn alike (plain skin, painted eyes), so what MediaPipe gets wrong on bald, browless
 heads it gets wrong on both and the difference cancels.
@@ -33,7 +33,7 @@ _FOCAL = 2.25 * SIZE
 
 @dataclass(frozen=True, eq=False)
 class BareHead:
-    """What is drawn: vertices (V,3) metres, triangles (F,3), which triangles are outer skin, and the eyes' masks."""
+    """The mesh that is drawn: vertices (V,3) metres, triangles (F,3), which of them are outer skin, the eyes' masks."""
 
     vertices: F64
     triangles: IntArray
@@ -43,8 +43,10 @@ class BareHead:
 
 @dataclass(frozen=True, eq=False)
 class FacePoints:
-    """MediaPipe's first 468 points on a mesh: ``position (468,3)`` metres (NaN where never seen) and ``spread (468,)``
-    metres, the median distance of the views' answers from it.
+    """MediaPipe's first 468 points on a mesh.
+
+    ``position (468,3)`` metres (NaN where never seen) and ``spread (468,)`` metres, the median distance of the views'
+    answers from it.
     """
 
     position: F64
@@ -52,7 +54,7 @@ class FacePoints:
 
 
 def find_face_points(head: BareHead, name: str) -> FacePoints:
-    """Where MediaPipe sees its points on ``head``; about 3 s.
+    """MediaPipe's points on ``head``; about 3 s.
 
     Raises ``UserError`` ``face_not_found`` where it sees no face on ``name``'s renders, ``no_opengl``.
     """

@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
+
+from backend.head_model.rigid import Similarity, similarity_between
 
 F64 = NDArray[np.float64]
 
 ROUNDS = 12
 
 
-@dataclass(frozen=True, eq=False)
-class Similarity:
-    """x → scale · rotation @ x + translation."""
-
-    scale: float
-    rotation: F64  # (3,3)
-    translation: F64  # (3,)
-
-    def apply(self, points: F64) -> F64:
-        return self.scale * points @ self.rotation.T + self.translation
-
-
-def similarity_between(source: F64, target: F64, weight: F64) -> Similarity:
-    """The similarity with the least weighted squared distances from ``source (N,3)`` to ``target (N,3)``.
-
-    Umeyama 1991, "Least-squares estimation of transformation parameters between two point patterns", eqs. 40–42.
-    """
-    share = weight / weight.sum()
-    mean_source, mean_target = share @ source, share @ target
-    a, b = source - mean_source, target - mean_target
-    u, s, vt = np.linalg.svd(b.T @ (share[:, None] * a))
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = u @ np.diag(sign) @ vt
-    scale = float((s * sign).sum() / (share @ (a**2).sum(axis=1)))
-    return Similarity(scale, rotation, mean_target - scale * rotation @ mean_source)
-
-
 def fit_identity(points: F64, basis: F64, target: F64, sigma: F64, components: int = 60) -> tuple[Similarity, F64, F64]:
-    """Similarity, coefficients (K,) and remaining distances (N,) metres, for ``points (N,3)`` that move by
-    ``basis (K_id,N,3)`` per unit-normal coefficient, onto ``target (N,3)`` known to ``sigma (N,)`` metres.
+    """Similarity, coefficients (K,) and remaining distances (N,) metres that bring points onto a target.
+
+    ``points (N,3)`` move by ``basis (K_id,N,3)`` per unit-normal coefficient; ``target (N,3)`` is known to ``sigma
+    (N,)`` metres.
     """
     basis = basis[:components]
     beta = np.zeros(len(basis))

@@ -19,9 +19,9 @@ from backend.head_model.builder.landmarks import (
 from backend.head_model.model import BoolArray, HeadModel, IntArray, SurfacePoints
 from backend.head_model.registration.correspondence import Correspondence
 from backend.head_model.registration.face_points import sphere_centre
-from backend.head_model.registration.nearest import NearestSurface
 from backend.head_model.registration.parts import Parts
 from backend.head_model.render import vertex_normals
+from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
 Group = tuple[NDArray[np.int64], BoolArray, BoolArray | None]
@@ -68,7 +68,8 @@ def _carried(
         if not len(index):
             continue
         wanted = position[index] if ball is None else _out_to(vertices[ball], position[index])
-        foot = NearestSurface(vertices, triangles, allowed).closest(wanted, facing[index])
+        surface = MeshSurface(vertices, triangles, allowed)
+        foot = surface.closest_nearby(wanted, facing[index])
         triangle[index], barycentric[index] = foot.triangle, foot.barycentric
     return SurfacePoints(triangle, barycentric)
 

@@ -17,8 +17,8 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from backend.head_model.model import BoolArray, IntArray
-from backend.head_model.registration.nearest import NearestSurface
 from backend.head_model.render import vertex_normals
+from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -63,7 +63,7 @@ def bend_onto(
     start: F64,
     triangles: IntArray,
     drawn: BoolArray,
-    target: NearestSurface,
+    target: MeshSurface,
     anchors: Anchors,
     on_step: Callable[[float], None] = lambda _: None,
 ) -> F64:
@@ -92,7 +92,7 @@ def _solve(
     moved: F64,
     triangles: IntArray,
     drawn: BoolArray,
-    target: NearestSurface,
+    target: MeshSurface,
     anchors: Anchors,
     smooth: sparse.csr_matrix,
     step: Step,
@@ -100,10 +100,11 @@ def _solve(
     count = len(start)
     normals = vertex_normals(moved, triangles)
     index = np.flatnonzero(drawn)
-    foot = target.closest(moved[index], normals[index])
-    agreement = np.einsum("nc,nc->n", foot.normal, normals[index])
+    foot = target.closest_nearby(moved[index], normals[index])
+    facing = target.normals[foot.triangle]
+    agreement = np.einsum("nc,nc->n", facing, normals[index])
     kept = (foot.distance < step.reach) & (agreement > MIN_AGREEMENT)
-    index, goal, normal = index[kept], foot.point[kept], foot.normal[kept]
+    index, goal, normal = index[kept], foot.position[kept], facing[kept]
     weight = 1 / (1 + (foot.distance[kept] / (0.5 * step.reach)) ** 2)
     blocks = weight[:, None, None] * (normal[:, :, None] * normal[:, None, :] + TANGENT * np.eye(3))
     row = (3 * index[:, None, None] + np.arange(3)[None, :, None]).repeat(3, axis=2)

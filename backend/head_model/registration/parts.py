@@ -46,7 +46,7 @@ class Parts:
         return {"skin": skin} | {name: self.masks[name] for name in (*HIDDEN, *EYEBALLS, *CAVITIES)}
 
     def bare(self, vertices: NDArray[np.floating[Any]], triangles: IntArray) -> BareHead:
-        """What the face finder draws."""
+        """The mesh that the face finder draws."""
         return BareHead(np.asarray(vertices, np.float64), triangles, self.inside("outer", triangles), self.eyes)
 
     def inside(self, kind: str, triangles: IntArray) -> BoolArray:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from backend.head_model.model import HeadModel
 from backend.head_model.registration.atlas import Atlas, signed_areas
 from backend.head_model.registration.correspondence import REACH, Correspondence
-from backend.head_model.registration.nearest import NearestSurface
 from backend.head_model.registration.parts import Parts
 from backend.head_model.registration.types import RegistrationReport, SourceHead
+from backend.head_model.rigid import nearest_rotation
+from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -32,7 +33,7 @@ def measure(
 ) -> RegistrationReport:
     """The figures of ``RegistrationReport``."""
     template = source.template.astype(np.float64)
-    skin = NearestSurface(template, source.triangles, parts.inside("outer", source.triangles))
+    skin = MeshSurface(template, source.triangles, parts.inside("outer", source.triangles))
     face = open_head.regions["face"] & ~open_head.regions["mouth_bag"] & ~open_head.regions["eye_sockets"]
     distance = skin.closest(match.bent[face]).distance * 1e3
     apart = np.linalg.norm(match.mapped - match.found.position, axis=1)[SETTLED] * 1e3
@@ -59,8 +60,7 @@ def _flipped_surface(open_head: HeadModel, match: Correspondence, face: NDArray[
     triangles = open_head.triangles[face[open_head.triangles].all(axis=1)]
     before = _normals(open_head.template.astype(np.float64)[triangles])
     after = _normals(match.bent[triangles])
-    u, _, vt = np.linalg.svd(after.T @ before)
-    turned = before @ (u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt).T
+    turned = before @ nearest_rotation(after.T @ before).T
     return float(((turned * after).sum(axis=1) < 0).mean())
 
 

@@ -125,8 +125,9 @@ def _regions(source: SourceHead, parts: Parts, open_head: HeadModel, match: Corr
 
 
 def _actions(source: SourceHead, carried: dict[str, F64]) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """The 52 actions: the source's own where it has them, the open head's for the others; none if its expressions
-    are those.
+    """The 52 actions, or none if the source's expressions are those.
+
+    The source's own where it has them, the open head's for the others.
     """
     if set(ARKIT_ACTIONS) <= set(source.expression_names):
         return (), np.zeros((0, 0, 3), np.float32)

@@ -15,8 +15,10 @@ F64 = NDArray[np.float64]
 
 
 def joint_regressor(source: SourceHead, parts: Parts, open_head: HeadModel, match: Correspondence) -> F64:
-    """Weights (5,V), rows summing to 1: the open head's root, neck and jaw carried over as combinations of nearby
-    skin, the eyes at the centres of the eyeballs, or where the open head's eyes come to lie.
+    """Weights (5,V), rows summing to 1, that give the joints.
+
+    The open head's root, neck and jaw carried over as combinations of nearby skin, the eyes at the centres of the
+    eyeballs, or where the open head's eyes come to lie.
     """
     template = np.asarray(source.template, np.float64)
     joints = match.warp(open_head.joints(open_head.template).astype(np.float64))
@@ -34,8 +36,9 @@ def joint_regressor(source: SourceHead, parts: Parts, open_head: HeadModel, matc
 
 
 def point_weights(points: F64, target: F64) -> F64:
-    """The smallest weights (n,) that sum to 1 and give ``target (3,)`` as a combination of ``points (n,3)``; exact
-    under every affine change of the points.
+    """The smallest weights (n,) that sum to 1 and give ``target (3,)`` as a combination of ``points (n,3)``.
+
+    Exact under every affine change of the points.
     """
     centre = points.mean(axis=0)
     scale = max(float(np.abs(points - centre).max()), 1e-9)
@@ -47,7 +50,7 @@ def skinning_weights(parts: Parts, open_head: HeadModel, match: Correspondence) 
     """Weights (V,5), rows summing to 1: the open head's, eyeballs with their joints, what lies below with the root."""
     weights = np.maximum(match.carried(open_head.skinning_weights, open_head), 0)
     below = np.where(parts["outer"], 1 - match.weight, 0)[:, None]
-    low = (match.foot.point[:, 1] < np.median(match.bent[:, 1]))[:, None]
+    low = (match.foot.position[:, 1] < np.median(match.bent[:, 1]))[:, None]
     weights = np.where(low, (1 - below) * weights + below * np.eye(5)[0], weights)
     for name, joint in zip(EYEBALLS, ("left_eye", "right_eye"), strict=True):
         weights[parts[name]] = np.eye(5)[JOINT_NAMES.index(joint)]

@@ -20,8 +20,9 @@ _ACTIONS = ("eyeBlinkLeft", "eyeBlinkRight"), ("jawOpen",), ("mouthPucker",), ("
 
 
 def registration_sheet(head: HeadModel, open_head: HeadModel) -> Image:
-    """One RGB picture (H,W,3): the open head above, the other below; checkers from several sides and close up,
-    landmarks, and a few of the 52 actions.
+    """One RGB picture (H,W,3): the open head above, the other below.
+
+    Checkers from several sides and close up, landmarks, and a few of the 52 actions.
 
     Raises ``UserError`` ``no_opengl`` where nothing can be drawn.
     """

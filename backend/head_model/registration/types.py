@@ -1,4 +1,4 @@
-"""What goes into a head's registration and how well it went."""
+"""The input of a head's registration and the measure of its quality."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SourceHead:
 
 @dataclass(frozen=True)
 class RegistrationReport:
-    """How well a head's surface corresponds with the open head's.
+    """The quality of a head's correspondence with the open head's surface.
 
     Distances are in millimetres from the open head, deformed onto the target, to the target's skin within the face
     region. Landmark errors are between MediaPipe's points as found on the target's renders and as mapped from the open

@@ -30,7 +30,7 @@ class SpaceWarp:
         self._weights, self._linear = solution[:count], solution[count:]
 
     def __call__(self, points: NDArray[np.floating[Any]]) -> F64:
-        """Where points (n,3) of the source space go, (n,C)."""
+        """The places (n,C) of points (n,3) of the source space."""
         points = np.asarray(points, np.float64)
         out = self._linear[0] + points @ self._linear[1:]
         for start in range(0, len(points), _CHUNK):

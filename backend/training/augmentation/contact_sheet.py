@@ -18,8 +18,10 @@ _VISIBLE, _HIDDEN, _LANDMARK = (90, 230, 90), (240, 90, 70), (90, 170, 255)
 
 
 def augmented_sheet(views: list[Augmented], points: AtlasPoints, columns: int = 8) -> Image:
-    """RGB tiles side by side: vertices of λ = 1 green, red where hidden, MediaPipe's points blue; what counts nothing
-    is left out."""
+    """RGB tiles side by side: vertices of λ = 1 green, red where hidden, MediaPipe's points blue.
+
+    What counts nothing is left out.
+    """
     tiles = [_tile(view, points) for view in views]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     rows = [np.concatenate(tiles[start : start + columns], axis=1) for start in range(0, len(tiles), columns)]

@@ -46,7 +46,7 @@ def _veiled(image: Image, backgrounds: Backgrounds, rng: np.random.Generator) ->
 
 
 def _stuff(image: Image, backgrounds: Backgrounds, fleshy: bool, rng: np.random.Generator) -> Image:
-    """What an occluder is made of: skin for hands (often in this face's own tone), else a texture or one colour."""
+    """The material of an occluder: skin for hands (often in this face's own tone), else a texture or one colour."""
     size = image.shape[0]
     if not fleshy:
         if rng.random() < 0.6:

@@ -1,4 +1,4 @@
-"""What light, lens, sensor and codec do to a picture."""
+"""The marks of light, lens, sensor and codec on a picture."""
 
 from __future__ import annotations
 

@@ -28,8 +28,11 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Augmented:
-    """What the network sees of one sample: ``image (D,D,3)`` uint8 RGB, ``mu (P,2)`` float32 pixels of it, ``weight
-    (P,)`` float32, ``visible (P,)`` bool: inside the head's own silhouette and not behind an opaque occluder."""
+    """One sample as the network sees it.
+
+    ``image (D,D,3)`` uint8 RGB, ``mu (P,2)`` float32 pixels of it, ``weight (P,)`` float32, ``visible (P,)`` bool:
+    inside the head's own silhouette and not behind an opaque occluder.
+    """
 
     image: Image
     mu: NDArray[np.float32]
@@ -123,7 +126,7 @@ def at_points(mask: NDArray[np.bool_], mu: NDArray[np.floating[Any]]) -> NDArray
 
 
 def _border(rng: np.random.Generator) -> tuple[int, tuple[int, ...]]:
-    """What lies beyond a picture: smeared edges, or the black or colour of a frame's own edge."""
+    """The surroundings of a picture: smeared edges, or the black or colour of a frame's own edge."""
     kind = rng.random()
     if kind < 0.5:
         return cv2.BORDER_REPLICATE, (0, 0, 0)

@@ -1,4 +1,4 @@
-"""Which samples make up the batch of a step, and the thread that has it ready in time."""
+"""The choice of samples that make up the batch of a step, and the thread that has it ready in time."""
 
 from __future__ import annotations
 

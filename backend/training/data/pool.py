@@ -31,7 +31,7 @@ POLL = 0.5  # seconds
 
 
 class Source(Protocol):
-    """What can make any number of samples."""
+    """A maker of any number of samples."""
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
         """The sample of that number; everything random about it comes from ``rng``."""
@@ -44,7 +44,7 @@ MakeSource = Callable[[], AbstractContextManager[Source]]
 
 @dataclass(frozen=True)
 class PoolSpec:
-    """What a pool holds; a folder filled by another spec is refused. ``content`` says what the source draws."""
+    """The contents of a pool; a folder filled by another spec is refused. ``content`` says what the source draws."""
 
     seed: int
     per_shard: int
@@ -73,7 +73,7 @@ class Pool:
         return shard_path(self.folder, number)
 
     def ready(self, number: int) -> bool:
-        """Whether that shard is there."""
+        """True where that shard is there."""
         return self.path(number).is_dir()
 
     def shard(self, number: int, wait: Callable[[], None] | None = None) -> Shard:
@@ -88,7 +88,7 @@ class Pool:
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """Where a pool in ``folder`` has its shard ``number``."""
+    """The folder of shard ``number`` of a pool in ``folder``."""
     return folder / f"shard-{number:05d}"
 
 
@@ -123,7 +123,7 @@ def _samples(spec: PoolSpec, source: Source, number: int, alive: Callable[[], No
 
 @contextlib.contextmanager
 def _claimed(path: Path) -> Iterator[bool]:
-    """Whether this process may make ``path``; the claim ends with the process, however that ends."""
+    """True where this process may make ``path``; the claim ends with the process, however that ends."""
     lock = path.with_name(f".{path.name}.lock")
     with lock.open("w") as file:
         try:

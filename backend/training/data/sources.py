@@ -1,5 +1,8 @@
-"""Where a run's pictures come from: rendered heads and real people, each split into those learnt from and a few others
-on whom the run looks at itself. Both are of the train split; nothing here ever sees a test person."""
+"""The sources of a run's pictures: rendered heads and real people.
+
+Each is split into those learnt from and a few others on whom the run looks at itself. Both are of the train split;
+nothing here ever sees a test person.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +34,17 @@ def held_out(people: Sequence[str]) -> set[str]:
 
 
 def person_of(name: str) -> str:
-    """Who is seen in ``set/022_08``, a photograph, or ``clips/grid_bbaf2n``; clips of one series count as one."""
+    """The person in ``set/022_08``, a photograph, or ``clips/grid_bbaf2n``; clips of one series count as one."""
     folder, _, file = name.rpartition("/")
     return "_".join(file.split("_")[:2]) if folder == "clips" else str(person_number(file))
 
 
 @contextmanager
 def open_synthetic(data: Path, cache: Path, photo_textures: bool, part: Part) -> Iterator[Source]:
-    """The renderer of both heads, dressed in the skin of train photographs where ``photo_textures``; for ``part``
-    "dev" in that of the people held out."""
+    """The renderer of both heads, dressed in the skin of train photographs where ``photo_textures``.
+
+    For ``part`` "dev" in that of the people held out.
+    """
     with contextlib.suppress(ImportError):
         import triton  # type: ignore[import-untyped]  # noqa: F401  # torch loads it later, and that crashes once Mesa's LLVM is in the process
     from backend.training.real.textures import textures_from_photographs
@@ -70,7 +75,7 @@ def write_real(data: Path, cache: Path, folder: Path, alive: Callable[[], None])
 
 
 def real_shard(folder: Path, part: Part) -> Path:
-    """Where ``write_real`` puts the shard of ``part``."""
+    """The folder to which ``write_real`` writes the shard of ``part``."""
     return folder / f"real-{part}"
 
 

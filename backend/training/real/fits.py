@@ -103,7 +103,7 @@ def cache_name(path: Path, what: str, version: int) -> str:
 
 @lru_cache(maxsize=1)
 def _makers() -> str:
-    """What a fit depends on beside its code: the head's file and the aligner's tables."""
+    """The files that a fit depends on beside its code: the head's file and the aligner's tables."""
     digest = hashlib.sha256()
     for file in (OPEN_HEAD, point_sigma.TABLE, pose_bias.TABLE):
         digest.update(file.read_bytes())

@@ -1,4 +1,4 @@
-"""How much a real picture's labels count: they are the first aligner's and the fit's guesses, not the truth."""
+"""The weight of a real picture's labels: they are the first aligner's and the fit's guesses, not the truth."""
 
 from __future__ import annotations
 
@@ -48,8 +48,9 @@ class LabelWeights:
         *,
         dense: bool,
     ) -> NDArray[np.float32]:
-        """(P,) from the aligner's ``sigma`` and ``valid`` (478,) in pixels, and the fit's error over the inter-ocular
-        distance.
+        """Weights (P,) from the aligner's σ and the fit's error.
+
+        ``sigma`` and ``valid`` (478,) are the aligner's, in pixels; the fit's error is over the inter-ocular distance.
 
         A point of the aligner counts λ · min(1, (σ₀/σ)²): fully up to the usual uncertainty σ₀ of a frontal face, less
         where points slide (jaw, outline), on the averted side and on small faces.

@@ -1,4 +1,4 @@
-"""Which real pictures may be learnt from: people of the train split, footage with a clear licence, nothing else."""
+"""The real pictures that may be learnt from: people of the train split, footage with a clear licence, nothing else."""
 
 from __future__ import annotations
 

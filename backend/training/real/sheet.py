@@ -21,8 +21,10 @@ POINT, VERTEX, SQUARE = (60, 230, 90), (255, 170, 40), (255, 255, 255)
 
 
 def contact_sheet(source: RealSource, columns: int = 8, rows: int = 6, every: int = 7) -> Picture:
-    """RGB grid of samples spread over the source: the aligner's points green, every ``every``-th vertex that counts
-    orange, darker the less it counts; the nominal crop as a square.
+    """RGB grid of samples spread over the source.
+
+    The aligner's points green, every ``every``-th vertex that counts orange, darker the less it counts; the
+    nominal crop as a square.
     """
     vertices = atlas_points(load_head("open")).vertices
     chosen = np.unique(np.linspace(0, len(source) - 1, min(columns * rows, len(source))).round().astype(int))

@@ -140,8 +140,9 @@ class SampleMaker:
         self._fitter.close()
 
     def samples(self, path: Path) -> dict[str, NDArray[Any]]:
-        """``image (n,S,S,3)``, ``mu (n,P,2)``, ``weight (n,P)`` as in ``Sample``, and ``frame (n,)`` footage numbers;
-        n = 0 where nothing can be learnt from.
+        """``image (n,S,S,3)``, ``mu (n,P,2)``, ``weight (n,P)``, ``frame (n,)``; n = 0 where nothing can be learnt.
+
+        The first three are as in ``Sample``; ``frame`` are footage numbers.
         """
         fit = self._fitter.fit(path)
         chosen = {} if fit is None else self._chosen(fit)

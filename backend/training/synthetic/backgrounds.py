@@ -1,4 +1,4 @@
-"""What is behind a head: parts of photographs that show nobody, gradients, noise, shapes; blurred or sharp."""
+"""Backgrounds behind a head: parts of photographs that show nobody, gradients, noise, shapes; blurred or sharp."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from backend.head_model.appearance import face_coordinates
+from backend.head_model.atlas_texels import AtlasTexels
 from backend.head_model.model import JOINT_NAMES, HeadModel
-from backend.head_model.render import HeadRenderer
 
 F32 = NDArray[np.float32]
 
@@ -41,29 +41,17 @@ class Canvas:
 
 def make_canvas(head: HeadModel) -> Canvas:
     """Look up every texel of the open head's atlas. Raises UserError ``no_opengl``."""
-    plane = head.uv_vertices.astype(np.float64) * [1, -1] + [0, 1]
-    flat = np.pad(plane, ((0, 0), (0, 1)), constant_values=1.0)
-    with HeadRenderer((CANVAS, CANVAS)) as renderer:
-        seen = renderer.surface(
-            flat, head.uv_triangles, focal_px=CANVAS, principal_point=(0.0, 0.0), world_to_camera=np.eye(3, 4)
-        ).triangle
-    rows, columns = np.nonzero(seen >= 0)
-    triangle = seen[rows, columns]
-    corners = plane[head.uv_triangles[triangle]]
-    edges = np.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]], axis=2)
-    centre = np.stack([columns + 0.5, rows + 0.5], axis=1) / CANVAS
-    later = np.linalg.solve(edges, (centre - corners[:, 0])[..., None])[..., 0]
-    weights = np.column_stack([1 - later.sum(axis=1), later])
-    points = np.einsum("nk,nkc->nc", weights, head.template[head.triangles[triangle]])
+    texels = AtlasTexels.drawn(head, CANVAS)
+    points = texels.on_surface(head, head.template)
     joints = head.joints(head.template)
     left, right = (joints[JOINT_NAMES.index(name)] for name in ("left_eye", "right_eye"))
-    near_rows, near_columns = distance_transform_edt(seen < 0, return_distances=False, return_indices=True)
-    number = np.full(seen.shape, -1, np.int32)
-    number[rows, columns] = np.arange(len(rows))
+    number = np.full((CANVAS, CANVAS), -1, np.int32)
+    number[texels.rows, texels.columns] = np.arange(len(points))
+    near_rows, near_columns = distance_transform_edt(number < 0, return_distances=False, return_indices=True)
     return Canvas(
-        flat=rows * CANVAS + columns,
+        flat=texels.rows * CANVAS + texels.columns,
         face=face_coordinates(head, points).astype(np.float32),
-        parts={name: mask[head.triangles].all(axis=1)[triangle] for name, mask in head.regions.items()},
+        parts={name: mask[head.triangles].all(axis=1)[texels.triangle] for name, mask in head.regions.items()},
         from_eye=(points - np.where(points[:, :1] > 0, left, right)).astype(np.float32),
         nearest=number[near_rows, near_columns].ravel(),
     )

@@ -1,4 +1,4 @@
-"""What rendered faces do: mixtures of the 52 actions and set pieces, and where the eyes look."""
+"""Expressions of rendered faces: mixtures of the 52 actions and set pieces, and where the eyes look."""
 
 from __future__ import annotations
 

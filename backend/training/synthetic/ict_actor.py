@@ -18,11 +18,11 @@ from backend.head_model.converters.ict import read_ict
 from backend.head_model.io import read_head, save_head
 from backend.head_model.model import BoolArray, HeadModel
 from backend.head_model.registration.correspondence import Correspondence, correspond
-from backend.head_model.registration.nearest import NearestSurface
 from backend.head_model.registration.parts import EYEBALLS, Parts, parts_of, parts_of_open_head
 from backend.head_model.registration.register import register_head
 from backend.head_model.registration.types import SourceHead
 from backend.head_model.render import vertex_normals
+from backend.head_model.surface import MeshSurface
 from backend.training.synthetic.actors import Actor, OpenVertices, make_actor
 
 REACH = 0.002
@@ -33,7 +33,7 @@ _MAX_BYTES = 1 << 24
 
 
 def default_cache() -> Path:
-    """Where registered heads are kept on this system."""
+    """The folder of registered heads on this system."""
     return platformdirs.user_cache_path("flowface", appauthor=False) / "synthetic"
 
 
@@ -81,7 +81,8 @@ def _open_vertices(source: SourceHead, parts: Parts, open_head: HeadModel, match
     known = np.zeros(count, bool)
     skin = parts.inside("outer", source.triangles)
     for index, allowed, sure in _groups(source, parts, open_head, match, skin):
-        foot = NearestSurface(source.template, source.triangles, allowed).closest(match.bent[index], facing[index])
+        surface = MeshSurface(source.template, source.triangles, allowed)
+        foot = surface.closest_nearby(match.bent[index], facing[index])
         triangle[index], weights[index] = foot.triangle, foot.barycentric
         known[index] = sure & (foot.distance < REACH)
     return OpenVertices(source.triangles[triangle].astype(np.int32), weights, known)

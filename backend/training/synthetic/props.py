@@ -19,10 +19,11 @@ BODY = (28, 9)
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """Where things sit, in head space, metres: eyes' centres ``left``, ``right (3,)``, how far out the face reaches
-    between them (``bridge (3,)``), where temples rest on the ``ears (2,3)`` (left, right), the middle of the neck's end
-    ``neck (3,)`` and its ``neck_radii (2,)`` along x and z, the same of the ``skull`` above the ears; ``size`` over an
-    average head's.
+    """The places where things sit, in head space, metres.
+
+    Eyes' centres ``left``, ``right (3,)``, how far out the face reaches between them (``bridge (3,)``), where temples
+    rest on the ``ears (2,3)`` (left, right), the middle of the neck's end ``neck (3,)`` and its ``neck_radii (2,)``
+    along x and z, the same of the ``skull`` above the ears; ``size`` over an average head's.
     """
 
     left: F64

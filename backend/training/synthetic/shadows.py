@@ -12,8 +12,10 @@ SHADOW_SIDE = 256
 
 
 def clip_from_lamp(vertices: NDArray[np.floating[Any]], direction: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(4,4) from camera space to the clip space of a distant lamp that lights ``vertices (R,3)`` from ``direction``,
-    a unit vector towards it. The nearest to the lamp have the least depth."""
+    """(4,4) from camera space to the clip space of a distant lamp that lights ``vertices (R,3)``.
+
+    ``direction`` is a unit vector towards it. The nearest to the lamp have the least depth.
+    """
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     middle, reach = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
     aside = np.cross(direction, np.eye(3)[int(np.abs(direction).argmin())])

@@ -39,7 +39,7 @@ class Shell:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """What lies on a shell: ``vertices (n,3)`` in head space, metres, and how much of it there is, ``amount (n,)``."""
+    """Cover on a shell: ``vertices (n,3)`` in head space, metres, and how much of it there is, ``amount (n,)``."""
 
     vertices: F32
     amount: F32

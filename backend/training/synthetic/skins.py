@@ -35,8 +35,10 @@ _IRISES = np.array(
 
 @dataclass(frozen=True, eq=False)
 class Skin:
-    """A painted person: ``picture (S,S,4)`` uint8 in the canonical atlas, row 0 its top; the fourth channel is 255 on
-    skin (whose tint may be changed as it is drawn) and 0 on eyes, teeth and the like. ``tone`` and ``hair`` sRGB 0…1.
+    """A painted person: ``picture (S,S,4)`` uint8 in the canonical atlas, row 0 its top.
+
+    The fourth channel is 255 on skin (whose tint may be changed as it is drawn) and 0 on eyes, teeth and the like.
+    ``tone`` and ``hair`` sRGB 0…1.
     """
 
     picture: NDArray[np.uint8]

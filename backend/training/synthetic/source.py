@@ -158,7 +158,7 @@ def _tint(rng: np.random.Generator) -> tuple[float, float, float]:
 
 
 def _visible(mu: F64, z: F64, depth: F32) -> NDArray[np.bool_]:
-    """Which points (P,) at image positions ``mu`` and depths ``z`` are not behind a nearer surface.
+    """The points (P,) at image positions ``mu`` and depths ``z`` that are not behind a nearer surface.
 
     The farthest depth around a pixel decides, so that points on an outline are not lost to rounding.
     """

@@ -47,7 +47,7 @@ class Surface:
 
     @property
     def hides(self) -> bool:
-        """Whether points behind it count as hidden."""
+        """True where points behind it count as hidden."""
         return self.opacity > 0.7
 
 

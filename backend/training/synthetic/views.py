@@ -1,4 +1,4 @@
-"""How the head is turned and from where the camera sees it."""
+"""The head's turn and the camera's place."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ _FAR = (2.0, 3.0)
 
 @dataclass(frozen=True, eq=False)
 class Pose:
-    """``rotation (3,3)`` from head space to camera space and ``place (3,)`` of the face's middle there, metres;
+    """The head's pose before the camera.
+
+    ``rotation (3,3)`` from head space to camera space and ``place (3,)`` of the face's middle there, metres;
     ``angles``: yaw, pitch, roll in radians (to the subject's left, up, towards its left shoulder).
     """
 
@@ -60,7 +62,7 @@ def draw_pose(random: np.random.Generator) -> Pose:
 
 
 def draw_place(random: np.random.Generator) -> F64:
-    """Where the face is in camera space (3,): a distance, and off the optical axis as faces are in whole pictures."""
+    """The face's place in camera space (3,): a distance, and off the optical axis as faces are in whole pictures."""
     near, far = ((_NEAREST, _FARTHEST), _CLOSE_UP, _FAR)[random.choice(3, p=(0.86, 0.06, 0.08))]
     distance = float(np.exp(random.uniform(np.log(near), np.log(far))))
     aside = random.normal(0, 0.12, 2) * distance if random.random() < 0.5 else np.zeros(2)

@@ -1,4 +1,4 @@
-"""What a rendered head wears: hair, a beard, a cap, glasses, clothes; each drawn at random and fitted to the head."""
+"""The wardrobe of a rendered head: hair, a beard, a cap, glasses, clothes; drawn at random and fitted to the head."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ _SEED = 53
 
 @dataclass(frozen=True, eq=False)
 class Wearer:
-    """Who is dressed: the open head's vertices (V0,3) on it and their normals in head space, the ``middle (3,)`` about
-    which it was posed, and how it looks (``tint`` linear RGB, on top of the painted skin).
+    """The head that is dressed.
+
+    The open head's vertices (V0,3) on it and their normals in head space, the ``middle (3,)`` about which it was posed,
+    and how it looks (``tint`` linear RGB, on top of the painted skin).
     """
 
     skin: F64
@@ -77,7 +79,7 @@ class Wardrobe:
         return Wearer(skin, self._open.normals(skin.astype(np.float32)).astype(np.float64), middle, pose, look, tint)
 
     def dress(self, who: Wearer, random: np.random.Generator) -> list[Surface]:
-        """What they wear, in the order in which it has to be drawn after the head."""
+        """The things they wear, in the order in which they have to be drawn after the head."""
         face = self._places.of(who.skin)
         worn = self._body(who, face, random)
         color = _linear(who.look.hair * random.uniform(0.6, 1.3))
@@ -156,7 +158,7 @@ class Wardrobe:
 
 
 class _Places:
-    """Which of the open head's vertices tell where things sit."""
+    """The open head's vertices that tell where things sit."""
 
     def __init__(self, head: HeadModel) -> None:
         face = face_coordinates(head, head.template)

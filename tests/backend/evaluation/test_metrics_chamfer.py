@@ -12,11 +12,9 @@ from scipy.spatial.transform import Rotation
 
 from backend.evaluation.metrics.chamfer import AlignedFrame, align_frames, chamfer, neutral_only
 from backend.evaluation.metrics.normals import normal_error
-from backend.evaluation.metrics.rigid_alignment import Similarity, procrustes
-from backend.evaluation.metrics.surface_distance import MeshSurface
 from backend.evaluation.types import MeshSequence
-from backend.head_model.model import surface_positions
-from backend.head_model.surface import closest_surface_points
+from backend.head_model.rigid import Similarity, similarity_between
+from backend.head_model.surface import MeshSurface
 from tests.backend.evaluation.patches import F64, ball, sequence
 
 NO_MOTION = Similarity(1.0, np.eye(3), np.zeros(3))
@@ -38,31 +36,6 @@ def _sphere(radius: float) -> MeshSequence:
         vertices.astype(np.float32)[None], triangles, np.array([500.0]), np.array([128.0, 128.0]), (256, 256), 30.0,
         np.ones(1, bool), {"face": np.ones(len(vertices), bool)}, landmarks68=landmarks,
     )  # fmt: skip
-
-
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), facing=st.booleans())
-def test_the_closest_point_is_that_of_measuring_every_triangle(seed: int, facing: bool) -> None:
-    random = np.random.default_rng(seed)
-    size = 10 ** random.uniform(-1.5, 0, (150, 1, 1))  # of very different size, and many within reach of a point
-    vertices = (random.uniform(-1, 1, (150, 1, 3)) + size * random.normal(size=(150, 3, 3))).reshape(-1, 3)
-    triangles = np.arange(450).reshape(150, 3)
-    points = random.uniform(-1.5, 1.5, (40, 3))
-    surface = MeshSurface(vertices, triangles)
-    normals = random.normal(size=(40, 3))
-    allowed = surface.normals @ normals.T > 0
-    found = surface.closest(points, normals if facing else None)
-    expected = closest_surface_points(points, vertices, triangles, allowed.T if facing else None)
-    distance = np.linalg.norm(surface_positions(expected, triangles, vertices) - points, axis=1)
-    np.testing.assert_allclose(found.distance, distance, atol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(found.position - points, axis=1), found.distance, atol=1e-9)
-
-
-def test_a_point_that_nothing_faces_has_no_closest_point() -> None:
-    surface = MeshSurface(np.eye(3), np.array([[0, 1, 2]]))
-    found = surface.closest(np.zeros((1, 3)), -surface.normals)
-    assert found.triangle[0] == -1
-    assert np.isinf(found.distance[0])
 
 
 def test_the_truth_against_itself_is_zero() -> None:
@@ -191,7 +164,7 @@ def test_procrustes_weighs_its_points() -> None:
     source = np.random.default_rng(2).normal(size=(20, 3))
     target = 1.5 * source @ Rotation.from_euler("xyz", [0.3, -0.2, 0.9]).as_matrix().T + [1, 2, 3]
     target[0] += 100
-    motion = procrustes(source, target, scaled=True, weights=np.arange(20) > 0)
+    motion = similarity_between(source, target, np.arange(20) > 0)
     assert motion.scale == pytest.approx(1.5)
     np.testing.assert_allclose(motion.apply(source)[1:], target[1:], atol=1e-9)
     np.testing.assert_allclose(motion.undo(motion.apply(source)), source, atol=1e-12)

@@ -11,7 +11,7 @@ from backend.head_model.builder import eyes, landmarks, source
 from backend.head_model.io import read_head, save_head
 from backend.head_model.library import OPEN_HEAD
 from backend.head_model.model import surface_positions
-from backend.head_model.surface import closest_surface_points
+from backend.head_model.surface import closest_allowed_points
 
 FLOAT16_ROUNDING = 2**-10
 """Two float16 that were rounded from (nearly) the same number differ by at most one unit in the last place."""
@@ -56,7 +56,7 @@ def test_measured_landmarks_are_those_of_the_committed_head():
 def test_lifted_points_lie_on_the_committed_surface():
     head, positions = read_head(OPEN_HEAD), landmarks.lifted_positions()
     allowed = landmarks.landmark_domains(head)[: landmarks.LIFTED]
-    nearest = closest_surface_points(positions, head.template, head.triangles, allowed)
+    nearest = closest_allowed_points(positions, head.template, head.triangles, allowed)
     gap = np.linalg.norm(surface_positions(nearest, head.triangles, head.template) - positions, axis=1)
     assert positions.shape == (landmarks.LIFTED, 3) and gap.max() < 1e-6, "each on its own part of this very template"
 

@@ -78,10 +78,10 @@ def damage(folder, what):
         ("no neutral", "ict_missing", "generic_neutral_mesh.obj"),
         ("no identities", "ict_missing", "identity000.obj"),
         ("other count", "ict_inconsistent", "identity001.obj"),
-        ("nan", "obj_unreadable", "jawOpen.obj"),
-        ("text", "obj_unreadable", "identity002.obj"),
-        ("short", "obj_unreadable", "identity002.obj"),
-        ("outside", "obj_unreadable", "generic_neutral_mesh.obj"),
+        ("nan", "bad_mesh", "jawOpen.obj"),
+        ("text", "bad_mesh", "identity002.obj"),
+        ("short", "bad_mesh", "identity002.obj"),
+        ("outside", "bad_mesh", "generic_neutral_mesh.obj"),
     ],
 )
 def test_a_damaged_folder_is_refused_by_the_files_name(what, code, says, folder):

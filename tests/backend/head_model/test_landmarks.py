@@ -9,7 +9,7 @@ from backend.head_model.builder import landmarks
 from backend.head_model.builder.scanned import read_scanned
 from backend.head_model.library import load_head
 from backend.head_model.model import SurfacePoints, posed_vertices, surface_positions
-from backend.head_model.surface import closest_surface_points
+from backend.head_model.rigid import similarity_between
 
 MM = 1000.0
 
@@ -143,12 +143,7 @@ def test_ibug_points_are_where_others_put_them_too(head, shared_data):
 
 def onto(moving, fixed, index):
     """``moving[index]`` turned, scaled and moved onto ``fixed[index]``, in the sense of least squares."""
-    one, other = moving[index].astype(np.float64), fixed[index].astype(np.float64)
-    centre, target = one.mean(axis=0), other.mean(axis=0)
-    u, stretch, vt = np.linalg.svd((one - centre).T @ (other - target))
-    flip = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
-    scale = (stretch * np.diag(flip)).sum() / ((one - centre) ** 2).sum()
-    return scale * (one - centre) @ (u @ flip @ vt) + target
+    return similarity_between(moving[index], fixed[index]).apply(moving[index])
 
 
 def test_calibration_moves_points_along_their_own_part(head, points):
@@ -164,20 +159,6 @@ def test_calibration_moves_points_along_their_own_part(head, points):
     opening = head.expression_basis[head.expression_names.index("jawOpen")] * MM
     drop = surface_positions(moved, head.triangles, opening)[:, 1]
     assert drop[14] < -10 < -5 < drop[13], "the lower lip's point is still carried by the jaw, the upper lip's is not"
-
-
-def test_closest_point_is_the_closest_of_many_samples():
-    rng = np.random.default_rng(0)
-    vertices, triangles = rng.normal(size=(30, 3)), rng.integers(0, 30, (40, 3)).astype(np.int32)
-    triangles = triangles[[len(set(t)) == 3 for t in triangles.tolist()]]
-    weights = rng.dirichlet((0.5, 0.5, 0.5), 3000)
-    samples = np.einsum("sk,fkc->fsc", weights, vertices[triangles]).reshape(-1, 3)
-    points = rng.normal(size=(25, 3)) * 1.5
-    found = closest_surface_points(points, vertices, triangles)
-    assert found.barycentric.min() >= -1e-6
-    reached = np.linalg.norm(surface_positions(found, triangles, vertices) - points, axis=1)
-    sampled = np.linalg.norm(samples[None] - points[:, None], axis=2).min(axis=1)
-    assert (reached <= sampled + 1e-6).all() and (sampled - reached).max() < 0.1
 
 
 def test_mediapipe_on_an_unseen_person_lands_on_the_embedding(head):

@@ -12,7 +12,7 @@ from backend.head_model import library
 from backend.head_model.action_weights import solve_action_weights
 from backend.head_model.gaze import FULL_LOOK_ANGLE, LOOK_ACTIONS
 from backend.head_model.model import ARKIT_ACTIONS, actions_of, surface_positions
-from backend.head_model.registration.nearest import NearestSurface
+from backend.head_model.surface import MeshSurface
 
 run = CliRunner()
 
@@ -90,7 +90,7 @@ def test_irises_lie_on_the_eyeballs_in_front(ict):
     points = surface_positions(ict.landmarks["mediapipe478"], ict.triangles, ict.template)
     for index, side, joint in ((range(468, 473), "right_eyeball", 4), (range(473, 478), "left_eyeball", 3)):
         ball = ict.regions[side]
-        near = NearestSurface(ict.template, ict.triangles, ball[ict.triangles].all(axis=1)).closest(points[list(index)])
+        near = MeshSurface(ict.template, ict.triangles, ball[ict.triangles].all(axis=1)).closest(points[list(index)])
         assert near.distance.max() < 1e-4
         centre = ict.joints(ict.template)[joint]
         forward = (points[list(index)] - centre)[:, 2] / np.linalg.norm(points[list(index)] - centre, axis=1)

@@ -12,8 +12,8 @@ from skimage.io import imread, imsave
 
 from backend.alignment.flowface.weights_file import save_weights
 from backend.errors import UserError
+from backend.footage.encode import encode_evenly
 from backend.overlay.aligners import CLOSE_UP, LEAST, MOST, ComparisonOptions, compare_aligners, sigma_colors
-from backend.synthesis.clip import write_video
 from tests.backend.alignment.flowface.networks import constant_network
 
 
@@ -36,7 +36,7 @@ def test_close_ups_of_a_still(saved: Path, tmp_path: Path) -> None:
 
 def test_a_clip_becomes_a_video_of_all_its_frames(saved: Path, tmp_path: Path) -> None:
     face, grey = astronaut()[:300, 100:400], np.full((300, 300, 3), 128, np.uint8)
-    write_video(tmp_path / "clip.mp4", iter([grey, face, face, grey, face]), (300, 300), 25.0)
+    encode_evenly(tmp_path / "clip.mp4", iter([grey, face, face, grey, face]), 25.0)
     out = compare_aligners(ComparisonOptions(tmp_path / "clip.mp4", tmp_path / "out.mp4", weights=saved))
     with av.open(str(out)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]

@@ -10,11 +10,11 @@ from skimage.io import imsave
 
 from backend.cameras.distortion import Lens, distort
 from backend.errors import UserError
+from backend.footage.encode import encode_evenly
 from backend.observations import PointSet, ViewAlignment
 from backend.pipeline.align_views import AlignedView, view_warnings, views_to_fit
 from backend.pipeline.open_views import open_views
 from backend.pipeline.result import first_scene_frame
-from backend.synthesis.clip import write_video
 from protocol.messages import CameraSpec, JobSpec, ViewSpec
 
 SIZE = (64, 48)
@@ -30,8 +30,8 @@ def folder(tmp_path_factory):
         for number in range(10):
             imsave(folder / camera / f"pose_{number:02d}.png", grey, check_contrast=False)
     imsave(folder / "portrait.png", grey, check_contrast=False)
-    write_video(folder / "slow.mp4", [grey] * 20, SIZE, 25)
-    write_video(folder / "fast.mp4", [grey] * 60, SIZE, 50)
+    encode_evenly(folder / "slow.mp4", [grey] * 20, 25)
+    encode_evenly(folder / "fast.mp4", [grey] * 60, 50)
     return folder
 
 

@@ -13,10 +13,11 @@ from scipy.spatial.transform import Rotation
 from backend.cameras.distortion import Lens, undistort
 from backend.client.connection import Client
 from backend.errors import UserError
+from backend.footage.encode import encode_evenly
 from backend.head_model.library import load_head
 from backend.observations.io import load_alignments
 from backend.server.app import Server
-from backend.synthesis.clip import render_performance, write_video
+from backend.synthesis.clip import render_performance
 from backend.synthesis.performance import demo_performance, seen_from, world_vertices
 from backend.track.geometry import seen_vertices
 from backend.track.io import load_track
@@ -52,9 +53,9 @@ def footage(tmp_path_factory):
     truth = dataclasses.replace(whole, **{name: getattr(whole, name)[LATE:] for name in fields})
     other = seen_from(whole, second_camera(), SECOND_FOCAL)
     through = dataclasses.replace(other, principal_point=np.array(LENS.principal_point))
-    write_video(folder / "front.mp4", render_performance(head, truth), truth.image_size, RATE)
-    write_video(folder / "side.mp4", render_performance(head, other), truth.image_size, RATE)
-    write_video(folder / "lens.mp4", map(through_lens, render_performance(head, through)), truth.image_size, RATE)
+    encode_evenly(folder / "front.mp4", render_performance(head, truth), RATE)
+    encode_evenly(folder / "side.mp4", render_performance(head, other), RATE)
+    encode_evenly(folder / "lens.mp4", map(through_lens, render_performance(head, through)), RATE)
     return head, truth, folder
 
 
@@ -207,7 +208,7 @@ def test_another_persons_neutral_moves_the_shape_towards_it(client, footage, tmp
 def test_a_view_without_a_face_is_left_out_and_named(client, footage):
     _, _, folder = footage
     wall = np.full((SIDE, SIDE, 3), 90, np.uint8)
-    write_video(folder / "wall.mp4", [wall] * 6, (SIDE, SIDE), RATE)
+    encode_evenly(folder / "wall.mp4", [wall] * 6, RATE)
     both = views(folder, "wall.mp4", 0.0)
     reply = client.track(JobSpec(both, frames=(1, 4)), files=("report.json",))
     assert [camera.name for camera in reply.take.cameras] == ["front"]

@@ -9,9 +9,10 @@ import pytest
 
 from backend.demo.truth import project
 from backend.footage import open_footage
+from backend.footage.encode import encode_evenly
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
-from backend.synthesis.clip import render_performance, textured_wall, write_video
+from backend.synthesis.clip import render_performance, textured_wall
 from backend.synthesis.performance import Performance, demo_performance, world_vertices
 
 FRAMES, SIDE = 5, 160
@@ -47,7 +48,7 @@ def test_the_video_holds_every_frame_at_its_time(
     performance: Performance, pictures: np.ndarray, tmp_path: Path
 ) -> None:
     path = tmp_path / "clip.mp4"
-    write_video(path, pictures, performance.image_size, performance.frame_rate)
+    encode_evenly(path, pictures, performance.frame_rate)
     footage = open_footage(path)
     assert (footage.info.frame_count, footage.info.width, footage.info.height) == (FRAMES, SIDE, SIDE)
     for index, frame in enumerate(footage):
@@ -62,6 +63,6 @@ def test_colours_survive_encoding(performance: Performance, tmp_path: Path) -> N
     path = tmp_path / "flat.mp4"
     colour = np.array([200, 120, 60])
     flat = np.broadcast_to(colour, (2, SIDE, SIDE, 3)).astype(np.uint8)
-    write_video(path, flat, performance.image_size, performance.frame_rate)
+    encode_evenly(path, flat, performance.frame_rate)
     decoded = next(iter(open_footage(path))).image
     np.testing.assert_allclose(decoded.reshape(-1, 3).mean(axis=0), colour, atol=4)

@@ -20,9 +20,10 @@ from backend.evaluation.trackers.mediapipe_mesh import (
     tesselation,
 )
 from backend.evaluation.types import MeshSequence
+from backend.footage.encode import encode_evenly
 from backend.head_model.library import load_head
 from backend.head_model.model import surface_positions
-from backend.synthesis.clip import render_performance, write_video
+from backend.synthesis.clip import render_performance
 from backend.synthesis.performance import Performance, demo_performance
 
 FRAMES = 6
@@ -37,7 +38,7 @@ def performance() -> Performance:
 def clip(performance: Performance, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     pictures = render_performance(load_head("open"), performance)
-    write_video(path, pictures, performance.image_size, performance.frame_rate)
+    encode_evenly(path, pictures, performance.frame_rate)
     return path
 
 
@@ -106,7 +107,7 @@ def test_the_peer_sees_the_rendered_head(clip: Path, true_landmarks: np.ndarray,
 
 def test_a_picture_without_a_face_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "grey.mp4"
-    write_video(path, (np.full((128, 128, 3), 128, np.uint8) for _ in range(3)), (128, 128), 25.0)
+    encode_evenly(path, (np.full((128, 128, 3), 128, np.uint8) for _ in range(3)), 25.0)
     for tracker in (FlowFace(tmp_path / "cache"), MediaPipeMesh()):
         with pytest.raises(UserError) as caught:
             tracker.track(path, single_image=False)
