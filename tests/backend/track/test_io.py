@@ -209,6 +209,17 @@ def test_a_track_of_version_1_is_read(tmp_path):
     assert_same(track, load_track(tmp_path / "again.npz"))
 
 
+def test_sizes_are_checked_before_anything_is_filled_in(tmp_path):
+    """An old file that lies about its frames would have 160 GB of uncertainties filled in."""
+    lies = {
+        "scene_frames": np.zeros(200_000),
+        "expression": np.zeros((1, 200_000), np.float32),
+        "expression_sigma": None,
+    }
+    with pytest.raises(UserError, match="“expression” has shape"):
+        load_track(rewritten(tmp_path, header=header(version=1), **lies))
+
+
 def test_missing_and_foreign_files_are_told_apart(tmp_path):
     with pytest.raises(UserError) as caught:
         load_track(tmp_path / "track.npz")
