@@ -34,6 +34,8 @@ def to_plain(value: Any) -> Any:
         return [to_plain(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str | bytes):
         return value
+    if isinstance(value, np.integer | np.floating | np.bool_):
+        return value.item()
     raise ProtocolError("bad_field", f"A {type(value).__name__} cannot travel as a plain field.")
 
 

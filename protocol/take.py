@@ -1,60 +1,88 @@
-"""What a finished take tells Blender: plain arrays from which the add-on builds head, armature and cameras.
+"""A tracked performance, as the backend keeps it and the add-on builds it, and what the wire says of a whole take.
 
-Metres, radians, seconds. Head space: +x the subject's left, +y up, +z out of the face. Camera space: OpenCV. T frames,
-V vertices, F triangles, K expressions, J joints.
+Metres, radians, seconds. Head space: +x the subject's left, +y up, +z out of the face. Camera space: OpenCV (x right, y
+down, z forward). T frames, V vertices, F triangles, K expressions, J joints, A of ARKit's face actions. Every array is
+declared here and only here (see ``protocol.arrays``): a new one of ``Performance`` is one line, and is then in the
+track's file, on the wire and in the take that the scene is built from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Counts, Property, fill_left_out, left_out, shaped
 
-@dataclass(frozen=True, eq=False)
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+
+NOT_TRACKED = -1.0
+"""Value of the tracking error on frames that were bridged because no face was found."""
+TRACKING_ERROR = Property(
+    "tracking_error",
+    "Reprojection error in percent of the inter-ocular distance; -1 where no face was found",
+    lowest=NOT_TRACKED,
+    untracked=NOT_TRACKED,
+)
+VIEW_ERROR = Property("tracking_error {view}", "Reprojection error in “{view}”, percent of the inter-ocular distance")
+UNCERTAINTY = Property(
+    "tracking_uncertainty", "One standard deviation of a point of the face, in millimetres, as the fit knows it"
+)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class HeadGeometry:
     """One person's head, ready to become a mesh with shape keys and an armature."""
 
     head_id: str
     head_hash: str
-    neutral: NDArray[np.float32]  # (V,3) this person's neutral, head space
-    expression_names: tuple[str, ...]  # K
-    expression_deltas: NDArray[np.float32]  # (K,V,3)
-    expression_bounds: NDArray[np.float32]  # (K,2); ±inf where free
-    triangles: NDArray[np.int32]  # (F,3)
-    uv_vertices: NDArray[np.float32]  # (U,2)
-    uv_triangles: NDArray[np.int32]  # (F,3) into uv_vertices
-    joint_names: tuple[str, ...]  # J: root, neck, jaw, left_eye, right_eye
-    joint_parents: NDArray[np.int32]  # (J,) -1 for the root
-    joints: NDArray[np.float32]  # (J,3) head space
-    skinning_weights: NDArray[np.float32]  # (V,J)
+    neutral: Annotated[F32, shaped("V", 3)]  # this person's neutral, head space
+    expression_names: Annotated[tuple[str, ...], Counts("K")]
+    expression_deltas: Annotated[F32, shaped("K", "V", 3)]
+    expression_bounds: Annotated[F32, shaped("K", 2, finite=False)]  # ±inf where free
+    triangles: Annotated[I32, shaped("F", 3)]
+    uv_vertices: Annotated[F32, shaped("U", 2)]
+    uv_triangles: Annotated[I32, shaped("F", 3)]  # into uv_vertices
+    joint_names: Annotated[tuple[str, ...], Counts("J")]  # root, neck, jaw, left_eye, right_eye
+    joint_parents: Annotated[I32, shaped("J")]  # -1 for the root
+    joints: Annotated[F32, shaped("J", 3)]  # head space
+    skinning_weights: Annotated[F32, shaped("V", "J")]
     part_names: tuple[str, ...]  # material slots: skin, eyes, teeth, tongue, lashes
-    triangle_part: NDArray[np.int32]  # (F,) index into part_names
+    triangle_part: Annotated[I32, shaped("F")]  # index into part_names
 
 
-@dataclass(frozen=True, eq=False)
-class CameraGeometry:
-    """One view: pinhole camera and footage, as in ``backend.track.types.CameraTrack``."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CameraTrack:
+    """One view: a pinhole camera with square pixels and no distortion, and the footage it saw.
+
+    ``focal_px`` and ``principal_point`` are in pixels of the picture as displayed (rotation flags applied), whose
+    (width, height) is ``image_size``.
+    """
 
     name: str
-    footage: str
+    footage: str  # absolute path as submitted
     footage_kind: str  # "video", "sequence" or "still"
     footage_first_frame: int  # scene frame on which the footage's first image shows
     footage_frame_count: int
-    footage_rotation: int  # degrees clockwise by which the stored picture is turned for display
-    image_size: tuple[int, int]  # (width, height) as displayed
-    focal_px: NDArray[np.float64]  # (T,)
-    principal_point: NDArray[np.float64]  # (2,) pixels
-    world_to_camera: NDArray[np.float64]  # (T,3,4)
-    reprojection_error_percent_iod: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-    """(T,) NaN where this view did not see the face; left out, it is NaN throughout."""
-    footage_frames: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """(T,) the number of the footage's frame that was used for each frame of the take, -1 where there was none.
+    footage_rotation: int  # degrees clockwise by which the stored picture is turned for display: 0, 90, 180, 270
+    image_size: tuple[int, int]
+    focal_px: Annotated[F64, shaped("T")]
+    principal_point: Annotated[F64, shaped(2)]
+    world_to_camera: Annotated[F64, shaped("T", 3, 4)]
+    reprojection_error_percent_iod: Annotated[
+        F32, shaped("T", fill=np.nan, finite=False, since=2, keyed=VIEW_ERROR)
+    ] = field(default_factory=left_out)
+    """NaN where this view did not see the face."""
+    footage_frames: Annotated[I64, shaped("T", fill=-1, since=2)] = field(default_factory=left_out)
+    """The number of the footage's frame that was used for each frame of the take, -1 where there was none.
 
-    Left out, -1 throughout. Steps other than 1 mean that the footage's frame rate is not the take's.
+    Steps other than 1 mean that the footage's frame rate is not the take's.
     """
     focal_ratio: float = 1.0
     """fy / fx of the footage's lens; this camera itself has square pixels of the size that fx stands for."""
@@ -63,42 +91,45 @@ class CameraGeometry:
     camera itself has none: it shows what undistorted footage would."""
 
     def __post_init__(self) -> None:
-        """Fill in what was left out, as older backends do."""
-        frames = self.focal_px.size
-        if not self.reprojection_error_percent_iod.size:
-            object.__setattr__(self, "reprojection_error_percent_iod", np.full(frames, np.nan, np.float32))
-        if not self.footage_frames.size:
-            object.__setattr__(self, "footage_frames", np.full(frames, -1, np.int64))
+        """Fill in what was left out, as older files and backends do."""
+        fill_left_out(self)
 
 
-@dataclass(frozen=True, eq=False)
-class TakeResult:
-    """A whole take: the head, its performance and the cameras that saw it.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Performance:
+    """What a face did in a take, and the cameras that saw it.
 
-    A of ``actions`` are ARKit's 52 face actions; 0 where the backend that tracked the take knew none for its head.
-    ``uncertainty_mm`` is one standard deviation of a vertex of the face as the fit knows it.
+    World space is the first view's camera space, or that of the calibration where there is one: world = R · head +
+    translation (seeds/001 eq. 9). Frames in which no view shows a face are bridged by the temporal prior and have
+    ``tracked`` False.
     """
+
+    scene_frames: Annotated[F64, shaped("T")]  # on Blender's timeline; fractional where the frame rate varies
+    frame_rate: float
+    cameras: tuple[CameraTrack, ...]
+    expression: Annotated[F32, shaped("T", "K")]
+    head_rotation: Annotated[F64, shaped("T", 3)]  # axis-angle
+    head_translation: Annotated[F64, shaped("T", 3)]  # metres
+    gaze: Annotated[F32, shaped("T", 2, 2)]  # (left, right) × (yaw, pitch); yaw + to the subject's left, pitch + up
+    tracked: Annotated[NDArray[np.bool_], shaped("T")]
+    reprojection_error_percent_iod: Annotated[F32, shaped("T", finite=False, keyed=TRACKING_ERROR)]
+    """Over the points of all views; NaN where not tracked."""
+    action_names: Annotated[tuple[str, ...], Counts("A")] = ()  # none where the head's actions are not known
+    actions: Annotated[F32, shaped("T", "A", since=2)] = field(default_factory=left_out)  # weights in 0…1
+    uncertainty_mm: Annotated[F32, shaped("T", fill=np.nan, finite=False, since=2, keyed=UNCERTAINTY)] = field(
+        default_factory=left_out
+    )
+    """One standard deviation of a vertex of the face, NaN where unknown."""
+
+    def __post_init__(self) -> None:
+        """Fill in what was left out, as older files and backends do: no actions, unknown uncertainties."""
+        fill_left_out(self)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TakeResult(Performance):
+    """A whole take for a client: a performance, its name, the head that performs, and the job's report."""
 
     name: str
     head: HeadGeometry
-    cameras: tuple[CameraGeometry, ...]
-    scene_frames: NDArray[np.float64]  # (T,) on Blender's timeline
-    frame_rate: float
-    expression: NDArray[np.float32]  # (T,K)
-    head_rotation: NDArray[np.float64]  # (T,3) axis-angle
-    head_translation: NDArray[np.float64]  # (T,3) metres
-    gaze: NDArray[np.float32]  # (T,2,2): (left, right) × (yaw, pitch); yaw + to the subject's left, pitch + up
-    tracked: NDArray[np.bool_]  # (T,)
-    reprojection_error_percent_iod: NDArray[np.float32]  # (T,) NaN where not tracked
     report: Mapping[str, Any] = field(default_factory=dict)
-    action_names: tuple[str, ...] = ()  # A
-    actions: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))  # (T,A) weights in 0…1
-    uncertainty_mm: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))  # (T,) NaN: unknown
-
-    def __post_init__(self) -> None:
-        """Fill in what was left out, as older backends do."""
-        frames = self.scene_frames.size
-        if not self.actions.size and not self.action_names:
-            object.__setattr__(self, "actions", np.zeros((frames, 0), np.float32))
-        if not self.uncertainty_mm.size:
-            object.__setattr__(self, "uncertainty_mm", np.full(frames, np.nan, np.float32))

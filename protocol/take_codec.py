@@ -1,62 +1,36 @@
-"""TakeResult to header fields and arrays, and back with every shape and index checked.
+"""Performances to header fields and arrays, and back with every shape and index checked.
 
-A triangle or bone that points outside its arrays would crash Blender, so what arrives here is right or refused.
+The track's file and the wire write a performance alike, under names of their own (``Keys``). A triangle or bone that
+points outside its arrays would crash Blender, so what arrives here is right or refused.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import FRAMES, Sizes, cast, check, gather, pick, plain_fields
 from .codec import Arrays, ProtocolError
-from .fields import from_plain, to_plain
+from .fields import from_plain
 from .job import DISTORTION_LENGTHS
-from .take import CameraGeometry, HeadGeometry, TakeResult
+from .take import CameraTrack, HeadGeometry, Performance, TakeResult
 
-Shape = tuple[int | str, ...]
+P = TypeVar("P", bound=Performance)
 
-HEAD_ARRAYS: dict[str, tuple[str, Shape]] = {
-    "neutral": ("<f4", ("V", 3)),
-    "expression_deltas": ("<f4", ("K", "V", 3)),
-    "expression_bounds": ("<f4", ("K", 2)),
-    "triangles": ("<i4", ("F", 3)),
-    "uv_vertices": ("<f4", ("U", 2)),
-    "uv_triangles": ("<i4", ("F", 3)),
-    "joint_parents": ("<i4", ("J",)),
-    "joints": ("<f4", ("J", 3)),
-    "skinning_weights": ("<f4", ("V", "J")),
-    "triangle_part": ("<i4", ("F",)),
-}
-CAMERA_ARRAYS: dict[str, tuple[str, Shape]] = {
-    "focal_px": ("<f8", ("T",)),
-    "principal_point": ("<f8", (2,)),
-    "world_to_camera": ("<f8", ("T", 3, 4)),
-    "reprojection_error_percent_iod": ("<f4", ("T",)),
-    "footage_frames": ("<i8", ("T",)),
-}
-TAKE_ARRAYS: dict[str, tuple[str, Shape]] = {
-    "scene_frames": ("<f8", ("T",)),
-    "expression": ("<f4", ("T", "K")),
-    "head_rotation": ("<f8", ("T", 3)),
-    "head_translation": ("<f8", ("T", 3)),
-    "gaze": ("<f4", ("T", 2, 2)),
-    "tracked": ("|b1", ("T",)),
-    "reprojection_error_percent_iod": ("<f4", ("T",)),
-    "actions": ("<f4", ("T", "A")),
-    "uncertainty_mm": ("<f4", ("T",)),
-}
-MAY_BE_INFINITE = ("expression_bounds", "reprojection_error_percent_iod", "uncertainty_mm")
-MAY_BE_ABSENT = (
-    "camera/reprojection_error_percent_iod",
-    "camera/footage_frames",
-    "take/actions",
-    "take/uncertainty_mm",
-)
-"""Arrays that older backends do not send."""
+
+@dataclass(frozen=True)
+class Keys:
+    """What a performance's arrays are called: a field's name after ``own``, or after ``camera`` with its number."""
+
+    own: str
+    camera: str
+
+
+WIRE = Keys(own="take/", camera="camera{}/")
 
 
 def take_to_wire(take: TakeResult) -> tuple[dict[str, Any], Arrays]:
@@ -65,19 +39,11 @@ def take_to_wire(take: TakeResult) -> tuple[dict[str, Any], Arrays]:
     Raises:
         ProtocolError: ``bad_take`` or ``bad_field`` where the take contradicts itself or its report is not plain.
     """
-    fields: dict[str, Any] = {
-        "name": take.name,
-        "frame_rate": take.frame_rate,
-        "action_names": list(take.action_names),
-        "report": to_plain(take.report),
-        "head": _plain_fields(take.head, HEAD_ARRAYS),
-        "cameras": [_plain_fields(camera, CAMERA_ARRAYS) for camera in take.cameras],
-    }
-    arrays = _gather(take, TAKE_ARRAYS, "take/") | _gather(take.head, HEAD_ARRAYS, "head/")
-    for index, camera in enumerate(take.cameras):
-        arrays |= _gather(camera, CAMERA_ARRAYS, f"camera{index}/")
-    _check_take(take)
-    return fields, arrays
+    head = cast(take.head)
+    sizes: Sizes = {}
+    _check_head(head, sizes)
+    fields, arrays = write_performance(take, WIRE, sizes)
+    return fields | {"head": plain_fields(head)}, arrays | gather(head, "head/")
 
 
 def take_from_wire(fields: Any, arrays: Mapping[str, NDArray[Any]]) -> TakeResult:
@@ -86,78 +52,96 @@ def take_from_wire(fields: Any, arrays: Mapping[str, NDArray[Any]]) -> TakeResul
     Raises:
         ProtocolError: ``bad_take`` or ``bad_field`` naming the array or field that is absent or wrong.
     """
-    if not isinstance(fields, Mapping) or not isinstance(fields.get("cameras"), list):
-        raise ProtocolError("bad_take", "The take has no header.")
-    head = from_plain(HeadGeometry, _with_arrays(fields.get("head"), HEAD_ARRAYS, arrays, "head/"), "head")
-    cameras = tuple(
-        from_plain(CameraGeometry, _with_arrays(camera, CAMERA_ARRAYS, arrays, f"camera{index}/"), f"cameras[{index}]")
-        for index, camera in enumerate(fields["cameras"])
-    )
-    plain = {**fields, "head": head, "cameras": cameras}
-    take = from_plain(TakeResult, _with_arrays(plain, TAKE_ARRAYS, arrays, "take/"), "take")
-    _check_take(take)
-    return take
+    plain = _map_of(fields, "take")
+    came = pick(HeadGeometry, arrays, {}, "head/")
+    head = from_plain(HeadGeometry, {**_map_of(plain.get("head"), "head"), **came}, "head")
+    sizes: Sizes = {}
+    _check_head(head, sizes)
+    return read_performance(TakeResult, {**plain, "head": head}, arrays, WIRE, sizes=sizes)
 
 
-def _plain_fields(value: Any, skip: Mapping[str, Any]) -> dict[str, Any]:
-    return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name not in skip}
+def write_performance(
+    performance: Performance, keys: Keys, sizes: Sizes | None = None
+) -> tuple[dict[str, Any], Arrays]:
+    """Header fields and arrays of a performance, which must agree with the ``sizes`` that are known already.
+
+    Dataclasses within that are not cameras are the caller's to write.
+
+    Raises:
+        ProtocolError: ``bad_take`` or ``bad_field`` where the performance contradicts itself or is not plain.
+    """
+    performance = cast(performance)
+    check_performance(performance, keys, {} if sizes is None else sizes)
+    fields = plain_fields(performance) | {"cameras": [plain_fields(camera) for camera in performance.cameras]}
+    arrays = gather(performance, keys.own)
+    for index, camera in enumerate(performance.cameras):
+        arrays |= gather(camera, keys.camera.format(index))
+    return fields, arrays
 
 
-def _gather(value: Any, table: Mapping[str, tuple[str, Shape]], prefix: str) -> Arrays:
-    return {prefix + name: np.asarray(getattr(value, name), dtype) for name, (dtype, _) in table.items()}
+def read_performance(
+    cls: type[P],
+    fields: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    keys: Keys,
+    *,
+    version: int | None = None,
+    sizes: Sizes | None = None,
+) -> P:
+    """The performance of ``write_performance``'s fields and arrays; ``version`` is that of a file (see ``pick``).
+
+    Raises:
+        ProtocolError: ``bad_take`` or ``bad_field`` naming the array or field that is absent or wrong.
+    """
+    listed = fields.get("cameras")
+    if not isinstance(listed, list):
+        raise ProtocolError("bad_field", "“take.cameras” must be a list.")
+    came_sizes = dict(sizes or {})
+    came: dict[str, Any] = {**pick(cls, arrays, came_sizes, keys.own, version)}
+    cameras = []
+    for index, camera in enumerate(listed):
+        where = f"cameras[{index}]"
+        seen = pick(CameraTrack, arrays, came_sizes, keys.camera.format(index), version)
+        cameras.append(from_plain(CameraTrack, {**_map_of(camera, where), **seen}, where))
+    performance = from_plain(cls, {**fields, **came, "cameras": tuple(cameras)}, "take")
+    check_performance(performance, keys, dict(sizes or {}))
+    return performance
 
 
-def _with_arrays(
-    fields: Any, table: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str
-) -> dict[str, Any]:
-    if not isinstance(fields, Mapping):
-        raise ProtocolError("bad_take", f"The take's “{prefix[:-1]}” has no header.")
-    came = [name for name in table if prefix + name in arrays]
-    for name in table:
-        if name not in came and prefix.rstrip("0123456789/") + f"/{name}" not in MAY_BE_ABSENT:
-            raise ProtocolError("bad_take", f"The take came without “{prefix}{name}”.")
-    for name in came:
-        array, dtype = arrays[prefix + name], table[name][0]
-        if array.dtype != np.dtype(dtype):
-            raise ProtocolError("bad_take", f"“{prefix}{name}” must be {dtype}, not {array.dtype.str}.")
-    return {**fields, **{name: arrays[prefix + name] for name in came}}
+def check_performance(performance: Performance, keys: Keys, sizes: Sizes) -> None:
+    """Hold a performance against its declaration and the ``sizes`` that are known already.
 
-
-def _check_take(take: TakeResult) -> None:
-    head = take.head
-    sizes = {"K": len(head.expression_names), "J": len(head.joint_names), "A": len(take.action_names)}
-    _check_arrays(head, HEAD_ARRAYS, sizes, "head/")
-    _check_arrays(take, TAKE_ARRAYS, sizes, "take/")
-    for index, camera in enumerate(take.cameras):
-        _check_arrays(camera, CAMERA_ARRAYS, sizes, f"camera{index}/")
+    Raises:
+        ProtocolError: ``bad_take`` naming the array or camera that is wrong.
+    """
+    check(performance, sizes, keys.own)
+    for index, camera in enumerate(performance.cameras):
+        check(camera, sizes, keys.camera.format(index))
         if min(camera.image_size) <= 0 or camera.footage_rotation not in (0, 90, 180, 270):
             raise ProtocolError("bad_take", f"Camera “{camera.name}” has an impossible picture size or rotation.")
         if camera.focal_ratio <= 0 or len(camera.distortion) not in DISTORTION_LENGTHS:
             raise ProtocolError("bad_take", f"Camera “{camera.name}” has an impossible lens.")
-    if not take.cameras or not sizes["T"]:
-        raise ProtocolError("bad_take", "The take has no camera or no frame.")
+    if not performance.cameras or not sizes[FRAMES]:
+        raise ProtocolError("bad_take", "There is no camera or no frame.")
+    if performance.frame_rate <= 0:
+        raise ProtocolError("bad_take", f"“frame_rate” is {performance.frame_rate:g}, expected more than 0.")
+
+
+def _check_head(head: HeadGeometry, sizes: Sizes) -> None:
+    check(head, sizes, "head/")
     _check_index(head.triangles, sizes["V"], "head/triangles")
     _check_index(head.uv_triangles, sizes["U"], "head/uv_triangles")
     _check_index(head.triangle_part, len(head.part_names), "head/triangle_part")
     if not all(-1 <= parent < joint for joint, parent in enumerate(head.joint_parents.tolist())):
         raise ProtocolError("bad_take", "“head/joint_parents” must name a joint that came before, or -1.")
-    if take.frame_rate <= 0:
-        raise ProtocolError("bad_take", "“take.frame_rate” must be above 0.")
-
-
-def _check_arrays(value: Any, table: Mapping[str, tuple[str, Shape]], sizes: dict[str, int], prefix: str) -> None:
-    for name, (dtype, shape) in table.items():
-        array = np.asarray(getattr(value, name), dtype)
-        if array.ndim != len(shape):
-            raise ProtocolError("bad_take", f"“{prefix}{name}” must be {dtype} of shape {shape}.")
-        for wanted, got in zip(shape, array.shape, strict=True):
-            expected = sizes.setdefault(wanted, got) if isinstance(wanted, str) else wanted
-            if expected != got:
-                raise ProtocolError("bad_take", f"“{prefix}{name}” has shape {array.shape}, expected {shape}.")
-        if array.dtype.kind == "f" and name not in MAY_BE_INFINITE and not np.isfinite(array).all():
-            raise ProtocolError("bad_take", f"“{prefix}{name}” holds a number that is not finite.")
 
 
 def _check_index(array: NDArray[np.int32], count: int, name: str) -> None:
     if array.size and (int(array.min()) < 0 or int(array.max()) >= count):
         raise ProtocolError("bad_take", f"“{name}” points outside the {count} entries it indexes.")
+
+
+def _map_of(fields: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(fields, Mapping):
+        raise ProtocolError("bad_field", f"“{name}” must be a map.")
+    return fields

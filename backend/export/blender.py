@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from backend.errors import UserError
 from backend.head_model.model import JOINT_NAMES, HeadModel
 from backend.track.geometry import neutral_of
 from backend.track.types import Track
-from protocol.take import CameraGeometry, HeadGeometry, TakeResult
+from protocol.take import HeadGeometry, Performance, TakeResult
 
 PARTS: dict[str, tuple[str, ...]] = {
     "skin": ("skin",),
@@ -54,19 +55,8 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
             part_names=part_names,
             triangle_part=triangle_part,
         ),
-        cameras=tuple(CameraGeometry(**vars(camera)) for camera in track.cameras),
-        scene_frames=track.scene_frames,
-        frame_rate=track.frame_rate,
-        expression=track.expression,
-        head_rotation=track.head_rotation,
-        head_translation=track.head_translation,
-        gaze=track.gaze,
-        tracked=track.tracked,
-        reprojection_error_percent_iod=track.reprojection_error_percent_iod,
         report=report,
-        action_names=track.action_names,
-        actions=track.actions,
-        uncertainty_mm=track.uncertainty_mm,
+        **{item.name: getattr(track, item.name) for item in dataclasses.fields(Performance)},
     )
 
 

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.head_model.model import HeadModel, posed_vertices
 from backend.track.types import Track
+from protocol.arrays import at_frames
 
 
 def neutral_of(head: HeadModel, track: Track) -> NDArray[np.float32]:
@@ -34,14 +35,15 @@ def seen_vertices(
     """
     if neutral is None:
         neutral = neutral_of(head, track)
-    posed = posed_vertices(head, neutral, track.expression[frames], track.gaze[frames])
+    some = at_frames(track, frames)
+    posed = posed_vertices(head, neutral, some.expression, some.gaze)
     if vertices is not None:
         posed = posed[:, vertices]
-    rotation = Rotation.from_rotvec(track.head_rotation[frames]).as_matrix()
-    camera = track.cameras[view]
-    extrinsics = camera.world_to_camera[frames]
-    world = posed.astype(np.float64) @ rotation.transpose(0, 2, 1) + track.head_translation[frames][:, None]
+    rotation = Rotation.from_rotvec(some.head_rotation).as_matrix()
+    camera = some.cameras[view]
+    extrinsics = camera.world_to_camera
+    world = posed.astype(np.float64) @ rotation.transpose(0, 2, 1) + some.head_translation[:, None]
     seen = world @ extrinsics[:, :, :3].transpose(0, 2, 1) + extrinsics[:, None, :, 3]
-    seen[..., :2] *= camera.focal_px[frames][:, None, None] / seen[..., 2:]
+    seen[..., :2] *= camera.focal_px[:, None, None] / seen[..., 2:]
     seen[..., :2] += camera.principal_point
     return seen

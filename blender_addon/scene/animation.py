@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,17 +10,11 @@ from bpy.utils import escape_identifier
 from numpy.typing import NDArray
 
 from .. import compat
+from ..vendor import arrays
 from ..vendor import take as contract
 from . import axes, camera, footage
 from . import ownership as replace
 from .armature import EYES
-
-ERROR_PROPERTY = "tracking_error"
-ERROR_DESCRIPTION = "Reprojection error in percent of the inter-ocular distance; -1 where no face was found"
-UNCERTAINTY_PROPERTY = "tracking_uncertainty"
-UNCERTAINTY_DESCRIPTION = "One standard deviation of a point of the face, in millimetres, as the fit knows it"
-NOT_TRACKED = -1.0
-"""Value of the tracking error on frames that were bridged because no face was found; their keys are of type Jitter."""
 
 
 class _Keys:
@@ -91,30 +86,31 @@ def animate_armature(armature: Any, name: str, take: contract.TakeResult, placem
     for side, eye in enumerate(EYES):
         path = armature.pose.bones[eye].path_from_id("rotation_euler")
         keys.vector(path, eye, axes.gaze_eulers(take.gaze[:, side]))
-    _key_confidence(keys, armature, take)
+    _key_properties(keys, armature, take)
 
 
-def _key_confidence(keys: _Keys, armature: Any, take: contract.TakeResult) -> None:
-    """The errors (% of the inter-ocular distance), of each view where there are several, and the uncertainty (mm)."""
-    errors = np.where(take.tracked, np.nan_to_num(take.reprojection_error_percent_iod), NOT_TRACKED)
-    _add_property(armature, ERROR_PROPERTY, errors[0], ERROR_DESCRIPTION, lowest=NOT_TRACKED)
-    keys.scalar(custom_path(ERROR_PROPERTY), "Tracking", errors)
-    known = np.isfinite(take.uncertainty_mm)
-    if known.any():
-        _add_property(armature, UNCERTAINTY_PROPERTY, take.uncertainty_mm[known][0], UNCERTAINTY_DESCRIPTION)
-        keys.scalar(custom_path(UNCERTAINTY_PROPERTY), "Tracking", take.uncertainty_mm, where=known)
+def _key_properties(keys: _Keys, armature: Any, take: contract.TakeResult) -> None:
+    """Key what the take declares to be shown as custom properties; that of each view where there are several.
+
+    Frames that were bridged because no face was found have keys of type Jitter.
+    """
+    for field, shown in arrays.keyed(type(take)).items():
+        _key_property(keys, armature, shown, getattr(take, field), take.tracked)
     for view in take.cameras if len(take.cameras) > 1 else ():
-        seen = np.isfinite(view.reprojection_error_percent_iod)
-        if seen.any():
-            name = view_error_property(view.name)
-            description = f"Reprojection error in “{view.name}”, percent of the inter-ocular distance"
-            _add_property(armature, name, view.reprojection_error_percent_iod[seen][0], description)
-            keys.scalar(custom_path(name), "Tracking", view.reprojection_error_percent_iod, where=seen)
+        for field, shown in arrays.keyed(type(view)).items():
+            _key_property(keys, armature, of_view(shown, view.name), getattr(view, field), take.tracked)
 
 
-def _add_property(owner: Any, name: str, value: Any, description: str, lowest: float = 0.0) -> None:
-    owner[name] = float(value)
-    owner.id_properties_ui(name).update(min=lowest, soft_max=5.0, description=description)
+def _key_property(
+    keys: _Keys, armature: Any, shown: arrays.Property, values: NDArray[Any], tracked: NDArray[np.bool_]
+) -> None:
+    if shown.untracked is not None:
+        values = np.where(tracked, np.nan_to_num(values), shown.untracked)
+    known = np.isfinite(values)
+    if known.any():
+        armature[shown.name] = float(values[known][0])
+        armature.id_properties_ui(shown.name).update(min=shown.lowest, soft_max=5.0, description=shown.description)
+        keys.scalar(custom_path(shown.name), "Tracking", values, where=known)
 
 
 def custom_path(name: str) -> str:
@@ -122,13 +118,14 @@ def custom_path(name: str) -> str:
     return f'["{escape_identifier(name)}"]'
 
 
-def view_error_property(view: str) -> str:
-    """The armature's property that holds the error in one view."""
-    return f"{ERROR_PROPERTY} {replace.short(view)}"
+def of_view(shown: arrays.Property, view: str) -> arrays.Property:
+    """The property of one view's array, under a name that Blender takes."""
+    name, description = shown.name.format(view=replace.short(view)), shown.description.format(view=view)
+    return dataclasses.replace(shown, name=name, description=description)
 
 
 def animate_camera(
-    obj: Any, name: str, take: contract.TakeResult, view: contract.CameraGeometry, placement: axes.Placement
+    obj: Any, name: str, take: contract.TakeResult, view: contract.CameraTrack, placement: axes.Placement
 ) -> None:
     """Key the camera's place and lens, each only where it changes, and the background where it needs it."""
     if camera.moves(view):
@@ -142,13 +139,13 @@ def animate_camera(
     _key_background(keys, obj.data, view, take)
 
 
-def animate_known_camera(obj: Any, name: str, take: contract.TakeResult, view: contract.CameraGeometry) -> None:
+def animate_known_camera(obj: Any, name: str, take: contract.TakeResult, view: contract.CameraTrack) -> None:
     """Key the background of a camera that is the user's own, unless it has an Action already."""
     if obj.data.animation_data is None or obj.data.animation_data.action is None:
         _key_background(_Keys(obj.data, f"{name} background", take), obj.data, view, take)
 
 
-def _key_background(keys: _Keys, data: Any, view: contract.CameraGeometry, take: contract.TakeResult) -> None:
+def _key_background(keys: _Keys, data: Any, view: contract.CameraTrack, take: contract.TakeResult) -> None:
     found = footage.retimed(data, view, take.scene_frames)
     if found is not None:
         path, known, offsets = found

@@ -64,7 +64,7 @@ def _camera(
     scene: Any,
     collection: Any,
     take: contract.TakeResult,
-    view: contract.CameraGeometry,
+    view: contract.CameraTrack,
     placement: axes.Placement,
     known_cameras: KnownCameras | None,
 ) -> Any:

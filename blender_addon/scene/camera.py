@@ -18,7 +18,7 @@ DISPLAY_SIZE = 0.15
 
 
 def build_camera(
-    name: str, view: contract.CameraGeometry, placement: axes.Placement, scene_frames: NDArray[np.float64]
+    name: str, view: contract.CameraTrack, placement: axes.Placement, scene_frames: NDArray[np.float64]
 ) -> Any:
     """A camera object with the view's lens and, where the footage can be read, the footage as its background."""
     data = bpy.data.cameras.new(name)
@@ -39,11 +39,11 @@ def build_camera(
     return obj
 
 
-def moves(view: contract.CameraGeometry) -> bool:
+def moves(view: contract.CameraTrack) -> bool:
     """Whether the camera itself moves during the take."""
     return bool(np.ptp(view.world_to_camera, axis=0).max() > 1e-9)
 
 
-def zooms(view: contract.CameraGeometry) -> bool:
+def zooms(view: contract.CameraTrack) -> bool:
     """Whether the focal length changes during the take."""
     return bool(np.ptp(view.focal_px) > 1e-6 * view.focal_px.max())

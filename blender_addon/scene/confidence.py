@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import compat
+from ..vendor import take as contract
 from . import animation
 from . import ownership as replace
 
@@ -48,7 +49,7 @@ class Confidence:
         error, uncertainty = self.error.at(frame), self.uncertainty.at(frame)
         if error is None:
             return f"Frame {frame}: outside the take"
-        if error == animation.NOT_TRACKED:
+        if error == contract.NOT_TRACKED:
             return f"Frame {frame}: no face was found"
         text = f"Frame {frame}: error {error:.1f} %"
         return f"{text}, uncertainty {uncertainty:.1f} mm" if uncertainty is not None else text
@@ -60,7 +61,7 @@ class Confidence:
         times the median over the take's frames with a face. Frames that follow each other make one range.
         """
         frames, errors = self.error.frames, self.error.values
-        lost = errors == animation.NOT_TRACKED
+        lost = errors == contract.NOT_TRACKED
         low_confidence = lost | _far_above_median(errors, ~lost)
         known = np.isin(frames, self.uncertainty.frames)
         if known.any():
@@ -84,15 +85,15 @@ def confidence_of(collection: Any) -> Confidence | None:
     if not isinstance(armature, bpy.types.Object):
         return None
     curves = {curve.data_path: curve for curve in compat.action_curves(armature)}
-    error = curves.get(animation.custom_path(animation.ERROR_PROPERTY))
+    error = curves.get(animation.custom_path(contract.TRACKING_ERROR.name))
     if error is None:
         return None
     views = replace.shown_views(collection)
     return Confidence(
         _read(error),
-        _read(curves.get(animation.custom_path(animation.UNCERTAINTY_PROPERTY))),
+        _read(curves.get(animation.custom_path(contract.UNCERTAINTY.name))),
         tuple(
-            (view, _read(curves.get(animation.custom_path(animation.view_error_property(view.name)))))
+            (view, _read(curves.get(animation.custom_path(animation.of_view(contract.VIEW_ERROR, view.name).name))))
             if len(views) > 1
             else (view, None)
             for view in views

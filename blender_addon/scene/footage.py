@@ -25,7 +25,7 @@ def missing_footage(take: contract.TakeResult) -> list[str]:
     return [view.footage for view in take.cameras if first_file(view) is None]
 
 
-def first_file(view: contract.CameraGeometry) -> Path | None:
+def first_file(view: contract.CameraTrack) -> Path | None:
     """The file that holds the footage's first image, None where there is none.
 
     A sequence may be named by its folder, by a pattern (``####`` or ``%04d``) or by any of its files.
@@ -74,7 +74,7 @@ def picture_size(path: Path) -> tuple[int, int] | None:
     return (width, height) if width and height else None
 
 
-def plays_at_another_rate(view: contract.CameraGeometry, scene_frames: NDArray[np.float64]) -> bool:
+def plays_at_another_rate(view: contract.CameraTrack, scene_frames: NDArray[np.float64]) -> bool:
     """Whether the view's pictures do not follow each other as the scene's frames do, as with 50 beside 25 a second."""
     known = view.footage_frames >= 0
     passed = float(np.ptp(scene_frames[known])) if known.any() else 0.0
@@ -83,7 +83,7 @@ def plays_at_another_rate(view: contract.CameraGeometry, scene_frames: NDArray[n
     return abs(float(np.ptp(view.footage_frames[known])) / passed - 1) > max(SAME_RATE, 1.5 / passed)
 
 
-def add_background(data: Any, view: contract.CameraGeometry, scene_frames: NDArray[np.float64]) -> None:
+def add_background(data: Any, view: contract.CameraTrack, scene_frames: NDArray[np.float64]) -> None:
     """Show the footage behind a camera (its data), where it can be read from here.
 
     Footage of the take's frame rate becomes a movie clip. A clip plays one picture a frame, so footage of another rate
@@ -119,7 +119,7 @@ def add_background(data: Any, view: contract.CameraGeometry, scene_frames: NDArr
 
 
 def retimed(
-    data: Any, view: contract.CameraGeometry, scene_frames: NDArray[np.float64]
+    data: Any, view: contract.CameraTrack, scene_frames: NDArray[np.float64]
 ) -> tuple[str, NDArray[np.bool_], NDArray[np.float64]] | None:
     """Data path of the background's frame offset, which of the take's frames (T,) to key, and the offsets there.
 
@@ -151,7 +151,7 @@ def shown_number(data: Any, frame: int) -> int:
     return int(frame - clip.frame_start + (int(named.group()) if named else 1))
 
 
-def _apply_pixel_aspect(picture: Any, view: contract.CameraGeometry, *, sideways: bool) -> None:
+def _apply_pixel_aspect(picture: Any, view: contract.CameraTrack, *, sideways: bool) -> None:
     """Stretch anamorphic footage to the size that was tracked; Blender itself takes every pixel for square."""
     width, height = view.image_size[::-1] if sideways else view.image_size
     stored_width, stored_height = picture.size
@@ -162,7 +162,7 @@ def _apply_pixel_aspect(picture: Any, view: contract.CameraGeometry, *, sideways
         picture.display_aspect = (ratio, 1.0) if ratio > 1 else (1.0, 1 / ratio)
 
 
-def _turn_upright(background: Any, view: contract.CameraGeometry) -> None:
+def _turn_upright(background: Any, view: contract.CameraTrack) -> None:
     """Turn stored pixels clockwise; FIT fits them before the turn, so a quarter turn is also scaled to the frame."""
     background.rotation = math.radians(view.footage_rotation)
     if view.footage_rotation % 180:

@@ -49,7 +49,7 @@ def known_role(view: str) -> str:
     return f"{_KNOWN_PREFIX}{short(view)}"
 
 
-def remember_size(collection: Any, view: contract.CameraGeometry) -> None:
+def remember_size(collection: Any, view: contract.CameraTrack) -> None:
     """Keep a view's picture size with the take, for whoever looks through its camera."""
     collection[f"{_SIZE_PREFIX}{short(view.name)}"] = view.image_size
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.head_model.model import JOINT_NAMES, HeadModel, posed_vertices
-from protocol.take import CameraGeometry, HeadGeometry, TakeResult
+from protocol.take import CameraTrack, HeadGeometry, TakeResult
 
 EXPRESSIONS = ("jawOpen", "browUp", "smile_L", "free")
 PARTS = ("skin", "eyes")
@@ -133,7 +133,7 @@ def make_take(shot: Shot) -> TakeResult:
         extrinsics[:, :, :3] = [_matrix((0.05 * a, 0.2 * a, 0.1 * a)) for a in t]
         extrinsics[:, :, 3] = np.stack([-0.1 * t, 0.02 * t, 0.05 * t], 1)
     focal = np.full(len(t), shot.focal) * (1 + 0.2 * t if shot.zoom else 1.0)
-    view = CameraGeometry(
+    view = CameraTrack(
         name="camera",
         footage=shot.footage,
         footage_kind=shot.kind,

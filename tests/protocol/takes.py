@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from protocol.take import CameraGeometry, HeadGeometry, TakeResult
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.arrays import Array
+from protocol.take import CameraTrack, HeadGeometry, TakeResult
+
+
+def spoilt(array: Array, good: NDArray[Any], free: str) -> dict[str, NDArray[Any]]:
+    """What a declared array must not be, by what is wrong with it; sizes in ``free`` are those of no other array."""
+    wrong = {"dtype": good.astype(np.float16), "dimensions": good[..., None]}
+    for axis, size in enumerate(array.shape):
+        if size != free:
+            wrong[f"size {size}"] = np.concatenate([good, good.take([0], axis)], axis)
+    if array.finite and good.dtype.kind == "f":
+        for value in (np.nan, np.inf):
+            wrong[str(value)] = good.copy()
+            wrong[str(value)].flat[-1] = value
+    return wrong
 
 
 def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
@@ -33,7 +50,7 @@ def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
         triangle_part=np.array([0, 1], np.int32),
     )
     views = tuple(
-        CameraGeometry(
+        CameraTrack(
             name=f"camera{i}",
             footage=f"/footage/{i}.mp4",
             footage_kind="video",

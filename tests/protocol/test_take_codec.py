@@ -6,11 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from protocol.arrays import at_frames, declared
 from protocol.codec import ProtocolError, decode, encode
-from protocol.take import TakeResult
+from protocol.take import CameraTrack, HeadGeometry, TakeResult
 from protocol.take_codec import take_from_wire, take_to_wire
-from tests.protocol.takes import small_take
+from tests.protocol.takes import small_take, spoilt
 
 
 def over_the_wire(take: TakeResult) -> TakeResult:
@@ -92,6 +95,38 @@ def test_a_damaged_take_is_refused_on_arrival():
     for header in (None, {}, fields | {"cameras": [3]}, fields | {"name": 4}, fields | {"head": None}):
         with pytest.raises(ProtocolError):
             take_from_wire(header, arrays)
+
+
+EVERY_ARRAY = [
+    (prefix, array)
+    for prefix, cls in (("head/", HeadGeometry), ("camera1/", CameraTrack), ("take/", TakeResult))
+    for array in declared(cls).values()
+]
+
+
+@pytest.mark.parametrize(("prefix", "array"), EVERY_ARRAY, ids=[prefix + array.name for prefix, array in EVERY_ARRAY])
+def test_no_array_arrives_otherwise_than_declared(prefix, array):
+    """Each array there is, each way to be wrong: a new array is held to its declaration from its first line on."""
+    fields, arrays = take_to_wire(small_take(frames=4, cameras=2))
+    name = prefix + array.name
+    for what, wrong in spoilt(array, arrays[name], free="U").items():
+        # Of arrays that contradict each other's size, the one that comes second is named.
+        with pytest.raises(ProtocolError, match="has shape" if what.startswith("size") else f"“{name}” ") as caught:
+            take_from_wire(fields, arrays | {name: wrong})
+        assert caught.value.code == "bad_take"
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=6).map(np.array))
+def test_frames_of_a_take_are_a_take(frames):
+    take = small_take(frames=4, cameras=2)
+    some = over_the_wire(at_frames(take, frames))
+    for name, array in declared(TakeResult).items():
+        assert array.shape[0] == "T"
+        np.testing.assert_array_equal(getattr(some, name), getattr(take, name)[frames])
+    np.testing.assert_array_equal(some.cameras[1].world_to_camera, take.cameras[1].world_to_camera[frames])
+    np.testing.assert_array_equal(some.cameras[1].principal_point, take.cameras[1].principal_point)
+    np.testing.assert_array_equal(some.head.expression_deltas, take.head.expression_deltas)
 
 
 def test_a_take_from_before_actions_and_uncertainty_still_arrives():

@@ -16,6 +16,8 @@ from backend.errors import UserError
 from backend.files import read_npz, write_atomic, write_npz
 from backend.track.io import load_track, save_track
 from backend.track.types import CameraTrack, Track
+from protocol.arrays import at_frames, declared
+from tests.protocol.takes import spoilt
 
 
 def small_track(frames: int = 4, cameras: int = 1) -> Track:
@@ -86,6 +88,16 @@ def test_round_trip(tmp_path, frames, cameras):
     assert [p.name for p in tmp_path.iterdir()] == ["track.npz"]
 
 
+def test_numbers_of_numpys_own_types_are_written_as_plain_ones(tmp_path):
+    track = small_track()
+    camera = dataclasses.replace(track.cameras[0], footage_frame_count=np.int64(7), focal_ratio=np.float32(1.5))
+    track = dataclasses.replace(track, cameras=(camera,), provenance={"seconds": np.float64(2.5), "used": np.True_})
+    save_track(track, tmp_path / "track.npz")
+    again = load_track(tmp_path / "track.npz")
+    assert again.provenance == {"seconds": 2.5, "used": True}
+    assert (again.cameras[0].footage_frame_count, again.cameras[0].focal_ratio) == (7, 1.5)
+
+
 def test_the_file_holds_no_pickle_and_numpy_reads_it(tmp_path):
     save_track(small_track(), tmp_path / "track.npz")
     with np.load(tmp_path / "track.npz", allow_pickle=False) as data:
@@ -132,13 +144,13 @@ def header(**changes):
         ({"header": np.zeros(3, np.uint8)}, "damaged"),
         ({"header": header(format="other")}, "something else"),
         ({"header": header(version=3)}, "format version 3"),
-        ({"header": header(action_names=None)}, "lists no actions"),
+        ({"header": header(action_names=None)}, "action_names” must be a list"),
         ({"header": header(action_names=[1, 2])}, "incomplete"),
         ({"header": header(action_names=["jawOpen"])}, "“actions” has shape"),
         ({"camera0_footage_frames": None}, "“camera0_footage_frames” is missing"),
         ({"deformation": np.zeros((5, 2), np.float32)}, "“deformation” has shape"),
         ({"expression_sigma": np.zeros((4, 9), np.float32)}, "“expression_sigma” has shape"),
-        ({"header": header(cameras=3)}, "lists no cameras"),
+        ({"header": header(cameras=3)}, "cameras” must be a list"),
         ({"header": header(cameras=[{}])}, "incomplete"),
         ({"header": header(head_id=3)}, "incomplete"),
         ({"header": header(provenance=3)}, "incomplete"),
@@ -152,6 +164,33 @@ def test_a_file_that_is_no_whole_track_is_refused_by_name(tmp_path, changes, wor
     with pytest.raises(UserError, match=words) as caught:
         load_track(path)
     assert caught.value.code == "bad_track" and str(path) in caught.value.message
+
+
+EVERY_ARRAY = [
+    (prefix, array, {"identity": "K_id", "deformation": "V"}.get(array.name, ""))
+    for prefix, cls in (("", Track), ("camera0_", CameraTrack))
+    for array in declared(cls).values()
+]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "array", "free"), EVERY_ARRAY, ids=[prefix + array.name for prefix, array, _ in EVERY_ARRAY]
+)
+def test_no_array_is_read_otherwise_than_declared(tmp_path, prefix, array, free):
+    """Each array there is, each way to be wrong: a new array is held to its declaration from its first line on."""
+    name, owner = prefix + array.name, small_track().cameras[0] if prefix else small_track()
+    for what, wrong in {"absence": None, **spoilt(array, getattr(owner, array.name), free)}.items():
+        # Of arrays that contradict each other's size, the one that comes second is named.
+        with pytest.raises(UserError, match="has shape" if what.startswith("size") else f"“{name}” ") as caught:
+            load_track(rewritten(tmp_path, **{name: wrong}))
+        assert caught.value.code == "bad_track"
+
+
+@pytest.mark.parametrize("name", [name for name, array in declared(Track).items() if array.shape[0] == "T"])
+def test_each_frame_keeps_its_values_when_frames_are_cut_out(tmp_path, name):
+    track, frames = small_track(frames=5, cameras=2), np.array([3, 0, 3])
+    save_track(at_frames(track, frames), tmp_path / "track.npz")
+    np.testing.assert_array_equal(getattr(load_track(tmp_path / "track.npz"), name), getattr(track, name)[frames])
 
 
 def test_a_complete_header_is_read(tmp_path):
@@ -168,6 +207,17 @@ def test_a_track_of_version_1_is_read(tmp_path):
     np.testing.assert_array_equal(track.cameras[0].footage_frames, track.frames)
     save_track(track, tmp_path / "again.npz")
     assert_same(track, load_track(tmp_path / "again.npz"))
+
+
+def test_sizes_are_checked_before_anything_is_filled_in(tmp_path):
+    """An old file that lies about its frames would have 160 GB of uncertainties filled in."""
+    lies = {
+        "scene_frames": np.zeros(200_000),
+        "expression": np.zeros((1, 200_000), np.float32),
+        "expression_sigma": None,
+    }
+    with pytest.raises(UserError, match="“expression” has shape"):
+        load_track(rewritten(tmp_path, header=header(version=1), **lies))
 
 
 def test_missing_and_foreign_files_are_told_apart(tmp_path):

@@ -13,8 +13,9 @@ from mathutils import Vector
 from numpy.typing import NDArray
 
 from blender_addon import compat
-from blender_addon.scene import animation, build, footage
+from blender_addon.scene import build, footage
 from blender_addon.scene.ownership import ARMATURE, HEAD, camera_role
+from protocol.take import NOT_TRACKED
 
 from ..takes import EXPRESSIONS, Shot, frame_picture, make_take, project, write_clip
 
@@ -147,7 +148,7 @@ def test_frames_without_a_face_are_marked() -> None:
     armature = build.build_take(bpy.context, take)[ARMATURE]
     curves = {curve.data_path: curve for curve in compat.action_curves(armature)}
     points = curves['["tracking_error"]'].keyframe_points
-    assert [point.co.y == animation.NOT_TRACKED for point in points] == list(~take.tracked)
+    assert [point.co.y == NOT_TRACKED for point in points] == list(~take.tracked)
     assert [point.type == "JITTER" for point in points] == list(~take.tracked)
     show(take.scene_frames[4])
     assert armature["tracking_error"] == -1.0

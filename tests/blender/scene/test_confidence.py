@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import bpy
 import numpy as np
@@ -17,6 +18,7 @@ from blender_addon import compat
 from blender_addon.scene import build, confidence
 from blender_addon.scene.confidence import Confidence, Curve
 from blender_addon.scene.ownership import ARMATURE, HEAD, camera_role, shown_views
+from protocol.arrays import Property, shaped
 from protocol.take import TakeResult
 
 from ..takes import EXPRESSIONS, Shot, make_take
@@ -124,6 +126,28 @@ def test_low_confidence_is_what_the_rule_says(frames: list[tuple[float, float | 
         marked[int(first) - 10 : int(last) - 9] = True
     assert marked.tolist() == expected
     assert all(first > last + 1 for (_, last), (first, _) in itertools.pairwise(found))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MoreKnown(TakeResult):
+    """A take with one array more, declared to be shown."""
+
+    blur: Annotated[
+        NDArray[np.float32], shaped("T", finite=False, keyed=Property("motion_blur", "Pixels", lowest=-2.0))
+    ]
+
+
+def test_an_array_that_is_declared_to_be_shown_is_keyed_without_further_ado() -> None:
+    blur = np.linspace(-1, 1, 12, dtype=np.float32)
+    blur[2] = NOWHERE
+    take = MoreKnown(**vars(make_take(Shot())), blur=blur)
+    armature = build.build_take(bpy.context, take)[ARMATURE]
+    (curve,) = (c for c in compat.action_curves(armature) if c.data_path == '["motion_blur"]')
+    assert [point.co.x for point in curve.keyframe_points] == [1, 2, *range(4, 13)]
+    facts = armature.id_properties_ui("motion_blur").as_dict()
+    assert facts["description"] == "Pixels" and facts["min"] == -2.0
+    show(1)
+    assert armature["motion_blur"] == pytest.approx(-1)
 
 
 def actions_of(values: NDArray) -> dict[str, object]:

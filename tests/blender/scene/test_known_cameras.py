@@ -17,7 +17,7 @@ from blender_addon.scene import build
 from blender_addon.scene.known_cameras import KnownCameras
 from blender_addon.scene.ownership import HEAD, camera_role, known_role, shown_views
 from protocol.messages import CameraSpec
-from protocol.take import CameraGeometry, TakeResult
+from protocol.take import CameraTrack, TakeResult
 
 from ..takes import Shot, make_take, project, write_clip
 from .test_build import show, shown_pixels
@@ -72,8 +72,8 @@ def tracked(scale: float = 1.0, gauge: NDArray | None = None) -> tuple[TakeResul
 
 
 def _view(
-    base: CameraGeometry, name: str, footage: str, known: CameraSpec | None, scale: float, gauge: NDArray
-) -> CameraGeometry:
+    base: CameraTrack, name: str, footage: str, known: CameraSpec | None, scale: float, gauge: NDArray
+) -> CameraTrack:
     assert known is not None
     extrinsics = np.vstack([np.reshape(known.world_to_camera, (3, 4)), [0, 0, 0, 1]])
     extrinsics[:3, 3] *= scale
