@@ -114,7 +114,7 @@ class Client(AbstractContextManager["Client", None]):
                 self.cancel(job_id)
                 self.wait(job_id)
             raise
-        if status.state == "cancelled":
+        if status.state is m.JobState.CANCELLED:
             raise UserError("cancelled", f"The job “{status.name}” was cancelled.")
         if status.problem:
             raise UserError(status.problem.code, status.problem.message, status.problem.hint)

@@ -190,7 +190,7 @@ class Server:
 
     def _result(self, message: m.Result, _client: bytes, _request: int) -> m.Message:
         status = self._scheduler.status(message.job_id)
-        if status.state != "done":
+        if status.state is not m.JobState.DONE:
             reason = f": {status.problem}" if status.problem else "."
             raise UserError("no_result", f"The job “{status.name}” is {status.state} and has no result{reason}")
         unknown = [name for name in message.files if name not in m.RESULT_FILES]

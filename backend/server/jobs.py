@@ -25,7 +25,7 @@ from backend.files import write_atomic
 from backend.server.process import try_lock
 from protocol.codec import ProtocolError
 from protocol.fields import from_plain, to_plain
-from protocol.messages import JobSpec, JobStatus, Problem
+from protocol.messages import JobSpec, JobState, JobStatus, Problem
 
 JOB_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 
@@ -54,7 +54,8 @@ class JobStore:
         job_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
         footage = spec.views[0].footage
         name = spec.name or Path(footage).stem
-        status = JobStatus(job_id, name, "queued", footage=footage, created=now.isoformat(timespec="milliseconds"))
+        created = now.isoformat(timespec="milliseconds")
+        status = JobStatus(job_id, name, JobState.QUEUED, footage=footage, created=created)
         folder = self.root / job_id
         try:
             folder.mkdir(mode=0o700)
@@ -106,7 +107,7 @@ class JobStore:
         found = []
         for status in self.latest(limit=1000):
             if not status.finished and status.job_id not in self._locks and self._own(status.job_id):
-                found.append(dataclasses.replace(status, state="interrupted", problem=INTERRUPTED))
+                found.append(dataclasses.replace(status, state=JobState.INTERRUPTED, problem=INTERRUPTED))
                 self.save(found[-1])
         return found
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import zmq
 
+from protocol.states import WorkerState
+
 log = logging.getLogger(__name__)
 
 ENVIRONMENT = {
@@ -31,12 +33,12 @@ ENVIRONMENT = {
 class WorkerProcess:
     """One worker. Its events arrive as JSON on the inproc PULL socket ``address``, each with this worker's ``serial``.
 
-    ``state`` is starting, ready, busy or gone; the owner advances it from the events that it receives.
+    The owner advances ``state`` from the events that it receives.
     """
 
     def __init__(self, runner: str, context: zmq.Context[zmq.Socket[bytes]], address: str, serial: int) -> None:
         self.serial = serial
-        self.state = "starting"
+        self.state = WorkerState.STARTING
         self.device = ""
         self._context = context
         self._address = address
@@ -54,7 +56,7 @@ class WorkerProcess:
 
     def run(self, folder: Path) -> None:
         """Start a job; its events follow."""
-        self.state = "busy"
+        self.state = WorkerState.BUSY
         self._order(order="run", folder=str(folder))
 
     def cancel(self, job_id: str) -> None:
@@ -63,7 +65,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process whatever it does, and wait until it has gone."""
-        self.state = "gone"
+        self.state = WorkerState.GONE
         self._process.kill()
         self._process.wait()
         self._reader.join()
