@@ -1,4 +1,4 @@
-"""How long work says where it is and learns that nobody wants it any more."""
+"""Progress, partial results and cancellation of long work."""
 
 from __future__ import annotations
 
@@ -18,3 +18,5 @@ class JobProgress:
 
 OnProgress = Callable[[JobProgress], None]
 ShouldCancel = Callable[[], bool]
+OnPartial = Callable[[str], None]
+"""Called with the name of a track in the job's folder, ``partial_….npz``, whole by then: the take as known so far."""

@@ -63,6 +63,7 @@ class JobStatus:
     footage: str = ""
     created: str = ""  # ISO 8601, UTC
     problem: Problem | None = None  # of a failed or interrupted job
+    partial: int = 0  # while it runs: how many partial takes it has made; ``Result.partial`` asks for the latest
 
     @property
     def finished(self) -> bool:
@@ -177,16 +178,21 @@ class Progress(Message):
 
 @dataclass(frozen=True)
 class Result(Message):
-    """Ask for a finished job's take; ``files`` may name some of ``RESULT_FILES`` to get their bytes as well."""
+    """Ask for a finished job's take; ``files`` may name some of ``RESULT_FILES`` to get their bytes as well.
+
+    ``partial``: while the job runs, its latest partial take will do, which comes without files. ``ResultReply.job``
+    says which of the two came.
+    """
 
     TYPE: ClassVar[str] = "result"
     job_id: str
     files: tuple[str, ...] = ()
+    partial: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class ResultReply(Message):
-    """The take of a finished job, and the bytes (uint8 arrays) of the files that were asked for."""
+    """The take of a job, and the bytes (uint8 arrays) of the files that were asked for."""
 
     TYPE: ClassVar[str] = "take"
     job: JobStatus

@@ -81,9 +81,9 @@ class Client(AbstractContextManager["Client", None]):
         """The latest jobs, newest first."""
         return self._ask(m.Jobs(limit), m.JobList).jobs
 
-    def result(self, job_id: str, files: tuple[str, ...] = ()) -> m.ResultReply:
-        """The take of a finished job."""
-        return self._ask(m.Result(job_id, files), m.ResultReply)
+    def result(self, job_id: str, files: tuple[str, ...] = (), *, partial: bool = False) -> m.ResultReply:
+        """The take of a finished job; with ``partial``, of a running one the latest partial take."""
+        return self._ask(m.Result(job_id, files, partial), m.ResultReply)
 
     def shutdown(self) -> None:
         """Stop the backend."""

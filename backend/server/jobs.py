@@ -4,6 +4,7 @@
                     state.json      where it stands, as protocol.JobStatus; replaced atomically
                     lock            locked by the backend that owns the job while it is queued or running
                     alignments/     chunks, written while the footage is aligned: what a resumed job need not redo
+                    partial_*.npz   tracks of a running job that can be shown before it ends
                     alignments.npz  all of them, track.npz, report.json, log.txt: written at the end
 
 A job whose state says queued or running but whose lock is free lost its backend; it becomes ``interrupted``. The
@@ -28,6 +29,9 @@ from protocol.fields import from_plain, to_plain
 from protocol.messages import JobSpec, JobState, JobStatus, Problem
 
 JOB_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+
+PARTIAL = "partial_"
+"""Begins the names of files that are deleted when their job ends, so that no other file can be taken for one."""
 
 INTERRUPTED = Problem(
     "interrupted", "The backend stopped while this job was queued or running.", "Track the footage again."
@@ -75,9 +79,13 @@ class JobStore:
         return folder
 
     def save(self, status: JobStatus) -> None:
-        """Replace the state of a job; a finished job is no longer owned."""
+        """Replace the state of a job; a finished one is no longer owned, and its partial results are deleted."""
         write_atomic(self.root / status.job_id / "state.json", _json(to_plain(status)))
-        if status.finished and (lock := self._locks.pop(status.job_id, None)):
+        if not status.finished:
+            return
+        for path in (self.root / status.job_id).glob(f"{PARTIAL}*"):
+            path.unlink(missing_ok=True)
+        if lock := self._locks.pop(status.job_id, None):
             lock.close()
 
     def load(self, job_id: str) -> JobStatus:
@@ -107,7 +115,7 @@ class JobStore:
         found = []
         for status in self.latest(limit=1000):
             if not status.finished and status.job_id not in self._locks and self._own(status.job_id):
-                found.append(dataclasses.replace(status, state=JobState.INTERRUPTED, problem=INTERRUPTED))
+                found.append(dataclasses.replace(status, state=JobState.INTERRUPTED, problem=INTERRUPTED, partial=0))
                 self.save(found[-1])
         return found
 

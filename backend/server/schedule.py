@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import assert_never
 
 import zmq
 
 from backend.errors import UserError
+from backend.server import worker_link as link
 from backend.server.jobs import INTERRUPTED, JobStore
 from backend.server.worker_process import WorkerProcess
+from protocol.codec import ProtocolError
 from protocol.messages import JobSpec, JobState, JobStatus, Problem, WorkerState
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Scheduler:
         self._started = 0.0
         self._saved = 0.0
         self._cancel_deadline: float | None = None
+        self._partial_file: str | None = None  # of the running job
         self._serial = 0
         self._broken = ""
         self.worker = self._new_worker()
@@ -71,6 +74,12 @@ class Scheduler:
             stage = "loading the tracker" if self.worker.state is WorkerState.STARTING else "waiting"
             return dataclasses.replace(status, stage=stage, queue_position=ahead)
         return status
+
+    def partial_file(self, job_id: str) -> Path | None:
+        """The track of what is known of a running job's take by now; None where there is none."""
+        if job_id != self._running or self._partial_file is None:
+            return None
+        return self._store.folder(job_id) / self._partial_file
 
     def cancel(self, job_id: str) -> JobStatus:
         """Stop a job: a queued one at once, a running one within ``CANCEL_GRACE``; a finished one stays as it is."""
@@ -104,22 +113,32 @@ class Scheduler:
         """Take one event of the worker; those of a worker that was replaced are dropped."""
         if int(frames[0]) != self._serial or self.worker.state is WorkerState.GONE:
             return
-        event = json.loads(frames[1])
-        match event["event"]:
-            case "ready":
-                self.worker.state, self.worker.device = WorkerState.READY, event["device"]
-                log.info("worker %d ready after %.1f s on %s", self.worker.pid, event["seconds"], event["device"])
+        try:
+            event = link.read_event(frames[1])
+        except ProtocolError as error:
+            log.error("the worker said what cannot be read: %s", error.message)
+            return
+        match event:
+            case link.Ready(seconds, device):
+                self.worker.state, self.worker.device = WorkerState.READY, device
+                log.info("worker %d ready after %.1f s on %s", self.worker.pid, seconds, device)
                 self._start_next()
-            case "broken":
-                self._broken = event["message"]
-            case "exit":
+            case link.Broken(message):
+                self._broken = message
+            case link.Exited():
                 self._worker_exited()
-            case "progress":
+            case link.Progressed():
                 self._progressed(event)
-            case "done" | "cancelled" as state:
-                self._job_ended(event, JobState(state), None)
-            case "failed":
-                self._job_ended(event, JobState.FAILED, Problem(event["code"], event["message"], event["hint"]))
+            case link.PartialResult(job, file):
+                self._partly_known(job, file)
+            case link.Done(job):
+                self._job_ended(job, JobState.DONE)
+            case link.Cancelled(job):
+                self._job_ended(job, JobState.CANCELLED)
+            case link.Failed(job, problem):
+                self._job_ended(job, JobState.FAILED, problem)
+            case _:
+                assert_never(event)
 
     def close(self) -> None:
         """End the worker; jobs that were not finished are interrupted."""
@@ -148,24 +167,31 @@ class Scheduler:
         for job_id in self._queue:
             self._on_change(self.status(job_id))
 
-    def _progressed(self, event: dict[str, Any]) -> None:
-        if self._running is None or event["job"] != self._running:
+    def _progressed(self, event: link.Progressed) -> None:
+        if self._running is None or event.job != self._running:
             return
-        elapsed, fraction = time.monotonic() - self._started, event["fraction"]
+        elapsed, fraction = time.monotonic() - self._started, event.fraction
         status = dataclasses.replace(
             self._live[self._running],
-            stage=event["stage"],
+            stage=event.stage,
             fraction=fraction,
-            frames_done=event["frames_done"],
-            frames_total=event["frames_total"],
+            frames_done=event.frames_done,
+            frames_total=event.frames_total,
             seconds_elapsed=elapsed,
             seconds_remaining=elapsed * (1 - fraction) / fraction if fraction > 0.02 else None,
         )
         self._update(status, save=time.monotonic() - self._saved > SAVE_INTERVAL)
 
-    def _job_ended(self, event: dict[str, Any], state: JobState, problem: Problem | None) -> None:
+    def _partly_known(self, job_id: str, file: str) -> None:
+        if self._running is None or job_id != self._running:
+            return
+        self._partial_file = file
+        status = self._live[job_id]
+        self._update(dataclasses.replace(status, partial=status.partial + 1))
+
+    def _job_ended(self, job_id: str, state: JobState, problem: Problem | None = None) -> None:
         self.worker.state = WorkerState.READY
-        if event["job"] == self._running:
+        if job_id == self._running:
             self._finish_running(state, problem)
         self._start_next()
 
@@ -196,7 +222,8 @@ class Scheduler:
         assert self._running
         job_id, self._running, self._cancel_deadline = self._running, None, None
         elapsed = time.monotonic() - self._started
-        self._live[job_id] = dataclasses.replace(self._live[job_id], seconds_elapsed=elapsed)
+        self._live[job_id] = dataclasses.replace(self._live[job_id], seconds_elapsed=elapsed, partial=0)
+        self._partial_file = None
         self._finish(job_id, state, problem)
 
     def _finish(self, job_id: str, state: JobState, problem: Problem | None = None) -> None:
