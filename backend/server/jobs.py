@@ -19,11 +19,11 @@ import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from backend.errors import UserError
 from backend.files import write_atomic
-from backend.server.process import try_lock
 from protocol.codec import ProtocolError
 from protocol.fields import from_plain, to_plain
 from protocol.messages import JobSpec, JobState, JobStatus, Problem
@@ -44,7 +44,7 @@ class JobStore:
     def __init__(self, root: Path) -> None:
         """Open or make the folder; raises UserError (``jobs_folder``) where that is not possible."""
         self.root = root
-        self._locks: dict[str, IO[bytes]] = {}
+        self._locks: dict[str, FileLock] = {}
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -86,7 +86,7 @@ class JobStore:
         for path in (self.root / status.job_id).glob(f"{PARTIAL}*"):
             path.unlink(missing_ok=True)
         if lock := self._locks.pop(status.job_id, None):
-            lock.close()
+            lock.release()
 
     def load(self, job_id: str) -> JobStatus:
         """The state of a job as on disk; raises UserError (``unknown_job``, ``bad_job``)."""
@@ -120,9 +120,11 @@ class JobStore:
         return found
 
     def _own(self, job_id: str) -> bool:
-        lock = (self.root / job_id / "lock").open("wb")
-        if not try_lock(lock):
-            lock.close()
+        # Not thread_local: a backend is made in one thread and may serve in another.
+        lock = FileLock(self.root / job_id / "lock", mode=0o600, thread_local=False)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
             return False
         self._locks[job_id] = lock
         return True
