@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 CLOCK_TOLERANCE = 5.0  # seconds by which the start of one process may differ between readings: clocks get set
 
