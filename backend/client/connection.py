@@ -83,7 +83,7 @@ class Client(AbstractContextManager["Client", None]):
 
     def result(self, job_id: str, files: tuple[str, ...] = (), *, partial: bool = False) -> m.ResultReply:
         """The take of a finished job; with ``partial``, of a running one the latest partial take."""
-        return self._ask(m.Result(job_id, files, partial), m.ResultReply)
+        return self._ask(m.Result(job_id, files, partial=partial), m.ResultReply)
 
     def shutdown(self) -> None:
         """Stop the backend."""
