@@ -1,4 +1,4 @@
-"""Progress and cancellation of long work."""
+"""Progress, partial results and cancellation of long work."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class JobProgress:
 
 OnProgress = Callable[[JobProgress], None]
 ShouldCancel = Callable[[], bool]
+OnPartial = Callable[[str], None]
+"""Called with the name of a track in the job's folder, ``partial_….npz``, whole by then: the take as known so far."""
 
 
 def never() -> bool:

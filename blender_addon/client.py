@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
@@ -31,7 +31,7 @@ SILENCE_SECONDS = 10.0
 """Whoever took the connection but did not answer a request for so long is not a working backend."""
 
 
-class Connection(Enum):
+class Connection(StrEnum):
     """Where the connection stands."""
 
     CONNECTING = "connecting"  # nobody answers yet

@@ -50,10 +50,10 @@ class ActiveJob:
             return "Cancelling"
         if self.status is None:
             return "Submitting" if self.submitted else "Waiting for the backend"
-        if self.status.state == "queued":
+        if self.status.state is m.JobState.QUEUED:
             ahead = self.status.queue_position
             return f"Waiting for {ahead} other job{'s' if ahead > 1 else ''}" if ahead else "Waiting for the backend"
-        if self.status.state == "done":
+        if self.status.state is m.JobState.DONE:
             return "Fetching the result"
         counted = f" {self.status.frames_done}/{self.status.frames_total}" if self.status.frames_total else ""
         stage = self.status.stage or "working"
@@ -272,9 +272,9 @@ class Session:
             self._on_finished(job, status)
 
     def _on_finished(self, job: ActiveJob, status: m.JobStatus) -> None:
-        if status.state == "done" and not job.cancelling:
+        if status.state is m.JobState.DONE and not job.cancelling:
             self._send(m.Result(status.job_id), self._on_result)
-        elif status.state in ("done", "cancelled"):
+        elif status.state in (m.JobState.DONE, m.JobState.CANCELLED):
             self._end("Cancelled.")
         else:
             self._fail(str(status.problem) if status.problem else f"The job was {status.state}.")

@@ -9,6 +9,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,13 +22,15 @@ SCALARS = {float: "a number", int: "a whole number", str: "text", bool: "true or
 
 
 def to_plain(value: Any) -> Any:
-    """A value as msgpack carries it: dataclasses become maps, tuples lists.
+    """A value as msgpack carries it: dataclasses become maps, tuples lists, enumerated words text.
 
     Raises:
         ProtocolError: ``bad_field`` for anything but text, numbers, booleans, None, bytes and nestings of them.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, StrEnum):
+        return value.value
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -79,7 +82,16 @@ def _read(hint: Any, value: Any, where: str) -> Any:
         if isinstance(value, typing.cast(type[Any], hint)):
             return value
         return from_plain(typing.cast(type[Any], hint), value, where)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return _read_word(hint, value, where)
     return _read_scalar(hint, value, where)
+
+
+def _read_word(hint: type[StrEnum], value: Any, where: str) -> StrEnum:
+    try:
+        return hint(value)
+    except ValueError:
+        raise ProtocolError("bad_field", f"“{where}” must be one of {', '.join(hint)}.") from None
 
 
 def _read_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:

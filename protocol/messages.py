@@ -23,12 +23,13 @@ from .job import CameraSpec as CameraSpec
 from .job import FaceChoice as FaceChoice
 from .job import JobSpec as JobSpec
 from .job import ViewSpec as ViewSpec
+from .states import FINAL_STATES
+from .states import JobState as JobState
+from .states import WorkerState as WorkerState
 from .take import TakeResult
 from .take_codec import take_from_wire, take_to_wire
 from .version import PROTOCOL_VERSION, mismatch_sentence
 
-JOB_STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
-FINAL_STATES = ("done", "failed", "cancelled", "interrupted")
 RESULT_FILES = ("track.npz", "alignments.npz", "report.json")
 """Files of a finished job that ``Result.files`` may name."""
 
@@ -51,7 +52,7 @@ class JobStatus:
 
     job_id: str
     name: str
-    state: str  # one of JOB_STATES
+    state: JobState
     stage: str = ""
     fraction: float = 0.0
     frames_done: int = 0  # of this stage
@@ -62,6 +63,7 @@ class JobStatus:
     footage: str = ""
     created: str = ""  # ISO 8601, UTC
     problem: Problem | None = None  # of a failed or interrupted job
+    partial: int = 0  # while it runs: how many partial takes it has made; ``Result.partial`` asks for the latest
 
     @property
     def finished(self) -> bool:
@@ -95,12 +97,12 @@ class Hello(Message):
 
 @dataclass(frozen=True)
 class Welcome(Message):
-    """Who answers. ``worker`` is starting, ready or busy; ``device`` is empty until the worker has looked."""
+    """Who answers; ``device`` is empty until the worker has looked."""
 
     TYPE: ClassVar[str] = "welcome"
     backend_version: str
     pid: int
-    worker: str = "starting"
+    worker: WorkerState = WorkerState.STARTING
     device: str = ""
     capabilities: tuple[str, ...] = ()  # the request types this backend answers
 
@@ -176,16 +178,21 @@ class Progress(Message):
 
 @dataclass(frozen=True)
 class Result(Message):
-    """Ask for a finished job's take; ``files`` may name some of ``RESULT_FILES`` to get their bytes as well."""
+    """Ask for a finished job's take; ``files`` may name some of ``RESULT_FILES`` to get their bytes as well.
+
+    ``partial``: while the job runs, its latest partial take will do, which comes without files. ``ResultReply.job``
+    says which of the two came.
+    """
 
     TYPE: ClassVar[str] = "result"
     job_id: str
     files: tuple[str, ...] = ()
+    partial: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class ResultReply(Message):
-    """The take of a finished job, and the bytes (uint8 arrays) of the files that were asked for."""
+    """The take of a job, and the bytes (uint8 arrays) of the files that were asked for."""
 
     TYPE: ClassVar[str] = "take"
     job: JobStatus

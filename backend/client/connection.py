@@ -81,9 +81,9 @@ class Client(AbstractContextManager["Client", None]):
         """The latest jobs, newest first."""
         return self._ask(m.Jobs(limit), m.JobList).jobs
 
-    def result(self, job_id: str, files: tuple[str, ...] = ()) -> m.ResultReply:
-        """The take of a finished job."""
-        return self._ask(m.Result(job_id, files), m.ResultReply)
+    def result(self, job_id: str, files: tuple[str, ...] = (), *, partial: bool = False) -> m.ResultReply:
+        """The take of a finished job; with ``partial``, of a running one the latest partial take."""
+        return self._ask(m.Result(job_id, files, partial=partial), m.ResultReply)
 
     def shutdown(self) -> None:
         """Stop the backend."""
@@ -114,7 +114,7 @@ class Client(AbstractContextManager["Client", None]):
                 self.cancel(job_id)
                 self.wait(job_id)
             raise
-        if status.state == "cancelled":
+        if status.state is m.JobState.CANCELLED:
             raise UserError("cancelled", f"The job “{status.name}” was cancelled.")
         if status.problem:
             raise UserError(status.problem.code, status.problem.message, status.problem.hint)

@@ -17,7 +17,7 @@ from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
 from backend.files import write_atomic
 from backend.observations.io import save_alignments
 from backend.pipeline.options import _weights, fit_options, match_wanted
-from backend.progress import JobProgress, OnProgress, ShouldCancel
+from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import Track
 from protocol.messages import JobSpec
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from backend.pipeline.neutral_prior import FacePicture
     from backend.solving.solve import Step
 
+PARTIAL_TRACK = "partial_track.npz"
 MATCH_SHARE = 0.3  # of the progress bar, where skin is matched
 ALIGN_SHARE = 0.35  # of the progress bar; the fit takes the rest (measured on CPU: a quarter to a half)
 
@@ -48,12 +49,19 @@ def warm_up() -> str:
 
 
 def run_job(
-    spec: JobSpec, job_dir: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel
+    spec: JobSpec,
+    job_dir: Path,
+    *,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+    on_partial: OnPartial | None = None,
 ) -> tuple[Track, dict[str, Any]]:
     """Track a take; writes alignments.npz, track.npz and report.json into ``job_dir`` and returns the last two.
 
     ``seconds`` in the report: ``decode`` and ``align`` are busy times that overlap each other, ``fit`` the solver,
     ``total`` the time from the first decoded frame to the fitted track; reading heads and writing files are outside.
+    ``on_partial`` is told of the track as fitted to the points of several views, before their skin is matched;
+    without one that track is not written.
 
     Raises:
         UserError: footage, face choice, head, aligner, calibration, neutral or options that cannot be used; views that
@@ -98,9 +106,19 @@ def run_job(
     matching = wanted and len(views) > 1
     names = [view.opened.spec.name for view in aligned]
     warnings += view_warnings(aligned)
+    busy = {key: sum(view.alignment.seconds[key] for view in aligned) for key in ("decode", "align")}
+
+    def report_on(fit: FitResult) -> dict[str, Any]:
+        now = time.perf_counter()
+        return make_report(
+            spec, head, aligned, fit, {**busy, "fit": now - fit_started, "total": now - started}, warnings
+        )
 
     def on_fitted(fit: FitResult) -> None:
         warnings.extend(check_consistency(head, views, names, fit, options, should_cancel))
+        if matching and on_partial:
+            save_track(make_track(head, aligned, fit, report_on(fit)), job_dir / PARTIAL_TRACK)
+            on_partial(PARTIAL_TRACK)
 
     solved = solve_take(
         head,
@@ -116,11 +134,8 @@ def run_job(
     if matching:
         matched, said = matching_report(aligned, solved.matched)
         warnings += said
-    ended = time.perf_counter()
+    report = report_on(fit) | {"matching": matched}
     on_progress(JobProgress("writing the result", 0.99))
-    busy = {key: sum(view.alignment.seconds[key] for view in aligned) for key in ("decode", "align")}
-    seconds = {**busy, "fit": ended - fit_started, "total": ended - started}
-    report = make_report(spec, head, aligned, fit, seconds, warnings) | {"matching": matched}
     track = make_track(head, aligned, fit, report)
     save_alignments(saved, job_dir / "alignments.npz")
     save_track(track, job_dir / "track.npz")

@@ -21,7 +21,7 @@ from backend.errors import UserError
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.jobs import JobStore
 from backend.server.process import ParentWatch
-from backend.server.result import known_heads, load_take
+from backend.server.result import known_heads, load_partial_take, load_take
 from backend.server.schedule import Scheduler
 from protocol import messages as m
 from protocol.codec import MAX_PARTS, ProtocolError
@@ -190,7 +190,10 @@ class Server:
 
     def _result(self, message: m.Result, _client: bytes, _request: int) -> m.Message:
         status = self._scheduler.status(message.job_id)
-        if status.state != "done":
+        partial = self._scheduler.partial_file(message.job_id) if message.partial else None
+        if partial is not None:
+            return m.ResultReply(status, load_partial_take(partial, status.name))
+        if status.state is not m.JobState.DONE:
             reason = f": {status.problem}" if status.problem else "."
             raise UserError("no_result", f"The job “{status.name}” is {status.state} and has no result{reason}")
         unknown = [name for name in message.files if name not in m.RESULT_FILES]

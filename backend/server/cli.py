@@ -34,6 +34,7 @@ def serve(
     # Here, not above: ``flowface --help`` lists this command and must not load sockets and numpy for that.
     from backend.server.app import Server
     from backend.server.discovery import RunningServer, advertise, default_jobs_dir, withdraw
+    from backend.server.process import start_time
 
     _set_up_logging()
     try:
@@ -44,7 +45,7 @@ def serve(
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: server.stop())
-    me = RunningServer(server.endpoint, os.getpid(), PROTOCOL_VERSION)
+    me = RunningServer(server.endpoint, os.getpid(), PROTOCOL_VERSION, start_time(os.getpid()))
     if not private:
         advertise(me)
     print(json.dumps(me.__dict__), flush=True)

@@ -27,11 +27,15 @@ START_TIMEOUT = 60.0  # seconds; on a cold disk Python alone can need ten
 
 @dataclass(frozen=True)
 class RunningServer:
-    """What a backend says about itself when it is ready, as one JSON line and in the state file."""
+    """What a backend says about itself when it is ready, as one JSON line and in the state file.
+
+    ``started`` is when its process began (``process.start_time``): its id may be another's after its end.
+    """
 
     endpoint: str
     pid: int
     protocol: int
+    started: float
 
 
 def default_jobs_dir() -> Path:
@@ -67,15 +71,20 @@ def advertised() -> RunningServer | None:
         loopback_endpoint(server.endpoint)
     except (OSError, ValueError, UserError):
         return None
-    return server if is_alive(server.pid) else None
+    return server if is_alive(server.pid, server.started) else None
 
 
 def parse_ready_line(line: str) -> RunningServer:
     """The server that a ready line or a state file describes; raises ValueError for anything else."""
     data = json.loads(line)
     match data:
-        case {"endpoint": str() as endpoint, "pid": int() as pid, "protocol": int() as protocol}:
-            return RunningServer(endpoint, pid, protocol)
+        case {
+            "endpoint": str() as endpoint,
+            "pid": int() as pid,
+            "protocol": int() as protocol,
+            "started": float() as at,
+        }:
+            return RunningServer(endpoint, pid, protocol, at)
     raise ValueError("not a ready line")
 
 

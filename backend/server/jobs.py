@@ -4,6 +4,7 @@
                     state.json      where it stands, as protocol.JobStatus; replaced atomically
                     lock            locked by the backend that owns the job while it is queued or running
                     alignments/     chunks, written while the footage is aligned: what a resumed job need not redo
+                    partial_*.npz   tracks of a running job that can be shown before it ends
                     alignments.npz  all of them, track.npz, report.json, log.txt: written at the end
 
 A job whose state says queued or running but whose lock is free lost its backend; it becomes ``interrupted``. The
@@ -18,16 +19,19 @@ import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from backend.errors import UserError
 from backend.files import write_atomic
-from backend.server.process import try_lock
 from protocol.codec import ProtocolError
 from protocol.fields import from_plain, to_plain
-from protocol.messages import JobSpec, JobStatus, Problem
+from protocol.messages import JobSpec, JobState, JobStatus, Problem
 
 JOB_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+
+PARTIAL = "partial_"
+"""Begins the names of files that are deleted when their job ends, so that no other file can be taken for one."""
 
 INTERRUPTED = Problem(
     "interrupted", "The backend stopped while this job was queued or running.", "Track the footage again."
@@ -40,7 +44,7 @@ class JobStore:
     def __init__(self, root: Path) -> None:
         """Open or make the folder; raises UserError (``jobs_folder``) where that is not possible."""
         self.root = root
-        self._locks: dict[str, IO[bytes]] = {}
+        self._locks: dict[str, FileLock] = {}
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -54,7 +58,8 @@ class JobStore:
         job_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
         footage = spec.views[0].footage
         name = spec.name or Path(footage).stem
-        status = JobStatus(job_id, name, "queued", footage=footage, created=now.isoformat(timespec="milliseconds"))
+        created = now.isoformat(timespec="milliseconds")
+        status = JobStatus(job_id, name, JobState.QUEUED, footage=footage, created=created)
         folder = self.root / job_id
         try:
             folder.mkdir(mode=0o700)
@@ -74,10 +79,14 @@ class JobStore:
         return folder
 
     def save(self, status: JobStatus) -> None:
-        """Replace the state of a job; a finished job is no longer owned."""
+        """Replace the state of a job; a finished one is no longer owned, and its partial results are deleted."""
         write_atomic(self.root / status.job_id / "state.json", _json(to_plain(status)))
-        if status.finished and (lock := self._locks.pop(status.job_id, None)):
-            lock.close()
+        if not status.finished:
+            return
+        for path in (self.root / status.job_id).glob(f"{PARTIAL}*"):
+            path.unlink(missing_ok=True)
+        if lock := self._locks.pop(status.job_id, None):
+            lock.release()
 
     def load(self, job_id: str) -> JobStatus:
         """The state of a job as on disk; raises UserError (``unknown_job``, ``bad_job``)."""
@@ -106,14 +115,16 @@ class JobStore:
         found = []
         for status in self.latest(limit=1000):
             if not status.finished and status.job_id not in self._locks and self._own(status.job_id):
-                found.append(dataclasses.replace(status, state="interrupted", problem=INTERRUPTED))
+                found.append(dataclasses.replace(status, state=JobState.INTERRUPTED, problem=INTERRUPTED, partial=0))
                 self.save(found[-1])
         return found
 
     def _own(self, job_id: str) -> bool:
-        lock = (self.root / job_id / "lock").open("wb")
-        if not try_lock(lock):
-            lock.close()
+        # Not thread_local: a backend is made in one thread and may serve in another.
+        lock = FileLock(self.root / job_id / "lock", mode=0o600, thread_local=False)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
             return False
         self._locks[job_id] = lock
         return True

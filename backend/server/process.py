@@ -1,68 +1,44 @@
-"""Is that process still there?"""
+"""Processes told apart: an id may be taken again, an id together with the time its process began may not."""
 
 from __future__ import annotations
 
-import os
-import sys
-from typing import IO
+import contextlib
 
-if sys.platform == "win32":
-    import ctypes
-    import msvcrt
+import psutil  # type: ignore[import-untyped]
 
-    _STILL_ACTIVE = 259
-    _QUERY_LIMITED_INFORMATION = 0x1000
+CLOCK_TOLERANCE = 5.0  # seconds by which the start of one process may differ between readings: clocks get set
 
-    def is_alive(pid: int) -> bool:
-        """Whether a process with this id runs. (os.kill with signal 0 would end it on Windows.)"""
-        kernel = ctypes.windll.kernel32
-        handle = kernel.OpenProcess(_QUERY_LIMITED_INFORMATION, False, pid)
-        if not handle:
-            return False
-        code = ctypes.c_ulong()
-        kernel.GetExitCodeProcess(handle, ctypes.byref(code))
-        kernel.CloseHandle(handle)
-        return code.value == _STILL_ACTIVE
+_NONE = (psutil.Error, ValueError, OverflowError)  # the last two: no process can have a negative or a huge id
 
-    def try_lock(file: IO[bytes]) -> bool:
-        """Lock an open file for as long as it stays open; False where another process holds it."""
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
 
-else:
-    import fcntl
+def start_time(pid: int) -> float:
+    """When a process that runs began, in seconds since 1970; 0.0 where none does."""
+    try:
+        process = psutil.Process(pid)
+        return 0.0 if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except _NONE:
+        return 0.0
 
-    def is_alive(pid: int) -> bool:
-        """Whether a process with this id runs."""
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
 
-    def try_lock(file: IO[bytes]) -> bool:
-        """Lock an open file for as long as it stays open; False where another process holds it."""
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
+def is_alive(pid: int, started: float) -> bool:
+    """The process with this id runs, and it is the one that began then (``start_time``)."""
+    found = start_time(pid)
+    return found > 0.0 and abs(found - started) < CLOCK_TOLERANCE
 
 
 class ParentWatch:
-    """Notices that the process on whose behalf a server runs has gone."""
+    """Notices that the process on whose behalf a server runs has gone, even where its id was taken again."""
 
     def __init__(self, parent_pid: int) -> None:
-        self._pid = parent_pid
-        self._is_direct = os.getppid() == parent_pid
+        self._parent: psutil.Process | None = None
+        with contextlib.suppress(*_NONE):
+            self._parent = psutil.Process(parent_pid)
 
     def gone(self) -> bool:
-        """Whether the parent has ended. A direct parent's id may be taken again, so being orphaned counts first."""
-        if self._is_direct and os.getppid() != self._pid:
+        """The parent has ended; it need not have been reaped for that."""
+        try:
+            return not (self._parent and self._parent.is_running() and self._parent.status() != psutil.STATUS_ZOMBIE)
+        except psutil.AccessDenied:
+            return False
+        except psutil.NoSuchProcess:
             return True
-        return not is_alive(self._pid)

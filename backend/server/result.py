@@ -27,6 +27,12 @@ def load_take(folder: Path, name: str) -> TakeResult:
     return take_result(track, load_head(read_spec(folder).head), name, report)
 
 
+def load_partial_take(path: Path, name: str) -> TakeResult:
+    """The take of a partial track in a running job's folder, with its provenance for a report; raises UserError."""
+    track = load_track(path)
+    return take_result(track, load_head(read_spec(path.parent).head), name, track.provenance)
+
+
 def known_heads() -> tuple[HeadInfo, ...]:
     """The heads that a job may name; one whose file is damaged is left out, and the log says why."""
     found = []

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import assert_never
 
 import zmq
 
 from backend.errors import UserError
+from backend.server import worker_link as link
 from backend.server.jobs import INTERRUPTED, JobStore
 from backend.server.worker_process import WorkerProcess
-from protocol.messages import JobSpec, JobStatus, Problem
+from protocol.codec import ProtocolError
+from protocol.messages import JobSpec, JobState, JobStatus, Problem, WorkerState
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class Scheduler:
         self._started = 0.0
         self._saved = 0.0
         self._cancel_deadline: float | None = None
+        self._partial_file: str | None = None  # of the running job
         self._serial = 0
         self._broken = ""
         self.worker = self._new_worker()
@@ -56,7 +59,7 @@ class Scheduler:
         self._live[status.job_id] = status
         self._queue.append(status.job_id)
         log.info("job %s queued: %s", status.job_id, status.footage)
-        if self.worker.state == "gone":
+        if self.worker.state is WorkerState.GONE:
             self.worker = self._new_worker()
         self._start_next()
         return self.status(status.job_id)
@@ -68,15 +71,21 @@ class Scheduler:
             return dataclasses.replace(status, seconds_elapsed=time.monotonic() - self._started)
         if job_id in self._queue:
             ahead = self._queue.index(job_id) + (self._running is not None)
-            stage = "loading the tracker" if self.worker.state == "starting" else "waiting"
+            stage = "loading the tracker" if self.worker.state is WorkerState.STARTING else "waiting"
             return dataclasses.replace(status, stage=stage, queue_position=ahead)
         return status
+
+    def partial_file(self, job_id: str) -> Path | None:
+        """The track of what is known of a running job's take by now; None where there is none."""
+        if job_id != self._running or self._partial_file is None:
+            return None
+        return self._store.folder(job_id) / self._partial_file
 
     def cancel(self, job_id: str) -> JobStatus:
         """Stop a job: a queued one at once, a running one within ``CANCEL_GRACE``; a finished one stays as it is."""
         if job_id in self._queue:
             self._queue.remove(job_id)
-            self._finish(job_id, "cancelled")
+            self._finish(job_id, JobState.CANCELLED)
             self._tell_queue()
         elif job_id == self._running and self._cancel_deadline is None:
             log.info("job %s is being cancelled", job_id)
@@ -97,36 +106,46 @@ class Scheduler:
             return
         log.info("job %s did not stop by itself; its process is ended", self._running)
         self.worker.kill()
-        self._finish_running("cancelled")
+        self._finish_running(JobState.CANCELLED)
         self.worker = self._new_worker()
 
     def handle_event(self, frames: list[bytes]) -> None:
         """Take one event of the worker; those of a worker that was replaced are dropped."""
-        if int(frames[0]) != self._serial or self.worker.state == "gone":
+        if int(frames[0]) != self._serial or self.worker.state is WorkerState.GONE:
             return
-        event = json.loads(frames[1])
-        match event["event"]:
-            case "ready":
-                self.worker.state, self.worker.device = "ready", event["device"]
-                log.info("worker %d ready after %.1f s on %s", self.worker.pid, event["seconds"], event["device"])
+        try:
+            event = link.read_event(frames[1])
+        except ProtocolError as error:
+            log.error("the worker said what cannot be read: %s", error.message)
+            return
+        match event:
+            case link.Ready(seconds, device):
+                self.worker.state, self.worker.device = WorkerState.READY, device
+                log.info("worker %d ready after %.1f s on %s", self.worker.pid, seconds, device)
                 self._start_next()
-            case "broken":
-                self._broken = event["message"]
-            case "exit":
+            case link.Broken(message):
+                self._broken = message
+            case link.Exited():
                 self._worker_exited()
-            case "progress":
+            case link.Progressed():
                 self._progressed(event)
-            case "done" | "cancelled" as state:
-                self._job_ended(event, state, None)
-            case "failed":
-                self._job_ended(event, "failed", Problem(event["code"], event["message"], event["hint"]))
+            case link.PartialResult(job, file):
+                self._partly_known(job, file)
+            case link.Done(job):
+                self._job_ended(job, JobState.DONE)
+            case link.Cancelled(job):
+                self._job_ended(job, JobState.CANCELLED)
+            case link.Failed(job, problem):
+                self._job_ended(job, JobState.FAILED, problem)
+            case _:
+                assert_never(event)
 
     def close(self) -> None:
         """End the worker; jobs that were not finished are interrupted."""
         self.worker.kill()
         unfinished = ([self._running] if self._running else []) + list(self._queue)
         for job_id in unfinished:
-            self._finish(job_id, "interrupted", INTERRUPTED)
+            self._finish(job_id, JobState.INTERRUPTED, INTERRUPTED)
         self.events.close(linger=0)
 
     def _new_worker(self) -> WorkerProcess:
@@ -135,11 +154,11 @@ class Scheduler:
         return WorkerProcess(self._runner, self._context, EVENTS, self._serial)
 
     def _start_next(self) -> None:
-        if self._running or not self._queue or self.worker.state != "ready":
+        if self._running or not self._queue or self.worker.state is not WorkerState.READY:
             return
         job_id = self._queue.popleft()
         self._running, self._started = job_id, time.monotonic()
-        self._update(dataclasses.replace(self._live[job_id], state="running", stage="starting"))
+        self._update(dataclasses.replace(self._live[job_id], state=JobState.RUNNING, stage="starting"))
         self.worker.run(self._store.folder(job_id))
         log.info("job %s started", job_id)
         self._tell_queue()
@@ -148,24 +167,31 @@ class Scheduler:
         for job_id in self._queue:
             self._on_change(self.status(job_id))
 
-    def _progressed(self, event: dict[str, Any]) -> None:
-        if self._running is None or event["job"] != self._running:
+    def _progressed(self, event: link.Progressed) -> None:
+        if self._running is None or event.job != self._running:
             return
-        elapsed, fraction = time.monotonic() - self._started, event["fraction"]
+        elapsed, fraction = time.monotonic() - self._started, event.fraction
         status = dataclasses.replace(
             self._live[self._running],
-            stage=event["stage"],
+            stage=event.stage,
             fraction=fraction,
-            frames_done=event["frames_done"],
-            frames_total=event["frames_total"],
+            frames_done=event.frames_done,
+            frames_total=event.frames_total,
             seconds_elapsed=elapsed,
             seconds_remaining=elapsed * (1 - fraction) / fraction if fraction > 0.02 else None,
         )
         self._update(status, save=time.monotonic() - self._saved > SAVE_INTERVAL)
 
-    def _job_ended(self, event: dict[str, Any], state: str, problem: Problem | None) -> None:
-        self.worker.state = "ready"
-        if event["job"] == self._running:
+    def _partly_known(self, job_id: str, file: str) -> None:
+        if self._running is None or job_id != self._running:
+            return
+        self._partial_file = file
+        status = self._live[job_id]
+        self._update(dataclasses.replace(status, partial=status.partial + 1))
+
+    def _job_ended(self, job_id: str, state: JobState, problem: Problem | None = None) -> None:
+        self.worker.state = WorkerState.READY
+        if job_id == self._running:
             self._finish_running(state, problem)
         self._start_next()
 
@@ -173,35 +199,36 @@ class Scheduler:
         words, was = self.worker.exit_in_words(), self.worker.state
         self.worker.kill()
         log.warning("the worker %s while it was %s", words, was)
-        if was == "starting":
+        if was is WorkerState.STARTING:
             why = f" ({self._broken})" if self._broken else f" (it {words})"
             problem = Problem(
                 "worker_broken", f"The tracking process would not start{why}.", "Install FlowFace's packages again."
             )
             while self._queue:  # a new attempt would end the same way; the next submit makes one
-                self._finish(self._queue.popleft(), "failed", problem)
+                self._finish(self._queue.popleft(), JobState.FAILED, problem)
             return
         if self._running:
             stage = self._live[self._running].stage
-            state = "failed" if self._cancel_deadline is None else "cancelled"
+            state = JobState.FAILED if self._cancel_deadline is None else JobState.CANCELLED
             problem = Problem(
                 "worker_died",
                 f"The tracking process {words} during “{stage}”; the machine may have run out of memory.",
                 "Track fewer frames at a time; if it happens again, report it with the backend's log.",
             )
-            self._finish_running(state, problem if state == "failed" else None)
+            self._finish_running(state, problem if state is JobState.FAILED else None)
         self.worker = self._new_worker()
 
-    def _finish_running(self, state: str, problem: Problem | None = None) -> None:
+    def _finish_running(self, state: JobState, problem: Problem | None = None) -> None:
         assert self._running
         job_id, self._running, self._cancel_deadline = self._running, None, None
         elapsed = time.monotonic() - self._started
-        self._live[job_id] = dataclasses.replace(self._live[job_id], seconds_elapsed=elapsed)
+        self._live[job_id] = dataclasses.replace(self._live[job_id], seconds_elapsed=elapsed, partial=0)
+        self._partial_file = None
         self._finish(job_id, state, problem)
 
-    def _finish(self, job_id: str, state: str, problem: Problem | None = None) -> None:
+    def _finish(self, job_id: str, state: JobState, problem: Problem | None = None) -> None:
         status = dataclasses.replace(self._live.pop(job_id), state=state, problem=problem, seconds_remaining=None)
-        if state == "done":
+        if state is JobState.DONE:
             status = dataclasses.replace(status, stage="done", fraction=1.0)
         log.info("job %s %s%s", job_id, state, f": {problem.message}" if problem else "")
         self._save(status)

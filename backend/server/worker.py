@@ -4,14 +4,14 @@ A process of its own, not a thread, because a decoder that crashes, a machine th
 will not be interrupted must cost one job and not the backend; and because ending a process is the one cancel that
 always works. It is started before it is needed and stays, so that no job waits for torch and mediapipe to load.
 
-It talks in JSON lines: orders on stdin (``run``, ``cancel``), events on stdout (``ready``, ``progress``, ``done``,
-``failed``, ``cancelled``). When stdin closes, its backend is gone and so is it.
+It takes orders on stdin and tells events on stdout, in the lines of ``worker_link``. When stdin closes, its backend
+is gone and so is it.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
+import logging
 import os
 import queue
 import signal
@@ -21,12 +21,16 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol, assert_never
 
 from backend.errors import Cancelled, UserError
-from backend.progress import JobProgress, OnProgress, ShouldCancel
+from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
+from backend.server import worker_link as link
 from backend.server.jobs import read_spec
-from protocol.messages import JobSpec
+from protocol.codec import ProtocolError
+from protocol.messages import JobSpec, Problem
+
+log = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL = 0.05  # seconds: 20 updates a second look smooth, more only cost
 
@@ -35,7 +39,15 @@ class JobRunner(Protocol):
     """The work of one job; everything it makes goes into ``folder``. ``backend.pipeline.track_job.run_job`` is the real
     one."""
 
-    def __call__(self, spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel) -> object:
+    def __call__(
+        self,
+        spec: JobSpec,
+        folder: Path,
+        *,
+        on_progress: OnProgress,
+        should_cancel: ShouldCancel,
+        on_partial: OnPartial,
+    ) -> object:
         """Do it, or raise UserError or Cancelled."""
         ...
 
@@ -58,19 +70,26 @@ class Worker:
             runner, device = load_runner(runner_name)
         except Exception as error:
             traceback.print_exc()
-            self._send(event="broken", message=f"{type(error).__name__}: {error}")
+            self._send(link.Broken(f"{type(error).__name__}: {error}"))
             return
-        self._send(event="ready", seconds=round(time.monotonic() - started, 2), device=device)
+        self._send(link.Ready(round(time.monotonic() - started, 2), device))
         while True:
             self._run(runner, self._jobs.get())
 
     def _read_orders(self) -> None:
         for line in self._orders:
-            order = json.loads(line)
-            if order["order"] == "run":
-                self._jobs.put(Path(order["folder"]))
-            elif order["order"] == "cancel":
-                self._cancelled.add(order["job"])
+            try:
+                order = link.read_order(line)
+            except ProtocolError as error:
+                log.error("an order cannot be read: %s", error.message)
+                continue
+            match order:
+                case link.RunJob(folder):
+                    self._jobs.put(Path(folder))
+                case link.CancelJob(job):
+                    self._cancelled.add(job)
+                case _:
+                    assert_never(order)
         os._exit(0)  # at once, whatever runs: nobody is left to hear about it
 
     def _run(self, runner: JobRunner, folder: Path) -> None:
@@ -81,14 +100,15 @@ class Worker:
                 folder,
                 on_progress=lambda progress: self._progress(job, progress),
                 should_cancel=lambda: job in self._cancelled,
+                on_partial=lambda file: self._send(link.PartialResult(job, file)),
             )
-            self._send(event="done", job=job)
+            self._send(link.Done(job))
         except Cancelled:
-            self._send(event="cancelled", job=job)
+            self._send(link.Cancelled(job))
         except Exception as error:
             (folder / "log.txt").write_text(traceback.format_exc(), encoding="utf-8")
             problem = explain(error, folder)
-            self._send(event="failed", job=job, code=problem.code, message=problem.message, hint=problem.hint)
+            self._send(link.Failed(job, Problem(problem.code, problem.message, problem.hint)))
 
     def _progress(self, job: str, progress: JobProgress) -> None:
         stage, when = self._last_progress
@@ -96,17 +116,12 @@ class Worker:
         if progress.stage == stage and now - when < PROGRESS_INTERVAL and progress.frames_done != progress.frames_total:
             return
         self._last_progress = (progress.stage, now)
-        self._send(
-            event="progress",
-            job=job,
-            stage=progress.stage,
-            fraction=min(max(float(progress.fraction), 0.0), 1.0),
-            frames_done=int(progress.frames_done),
-            frames_total=int(progress.frames_total),
-        )
+        fraction = min(max(float(progress.fraction), 0.0), 1.0)
+        frames = int(progress.frames_done), int(progress.frames_total)
+        self._send(link.Progressed(job, progress.stage, fraction, *frames))
 
-    def _send(self, **event: Any) -> None:
-        self._events.write(json.dumps(event).encode() + b"\n")
+    def _send(self, event: link.Event) -> None:
+        self._events.write(link.to_line(event))
         self._events.flush()
 
 

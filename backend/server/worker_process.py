@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -10,9 +9,11 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import zmq
+
+from backend.server import worker_link as link
+from protocol.states import WorkerState
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +30,15 @@ ENVIRONMENT = {
 
 
 class WorkerProcess:
-    """One worker. Its events arrive as JSON on the inproc PULL socket ``address``, each with this worker's ``serial``.
+    """One worker. Its events arrive as lines of ``worker_link`` on the inproc PULL socket ``address``, each after this
+    worker's ``serial``.
 
-    ``state`` is starting, ready, busy or gone; the owner advances it from the events that it receives.
+    The owner advances ``state`` from the events that it receives.
     """
 
     def __init__(self, runner: str, context: zmq.Context[zmq.Socket[bytes]], address: str, serial: int) -> None:
         self.serial = serial
-        self.state = "starting"
+        self.state = WorkerState.STARTING
         self.device = ""
         self._context = context
         self._address = address
@@ -54,16 +56,16 @@ class WorkerProcess:
 
     def run(self, folder: Path) -> None:
         """Start a job; its events follow."""
-        self.state = "busy"
-        self._order(order="run", folder=str(folder))
+        self.state = WorkerState.BUSY
+        self._order(link.RunJob(str(folder)))
 
     def cancel(self, job_id: str) -> None:
         """Ask a job to stop; it may not listen."""
-        self._order(order="cancel", job=job_id)
+        self._order(link.CancelJob(job_id))
 
     def kill(self) -> None:
         """End the process whatever it does, and wait until it has gone."""
-        self.state = "gone"
+        self.state = WorkerState.GONE
         self._process.kill()
         self._process.wait()
         self._reader.join()
@@ -84,10 +86,10 @@ class WorkerProcess:
         except ValueError:
             return f"was ended by signal {-code}"
 
-    def _order(self, **order: Any) -> None:
+    def _order(self, order: link.Order) -> None:
         assert self._process.stdin
         try:
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.write(link.to_line(order))
             self._process.stdin.flush()
         except BrokenPipeError:
             log.debug("the worker is gone; its exit event will say so")
@@ -100,4 +102,4 @@ class WorkerProcess:
             events.connect(self._address)
             for line in self._process.stdout:
                 events.send_multipart([str(self.serial).encode(), line])
-            events.send_multipart([str(self.serial).encode(), b'{"event": "exit"}'])
+            events.send_multipart([str(self.serial).encode(), link.to_line(link.Exited())])

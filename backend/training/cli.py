@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from backend.training.stop import Stop
+
 ConfigName = Annotated[str, typer.Argument(help="A TOML file, or a configuration that comes along: small_cpu, paper.")]
 Data = Annotated[Path, typer.Option(help="Folder of the development data: photos, clips and the ICT head.")]
 PoolFolder = Annotated[Path | None, typer.Option(help="Folder of the training pictures; OUT/pool where left out.")]
@@ -26,16 +28,18 @@ def train(
     start: Annotated[Path | None, typer.Option(help="Weights to begin with (.safetensors).")] = None,
 ) -> None:
     """Train the alignment network; Ctrl+C stops it with a checkpoint, --resume goes on at the very step."""
-    from rich.console import Console
+    with Stop() as stop:  # before torch is loaded, which takes seconds and on a busy machine a minute
+        typer.echo("getting ready; Ctrl+C ends the run in order")
+        from rich.console import Console
 
-    from backend.training.config import find_config, read_config
-    from backend.training.loop import TrainRequest
-    from backend.training.loop import train as run
+        from backend.training.config import find_config, read_config
+        from backend.training.loop import TrainRequest
+        from backend.training.loop import train as run
 
-    chosen = read_config(find_config(config))
-    if steps is not None:
-        chosen = replace(chosen, optimiser=replace(chosen.optimiser, steps=steps))
-    run(TrainRequest(chosen, data, out, pool, minutes, resume, start), Console())
+        chosen = read_config(find_config(config))
+        if steps is not None:
+            chosen = replace(chosen, optimiser=replace(chosen.optimiser, steps=steps))
+        run(TrainRequest(chosen, data, out, pool, minutes, resume, start), Console(), stop)
 
 
 def train_render(

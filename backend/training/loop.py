@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from backend.training.mirror import mirror_permutation
 from backend.training.progress_view import TrainingView
 from backend.training.samples import Sample
 from backend.training.schedule import learning_rate, shards_in_draw
+from backend.training.stop import Stop
 from backend.training.trainer import StepResult, Trainer
 from backend.training.validate import Accuracy, Validation
 
@@ -67,8 +66,11 @@ class Pictures:
     real_dev: list[Sample]
 
 
-def train(request: TrainRequest, console: Console) -> None:
+def train(request: TrainRequest, console: Console, stop: Stop | None = None) -> None:
     """Train until the last step, ``minutes`` or a signal; in each case what was reached is on disk afterwards.
+
+    ``stop`` is of a caller that has listened for signals since before this module was loaded; without one, signals
+    count from here on.
 
     Raises UserError: ``run_exists`` where ``out`` holds a run and ``resume`` is not asked for, ``no_gpu``, and as
     reading configuration, checkpoint and data does.
@@ -76,24 +78,29 @@ def train(request: TrainRequest, console: Console) -> None:
     began = time.monotonic()
     cv2.setNumThreads(0)  # the loaders' own threads are enough
     _check_out(request)
-    open_head = load_head("open")
-    trainer = _trainer(request, open_head)
-    with Stop() as stop, TrainingView(console) as view:
-        background = Background(sources.jobs(request.data, request.pool_folder, request.config))
-        with background:
+    with contextlib.ExitStack() as stack:
+        stop = stop or stack.enter_context(Stop())
+        view = stack.enter_context(TrainingView(console))
+        try:
+            stop.check()
+            open_head = load_head("open")
+            trainer = _trainer(request, open_head)
+            stop.check()
+            background = stack.enter_context(
+                Background(sources.jobs(request.data, request.pool_folder, request.config))
+            )
 
             def wait() -> None:
                 stop.check()
                 background.check()
 
-            try:
-                pictures = gather(request.pool_folder, request.config, trainer.step, wait, view.say)
-            except Cancelled:
-                view.say("stopped before the first step")
-                return
-            with Journal(request.out, trainer.step) as journal:
-                run = Run(request, trainer, pictures, journal, view, open_head)
-                run.until(stop, wait, None if request.minutes is None else began + 60 * request.minutes)
+            pictures = gather(request.pool_folder, request.config, trainer.step, wait, view.say)
+        except Cancelled:
+            view.say(_stopped_early(request.out))
+            return
+        with Journal(request.out, trainer.step) as journal:
+            run = Run(request, trainer, pictures, journal, view, open_head)
+            run.until(stop, wait, None if request.minutes is None else began + 60 * request.minutes)
 
 
 class Run:
@@ -138,6 +145,9 @@ class Run:
                 if stop.wanted or (deadline is not None and time.monotonic() > deadline):
                     break
         self._keep()
+        if trainer.step == 0:
+            self._view.say(_stopped_early(self._out))
+            return
         self._view.say(f"stopped after step {trainer.step} of {steps}; {self._out / WEIGHTS} holds the weights")
 
     def _kept_on_error(self, batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -189,33 +199,6 @@ class Run:
         self._trainer.export(self._out / WEIGHTS, about)
 
 
-class Stop:
-    """Turns Ctrl+C and SIGTERM into a wish that the loop heeds at its next step; a second Ctrl+C interrupts at once."""
-
-    def __init__(self) -> None:
-        self.wanted = False
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> Stop:
-        if threading.current_thread() is threading.main_thread():
-            self._before = {sign: signal.signal(sign, self._heard) for sign in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for sign, handler in self._before.items():
-            signal.signal(sign, handler)  # type: ignore[arg-type]
-
-    def check(self) -> None:
-        """Raises Cancelled once it is wanted."""
-        if self.wanted:
-            raise Cancelled
-
-    def _heard(self, sign: int, _frame: object) -> None:
-        if self.wanted and sign == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.wanted = True
-
-
 def gather(
     folder: Path, config: TrainConfig, step: int, wait: Callable[[], None], say: Callable[[str], None]
 ) -> Pictures:
@@ -234,6 +217,11 @@ def gather(
         ready = _ready(pool, number)
         _wait_for(ready, f"rendered pictures, {count * config.data.per_shard} to begin with", wait, say)
     return Pictures(pool, real.get("train"), list(_all(dev.shard(0))), list(_all(real["dev"])) if "dev" in real else [])
+
+
+def _stopped_early(out: Path) -> str:
+    kept = f"{out} holds the run as it was" if (out / NAME).exists() else "there is nothing to keep yet"
+    return f"stopped before the first step; {kept}"
 
 
 def _ready(pool: Pool, number: int) -> Callable[[], bool]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from backend.files import write_atomic
 from backend.head_model.library import load_head
-from backend.progress import JobProgress, OnProgress, ShouldCancel
+from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import CameraTrack, Track
 from protocol.messages import JobSpec
@@ -22,7 +22,14 @@ def warm_up() -> str:
     return "test device"
 
 
-def perform(spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:  # noqa: ARG001
+def perform(
+    spec: JobSpec,
+    folder: Path,
+    *,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,  # noqa: ARG001
+    on_partial: OnPartial,  # noqa: ARG001
+) -> None:
     """Write the performance as the job's result."""
     on_progress(JobProgress("performing", 0.5, 5, FRAMES))
     save_track(performance(spec.views[0].footage), folder / "track.npz")

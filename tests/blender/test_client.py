@@ -28,7 +28,18 @@ from blender_addon.client import (
     ask,
 )
 from protocol import codec, messages
-from protocol.messages import Cancel, Error, Heads, JobSpec, Progress, StatusReply, Submit, Submitted, ViewSpec
+from protocol.messages import (
+    Cancel,
+    Error,
+    Heads,
+    JobSpec,
+    JobState,
+    Progress,
+    StatusReply,
+    Submit,
+    Submitted,
+    ViewSpec,
+)
 from tests.backend.server.conftest import REPOSITORY
 
 from .conftest import WAIT
@@ -92,7 +103,7 @@ def test_job_is_followed_and_cancelled(start_server: Callable[..., Server]) -> N
             ),
         )
         assert isinstance(replies(events, cancel)[0], StatusReply)
-        assert replies(events, request)[-1].job.state == "cancelled"
+        assert replies(events, request)[-1].job.state is JobState.CANCELLED
 
 
 def test_without_a_backend_a_request_is_answered_at_once() -> None:

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from backend.files import write_atomic
 from backend.footage import FootageInfo, probe
 from backend.head_model.library import load_head
-from backend.progress import OnProgress, ShouldCancel
+from backend.progress import OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import CameraTrack, Track
 from protocol.messages import JobSpec
@@ -24,7 +24,14 @@ def warm_up() -> str:
     return "test device"
 
 
-def look(spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:  # noqa: ARG001
+def look(
+    spec: JobSpec,
+    folder: Path,
+    *,
+    on_progress: OnProgress,  # noqa: ARG001
+    should_cancel: ShouldCancel,  # noqa: ARG001
+    on_partial: OnPartial,  # noqa: ARG001
+) -> None:
     """A still head ten metres before the first camera, with the camera facts that the footage reader gives.
 
     Further views are timed as ``ViewSpec`` says, turned about the head by 40° each, or where their camera is known.

@@ -18,7 +18,7 @@ from protocol.version import PROTOCOL_VERSION
 from tests.protocol.takes import small_take
 
 JOB = m.JobStatus(
-    "j1", "take", "failed", "fit", 0.5, 3, 9, 1.5, 2.0, 0, "/a.mp4", "2026", m.Problem("c", "Bad.", "Mend.")
+    "j1", "take", m.JobState.FAILED, "fit", 0.5, 3, 9, 1.5, 2.0, 0, "/a.mp4", "2026", m.Problem("c", "Bad.", "Mend.")
 )
 SPEC = m.JobSpec(
     views=(
@@ -39,7 +39,7 @@ SPEC = m.JobSpec(
 )
 EXAMPLES = [
     m.Hello("add-on", "0.1.0"),
-    m.Welcome("0.1.0", 12, "ready", "cpu", ("hello",)),
+    m.Welcome("0.1.0", 12, m.WorkerState.READY, "cpu", ("hello",)),
     m.Heads(),
     m.HeadList((m.HeadInfo("open", "d", "CC0", 5201, 52),), ("mediapipe", "flowface")),
     m.Submit(SPEC),
@@ -69,6 +69,22 @@ def test_round_trip(message):
 
 def test_every_message_type_has_an_example():
     assert {type(e).TYPE for e in EXAMPLES} | {m.ResultReply.TYPE} == set(m.MESSAGES)
+
+
+def test_a_state_travels_as_its_plain_word_and_an_unknown_one_is_refused():
+    frames = m.pack(m.Progress(JOB), 1)
+    plain = msgpack.unpackb(frames[0])
+    assert plain["job"]["state"] == "failed" and m.unpack(frames)[0].job.state is m.JobState.FAILED
+    plain["job"]["state"] = "asleep"
+    with pytest.raises(ProtocolError, match=r"progress\.job\.state.*queued, running") as caught:
+        m.unpack([msgpack.packb(plain)])
+    assert (caught.value.code, caught.value.request) == ("bad_field", 1)
+
+
+@pytest.mark.parametrize("state", m.JobState)
+def test_only_a_job_that_waits_or_runs_is_unfinished(state):
+    unfinished = state in (m.JobState.QUEUED, m.JobState.RUNNING)
+    assert m.JobStatus("j", "n", state).finished is not unfinished
 
 
 def test_result_reply_brings_take_and_files():

@@ -7,7 +7,6 @@ seeded with the pool's seed and the sample's number: a pool is the same whoever 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import multiprocessing
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from backend.errors import UserError
 from backend.files import write_atomic
@@ -124,14 +124,16 @@ def _samples(spec: PoolSpec, source: Source, number: int, alive: Callable[[], No
 @contextlib.contextmanager
 def _claimed(path: Path) -> Iterator[bool]:
     """True where this process may make ``path``; the claim ends with the process, however that ends."""
-    lock = path.with_name(f".{path.name}.lock")
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    try:
         yield True
+    finally:
+        lock.release()
 
 
 class Background(AbstractContextManager["Background", None]):

@@ -5,15 +5,26 @@ The worker loads these as it loads ``backend.pipeline.track_job:run_job``; they 
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
+import stat
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from backend.errors import Cancelled, UserError
-from backend.progress import JobProgress, OnProgress, ShouldCancel
+from backend.files import write_atomic
+from backend.head_model.library import load_head
+from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
+from backend.track.io import save_track
+from backend.track.types import CameraTrack, Track
 from protocol.messages import JobSpec
+
+FIRST_SHOWN = 3
 
 
 def warm_up() -> str:
@@ -21,8 +32,13 @@ def warm_up() -> str:
     return "test device"
 
 
-def run(spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+def run(
+    spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel, on_partial: OnPartial
+) -> None:
     """Do what the file name of the footage says."""
+    if Path(spec.views[0].footage).stem == "partial":
+        partial(spec, folder, should_cancel, on_partial)
+        return
     deeds = {
         "quick": quick,
         "until-cancelled": until_cancelled,
@@ -32,6 +48,7 @@ def run(spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel: 
         "memory": memory,
         "crash": crash,
         "noisy": noisy,
+        "rambling": rambling,
     }
     deeds[Path(spec.views[0].footage).stem](spec, folder, on_progress, should_cancel)
 
@@ -79,6 +96,90 @@ def crash(_spec: JobSpec, _folder: Path, on_progress: OnProgress, _should_cancel
     on_progress(JobProgress("decode and align", 0.25, 1, 4))
     os.kill(os.getpid(), signal.SIGSEGV)
     time.sleep(60)
+
+
+def partial(spec: JobSpec, folder: Path, should_cancel: ShouldCancel, on_partial: OnPartial) -> None:
+    """Show a track of ``FIRST_SHOWN`` frames, then one of twice as many; the result has three times as many.
+
+    Goes on once the test has made a file named ``proceed``.
+    """
+    for count, (file, proceed) in enumerate((("partial_track.npz", "second"), ("partial_second.npz", "end")), 1):
+        save_track(_track(spec, count * FIRST_SHOWN), folder / file)
+        on_partial(file)
+        while not (folder / proceed).exists():
+            if should_cancel():
+                raise Cancelled
+            time.sleep(0.005)
+    save_track(_track(spec, 3 * FIRST_SHOWN), folder / "track.npz")
+    write_atomic(folder / "report.json", b'{"whole": true}')
+
+
+def _track(spec: JobSpec, frames: int) -> Track:
+    """A person who smiles more and more, tracked in so many frames."""
+    head = load_head(spec.head)
+    camera = CameraTrack(
+        name="camera",
+        footage=spec.views[0].footage,
+        footage_kind="video",
+        footage_first_frame=1,
+        footage_frame_count=frames,
+        footage_rotation=0,
+        image_size=(640, 480),
+        focal_px=np.full(frames, 800.0),
+        principal_point=np.array([320.0, 240.0]),
+        world_to_camera=np.tile(np.eye(3, 4), (frames, 1, 1)),
+    )
+    rising = np.linspace(0, 1, frames, dtype=np.float32)[:, None]
+    return Track(
+        head_id=head.id,
+        head_hash=head.hash,
+        identity=np.zeros(len(head.shape_basis), np.float32),
+        expression=np.repeat(rising, len(head.expression_names), axis=1),
+        head_rotation=np.tile([np.pi, 0.0, 0.0], (frames, 1)),
+        head_translation=np.tile([0.0, 0.0, 0.6], (frames, 1)),
+        gaze=np.zeros((frames, 2, 2), np.float32),
+        cameras=(camera,),
+        frames=np.arange(1, frames + 1),
+        scene_frames=np.arange(1.0, frames + 1),
+        times=np.arange(frames) / 25,
+        frame_rate=25.0,
+        tracked=np.ones(frames, bool),
+        reprojection_error_percent_iod=np.full(frames, 0.9, np.float32),
+    )
+
+
+def rambling(spec: JobSpec, folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+    """Write between the events what is none: torn lines, unknown events, wrong fields, files of elsewhere."""
+    job = folder.name
+    nonsense = [
+        b"\xff\x00",
+        b"{",
+        b"null",
+        b"[" * 100_000,
+        b'{"type": "Exited"}',
+        b'{"type": ["Done"]}',
+        b'{"type": "Dreamt", "job": "%s"}' % job.encode(),
+        b'{"type": "Done"}',
+        b'{"type": "Progressed", "job": "%s", "stage": 3}' % job.encode(),
+        b'{"type": "PartialResult", "job": "%s", "file": "../../partial_track.npz"}' % job.encode(),
+        b'{"type": "PartialResult", "job": "%s", "file": "track.npz"}' % job.encode(),
+    ]
+    for descriptor in _pipes_but_stdin():
+        os.write(descriptor, b"\n".join(nonsense) + b"\n\n")
+    quick(spec, folder, on_progress, should_cancel)
+
+
+def _pipes_but_stdin() -> list[int]:
+    """The worker's own way to its backend, which it keeps where no library finds it by chance."""
+    numbers = [int(path.name) for path in Path("/proc/self/fd").iterdir() if path.name not in ("0", "1", "2")]
+    return [number for number in numbers if _is_written_pipe(number)]
+
+
+def _is_written_pipe(number: int) -> bool:
+    with contextlib.suppress(OSError):
+        flags = fcntl.fcntl(number, fcntl.F_GETFL)
+        return stat.S_ISFIFO(os.fstat(number).st_mode) and flags & os.O_ACCMODE == os.O_WRONLY
+    return False
 
 
 def noisy(spec: JobSpec, folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:

@@ -16,7 +16,7 @@ from backend.head_model.library import load_head
 from backend.observations.io import load_alignment
 from backend.server.app import Server
 from backend.track.io import load_track
-from protocol.messages import RESULT_FILES, FaceChoice, JobSpec, ViewSpec
+from protocol.messages import RESULT_FILES, FaceChoice, JobSpec, JobState, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 
 REPORT_FIELDS = {
@@ -215,6 +215,6 @@ def test_a_running_job_is_cancelled_and_the_next_one_runs(client, shared_data):
             started.set()
             client.cancel(long.job_id)
 
-    assert client.wait(long.job_id, cancel_once_it_runs).state == "cancelled"
+    assert client.wait(long.job_id, cancel_once_it_runs).state is JobState.CANCELLED
     assert started.is_set()
-    assert client.track(job(shared_data / "clips" / "pyfeat_single_face.mp4", frames=(1, 3))).job.state == "done"
+    assert client.track(job(shared_data / "clips" / "pyfeat_single_face.mp4", frames=(1, 3))).job.state is JobState.DONE

@@ -12,6 +12,7 @@ import pytest
 from backend.client.connection import Client
 from backend.errors import UserError
 from protocol import messages as m
+from protocol.states import JobState
 from tests.backend.server.conftest import spec
 
 
@@ -27,8 +28,8 @@ def test_a_job_runs_to_its_end_and_tells_its_progress(client):
     seen = []
     job = client.submit(spec("quick", "first"))
     final = client.wait(job.job_id, seen.append)
-    assert (final.state, final.fraction, final.problem) == ("done", 1.0, None)
-    assert [s.state for s in seen][-1] == "done"
+    assert (final.state, final.fraction, final.problem) == (JobState.DONE, 1.0, None)
+    assert [s.state for s in seen][-1] is JobState.DONE
     assert {"counting"} <= {s.stage for s in seen}
     assert [s.fraction for s in seen] == sorted(s.fraction for s in seen)
     last = [s for s in seen if s.stage == "counting"][-1]
@@ -40,22 +41,22 @@ def test_jobs_run_one_at_a_time_in_the_order_they_came(client, tmp_path):
     first = client.submit(spec("until-cancelled", "first"))
     second = client.submit(spec("quick", "second"))
     third = client.submit(spec("quick", "third"))
-    wait_until(lambda: client.status(first.job_id).state == "running")
-    assert [client.status(j.job_id).state for j in (second, third)] == ["queued", "queued"]
+    wait_until(lambda: client.status(first.job_id).state is JobState.RUNNING)
+    assert [client.status(j.job_id).state for j in (second, third)] == [JobState.QUEUED] * 2
     assert [client.status(j.job_id).queue_position for j in (second, third)] == [1, 2]
     client.cancel(first.job_id)
-    assert client.wait(third.job_id).state == "done"
-    assert client.status(first.job_id).state == "cancelled"
+    assert client.wait(third.job_id).state is JobState.DONE
+    assert client.status(first.job_id).state is JobState.CANCELLED
     assert (tmp_path / "jobs" / "order.txt").read_text().split() == ["second", "third"]
 
 
 def test_a_queued_job_can_be_cancelled(client, tmp_path):
     first = client.submit(spec("until-cancelled"))
     second = client.submit(spec("quick", "never"))
-    assert client.cancel(second.job_id).state == "cancelled"
+    assert client.cancel(second.job_id).state is JobState.CANCELLED
     client.cancel(first.job_id)
     client.wait(first.job_id)
-    assert client.wait(client.submit(spec("quick", "after")).job_id).state == "done"
+    assert client.wait(client.submit(spec("quick", "after")).job_id).state is JobState.DONE
     assert (tmp_path / "jobs" / "order.txt").read_text().split() == ["after"]
 
 
@@ -63,8 +64,8 @@ def test_cancel_stops_work_that_does_not_listen_and_the_next_job_runs(client):
     job = client.submit(spec("deaf"))
     wait_until(lambda: client.status(job.job_id).stage == "not listening")
     client.cancel(job.job_id)
-    assert client.wait(job.job_id).state == "cancelled"
-    assert client.wait(client.submit(spec("quick")).job_id).state == "done"
+    assert client.wait(job.job_id).state is JobState.CANCELLED
+    assert client.wait(client.submit(spec("quick")).job_id).state is JobState.DONE
 
 
 def test_ctrl_c_while_following_cancels_the_job(client):
@@ -74,13 +75,13 @@ def test_ctrl_c_while_following_cancels_the_job(client):
 
     with pytest.raises(KeyboardInterrupt):
         client.track(spec("until-cancelled"), interrupt)
-    assert client.jobs()[0].state == "cancelled"
+    assert client.jobs()[0].state is JobState.CANCELLED
 
 
 def test_cancelling_a_finished_job_changes_nothing(client):
     job = client.submit(spec("quick"))
     client.wait(job.job_id)
-    assert client.cancel(job.job_id).state == "done"
+    assert client.cancel(job.job_id).state is JobState.DONE
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_work_that_fails_ends_in_a_sentence_and_the_server_lives_on(client, deed
     assert caught.value.code == code
     assert words in str(caught.value)
     assert "Traceback" not in str(caught.value)
-    assert client.wait(client.submit(spec("quick")).job_id).state == "done"
+    assert client.wait(client.submit(spec("quick")).job_id).state is JobState.DONE
 
 
 def test_a_bug_leaves_its_traceback_in_the_job_folder(client, tmp_path):
@@ -113,12 +114,12 @@ def test_killing_the_worker_fails_its_job_only(server, client):
     wait_until(lambda: client.status(job.job_id).stage == "not listening")
     os.kill(server._scheduler.worker.pid, signal.SIGKILL)
     final = client.wait(job.job_id)
-    assert final.state == "failed" and final.problem.code == "worker_died" and "SIGKILL" in final.problem.message
-    assert client.wait(waiting.job_id).state == "done"
+    assert final.state is JobState.FAILED and final.problem.code == "worker_died" and "SIGKILL" in final.problem.message
+    assert client.wait(waiting.job_id).state is JobState.DONE
 
 
 def test_what_libraries_print_does_not_reach_the_server(client):
-    assert client.wait(client.submit(spec("noisy")).job_id).state == "done"
+    assert client.wait(client.submit(spec("noisy")).job_id).state is JobState.DONE
 
 
 def test_a_worker_that_cannot_start_says_why_and_every_queued_job_ends(start):
@@ -126,7 +127,7 @@ def test_a_worker_that_cannot_start_says_why_and_every_queued_job_ends(start):
         jobs = [client.submit(spec("quick")) for _ in range(2)]
         for job in jobs:
             final = client.wait(job.job_id)
-            assert final.state == "failed" and final.problem.code == "worker_broken"
+            assert final.state is JobState.FAILED and final.problem.code == "worker_broken"
             assert "no_such_module" in final.problem.message
 
 
@@ -137,7 +138,7 @@ def test_a_job_outlives_the_client_that_asked_for_it(server):
         (found,) = second.jobs()
         assert found.name == "orphan" and not found.finished
         second.cancel(found.job_id)
-        assert second.wait(found.job_id).state == "cancelled"
+        assert second.wait(found.job_id).state is JobState.CANCELLED
 
 
 def test_two_clients_follow_one_job(server, client):
@@ -145,7 +146,7 @@ def test_two_clients_follow_one_job(server, client):
     with Client(server.endpoint) as other:
         assert not other.status(job.job_id, subscribe=True).finished
         client.cancel(job.job_id)
-        assert other.wait(job.job_id).state == client.wait(job.job_id).state == "cancelled"
+        assert other.wait(job.job_id).state is client.wait(job.job_id).state is JobState.CANCELLED
 
 
 def test_jobs_of_an_earlier_server_are_listed_and_unfinished_ones_are_interrupted(start, tmp_path):
@@ -159,14 +160,14 @@ def test_jobs_of_an_earlier_server_are_listed_and_unfinished_ones_are_interrupte
         # What a killed backend leaves: a state that says running, and a lock that nobody holds any more.
         state = (jobs / lost.job_id / "state.json").read_bytes()
         client.shutdown()
-    wait_until(lambda: json.loads((jobs / lost.job_id / "state.json").read_bytes())["state"] == "interrupted")
+    wait_until(lambda: json.loads((jobs / lost.job_id / "state.json").read_bytes())["state"] == JobState.INTERRUPTED)
     (jobs / lost.job_id / "state.json").write_bytes(state)
     with Client(start().endpoint) as client:
         states = {job.name: job for job in client.jobs()}
-        assert states["finished"].state == "done"
-        assert states["lost"].state == "interrupted"
+        assert states["finished"].state is JobState.DONE
+        assert states["lost"].state is JobState.INTERRUPTED
         assert "backend stopped" in states["lost"].problem.message
-        assert client.wait(lost.job_id).state == "interrupted"
+        assert client.wait(lost.job_id).state is JobState.INTERRUPTED
 
 
 def test_another_server_on_the_same_folder_leaves_running_jobs_alone(start, client):
@@ -177,7 +178,7 @@ def test_another_server_on_the_same_folder_leaves_running_jobs_alone(start, clie
             other.cancel(job.job_id)
         assert caught.value.code == "not_mine"
     client.cancel(job.job_id)
-    assert client.wait(job.job_id).state == "cancelled"
+    assert client.wait(job.job_id).state is JobState.CANCELLED
 
 
 def test_a_result_of_an_unfinished_job_is_refused(client):

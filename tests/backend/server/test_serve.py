@@ -9,16 +9,18 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import psutil
 import pytest
 
 from backend.client.connection import Client
 from backend.errors import UserError
 from backend.server import discovery
 from backend.server.discovery import RunningServer, find_server, private_server
+from backend.server.process import ParentWatch, is_alive, start_time
+from protocol.states import JobState
 from protocol.version import PROTOCOL_VERSION
-from tests.backend.server.conftest import REPOSITORY
+from tests.backend.server.conftest import REPOSITORY, spec
 
 
 @pytest.fixture(autouse=True)
@@ -47,33 +49,24 @@ def serve(tmp_path):
 
 
 def children_of(pid):
-    """Process ids from /proc: a bare Debian has no ps."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            if int(path.read_text().rsplit(")", 1)[1].split()[1]) == pid:
-                found.append(int(path.parent.name))
-    return found
+    return [child.pid for child in psutil.Process(pid).children()]
 
 
 def gone(pid):
     """Whether a process ends; the bound only keeps a broken test from hanging."""
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-            with contextlib.suppress(FileNotFoundError):
-                if open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z":  # noqa: PTH123, SIM115
-                    return True
-        except ProcessLookupError:
-            return True
+    while start_time(pid):
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.02)
-    return False
+    return True
 
 
 def test_ready_line_names_endpoint_pid_and_protocol(serve):
     process, ready = serve()
-    assert ready == {"endpoint": ready["endpoint"], "pid": process.pid, "protocol": PROTOCOL_VERSION}
+    started = psutil.Process(process.pid).create_time()
+    about = {"endpoint": ready["endpoint"], "pid": process.pid, "protocol": PROTOCOL_VERSION, "started": started}
+    assert ready == about
     with Client(ready["endpoint"]) as client:
         assert client.welcome.pid == process.pid
 
@@ -102,6 +95,23 @@ def test_killing_it_ends_its_worker(serve):
     process.kill()
     process.wait()
     assert children and all(gone(child) for child in children)
+
+
+def test_the_jobs_of_a_killed_backend_are_interrupted_and_those_of_a_living_one_are_not(serve):
+    first, ready = serve()
+    (worker,) = children_of(first.pid)
+    os.kill(worker, signal.SIGSTOP)  # so that the job stays unfinished
+    with Client(ready["endpoint"]) as client:
+        job = client.submit(spec("lost"))
+    _, other = serve()
+    with Client(other["endpoint"]) as client:
+        assert not client.status(job.job_id).finished
+    first.kill()
+    first.wait()
+    os.kill(worker, signal.SIGKILL)
+    _, later = serve()
+    with Client(later["endpoint"]) as client:
+        assert client.status(job.job_id).state is JobState.INTERRUPTED
 
 
 def test_it_ends_with_the_process_it_serves(serve):
@@ -152,8 +162,32 @@ def test_a_damaged_state_file_is_ignored(content):
 
 
 def test_a_state_file_cannot_send_clients_elsewhere():
-    discovery.advertise(RunningServer("tcp://192.0.2.1:5793", os.getpid(), 1))
+    own = os.getpid(), 1, start_time(os.getpid())
+    discovery.advertise(RunningServer("tcp://127.0.0.1:5793", *own))
+    assert discovery.advertised() is not None
+    discovery.advertise(RunningServer("tcp://192.0.2.1:5793", *own))
     assert discovery.advertised() is None
+
+
+def test_another_process_that_took_the_id_of_a_backend_is_not_taken_for_it():
+    discovery.advertise(RunningServer("tcp://127.0.0.1:5793", os.getpid(), 1, start_time(os.getpid()) - 60))
+    assert discovery.advertised() is None
+
+
+def test_a_parent_is_gone_from_its_end_on_though_nobody_has_taken_note():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as parent:
+        watch, started = ParentWatch(parent.pid), start_time(parent.pid)
+        assert started and not watch.gone() and is_alive(parent.pid, started)
+        parent.kill()
+        os.waitid(os.P_PID, parent.pid, os.WEXITED | os.WNOWAIT)  # it has ended and stays a zombie
+        assert watch.gone() and not is_alive(parent.pid, started) and ParentWatch(parent.pid).gone()
+    assert watch.gone() and start_time(parent.pid) == 0.0
+
+
+@pytest.mark.parametrize("pid", [0x7FFFFFFF, -1, 1 << 80])
+def test_an_id_that_no_process_has_is_not_alive(pid):
+    assert start_time(pid) == 0.0 and not is_alive(pid, 1e9) and not is_alive(pid, 0.0)
+    assert ParentWatch(pid).gone()
 
 
 def test_an_endpoint_nobody_listens_at_is_not_found():

@@ -21,7 +21,7 @@ from backend.synthesis.clip import render_performance
 from backend.synthesis.performance import demo_performance, seen_from, world_vertices
 from backend.track.geometry import seen_vertices
 from backend.track.io import load_track
-from protocol.messages import RESULT_FILES, CameraSpec, JobSpec, ViewSpec
+from protocol.messages import RESULT_FILES, CameraSpec, JobSpec, JobState, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 
 FRAMES, RATE, LATE = 10, 25.0, 3  # the first camera starts LATE frames after the second
@@ -76,9 +76,9 @@ def views(folder, second="side.mp4", offset=LATE / RATE, cameras=(None, None)):
     )
 
 
-def tracked(client, tmp_path, spec):
+def tracked(client, tmp_path, spec, on_status=None):
     """The reply, and the track as its file has it."""
-    reply = client.track(spec, files=RESULT_FILES)
+    reply = client.track(spec, on_status, RESULT_FILES)
     for name, data in reply.files.items():
         (tmp_path / name).write_bytes(data.tobytes())
     return reply, load_track(tmp_path / "track.npz")
@@ -100,7 +100,13 @@ def face_error(head, truth, track):
 
 def test_two_cameras_of_which_nothing_is_known(client, footage, tmp_path):
     head, _, folder = footage
-    reply, track = tracked(client, tmp_path, JobSpec(views(folder)))
+    shown = []
+
+    def show(status):
+        if status.partial and not shown:
+            shown.append(client.result(status.job_id, partial=True))
+
+    reply, track = tracked(client, tmp_path, JobSpec(views(folder)), show)
     take = reply.take
     assert take.tracked.all() and len(take.cameras) == 2
     front, side = take.cameras
@@ -127,6 +133,12 @@ def test_two_cameras_of_which_nothing_is_known(client, footage, tmp_path):
     assert set(matching["keypoints"]) == {"front", "side"} and min(matching["keypoints"].values()) > 100
     assert matching["frames"][0] == 1 and matching["frames"][-1] == FRAMES and not matching["cameras_well_constrained"]
     assert report["views"][1]["offset"] == LATE / RATE and not report["views"][1]["position_known"]
+    (part,) = shown
+    assert part.job.state is JobState.RUNNING and part.take.tracked.all() and len(part.take.cameras) == 2
+    assert not np.array_equal(part.take.cameras[1].world_to_camera, side.world_to_camera), "matching moves the camera"
+    np.testing.assert_allclose(part.take.head_translation, take.head_translation, atol=0.05)
+    assert part.take.report["aligner"] == "mediapipe" and part.take.report["seconds"]["fit"] > 0
+    assert reply.job.partial == 0
 
 
 @pytest.fixture(scope="module")

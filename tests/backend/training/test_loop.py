@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from backend.training.data.sources import rendered_pool
 from backend.training.journal import read_journal
 from backend.training.loop import TrainRequest, train
 from backend.training.measure import measure
+from backend.training.stop import Stop
 
 from .stand_in import open_flat_heads
 
@@ -132,23 +135,76 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     assert caught.value.code == "bad_checkpoint"
 
 
+LONGER = replace(CONFIG, optimiser=replace(CONFIG.optimiser, steps=100000))
+PATIENCE = 900  # seconds; only keeps a broken test from hanging
+
+
+@contextlib.contextmanager
+def long_run(out: Path, pool: Path, repo_root: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run of ``LONGER`` by the command, as a process."""
+    command = [sys.executable, "-m", "backend.cli", "train", "test", "--steps", str(LONGER.optimiser.steps)]
+    command += ["--out", str(out), "--pool", str(pool), "--data", str(out.parent)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, cwd=repo_root, env=environment, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sign", "delay"), [(signal.SIGTERM, 0.0), (signal.SIGTERM, 0.3), (signal.SIGTERM, 3.0), (signal.SIGINT, 0.0)]
+)
+def test_a_run_may_be_told_to_end_from_its_first_line_on(
+    tmp_path: Path, pool: Path, repo_root: Path, sign: signal.Signals, delay: float
+) -> None:
+    """Wherever it is after that delay (loading torch, making the network, training), it ends in order."""
+    out = tmp_path / "out"
+    with long_run(out, pool, repo_root) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(sign)
+        words, _ = process.communicate(timeout=PATIENCE)
+    assert (first, process.returncode) == ("getting ready; Ctrl+C ends the run in order\n", 0), words
+    last = words.splitlines()[-1]
+    if last == "stopped before the first step; there is nothing to keep yet":
+        assert not (out / "checkpoint.pt").exists() and not (out / "weights.safetensors").exists()
+    else:
+        step = load_checkpoint(out, LONGER).step
+        assert last == f"stopped after step {step} of 100000; {out / 'weights.safetensors'} holds the weights"
+        load_weights(out / "weights.safetensors")
+
+
+def test_a_run_that_is_told_to_end_before_it_begins_makes_and_changes_nothing(tmp_path: Path, pool: Path) -> None:
+    stop, console = Stop(), Console(file=io.StringIO(), width=500)
+    stop.wanted = True
+    request = TrainRequest(CONFIG, Path("nowhere"), tmp_path / "run", pool)
+    train(request, console, stop)
+    assert not any((tmp_path / "run").iterdir())
+    run(tmp_path / "run", pool, minutes=0.0)
+    before = (tmp_path / "run" / "checkpoint.pt").read_bytes()
+    train(replace(request, resume=True), console, stop)
+    assert (tmp_path / "run" / "checkpoint.pt").read_bytes() == before
+    says = [f"stopped before the first step; {end}" for end in ("there is nothing to keep yet", "")]
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines == [says[0], f"{says[1]}{tmp_path / 'run'} holds the run as it was"]
+
+
 @pytest.mark.slow
 def test_a_run_that_is_told_to_end_leaves_a_checkpoint(tmp_path: Path, pool: Path, repo_root: Path) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "backend.cli", "train", "test", "--steps", "100000"]
-    command += ["--out", str(out), "--pool", str(pool), "--data", str(tmp_path)]
-    process = subprocess.Popen(command, cwd=repo_root, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    try:
-        for _ in range(600):
-            if len(read_journal(out)) > 3 or process.poll() is not None:
-                break
+    with long_run(out, pool, repo_root) as process:
+        deadline = time.monotonic() + PATIENCE
+        while len(read_journal(out)) <= 3:
+            assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
-    finally:
-        process.kill()
-    longer = replace(CONFIG, optimiser=replace(CONFIG.optimiser, steps=100000))
-    step = load_checkpoint(out, longer).step
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    step = load_checkpoint(out, LONGER).step
     assert step >= 3
     assert max(entry["step"] for entry in read_journal(out)) == step
     load_weights(out / "weights.safetensors")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +88,39 @@ def test_a_stopped_fill_leaves_whole_shards_only(tmp_path: Path) -> None:
     pool = Pool(tmp_path, SPEC)
     assert pool.ready(0) and not pool.ready(1)
     assert not [path for path in tmp_path.iterdir() if path.is_dir() and path.name.startswith(".shard")]
+
+
+def claim_and_wait(folder: Path, claimed: Event) -> None:
+    """Begin the first shard and never end it."""
+
+    def wait() -> None:
+        claimed.set()
+        time.sleep(600)
+
+    fill(folder, SPEC, open_flat_heads, 1, wait)
+
+
+def test_a_shard_is_made_by_one_process_at_a_time_and_by_another_once_that_one_is_killed(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    claimed = context.Event()
+    other = context.Process(target=claim_and_wait, args=(tmp_path, claimed))
+    other.start()
+    assert claimed.wait(120)
+
+    def wait() -> None:
+        raise KeyboardInterrupt  # called in its stead where there is nothing to make for this process
+
+    with pytest.raises(KeyboardInterrupt):
+        fill(tmp_path, SPEC, open_nothing, 1, wait)
+    other.kill()
+    other.join()
+    fill(tmp_path, SPEC, open_flat_heads, 1, nothing)
+    assert Pool(tmp_path, SPEC).shard(0).sources == ("flat 0", "flat 1", "flat 2")
+
+
+def open_nothing() -> FlatHeads:
+    """For a process that must not make any sample."""
+    raise AssertionError("it makes what another process is making")
 
 
 def test_batches_depend_on_seed_and_step_alone(tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""States that travel, each defined once; on the wire and on disk they are their plain words.
+
+A peer refuses a message whose state it does not know, so that a new state raises ``PROTOCOL_VERSION``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"  # there is a result
+    FAILED = "failed"  # ``JobStatus.problem`` says why
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"  # its backend stopped before it ended
+
+
+FINAL_STATES = frozenset(JobState) - {JobState.QUEUED, JobState.RUNNING}
+"""After these nothing more will happen to a job."""
+
+
+class WorkerState(StrEnum):
+    """What the process that does a backend's work is doing."""
+
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    GONE = "gone"  # the next job starts another
