@@ -122,7 +122,8 @@ def ensure_system_libraries() -> None:
 def wanted_stamp() -> str:
     """What a finished environment was made from: pins, project settings, place and interpreter."""
     digest = hashlib.sha256()
-    for path in (UV_REQUIREMENTS, REQUIREMENTS, ROOT / "pyproject.toml"):
+    version = ROOT / "backend" / "__init__.py"
+    for path in (UV_REQUIREMENTS, REQUIREMENTS, ROOT / "pyproject.toml", version):
         digest.update(path.read_bytes())
     return f"{digest.hexdigest()}\n{ROOT}\n{os.path.realpath(sys.executable)}\n"
 
