@@ -120,7 +120,7 @@ def ensure_system_libraries() -> None:
 
 
 def wanted_stamp() -> str:
-    """What a finished environment was made from: pins, project settings, place and interpreter."""
+    """Record of what a finished environment was made from: pins, project settings, version, place and interpreter."""
     digest = hashlib.sha256()
     version = ROOT / "backend" / "__init__.py"
     for path in (UV_REQUIREMENTS, REQUIREMENTS, ROOT / "pyproject.toml", version):
@@ -136,7 +136,7 @@ def environment_ready() -> bool:
 
 
 def runs(command: list[str]) -> bool:
-    """Whether a command starts and ends well, its output hidden."""
+    """Run a command with its output hidden; True where it starts and ends well."""
     try:
         return subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
     except OSError:
