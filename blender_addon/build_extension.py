@@ -34,7 +34,7 @@ PLATFORM_TAGS = {
 
 
 class BuildFailed(Exception):  # noqa: N818 - its text is a sentence for whoever builds
-    """Why there is no extension."""
+    """The reason for which there is no extension."""
 
 
 def build(out: Path, platforms: Sequence[str]) -> Path:
