@@ -20,6 +20,8 @@ from backend.server.discovery import RunningServer, find_server, private_server
 from protocol.version import PROTOCOL_VERSION
 from tests.backend.server.conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def own_state_folder(tmp_path, monkeypatch):
