@@ -120,7 +120,7 @@ class JobStore:
 
 
 def read_spec(folder: Path) -> JobSpec:
-    """Read the job that a folder asks for; raises UserError (``bad_job``)."""
+    """What a job folder asks for; raises UserError (``bad_job``)."""
     path = folder / "spec.json"
     try:
         return from_plain(JobSpec, json.loads(path.read_bytes()), "spec")
