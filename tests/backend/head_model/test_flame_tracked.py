@@ -44,6 +44,7 @@ def flame(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head
         yield library.load_head("flame")
 
 
+@pytest.mark.slow
 def test_the_command_registers_it_and_keeps_it(flame: HeadModel) -> None:
     """Its surface is the open head's of another person, so the correspondence is known: the same vertices."""
     assert flame.vertex_count == VERTICES and len(flame.shape_basis) == 300
