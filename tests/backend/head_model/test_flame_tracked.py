@@ -22,6 +22,8 @@ from backend.head_model.model import ARKIT_ACTIONS, HeadModel, posed_vertices, s
 from backend.track.io import load_track
 from tests.backend.head_model.flame_files import VERTICES, MadeFlame, chumpy_pickle, make_flame
 
+pytestmark = pytest.mark.slow
+
 run = CliRunner()
 
 
@@ -44,7 +46,6 @@ def flame(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head
         yield library.load_head("flame")
 
 
-@pytest.mark.slow
 def test_the_command_registers_it_and_keeps_it(flame: HeadModel) -> None:
     """Its surface is the open head's of another person, so the correspondence is known: the same vertices."""
     assert flame.vertex_count == VERTICES and len(flame.shape_basis) == 300

@@ -151,6 +151,7 @@ def onto(moving, fixed, index):
     return scale * (one - centre) @ (u @ flip @ vt) + target
 
 
+@pytest.mark.slow
 def test_calibration_moves_points_along_their_own_part(head, points):
     shift = np.zeros((478, 3))
     shift[4] = (0.002, 0, 0)
