@@ -14,6 +14,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -119,9 +120,10 @@ def ensure_system_libraries() -> None:
 
 
 def wanted_stamp() -> str:
-    """What a finished environment was made from: pins, project settings, place and interpreter."""
+    """Record of what a finished environment was made from: pins, project settings, version, place and interpreter."""
     digest = hashlib.sha256()
-    for path in (UV_REQUIREMENTS, REQUIREMENTS, ROOT / "pyproject.toml"):
+    version = ROOT / "backend" / "__init__.py"
+    for path in (UV_REQUIREMENTS, REQUIREMENTS, ROOT / "pyproject.toml", version):
         digest.update(path.read_bytes())
     return f"{digest.hexdigest()}\n{ROOT}\n{os.path.realpath(sys.executable)}\n"
 
@@ -134,7 +136,7 @@ def environment_ready() -> bool:
 
 
 def runs(command: list[str]) -> bool:
-    """Whether a command starts and ends well, its output hidden."""
+    """Run a command with its output hidden; True where it starts and ends well."""
     try:
         return subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
     except OSError:
@@ -230,36 +232,65 @@ SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def command_test(arguments: list[str]) -> int:
-    """Style, types and tests; all run even if one fails, and the exit status says whether all passed."""
+    """Style, import contracts, types and tests; all run even if one fails, and the exit status says if all passed.
+
+    Types are checked beside the tests: pytest's processes leave a core idle at their start and end.
+    """
     python = str(VENV / "bin" / "python")
     steps = {
         "ruff check": [python, "-m", "ruff", "check"],
         "ruff format": [python, "-m", "ruff", "format", "--check"],
-        "mypy": [python, "-m", "mypy"],
+        "import contracts": [str(VENV / "bin" / "lint-imports"), "--no-logo"],
         "pytest": [python, "-m", "pytest", *SIDE_BY_SIDE, *arguments],
     }
     failed = []
-    for name, command in steps.items():
-        say(f"running {name}")
-        if run(command) != 0:
-            failed.append(name)
-    say(f"failed: {', '.join(failed)}" if failed else "style, types and tests all pass")
+    types = subprocess.Popen([python, "-m", "mypy"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        for name, command in steps.items():
+            say(f"running {name}")
+            if run(command) != 0:
+                failed.append(name)
+        say("running mypy")
+        words = types.communicate()[0].decode(errors="replace")
+    finally:
+        types.kill()
+    print(words, end="", flush=True)
+    if types.returncode != 0:
+        failed.append("mypy")
+    say(f"failed: {', '.join(failed)}" if failed else "style, contracts, types and tests all pass")
     return 1 if failed else 0
 
 
-def command_pin(_: list[str]) -> int:
-    """Write requirements*.txt anew from pyproject.toml and uv.lock (resolved again where pyproject.toml changed)."""
-    uv, environment = str(VENV / "bin" / "uv"), uv_environment()
-    extras = ("--extra", "demo", "--extra", "evaluate", "--extra", "flame", "--extra", "train")
-    export = [uv, "export", "-q", "--no-emit-project", "--no-header", "--no-annotate", *extras]
+def read_pins(path: Path) -> dict[str, str]:
+    """Entries of a requirements file, hashes and line ends included, by ``name==version``; comments dropped."""
+    text = path.read_text() if path.exists() else ""
+    entries = text.replace("\\\n", "\0").splitlines(keepends=True)
+    return {entry.split()[0]: entry.replace("\0", "\\\n") for entry in entries if not entry.startswith("#")}
 
-    def exported(*options: str) -> dict[str, str]:
-        text = subprocess.run([*export, *options], cwd=str(ROOT), env=environment, stdout=subprocess.PIPE, check=True)
-        entries = text.stdout.decode().replace("\\\n", "\0").splitlines(keepends=True)
-        return {entry.split(" ")[0]: entry.replace("\0", "\\\n") for entry in entries}
 
+def resolve(selection: list[str], known: dict[str, str]) -> dict[str, str]:
+    """Pins of what ``selection`` (options of uv) asks of pyproject.toml; uv keeps those ``known`` that still fit."""
+    command = [str(VENV / "bin" / "uv"), "pip", "compile", "-q", "pyproject.toml", "--generate-hashes"]
+    command += ["--python-version", "3.11", "--python-platform", "x86_64-unknown-linux-gnu"]
+    command += ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "requirements.txt"
+        out.write_text("".join(known.values()))
+        if run([*command, *selection, "-o", str(out)], uv_environment()) != 0:
+            raise SetupError("uv found no versions that fit together; its own words are above. Nothing was changed.")
+        return read_pins(out)
+
+
+def command_pin(arguments: list[str]) -> int:
+    """Write requirements*.txt anew from pyproject.toml; versions pinned there are kept but for ``--upgrade``."""
+    if arguments not in ([], ["--upgrade"]):
+        raise SetupError(f"pin takes --upgrade or nothing, not {' '.join(arguments)}.")
+    wanted = [*("--extra", "demo", "--extra", "evaluate", "--extra", "flame", "--extra", "train")]
+    wanted += ["--group", "dev", "--group", "blender"]
+    known, known_build = ({}, {}) if arguments else (read_pins(REQUIREMENTS), read_pins(BUILD_REQUIREMENTS))
+    base = resolve(wanted, known)
+    build = resolve([*wanted, "--extra", "build"], {**known_build, **base})
     header = "# Written by `python3 backend/bootstrap.py pin` from pyproject.toml: exact versions with hashes.\n"
-    base, build = exported(), exported("--extra", "build")
     REQUIREMENTS.write_text(header + "".join(base.values()))
     BUILD_REQUIREMENTS.write_text(header + "".join(build[name] for name in build if name not in base))
     say(f"pinned {len(base)} packages, and {len(build) - len(base)} more for rebuilding the open head")
@@ -271,7 +302,8 @@ COMMANDS = {"demo": command_demo, "test": command_test, "pin": command_pin}
 
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in COMMANDS:
-        print("usage: python3 backend/bootstrap.py demo [--out FOLDER] | test [pytest options] | pin", file=sys.stderr)
+        usage = "demo [--out FOLDER] | test [--fast] [pytest options] | pin [--upgrade]"
+        print(f"usage: python3 backend/bootstrap.py {usage}", file=sys.stderr)
         return 2
     try:
         require_python()

@@ -2,16 +2,6 @@
 
 from __future__ import annotations
 
-bl_info = {
-    "name": "FlowFace",
-    "author": "The FlowFace developers",
-    "version": (0, 1, 0),
-    "blender": (4, 2, 0),
-    "location": "3D Viewport > Sidebar > FlowFace",
-    "description": "Facial performance tracking: footage in, an animated head and camera out",
-    "category": "Animation",
-}
-
 
 def register() -> None:
     """Enable the add-on."""

@@ -26,19 +26,19 @@ HOW_TO_INSTALL = "Install FlowFace's backend and name its folder in the add-on's
 
 
 class CannotStart(Exception):  # noqa: N818 - its text is a sentence for the user
-    """Why no backend was started."""
+    """The reason for which no backend was started."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start a backend: the command before its options, and the folder to start it in."""
+    """The way to start a backend: the command before its options, and the folder to start it in."""
 
     command: tuple[str, ...]
     folder: Path | None = None
 
 
 def find_launch(environment: str) -> Launch:
-    """Where the backend is: ``environment`` (a virtual environment, its Python, or a checkout), else the usual places.
+    """Find the backend: in ``environment`` (a virtual environment, its Python, or a checkout), else the usual places.
 
     The usual places are the checkout that this add-on lies in, this very Python, and ``flowface`` on the search path.
 
@@ -110,7 +110,7 @@ class BackendProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it still runs."""
+        """True while it runs."""
         return self._process.poll() is None
 
     def why_ended(self) -> str:

@@ -34,7 +34,7 @@ PLATFORM_TAGS = {
 
 
 class BuildFailed(Exception):  # noqa: N818 - its text is a sentence for whoever builds
-    """Why there is no extension."""
+    """The reason for which there is no extension."""
 
 
 def build(out: Path, platforms: Sequence[str]) -> Path:
@@ -50,7 +50,7 @@ def build(out: Path, platforms: Sequence[str]) -> Path:
         shutil.copytree(HERE.parent / "protocol", source / "protocol", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(HERE.parent / "LICENSE", source / "protocol" / "LICENSE")
         _download_wheels(source / "wheels", platforms)
-        _complete_manifest(source, platforms)
+        complete_manifest(source, platforms)
         suffix = f"-{platforms[0].replace('-', '_')}" if len(platforms) == 1 else ""
         package = out.resolve() / f"flowface-{_version()}{suffix}.zip"
         _blender_ext("build", "--source-dir", str(source), "--output-filepath", str(package))
@@ -59,10 +59,11 @@ def build(out: Path, platforms: Sequence[str]) -> Path:
 
 
 def _version() -> str:
-    for line in (HERE / "blender_manifest.toml").read_text(encoding="utf-8").splitlines():
-        if line.startswith("version = "):
+    """The project's version, read and not imported: the add-on must not need the backend."""
+    for line in (HERE.parent / "backend" / "__init__.py").read_text(encoding="utf-8").splitlines():
+        if line.startswith("__version__ = "):
             return line.split('"')[1]
-    raise BuildFailed("The manifest has no version.")
+    raise BuildFailed("backend/__init__.py has no __version__.")
 
 
 def _download_wheels(folder: Path, platforms: Sequence[str]) -> None:
@@ -84,9 +85,11 @@ def _requirement(package: str) -> str:
     return next(block for block in blocks if block.startswith(f"{package}=="))
 
 
-def _complete_manifest(source: Path, platforms: Sequence[str]) -> None:
+def complete_manifest(source: Path, platforms: Sequence[str]) -> None:
+    """Write version, platforms and the wheels of ``source/wheels`` into the manifest in the folder ``source``."""
     wheels = sorted(f"./wheels/{wheel.name}" for wheel in (source / "wheels").iterdir())
-    added = f"platforms = {json.dumps(list(platforms))}\nwheels = {json.dumps(wheels, indent=2)}\n\n"
+    added = f"version = {json.dumps(_version())}\nplatforms = {json.dumps(list(platforms))}\n"
+    added += f"wheels = {json.dumps(wheels, indent=2)}\n\n"
     manifest = source / "blender_manifest.toml"
     text = manifest.read_text(encoding="utf-8")
     manifest.write_text(text.replace("[permissions]", f"{added}[permissions]"), encoding="utf-8")

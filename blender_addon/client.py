@@ -132,7 +132,7 @@ class Client:
 
 
 class _Loop:
-    """What the client's thread does; every attribute belongs to that thread."""
+    """The client's thread at work; every attribute belongs to that thread."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ REGIONS = {"OFF": "", "NOSE": "nose", "FACE": "face"}
 
 
 class CannotTrack(Exception):  # noqa: N818 - its text is a sentence for the user
-    """Why there is nothing to track."""
+    """The reason for which there is nothing to track."""
 
 
 def job_of(context: Any) -> tuple[m.JobSpec, known_cameras.KnownCameras | None]:

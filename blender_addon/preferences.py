@@ -41,7 +41,7 @@ class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
 
 
 class _Defaults:
-    """What counts where the add-on was registered without being enabled (scripts, tests)."""
+    """Preferences where the add-on was registered without being enabled (scripts, tests)."""
 
     environment = ""
     endpoint = DEFAULT_ENDPOINT
@@ -55,7 +55,7 @@ def get(context: Any) -> Any:
 
 
 def user_folder() -> Path:
-    """Where the add-on may write; made where it is missing."""
+    """The folder in which the add-on may write; made where it is missing."""
     if __package__.startswith("bl_ext."):
         return Path(bpy.utils.extension_path_user(__package__, create=True))
     return Path(bpy.utils.user_resource("CONFIG", path="flowface", create=True))

@@ -1,4 +1,4 @@
-"""What happens again and again on Blender's main thread: take events, build a finished take, redraw the panel."""
+"""The regular work on Blender's main thread: take events, build a finished take, redraw the panel."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class ActiveJob:
 
     @property
     def stage(self) -> str:
-        """What happens now, in a few words."""
+        """The present stage, in a few words."""
         if self.take is not None:
             return "Ready; another file is open now" if self.elsewhere else "Building the scene"
         if self.cancelling:
@@ -61,7 +61,7 @@ class ActiveJob:
 
     @property
     def fraction(self) -> float:
-        """How much of the whole job is done, 0…1."""
+        """The share of the whole job that is done, 0…1."""
         return min(max(self.status.fraction, 0.0), 1.0) if self.status else 0.0
 
 
@@ -117,12 +117,12 @@ class Session:
 
     @property
     def backend_starting(self) -> bool:
-        """Whether this add-on started a backend that does not answer yet."""
+        """True where this add-on started a backend that does not answer yet."""
         return self.process is not None and self.process.running and self.connection is not Connection.CONNECTED
 
     @property
     def owns_backend(self) -> bool:
-        """Whether this add-on started the backend that runs."""
+        """True where this add-on started the backend that runs."""
         return self.process is not None and self.process.running
 
     def start_backend(self, environment: str, endpoint: str, log_file: Path | None) -> None:

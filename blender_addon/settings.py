@@ -1,4 +1,4 @@
-"""What a user sets for the next take; stored with the scene."""
+"""A user's settings for the next take; stored with the scene."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import choices
 
 NAME = "flowface"
 MAIN_VIEW = "camera"
-"""What the view of the main footage is called."""
+"""Name of the view of the main footage."""
 MAX_NAME = 40
 
 

@@ -1,1 +1,1 @@
-"""What Blender and the backend say to each other. Imports msgpack and numpy only."""
+"""The language of Blender and the backend. Imports msgpack and numpy only."""

@@ -36,7 +36,7 @@ RESULT_FILES = ("track.npz", "alignments.npz", "report.json")
 
 @dataclass(frozen=True)
 class Problem:
-    """Why something failed: a stable code, one sentence, and what to do about it."""
+    """A failure: a stable code, one sentence, and what to do about it."""
 
     code: str
     message: str
@@ -48,7 +48,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class JobStatus:
-    """Where a job stands. ``stage`` is in words; ``fraction`` of the whole job is in 0…1; times are seconds."""
+    """A job's status. ``stage`` is in words; ``fraction`` of the whole job is in 0…1; times are seconds."""
 
     job_id: str
     name: str
@@ -67,7 +67,7 @@ class JobStatus:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will happen to this job."""
+        """True where nothing more will happen to this job."""
         return self.state in FINAL_STATES
 
 
@@ -258,7 +258,7 @@ class Goodbye(Message):
 
 @dataclass(frozen=True)
 class Error(Message):
-    """Why a request was not carried out. The one message that is read whatever version its sender speaks."""
+    """A request that was not carried out. The one message that is read whatever version its sender speaks."""
 
     TYPE: ClassVar[str] = "error"
     code: str

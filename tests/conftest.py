@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,33 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one core each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
+
+
+ASKED_FOR_BY_NAME = frozenset({"build", "gui"})
+"""Markers whose tests run only where the ``-m`` of the command line names them."""
+LEFT_OUT_BY_FAST = frozenset({"real", "slow"})
+"""Markers whose tests ``--fast`` leaves out."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--fast``, beside pytest's own options."""
+    text = "leave out slow tests and those that read real footage"
+    parser.getgroup("flowface").addoption("--fast", action="store_true", help=text)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what reads real footage, then leave out what the command line does not ask for."""
+    unwanted = ASKED_FOR_BY_NAME - set(re.findall(r"\w+", config.getoption("markexpr")))
+    if config.getoption("fast"):
+        unwanted |= LEFT_OUT_BY_FAST
+    wanted, left_out = [], []
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker("real")
+        (left_out if any(item.get_closest_marker(name) for name in unwanted) else wanted).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = wanted
 
 
 @pytest.fixture(scope="session")

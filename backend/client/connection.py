@@ -62,7 +62,7 @@ class Client(AbstractContextManager["Client", None]):
         self._context.destroy(linger=200)
 
     def heads(self) -> m.HeadList:
-        """Which heads and aligners there are."""
+        """The heads and aligners there are."""
         return self._ask(m.Heads(), m.HeadList)
 
     def submit(self, job: m.JobSpec) -> m.JobStatus:
@@ -70,7 +70,7 @@ class Client(AbstractContextManager["Client", None]):
         return self._ask(m.Submit(job), m.Submitted).job
 
     def status(self, job_id: str, *, subscribe: bool = False) -> m.JobStatus:
-        """Where a job stands."""
+        """The present status of a job."""
         return self._ask(m.Status(job_id, subscribe), m.StatusReply).job
 
     def cancel(self, job_id: str) -> m.JobStatus:

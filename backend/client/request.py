@@ -1,4 +1,4 @@
-"""What a client asks to have tracked, and the job that this makes."""
+"""A client's request to have footage tracked, and the job that this makes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from protocol.messages import CameraSpec, FaceChoice, JobSpec, ViewSpec
 
 @dataclass(frozen=True)
 class TrackRequest:
-    """What to track and which results to write. ``frames`` is (first, last), both included; None is all of them.
+    """The footage to track and the results to write. ``frames`` is (first, last), both included; None is all of them.
 
     ``footage`` is one piece per camera; the first one's frames are the take's. ``faces`` are boxes (left, top, width,
     height) in pixels around the face to track, by view (its name, its number from 1, or "" for the first); without one
@@ -96,7 +96,7 @@ def job_spec(request: TrackRequest) -> JobSpec:
 
 
 def view_names(paths: Sequence[str]) -> list[str]:
-    """What the views are called: their files' names, as short as they differ; with their folders' where they do not."""
+    """Names of the views: their files' names, as short as they differ; with their folders' where they do not."""
     names = [Path(path).stem for path in paths]
     if len(set(names)) < len(names):
         names = [f"{Path(path).parent.name} {Path(path).stem}" for path in paths]

@@ -1,4 +1,4 @@
-"""What the terminal shows while footage is tracked, and the table at the end."""
+"""The terminal's picture of a take being tracked, and the table at the end."""
 
 from __future__ import annotations
 

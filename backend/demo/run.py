@@ -1,4 +1,4 @@
-"""What ``flowface demo`` does: both pieces of footage through the real path, and the distance from the truth."""
+"""The work of ``flowface demo``: both pieces of footage through the real path, and the distance from the truth."""
 
 from __future__ import annotations
 

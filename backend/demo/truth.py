@@ -1,4 +1,4 @@
-"""How far a track is from a performance that is known. Pure numerics."""
+"""The distance of a track from a performance that is known. Pure numerics."""
 
 from __future__ import annotations
 

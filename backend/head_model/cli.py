@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace as with_changes
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from backend.errors import UserError
+from backend.head_model.converters.registry import CONVERTERS, find_converter
 from backend.head_model.io import save_head
 from backend.head_model.library import (
     OPEN_HEAD,
@@ -26,17 +26,11 @@ from backend.head_model.library import (
     remove_head,
     require_new_name,
 )
-from backend.head_model.registration.types import RegistrationReport, SourceHead
+from backend.head_model.registration.types import RegistrationReport
 
 app = typer.Typer(help="Heads: list, draw, add and remove them; build the open head.", no_args_is_help=True)
 _out = Console()
-
-
-class Kind(StrEnum):
-    """Head models that can be added."""
-
-    ict = "ict"
-    flame = "flame"
+_KINDS = " ".join(f"{name}: {converter.files}." for name, converter in CONVERTERS.items())
 
 
 @app.command("list")
@@ -57,7 +51,7 @@ def list_command() -> None:
 
 @app.command()
 def add(
-    kind: Annotated[Kind, typer.Argument(help="ict: ICT-FaceKit's folder of .obj files. flame: FLAME's .pkl or .npz.")],
+    kind: Annotated[str, typer.Argument(help=_KINDS)],
     path: Annotated[Path, typer.Argument(help="The file or folder it comes in.")],
     name: Annotated[str, typer.Option(help="What to call it; the kind by default.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Replace a head of that name.")] = False,
@@ -68,11 +62,11 @@ def add(
     from backend.head_model.registration.register import register_head
     from backend.head_model.registration.sheet import registration_sheet
 
-    chosen = name or kind.value
+    converter, chosen = find_converter(kind), name or kind
     require_new_name(chosen, replace=replace)
     with _native_stderr_hidden(), Progress(console=_out, transient=True) as progress:
         reading = progress.add_task(f"reading {path.name}", total=1.0)
-        source = with_changes(_read(kind, path, lambda share: progress.update(reading, completed=share)), id=chosen)
+        source = with_changes(converter.read(path, lambda share: progress.update(reading, completed=share)), id=chosen)
         progress.update(reading, completed=1.0)
         registering = progress.add_task("registering", total=1.0)
         head, figures = register_head(
@@ -97,16 +91,6 @@ def _native_stderr_hidden() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def _read(kind: Kind, path: Path, on_progress: Callable[[float], None]) -> SourceHead:
-    if kind is Kind.ict:
-        from backend.head_model.converters.ict import read_ict
-
-        return read_ict(path, on_progress=on_progress)
-    from backend.head_model.converters.flame import read_flame
-
-    return read_flame(path)
 
 
 def _figures(figures: RegistrationReport) -> Table:

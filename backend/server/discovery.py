@@ -1,4 +1,4 @@
-"""How a client finds a backend: the one that runs, or a private one that it starts and stops."""
+"""Discovery of a backend by a client: the one that runs, or a private one that it starts and stops."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class RunningServer:
 
 
 def default_jobs_dir() -> Path:
-    """Where jobs live unless ``--jobs-dir`` says otherwise."""
+    """The folder of jobs unless ``--jobs-dir`` says otherwise."""
     return platformdirs.user_data_path("flowface", appauthor=False) / "jobs"
 
 
 def state_file() -> Path:
-    """Where the running backend leaves its endpoint; ``FLOWFACE_STATE_DIR`` moves it."""
+    """The file in which the running backend leaves its endpoint; ``FLOWFACE_STATE_DIR`` moves it."""
     folder = os.environ.get("FLOWFACE_STATE_DIR")
     return (Path(folder) if folder else platformdirs.user_state_path("flowface", appauthor=False)) / "server.json"
 
@@ -89,7 +89,7 @@ def parse_ready_line(line: str) -> RunningServer:
 
 
 def is_listening(endpoint: str) -> bool:
-    """Whether anything accepts connections there: a refusal comes at once, while a hello would wait in vain."""
+    """True where anything accepts connections: a refusal comes at once, while a hello would wait in vain."""
     match = re.fullmatch(r"tcp://\[?([^\]]+?)\]?:(\d+)", endpoint)
     if not match:
         return False

@@ -1,1 +1,1 @@
-"""What several commands show and take in a terminal: progress bars and shared options."""
+"""Terminal parts that several commands share: progress bars and options."""

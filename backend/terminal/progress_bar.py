@@ -7,6 +7,6 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
 
 def progress_bar(console: Console, *columns: ProgressColumn) -> Progress:
-    """What is being done, a bar, then ``columns``; gone once it is done, and silent where the output is no terminal."""
+    """A text, a bar, then ``columns``; gone once it is done, and silent where the output is no terminal."""
     words = TextColumn("{task.description}", markup=False)
     return Progress(words, BarColumn(), *columns, console=console, transient=True, disable=not console.is_terminal)

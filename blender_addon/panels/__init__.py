@@ -1,1 +1,1 @@
-"""What the sidebar shows."""
+"""The panels of the sidebar."""

@@ -52,7 +52,7 @@ class FLOWFACE_PT_main(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
 
 
 class FLOWFACE_PT_log(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
-    """What the add-on's own backend says."""
+    """The log of the add-on's own backend."""
 
     bl_idname = "FLOWFACE_PT_log"
     bl_label = "Backend Log"

@@ -11,7 +11,7 @@ from .text import draw_text
 
 
 class FLOWFACE_PT_take(bpy.types.Panel):  # type: ignore[misc]
-    """How well the take is known where the playhead stands."""
+    """Error and uncertainty of the take where the playhead stands."""
 
     bl_idname = "FLOWFACE_PT_take"
     bl_label = "Take"

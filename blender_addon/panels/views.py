@@ -92,7 +92,7 @@ def _draw_scene_cameras(layout: Any, chosen: Any) -> None:
 
 
 def draw_options(layout: Any, chosen: Any) -> None:
-    """What is rarely changed."""
+    """Draw the settings that are rarely changed."""
     header, body = layout.panel("flowface_options", default_closed=True)
     header.label(text="Options")
     if body is None:

@@ -1,1 +1,1 @@
-"""What a take becomes in Blender: head, armature, cameras and their animation."""
+"""A take built in Blender: head, armature, cameras and their animation."""

@@ -39,7 +39,7 @@ SENSOR_MM = 36.0
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """Where a take's OpenCV world lies in the Blender world: blender = scale · turn · opencv + offset."""
+    """Pose of a take's OpenCV world in the Blender world: blender = scale · turn · opencv + offset."""
 
     turn: F64  # (3,3) rotation
     offset: F64  # (3,) Blender units
@@ -51,13 +51,13 @@ class Placement:
 
 
 def at_eye_level(metres_per_unit: float = 1.0) -> Placement:
-    """Where a take stands whose world nobody knows: its first camera at eye height above Blender's origin."""
+    """Place a take whose world nobody knows: its first camera at eye height above Blender's origin."""
     return Placement(WORLD, EYE_HEIGHT / metres_per_unit, 1.0 / metres_per_unit)
 
 
 @dataclass(frozen=True, eq=False)
 class KnownPose:
-    """Where a camera of the Blender scene stands: rotation (3,3) of its axes, location (3,) in Blender units."""
+    """Pose of a camera of the Blender scene: rotation (3,3) of its axes, location (3,) in Blender units."""
 
     rotation: F64
     location: F64

@@ -1,4 +1,4 @@
-"""How well each frame of a built take is known: read back from its curves, for the panel and for jumping there."""
+"""Confidence of each frame of a built take: read back from its curves, for the panel and for jumping there."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Confidence:
-    """What is known of a take's frames: errors in percent of the inter-ocular distance, uncertainty in millimetres."""
+    """Confidence of a take's frames: errors in percent of the inter-ocular distance, uncertainty in millimetres."""
 
     error: Curve
     uncertainty: Curve
@@ -80,7 +80,7 @@ def _far_above_median(values: F64, counted: NDArray[np.bool_]) -> NDArray[np.boo
 
 
 def confidence_of(collection: Any) -> Confidence | None:
-    """What is known of a take's frames; None where its armature, or that armature's animation, is gone."""
+    """Confidence of a take's frames; None where its armature, or that armature's animation, is gone."""
     armature = collection.get(replace.ARMATURE)
     if not isinstance(armature, bpy.types.Object):
         return None

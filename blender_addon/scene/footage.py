@@ -53,7 +53,7 @@ def _first_of_sequence(path: Path) -> Path | None:
 
 
 def _number_pattern(name: str) -> re.Pattern[str]:
-    """What the names of a sequence look like, given one of them or a pattern; group 1 is the frame number."""
+    """Pattern of a sequence's names, from one of them or a pattern; group 1 is the frame number."""
     placeholder = re.search(r"#+|%0?\d*d", name) or re.search(r"\d+(?=\D*$)", name)
     if placeholder is None:
         return re.compile(f"()(?!){re.escape(name)}")

@@ -17,14 +17,14 @@ from . import axes, footage
 SAME_ASPECT = 0.005
 """Relative: 1080 × 1919 pixels are those of a 1080 × 1920 scene."""
 ANAMORPHIC = (0.5, 2.0)
-"""How much wider than stored a picture of the scene's height may be shown: its pixels are not square."""
+"""Bounds of how much wider than stored a picture of the scene's height may be shown: its pixels are not square."""
 STILL = 1e-6
 MOVING_CONSTRAINTS = ("CAMERA_SOLVER", "OBJECT_SOLVER", "FOLLOW_TRACK", "FOLLOW_PATH", "ACTION", "TRANSFORM_CACHE")
 CAMERA_TYPES = {"ORTHO": "an orthographic", "PANO": "a panoramic"}
 
 
 class CannotUse(Exception):  # noqa: N818 - its text is a sentence for the user
-    """Why a camera of the scene cannot be known to a take."""
+    """The reason for which a camera of the scene cannot be known to a take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +38,14 @@ class KnownView:
 
 @dataclass(frozen=True, eq=False)
 class KnownCameras:
-    """What a take knows of its scene. ``to_scale``: distances between the cameras are those of reality."""
+    """The scene's cameras as a take knows them. ``to_scale``: distances between the cameras are those of reality."""
 
     views: tuple[KnownView, ...]
     metres_per_unit: float
     to_scale: bool
 
     def placement(self, take: contract.TakeResult) -> axes.Placement | None:
-        """Where the take stands in the scene; None where it has none of the known views."""
+        """Placement of the take in the scene; None where it has none of the known views."""
         poses = {view.view: view.pose for view in self.views}
         known = [view for view in take.cameras if view.name in poses]
         if not known:
@@ -66,13 +66,13 @@ class KnownCameras:
 
 
 def metres_per_unit(scene: Any) -> float:
-    """How long a Blender unit is in this scene."""
+    """Length of a Blender unit in this scene, metres."""
     units = scene.unit_settings
     return float(units.scale_length) if units.system != "NONE" else 1.0
 
 
 def read_camera(context: Any, obj: Any, footage_path: Path) -> tuple[m.CameraSpec, axes.KnownPose]:
-    """What a camera object of the context's scene says about the footage that it filmed.
+    """Read what a camera object of the context's scene says about the footage that it filmed.
 
     Raises:
         CannotUse: it is no camera that could have filmed the footage and stood still; says why.
@@ -101,7 +101,7 @@ def read_camera(context: Any, obj: Any, footage_path: Path) -> tuple[m.CameraSpe
 
 
 def _pose(context: Any, obj: Any) -> axes.KnownPose:
-    """Where a camera really stands: parents and constraints count, its scale does not."""
+    """Pose in which a camera really stands: parents and constraints count, its scale does not."""
     matrix = np.array(obj.evaluated_get(context.evaluated_depsgraph_get()).matrix_world)
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)
     rotation = matrix[:3, :3] / np.where(lengths > 0, lengths, 1.0)
@@ -130,7 +130,7 @@ def _picture_size(scene: Any, obj: Any, path: Path) -> tuple[int, int]:
 
 
 def _moves(obj: Any) -> bool:
-    """Whether a camera or its lens is animated; what scripts and drivers do is not looked into."""
+    """True where a camera or its lens is animated; what scripts and drivers do is not looked into."""
     if any(_varies(curve, ("lens", "shift", "sensor")) for curve in compat.action_curves(obj.data)):
         return True
     place = ("location", "rotation", "scale", "delta")

@@ -1,4 +1,4 @@
-"""Which objects belong to a take, and how tracking it again replaces them and nothing else.
+"""The objects that belong to a take; tracking it again replaces them and nothing else.
 
 The take's collection points at the objects that were built for it, so copies a user made, and objects a user put into
 the collection, are never mistaken for them.
@@ -27,7 +27,7 @@ _SUFFIX = " (replaced)"
 
 
 def take_id(take: contract.TakeResult) -> str:
-    """What makes two takes the same: their name and their main footage. Further views may come and go."""
+    """The identity of a take: its name and its main footage. Further views may come and go."""
     return "\n".join([take.name, take.cameras[0].footage])
 
 

@@ -33,6 +33,19 @@ def test_every_pin_is_exact_and_hashed_and_names_no_registry(repo_root: Path, na
     assert not re.search(r"https?://|--(extra-)?index-url|--find-links", (repo_root / name).read_text())
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_pins_are_read_without_loss(repo_root: Path, name: str) -> None:
+    text = (repo_root / name).read_text()
+    pins = bootstrap.read_pins(repo_root / name)
+    assert text.endswith("".join(pins.values()))
+    assert len(pins) == len(entries(repo_root / name)) == len(re.findall(r"^[^#\s]+==", text, flags=re.MULTILINE))
+
+
+def test_pin_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(bootstrap.SetupError, match="--upgrade"):
+        bootstrap.command_pin(["--newest"])
+
+
 def test_pins_hold_everything_pyproject_asks_for(repo_root: Path) -> None:
     project = tomllib.loads((repo_root / "pyproject.toml").read_text())
     wanted = [

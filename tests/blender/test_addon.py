@@ -171,6 +171,7 @@ def test_backend_of_another_version_is_one_sentence(tmp_path: Path, endpoint: st
         context.term()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_backend")
 def test_port_in_use_is_explained(endpoint: str) -> None:
     with socket.create_server(("127.0.0.1", int(endpoint.rsplit(":", 1)[1]))):
@@ -181,6 +182,7 @@ def test_port_in_use_is_explained(endpoint: str) -> None:
     assert notice.text.startswith(f"The backend ended with exit code 1: The backend cannot listen on {endpoint}")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_backend")
 def test_track_starts_the_backend_and_bad_footage_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -200,6 +202,7 @@ def test_track_starts_the_backend_and_bad_footage_is_one_sentence(
     assert "face" in notices["faceless"].text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_backend")
 def test_own_backend_starts_answers_and_stops() -> None:
     assert bpy.ops.flowface.backend_start() == {"FINISHED"}

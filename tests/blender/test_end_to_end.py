@@ -27,6 +27,8 @@ from .scene.test_build import shown_pixels
 from .takes import write_clip
 from .test_client import free_port
 
+pytestmark = pytest.mark.slow
+
 RUNNER = "tests.blender.runners:perform"
 
 

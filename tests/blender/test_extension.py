@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-import blender_addon
+import backend
 from blender_addon import build_extension
 from blender_addon.client import DEFAULT_ENDPOINT
 
@@ -30,11 +32,21 @@ print("fine")
 """
 
 
-def test_versions_agree(repo_root: Path) -> None:
-    project = tomllib.loads((repo_root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    manifest = tomllib.loads((repo_root / "blender_addon" / "blender_manifest.toml").read_text(encoding="utf-8"))
-    assert manifest["version"] == project == ".".join(map(str, blender_addon.bl_info["version"]))
-    assert manifest["blender_version_min"] == ".".join(map(str, blender_addon.bl_info["blender"]))
+def test_an_extension_has_the_projects_version(tmp_path: Path, repo_root: Path) -> None:
+    shutil.copy(repo_root / "blender_addon" / "blender_manifest.toml", tmp_path)
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels" / "some-1.0-py3-none-any.whl").touch()
+    build_extension.complete_manifest(tmp_path, ["linux-x64"])
+    manifest = tomllib.loads((tmp_path / "blender_manifest.toml").read_text(encoding="utf-8"))
+    assert manifest["version"] == backend.__version__ == importlib.metadata.version("flowface")
+    assert manifest["wheels"] == ["./wheels/some-1.0-py3-none-any.whl"]
+    assert manifest["platforms"] == ["linux-x64"]
+    assert set(manifest["permissions"]) == {"network", "files"}
+
+
+def test_the_changelog_speaks_of_the_version(repo_root: Path) -> None:
+    changelog = (repo_root / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## \[?{re.escape(backend.__version__)}\b", changelog, flags=re.MULTILINE)
 
 
 def test_default_address_is_the_backends() -> None:

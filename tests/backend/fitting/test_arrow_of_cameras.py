@@ -62,6 +62,7 @@ def fit_in_order(known: Known, views: list[View], order: list[int]) -> FitResult
     return fit_take(known.head, [views[j] for j in order], options)
 
 
+@pytest.mark.slow
 def test_the_order_of_calibrated_cameras_changes_nothing(known: Known) -> None:
     views = calibrated(known)
     fit, other = fit_in_order(known, views, [0, 1, 2]), fit_in_order(known, views, ORDER)
@@ -71,6 +72,7 @@ def test_the_order_of_calibrated_cameras_changes_nothing(known: Known) -> None:
     assert np.allclose(fit.reprojection_error_px, other.reprojection_error_px[BACK], atol=0.02)
 
 
+@pytest.mark.slow
 def test_the_order_of_unknown_cameras_changes_the_gauge_alone(known: Known) -> None:
     views = [View(o) for o in known.seen]
     fit, other = fit_in_order(known, views, [0, 1, 2]), fit_in_order(known, views, ORDER)

@@ -101,6 +101,7 @@ def test_calibrated_cameras_give_metric_truth(known: Known) -> None:
         assert camera.focal_px == focal
 
 
+@pytest.mark.slow
 def test_unknown_cameras_are_found_up_to_the_gauge(known: Known) -> None:
     fit = fit_take(known.head, [View(o) for o in known.seen], EXACT)
     assert np.allclose(fit.cameras[0].world_to_camera, np.eye(3, 4), atol=1e-12)
@@ -112,6 +113,7 @@ def test_unknown_cameras_are_found_up_to_the_gauge(known: Known) -> None:
         assert np.linalg.norm(place - true_place) < 0.04 * 0.62
 
 
+@pytest.mark.slow
 def test_more_views_tell_more_of_the_shape(known: Known) -> None:
     truth = known.truth
     neutral = known.head.neutral(truth.identity)
@@ -161,6 +163,7 @@ def test_views_that_never_meet_are_refused(known: Known) -> None:
         fit_take(known.head, views, EXACT)
 
 
+@pytest.mark.slow
 def test_what_the_identity_basis_lacks_becomes_deformation() -> None:
     head = load_head("open")
     tip = head.template[head.regions["nose"]][:, 2].argmax()

@@ -102,6 +102,7 @@ def rms(values: list[NDArray[np.float64]]) -> float:
     return float(np.sqrt(np.mean(np.square(np.concatenate([v.ravel() for v in values])))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repeated", [False, True])
 def test_errors_are_as_large_as_they_are_said_to_be(repeated: bool) -> None:
     head = load_head("open")

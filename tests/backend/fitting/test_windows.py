@@ -30,6 +30,8 @@ from backend.synthesis.performance import demo_performance
 from tests.backend.fitting.observed import observed
 from tests.backend.fitting.test_several_views import calibrated, make_known
 
+pytestmark = pytest.mark.slow
+
 SIZES = WindowSizes(length=25, lookahead=15, key_frames=20)
 NOISE_PX = 1.0
 UNSEEN = slice(46, 52)  # across the border at frame 48

@@ -16,6 +16,7 @@ def test_no_triangle_is_flipped_or_empty(head):
     assert signed_areas(head.uv_vertices, head.uv_triangles).min() > 1e-8
 
 
+@pytest.mark.slow
 def test_no_two_triangles_overlap(head):
     rng = np.random.default_rng(0)
     points = rng.random((20_000, 2))

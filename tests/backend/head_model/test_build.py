@@ -47,12 +47,14 @@ def test_rebuilding_gives_the_committed_head(tmp_path):
     assert_same_landmarks(committed, rebuilt)
 
 
+@pytest.mark.slow
 def test_measured_landmarks_are_those_of_the_committed_head():
     """Fails where a measurement or the head changed without the other: build, lift, build again."""
     committed = read_head(OPEN_HEAD)
     assert_same_landmarks(committed, landmarks.embed_landmarks(replace(committed, landmarks={})))
 
 
+@pytest.mark.slow
 def test_lifted_points_lie_on_the_committed_surface():
     head, positions = read_head(OPEN_HEAD), landmarks.lifted_positions()
     allowed = landmarks.landmark_domains(head)[: landmarks.LIFTED]

@@ -23,6 +23,8 @@ from backend.track.io import load_track
 from tests.backend.fitting.observed import view_of
 from tests.backend.head_model.flame_files import VERTICES, MadeFlame, chumpy_pickle, make_flame
 
+pytestmark = pytest.mark.slow
+
 run = CliRunner()
 
 

@@ -146,6 +146,7 @@ def onto(moving, fixed, index):
     return similarity_between(moving[index], fixed[index]).apply(moving[index])
 
 
+@pytest.mark.slow
 def test_calibration_moves_points_along_their_own_part(head, points):
     shift = np.zeros((478, 3))
     shift[4] = (0.002, 0, 0)

@@ -13,6 +13,8 @@ from backend.head_model.registration.register import register_head
 from backend.head_model.registration.sheet import registration_sheet
 from tests.backend.head_model.registration_targets import remeshed, smooth_change
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def open_head():

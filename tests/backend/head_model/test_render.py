@@ -93,6 +93,7 @@ def test_sizes_out_of_bounds_are_refused(size):
     assert caught.value.code == "image_size"
 
 
+@pytest.mark.slow
 def test_show_draws_a_sheet_and_list_names_the_head(tmp_path):
     import cv2
 

@@ -88,6 +88,7 @@ def aligned(view, rate, count, index=None, camera=None, seed=0):
     return AlignedView(dataclasses.replace(view, camera=camera), alignment, index)
 
 
+@pytest.mark.slow
 def test_the_fit_sees_each_view_on_the_first_ones_timeline(folder):
     slow, fast = opened(folder, "slow.mp4", "fast.mp4")
     first = aligned(slow, 25, 5)

@@ -19,6 +19,8 @@ from backend.track.io import load_track
 from protocol.messages import RESULT_FILES, FaceChoice, JobSpec, JobState, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 
+pytestmark = pytest.mark.slow
+
 REPORT_FIELDS = {
     "frames",
     "frames_tracked",

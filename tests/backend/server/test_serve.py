@@ -22,6 +22,8 @@ from protocol.states import JobState
 from protocol.version import PROTOCOL_VERSION
 from tests.backend.server.conftest import REPOSITORY, spec
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def own_state_folder(tmp_path, monkeypatch):

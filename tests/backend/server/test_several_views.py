@@ -24,6 +24,8 @@ from backend.track.io import load_track
 from protocol.messages import RESULT_FILES, CameraSpec, JobSpec, JobState, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 
+pytestmark = pytest.mark.slow
+
 FRAMES, RATE, LATE = 10, 25.0, 3  # the first camera starts LATE frames after the second
 SIDE, FIRST_FOCAL, SECOND_FOCAL = 320, 440.0, 520.0
 LENS = Lens(SECOND_FOCAL, (163.0, 157.0), 1.02, (-0.18, 0.06, 0.001, -0.002, 0.0))

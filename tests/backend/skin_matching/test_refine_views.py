@@ -54,6 +54,7 @@ def turned(fit: FitResult, rig: Rig = RIG) -> NDArray[np.float64]:
     return np.rad2deg((relative[0] * relative[1].inv()).magnitude())
 
 
+@pytest.mark.slow
 def test_cameras_come_from_the_skin(biased: tuple[list[View], FitResult], matched: MatchedFit) -> None:
     views, fit = biased
     assert turned(fit).max() > 1.0
@@ -77,6 +78,7 @@ def test_known_cameras_stay_to_the_last_bit(biased: tuple[list[View], FitResult]
         np.testing.assert_allclose(camera.world_to_camera, true, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_profile_that_the_aligner_took_for_less_of_a_turn_is_found() -> None:
     rig = Rig((*RIG.angles, (1.15, 0.0)))
     believed = Rig((*RIG.angles, (0.6, 0.0))).world_to_camera
@@ -101,6 +103,7 @@ def test_nothing_comes_of_skin_without_marks(biased: tuple[list[View], FitResult
     assert refine(RIG.head, views, fit, OPTIONS, ViewPictures(lambda *_: None, [None] * 3)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("matched")
 def test_it_tells_how_far_it_is_and_can_be_stopped(biased: tuple[list[View], FitResult], heard: list[float]) -> None:
     views, fit = biased

@@ -52,6 +52,7 @@ def run(out: Path, pool: Path, config: TrainConfig = CONFIG, **more: object) -> 
     train(TrainRequest(config, Path("nowhere"), out, pool, **more), Console(file=io.StringIO()))
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path, pool: Path) -> None:
     run(tmp_path / "whole", pool)
     run(tmp_path / "parts", pool, minutes=0.0)
@@ -85,6 +86,7 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path, pool: 
     assert caught.value.code == "other_run"
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_the_weights_of_a_smaller_network(tmp_path: Path, pool: Path) -> None:
     """What a texture says at a place of the atlas, it says there on the finer grid, too."""
     torch.manual_seed(1)
@@ -108,6 +110,7 @@ def test_a_run_begins_with_the_weights_of_a_smaller_network(tmp_path: Path, pool
     assert caught.value.code == "bad_weights"
 
 
+@pytest.mark.slow
 def test_weights_are_measured_as_their_run_measured_them(tmp_path: Path, pool: Path) -> None:
     run(tmp_path / "run", pool)
     weights = tmp_path / "run" / "weights.safetensors"

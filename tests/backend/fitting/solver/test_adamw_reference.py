@@ -9,6 +9,8 @@ from backend.fitting.solver.adamw_reference import LEARNING_RATE, minimise_adamw
 from backend.fitting.solver.levenberg_marquardt import Stage, minimise
 from tests.backend.fitting.terms.test_derivatives import make_problem
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("rig", ["one view", "unknown rig"])
 def test_adamw_goes_where_the_solver_goes(rig: str) -> None:

@@ -58,6 +58,7 @@ def test_few_points_are_left_alone_and_many_become_about_as_many_as_told(take: T
     assert COARSE_POINTS <= light.term(PointsTerm).mu.shape[2] < 1.2 * COARSE_POINTS
 
 
+@pytest.mark.slow
 def test_dense_fits_end_where_they_would_have_ended(take: Take) -> None:
     problem = take.problem()
     heard: list[int] = []

@@ -161,6 +161,7 @@ def test_more_shards_come_into_the_draw_as_steps_pass() -> None:
     assert shards_in_draw(0, DataConfig(shards=5, first_shards=2, steps_per_shard=0)) == 5
 
 
+@pytest.mark.slow
 def test_the_background_says_when_it_failed() -> None:
     with Background([fail]) as background:
         background._process.join(60)

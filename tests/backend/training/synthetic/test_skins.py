@@ -26,6 +26,7 @@ def photograph() -> FaceTexture:
     return FaceTexture(color, coverage, "pink", np.array([0.8, 0.6, 0.5], np.float32))
 
 
+@pytest.mark.slow
 def test_half_of_the_people_wear_a_photographs_skin_where_it_shows_any(canvas: Canvas) -> None:
     skins = [paint(canvas, np.random.default_rng(seed), [photograph()]).picture for seed in range(12)]
     row, column = 100, CANVAS // 2  # the forehead's middle
@@ -44,6 +45,7 @@ def test_eyes_and_teeth_take_no_skin_tint(canvas: Canvas) -> None:
     assert (tinted[canvas.parts["nose"]] == 255).all()
 
 
+@pytest.mark.slow
 def test_people_differ(canvas: Canvas) -> None:
     tones = np.array([paint(canvas, np.random.default_rng(seed)).tone for seed in range(8)])
     assert tones.max(axis=0)[0] - tones.min(axis=0)[0] > 0.3
