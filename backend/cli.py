@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from backend.alignment.mediapipe.solution import still_face_mesh
 from backend.client.cli import track
 from backend.demo.cli import demo
 from backend.errors import UserError
@@ -49,11 +50,12 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
+    context: typer.Context,
+    _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    pass
+    context.obj = still_face_mesh
 
 
 def _report_bug(error: Exception) -> str:

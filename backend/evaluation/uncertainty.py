@@ -50,6 +50,7 @@ def registered_ict(archive: Path, cache: Path | None = None) -> HeadModel:
 
     Its vertices are those of ``load_ict_head``, in their order. Raises UserError as registration does.
     """
+    from backend.alignment.mediapipe.solution import still_face_mesh
     from backend.head_model.converters.ict import read_ict
     from backend.head_model.registration.register import register_head
 
@@ -61,7 +62,7 @@ def registered_ict(archive: Path, cache: Path | None = None) -> HeadModel:
             return read_head(kept)
         except UserError:
             pass  # damaged from outside: make it again
-    head, _ = register_head(read_ict(archive))
+    head, _ = register_head(read_ict(archive), still_face_mesh)
     kept.parent.mkdir(parents=True, exist_ok=True)
     save_head(head, kept)
     return read_head(kept)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace as with_changes
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from rich.console import Console
@@ -27,6 +27,9 @@ from backend.head_model.library import (
     require_new_name,
 )
 from backend.head_model.registration.types import RegistrationReport
+
+if TYPE_CHECKING:
+    from backend.head_model.registration.types import OpenFaceMesh
 
 app = typer.Typer(help="Heads: list, draw, add and remove them; build the open head.", no_args_is_help=True)
 _out = Console()
@@ -51,6 +54,7 @@ def list_command() -> None:
 
 @app.command()
 def add(
+    context: typer.Context,
     kind: Annotated[str, typer.Argument(help=_KINDS)],
     path: Annotated[Path, typer.Argument(help="The file or folder it comes in.")],
     name: Annotated[str, typer.Option(help="What to call it; the kind by default.")] = "",
@@ -71,6 +75,7 @@ def add(
         registering = progress.add_task("registering", total=1.0)
         head, figures = register_head(
             source,
+            cast("OpenFaceMesh", context.obj),  # from backend/cli.py: what looks at pictures lies above the heads
             on_progress=lambda share, text: progress.update(registering, completed=share, description=text),
         )
         picture = registration_sheet(head, load_head("open"))

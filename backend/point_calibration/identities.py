@@ -15,6 +15,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from backend.alignment.mediapipe.solution import still_face_mesh
 from backend.datasets.splits import identity_modes
 from backend.head_model.builder.scanned import SCANNED, onto, without_rigid
 from backend.head_model.converters.ict import read_ict
@@ -44,7 +45,7 @@ def measure(
     head = load_head("open")
     source = read_ict(ict)
     parts = parts_of(source)
-    match = correspond(source, parts, head, lambda share, text: None)  # noqa: ARG005
+    match = correspond(source, parts, head, still_face_mesh, lambda share, text: None)  # noqa: ARG005
     modes = source.shape_basis[identity_modes("train", len(source.shape_basis))].astype(np.float64)
     weight = np.maximum(head.vertex_weight.astype(np.float64), BACKGROUND)
     home = head.template.astype(np.float64)

@@ -15,7 +15,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from mediapipe.python.solutions.face_mesh_connections import FACEMESH_FACE_OVAL, FACEMESH_TESSELATION
 from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop
@@ -24,6 +23,7 @@ from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
 from backend.alignment.mediapipe.face_mesh import LEFT_OUTER_CANTHUS, POINTS, RIGHT_OUTER_CANTHUS
 from backend.alignment.mediapipe.point_sigma import load_point_sigma
 from backend.alignment.mediapipe.pose_bias import TABLE, PoseBias, pose_features
+from backend.alignment.mediapipe.solution import face_oval, tesselation
 from backend.evaluation.benchmark import IctHead, load_ict_head
 from backend.observations import Alignment
 from backend.point_calibration.rendered_heads import EXPRESSIONS, Lifted, dev_person, lift, pictures
@@ -37,8 +37,8 @@ TURNS = np.radians(
 )
 """(n,2) yaw and pitch, frontal first: that is where points are lifted. Corners of the square are no poses of a face."""
 RIDGE = 1e-2
-_OVAL = {index for edge in FACEMESH_FACE_OVAL for index in edge}
-OUTLINE = sorted({index for edge in FACEMESH_TESSELATION if _OVAL & set(edge) for index in edge})
+_OVAL = {index for edge in face_oval() for index in edge}
+OUTLINE = sorted({index for edge in tesselation() if _OVAL & set(edge) for index in edge})
 """Points of the silhouette and next to it: lifted past the cheek as often as onto it."""
 
 
@@ -107,7 +107,7 @@ def _smooth(coefficients: F64) -> F64:
     inner = sorted(set(range(POINTS)) - set(OUTLINE))
     smooth = coefficients.copy()
     for point in inner:
-        around = {index for edge in FACEMESH_TESSELATION if point in edge for index in edge} - set(OUTLINE)
+        around = {index for edge in tesselation() if point in edge for index in edge} - set(OUTLINE)
         smooth[:, point] = np.median(coefficients[:, sorted(around | {point})], axis=1)
     return smooth
 

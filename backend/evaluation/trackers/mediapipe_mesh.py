@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, label
 
+from backend.alignment.mediapipe import solution
 from backend.errors import UserError
 from backend.evaluation.store import MEASURING
 from backend.evaluation.trackers.flowface import open_clip
@@ -41,13 +42,12 @@ SEED_TRIANGLE = (4, 44, 1)
 @lru_cache
 def tesselation() -> NDArray[np.int32]:
     """MediaPipe's canonical triangulation (852,3) of its 468 points, counter-clockwise seen from outside."""
-    from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
-
+    connections = solution.tesselation()
     neighbours: dict[int, set[int]] = defaultdict(set)
-    for a, b in FACEMESH_TESSELATION:
+    for a, b in connections:
         neighbours[a].add(b)
         neighbours[b].add(a)
-    found = {tuple(sorted((a, b, c))) for a, b in FACEMESH_TESSELATION for c in neighbours[a] & neighbours[b]}
+    found = {tuple(sorted((a, b, c))) for a, b in connections for c in neighbours[a] & neighbours[b]}
     uses = Counter(edge for triangle in found for edge in _edges(triangle))
     # Three edges may also surround a fan of triangles: such a ring's edges are all used once too often.
     faces = [triangle for triangle in found if any(uses[edge] < 3 for edge in _edges(triangle))]
@@ -121,17 +121,10 @@ class MediaPipeMesh:
 
 def _face_mesh_points(frames: Any, *, single_image: bool) -> NDArray[np.float64]:
     """(T,478,3) in units of the image's sides; NaN where no face is found."""
-    from mediapipe.python.solutions.face_mesh import FaceMesh
-
-    found = []
-    with FaceMesh(static_image_mode=single_image, refine_landmarks=True, max_num_faces=1) as network:
-        for frame in frames:
-            faces = network.process(frame.image).multi_face_landmarks
-            if faces:
-                found.append([(p.x, p.y, p.z) for p in faces[0].landmark])
-            else:
-                found.append([(np.nan,) * 3] * MESH_POINTS)
-    return np.array(found, np.float64).reshape(-1, MESH_POINTS, 3)
+    with solution.FaceMeshSolution(still=single_image) as network:
+        points = [network(frame.image) for frame in frames]
+    unseen = np.full((MESH_POINTS, 3), np.nan)
+    return np.array([unseen if seen is None else seen for seen in points]).reshape(-1, MESH_POINTS, 3)
 
 
 def smoothed(points: NDArray[np.float64], tracked: NDArray[np.bool_], sigma: float) -> NDArray[np.float64]:

@@ -77,7 +77,7 @@ def ibug68_chosen_from(points: SurfacePoints) -> SurfacePoints:
 def lifted_positions() -> NDArray[np.float64]:
     """MediaPipe's points as seen on renders: (468,3) on the template's surface, metres in head space.
 
-    Measured on the open head by ``python -m backend.head_model.builder.lift``.
+    Measured on the open head by ``python -m backend.point_calibration.lift``.
     """
     with np.load(LIFT, allow_pickle=False) as data:
         return np.asarray(data["position"], np.float64)

@@ -17,7 +17,7 @@ from backend.head_model.registration.face_points import FacePoints, find_face_po
 from backend.head_model.registration.identity_fit import fit_identity
 from backend.head_model.registration.nonrigid import Anchors, bend_onto
 from backend.head_model.registration.parts import CAVITIES, EYEBALLS, HIDDEN, Parts, parts_of_open_head, pieces_of
-from backend.head_model.registration.types import SourceHead
+from backend.head_model.registration.types import OpenFaceMesh, SourceHead
 from backend.head_model.registration.warp import SpaceWarp
 from backend.head_model.render import vertex_normals
 from backend.head_model.surface import ClosestPoints, MeshSurface
@@ -55,15 +55,19 @@ class Correspondence:
 
 
 def correspond(
-    source: SourceHead, parts: Parts, open_head: HeadModel, on_progress: Callable[[float, str], None]
+    source: SourceHead,
+    parts: Parts,
+    open_head: HeadModel,
+    face_mesh: OpenFaceMesh,
+    on_progress: Callable[[float, str], None],
 ) -> Correspondence:
     """Lay the open head over ``source``. Raises ``UserError`` ``face_not_found``, ``head_scale``, ``no_opengl``."""
     template = np.asarray(source.template, np.float64)
     own = parts_of_open_head(open_head)
     on_progress(0.0, "looking for the face")
-    found = find_face_points(parts.bare(template, source.triangles), source.id)
+    found = find_face_points(parts.bare(template, source.triangles), source.id, face_mesh)
     on_progress(0.2, "looking for the face")
-    on_open = _points_on_open(open_head)
+    on_open = _points_on_open(open_head, face_mesh)
     on_progress(0.3, "fitting the identity")
     start, anchors, mapping = _start(open_head, own, on_open, found, source.id)
     outer = np.flatnonzero(own["outer"])
@@ -84,9 +88,9 @@ def correspond(
 
 
 @lru_cache(maxsize=1)
-def _points_on_open(open_head: HeadModel) -> FacePoints:
+def _points_on_open(open_head: HeadModel, face_mesh: OpenFaceMesh) -> FacePoints:
     own = parts_of_open_head(open_head)
-    return find_face_points(own.bare(open_head.template, open_head.triangles), open_head.id)
+    return find_face_points(own.bare(open_head.template, open_head.triangles), open_head.id, face_mesh)
 
 
 def _start(

@@ -16,6 +16,7 @@ from backend.errors import UserError
 from backend.head_model import render
 from backend.head_model.appearance import Palette, eye_colors
 from backend.head_model.model import BoolArray, IntArray
+from backend.head_model.registration.types import FaceMesh, OpenFaceMesh
 
 F64 = NDArray[np.float64]
 
@@ -53,13 +54,13 @@ class FacePoints:
     spread: F64
 
 
-def find_face_points(head: BareHead, name: str) -> FacePoints:
+def find_face_points(head: BareHead, name: str, face_mesh: OpenFaceMesh) -> FacePoints:
     """MediaPipe's points on ``head``; about 3 s.
 
     Raises ``UserError`` ``face_not_found`` where it sees no face on ``name``'s renders, ``no_opengl``.
     """
     colors = _colors(head)
-    with render.HeadRenderer((SIZE, SIZE)) as renderer, _face_mesh() as detector:
+    with render.HeadRenderer((SIZE, SIZE)) as renderer, face_mesh() as detector:
         camera = _Camera(renderer, detector, head, colors)
         first = camera.find_frame()
         if first is None:
@@ -107,7 +108,7 @@ def _nanmedian(values: F64) -> F64:
 
 
 class _Camera:
-    def __init__(self, renderer: render.HeadRenderer, detector: Any, head: BareHead, colors: F64) -> None:
+    def __init__(self, renderer: render.HeadRenderer, detector: FaceMesh, head: BareHead, colors: F64) -> None:
         self.renderer, self.detector, self.head, self.colors = renderer, detector, head, colors
 
     def find_frame(self) -> F64 | None:
@@ -132,10 +133,10 @@ class _Camera:
             "world_to_camera": pose,
         }
         image = self.renderer.render(head.vertices, head.triangles, self.colors, **lens)
-        found = self.detector.process(image).multi_face_landmarks
-        if not found:
+        found = self.detector(image)
+        if found is None:
             return None
-        pixels = np.array([(p.x, p.y) for p in found[0].landmark[:POINTS]], np.float64) * SIZE
+        pixels = found[:POINTS, :2] * SIZE
         if pixels[RIGHT_CANTHUS, 0] > pixels[LEFT_CANTHUS, 0] or pixels[CHIN, 1] < pixels[:, 1].mean():
             return None  # turned upside down
         buffers = self.renderer.surface(head.vertices, head.triangles, **lens)
@@ -179,11 +180,3 @@ def sphere_centre(points: NDArray[np.floating[Any]]) -> F64:
     points = np.asarray(points, np.float64)
     system = np.column_stack([2 * points, np.ones(len(points))])
     return np.asarray(np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)[0][:3])
-
-
-def _face_mesh() -> Any:
-    import mediapipe
-
-    return mediapipe.solutions.face_mesh.FaceMesh(
-        static_image_mode=True, refine_landmarks=True, max_num_faces=1, min_detection_confidence=0.3
-    )

@@ -21,7 +21,7 @@ from backend.head_model.registration.correspondence import REACH, Correspondence
 from backend.head_model.registration.landmarks import carry_landmarks
 from backend.head_model.registration.parts import CAVITIES, HIDDEN, Parts, parts_of
 from backend.head_model.registration.quality import measure
-from backend.head_model.registration.types import Progress, RegistrationReport, SourceHead
+from backend.head_model.registration.types import OpenFaceMesh, Progress, RegistrationReport, SourceHead
 
 F64 = NDArray[np.float64]
 
@@ -31,7 +31,9 @@ BACKGROUND_WEIGHT = 0.005
 _PART_REGIONS = ("skin", "mouth_bag", "eye_sockets", "teeth", "tongue", "lashes", "left_eyeball", "right_eyeball")
 
 
-def register_head(source: SourceHead, *, on_progress: Progress | None = None) -> tuple[HeadModel, RegistrationReport]:
+def register_head(
+    source: SourceHead, face_mesh: OpenFaceMesh, *, on_progress: Progress | None = None
+) -> tuple[HeadModel, RegistrationReport]:
     """A head in the canonical atlas, with regions, landmarks, joints and the 52 actions, and how well that went.
 
     The open head's identity is fitted to the points MediaPipe sees on renders of ``source``, its surface is bent onto
@@ -48,7 +50,7 @@ def register_head(source: SourceHead, *, on_progress: Progress | None = None) ->
         raise UserError("head_source", f"The head {source.id} is inconsistent: {fault}.", "Check the file it is from.")
     open_head = load_head("open")
     parts = parts_of(source)
-    match = correspond(source, parts, open_head, lambda share, text: report(0.75 * share, text))
+    match = correspond(source, parts, open_head, face_mesh, lambda share, text: report(0.75 * share, text))
     report(0.75, "laying out the atlas")
     template = np.asarray(source.template, np.float64)
     atlas = canonical_atlas(template, source.triangles, match.foot, open_head, match.bent)

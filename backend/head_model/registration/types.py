@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.head_model.model import BoolArray, FloatArray, IntArray, SurfacePoints
 
@@ -14,6 +16,11 @@ PARENTS = np.array([-1, 0, 1, 1, 1], np.int32)
 
 Progress = Callable[[float, str], None]
 """Hears the share done, 0 to 1, and what is being done."""
+
+FaceMesh = Callable[[NDArray[np.uint8]], NDArray[np.float64] | None]
+"""Points (≥468,3) of MediaPipe's face mesh on an RGB image (H,W,3), in units of its sides; None without a face."""
+OpenFaceMesh = Callable[[], AbstractContextManager[FaceMesh]]
+"""Makes a face mesh. Handed in from above, as what looks at pictures lies above the heads."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from backend.alignment.mediapipe.solution import still_face_mesh
 from backend.datasets.splits import identity_modes
 from backend.errors import UserError
 from backend.files import read_npz, write_npz
@@ -57,9 +58,11 @@ def load_ict_actor(path: Path, open_head: HeadModel, cache: Path | None = None) 
 
 
 def _register(source: SourceHead, open_head: HeadModel, head_file: Path, points_file: Path) -> None:
-    head, _ = register_head(source)
+    head, _ = register_head(source, still_face_mesh)
     parts = parts_of(source)
-    points = _open_vertices(source, parts, open_head, correspond(source, parts, open_head, lambda *_: None))
+    points = _open_vertices(
+        source, parts, open_head, correspond(source, parts, open_head, still_face_mesh, lambda *_: None)
+    )
     unfinished = head_file.with_name(f".{head_file.stem}.{os.getpid()}.part")
     try:
         head_file.parent.mkdir(parents=True, exist_ok=True)

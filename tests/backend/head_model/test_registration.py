@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backend.alignment.mediapipe.solution import still_face_mesh
 from backend.errors import UserError
 from backend.head_model.io import inconsistency, read_head, save_head
 from backend.head_model.library import load_head
@@ -29,7 +30,9 @@ def known(open_head):
 @pytest.fixture(scope="module")
 def registered(known):
     steps = []
-    head, report = register_head(known.source, on_progress=lambda share, text: steps.append((share, text)))
+    head, report = register_head(
+        known.source, still_face_mesh, on_progress=lambda share, text: steps.append((share, text))
+    )
     assert [share for share, _ in steps] == sorted(share for share, _ in steps) and steps[-1][0] == 1
     return head, report
 
@@ -153,13 +156,13 @@ def with_template(source, vertices):
 
 def test_a_head_that_looks_the_other_way_shows_no_face(known):
     with pytest.raises(UserError) as caught:
-        register_head(with_template(known.source, known.source.template * [-1, 1, -1]))
+        register_head(with_template(known.source, known.source.template * [-1, 1, -1]), still_face_mesh)
     assert caught.value.code == "face_not_found" and "known" in caught.value.message and "+z" in caught.value.hint
 
 
 def test_a_head_in_centimetres_is_refused_by_its_size(known):
     with pytest.raises(UserError) as caught:
-        register_head(with_template(known.source, known.source.template * 100))
+        register_head(with_template(known.source, known.source.template * 100), still_face_mesh)
     assert caught.value.code == "head_scale"
 
 
@@ -178,5 +181,5 @@ def test_a_head_in_centimetres_is_refused_by_its_size(known):
 )
 def test_arrays_that_contradict_each_other_are_refused(change, says, known):
     with pytest.raises(UserError) as caught:
-        register_head(change(known.source))
+        register_head(change(known.source), still_face_mesh)
     assert caught.value.code == "head_source" and says in caught.value.message

@@ -1,4 +1,4 @@
-"""``python -m backend.head_model.builder.lift [OUT.npz]``: measure where MediaPipe sees its points on the open head.
+"""``python -m backend.point_calibration.lift [OUT.npz]``: measure where MediaPipe sees its points on the open head.
 
 MediaPipe looks at renders of many identities from several views; each of its points is lifted onto the surface it hits
 (inner lips from open mouths, where the two lips can be told apart), carried to the template, averaged, made symmetric
@@ -18,6 +18,7 @@ import typer
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from backend.alignment.mediapipe.solution import still_face_mesh
 from backend.errors import UserError
 from backend.head_model import render
 from backend.head_model.appearance import Palette, paint_texture
@@ -97,16 +98,16 @@ def _look(head: HeadModel, domains: NDArray[np.bool_]) -> tuple[NDArray[np.float
     seen: list[NDArray[np.float64]] = []
     textures = [paint_texture(head, palette=palette) for palette in SKINS]
     corners = head.uv_vertices[head.uv_triangles]
-    with render.HeadRenderer((SIZE, SIZE)) as renderer, _face_mesh() as detector:
+    with render.HeadRenderer((SIZE, SIZE)) as renderer, still_face_mesh() as detector:
         for shot in shots(head):
             lens: dict[str, Any] = {"focal_px": FOCAL_PX, "principal_point": CENTRE, "world_to_camera": shot.camera}
             image = renderer.render(
                 shot.vertices, head.triangles, texture=textures[shot.skin], corner_uv=corners, **lens
             )
-            found = detector.process(image).multi_face_landmarks
-            if not found:
+            found = detector(image)
+            if found is None:
                 continue
-            raw = np.array([(p.x, p.y, p.z) for p in found[0].landmark], np.float64) * SIZE
+            raw = found * SIZE
             buffers = renderer.surface(shot.vertices, head.triangles, **lens)
             on_template = _unproject(head, shot, raw[:, :2], buffers.triangle, domains)
             on_template[inner & (not shot.mouth_open)] = np.nan
@@ -117,14 +118,6 @@ def _look(head: HeadModel, domains: NDArray[np.bool_]) -> tuple[NDArray[np.float
             "lift_failed", f"MediaPipe found only {len(hits)} of the rendered heads; at least 20 were expected."
         )
     return np.stack(hits), np.stack(seen)
-
-
-def _face_mesh() -> Any:
-    import mediapipe
-
-    return mediapipe.solutions.face_mesh.FaceMesh(
-        static_image_mode=True, refine_landmarks=True, max_num_faces=1, min_detection_confidence=0.3
-    )
 
 
 def _unproject(

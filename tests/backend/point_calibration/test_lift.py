@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from backend.head_model import render
-from backend.head_model.builder import landmarks, lift
+from backend.head_model.builder import landmarks
 from backend.head_model.library import load_head
 from backend.head_model.model import surface_positions
+from backend.point_calibration import lift
 
 FRONT = (4, 6, 9, 151, 199, 200, 50, 280, 205, 425, 0, 17)
 """Points of the nose, forehead, cheeks, chin and outer lips that every camera here sees."""
