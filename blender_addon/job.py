@@ -7,13 +7,12 @@ from typing import Any
 
 import bpy
 
-from . import neutral, preferences, settings
+from . import neutral, preferences, settings, solve_options
 from .scene import known_cameras
 from .vendor import codec
 from .vendor import messages as m
 
 PATTERN_SIGNS = "#%*?"
-REGIONS = {"OFF": "", "NOSE": "nose", "FACE": "face"}
 
 
 class CannotTrack(Exception):  # noqa: N818 - its text is a sentence for the user
@@ -39,7 +38,7 @@ def job_of(context: Any) -> tuple[m.JobSpec, known_cameras.KnownCameras | None]:
             head=chosen.head_id,
             aligner=chosen.aligner_id,
             face=_face(chosen),
-            options=_options(chosen),
+            options=solve_options.read(m.SolveOptions, chosen),
             metric_cameras=_to_scale(chosen, known),
             neutral_from=_neutral(context, chosen),
         )
@@ -50,16 +49,6 @@ def job_of(context: Any) -> tuple[m.JobSpec, known_cameras.KnownCameras | None]:
     return spec, known_cameras.KnownCameras(
         tuple(known), known_cameras.metres_per_unit(context.scene), spec.metric_cameras
     )
-
-
-def _options(chosen: Any) -> dict[str, Any]:
-    """What differs from the backend's own choice."""
-    options: dict[str, Any] = {}
-    if chosen.deform_region != "AUTO":
-        options["deform_region"] = REGIONS[chosen.deform_region]
-    if chosen.views and not chosen.match_skin:
-        options["match_skin"] = False
-    return options
 
 
 def _neutral(context: Any, chosen: Any) -> str:

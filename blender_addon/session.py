@@ -85,7 +85,7 @@ class Session:
         self.job: ActiveJob | None = None
         self.notice: Notice | None = None
         self.heads: tuple[m.HeadInfo, ...] = ()  # what the backend offers; stays when the connection is lost
-        self.aligners: tuple[str, ...] = ()
+        self.aligners: tuple[m.AlignerInfo, ...] = ()
         self._handlers: dict[int, Callable[[m.Message], None]] = {}
         self._stopper: threading.Thread | None = None
         self._ended_at = 0.0
@@ -281,7 +281,7 @@ class Session:
 
     def _on_heads(self, message: m.Message) -> None:
         if isinstance(message, m.HeadList):
-            self.heads, self.aligners = message.heads, message.aligners
+            self.heads, self.aligners = message.heads, message.described_aligners
 
     def _on_result(self, message: m.Message) -> None:
         if self.job is None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from .codec import ProtocolError
+from .options import SolveOptions
 
 DISTORTION_LENGTHS = (0, 4, 5, 8)
 """How many numbers of OpenCV's k1, k2, p1, p2, k3, k4, k5, k6 may be given."""
@@ -99,11 +98,7 @@ class JobSpec:
 
     ``frames`` is (first, last) of the first view, both included, None for all. ``metric_cameras`` False: the known
     extrinsics share an unknown scale, which is solved for. ``neutral_from`` is a mesh, or an earlier take's track.npz,
-    whose neutral face is this person's (E_MICA of seeds/001); "" for none. ``options`` are ``focal_px`` (pins the focal
-    length of every view whose camera is not known), ``deform_region`` ("nose", "face" or "" for none: where the
-    person's shape may leave the head's identity basis; by default the nose where there are several views),
-    ``weights`` (a file that the backend can read, for an aligner that is a network: other weights than its own) and
-    ``match_skin`` (False: several views are placed by the face's points alone, not by the skin that they show alike).
+    whose neutral face is this person's (E_MICA of seeds/001); "" for none.
     """
 
     views: tuple[ViewSpec, ...]
@@ -112,7 +107,7 @@ class JobSpec:
     head: str = "open"
     aligner: str = "mediapipe"
     face: FaceChoice = field(default_factory=FaceChoice)
-    options: Mapping[str, Any] = field(default_factory=dict)  # plain values only
+    options: SolveOptions = field(default_factory=SolveOptions)
     metric_cameras: bool = True
     neutral_from: str = ""
 

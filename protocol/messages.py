@@ -23,6 +23,9 @@ from .job import CameraSpec as CameraSpec
 from .job import FaceChoice as FaceChoice
 from .job import JobSpec as JobSpec
 from .job import ViewSpec as ViewSpec
+from .offers import AlignerInfo as AlignerInfo
+from .offers import HeadInfo as HeadInfo
+from .options import SolveOptions as SolveOptions
 from .take import TakeResult
 from .take_codec import take_from_wire, take_to_wire
 from .version import PROTOCOL_VERSION, mismatch_sentence
@@ -107,29 +110,24 @@ class Welcome(Message):
 
 @dataclass(frozen=True)
 class Heads(Message):
-    """Ask which heads and aligners a job may name; answered by ``HeadList``."""
+    """Ask which heads, aligners and exports a job may name; answered by ``HeadList``."""
 
     TYPE: ClassVar[str] = "heads"
 
 
 @dataclass(frozen=True)
-class HeadInfo:
-    """A head model that is ready to use."""
-
-    id: str
-    description: str = ""
-    licence: str = ""
-    vertices: int = 0
-    expressions: int = 0
-
-
-@dataclass(frozen=True)
 class HeadList(Message):
-    """Reply to ``Heads``."""
+    """Reply to ``Heads``. ``aligners`` are the names alone, for clients from before there was more to say of them."""
 
     TYPE: ClassVar[str] = "head_list"
     heads: tuple[HeadInfo, ...]
     aligners: tuple[str, ...] = ()
+    aligner_infos: tuple[AlignerInfo, ...] = ()
+
+    @property
+    def described_aligners(self) -> tuple[AlignerInfo, ...]:
+        """The aligners; of those of a backend that does not describe them, the names."""
+        return self.aligner_infos or tuple(AlignerInfo(name) for name in self.aligners)
 
 
 @dataclass(frozen=True)

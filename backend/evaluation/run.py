@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 
 from backend.alignment.flowface.weights import find_weights, weights_digest
-from backend.alignment.registry import BY_NETWORK
+from backend.alignment.registry import takes_weights
 from backend.datasets.splits import SPLITS, Split
 from backend.errors import UserError
 from backend.evaluation import plots, tables
@@ -158,7 +158,7 @@ def _ours(
     on_frame: Callable[[int, int], None] | None,
     even_sigma: bool = False,
 ) -> Tracker:
-    if aligner in BY_NETWORK:
+    if takes_weights(aligner):
         find_weights(options.weights)  # to say so now, and not after an hour
     kept = cache / f"alignments-{code_digest()}"
     return FlowFace(kept, aligner=aligner, on_frame=on_frame, weights=options.weights, even_sigma=even_sigma)
@@ -363,7 +363,7 @@ def _samples(runs: Sequence[dict[str, Any]], name: str) -> dict[str, list[float]
 def _provenance(options: EvaluationOptions) -> dict[str, Any]:
     commit = _git("rev-parse", "HEAD")
     changed = _git("status", "--porcelain", "--untracked-files=no")
-    by_network = {ALIGNED_BY.get(name.removesuffix(EVEN_SIGMA)) for name in options.trackers} & {*BY_NETWORK}
+    by_network = any(takes_weights(ALIGNED_BY.get(name.removesuffix(EVEN_SIGMA))) for name in options.trackers)
     return {
         "command": options.command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

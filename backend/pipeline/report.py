@@ -53,7 +53,7 @@ def make_report(
         "fit_iterations": fit.iterations,
         "head": head.id,
         "aligner": first.aligner,
-        "options": dict(spec.options),
+        "options": spec.options.to_plain(),
         "warnings": list(warnings),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
     }

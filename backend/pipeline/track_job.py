@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from backend.alignment.io import save_alignments
 from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
 from backend.files import write_atomic
-from backend.pipeline.options import _weights, fit_options, match_wanted
+from backend.pipeline.options import fit_options
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import Track
@@ -73,9 +73,8 @@ def run_job(
 
     on_progress(JobProgress("opening the footage", 0.0))
     head = load_head(spec.head)
-    options, focal_px = fit_options(spec, head)
-    wanted = match_wanted(spec)
-    aligner = find_aligner(spec.aligner, head, _weights(spec))
+    options = fit_options(spec, head)
+    aligner = find_aligner(spec.aligner, head, Path(spec.options.weights) if spec.options.weights else None)
     opened = open_views(spec)
     predictor = predictor_for(spec.neutral_from) if spec.neutral_from else None
     prior = predicted_neutral(predictor, head) if predictor and not predictor.pictures_wanted else None
@@ -86,10 +85,10 @@ def run_job(
         opened, aligner, _finder(), spec.face, folder, on_progress=_aligning(on_progress), should_cancel=should_cancel
     )
     fit_started = time.perf_counter()
-    views = views_to_fit(aligned, focal_px)
+    views = views_to_fit(aligned, spec.options.focal_px)
     if predictor and prior is None:
         prior = predicted_neutral(predictor, head, _pictures(aligned[0], predictor.pictures_wanted))
-    matching = wanted and len(views) > 1
+    matching = spec.options.match_skin and len(views) > 1
     fit_ends = 0.98 - MATCH_SHARE * matching
     fitting = _within(on_progress, "fitting the head", ALIGN_SHARE, fit_ends)
     fit = _fit(head, views, options, prior, fitting, should_cancel)

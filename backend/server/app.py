@@ -162,7 +162,8 @@ class Server:
         return m.Welcome(importlib.metadata.version("flowface"), os.getpid(), worker.state, worker.device, verbs)
 
     def _heads(self, _message: m.Heads, _client: bytes, _request: int) -> m.Message:
-        return m.HeadList(known_heads(), available_aligners())
+        aligners = available_aligners()
+        return m.HeadList(known_heads(), tuple(aligner.name for aligner in aligners), aligners)
 
     def _submit(self, message: m.Submit, client: bytes, request: int) -> m.Message:
         spec = message.job

@@ -33,7 +33,7 @@ SPEC = m.JobSpec(
     name="n",
     frames=(5, 20),
     face=m.FaceChoice("box", box=(1.0, 2.0, 3.0, 4.5)),
-    options={"deep": {"list": [1, 2.5, None, "x"]}},
+    options=m.SolveOptions(focal_px=812.5, deform_region="", weights="/nets/mine.safetensors", match_skin=False),
     metric_cameras=False,
     neutral_from="/people/her neutral.obj",
 )
@@ -41,7 +41,11 @@ EXAMPLES = [
     m.Hello("add-on", "0.1.0"),
     m.Welcome("0.1.0", 12, "ready", "cpu", ("hello",)),
     m.Heads(),
-    m.HeadList((m.HeadInfo("open", "d", "CC0", 5201, 52),), ("mediapipe", "flowface")),
+    m.HeadList(
+        (m.HeadInfo("open", "d", "CC0", 5201, 52),),
+        ("mediapipe",),
+        (m.AlignerInfo("mediapipe", "MediaPipe", "faces", "fast", takes_weights=False),),
+    ),
     m.Submit(SPEC),
     m.Submit(m.JobSpec((m.ViewSpec("a"),), face=m.FaceChoice("point", point=(3.0, 4.0))), subscribe=False),
     m.Submitted(JOB),
