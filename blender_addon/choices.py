@@ -1,4 +1,4 @@
-"""Lists whose entries the backend knows: heads and aligners, as Blender's enums want them.
+"""Lists whose entries the backend knows: heads, aligners and exports, as Blender's enums want them.
 
 A choice is stored by its id (a string of the settings), so it survives saving, reopening and a backend that lists its
 heads in another order or not at all. An enum of these always holds the stored choice and is never empty.
@@ -34,6 +34,11 @@ def aligner_items(chosen: Any, _context: Any) -> list[Item]:
     """The aligners that the backend offers, and in any case the chosen one."""
     known = {info.name: (info.title or info.name, _aligner_facts(info)) for info in session.current().aligners}
     return _items(known, chosen.aligner_id, DEFAULT_ALIGNER)
+
+
+def export_items(_operator: Any, _context: Any) -> list[Item]:
+    """The exports that the backend offers."""
+    return [_item(info.name, info.title, _capital(info.help)) for info in session.current().exports]
 
 
 def takes_weights(chosen: Any) -> bool:
@@ -85,12 +90,14 @@ def _number(name: str) -> int:
 
 
 def _aligner_facts(info: Any) -> str:
-    sentence = "; ".join(fact for fact in (info.good_at and f"Good at {info.good_at}", info.speed) if fact)
-    return sentence[:1].upper() + sentence[1:]
+    return _capital("; ".join(fact for fact in (info.good_at and f"good at {info.good_at}", info.speed) if fact))
 
 
 def _head_facts(head: Any) -> str:
     facts = [head.description, f"{head.vertices:,} vertices, {head.expressions} expressions" if head.vertices else ""]
     facts.append(f"licence {head.licence}" if head.licence else "")
-    sentence = "; ".join(fact for fact in facts if fact)
-    return sentence[:1].upper() + sentence[1:]
+    return _capital("; ".join(fact for fact in facts if fact))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

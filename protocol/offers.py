@@ -17,6 +17,16 @@ class HeadInfo:
 
 
 @dataclass(frozen=True)
+class ExportInfo:
+    """A kind of file that a take can be written as. ``help`` says in a few words what is in it, without a full stop."""
+
+    name: str  # in jobs
+    title: str  # for users
+    suffix: str  # of the file, with its dot
+    help: str = ""
+
+
+@dataclass(frozen=True)
 class AlignerInfo:
     """A way of finding the face's points. ``good_at`` and ``speed`` are a few words each, without a full stop."""
 

@@ -1,4 +1,4 @@
-"""``flowface track``: footage to a folder of results."""
+"""``flowface track``: footage to a folder of results. ``flowface export``: a take to a file for other tools."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from backend.alignment.registry import DEFAULT_ALIGNER, aligners_in_words
 from backend.errors import UserError
+from backend.export.registry import exports_in_words
 from backend.terminal.declared_options import with_options
 from backend.terminal.options import Frames, parse_frames
 from protocol.options import SolveOptions
@@ -123,3 +124,22 @@ def track(
         options=options,
     )
     track_with_progress(request)
+
+
+def export(
+    take: Annotated[
+        str,
+        typer.Argument(
+            help="The id of a finished job, a track.npz, or a folder of results with one.",
+            metavar="JOB|TRACK",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[str, typer.Option("--format", help=f"What to write. {exports_in_words()}", metavar="NAME")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
+) -> None:
+    """Write a tracked take as a file for other tools."""
+    from backend.client.export import ExportRequest, export_to_file
+
+    typer.echo(export_to_file(ExportRequest(take, to, out, endpoint or None)))

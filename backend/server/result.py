@@ -11,20 +11,26 @@ from backend.export.blender import take_result
 from backend.head_model.library import list_heads, load_head
 from backend.server.jobs import read_spec
 from backend.track.io import load_track
-from protocol.messages import HeadInfo
+from protocol.messages import HeadInfo, TrackJob
 from protocol.take import TakeResult
 
 log = logging.getLogger(__name__)
 
 
-def load_take(folder: Path, name: str) -> TakeResult:
-    """The take of a finished job's folder; raises UserError where one of its files is absent or damaged."""
+def load_take(folder: Path, name: str) -> TakeResult | None:
+    """The take of a finished job's folder, None of a kind of job that has none.
+
+    Raises UserError where one of its files is absent or damaged.
+    """
+    spec = read_spec(folder)
+    if not spec.GIVES_TAKE:
+        return None
     track = load_track(folder / "track.npz")
     try:
         report = json.loads((folder / "report.json").read_bytes())
     except (OSError, ValueError) as error:
         raise UserError("bad_job", f"The job file {folder / 'report.json'} is damaged: {error}") from error
-    return take_result(track, load_head(read_spec(folder).head), name, report)
+    return take_result(track, load_head(spec.head if isinstance(spec, TrackJob) else track.head_id), name, report)
 
 
 def known_heads() -> tuple[HeadInfo, ...]:

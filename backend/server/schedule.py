@@ -15,7 +15,7 @@ import zmq
 from backend.errors import UserError
 from backend.server.jobs import INTERRUPTED, JobStore
 from backend.server.worker_process import WorkerProcess
-from protocol.messages import JobSpec, JobStatus, Problem
+from protocol.messages import Job, JobStatus, Problem
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Scheduler:
         self._broken = ""
         self.worker = self._new_worker()
 
-    def submit(self, spec: JobSpec) -> JobStatus:
+    def submit(self, spec: Job) -> JobStatus:
         """Put a job on disk and in the queue, and start it where nothing else runs."""
         status = self._store.create(spec)
         self._live[status.job_id] = status

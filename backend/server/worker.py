@@ -26,16 +26,16 @@ from typing import Any, BinaryIO, Protocol
 from backend.errors import Cancelled, UserError
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 from backend.server.jobs import read_spec
-from protocol.messages import JobSpec
+from protocol.messages import Job
 
 PROGRESS_INTERVAL = 0.05  # seconds: 20 updates a second look smooth, more only cost
 
 
 class JobRunner(Protocol):
-    """The work of one job; everything it makes goes into ``folder``. ``backend.pipeline.track_job.run_job`` is the real
+    """The work of one job; everything it makes goes into ``folder``. ``backend.pipeline.runners.run_job`` is the real
     one."""
 
-    def __call__(self, spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel) -> object:
+    def __call__(self, spec: Job, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel) -> object:
         """Do it, or raise UserError or Cancelled."""
         ...
 
