@@ -19,7 +19,7 @@ class CannotTrack(Exception):  # noqa: N818 - its text is a sentence for the use
     """Why there is nothing to track."""
 
 
-def job_of(context: Any) -> tuple[m.JobSpec, known_cameras.KnownCameras | None]:
+def job_of(context: Any) -> tuple[m.TrackJob, known_cameras.KnownCameras | None]:
     """The job of the context's scene, and what it knows of the scene's cameras.
 
     Raises:
@@ -31,7 +31,7 @@ def job_of(context: Any) -> tuple[m.JobSpec, known_cameras.KnownCameras | None]:
     main = _existing(chosen.footage, "footage")
     try:
         views, known = _views(context, chosen, main)
-        spec = m.JobSpec(
+        spec = m.TrackJob(
             views=views,
             name=main.stem,
             frames=(chosen.frame_first, chosen.frame_last) if chosen.use_range else None,

@@ -32,7 +32,7 @@ NEWS_SECONDS = 2.0
 class ActiveJob:
     """The job that Track was pressed for, until its scene is built or it has failed."""
 
-    spec: m.JobSpec
+    spec: m.TrackJob
     scene: str
     match_scene: bool
     known_cameras: KnownCameras | None = None  # the scene's cameras as they stood when Track was pressed
@@ -164,7 +164,7 @@ class Session:
     # jobs
 
     def track(
-        self, spec: m.JobSpec, scene: str, *, match_scene: bool, known_cameras: KnownCameras | None = None
+        self, spec: m.TrackJob, scene: str, *, match_scene: bool, known_cameras: KnownCameras | None = None
     ) -> None:
         """Track a take; it is submitted as soon as the backend answers."""
         self.notice = None

@@ -10,7 +10,7 @@ from pathlib import Path
 from backend.alignment.registry import ALIGNERS, require_aligner, takes_weights
 from backend.cameras.calibration import cameras_for_views, load_calibration
 from backend.errors import UserError
-from protocol.messages import CameraSpec, FaceChoice, JobSpec, ViewSpec
+from protocol.messages import CameraSpec, FaceChoice, TrackJob, ViewSpec
 from protocol.options import SolveOptions, option_fields
 
 
@@ -46,7 +46,7 @@ class TrackRequest:
     options: SolveOptions = field(default_factory=SolveOptions)
 
 
-def job_spec(request: TrackRequest) -> JobSpec:
+def job_spec(request: TrackRequest) -> TrackJob:
     """The job that a request asks for.
 
     Raises:
@@ -71,7 +71,7 @@ def job_spec(request: TrackRequest) -> JobSpec:
         )
     offsets = {_view_number(key, names): seconds for key, seconds in request.offsets.items()}
     faces = {_view_number(key, names): FaceChoice("box", box=box) for key, box in request.faces.items()}
-    return JobSpec(
+    return TrackJob(
         views=tuple(
             ViewSpec(path, name, offsets.get(i, 0.0), camera=camera, face=faces.get(i) if i else None)
             for i, (path, name, camera) in enumerate(zip(paths, names, cameras, strict=True))

@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 
 from backend.alignment.flowface.weights import find_weights, weights_digest
-from backend.alignment.registry import takes_weights
+from backend.alignment.registry import ALIGNERS, takes_weights
 from backend.datasets.splits import SPLITS, Split
 from backend.errors import UserError
 from backend.evaluation import plots, tables
@@ -41,8 +41,8 @@ from backend.evaluation.uncertainty import calibration_curve, uncertainty_record
 from backend.files import write_atomic, write_npz
 
 PACKAGES = ("flowface", "torch", "mediapipe", "numpy", "scipy", "av")
-ALIGNED_BY = {"flowface": "flowface", "flowface-mediapipe": "mediapipe", "flowface-combined": "combined"}
-"""Our tracker's names by the aligner whose points it fits: the network's, MediaPipe's, or both."""
+ALIGNED_BY = {"flowface" if name == "flowface" else f"flowface-{name}": name for name in ALIGNERS}
+"""Our tracker's names by the aligner whose points it fits."""
 EVEN_SIGMA = "-even-sigma"
 """What the names of the same trackers end in where every point is believed alike."""
 BASELINE, SMOOTH_BASELINE = "mediapipe-mesh", "mediapipe-mesh+gaussian"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from protocol.messages import JobSpec
+from protocol.messages import TrackJob
 
 if TYPE_CHECKING:
     from backend.fitting import FitOptions
     from backend.head_model.model import HeadModel
 
 
-def fit_options(spec: JobSpec, head: HeadModel) -> FitOptions:
+def fit_options(spec: TrackJob, head: HeadModel) -> FitOptions:
     """How to fit a job's take.
 
     Where there are several views, the nose may leave the identity basis unless the options say otherwise, as in

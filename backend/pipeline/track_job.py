@@ -22,7 +22,7 @@ from backend.pipeline.options import fit_options
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import Track
-from protocol.messages import JobSpec
+from protocol.messages import TrackJob
 
 if TYPE_CHECKING:
     from backend.alignment.mediapipe.face_finder import FaceFinder
@@ -50,7 +50,7 @@ def warm_up() -> str:
 
 
 def run_job(
-    spec: JobSpec, job_dir: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel
+    spec: TrackJob, job_dir: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel
 ) -> tuple[Track, dict[str, Any]]:
     """Track a take; writes alignments.npz, track.npz and report.json into ``job_dir`` and returns the last two.
 
