@@ -14,7 +14,9 @@ from protocol.job import ExportJob
 FILE_STEM = "export"
 
 
-def run_job(spec: ExportJob, job_dir: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel) -> Path:
+def run_job(
+    spec: ExportJob, job_dir: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel, **_worker: object
+) -> Path:
     """Write the parent's take into ``job_dir`` and return the file.
 
     Raises:
