@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from backend.alignment.mediapipe.solution import still_face_mesh
-from backend.client.cli import track
+from backend.client.cli import export, track
 from backend.demo.cli import demo
 from backend.errors import UserError
 from backend.evaluation.cli import evaluate
@@ -23,7 +23,7 @@ from backend.timing import cli as timing_cli
 from backend.training import cli as training_cli
 
 COMMANDS = (
-    *(track, compare, demo, serve, evaluate),
+    *(track, export, compare, demo, serve, evaluate),
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )

@@ -1,4 +1,4 @@
-"""Lists whose entries the backend knows: heads and aligners, as Blender's enums want them.
+"""Lists whose entries the backend knows: heads, aligners and exports, as Blender's enums want them.
 
 A choice is stored by its id (a string of the settings), so it survives saving, reopening and a backend that lists its
 heads in another order or not at all. An enum of these always holds the stored choice and is never empty.
@@ -7,7 +7,7 @@ heads in another order or not at all. An enum of these always holds the stored c
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import session
@@ -16,13 +16,8 @@ Item = tuple[str, str, str, str, int]
 
 DEFAULT_HEAD = "open"
 DEFAULT_ALIGNER = "mediapipe"
-TITLES = {
-    "open": "Open Head",
-    "mediapipe": "MediaPipe",
-    "flowface": "FlowFace Network",
-    "combined": "Network + MediaPipe",
-}
-"""What the built-in ones are called; whatever a user added is called by its own id."""
+HEAD_TITLES = {"open": "Open Head"}
+"""What the built-in head is called; whatever a user added is called by its own id."""
 
 _kept: dict[str, str] = {}
 """Blender does not own the strings of a dynamic enum: without a reference from here they would be freed while shown."""
@@ -31,12 +26,24 @@ _kept: dict[str, str] = {}
 def head_items(chosen: Any, _context: Any) -> list[Item]:
     """The heads that the backend offers, and in any case the chosen one."""
     listed = session.current().heads
-    return _items({head.id: _head_facts(head) for head in listed}, chosen.head_id, DEFAULT_HEAD)
+    known = {head.id: (HEAD_TITLES.get(head.id, head.id), _head_facts(head)) for head in listed}
+    return _items(known, chosen.head_id, DEFAULT_HEAD, HEAD_TITLES)
 
 
 def aligner_items(chosen: Any, _context: Any) -> list[Item]:
     """The aligners that the backend offers, and in any case the chosen one."""
-    return _items(dict.fromkeys(session.current().aligners, ""), chosen.aligner_id, DEFAULT_ALIGNER)
+    known = {info.name: (info.title or info.name, _aligner_facts(info)) for info in session.current().aligners}
+    return _items(known, chosen.aligner_id, DEFAULT_ALIGNER)
+
+
+def export_items(_operator: Any, _context: Any) -> list[Item]:
+    """The exports that the backend offers."""
+    return [_item(info.name, info.title, _capital(info.help)) for info in session.current().exports]
+
+
+def takes_weights(chosen: Any) -> bool:
+    """Whether the chosen aligner is a network that may be given other weights."""
+    return any(info.takes_weights for info in session.current().aligners if info.name == chosen.aligner_id)
 
 
 def stored_as(name: str, items: Callable[[Any, Any], Iterable[Item]]) -> dict[str, Any]:
@@ -53,16 +60,23 @@ def stored_as(name: str, items: Callable[[Any, Any], Iterable[Item]]) -> dict[st
     return {"items": items, "get": get, "set": set_}
 
 
-def _items(listed: dict[str, str], stored: str, default: str) -> list[Item]:
-    known = dict(listed) or {default: ""}
+def _items(
+    listed: Mapping[str, tuple[str, str]], stored: str, default: str, titles: Mapping[str, str] | None = None
+) -> list[Item]:
+    """Items of what is listed (title and facts by id), of the default where nothing is, and of the stored choice."""
+    usual = titles or {}
+    known = dict(listed) or {default: (usual.get(default, default), "")}
     missing = bool(listed) and stored not in known
     if stored not in known:
-        known[stored] = "The backend that runs does not have it" if missing else ""
-    return [_item(name, facts, absent=missing and name == stored) for name, facts in known.items()]
+        title, facts = usual.get(stored, stored), ""
+        known[stored] = (
+            (f"{title} (not there)", "The backend that runs does not have it") if missing else (title, facts)
+        )
+    absent = {stored} if missing else set()
+    return [_item(name, title, facts, absent=name in absent) for name, (title, facts) in known.items()]
 
 
-def _item(name: str, facts: str, *, absent: bool) -> Item:
-    title = TITLES.get(name, name) + (" (not there)" if absent else "")
+def _item(name: str, title: str, facts: str, *, absent: bool = False) -> Item:
     return _keep(name), _keep(title), _keep(facts), "ERROR" if absent else "NONE", _number(name)
 
 
@@ -75,8 +89,15 @@ def _number(name: str) -> int:
     return zlib.crc32(name.encode()) & 0x7FFFFFFF
 
 
+def _aligner_facts(info: Any) -> str:
+    return _capital("; ".join(fact for fact in (info.good_at and f"good at {info.good_at}", info.speed) if fact))
+
+
 def _head_facts(head: Any) -> str:
     facts = [head.description, f"{head.vertices:,} vertices, {head.expressions} expressions" if head.vertices else ""]
     facts.append(f"licence {head.licence}" if head.licence else "")
-    sentence = "; ".join(fact for fact in facts if fact)
-    return sentence[:1].upper() + sentence[1:]
+    return _capital("; ".join(fact for fact in facts if fact))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

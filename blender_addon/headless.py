@@ -23,8 +23,9 @@ def save_scene(endpoint: str, job: str, out: Path) -> None:
     """
     import bpy
 
-    from .client import Client, ask
+    from .client import Client, RequestFailed, ask
     from .scene.build import build_take, look_through_camera
+    from .scene.ownership import JOB_KEY
     from .vendor import messages as m
 
     client = Client(endpoint, name="scene writer")
@@ -33,10 +34,11 @@ def save_scene(endpoint: str, job: str, out: Path) -> None:
         reply = ask(client, m.Result(job), timeout=ANSWER_SECONDS)
     finally:
         client.close()
-    assert isinstance(reply, m.ResultReply)
+    if not isinstance(reply, m.ResultReply) or reply.take is None:
+        raise RequestFailed(m.Error("no_take", f"The job {job} has no take from which a scene could be built."))
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.context.preferences.filepaths.save_version = 0  # no .blend1 beside the result
-    build_take(bpy.context, reply.take)
+    build_take(bpy.context, reply.take)[JOB_KEY] = job
     scene = bpy.context.scene
     scene.frame_set(scene.frame_start)
     look_through_camera(bpy.data.screens)

@@ -7,20 +7,19 @@ from typing import Any
 
 import bpy
 
-from . import neutral, preferences, settings
+from . import neutral, preferences, settings, solve_options
 from .scene import known_cameras
 from .vendor import codec
 from .vendor import messages as m
 
 PATTERN_SIGNS = "#%*?"
-REGIONS = {"OFF": "", "NOSE": "nose", "FACE": "face"}
 
 
 class CannotTrack(Exception):  # noqa: N818 - its text is a sentence for the user
     """The reason for which there is nothing to track."""
 
 
-def job_of(context: Any) -> tuple[m.JobSpec, known_cameras.KnownCameras | None]:
+def job_of(context: Any) -> tuple[m.TrackJob, known_cameras.KnownCameras | None]:
     """The job of the context's scene, and what it knows of the scene's cameras.
 
     Raises:
@@ -32,14 +31,14 @@ def job_of(context: Any) -> tuple[m.JobSpec, known_cameras.KnownCameras | None]:
     main = _existing(chosen.footage, "footage")
     try:
         views, known = _views(context, chosen, main)
-        spec = m.JobSpec(
+        spec = m.TrackJob(
             views=views,
             name=main.stem,
             frames=(chosen.frame_first, chosen.frame_last) if chosen.use_range else None,
             head=chosen.head_id,
             aligner=chosen.aligner_id,
             face=_face(chosen),
-            options=_options(chosen),
+            options=solve_options.read(m.SolveOptions, chosen),
             metric_cameras=_to_scale(chosen, known),
             neutral_from=_neutral(context, chosen),
         )
@@ -50,16 +49,6 @@ def job_of(context: Any) -> tuple[m.JobSpec, known_cameras.KnownCameras | None]:
     return spec, known_cameras.KnownCameras(
         tuple(known), known_cameras.metres_per_unit(context.scene), spec.metric_cameras
     )
-
-
-def _options(chosen: Any) -> dict[str, Any]:
-    """What differs from the backend's own choice."""
-    options: dict[str, Any] = {}
-    if chosen.deform_region != "AUTO":
-        options["deform_region"] = REGIONS[chosen.deform_region]
-    if chosen.views and not chosen.match_skin:
-        options["match_skin"] = False
-    return options
 
 
 def _neutral(context: Any, chosen: Any) -> str:

@@ -21,12 +21,13 @@ def tick() -> float:
         changed = _round(bpy.context, now)
     except Exception as error:
         traceback.print_exc()
-        now.job = None
+        now.job = now.exporting = None
         now.notice = session.Notice(f"FlowFace failed because of an error of its own: {error}", is_error=True)
         changed = True
     if changed:
         _redraw()
-    return BUSY_INTERVAL if now.job is not None or now.backend_starting else IDLE_INTERVAL
+    busy = now.job is not None or now.exporting is not None or now.backend_starting
+    return BUSY_INTERVAL if busy else IDLE_INTERVAL
 
 
 def _round(context: Any, now: session.Session) -> bool:

@@ -10,6 +10,7 @@ from .operators import (
     backend_stop,
     build_take,
     cancel,
+    export,
     heads_refresh,
     look_through,
     next_low_confidence,
@@ -24,7 +25,7 @@ from .panels import views as panel_views
 
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
-    *(build_take, view_add, view_remove, pick_face, look_through, next_low_confidence),
+    *(build_take, view_add, view_remove, pick_face, look_through, next_low_confidence, export),
 )
 CLASSES = tuple(
     cls for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_take) for cls in module.CLASSES

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from .backend_process import BackendProcess, CannotStart, find_launch
 from .client import Client, Connection, ConnectionEvent, Event
+from .export_task import ExportTask
 from .vendor import messages as m
 from .vendor import take as contract
 
@@ -31,7 +32,7 @@ NEWS_SECONDS = 2.0
 class ActiveJob:
     """The job that Track was pressed for, until its scene is built or it has failed."""
 
-    spec: m.JobSpec
+    spec: m.TrackJob
     scene: str
     match_scene: bool
     known_cameras: KnownCameras | None = None  # the scene's cameras as they stood when Track was pressed
@@ -85,7 +86,9 @@ class Session:
         self.job: ActiveJob | None = None
         self.notice: Notice | None = None
         self.heads: tuple[m.HeadInfo, ...] = ()  # what the backend offers; stays when the connection is lost
-        self.aligners: tuple[str, ...] = ()
+        self.aligners: tuple[m.AlignerInfo, ...] = ()
+        self.exports: tuple[m.ExportInfo, ...] = ()
+        self.exporting: ExportTask | None = None
         self._handlers: dict[int, Callable[[m.Message], None]] = {}
         self._stopper: threading.Thread | None = None
         self._ended_at = 0.0
@@ -111,6 +114,8 @@ class Session:
         """Close the connection; jobs go on in the backend."""
         if self.client is not None:
             self.client.close()
+        if self.exporting is not None:
+            self._on_exported("The connection was closed before the export was written.", True)
         self.client = None
         self._handlers.clear()
         self.connection, self.connection_sentence = Connection.CONNECTING, UNREACHABLE
@@ -159,7 +164,7 @@ class Session:
     # jobs
 
     def track(
-        self, spec: m.JobSpec, scene: str, *, match_scene: bool, known_cameras: KnownCameras | None = None
+        self, spec: m.TrackJob, scene: str, *, match_scene: bool, known_cameras: KnownCameras | None = None
     ) -> None:
         """Track a take; it is submitted as soon as the backend answers."""
         self.notice = None
@@ -186,8 +191,18 @@ class Session:
         """The job's scene has been built."""
         self._end(text)
 
+    def export(self, job_id: str, format: str, path: Path) -> None:
+        """Have a tracked take written as a file for other tools and save it as ``path``; a notice tells the end."""
+        self.notice = None
+        self.exporting = ExportTask(m.ExportJob(job_id, format), path, self._send, self._on_exported)
+        self.exporting.start()
+
+    def _on_exported(self, text: str, is_error: bool) -> None:
+        self.exporting = None
+        self.notice = Notice(text, is_error)
+
     def ask_heads(self) -> None:
-        """Ask the backend which heads and aligners it has; the answer replaces the lists."""
+        """Ask the backend which heads, aligners and exports it has; the answer replaces the lists."""
         if self.connection is Connection.CONNECTED:
             self._send(m.Heads(), self._on_heads)
 
@@ -232,7 +247,7 @@ class Session:
         if not isinstance(event.message, m.Progress):
             self._handlers.pop(event.request, None)
         if isinstance(event.message, m.Submitted | m.StatusReply) and handler is not None:
-            self._handlers[event.request] = self._on_status  # progress is pushed under the same id
+            self._handlers[event.request] = handler  # progress is pushed under the same id
         if handler is not None:
             handler(event.message)
 
@@ -281,12 +296,13 @@ class Session:
 
     def _on_heads(self, message: m.Message) -> None:
         if isinstance(message, m.HeadList):
-            self.heads, self.aligners = message.heads, message.aligners
+            self.heads, self.aligners = message.heads, message.described_aligners
+            self.exports = message.exports
 
     def _on_result(self, message: m.Message) -> None:
         if self.job is None:
             return
-        if isinstance(message, m.ResultReply):
+        if isinstance(message, m.ResultReply) and message.take is not None:
             self.job.take = message.take
         elif isinstance(message, m.Error):
             self._fail(f"{message.message} {message.hint}".strip())

@@ -6,7 +6,8 @@ from typing import Any
 
 import bpy
 
-from . import choices
+from . import choices, solve_options
+from .vendor import options
 
 NAME = "flowface"
 MAIN_VIEW = "camera"
@@ -115,7 +116,14 @@ class FlowFaceView(bpy.types.PropertyGroup):  # type: ignore[misc]
     face_frame: _face_frame()  # type: ignore[valid-type]
 
 
-class FlowFaceSettings(bpy.types.PropertyGroup):  # type: ignore[misc]
+class _SolveOptions:
+    """A property for each option of a solve."""
+
+
+_SolveOptions.__annotations__ = solve_options.properties(options.SolveOptions)
+
+
+class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[misc]
     """Settings of a scene."""
 
     footage: bpy.props.StringProperty(  # type: ignore[valid-type]
@@ -160,22 +168,6 @@ class FlowFaceSettings(bpy.types.PropertyGroup):  # type: ignore[misc]
 
     use_frame_rate: _use_frame_rate()  # type: ignore[valid-type]
     frame_rate: _frame_rate()  # type: ignore[valid-type]
-    deform_region: bpy.props.EnumProperty(  # type: ignore[valid-type]
-        name="Personal Shape",
-        description="Where the person's shape may leave what the head model can say, when several views show it",
-        items=(
-            ("AUTO", "Automatic", "The nose where there are several views, nothing where there is one"),
-            ("OFF", "Off", "The head model's own shapes only"),
-            ("NOSE", "Nose", "The nose, which differs most from person to person"),
-            ("FACE", "Face", "The whole face; needs views from several sides"),
-        ),
-    )
-    match_skin: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Match Skin",
-        description="Place several views by the skin that their pictures show alike, to a fraction of a pixel, not by "
-        "the face's points alone",
-        default=True,
-    )
     neutral_head: bpy.props.PointerProperty(  # type: ignore[valid-type]
         name="Neutral Head",
         description="A head of this scene, built by FlowFace, whose neutral shape this take is to have: of an earlier "

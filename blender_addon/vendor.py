@@ -12,13 +12,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from protocol import arrays, codec, messages, take, version
+    from protocol import arrays, codec, messages, options, take, version
 else:
     _BUNDLED = (Path(__file__).parent / "protocol" / "__init__.py").is_file()
 
     def _load(name: str) -> ModuleType:
         return importlib.import_module(f".protocol.{name}" if _BUNDLED else f"protocol.{name}", __package__)
 
-    arrays, codec, messages, take, version = map(_load, ("arrays", "codec", "messages", "take", "version"))
+    arrays, codec, messages, options, take, version = (
+        _load(name) for name in ("arrays", "codec", "messages", "options", "take", "version")
+    )
 
-__all__ = ["arrays", "codec", "messages", "take", "version"]
+__all__ = ["arrays", "codec", "messages", "options", "take", "version"]

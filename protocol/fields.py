@@ -22,13 +22,16 @@ SCALARS = {float: "a number", int: "a whole number", str: "text", bool: "true or
 
 
 def to_plain(value: Any) -> Any:
-    """A value as msgpack carries it: dataclasses become maps, tuples lists, enumerated words text.
+    """A value as msgpack carries it: dataclasses become maps, tuples lists, enumerated words text; what has a
+    ``to_plain`` says so itself.
 
     Raises:
         ProtocolError: ``bad_field`` for anything but text, numbers, booleans, None, bytes and nestings of them.
     """
+    if hasattr(value, "to_plain"):
+        return value.to_plain()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return fields_to_plain(value)
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
@@ -42,7 +45,22 @@ def to_plain(value: Any) -> Any:
     raise ProtocolError("bad_field", f"A {type(value).__name__} cannot travel as a plain field.")
 
 
+def fields_to_plain(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass as a map; raises ProtocolError as ``to_plain`` does."""
+    return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+
+
 def from_plain(cls: type[T], data: Any, where: str) -> T:
+    """Build dataclass ``cls`` from what ``to_plain`` made of it; a class with a ``from_plain`` has its own way.
+
+    Raises:
+        ProtocolError: ``bad_field`` naming the field and what was expected, or what the class's own way raises.
+    """
+    own = getattr(cls, "from_plain", None)
+    return own(data, where) if own is not None else fields_from_plain(cls, data, where)
+
+
+def fields_from_plain(cls: type[T], data: Any, where: str) -> T:
     """Build dataclass ``cls`` from a map; unknown fields are ignored, missing ones take their default.
 
     Raises:

@@ -1,16 +1,74 @@
-"""What a job is: the take's views, which face, which head, and what is known of the cameras."""
+"""Kinds of job, and what each asks for. A new kind is a new class in ``JOBS`` and a runner in the backend."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from .codec import ProtocolError
+from .fields import fields_from_plain, fields_to_plain
+from .options import SolveOptions
 
 DISTORTION_LENGTHS = (0, 4, 5, 8)
 """How many numbers of OpenCV's k1, k2, p1, p2, k3, k4, k5, k6 may be given."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Base of all kinds of job; as a field's type it stands for any of them, told apart by ``kind``.
+
+    ``name`` is what the result is called, "" for what suits the kind.
+    """
+
+    KIND: ClassVar[str]
+    GIVES_TAKE: ClassVar[bool] = False  # leaves a track.npz and a report.json of its own, from which a scene is built
+    name: str = field(default="", kw_only=True)
+
+    @property
+    def footage(self) -> str:
+        """The main footage, "" of a job that names none."""
+        return ""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The footage that the backend has to find wherever it runs."""
+        return ()
+
+    def to_plain(self) -> dict[str, Any]:
+        """The job as a map with its kind."""
+        return {"kind": self.KIND, **fields_to_plain(self)}
+
+    @classmethod
+    def from_plain(cls, data: Any, where: str = "job") -> Self:
+        """A job of this class; what says no kind was written before there were several, and is a take to track.
+
+        Raises:
+            ProtocolError: ``unknown_kind``; ``bad_field`` naming the field that is wrong.
+        """
+        if not isinstance(data, Mapping):
+            raise ProtocolError("bad_field", f"“{where}” must be a map.")
+        kind = data.get("kind", TrackJob.KIND)
+        found = JOBS.get(kind) if isinstance(kind, str) else None
+        if found is None or not issubclass(found, cls):
+            raise ProtocolError("unknown_kind", f"“{where}” is of a kind, “{str(kind)[:60]}”, that nobody here knows.")
+        return fields_from_plain(found, data, where)
+
+
+@dataclass(frozen=True)
+class FollowingJob(Job):
+    """Base of the kinds that build on what another job, the finished ``parent``, has left."""
+
+    parent: str  # a job id
+
+
+@dataclass(frozen=True)
+class ExportJob(FollowingJob):
+    """A tracked take as a file for other tools; ``format`` is the name of an export (``offers.ExportInfo``)."""
+
+    KIND: ClassVar[str] = "export"
+    format: str
 
 
 @dataclass(frozen=True)
@@ -40,7 +98,7 @@ class CameraSpec:
     has to be the footage's. ``focal_px`` is the horizontal focal length fx and ``focal_ratio`` fy/fx.
     ``principal_point`` in pixels, (0,0) the top-left corner of the image; None is the image's centre. ``distortion``
     is OpenCV's k1, k2, p1, p2[, k3[, k4, k5, k6]], () for none, and needs a focal length. ``world_to_camera``, 12
-    numbers by rows, is [R | t] with OpenCV's axes, in metres (``JobSpec.metric_cameras`` False: in any unit).
+    numbers by rows, is [R | t] with OpenCV's axes, in metres (``TrackJob.metric_cameras`` False: in any unit).
     """
 
     image_size: tuple[int, int]
@@ -94,25 +152,22 @@ class ViewSpec:
 
 
 @dataclass(frozen=True)
-class JobSpec:
+class TrackJob(Job):
     """A whole take to track.
 
     ``frames`` is (first, last) of the first view, both included, None for all. ``metric_cameras`` False: the known
     extrinsics share an unknown scale, which is solved for. ``neutral_from`` is a mesh, or an earlier take's track.npz,
-    whose neutral face is this person's (E_MICA of seeds/001); "" for none. ``options`` are ``focal_px`` (pins the focal
-    length of every view whose camera is not known), ``deform_region`` ("nose", "face" or "" for none: where the
-    person's shape may leave the head's identity basis; by default the nose where there are several views),
-    ``weights`` (a file that the backend can read, for an aligner that is a network: other weights than its own) and
-    ``match_skin`` (False: several views are placed by the face's points alone, not by the skin that they show alike).
+    whose neutral face is this person's (E_MICA of seeds/001); "" for none.
     """
 
+    KIND: ClassVar[str] = "track"
+    GIVES_TAKE: ClassVar[bool] = True
     views: tuple[ViewSpec, ...]
-    name: str = ""  # what the result is called; "" for the first view's file name
     frames: tuple[int, int] | None = None
     head: str = "open"
     aligner: str = "mediapipe"
     face: FaceChoice = field(default_factory=FaceChoice)
-    options: Mapping[str, Any] = field(default_factory=dict)  # plain values only
+    options: SolveOptions = field(default_factory=SolveOptions)
     metric_cameras: bool = True
     neutral_from: str = ""
 
@@ -131,3 +186,18 @@ class JobSpec:
             raise ProtocolError("bad_field", f"The frame range {first}:{last} is not one that footage can have.")
         if first > last:
             raise ProtocolError("bad_field", f"The frame range {first}:{last} ends before it starts.")
+
+    @property
+    def footage(self) -> str:
+        """The first view's footage."""
+        return self.views[0].footage
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every view's footage."""
+        return tuple(view.footage for view in self.views)
+
+
+JOBS: dict[str, type[Job]] = {kind.KIND: kind for kind in (TrackJob, ExportJob)}
+JobSpec = TrackJob
+"""What a take to track was called while there was no other kind of job."""

@@ -20,9 +20,17 @@ from numpy.typing import NDArray
 from .codec import Arrays, Frame, ProtocolError, decode, encode, request_of
 from .fields import from_plain, to_plain
 from .job import CameraSpec as CameraSpec
+from .job import ExportJob as ExportJob
 from .job import FaceChoice as FaceChoice
+from .job import FollowingJob as FollowingJob
+from .job import Job as Job
 from .job import JobSpec as JobSpec
+from .job import TrackJob as TrackJob
 from .job import ViewSpec as ViewSpec
+from .offers import AlignerInfo as AlignerInfo
+from .offers import ExportInfo as ExportInfo
+from .offers import HeadInfo as HeadInfo
+from .options import SolveOptions as SolveOptions
 from .states import FINAL_STATES
 from .states import JobState as JobState
 from .states import WorkerState as WorkerState
@@ -31,7 +39,7 @@ from .take_codec import take_from_wire, take_to_wire
 from .version import PROTOCOL_VERSION, mismatch_sentence
 
 RESULT_FILES = ("track.npz", "alignments.npz", "report.json")
-"""Files of a finished job that ``Result.files`` may name."""
+"""Files that a tracked take leaves."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ class JobStatus:
     created: str = ""  # ISO 8601, UTC
     problem: Problem | None = None  # of a failed or interrupted job
     partial: int = 0  # while it runs: how many partial takes it has made; ``Result.partial`` asks for the latest
+    kind: str = TrackJob.KIND
 
     @property
     def finished(self) -> bool:
@@ -109,29 +118,25 @@ class Welcome(Message):
 
 @dataclass(frozen=True)
 class Heads(Message):
-    """Ask which heads and aligners a job may name; answered by ``HeadList``."""
+    """Ask which heads, aligners and exports a job may name; answered by ``HeadList``."""
 
     TYPE: ClassVar[str] = "heads"
 
 
 @dataclass(frozen=True)
-class HeadInfo:
-    """A head model that is ready to use."""
-
-    id: str
-    description: str = ""
-    licence: str = ""
-    vertices: int = 0
-    expressions: int = 0
-
-
-@dataclass(frozen=True)
 class HeadList(Message):
-    """Reply to ``Heads``."""
+    """Reply to ``Heads``. ``aligners`` are the names alone, for clients from before there was more to say of them."""
 
     TYPE: ClassVar[str] = "head_list"
     heads: tuple[HeadInfo, ...]
     aligners: tuple[str, ...] = ()
+    aligner_infos: tuple[AlignerInfo, ...] = ()
+    exports: tuple[ExportInfo, ...] = ()
+
+    @property
+    def described_aligners(self) -> tuple[AlignerInfo, ...]:
+        """The aligners; of those of a backend that does not describe them, the names."""
+        return self.aligner_infos or tuple(AlignerInfo(name) for name in self.aligners)
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ class Submit(Message):
     """Queue a job; answered by ``Submitted``, then by pushed ``Progress`` while ``subscribe``."""
 
     TYPE: ClassVar[str] = "submit"
-    job: JobSpec
+    job: Job
     subscribe: bool = True
 
 
@@ -178,7 +183,7 @@ class Progress(Message):
 
 @dataclass(frozen=True)
 class Result(Message):
-    """Ask for a finished job's take; ``files`` may name some of ``RESULT_FILES`` to get their bytes as well.
+    """Ask for what a finished job has left: its take if it has one, and the bytes of the files named, or of all.
 
     ``partial``: while the job runs, its latest partial take will do, which comes without files. ``ResultReply.job``
     says which of the two came.
@@ -187,21 +192,22 @@ class Result(Message):
     TYPE: ClassVar[str] = "result"
     job_id: str
     files: tuple[str, ...] = ()
+    all_files: bool = False
     partial: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class ResultReply(Message):
-    """The take of a job, and the bytes (uint8 arrays) of the files that were asked for."""
+    """What a job has left: a take or none, as its kind is, and the bytes (uint8 arrays) of files by name."""
 
     TYPE: ClassVar[str] = "take"
     job: JobStatus
-    take: TakeResult
+    take: TakeResult | None = None
     files: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
 
     def to_wire(self) -> tuple[dict[str, Any], Arrays]:
         """Plain header fields and arrays of this message."""
-        take, arrays = take_to_wire(self.take)
+        take, arrays = (None, {}) if self.take is None else take_to_wire(self.take)
         arrays |= {f"file/{name}": data for name, data in self.files.items()}
         return {"job": to_plain(self.job), "take": take, "files": list(self.files)}, arrays
 
@@ -215,7 +221,8 @@ class ResultReply(Message):
         files = {name: arrays[f"file/{name}"] for name in names}
         if any(data.dtype != np.uint8 or data.ndim != 1 for data in files.values()):
             raise ProtocolError("bad_field", "“take.files” must be plain bytes.")
-        return cls(job, take_from_wire(fields.get("take"), arrays), files)
+        take = fields.get("take")
+        return cls(job, None if take is None else take_from_wire(take, arrays), files)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""``flowface track``: footage to a folder of results."""
+"""``flowface track``: footage to a folder of results. ``flowface export``: a take to a file for other tools."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import Annotated
 
 import typer
 
-from backend.alignment.registry import DEFAULT_ALIGNER
+from backend.alignment.registry import DEFAULT_ALIGNER, aligners_in_words
 from backend.errors import UserError
-from backend.terminal.options import Frames, Weights, parse_frames
+from backend.export.registry import exports_in_words
+from backend.terminal.declared_options import with_options
+from backend.terminal.options import Frames, parse_frames
+from protocol.options import SolveOptions
+
+DEFAULT_OPTIONS = SolveOptions()
 
 
 def parse_faces(texts: list[str]) -> dict[str, tuple[float, float, float, float]]:
@@ -48,6 +53,7 @@ def parse_offsets(texts: list[str]) -> dict[str, float]:
     return offsets
 
 
+@with_options
 def track(
     footage: Annotated[
         list[Path],
@@ -70,11 +76,8 @@ def track(
     head: Annotated[str, typer.Option(help="Head model to fit.")] = "open",
     aligner: Annotated[
         str,
-        typer.Option(
-            help="What finds the face's points: mediapipe, the network flowface, or both: combined.", metavar="NAME"
-        ),
+        typer.Option(help=f"What finds the face's points. {aligners_in_words()}", metavar="NAME"),
     ] = DEFAULT_ALIGNER,
-    weights: Weights = None,
     calibration: Annotated[
         list[Path] | None,
         typer.Option(
@@ -95,21 +98,7 @@ def track(
         Path | None,
         typer.Option(help="This person's neutral face: an earlier track.npz, or a mesh of the head (.obj)."),
     ] = None,
-    deform: Annotated[
-        str,
-        typer.Option(
-            help="Where the shape may leave what the head model knows: nose, face or none. "
-            "By default the nose, if there are several views.",
-            metavar="REGION",
-        ),
-    ] = "",
-    match_skin: Annotated[
-        bool,
-        typer.Option(
-            "--match-skin/--no-match-skin",
-            help="Place several views by the skin that they show alike, not by the face's points alone.",
-        ),
-    ] = True,
+    options: SolveOptions = DEFAULT_OPTIONS,
     endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write scene.blend.")] = True,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write the overlay picture or video.")] = True,
@@ -125,7 +114,6 @@ def track(
         faces=parse_faces(face or []),
         head=head,
         aligner=aligner,
-        weights=weights,
         endpoint=endpoint or None,
         blend=blend,
         overlay=overlay,
@@ -133,7 +121,25 @@ def track(
         calibration=tuple(calibration or ()),
         calibration_unit=calibration_unit,
         neutral=neutral,
-        deform=deform,
-        match_skin=match_skin,
+        options=options,
     )
     track_with_progress(request)
+
+
+def export(
+    take: Annotated[
+        str,
+        typer.Argument(
+            help="The id of a finished job, a track.npz, or a folder of results with one.",
+            metavar="JOB|TRACK",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[str, typer.Option("--format", help=f"What to write. {exports_in_words()}", metavar="NAME")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
+) -> None:
+    """Write a tracked take as a file for other tools."""
+    from backend.client.export import ExportRequest, export_to_file
+
+    typer.echo(export_to_file(ExportRequest(take, to, out, endpoint or None)))

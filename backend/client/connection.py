@@ -65,7 +65,7 @@ class Client(AbstractContextManager["Client", None]):
         """The heads and aligners there are."""
         return self._ask(m.Heads(), m.HeadList)
 
-    def submit(self, job: m.JobSpec) -> m.JobStatus:
+    def submit(self, job: m.Job) -> m.JobStatus:
         """Queue a job and subscribe to its progress."""
         return self._ask(m.Submit(job), m.Submitted).job
 
@@ -81,9 +81,14 @@ class Client(AbstractContextManager["Client", None]):
         """The latest jobs, newest first."""
         return self._ask(m.Jobs(limit), m.JobList).jobs
 
-    def result(self, job_id: str, files: tuple[str, ...] = (), *, partial: bool = False) -> m.ResultReply:
-        """The take of a finished job; with ``partial``, of a running one the latest partial take."""
-        return self._ask(m.Result(job_id, files, partial=partial), m.ResultReply)
+    def result(
+        self, job_id: str, files: tuple[str, ...] = (), *, all_files: bool = False, partial: bool = False
+    ) -> m.ResultReply:
+        """What a finished job has left: its take, if its kind has one, and the files named, or all of them.
+
+        With ``partial``, the latest partial take of a running job.
+        """
+        return self._ask(m.Result(job_id, files, all_files=all_files, partial=partial), m.ResultReply)
 
     def shutdown(self) -> None:
         """Stop the backend."""
@@ -100,7 +105,18 @@ class Client(AbstractContextManager["Client", None]):
             pushed = self._next_progress(job_id)
             status = pushed or self.status(job_id)
 
-    def track(self, job: m.JobSpec, on_status: OnStatus | None = None, files: tuple[str, ...] = ()) -> m.ResultReply:
+    def track(self, job: m.TrackJob, on_status: OnStatus | None = None, files: tuple[str, ...] = ()) -> m.ResultReply:
+        """Track a take: ``run`` of that kind of job."""
+        return self.run(job, on_status, files)
+
+    def run(
+        self,
+        job: m.Job,
+        on_status: OnStatus | None = None,
+        files: tuple[str, ...] = (),
+        *,
+        all_files: bool = False,
+    ) -> m.ResultReply:
         """Submit a job, follow it and bring its result; Ctrl-C cancels the job and is then raised again.
 
         Raises:
@@ -118,7 +134,7 @@ class Client(AbstractContextManager["Client", None]):
             raise UserError("cancelled", f"The job “{status.name}” was cancelled.")
         if status.problem:
             raise UserError(status.problem.code, status.problem.message, status.problem.hint)
-        return self.result(job_id, files)
+        return self.result(job_id, files, all_files=all_files)
 
     def _next_progress(self, job_id: str) -> m.JobStatus | None:
         deadline = time.monotonic() + QUIET_SECONDS

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from backend.alignment.registry import BY_NETWORK, require_aligner
+from backend.alignment.registry import ALIGNERS, require_aligner, takes_weights
 from backend.cameras.calibration import cameras_for_views, load_calibration
 from backend.errors import UserError
-from protocol.messages import CameraSpec, FaceChoice, JobSpec, ViewSpec
+from protocol.messages import CameraSpec, FaceChoice, TrackJob, ViewSpec
+from protocol.options import SolveOptions, option_fields
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,8 @@ class TrackRequest:
     height) in pixels around the face to track, by view (its name, its number from 1, or "" for the first); without one
     the largest is. ``offsets`` are seconds by view: its time at the first one's first frame. ``calibration`` files know
     the cameras, in ``calibration_unit`` ("": as they say). ``neutral`` is an earlier track.npz or a mesh with this
-    person's neutral face. ``aligner`` is one of ``backend.alignment.registry.ALIGNERS``, ``weights`` the network's for
-    ``flowface``, None for its own. ``deform`` is "nose", "face", "none", or "" for what suits the number of views.
-    ``match_skin`` False places several views by the face's points alone.
+    person's neutral face. ``aligner`` is one of ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be
+    relative.
 
     ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
     files named in ``TrackOutput.files`` are written, over earlier ones of the same names; nothing else there is
@@ -37,7 +36,6 @@ class TrackRequest:
     faces: Mapping[str, tuple[float, float, float, float]] = field(default_factory=dict)
     head: str = "open"
     aligner: str = "mediapipe"
-    weights: Path | None = None
     endpoint: str | None = None
     blend: bool = True
     overlay: bool = True
@@ -45,15 +43,14 @@ class TrackRequest:
     calibration: tuple[Path, ...] = ()
     calibration_unit: str = ""
     neutral: Path | None = None
-    deform: str = ""
-    match_skin: bool = True
+    options: SolveOptions = field(default_factory=SolveOptions)
 
 
-def job_spec(request: TrackRequest) -> JobSpec:
+def job_spec(request: TrackRequest) -> TrackJob:
     """The job that a request asks for.
 
     Raises:
-        UserError: a calibration that cannot be read or has no camera for a view; ``unknown_view``, ``bad_deform``,
+        UserError: a calibration that cannot be read or has no camera for a view; ``unknown_view``,
             ``unknown_aligner``, ``weights_unused``.
     """
     paths = [os.path.abspath(path) for path in request.footage]  # noqa: PTH100 - resolve() would follow links
@@ -64,23 +61,17 @@ def job_spec(request: TrackRequest) -> JobSpec:
         calibration = load_calibration(request.calibration, request.calibration_unit)
         cameras = cameras_for_views(calibration, list(zip(paths, names, strict=True)))
         metric = calibration.metric
-    if request.deform not in ("", "none", "nose", "face"):
-        raise UserError("bad_deform", f"“{request.deform[:20]}” is no region to deform: use nose, face or none.")
     require_aligner(request.aligner)
-    options: dict[str, Any] = {"deform_region": request.deform.replace("none", "")} if request.deform else {}
-    if not request.match_skin:
-        options["match_skin"] = False
-    if request.weights is not None:
-        if request.aligner not in BY_NETWORK:
-            raise UserError(
-                "weights_unused",
-                f"The aligner “{request.aligner}” takes no weights.",
-                "Add --aligner flowface or combined, or leave --weights out.",
-            )
-        options["weights"] = os.path.abspath(request.weights)  # noqa: PTH100 - as the footage
+    if request.options.weights is not None and not takes_weights(request.aligner):
+        others = " or ".join(name for name in ALIGNERS if takes_weights(name))
+        raise UserError(
+            "weights_unused",
+            f"The aligner “{request.aligner}” takes no weights.",
+            f"Add --aligner {others}, or leave --weights out.",
+        )
     offsets = {_view_number(key, names): seconds for key, seconds in request.offsets.items()}
     faces = {_view_number(key, names): FaceChoice("box", box=box) for key, box in request.faces.items()}
-    return JobSpec(
+    return TrackJob(
         views=tuple(
             ViewSpec(path, name, offsets.get(i, 0.0), camera=camera, face=faces.get(i) if i else None)
             for i, (path, name, camera) in enumerate(zip(paths, names, cameras, strict=True))
@@ -89,10 +80,17 @@ def job_spec(request: TrackRequest) -> JobSpec:
         head=request.head,
         aligner=request.aligner,
         face=faces.get(0, FaceChoice()),
-        options=options,
+        options=_absolute(request.options),
         metric_cameras=metric,
         neutral_from=os.path.abspath(request.neutral) if request.neutral else "",  # noqa: PTH100 - as the footage
     )
+
+
+def _absolute(options: SolveOptions) -> SolveOptions:
+    """The options with the paths in them as whoever runs in another folder can read them."""
+    paths = {item.name: getattr(options, item.name) for item in option_fields(SolveOptions) if item.about.path}
+    whole = {name: os.path.abspath(path) for name, path in paths.items() if path is not None}  # noqa: PTH100 - as footage
+    return replace(options, **whole)
 
 
 def view_names(paths: Sequence[str]) -> list[str]:

@@ -53,7 +53,7 @@ def track_to_folder(
         files = {}
         for name in KEPT_FILES:
             files[Path(name).stem] = out / name
-            _write(out / name, reply.files[name].tobytes())
+            write_result(out / name, reply.files[name].tobytes())
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
         extras = " and ".join(
@@ -96,8 +96,8 @@ def _output_folder(out: Path) -> Iterator[Path]:
     yield out
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write a result whole or not at all."""
+def write_result(path: Path, data: bytes) -> None:
+    """Write a result whole or not at all; raises UserError (``out_folder``) where that is not possible."""
     try:
         write_atomic(path, data, public=True)
     except OSError as error:

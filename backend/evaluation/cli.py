@@ -10,7 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
-from backend.alignment.registry import DEFAULT_ALIGNER, require_aligner
+from backend.alignment.registry import ALIGNERS, DEFAULT_ALIGNER, require_aligner
 from backend.datasets.splits import Split
 from backend.errors import UserError
 from backend.terminal.options import Weights
@@ -60,8 +60,8 @@ def evaluate(
     aligner: Annotated[
         str,
         typer.Option(
-            help="Whose points our tracker fits, with commas between: mediapipe (row flowface-mediapipe), flowface "
-            "(row flowface), combined (row flowface-combined)."
+            help=f"Whose points our tracker fits, with commas between: {', '.join(ALIGNERS)} (row flowface, and "
+            "flowface-NAME of the others)."
         ),
     ] = DEFAULT_ALIGNER,
     weights: Weights = None,

@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 
 from backend.alignment.flowface.weights import find_weights, weights_digest
-from backend.alignment.registry import BY_NETWORK
+from backend.alignment.registry import ALIGNERS, takes_weights
 from backend.datasets.splits import SPLITS, Split
 from backend.errors import UserError
 from backend.evaluation import plots, tables
@@ -41,8 +41,8 @@ from backend.evaluation.uncertainty import calibration_curve, uncertainty_record
 from backend.files import write_atomic, write_npz
 
 PACKAGES = ("flowface", "torch", "mediapipe", "numpy", "scipy", "av")
-ALIGNED_BY = {"flowface": "flowface", "flowface-mediapipe": "mediapipe", "flowface-combined": "combined"}
-"""Our tracker's names by the aligner whose points it fits: the network's, MediaPipe's, or both."""
+ALIGNED_BY = {"flowface" if name == "flowface" else f"flowface-{name}": name for name in ALIGNERS}
+"""Our tracker's names by the aligner whose points it fits."""
 EVEN_SIGMA = "-even-sigma"
 """What the names of the same trackers end in where every point is believed alike."""
 BASELINE, SMOOTH_BASELINE = "mediapipe-mesh", "mediapipe-mesh+gaussian"
@@ -158,7 +158,7 @@ def _ours(
     on_frame: Callable[[int, int], None] | None,
     even_sigma: bool = False,
 ) -> Tracker:
-    if aligner in BY_NETWORK:
+    if takes_weights(aligner):
         find_weights(options.weights)  # to say so now, and not after an hour
     kept = cache / f"alignments-{code_digest()}"
     return FlowFace(kept, aligner=aligner, on_frame=on_frame, weights=options.weights, even_sigma=even_sigma)
@@ -363,7 +363,7 @@ def _samples(runs: Sequence[dict[str, Any]], name: str) -> dict[str, list[float]
 def _provenance(options: EvaluationOptions) -> dict[str, Any]:
     commit = _git("rev-parse", "HEAD")
     changed = _git("status", "--porcelain", "--untracked-files=no")
-    by_network = {ALIGNED_BY.get(name.removesuffix(EVEN_SIGMA)) for name in options.trackers} & {*BY_NETWORK}
+    by_network = any(takes_weights(ALIGNED_BY.get(name.removesuffix(EVEN_SIGMA))) for name in options.trackers)
     return {
         "command": options.command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from backend.alignment.registry import ALIGNERS
 from backend.terminal.options import Frames, Weights, parse_frames
 
 
@@ -16,7 +17,7 @@ def compare(
         Path, typer.Option("--out", "-o", help="A video (.mp4), or close-ups of some frames (.png).")
     ] = Path("aligners.png"),
     aligner: Annotated[
-        str, typer.Option(help="Aligners to compare, with commas between: mediapipe, flowface, combined.")
+        str, typer.Option(help=f"Aligners to compare, with commas between: {', '.join(ALIGNERS)}.")
     ] = "mediapipe,flowface",
     weights: Weights = None,
     frames: Frames = "",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.messages import JobSpec
+from protocol.messages import TrackJob
 
 if TYPE_CHECKING:
     from backend.fitting import FitResult
@@ -22,7 +22,7 @@ PACKAGES = ("flowface", "torch", "mediapipe", "av", "numpy")
 
 
 def make_report(
-    spec: JobSpec,
+    spec: TrackJob,
     head: HeadModel,
     views: Sequence[AlignedView],
     fit: FitResult,
@@ -53,7 +53,7 @@ def make_report(
         "fit_iterations": fit.iterations,
         "head": head.id,
         "aligner": first.aligner,
-        "options": dict(spec.options),
+        "options": spec.options.to_plain(),
         "warnings": list(warnings),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
     }

@@ -16,11 +16,11 @@ import numpy as np
 from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
 from backend.files import write_atomic
 from backend.observations.io import save_alignments
-from backend.pipeline.options import _weights, fit_options, match_wanted
+from backend.pipeline.options import fit_options
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import Track
-from protocol.messages import JobSpec
+from protocol.messages import TrackJob
 
 if TYPE_CHECKING:
     from backend.fitting import FitResult
@@ -49,7 +49,7 @@ def warm_up() -> str:
 
 
 def run_job(
-    spec: JobSpec,
+    spec: TrackJob,
     job_dir: Path,
     *,
     on_progress: OnProgress,
@@ -81,9 +81,8 @@ def run_job(
 
     on_progress(JobProgress("opening the footage", 0.0))
     head = load_head(spec.head)
-    options, focal_px = fit_options(spec, head)
-    wanted = match_wanted(spec)
-    aligner = find_aligner(spec.aligner, head, _weights(spec))
+    options = fit_options(spec, head)
+    aligner = find_aligner(spec.aligner, head, Path(spec.options.weights) if spec.options.weights else None)
     opened = open_views(spec)
     predictor = predictor_for(spec.neutral_from) if spec.neutral_from else None
     prior = predicted_neutral(predictor, head) if predictor and not predictor.pictures_wanted else None
@@ -100,10 +99,10 @@ def run_job(
         should_cancel=should_cancel,
     )
     fit_started = time.perf_counter()
-    views = views_to_fit(aligned, focal_px)
+    views = views_to_fit(aligned, spec.options.focal_px)
     if predictor and prior is None:
         prior = predicted_neutral(predictor, head, _pictures(aligned[0], predictor.pictures_wanted))
-    matching = wanted and len(views) > 1
+    matching = spec.options.match_skin and len(views) > 1
     names = [view.opened.spec.name for view in aligned]
     warnings += view_warnings(aligned)
     busy = {key: sum(view.alignment.seconds[key] for view in aligned) for key in ("decode", "align")}

@@ -18,6 +18,7 @@ import zmq
 
 from backend.alignment.registry import available_aligners
 from backend.errors import UserError
+from backend.export.registry import available_exports
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.jobs import JobStore
 from backend.server.process import ParentWatch
@@ -28,7 +29,7 @@ from protocol.codec import MAX_PARTS, ProtocolError
 
 log = logging.getLogger(__name__)
 
-DEFAULT_RUNNER = "backend.pipeline.track_job:run_job"
+DEFAULT_RUNNER = "backend.pipeline.runners:run_job"
 MAX_REQUEST_PART_BYTES = 16 << 20  # requests carry no arrays until footage can be uploaded
 
 
@@ -162,14 +163,18 @@ class Server:
         return m.Welcome(importlib.metadata.version("flowface"), os.getpid(), worker.state, worker.device, verbs)
 
     def _heads(self, _message: m.Heads, _client: bytes, _request: int) -> m.Message:
-        return m.HeadList(known_heads(), available_aligners())
+        aligners = available_aligners()
+        names = tuple(aligner.name for aligner in aligners)
+        return m.HeadList(known_heads(), names, aligners, available_exports())
 
     def _submit(self, message: m.Submit, client: bytes, request: int) -> m.Message:
         spec = message.job
-        relative = [view.footage for view in spec.views if not Path(view.footage).is_absolute()]
+        relative = [path for path in spec.paths if not Path(path).is_absolute()]
         if relative:
             sentence = f"The footage “{relative[0]}” is not a full path, and the backend may run in another folder."
             raise UserError("footage_relative", sentence, "Submit the full path.")
+        if isinstance(spec, m.FollowingJob):
+            self._require_usable(self._scheduler.status(spec.parent))
         status = self._scheduler.submit(spec)
         if message.subscribe:
             self._subscribers.setdefault(status.job_id, {})[client] = request
@@ -193,19 +198,21 @@ class Server:
         partial = self._scheduler.partial_file(message.job_id) if message.partial else None
         if partial is not None:
             return m.ResultReply(status, load_partial_take(partial, status.name))
+        self._require_usable(status)
+        left = self._store.results(message.job_id)
+        unknown = [name for name in message.files if name not in left]
+        if unknown:
+            raise UserError("unknown_file", f"The result of “{status.name}” has no file “{unknown[0][:60]}”.")
+        wanted = left if message.all_files else message.files
+        files = {name: np.frombuffer(left[name].read_bytes(), np.uint8) for name in wanted}
+        return m.ResultReply(status, load_take(self._store.folder(message.job_id), status.name), files)
+
+    @staticmethod
+    def _require_usable(status: m.JobStatus) -> None:
+        """Raises UserError ``no_result`` for a job that has not left its result."""
         if status.state is not m.JobState.DONE:
             reason = f": {status.problem}" if status.problem else "."
             raise UserError("no_result", f"The job “{status.name}” is {status.state} and has no result{reason}")
-        unknown = [name for name in message.files if name not in m.RESULT_FILES]
-        if unknown:
-            raise UserError("unknown_file", f"A result has no file “{unknown[0][:60]}”.")
-        folder = self._store.folder(message.job_id)
-        files = {
-            name: np.frombuffer((folder / name).read_bytes(), np.uint8)
-            for name in message.files
-            if (folder / name).is_file()
-        }
-        return m.ResultReply(status, load_take(folder, status.name), files)
 
     def _shutdown(self, _message: m.Shutdown, _client: bytes, _request: int) -> m.Message:
         log.info("a client asked the backend to stop")

@@ -1,6 +1,6 @@
 """Jobs on disk: one folder each, so that a job outlives the client that asked and the backend that ran it.
 
-    <jobs>/<job id>/spec.json       what was asked, as protocol.JobSpec
+    <jobs>/<job id>/spec.json       what was asked, as protocol.job.Job with its kind
                     state.json      where it stands, as protocol.JobStatus; replaced atomically
                     lock            locked by the backend that owns the job while it is queued or running
                     alignments/     chunks, written while the footage is aligned: what a resumed job need not redo
@@ -26,7 +26,10 @@ from backend.errors import UserError
 from backend.files import write_atomic
 from protocol.codec import ProtocolError
 from protocol.fields import from_plain, to_plain
-from protocol.messages import JobSpec, JobState, JobStatus, Problem
+from protocol.messages import FollowingJob, Job, JobState, JobStatus, Problem
+
+BOOKKEEPING = ("spec.json", "state.json", "lock", "log.txt")
+"""Files of a job's folder that are no result."""
 
 JOB_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 
@@ -52,14 +55,15 @@ class JobStore:
                 "jobs_folder", f"The jobs folder {root} cannot be made: {error.strerror}.", "Choose another --jobs-dir."
             ) from error
 
-    def create(self, spec: JobSpec) -> JobStatus:
-        """Put a new queued job on disk and own it."""
+    def create(self, spec: Job) -> JobStatus:
+        """Put a new queued job on disk and own it; raises UserError ``unknown_job`` where its parent is none."""
+        parent = self.load(spec.parent) if isinstance(spec, FollowingJob) else None
         now = datetime.now(UTC)
         job_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
-        footage = spec.views[0].footage
-        name = spec.name or Path(footage).stem
+        footage = parent.footage if parent else spec.footage
+        name = spec.name or (parent.name if parent else Path(footage).stem)
         created = now.isoformat(timespec="milliseconds")
-        status = JobStatus(job_id, name, JobState.QUEUED, footage=footage, created=created)
+        status = JobStatus(job_id, name, JobState.QUEUED, footage=footage, created=created, kind=spec.KIND)
         folder = self.root / job_id
         try:
             folder.mkdir(mode=0o700)
@@ -77,6 +81,11 @@ class JobStore:
         if not JOB_ID.fullmatch(job_id) or not folder.is_dir():
             raise UserError("unknown_job", f"There is no job “{job_id[:60]}” here.", "The list of jobs shows them all.")
         return folder
+
+    def results(self, job_id: str) -> dict[str, Path]:
+        """The files that a job has left for whoever asked for it, by name."""
+        entries = (entry for entry in self.folder(job_id).iterdir() if entry.name not in BOOKKEEPING)
+        return {entry.name: entry for entry in entries if entry.is_file()}
 
     def save(self, status: JobStatus) -> None:
         """Replace the state of a job; a finished one is no longer owned, and its partial results are deleted."""
@@ -130,11 +139,11 @@ class JobStore:
         return True
 
 
-def read_spec(folder: Path) -> JobSpec:
+def read_spec(folder: Path) -> Job:
     """What a job folder asks for; raises UserError (``bad_job``)."""
     path = folder / "spec.json"
     try:
-        return from_plain(JobSpec, json.loads(path.read_bytes()), "spec")
+        return from_plain(Job, json.loads(path.read_bytes()), "spec")
     except (OSError, ValueError, ProtocolError) as error:
         raise UserError("bad_job", f"The job file {path} is damaged: {error}") from error
 

@@ -11,26 +11,37 @@ from backend.export.blender import take_result
 from backend.head_model.library import list_heads, load_head
 from backend.server.jobs import read_spec
 from backend.track.io import load_track
-from protocol.messages import HeadInfo
+from backend.track.types import Track
+from protocol.messages import HeadInfo, Job, TrackJob
 from protocol.take import TakeResult
 
 log = logging.getLogger(__name__)
 
 
-def load_take(folder: Path, name: str) -> TakeResult:
-    """The take of a finished job's folder; raises UserError where one of its files is absent or damaged."""
+def load_take(folder: Path, name: str) -> TakeResult | None:
+    """The take of a finished job's folder, None of a kind of job that has none.
+
+    Raises UserError where one of its files is absent or damaged.
+    """
+    spec = read_spec(folder)
+    if not spec.GIVES_TAKE:
+        return None
     track = load_track(folder / "track.npz")
     try:
         report = json.loads((folder / "report.json").read_bytes())
     except (OSError, ValueError) as error:
         raise UserError("bad_job", f"The job file {folder / 'report.json'} is damaged: {error}") from error
-    return take_result(track, load_head(read_spec(folder).head), name, report)
+    return take_result(track, load_head(_head_name(spec, track)), name, report)
 
 
 def load_partial_take(path: Path, name: str) -> TakeResult:
     """The take of a partial track in a running job's folder, with its provenance for a report; raises UserError."""
     track = load_track(path)
-    return take_result(track, load_head(read_spec(path.parent).head), name, track.provenance)
+    return take_result(track, load_head(_head_name(read_spec(path.parent), track)), name, track.provenance)
+
+
+def _head_name(spec: Job, track: Track) -> str:
+    return spec.head if isinstance(spec, TrackJob) else track.head_id
 
 
 def known_heads() -> tuple[HeadInfo, ...]:

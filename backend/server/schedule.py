@@ -17,7 +17,7 @@ from backend.server import worker_link as link
 from backend.server.jobs import INTERRUPTED, JobStore
 from backend.server.worker_process import WorkerProcess
 from protocol.codec import ProtocolError
-from protocol.messages import JobSpec, JobState, JobStatus, Problem, WorkerState
+from protocol.messages import Job, JobState, JobStatus, Problem, WorkerState
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Scheduler:
         self._broken = ""
         self.worker = self._new_worker()
 
-    def submit(self, spec: JobSpec) -> JobStatus:
+    def submit(self, spec: Job) -> JobStatus:
         """Put a job on disk and in the queue, and start it where nothing else runs."""
         status = self._store.create(spec)
         self._live[status.job_id] = status

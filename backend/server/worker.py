@@ -28,7 +28,7 @@ from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.server import worker_link as link
 from backend.server.jobs import read_spec
 from protocol.codec import ProtocolError
-from protocol.messages import JobSpec, Problem
+from protocol.messages import Job, Problem
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +36,12 @@ PROGRESS_INTERVAL = 0.05  # seconds: 20 updates a second look smooth, more only 
 
 
 class JobRunner(Protocol):
-    """The work of one job; everything it makes goes into ``folder``. ``backend.pipeline.track_job.run_job`` is the real
+    """The work of one job; everything it makes goes into ``folder``. ``backend.pipeline.runners.run_job`` is the real
     one."""
 
     def __call__(
         self,
-        spec: JobSpec,
+        spec: Job,
         folder: Path,
         *,
         on_progress: OnProgress,

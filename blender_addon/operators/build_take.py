@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 
 from .. import session
+from ..scene import ownership
 from ..scene.build import build_take, look_through_camera
 from ..scene.footage import missing_footage
 from ..vendor import take as contract
@@ -31,12 +32,14 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         job = now.job
         if job is None or job.take is None:
             return {"CANCELLED"}
-        build_take(
+        built = build_take(
             context,
             job.take,
             match_scene=job.match_scene,
             known_cameras=job.known_cameras if not job.elsewhere else None,
         )
+        if job.status is not None:
+            built[ownership.JOB_KEY] = job.status.job_id
         if job.match_scene:
             look_through_camera([context.screen])  # of other workspaces the user decides
         now.take_built(_summary(job.take))

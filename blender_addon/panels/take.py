@@ -6,6 +6,7 @@ from typing import Any
 
 import bpy
 
+from .. import session
 from ..scene import confidence
 from .text import draw_text
 
@@ -32,13 +33,22 @@ class FLOWFACE_PT_take(bpy.types.Panel):  # type: ignore[misc]
         self.layout.label(text=take.name, icon="OUTLINER_COLLECTION")
         text = known.sentence(frame) if known is not None else "Its armature, or the armature's Action, was deleted."
         draw_text(self.layout, text, context.region.width)
-        if known is None:
-            return
-        if len(known.views) > 1:
-            _draw_views(self.layout, context, known, frame)
-        row = self.layout.row(align=True)
-        row.operator("flowface.next_low_confidence", text="Previous", icon="TRIA_LEFT").backwards = True
-        row.operator("flowface.next_low_confidence", text="Next Low-Confidence", icon="TRIA_RIGHT")
+        if known is not None:
+            if len(known.views) > 1:
+                _draw_views(self.layout, context, known, frame)
+            row = self.layout.row(align=True)
+            row.operator("flowface.next_low_confidence", text="Previous", icon="TRIA_LEFT").backwards = True
+            row.operator("flowface.next_low_confidence", text="Next Low-Confidence", icon="TRIA_RIGHT")
+        draw_export(self.layout)
+
+
+def draw_export(layout: Any) -> None:
+    """The formats that the backend lists, in a menu; what happens while a take is being exported."""
+    now = session.current()
+    if now.exporting is not None:
+        layout.label(text=f"Exporting: {now.exporting.stage}", icon="SORTTIME")
+    elif now.exports:
+        layout.operator_menu_enum("flowface.export", "format", text="Export", icon="EXPORT")
 
 
 def _draw_views(layout: Any, context: Any, known: confidence.Confidence, frame: int) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import bpy
 
-from .. import session
+from .. import session, solve_options
+from ..vendor import options
 
 
 class FLOWFACE_UL_views(bpy.types.UIList):  # type: ignore[misc]
@@ -102,9 +103,7 @@ def draw_options(layout: Any, chosen: Any) -> None:
     _draw_face(column, chosen, "")
     if len(session.current().aligners) > 1:
         column.prop(chosen, "aligner")
-    column.prop(chosen, "deform_region")
-    if chosen.views:
-        column.prop(chosen, "match_skin")
+    solve_options.draw(column, options.SolveOptions, chosen)
     column.prop(chosen, "neutral_head")
     if chosen.neutral_head is None:
         column.prop(chosen, "neutral_from")

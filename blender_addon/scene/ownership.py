@@ -16,6 +16,8 @@ import bpy
 from ..vendor import take as contract
 
 TAKE_KEY = "flowface_take"
+JOB_KEY = "flowface_job"
+"""Of a take's collection: the backend's job that tracked it, on which exports build."""
 ARMATURE = "flowface_armature"
 HEAD = "flowface_head"
 _CAMERA_PREFIX = "flowface_camera:"

@@ -17,7 +17,7 @@ from backend.pipeline.neutral_prior import predicted_neutral, predictor_for
 from blender_addon import job, preferences, settings
 from blender_addon.scene import axes, build
 from blender_addon.scene.ownership import HEAD
-from protocol.messages import CameraSpec, FaceChoice, JobSpec, ViewSpec
+from protocol.messages import CameraSpec, FaceChoice, JobSpec, SolveOptions, ViewSpec
 
 from .takes import Shot, make_take, write_clip
 
@@ -80,7 +80,7 @@ def test_views_and_options_reach_the_job(clip: Path) -> None:
     chosen().use_range, chosen().frame_first, chosen().frame_last = True, 3, 9
     chosen().face, chosen().face_point, chosen().face_frame = "POINT", (70, 40), 5
     neutral.face, neutral.face_point, neutral.face_frame = "POINT", (30, 20), 2
-    chosen().deform_region, chosen().neutral_from = "OFF", str(clip)
+    chosen().deform_region, chosen().neutral_from = "NONE", str(clip)
     made = spec()
     assert [view.name for view in made.views] == ["camera", "left", "neutral"]
     assert [Path(view.footage).name for view in made.views] == ["front.mp4", "left.mp4", "neutral.mp4"]
@@ -89,14 +89,14 @@ def test_views_and_options_reach_the_job(clip: Path) -> None:
     assert made.frames == (3, 9)
     assert made.face == FaceChoice("point", point=(70.0, 40.0), frame=5)
     assert [view.face for view in made.views] == [None, None, FaceChoice("point", point=(30.0, 20.0), frame=2)]
-    assert (dict(made.options), made.neutral_from) == ({"deform_region": ""}, str(clip))
-    for region, value in (("NOSE", {"deform_region": "nose"}), ("FACE", {"deform_region": "face"}), ("AUTO", {})):
+    assert (made.options, made.neutral_from) == (SolveOptions(deform_region=""), str(clip))
+    for region, value in (("NOSE", "nose"), ("FACE", "face"), ("AUTO", None)):
         chosen().deform_region = region
-        assert spec().options == value
+        assert spec().options == SolveOptions(deform_region=value)
     chosen().match_skin = False
-    assert spec().options == {"match_skin": False}
+    assert spec().options == SolveOptions(match_skin=False)
     chosen().views.clear()
-    assert spec().options == {}, "one view has nothing to match"
+    assert spec().options == SolveOptions(), "one view has nothing to match"
 
 
 def test_views_get_different_names_and_can_be_removed(clip: Path) -> None:

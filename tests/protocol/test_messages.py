@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from protocol import messages as m
 from protocol.codec import ProtocolError, decode, encode
+from protocol.fields import from_plain
 from protocol.version import PROTOCOL_VERSION
 from tests.protocol.takes import small_take
 
@@ -33,7 +34,7 @@ SPEC = m.JobSpec(
     name="n",
     frames=(5, 20),
     face=m.FaceChoice("box", box=(1.0, 2.0, 3.0, 4.5)),
-    options={"deep": {"list": [1, 2.5, None, "x"]}},
+    options=m.SolveOptions(focal_px=812.5, deform_region="", weights="/nets/mine.safetensors", match_skin=False),
     metric_cameras=False,
     neutral_from="/people/her neutral.obj",
 )
@@ -41,14 +42,21 @@ EXAMPLES = [
     m.Hello("add-on", "0.1.0"),
     m.Welcome("0.1.0", 12, m.WorkerState.READY, "cpu", ("hello",)),
     m.Heads(),
-    m.HeadList((m.HeadInfo("open", "d", "CC0", 5201, 52),), ("mediapipe", "flowface")),
+    m.HeadList(
+        (m.HeadInfo("open", "d", "CC0", 5201, 52),),
+        ("mediapipe",),
+        (m.AlignerInfo("mediapipe", "MediaPipe", "faces", "fast", takes_weights=False),),
+        (m.ExportInfo("csv", "Table", ".csv", "numbers"),),
+    ),
     m.Submit(SPEC),
     m.Submit(m.JobSpec((m.ViewSpec("a"),), face=m.FaceChoice("point", point=(3.0, 4.0))), subscribe=False),
+    m.Submit(m.ExportJob("20260101-000000-01234567", "csv", name="n")),
     m.Submitted(JOB),
     m.Status("j1", subscribe=True),
     m.StatusReply(JOB),
     m.Progress(dataclasses.replace(JOB, problem=None, seconds_remaining=None)),
     m.Result("j1", ("track.npz",)),
+    m.Result("j1", all_files=True),
     m.Cancel("j1"),
     m.Jobs(),
     m.JobList((JOB, JOB)),
@@ -93,6 +101,36 @@ def test_result_reply_brings_take_and_files():
     reply, request = m.unpack([bytes(frame) for frame in frames])
     assert request == 9 and reply.job == JOB and reply.files["track.npz"].tobytes() == data.tobytes()
     np.testing.assert_array_equal(reply.take.expression, small_take().expression)
+
+
+def test_a_result_may_have_no_take():
+    reply, _ = m.unpack([bytes(f) for f in m.pack(m.ResultReply(JOB, files={"a.csv": np.zeros(3, np.uint8)}), 9)])
+    assert reply.take is None and reply.files["a.csv"].tobytes() == bytes(3)
+
+
+def test_a_job_that_says_no_kind_is_a_take_to_track():
+    fields, _ = m.Submit(SPEC).to_wire()
+    assert fields["job"].pop("kind") == "track"
+    sent = encode({**fields, "type": "submit", "protocol": PROTOCOL_VERSION, "request": 1})
+    assert m.unpack(sent)[0] == m.Submit(SPEC)
+
+
+@pytest.mark.parametrize("kind", ["dance", 3, None, ["track"]])
+def test_an_unknown_kind_of_job_is_named(kind):
+    fields, _ = m.Submit(SPEC).to_wire()
+    fields["job"]["kind"] = kind
+    with pytest.raises(ProtocolError, match="that nobody here knows") as caught:
+        m.unpack(encode({**fields, "type": "submit", "protocol": PROTOCOL_VERSION, "request": 1}))
+    assert (caught.value.code, caught.value.request) == ("unknown_kind", 1)
+
+
+def test_a_job_of_one_kind_is_not_read_as_another():
+    with pytest.raises(ProtocolError, match="“track”"):
+        from_plain(m.ExportJob, m.Submit(SPEC).to_wire()[0]["job"], "job")
+
+
+def test_aligners_of_an_older_backend_have_their_names_only():
+    assert m.HeadList((), ("mediapipe",)).described_aligners == (m.AlignerInfo("mediapipe"),)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from backend.alignment.align_footage import align_footage
 from backend.alignment.choice import FaceChoice
 from backend.alignment.finder import face_finder
 from backend.alignment.flowface.weights import weights_digest
-from backend.alignment.registry import BY_NETWORK, find_aligner
+from backend.alignment.registry import find_aligner, takes_weights
 from backend.errors import UserError
 from backend.evaluation.store import EVERYTHING
 from backend.evaluation.trackers.types import Tracker
@@ -75,7 +75,7 @@ class FlowFace:
     def made_by(self) -> tuple[str, ...]:
         """See ``Tracker``: all of the backend, and the network's weights."""
         return (
-            EVERYTHING if self.aligner not in BY_NETWORK else (*EVERYTHING, f"weights {weights_digest(self.weights)}")
+            EVERYTHING if not takes_weights(self.aligner) else (*EVERYTHING, f"weights {weights_digest(self.weights)}")
         )
 
     def track(self, clip: Path, *, single_image: bool) -> MeshSequence:
@@ -211,7 +211,7 @@ def observe_clip(
     footage do, and ``no_face``.
     """
     made_by = aligner_name
-    if aligner_name in BY_NETWORK:
+    if takes_weights(aligner_name):
         made_by += f"-{head_name}-{weights_digest(weights)}"
     kept = cache / f"{clip_key(clip)}-{made_by}.npz" if cache is not None else None
     if kept is not None and kept.is_file():

@@ -11,7 +11,7 @@ from backend.client.cli import parse_faces, parse_offsets
 from backend.client.request import TrackRequest, job_spec, view_names
 from backend.errors import UserError
 from backend.overlay.track import file_name
-from protocol.messages import FaceChoice, ViewSpec
+from protocol.messages import FaceChoice, SolveOptions, ViewSpec
 
 
 def request(*footage, **fields):
@@ -22,7 +22,7 @@ def test_one_piece_of_footage_is_the_job_it_always_was():
     spec = job_spec(request("/clips/a.mp4", frames=(3, 9), faces={"": (1.0, 2.0, 3.0, 4.0)}))
     assert spec.views == (ViewSpec("/clips/a.mp4", "camera"),)
     assert spec.frames == (3, 9) and spec.face == FaceChoice("box", box=(1.0, 2.0, 3.0, 4.0))
-    assert spec.options == {} and spec.metric_cameras and spec.neutral_from == ""
+    assert spec.options == SolveOptions() and spec.metric_cameras and spec.neutral_from == ""
 
 
 def test_views_are_called_as_their_files():
@@ -59,24 +59,21 @@ def test_what_is_no_offset_is_refused(text):
 
 
 def test_deform_and_neutral():
-    assert job_spec(request("a.mp4", deform="face")).options == {"deform_region": "face"}
-    assert job_spec(request("a.mp4", deform="none")).options == {"deform_region": ""}
-    assert job_spec(request("a.mp4", match_skin=False)).options == {"match_skin": False}
+    for options in (SolveOptions(deform_region="face"), SolveOptions(deform_region=""), SolveOptions(match_skin=False)):
+        assert job_spec(request("a.mp4", options=options)).options == options
     assert Path(job_spec(request("a.mp4", neutral=Path("her.obj"))).neutral_from).is_absolute()
-    with pytest.raises(UserError, match="elbow"):
-        job_spec(request("a.mp4", deform="elbow"))
 
 
 def test_the_aligner_and_its_weights_reach_the_job():
     assert job_spec(request("a.mp4")).aligner == "mediapipe"
-    spec = job_spec(request("a.mp4", aligner="flowface", weights=Path("mine.safetensors"), deform="nose"))
-    assert spec.aligner == "flowface" and spec.options["deform_region"] == "nose"
-    assert Path(spec.options["weights"]).is_absolute() and spec.options["weights"].endswith("mine.safetensors")
+    spec = job_spec(request("a.mp4", aligner="flowface", options=SolveOptions(weights="mine.safetensors", focal_px=9)))
+    assert spec.aligner == "flowface" and spec.options.focal_px == 9.0
+    assert Path(spec.options.weights).is_absolute() and spec.options.weights.endswith("mine.safetensors")
     with pytest.raises(UserError, match="no aligner “dlib”") as caught:
         job_spec(request("a.mp4", aligner="dlib"))
     assert caught.value.code == "unknown_aligner"
     with pytest.raises(UserError, match="takes no weights"):
-        job_spec(request("a.mp4", weights=Path("mine.safetensors")))
+        job_spec(request("a.mp4", options=SolveOptions(weights="mine.safetensors")))
 
 
 def test_a_calibration_reaches_the_views_it_names(tmp_path):

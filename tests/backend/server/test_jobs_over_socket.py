@@ -11,6 +11,7 @@ import pytest
 
 from backend.client.connection import Client
 from backend.errors import UserError
+from backend.server.jobs import read_spec
 from protocol import messages as m
 from protocol.states import JobState
 from tests.backend.server.conftest import spec
@@ -200,3 +201,23 @@ def test_footage_must_be_a_full_path(client):
     with pytest.raises(UserError, match=r"clip\.mp4") as caught:
         client.submit(m.JobSpec((m.ViewSpec("clip.mp4"),)))
     assert caught.value.code == "footage_relative"
+
+
+def test_a_jobs_kind_is_kept_and_one_written_before_there_were_kinds_is_read(client, tmp_path):
+    job = client.submit(spec("quick", "first"))
+    path = tmp_path / "jobs" / job.job_id / "spec.json"
+    kept = json.loads(path.read_bytes())
+    assert kept.pop("kind") == "track" == client.wait(job.job_id).kind
+    path.write_text(json.dumps(kept))
+    assert read_spec(path.parent) == spec("quick", "first")
+
+
+def test_a_job_that_follows_another_needs_a_finished_one(client):
+    going = client.submit(spec("until-cancelled"))
+    for parent, code in ((going.job_id, "no_result"), ("../" + going.job_id, "unknown_job"), ("x", "unknown_job")):
+        with pytest.raises(UserError) as caught:
+            client.submit(m.ExportJob(parent, "csv"))
+        assert caught.value.code == code
+    assert [job.job_id for job in client.jobs()] == [going.job_id], "what is refused leaves no job"
+    client.cancel(going.job_id)
+    assert client.wait(going.job_id).state is m.JobState.CANCELLED

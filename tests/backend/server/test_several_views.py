@@ -21,7 +21,7 @@ from backend.synthesis.clip import render_performance
 from backend.synthesis.performance import demo_performance, seen_from, world_vertices
 from backend.track.geometry import seen_vertices
 from backend.track.io import load_track
-from protocol.messages import RESULT_FILES, CameraSpec, JobSpec, JobState, ViewSpec
+from protocol.messages import RESULT_FILES, CameraSpec, JobSpec, JobState, SolveOptions, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 
 pytestmark = pytest.mark.slow
@@ -194,7 +194,7 @@ def test_a_rig_of_unknown_unit_gets_its_scale_from_the_head(client, footage, kno
 
 def test_skin_is_not_matched_where_nobody_wants_it_or_nothing_is_to_be_matched(client, footage, tmp_path):
     _, _, folder = footage
-    plain = JobSpec(views(folder), frames=(1, 3), options={"match_skin": False})
+    plain = JobSpec(views(folder), frames=(1, 3), options=SolveOptions(match_skin=False))
     for spec in (plain, JobSpec(views(folder)[:1], frames=(1, 3))):
         tracked(client, tmp_path, spec)
         assert json.loads((tmp_path / "report.json").read_text())["matching"] is None

@@ -81,6 +81,18 @@ def test_a_wrong_field_is_answered_by_its_name(raw):
     assert request == 5 and message.code == "bad_field" and "status.job_id" in message.message
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "word"),
+    [({"focal": 3}, "unknown_option", "“focal”"), ({"focal_px": -1}, "bad_option", "“focal_px”")],
+)
+def test_what_is_no_option_is_answered_by_its_name(raw, options, code, word):
+    fields, _ = m.Submit(m.JobSpec((m.ViewSpec("/a.mp4"),))).to_wire()
+    fields["job"]["options"] = options
+    raw.send(msgpack.packb({**fields, "type": "submit", "protocol": PROTOCOL_VERSION, "request": 5}))
+    message, request = answer(raw)
+    assert (request, message.code) == (5, code) and word in message.message
+
+
 def test_the_backend_names_a_client_of_another_version(raw):
     newer = PROTOCOL_VERSION + 1
     raw.send(msgpack.packb({"type": "hello", "protocol": newer, "request": 1, "client": "add-on"}))

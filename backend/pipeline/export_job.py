@@ -1,0 +1,34 @@
+"""The work of an export: a tracked take as a file for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backend.errors import Cancelled
+from backend.export.registry import export_track, require_export
+from backend.files import write_atomic
+from backend.progress import JobProgress, OnProgress, ShouldCancel
+from backend.track.io import load_track
+from protocol.job import ExportJob
+
+FILE_STEM = "export"
+
+
+def run_job(
+    spec: ExportJob, job_dir: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel, **_worker: object
+) -> Path:
+    """Write the parent's take into ``job_dir`` and return the file.
+
+    Raises:
+        UserError: ``unknown_export``, what ``load_track`` and ``export_track`` raise.
+        Cancelled: ``should_cancel`` said so.
+    """
+    export = require_export(spec.format)
+    on_progress(JobProgress("reading the take", 0.0))
+    track = load_track(job_dir.parent / spec.parent / "track.npz")
+    if should_cancel():
+        raise Cancelled
+    on_progress(JobProgress(f"writing {export.title}", 0.2))
+    file = job_dir / f"{FILE_STEM}{export.suffix}"
+    write_atomic(file, export_track(track, spec.format))
+    return file

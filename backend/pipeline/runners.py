@@ -1,0 +1,37 @@
+"""The work of every kind of job: one runner a kind. A new kind is a new file and a line in ``RUNNERS``.
+
+Importing this module is cheap; ``warm_up`` loads what the work needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from backend.errors import UserError
+from backend.pipeline import export_job, track_job
+from protocol.job import ExportJob, Job, TrackJob
+
+warm_up = track_job.warm_up
+
+RUNNERS: dict[type[Job], Callable[..., object]] = {
+    TrackJob: track_job.run_job,
+    ExportJob: export_job.run_job,
+}
+"""By kind: takes the job, its folder and by name whatever a worker hands its ``JobRunner``."""
+
+
+def run_job(spec: Job, job_dir: Path, **worker: Any) -> object:
+    """Do a job as its kind is done; everything it leaves goes into ``job_dir``, beside which its parent's folder lies.
+
+    ``worker`` is what the worker hands every runner: ``on_progress``, ``should_cancel``.
+
+    Raises:
+        UserError: whatever a user can mend; ``unknown_kind``.
+        Cancelled: ``should_cancel`` said so.
+    """
+    runner = RUNNERS.get(type(spec))
+    if runner is None:
+        raise UserError("unknown_kind", f"This backend does no jobs of the kind “{spec.KIND}”.", "Update the backend.")
+    return runner(spec, job_dir, **worker)

@@ -1,0 +1,72 @@
+"""A take on its way into a file for other tools: one job of the backend, followed to its end without waiting."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from .vendor import messages as m
+
+Handler = Callable[[m.Message], None]
+
+
+class ExportTask:
+    """Submits an export, follows it and saves its file. ``on_end`` gets a sentence for the user, and whether it failed.
+
+    ``send`` sends a message and calls the handler with every answer.
+    """
+
+    def __init__(
+        self,
+        job: m.ExportJob,
+        path: Path,
+        send: Callable[[m.Message, Handler], None],
+        on_end: Callable[[str, bool], None],
+    ) -> None:
+        self.path = path
+        self.stage = "Waiting for the backend"  # what happens now, in a few words
+        self._job = job
+        self._send = send
+        self._on_end = on_end
+        self._asked = False
+        self._ended = False
+
+    def start(self) -> None:
+        """Submit the job."""
+        self._send(m.Submit(self._job), self._on_status)
+
+    def _on_status(self, message: m.Message) -> None:
+        status = getattr(message, "job", None)
+        if isinstance(message, m.Error):
+            self._end(f"{message.message} {message.hint}".strip(), failed=True)
+        elif isinstance(status, m.JobStatus) and not self._asked:
+            self.stage = status.stage or status.state
+            if status.state is m.JobState.DONE:
+                self._asked = True
+                self._send(m.Result(status.job_id, all_files=True), self._on_result)
+            elif status.finished:
+                self._end(str(status.problem) if status.problem else f"The export was {status.state}.", failed=True)
+
+    def _on_result(self, message: m.Message) -> None:
+        if isinstance(message, m.Error):
+            self._end(f"{message.message} {message.hint}".strip(), failed=True)
+        elif isinstance(message, m.ResultReply):
+            data = next(iter(message.files.values()), None)
+            if data is None:
+                self._end("The backend finished the export and left no file.", failed=True)
+                return
+            unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+            try:
+                unfinished.write_bytes(data.tobytes())
+                unfinished.replace(self.path)
+            except OSError as error:
+                unfinished.unlink(missing_ok=True)
+                self._end(f"{self.path} cannot be written: {error.strerror}.", failed=True)
+                return
+            self._end(f"Exported to {self.path}.", failed=False)
+
+    def _end(self, text: str, *, failed: bool) -> None:
+        if not self._ended:  # a lost connection is told for every request that was open
+            self._ended = True
+            self._on_end(text, failed)

@@ -1,0 +1,67 @@
+"""Export: a take as a file for other tools, written by the backend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .. import choices, session
+from ..client import Connection
+from ..scene import confidence
+from ..scene.ownership import JOB_KEY
+
+
+class FLOWFACE_OT_export(bpy.types.Operator):  # type: ignore[misc]
+    """Write the take as it was tracked, without what was changed in Blender since, as a file for other tools"""
+
+    bl_idname = "flowface.export"
+    bl_label = "Export Take"
+
+    format: bpy.props.EnumProperty(name="Format", items=choices.export_items)  # type: ignore[valid-type]
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
+    filter_glob: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """There must be a take whose job is known, a backend that has exports, and no other export on its way."""
+        now, take = session.current(), confidence.shown_take(context)
+        if take is None or not take.get(JOB_KEY):
+            cls.poll_message_set("Track the footage again: this take does not say which job it came from")
+            return False
+        if now.connection is not Connection.CONNECTED or not now.exports:
+            cls.poll_message_set("The backend is not running")
+            return False
+        if now.exporting is not None:
+            cls.poll_message_set("A take is being exported")
+            return False
+        return True
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Let the user choose the file."""
+        suffix = self._suffix()
+        folder = Path(bpy.data.filepath).parent if bpy.data.is_saved else Path.home()
+        self.filepath = str(folder / f"{bpy.path.clean_name(confidence.shown_take(context).name)}{suffix}")
+        self.filter_glob = f"*{suffix}"
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: Any) -> set[str]:
+        """Ask the backend; the file comes in its own time."""
+        if not self.filepath:
+            self.report({"WARNING"}, "Choose a file to write")
+            return {"CANCELLED"}
+        path = Path(bpy.path.abspath(self.filepath)).absolute()
+        if not path.suffix:
+            path = path.with_name(f"{path.name}{self._suffix()}")
+        session.current().export(confidence.shown_take(context)[JOB_KEY], self.format, path)
+        return {"FINISHED"}
+
+    def _suffix(self) -> str:
+        return next((info.suffix for info in session.current().exports if info.name == self.format), "")
+
+
+CLASSES = (FLOWFACE_OT_export,)

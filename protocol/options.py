@@ -1,0 +1,53 @@
+"""The options of a solve, each declared once: validation, command line and Blender's panel come from its field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .option_fields import SEVERAL_VIEWS as SEVERAL_VIEWS
+from .option_fields import WEIGHTS as WEIGHTS
+from .option_fields import Choice, option
+from .option_fields import OptionField as OptionField
+from .option_fields import Options as Options
+from .option_fields import option_fields as option_fields
+
+REGIONS = (
+    Choice(None, "auto", "Automatic", "the nose where there are several views, nothing where there is one"),
+    Choice("", "none", "Off", "the head model's own shapes only"),
+    Choice("nose", "nose", "Nose", "the nose, which differs most from person to person"),
+    Choice("face", "face", "Face", "the whole face; needs views from several sides"),
+)
+"""Where a person's shape may leave the head's identity basis; one view tells too little of depth (seeds/001 §3.2.2)."""
+
+
+@dataclass(frozen=True)
+class SolveOptions(Options):
+    """How a take is solved; a new option is one more field here, read where it acts (``backend.pipeline.options``)."""
+
+    focal_px: float | None = option(
+        None,
+        "Focal Length",
+        "The focal length of every view whose camera is not known; without it, it is solved for.",
+        above=0.0,
+        unit="pixels",
+    )
+    deform_region: str | None = option(
+        None,
+        "Personal Shape",
+        "Where the person's shape may leave what the head model knows.",
+        flag="deform",
+        choices=REGIONS,
+    )
+    weights: str | None = option(
+        None,
+        "Weights",
+        "The network's weights (.safetensors), instead of its own.",
+        path=True,
+        needs=WEIGHTS,
+    )
+    match_skin: bool = option(
+        True,
+        "Match Skin",
+        "Place several views by the skin that they show alike, not by the face's points alone.",
+        needs=SEVERAL_VIEWS,
+    )

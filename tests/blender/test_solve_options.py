@@ -1,0 +1,102 @@
+"""Options in Blender, from the fields that declare them: properties, rows and what is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+import pytest
+
+from blender_addon import session, settings, solve_options
+from protocol.codec import ProtocolError
+from protocol.offers import AlignerInfo
+from protocol.options import SolveOptions, option_fields
+from tests.protocol.more_options import MoreOptions
+
+pytestmark = pytest.mark.usefixtures("addon")
+
+
+class Rows:
+    """A layout that keeps what is drawn; Blender makes none outside a window."""
+
+    def __init__(self) -> None:
+        self.drawn: list[str] = []
+        self.enabled = True
+
+    def prop(self, data: Any, name: str, **_: Any) -> None:
+        assert name in data.bl_rna.properties
+        self.drawn.append(name)
+
+    def row(self, **_: Any) -> Rows:
+        return self
+
+
+def drawn(cls: type[SolveOptions], chosen: Any) -> list[str]:
+    rows = Rows()
+    solve_options.draw(rows, cls, chosen)
+    return rows.drawn
+
+
+@pytest.fixture
+def more() -> Iterator[Any]:
+    """A scene's settings with ``MoreOptions``."""
+
+    class Declared:
+        pass
+
+    Declared.__annotations__ = solve_options.properties(MoreOptions)
+
+    class MoreSettings(Declared, bpy.types.PropertyGroup):
+        views: bpy.props.CollectionProperty(type=settings.FlowFaceView)
+        aligner_id: bpy.props.StringProperty(default="mediapipe")
+
+    bpy.utils.register_class(MoreSettings)
+    bpy.types.Scene.more = bpy.props.PointerProperty(type=MoreSettings)
+    yield bpy.context.scene.more
+    del bpy.types.Scene.more
+    bpy.utils.unregister_class(MoreSettings)
+
+
+@pytest.mark.parametrize("item", option_fields(SolveOptions), ids=lambda item: item.name)
+def test_every_option_of_a_solve_is_a_property_and_a_row(item: Any) -> None:
+    chosen = settings.of(bpy.context.scene)
+    session.current().aligners = (AlignerInfo("flowface", takes_weights=True),)
+    chosen.aligner_id = "flowface"
+    chosen.views.add()
+    known = chosen.bl_rna.properties[item.name]
+    assert known.name == item.about.label and known.description.startswith(item.about.help.rstrip("."))
+    assert item.name in drawn(SolveOptions, chosen)
+    assert solve_options.read(SolveOptions, chosen) == SolveOptions()
+
+
+def test_rows_and_values_that_mean_nothing_are_left_out() -> None:
+    chosen = settings.of(bpy.context.scene)
+    chosen.match_skin, chosen.weights = False, "/nets/mine.safetensors"
+    assert not {"match_skin", "weights"} & set(drawn(SolveOptions, chosen))
+    assert solve_options.read(SolveOptions, chosen) == SolveOptions()
+    session.current().aligners = (AlignerInfo("mediapipe"), AlignerInfo("flowface", takes_weights=True))
+    chosen.aligner = "flowface"
+    chosen.views.add()
+    assert {"match_skin", "weights"} <= set(drawn(SolveOptions, chosen))
+    expected = SolveOptions(match_skin=False, weights="/nets/mine.safetensors")
+    assert solve_options.read(SolveOptions, chosen) == expected
+
+
+def test_a_new_option_of_every_kind_is_a_property_a_row_and_a_value(more: Any) -> None:
+    assert solve_options.read(MoreOptions, more) == MoreOptions()
+    names = {item.name for item in option_fields(MoreOptions)} - {"match_skin", "weights"}
+    assert names <= set(drawn(MoreOptions, more))
+    more.smooth, more.passes, more.quick, more.notes, more.lens = 99.0, -4, True, "hi", "BROWN"
+    more.use_seed, more.seed, more.mask = True, -7, str(Path("/m.png"))
+    more.focal_px = 500.0
+    made = solve_options.read(MoreOptions, more)
+    bounded = MoreOptions(smooth=10.0, passes=1, quick=True, notes="hi", lens="brown", seed=-7, mask="/m.png")
+    assert made == bounded, "Blender keeps numbers within their bounds, and an unticked focal length is solved for"
+
+
+def test_what_blender_cannot_bound_is_refused_in_the_words_of_the_panel(more: Any) -> None:
+    more.use_focal_px, more.focal_px = True, 0.0
+    with pytest.raises(ProtocolError, match="“Focal Length” must be a number of pixels above 0"):
+        solve_options.read(MoreOptions, more)

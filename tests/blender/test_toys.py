@@ -1,0 +1,112 @@
+"""An aligner and an export that are one file and one line each, in Blender's panel; and what exporting says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+import pytest
+from skimage.data import astronaut
+from skimage.io import imsave
+
+from backend.server.app import Server
+from blender_addon import choices, preferences, pump, session, settings
+from blender_addon.client import Connection
+from blender_addon.panels import take as panel
+from blender_addon.scene import confidence
+from blender_addon.scene.ownership import JOB_KEY
+from tests.toys.known import RUNNER, known_toys
+
+from .conftest import wait_until
+from .test_client import free_port
+
+
+class Drawn:
+    """A layout that keeps what is drawn; Blender makes none outside a window."""
+
+    def __init__(self) -> None:
+        self.operators: list[tuple[str, str]] = []
+        self.labels: list[str] = []
+
+    def operator_menu_enum(self, operator: str, name: str, **_: Any) -> None:
+        self.operators.append((operator, name))
+
+    def label(self, *, text: str, **_: Any) -> None:
+        self.labels.append(text)
+
+
+def drawn() -> Drawn:
+    layout = Drawn()
+    panel.draw_export(layout)
+    return layout
+
+
+@pytest.fixture
+def take(
+    addon: None,  # noqa: ARG001 - enabled, not used
+    tmp_path: Path,
+    start_server: Callable[..., Server],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Any]:
+    """A take that a real backend has tracked with the toy aligner, built."""
+    endpoint, portrait = f"tcp://127.0.0.1:{free_port()}", tmp_path / "astronaut.png"
+    imsave(portrait, astronaut(), check_contrast=False)
+    monkeypatch.setattr(preferences._Defaults, "endpoint", endpoint)
+    with known_toys():
+        start_server(endpoint, RUNNER)
+        wait_until(lambda: bool(session.current().exports), pump.tick)
+        chosen = settings.of(bpy.context.scene)
+        chosen.footage = str(portrait)
+        items = {item[0]: item[1:3] for item in choices.aligner_items(chosen, None)}
+        assert items["toy"] == ("Toy Aligner", "Good at faces that look like everybody's; no time at all")
+        chosen.aligner = "toy"
+        assert bpy.ops.flowface.track() == {"FINISHED"}
+        wait_until(lambda: session.current().job is None, pump.tick)
+        assert not session.current().notice.is_error, session.current().notice.text
+        yield confidence.shown_take(bpy.context)
+
+
+def export(name: str, path: Path) -> str:
+    """What the panel says once the take was exported."""
+    assert bpy.ops.flowface.export(format=name, filepath=str(path)) == {"FINISHED"}
+    assert not bpy.ops.flowface.export.poll(), "one at a time"
+    assert drawn().labels and not drawn().operators
+    wait_until(lambda: session.current().exporting is None, pump.tick)
+    return session.current().notice.text
+
+
+def test_a_take_of_the_toy_aligner_is_exported_by_every_format_of_the_panel(take: Any, tmp_path: Path) -> None:
+    assert take[JOB_KEY]
+    assert drawn().operators == [("flowface.export", "format")]
+    items = [item[:3] for item in choices.export_items(None, None)]
+    assert [item[:2] for item in items] == [("csv", "Table (CSV)"), ("toy", "Jaw by Frame")]
+    assert items[1][2] == "How far the jaw is open"
+    assert export("toy", tmp_path / "mine.jaw") == f"Exported to {tmp_path / 'mine.jaw'}."
+    assert (tmp_path / "mine.jaw").read_text().startswith("open\n")
+    export("csv", tmp_path / "without suffix")
+    assert (tmp_path / "without suffix.csv").read_text().startswith("frame,time,tracked")
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        *("astronaut.png", "mine.jaw", "without suffix.csv")
+    }
+    with pytest.raises(TypeError, match="fbx"):
+        bpy.ops.flowface.export(format="fbx", filepath=str(tmp_path / "a.fbx"))
+
+
+def test_an_export_that_fails_is_one_sentence(take: Any, tmp_path: Path) -> None:
+    said = export("toy", tmp_path / "no such folder" / "a.jaw")
+    assert said == f"{tmp_path / 'no such folder' / 'a.jaw'} cannot be written: No such file or directory."
+    take[JOB_KEY] = "20200101-000000-00000000"
+    assert "There is no job" in export("toy", tmp_path / "a.jaw")
+    assert session.current().notice.is_error and not (tmp_path / "a.jaw").exists()
+    session.current().export(take[JOB_KEY], "toy", tmp_path / "a.jaw")
+    session.current().disconnect()
+    assert session.current().exporting is None and "connection was closed" in session.current().notice.text
+
+
+def test_a_take_of_before_exports_cannot_be_exported(take: Any) -> None:
+    assert bpy.ops.flowface.export.poll()
+    del take[JOB_KEY]
+    assert not bpy.ops.flowface.export.poll()
+    assert session.current().connection is Connection.CONNECTED

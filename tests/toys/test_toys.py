@@ -1,0 +1,120 @@
+"""An aligner and an export that are one file and one line each work through a job, a socket and the command line."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from skimage.data import astronaut
+from skimage.io import imsave
+from typer.testing import CliRunner
+
+from backend.cli import app
+from backend.client.connection import Client
+from backend.errors import UserError
+from backend.head_model.library import load_head
+from backend.server.app import Server
+from backend.track.io import load_track
+from protocol.messages import ExportJob, TrackJob, ViewSpec
+from tests.backend.server.conftest import REPOSITORY, running
+from tests.toys.known import RUNNER, known_toys
+
+
+@pytest.fixture(scope="module")
+def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("portrait") / "astronaut.png"
+    imsave(path, astronaut(), check_contrast=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A client of a backend that has the toys, in its worker process, too."""
+    with pytest.MonkeyPatch.context() as patch, known_toys():
+        patch.setenv("PYTHONPATH", str(REPOSITORY))
+        server = Server(tmp_path_factory.mktemp("jobs"), "tcp://127.0.0.1:*", runner=RUNNER)
+        with running(server), Client(server.endpoint) as connected:
+            yield connected
+
+
+@pytest.fixture(scope="module")
+def tracked(client: Client, portrait: Path) -> str:
+    """The id of a job that the toy aligner has done."""
+    reply = client.track(TrackJob((ViewSpec(str(portrait)),), aligner="toy"))
+    assert reply.take is not None and reply.take.report["aligner"] == "toy"
+    assert reply.take.tracked.all()
+    return reply.job.job_id
+
+
+def flowface(*arguments: object) -> str:
+    """What the command line says; its errors are raised."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_toys_are_offered(client: Client) -> None:
+    offered = client.heads()
+    (aligner,) = [info for info in offered.aligner_infos if info.name == "toy"]
+    assert (aligner.title, aligner.good_at) == ("Toy Aligner", "faces that look like everybody's")
+    assert "toy" in offered.aligners
+    assert [(info.name, info.suffix) for info in offered.exports] == [("csv", ".csv"), ("toy", ".jaw")]
+
+
+def test_a_job_exports_what_another_has_tracked(client: Client, tracked: str) -> None:
+    reply = client.run(ExportJob(tracked, "toy"), all_files=True)
+    assert reply.take is None and list(reply.files) == ["export.jaw"]
+    first, second = reply.files["export.jaw"].tobytes().decode().splitlines()
+    assert first == "open" and re.fullmatch(r"\d+ \d\.\d{3}", second)
+    assert (reply.job.kind, reply.job.name) == ("export", "astronaut"), "it is called as what it exports"
+    assert reply.job.footage.endswith("astronaut.png")
+
+
+def test_the_command_line_tracks_and_exports_with_the_toys(client: Client, portrait: Path, tmp_path: Path) -> None:
+    plain = ("--no-blend", "--no-overlay", "--endpoint", client.endpoint)
+    flowface("track", portrait, "--out", tmp_path, "--aligner", "toy", *plain)
+    track = load_track(tmp_path / "track.npz")
+    assert track.provenance["aligner"] == "toy"
+    for number, source in enumerate((client.jobs()[0].job_id, tmp_path, tmp_path / "track.npz")):
+        out = tmp_path / f"{number}.jaw"
+        said = flowface("export", source, "--format", "toy", "--out", out, "--endpoint", client.endpoint)
+        assert said.strip().replace("\n", "") == str(out)
+    written = {(tmp_path / f"{number}.jaw").read_bytes() for number in range(3)}
+    assert len(written) == 1, "by a job and from the file it is the same"
+    jaw = float(written.pop().split()[-1])
+    assert jaw == pytest.approx(track.expression[0, load_head().expression_names.index("jawOpen")], abs=1e-3)
+
+
+def test_the_command_lines_help_tells_of_them(repo_root: Path) -> None:
+    code = "import sys, tests.toys.registered\nfrom backend.cli import app\napp(sys.argv[1:])"
+    for command, words in (("track", "toy: faces that look like everybody's"), ("export", "toy: how far the jaw")):
+        run = [sys.executable, "-c", code, command, "--help"]
+        shown = subprocess.run(run, cwd=repo_root, capture_output=True, text=True, encoding="utf-8", check=True).stdout
+        assert words in re.sub(r"[│\s]+", " ", shown)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "code"),
+    [
+        ("", "dance", "unknown_export"),
+        ("20200101-000000-00000000", "toy", "unknown_job"),
+        ("../../etc/track.npz", "toy", "file_missing"),
+    ],
+)
+def test_what_cannot_be_exported_is_a_sentence(
+    client: Client, tracked: str, tmp_path: Path, source: str, name: str, code: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        flowface("export", source or tracked, "--format", name, "--out", tmp_path / "x", "--endpoint", client.endpoint)
+    assert caught.value.code == code and not (tmp_path / "x").exists()
+
+
+def test_an_export_of_an_export_is_a_sentence(client: Client, tracked: str) -> None:
+    exported = client.run(ExportJob(tracked, "csv")).job.job_id
+    with pytest.raises(UserError) as caught:
+        client.run(ExportJob(exported, "csv"))
+    assert caught.value.code == "file_missing" and "Traceback" not in caught.value.message
