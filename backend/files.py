@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line feeds into two bytes
 
@@ -56,17 +56,19 @@ def read_npz(path: Path, what: str, max_bytes: int = 1 << 30) -> dict[str, NDArr
         UserError: ``file_missing``, ``bad_file``, ``too_large``.
     """
     if not path.is_file():
-        raise UserError("file_missing", f"There is no {what} file at {path}.")
+        raise UserError(ErrorCode.FILE_MISSING, f"There is no {what} file at {path}.")
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             if sum(member.file_size for member in members) > max_bytes:
-                raise UserError("too_large", f"The {what} file {path} would unpack to more than {max_bytes} bytes.")
+                raise UserError(
+                    ErrorCode.TOO_LARGE, f"The {what} file {path} would unpack to more than {max_bytes} bytes."
+                )
             return {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
     except UserError:
         raise
     except Exception as error:  # zipfile and zlib raise many unrelated types on bad bytes
-        raise UserError("bad_file", f"{path} is not a {what} file: {error}.") from error
+        raise UserError(ErrorCode.BAD_FILE, f"{path} is not a {what} file: {error}.") from error
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:

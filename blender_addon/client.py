@@ -18,6 +18,7 @@ from enum import StrEnum
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from .codes import ClientCode
 from .vendor import codec
 from .vendor import messages as m
 
@@ -59,7 +60,7 @@ class MessageEvent:
 
 Event = ConnectionEvent | MessageEvent
 NOT_RUNNING = m.Error(
-    "backend_not_running",
+    ClientCode.BACKEND_NOT_RUNNING,
     "The FlowFace backend is not running.",
     "Start it in the FlowFace panel or with “flowface serve”.",
 )
@@ -197,7 +198,9 @@ class _Loop:
             self._hello_sent = None
             if self._state is Connection.CONNECTED:
                 self._change(Connection.LOST, "The connection to the backend was lost.")
-            lost = m.Error("connection_lost", "The connection to the backend was lost.", "It may have been stopped.")
+            lost = m.Error(
+                ClientCode.CONNECTION_LOST, "The connection to the backend was lost.", "It may have been stopped."
+            )
             for request in sorted(self._waiting):
                 self._emit(MessageEvent(request, lost))
             self._waiting.clear()
@@ -209,7 +212,7 @@ class _Loop:
         try:
             message, request = m.unpack([frame.buffer for frame in frames], client_name=self._name)
         except codec.ProtocolError as error:
-            if error.code == "wrong_protocol":
+            if error.code == codec.ProtocolCode.WRONG_PROTOCOL:
                 self._refuse(error.message)
             if error.request:
                 self._waiting.discard(error.request)
@@ -241,7 +244,7 @@ class _Loop:
                 return False
             request, message = item
             if self._state is Connection.REFUSED:
-                problem = m.Error("wrong_peer", self._sentence)
+                problem = m.Error(ClientCode.WRONG_PEER, self._sentence)
                 self._emit(MessageEvent(request, problem))
             elif self._state is not Connection.CONNECTED or not self._transmit(request, message):
                 self._emit(MessageEvent(request, NOT_RUNNING))
@@ -291,7 +294,7 @@ def ask(client: Client, message: m.Message, *, timeout: float) -> m.Message:
         for event in client.poll():
             if isinstance(event, ConnectionEvent):
                 if event.state is Connection.REFUSED:
-                    raise RequestFailed(m.Error("wrong_peer", event.sentence))
+                    raise RequestFailed(m.Error(ClientCode.WRONG_PEER, event.sentence))
                 if event.state is Connection.CONNECTED and request is None:
                     request = client.send(message)
             elif event.request == request:
@@ -301,4 +304,6 @@ def ask(client: Client, message: m.Message, *, timeout: float) -> m.Message:
         time.sleep(0.005)
     if request is None:
         raise RequestFailed(replace(NOT_RUNNING, hint=f"Nobody answers at {client.endpoint}."))
-    raise RequestFailed(m.Error("no_answer", f"The backend at {client.endpoint} did not answer in {timeout:.0f} s."))
+    raise RequestFailed(
+        m.Error(ClientCode.NO_ANSWER, f"The backend at {client.endpoint} did not answer in {timeout:.0f} s.")
+    )

@@ -10,6 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from .codes import ClientCode
+
 ANSWER_SECONDS = 60.0
 
 
@@ -35,7 +37,9 @@ def save_scene(endpoint: str, job: str, out: Path) -> None:
     finally:
         client.close()
     if not isinstance(reply, m.ResultReply) or reply.take is None:
-        raise RequestFailed(m.Error("no_take", f"The job {job} has no take from which a scene could be built."))
+        raise RequestFailed(
+            m.Error(ClientCode.NO_TAKE, f"The job {job} has no take from which a scene could be built.")
+        )
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.context.preferences.filepaths.save_version = 0  # no .blend1 beside the result
     build_take(bpy.context, reply.take)[JOB_KEY] = job

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from .backend_process import BackendProcess, CannotStart, find_launch
 from .client import Client, Connection, ConnectionEvent, Event
+from .codes import ClientCode
 from .export_task import ExportTask
 from .vendor import messages as m
 from .vendor import take as contract
@@ -272,7 +273,7 @@ class Session:
         if job is None:
             return
         if isinstance(message, m.Error):
-            if message.code == "connection_lost" and job.status is not None:
+            if message.code == ClientCode.CONNECTION_LOST and job.status is not None:
                 return  # _on_connected or _watch_process will know more
             self._fail(f"{message.message} {message.hint}".strip())
             return

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .codec import Arrays, ProtocolError
+from .codes import ProtocolCode
 from .fields import to_plain
 
 D = TypeVar("D")
@@ -142,14 +143,16 @@ def check(value: Any, sizes: Sizes, prefix: str = "") -> None:
     for name, size in _counting(value).items():
         count = len(getattr(value, name))
         if sizes.setdefault(size, count) != count:
-            raise ProtocolError("bad_take", f"“{prefix}{name}” has {count} entries, expected {size} = {sizes[size]}.")
+            raise ProtocolError(
+                ProtocolCode.BAD_TAKE, f"“{prefix}{name}” has {count} entries, expected {size} = {sizes[size]}."
+            )
     for array in declared(type(value)).values():
         data = getattr(value, array.name)
         if data is _ABSENT:
-            raise ProtocolError("bad_take", f"“{prefix}{array.name}” is missing.")
+            raise ProtocolError(ProtocolCode.BAD_TAKE, f"“{prefix}{array.name}” is missing.")
         _check_shape(array, data, sizes, prefix)
         if array.finite and not np.isfinite(data).all():
-            raise ProtocolError("bad_take", f"“{prefix}{array.name}” holds a number that is not finite.")
+            raise ProtocolError(ProtocolCode.BAD_TAKE, f"“{prefix}{array.name}” holds a number that is not finite.")
 
 
 def pick(
@@ -172,7 +175,7 @@ def pick(
             _check_shape(array, data, sizes, prefix)
             found[array.name] = data
         elif version is not None or not array.optional:
-            raise ProtocolError("bad_take", f"“{prefix}{array.name}” is missing.")
+            raise ProtocolError(ProtocolCode.BAD_TAKE, f"“{prefix}{array.name}” is missing.")
     return found
 
 
@@ -227,14 +230,14 @@ def _check_shape(array: Array, data: NDArray[Any], sizes: Sizes, prefix: str) ->
     name, expected = prefix + array.name, f"({', '.join(map(str, array.shape))})"
     if data.dtype != array.dtype or data.ndim != len(array.shape):
         sentence = f"“{name}” is {data.dtype} {data.shape}, expected {array.dtype} {expected}."
-        raise ProtocolError("bad_take", sentence)
+        raise ProtocolError(ProtocolCode.BAD_TAKE, sentence)
     for wanted, got in zip(array.shape, data.shape, strict=True):
         if got != (sizes.setdefault(wanted, got) if isinstance(wanted, str) else wanted):
             known = ", ".join(
                 f"{size} = {sizes[size]}" for size in array.shape if isinstance(size, str) and size in sizes
             )
             sentence = f"“{name}” has shape {data.shape}, expected {expected}{f' with {known}' if known else ''}."
-            raise ProtocolError("bad_take", sentence)
+            raise ProtocolError(ProtocolCode.BAD_TAKE, sentence)
 
 
 @functools.cache

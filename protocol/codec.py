@@ -13,6 +13,8 @@ import msgpack  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
+from .codes import ProtocolCode as ProtocolCode
+
 MAX_HEADER_BYTES = 1 << 20
 MAX_PART_BYTES = 1 << 30
 MAX_PARTS = 1024
@@ -51,28 +53,36 @@ def encode(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None 
     """
     arrays = arrays or {}
     if ARRAYS_KEY in header:
-        raise ProtocolError("bad_header", f"The header field “{ARRAYS_KEY}” is reserved.")
+        raise ProtocolError(ProtocolCode.BAD_HEADER, f"The header field “{ARRAYS_KEY}” is reserved.")
     if len(arrays) > MAX_PARTS:
-        raise ProtocolError("too_large", f"A message may have {MAX_PARTS} arrays, this one has {len(arrays)}.")
+        raise ProtocolError(
+            ProtocolCode.TOO_LARGE, f"A message may have {MAX_PARTS} arrays, this one has {len(arrays)}."
+        )
     table = []
     parts: list[Frame] = []
     for name, array in arrays.items():
         dtype = array.dtype.newbyteorder("<")
         if dtype.str not in DTYPES or array.ndim > MAX_DIMENSIONS:
             raise ProtocolError(
-                "bad_array", f"Array “{name}” ({array.dtype}, {array.ndim}-dimensional) may not travel."
+                ProtocolCode.BAD_ARRAY, f"Array “{name}” ({array.dtype}, {array.ndim}-dimensional) may not travel."
             )
         if array.nbytes > MAX_PART_BYTES:
-            raise ProtocolError("too_large", f"Array “{name}” has {array.nbytes} bytes; {MAX_PART_BYTES} are allowed.")
+            raise ProtocolError(
+                ProtocolCode.TOO_LARGE, f"Array “{name}” has {array.nbytes} bytes; {MAX_PART_BYTES} are allowed."
+            )
         table.append([name, dtype.str, list(array.shape)])
         flat = np.ascontiguousarray(array, dtype=dtype).reshape(-1)
         parts.append(flat.view(np.uint8).data if flat.size else b"")
     try:
         head: bytes = msgpack.packb({**header, ARRAYS_KEY: table}, use_bin_type=True)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ProtocolError("bad_header", f"The header holds something msgpack cannot carry: {error}.") from error
+        raise ProtocolError(
+            ProtocolCode.BAD_HEADER, f"The header holds something msgpack cannot carry: {error}."
+        ) from error
     if len(head) > MAX_HEADER_BYTES:
-        raise ProtocolError("too_large", f"The header has {len(head)} bytes; {MAX_HEADER_BYTES} are allowed.")
+        raise ProtocolError(
+            ProtocolCode.TOO_LARGE, f"The header has {len(head)} bytes; {MAX_HEADER_BYTES} are allowed."
+        )
     return [head, *parts]
 
 
@@ -83,19 +93,23 @@ def decode(frames: Sequence[Frame]) -> tuple[dict[str, Any], Arrays]:
         ProtocolError: ``bad_header``, ``bad_array`` or ``too_large``; no other exception, whatever the bytes.
     """
     if not frames:
-        raise ProtocolError("bad_header", "The message is empty.")
+        raise ProtocolError(ProtocolCode.BAD_HEADER, "The message is empty.")
     if len(frames) - 1 > MAX_PARTS:
-        raise ProtocolError("too_large", f"A message may have {MAX_PARTS} parts, this one has {len(frames) - 1}.")
+        raise ProtocolError(
+            ProtocolCode.TOO_LARGE, f"A message may have {MAX_PARTS} parts, this one has {len(frames) - 1}."
+        )
     header = _decode_header(frames[0])
     table = header.pop(ARRAYS_KEY, [])
     request = request_of(header)
     if not isinstance(table, list) or len(table) != len(frames) - 1:
-        raise ProtocolError("bad_array", "The header does not list the parts that came with it.", request=request)
+        raise ProtocolError(
+            ProtocolCode.BAD_ARRAY, "The header does not list the parts that came with it.", request=request
+        )
     arrays: Arrays = {}
     for entry, frame in zip(table, frames[1:], strict=True):
         name, array = _decode_array(entry, frame, request)
         if name in arrays:
-            raise ProtocolError("bad_array", f"Array “{name}” came twice.", request=request)
+            raise ProtocolError(ProtocolCode.BAD_ARRAY, f"Array “{name}” came twice.", request=request)
         arrays[name] = array
     return header, arrays
 
@@ -114,14 +128,14 @@ def _refuse_extension(code: int, data: bytes) -> Any:
 def _decode_header(frame: Frame) -> dict[str, Any]:
     size = memoryview(frame).nbytes
     if size > MAX_HEADER_BYTES:
-        raise ProtocolError("too_large", f"The header has {size} bytes; {MAX_HEADER_BYTES} are allowed.")
+        raise ProtocolError(ProtocolCode.TOO_LARGE, f"The header has {size} bytes; {MAX_HEADER_BYTES} are allowed.")
     try:
         # max_ext_len=0 also keeps out msgpack's own timestamps, which never reach the hook.
         header = msgpack.unpackb(frame, raw=False, strict_map_key=True, ext_hook=_refuse_extension, max_ext_len=0)
     except Exception as error:  # msgpack raises six unrelated types on bad bytes
-        raise ProtocolError("bad_header", f"The header is not msgpack: {type(error).__name__}.") from error
+        raise ProtocolError(ProtocolCode.BAD_HEADER, f"The header is not msgpack: {type(error).__name__}.") from error
     if not isinstance(header, dict) or not all(isinstance(key, str) for key in header):
-        raise ProtocolError("bad_header", "The header is not a map with text keys.")
+        raise ProtocolError(ProtocolCode.BAD_HEADER, "The header is not a map with text keys.")
     return header
 
 
@@ -130,24 +144,28 @@ def _decode_array(entry: Any, frame: Frame, request: int | None) -> tuple[str, N
         case [str() as name, str() as code, list() as shape] if code in DTYPES:
             dtype = DTYPES[code]
         case _:
-            raise ProtocolError("bad_array", "An array has no name, an unknown type or no shape.", request=request)
+            raise ProtocolError(
+                ProtocolCode.BAD_ARRAY, "An array has no name, an unknown type or no shape.", request=request
+            )
     natural = all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape)
     if len(shape) > MAX_DIMENSIONS or not natural:
-        raise ProtocolError("bad_array", f"Array “{name}” has an impossible shape.", request=request)
+        raise ProtocolError(ProtocolCode.BAD_ARRAY, f"Array “{name}” has an impossible shape.", request=request)
     claimed, bound = dtype.itemsize, dtype.itemsize
     for n in shape:
         claimed, bound = claimed * n, bound * max(n, 1)  # the bound also catches (0, huge), which claims nothing
     if bound > MAX_PART_BYTES:
-        raise ProtocolError("too_large", f"Array “{name}” is larger than {MAX_PART_BYTES} bytes.", request=request)
+        raise ProtocolError(
+            ProtocolCode.TOO_LARGE, f"Array “{name}” is larger than {MAX_PART_BYTES} bytes.", request=request
+        )
     view = memoryview(frame)
     if claimed != view.nbytes:
         sentence = f"Array “{name}” claims {claimed} bytes and came with {view.nbytes}."
-        raise ProtocolError("bad_array", sentence, request=request)
+        raise ProtocolError(ProtocolCode.BAD_ARRAY, sentence, request=request)
     if claimed == 0:
         return name, np.empty(shape, dtype)
     raw = np.frombuffer(view, np.uint8)
     if code == "|b1" and raw.max() > 1:  # numpy trusts a bool to be 0 or 1
-        raise ProtocolError("bad_array", f"Array “{name}” holds more than true and false.", request=request)
+        raise ProtocolError(ProtocolCode.BAD_ARRAY, f"Array “{name}” holds more than true and false.", request=request)
     array = raw.view(dtype).reshape(shape)
     array.flags.writeable = False
     return name, array

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .codec import ProtocolError
+from .codes import ProtocolCode
 
 T = TypeVar("T")
 MAX_DEPTH = 32
@@ -42,7 +43,7 @@ def to_plain(value: Any) -> Any:
         return value
     if isinstance(value, np.integer | np.floating | np.bool_):
         return value.item()
-    raise ProtocolError("bad_field", f"A {type(value).__name__} cannot travel as a plain field.")
+    raise ProtocolError(ProtocolCode.BAD_FIELD, f"A {type(value).__name__} cannot travel as a plain field.")
 
 
 def fields_to_plain(value: Any) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def fields_from_plain(cls: type[T], data: Any, where: str) -> T:
         ProtocolError: ``bad_field`` naming the field and what was expected.
     """
     if not isinstance(data, Mapping):
-        raise ProtocolError("bad_field", f"“{where}” must be a map.")
+        raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” must be a map.")
     hints = _hints(typing.cast(Any, cls))
     values = {}
     for item in dataclasses.fields(cls):  # type: ignore[arg-type]
@@ -75,7 +76,7 @@ def fields_from_plain(cls: type[T], data: Any, where: str) -> T:
         if item.name in data:
             values[item.name] = _read(hints[item.name], data[item.name], name)
         elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            raise ProtocolError("bad_field", f"“{name}” is missing.")
+            raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{name}” is missing.")
     return cls(**values)
 
 
@@ -109,24 +110,24 @@ def _read_word(hint: type[StrEnum], value: Any, where: str) -> StrEnum:
     try:
         return hint(value)
     except ValueError:
-        raise ProtocolError("bad_field", f"“{where}” must be one of {', '.join(hint)}.") from None
+        raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” must be one of {', '.join(hint)}.") from None
 
 
 def _read_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise ProtocolError("bad_field", f"“{where}” must be a list.")
+        raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” must be a list.")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return tuple(_read(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if len(value) != len(arguments):
-        raise ProtocolError("bad_field", f"“{where}” must have {len(arguments)} entries, not {len(value)}.")
+        raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” must have {len(arguments)} entries, not {len(value)}.")
     return tuple(_read(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(zip(arguments, value, strict=True)))
 
 
 def _read_mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise ProtocolError("bad_field", f"“{where}” must be a map with text keys.")
+        raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” must be a map with text keys.")
     if _depth(value) > MAX_DEPTH:
-        raise ProtocolError("bad_field", f"“{where}” is nested more than {MAX_DEPTH} deep.")
+        raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” is nested more than {MAX_DEPTH} deep.")
     return dict(value)
 
 
@@ -146,12 +147,12 @@ def _depth(value: Any) -> int:
 def _read_scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value):
-            raise ProtocolError("bad_field", f"“{where}” must be a finite number.")
+            raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” must be a finite number.")
         return float(value)
     if hint is int and isinstance(value, int) and not isinstance(value, bool):
         return value
     if (hint is str and isinstance(value, str)) or (hint is bool and isinstance(value, bool)):
         return value
     if hint not in SCALARS:
-        raise ProtocolError("bad_field", f"“{where}” cannot travel in a header.")
-    raise ProtocolError("bad_field", f"“{where}” must be {SCALARS.get(hint, 'an array')}.")
+        raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” cannot travel in a header.")
+    raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” must be {SCALARS.get(hint, 'an array')}.")

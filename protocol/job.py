@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from .codec import ProtocolError
+from .codes import ProtocolCode
 from .fields import fields_from_plain, fields_to_plain
 from .options import SolveOptions
 
@@ -48,11 +49,13 @@ class Job:
             ProtocolError: ``unknown_kind``; ``bad_field`` naming the field that is wrong.
         """
         if not isinstance(data, Mapping):
-            raise ProtocolError("bad_field", f"“{where}” must be a map.")
+            raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” must be a map.")
         kind = data.get("kind", TrackJob.KIND)
         found = JOBS.get(kind) if isinstance(kind, str) else None
         if found is None or not issubclass(found, cls):
-            raise ProtocolError("unknown_kind", f"“{where}” is of a kind, “{str(kind)[:60]}”, that nobody here knows.")
+            raise ProtocolError(
+                ProtocolCode.UNKNOWN_KIND, f"“{where}” is of a kind, “{str(kind)[:60]}”, that nobody here knows."
+            )
         return fields_from_plain(found, data, where)
 
 
@@ -87,7 +90,9 @@ class FaceChoice:
         """Raise ProtocolError (``bad_field``) where the kind is unknown or its value is absent."""
         known = {"largest": True, "box": self.box is not None, "point": self.point is not None}
         if not known.get(self.kind, False):
-            raise ProtocolError("bad_field", "“face” must be the largest, a box with its four numbers, or a point.")
+            raise ProtocolError(
+                ProtocolCode.BAD_FIELD, "“face” must be the largest, a box with its four numbers, or a point."
+            )
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ class CameraSpec:
         }
         for wanted, right in wrong.items():
             if not right:
-                raise ProtocolError("bad_field", f"“camera” must have {wanted}.")
+                raise ProtocolError(ProtocolCode.BAD_FIELD, f"“camera” must have {wanted}.")
 
 
 @dataclass(frozen=True)
@@ -146,9 +151,11 @@ class ViewSpec:
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where a number is none that footage can have."""
         if not math.isfinite(self.offset):
-            raise ProtocolError("bad_field", "“view.offset” must be a finite number of seconds.")
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“view.offset” must be a finite number of seconds.")
         if self.frame_rate is not None and not (math.isfinite(self.frame_rate) and self.frame_rate > 0):
-            raise ProtocolError("bad_field", "“view.frame_rate” must be a number of frames per second above 0.")
+            raise ProtocolError(
+                ProtocolCode.BAD_FIELD, "“view.frame_rate” must be a number of frames per second above 0."
+            )
 
 
 @dataclass(frozen=True)
@@ -174,18 +181,20 @@ class TrackJob(Job):
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where there is no footage or the frame range runs backwards."""
         if not self.views or not all(view.footage for view in self.views):
-            raise ProtocolError("bad_field", "“job.views” must name the footage of at least one camera.")
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.views” must name the footage of at least one camera.")
         if any("\0" in view.footage for view in self.views):
-            raise ProtocolError("bad_field", "“job.views” names footage that no file can be called.")
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.views” names footage that no file can be called.")
         if "\0" in self.neutral_from:
-            raise ProtocolError("bad_field", "“job.neutral_from” is nothing that a file can be called.")
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.neutral_from” is nothing that a file can be called.")
         if self.frames is None:
             return
         first, last = self.frames
         if first < 0 or last >= 1 << 31:
-            raise ProtocolError("bad_field", f"The frame range {first}:{last} is not one that footage can have.")
+            raise ProtocolError(
+                ProtocolCode.BAD_FIELD, f"The frame range {first}:{last} is not one that footage can have."
+            )
         if first > last:
-            raise ProtocolError("bad_field", f"The frame range {first}:{last} ends before it starts.")
+            raise ProtocolError(ProtocolCode.BAD_FIELD, f"The frame range {first}:{last} ends before it starts.")
 
     @property
     def footage(self) -> str:
@@ -199,5 +208,3 @@ class TrackJob(Job):
 
 
 JOBS: dict[str, type[Job]] = {kind.KIND: kind for kind in (TrackJob, ExportJob)}
-JobSpec = TrackJob
-"""What a take to track was called while there was no other kind of job."""

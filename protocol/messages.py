@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .codec import Arrays, Frame, ProtocolError, decode, encode, request_of
+from .codes import ProtocolCode
 from .fields import from_plain, to_plain
 from .job import CameraSpec as CameraSpec
 from .job import ExportJob as ExportJob
 from .job import FaceChoice as FaceChoice
 from .job import FollowingJob as FollowingJob
 from .job import Job as Job
-from .job import JobSpec as JobSpec
 from .job import TrackJob as TrackJob
 from .job import ViewSpec as ViewSpec
 from .offers import AlignerInfo as AlignerInfo
@@ -217,10 +217,10 @@ class ResultReply(Message):
         job = from_plain(JobStatus, fields.get("job"), "take.job")
         names = fields.get("files", [])
         if not isinstance(names, list) or not all(isinstance(name, str) and f"file/{name}" in arrays for name in names):
-            raise ProtocolError("bad_field", "“take.files” names a file that did not come.")
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“take.files” names a file that did not come.")
         files = {name: arrays[f"file/{name}"] for name in names}
         if any(data.dtype != np.uint8 or data.ndim != 1 for data in files.values()):
-            raise ProtocolError("bad_field", "“take.files” must be plain bytes.")
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“take.files” must be plain bytes.")
         take = fields.get("take")
         return cls(job, None if take is None else take_from_wire(take, arrays), files)
 
@@ -302,12 +302,14 @@ def unpack(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[
     header, arrays = decode(frames)
     request, version, kind = request_of(header), header.get("protocol"), header.get("type")
     if request is None:
-        raise ProtocolError("bad_header", "The message has no request id.")
+        raise ProtocolError(ProtocolCode.BAD_HEADER, "The message has no request id.")
     if kind != Error.TYPE and version != PROTOCOL_VERSION:
-        raise ProtocolError("wrong_protocol", _mismatch(header, client_name), request=request)
+        raise ProtocolError(ProtocolCode.WRONG_PROTOCOL, _mismatch(header, client_name), request=request)
     cls = MESSAGES.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise ProtocolError("unknown_type", f"Nobody here knows the message type “{str(kind)[:80]}”.", request=request)
+        raise ProtocolError(
+            ProtocolCode.UNKNOWN_TYPE, f"Nobody here knows the message type “{str(kind)[:80]}”.", request=request
+        )
     try:
         return cls.from_wire(header, arrays), request
     except ProtocolError as error:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from .codec import ProtocolError
+from .codes import ProtocolCode
 
 SEVERAL_VIEWS = "several views"
 WEIGHTS = "weights"
@@ -123,7 +124,9 @@ class OptionField:
 
     def _wrong(self, wanted: str, value: Any, called: str) -> ProtocolError:
         shown = repr(value)[:_SHOWN]
-        return ProtocolError("bad_option", f"The option “{called or self.name}” must be {wanted}, not {shown}.")
+        return ProtocolError(
+            ProtocolCode.BAD_OPTION, f"The option “{called or self.name}” must be {wanted}, not {shown}."
+        )
 
 
 def option(default: Any, label: str, help: str, **about: Any) -> Any:
@@ -148,12 +151,12 @@ class Options:
     def from_plain(cls, data: Any, where: str = "options") -> Self:
         """Options from a map; raises ProtocolError: ``bad_field``, ``unknown_option``, ``bad_option``."""
         if not isinstance(data, Mapping):
-            raise ProtocolError("bad_field", f"“{where}” must be a map.")
+            raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” must be a map.")
         known = [item.name for item in option_fields(cls)]
         for name in data:
             if name not in known:
                 sentence = f"There is no option “{str(name)[:_SHOWN]}”; there is “{'”, “'.join(known)}”."
-                raise ProtocolError("unknown_option", sentence)
+                raise ProtocolError(ProtocolCode.UNKNOWN_OPTION, sentence)
         return cls(**data)
 
 

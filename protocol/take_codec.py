@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .arrays import FRAMES, Sizes, cast, check, gather, pick, plain_fields
 from .codec import Arrays, ProtocolError
+from .codes import ProtocolCode
 from .fields import from_plain
 from .job import DISTORTION_LENGTHS
 from .take import CameraTrack, HeadGeometry, Performance, TakeResult
@@ -95,7 +96,7 @@ def read_performance(
     """
     listed = fields.get("cameras")
     if not isinstance(listed, list):
-        raise ProtocolError("bad_field", "“take.cameras” must be a list.")
+        raise ProtocolError(ProtocolCode.BAD_FIELD, "“take.cameras” must be a list.")
     came_sizes = dict(sizes or {})
     came: dict[str, Any] = {**pick(cls, arrays, came_sizes, keys.own, version)}
     cameras = []
@@ -118,13 +119,15 @@ def check_performance(performance: Performance, keys: Keys, sizes: Sizes) -> Non
     for index, camera in enumerate(performance.cameras):
         check(camera, sizes, keys.camera.format(index))
         if min(camera.image_size) <= 0 or camera.footage_rotation not in (0, 90, 180, 270):
-            raise ProtocolError("bad_take", f"Camera “{camera.name}” has an impossible picture size or rotation.")
+            raise ProtocolError(
+                ProtocolCode.BAD_TAKE, f"Camera “{camera.name}” has an impossible picture size or rotation."
+            )
         if camera.focal_ratio <= 0 or len(camera.distortion) not in DISTORTION_LENGTHS:
-            raise ProtocolError("bad_take", f"Camera “{camera.name}” has an impossible lens.")
+            raise ProtocolError(ProtocolCode.BAD_TAKE, f"Camera “{camera.name}” has an impossible lens.")
     if not performance.cameras or not sizes[FRAMES]:
-        raise ProtocolError("bad_take", "There is no camera or no frame.")
+        raise ProtocolError(ProtocolCode.BAD_TAKE, "There is no camera or no frame.")
     if performance.frame_rate <= 0:
-        raise ProtocolError("bad_take", f"“frame_rate” is {performance.frame_rate:g}, expected more than 0.")
+        raise ProtocolError(ProtocolCode.BAD_TAKE, f"“frame_rate” is {performance.frame_rate:g}, expected more than 0.")
 
 
 def _check_head(head: HeadGeometry, sizes: Sizes) -> None:
@@ -133,15 +136,15 @@ def _check_head(head: HeadGeometry, sizes: Sizes) -> None:
     _check_index(head.uv_triangles, sizes["U"], "head/uv_triangles")
     _check_index(head.triangle_part, len(head.part_names), "head/triangle_part")
     if not all(-1 <= parent < joint for joint, parent in enumerate(head.joint_parents.tolist())):
-        raise ProtocolError("bad_take", "“head/joint_parents” must name a joint that came before, or -1.")
+        raise ProtocolError(ProtocolCode.BAD_TAKE, "“head/joint_parents” must name a joint that came before, or -1.")
 
 
 def _check_index(array: NDArray[np.int32], count: int, name: str) -> None:
     if array.size and (int(array.min()) < 0 or int(array.max()) >= count):
-        raise ProtocolError("bad_take", f"“{name}” points outside the {count} entries it indexes.")
+        raise ProtocolError(ProtocolCode.BAD_TAKE, f"“{name}” points outside the {count} entries it indexes.")
 
 
 def _map_of(fields: Any, name: str) -> Mapping[str, Any]:
     if not isinstance(fields, Mapping):
-        raise ProtocolError("bad_field", f"“{name}” must be a map.")
+        raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{name}” must be a map.")
     return fields

@@ -10,7 +10,7 @@ from typing import TypeVar
 from backend.alignment.choice import FaceChoice
 from backend.alignment.face_following import align_frames
 from backend.alignment.types import Aligner, FaceFinder
-from backend.errors import Cancelled, UserError
+from backend.errors import Cancelled, ErrorCode, UserError
 from backend.footage import Footage, prefetch
 from backend.observations import AlignedFrame, FaceBox, ViewAlignment
 
@@ -66,11 +66,11 @@ def align_footage(
 
 def _require_face(frames: Sequence[AlignedFrame], footage_name: str) -> None:
     if not frames:
-        raise UserError("no_frames", f"No frame of {footage_name} could be read.", "The file may be damaged.")
+        raise UserError(ErrorCode.NO_FRAMES, f"No frame of {footage_name} could be read.", "The file may be damaged.")
     if all(frame.alignment is None for frame in frames):
         pictures = "the picture" if len(frames) == 1 else f"any of the {len(frames)} frames"
         raise UserError(
-            "no_face",
+            ErrorCode.NO_FACE,
             f"No face was found in {pictures} of {footage_name}.",
             "Choose footage that shows a face from the front or side, upright, and at least about 30 pixels tall.",
         )

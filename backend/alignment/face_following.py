@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backend.alignment.choice import FaceChoice
 from backend.alignment.types import Aligner, FaceFinder
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.footage import FootageFrame
 from backend.observations import AlignedFrame, Alignment, FaceBox, overlap
 
@@ -160,7 +160,7 @@ class _Candidates:
         picked = self._choice.pick([here[w].box for w in which])
         if picked is None:
             raise UserError(
-                "face_not_chosen",
+                ErrorCode.FACE_NOT_CHOSEN,
                 f"Frame {frame.number} shows {len(here)} face{'s' * (len(here) > 1)}, but none at the chosen "
                 f"{self._choice.kind} ({', '.join(f'{value:g}' for value in self._choice.values)}).",
                 "Choose a place on the face, in pixels of the displayed picture, or leave the choice out.",

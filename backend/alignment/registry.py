@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.alignment.flowface.weights import default_weights, weights_available
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from protocol.offers import AlignerInfo
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def require_aligner(name: str) -> None:
     """Raises UserError ``unknown_aligner`` for a name that no aligner has."""
     if name not in ALIGNERS:
         known = "”, “".join(ALIGNERS)
-        raise UserError("unknown_aligner", f"There is no aligner “{name[:60]}”; there are “{known}”.")
+        raise UserError(ErrorCode.UNKNOWN_ALIGNER, f"There is no aligner “{name[:60]}”; there are “{known}”.")
 
 
 def find_aligner(name: str, head: HeadModel, weights: Path | None = None) -> Aligner:
@@ -105,7 +105,9 @@ def _flowface(head: HeadModel, weights: Path | None) -> Aligner:
     except ValueError:
         scale = float("nan")
     if not 0 < scale < 100:
-        raise UserError("bad_weights", f"The weights {weights or default_weights()} say σ is to be scaled by {told!r}.")
+        raise UserError(
+            ErrorCode.BAD_WEIGHTS, f"The weights {weights or default_weights()} say σ is to be scaled by {told!r}."
+        )
     return FlowFaceAligner(network, head, FlowFaceOptions(sigma_scale=scale))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from backend.cameras.colmap import read_colmap
 from backend.cameras.named import NamedCamera, bad_calibration
 from backend.cameras.plain_files import read_plain_file
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from protocol.messages import CameraSpec
 
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001, "unknown": None}
@@ -50,7 +50,7 @@ def load_calibration(paths: Sequence[Path], unit: str = "") -> Calibration:
         raise bad_calibration(paths[0], why, "Give every camera a name of its own." if count else "")
     unit = unit or (units.pop() if len(units) == 1 else "") or "unknown"
     if unit not in METRES:
-        raise UserError("bad_unit", f"“{unit[:20]}” is no unit of a calibration: use {', '.join(METRES)}.")
+        raise UserError(ErrorCode.BAD_UNIT, f"“{unit[:20]}” is no unit of a calibration: use {', '.join(METRES)}.")
     scale = METRES[unit]
     posed = any(camera.spec.world_to_camera for camera in cameras)
     return Calibration(tuple(_scaled(camera, scale or 1.0) for camera in cameras), scale is not None or not posed)
@@ -76,14 +76,14 @@ def cameras_for_views(calibration: Calibration, views: Sequence[tuple[str, str]]
             best = best or found
     if best:
         raise UserError(
-            "calibration_views",
+            ErrorCode.CALIBRATION_VIEWS,
             f"The calibration has no camera for {views[best.index(None)][0]}; it has {_listed(calibration)}.",
             "Give every view a camera of its name, or leave the calibration out.",
         )
     if len(views) == len(calibration.cameras):
         return tuple(camera.spec for camera in calibration.cameras)
     raise UserError(
-        "calibration_views",
+        ErrorCode.CALIBRATION_VIEWS,
         f"It cannot be told which camera saw which view: {len(views)} views, and cameras {_listed(calibration)}.",
         "Name the cameras in the calibration as the footage files are called.",
     )
@@ -101,7 +101,7 @@ def camera_for_size(camera: CameraSpec, size: tuple[int, int], view: str) -> Cam
     (width, height), (calibrated_width, calibrated_height) = size, camera.image_size
     if width * calibrated_height != height * calibrated_width:
         raise UserError(
-            "calibration_image_size",
+            ErrorCode.CALIBRATION_IMAGE_SIZE,
             f"The view “{view}” is {width} × {height} pixels, but its camera was calibrated for {calibrated_width} × "
             f"{calibrated_height}, which is not the same picture in another size.",
             "Calibrate with pictures of the footage's size, and as it is displayed: turned pictures are other ones.",
@@ -119,7 +119,7 @@ def camera_for_size(camera: CameraSpec, size: tuple[int, int], view: str) -> Cam
 def _files(path: Path) -> list[Path]:
     """The files to read at a path: itself, or the files of a folder that is not COLMAP's."""
     if not path.exists():
-        raise UserError("calibration_missing", f"There is no calibration file {path}.", "Check the path.")
+        raise UserError(ErrorCode.CALIBRATION_MISSING, f"There is no calibration file {path}.", "Check the path.")
     if not path.is_dir() or (path / "cameras.txt").is_file():
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in PLAIN_SUFFIXES)

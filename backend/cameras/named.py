@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from protocol.codec import ProtocolError
 from protocol.messages import CameraSpec
 
@@ -31,7 +31,7 @@ class NamedCamera:
 
 def bad_calibration(path: Path, why: str, hint: str = "") -> UserError:
     """The refusal of a calibration file, in words."""
-    return UserError("bad_calibration", f"The calibration {path} cannot be used: {why}.", hint)
+    return UserError(ErrorCode.BAD_CALIBRATION, f"The calibration {path} cannot be used: {why}.", hint)
 
 
 def named_camera(
@@ -92,7 +92,7 @@ def rotation_matrix(path: Path, name: str, numbers: F64) -> F64:
 def _size(path: Path, name: str, image_size: tuple[Any, Any] | None) -> tuple[int, int]:
     if image_size is None:
         raise UserError(
-            "calibration_image_size",
+            ErrorCode.CALIBRATION_IMAGE_SIZE,
             f"The calibration {path} does not say for which image size “{name}” was calibrated.",
             "Add image_width and image_height, in pixels, to the file.",
         )

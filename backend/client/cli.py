@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from backend.alignment.registry import DEFAULT_ALIGNER, aligners_in_words
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.export.registry import exports_in_words
 from backend.terminal.declared_options import with_options
 from backend.terminal.options import Frames, parse_frames
@@ -32,7 +32,7 @@ def parse_box(text: str) -> tuple[float, float, float, float]:
     else:
         if width > 0 and height > 0 and all(abs(value) < 1e6 for value in (x, y, width, height)):
             return x, y, width, height
-    raise UserError("bad_box", f"“{text}” is not a face box: expected LEFT,TOP,WIDTH,HEIGHT in pixels.")
+    raise UserError(ErrorCode.BAD_BOX, f"“{text}” is not a face box: expected LEFT,TOP,WIDTH,HEIGHT in pixels.")
 
 
 def parse_offsets(texts: list[str]) -> dict[str, float]:
@@ -46,7 +46,7 @@ def parse_offsets(texts: list[str]) -> dict[str, float]:
             view = ""
         if not view.strip() or not abs(offsets[view.strip()]) < 1e6:
             raise UserError(
-                "bad_offset",
+                ErrorCode.BAD_OFFSET,
                 f"“{text}” is no offset: expected VIEW=SECONDS, the view by its file's name or its number from 1.",
                 "It is how far into its own footage that view is when the first view begins.",
             )

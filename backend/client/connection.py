@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import zmq
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.server.discovery import is_listening
 from protocol import messages as m
 from protocol.codec import MAX_PART_BYTES, ProtocolError
@@ -38,7 +38,9 @@ class Client(AbstractContextManager["Client", None]):
         self._request = 0
         self._pushed: deque[m.Progress] = deque()
         if not is_listening(endpoint):
-            raise UserError("no_backend", f"No backend answers at {endpoint}.", "Start it with “flowface serve”.")
+            raise UserError(
+                ErrorCode.NO_BACKEND, f"No backend answers at {endpoint}.", "Start it with “flowface serve”."
+            )
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 200
@@ -49,10 +51,10 @@ class Client(AbstractContextManager["Client", None]):
             self.welcome = self._ask(m.Hello(CLIENT_NAME, importlib.metadata.version("flowface")), m.Welcome)
         except UserError as error:
             self.close()
-            if error.code != "backend_gone":
+            if error.code != ErrorCode.BACKEND_GONE:
                 raise
             sentence = f"Something listens at {endpoint}, but it is not a FlowFace backend."
-            raise UserError("no_backend", sentence, "Start one with “flowface serve --endpoint …”.") from None
+            raise UserError(ErrorCode.NO_BACKEND, sentence, "Start one with “flowface serve --endpoint …”.") from None
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -131,7 +133,7 @@ class Client(AbstractContextManager["Client", None]):
                 self.wait(job_id)
             raise
         if status.state is m.JobState.CANCELLED:
-            raise UserError("cancelled", f"The job “{status.name}” was cancelled.")
+            raise UserError(ErrorCode.CANCELLED, f"The job “{status.name}” was cancelled.")
         if status.problem:
             raise UserError(status.problem.code, status.problem.message, status.problem.hint)
         return self.result(job_id, files, all_files=all_files)
@@ -165,7 +167,7 @@ class Client(AbstractContextManager["Client", None]):
             elif request == self._request and isinstance(answer, m.Error):
                 raise UserError(answer.code, answer.message, answer.hint)
         sentence = f"The backend at {self.endpoint} stopped answering."
-        raise UserError("backend_gone", sentence, "Start it with “flowface serve”; finished jobs are kept.")
+        raise UserError(ErrorCode.BACKEND_GONE, sentence, "Start it with “flowface serve”; finished jobs are kept.")
 
     def _receive(self, deadline: float) -> tuple[m.Message, int] | None:
         remaining = max(0.0, deadline - time.monotonic())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backend.client.connection import Client, OnStatus
 from backend.client.track import backend_endpoint, write_result
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.export.registry import export_track, require_export
 from backend.track.io import load_track
 from protocol.job import ExportJob
@@ -31,8 +31,8 @@ def export_to_file(request: ExportRequest, on_status: OnStatus | None = None) ->
     """Write the file that is asked for and return its path.
 
     Raises:
-        UserError: ``file_missing``, ``unknown_export``, ``unknown_job``, ``no_result``, ``out_folder``; what reading a
-            track and writing its export raise.
+        UserError: ``file_missing``, ``unknown_export``, ``unknown_job``, ``no_result``, ``output_unwritable``;
+            what reading a track and writing its export raise.
     """
     path = Path(request.take)
     if path.exists():
@@ -41,7 +41,7 @@ def export_to_file(request: ExportRequest, on_status: OnStatus | None = None) ->
         data = export_track(track, request.format)
     elif path.suffix or len(path.parts) > 1:
         raise UserError(
-            "file_missing", f"There is no track at {path}.", "Name a track.npz or the id of a finished job."
+            ErrorCode.FILE_MISSING, f"There is no track at {path}.", "Name a track.npz or the id of a finished job."
         )
     else:
         data = _by_job(request, on_status)
@@ -53,6 +53,6 @@ def _by_job(request: ExportRequest, on_status: OnStatus | None) -> bytes:
     with backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
         reply = client.run(ExportJob(request.take, request.format), on_status, all_files=True)
     if len(reply.files) != 1:
-        raise UserError("no_file", f"The export of “{request.take}” left {len(reply.files)} files, not one.")
+        raise UserError(ErrorCode.NO_FILE, f"The export of “{request.take}” left {len(reply.files)} files, not one.")
     (data,) = reply.files.values()
     return data.tobytes()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backend.alignment.registry import ALIGNERS, require_aligner, takes_weights
 from backend.cameras.calibration import cameras_for_views, load_calibration
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from protocol.messages import CameraSpec, FaceChoice, TrackJob, ViewSpec
 from protocol.options import SolveOptions, option_fields
 
@@ -65,7 +65,7 @@ def job_spec(request: TrackRequest) -> TrackJob:
     if request.options.weights is not None and not takes_weights(request.aligner):
         others = " or ".join(name for name in ALIGNERS if takes_weights(name))
         raise UserError(
-            "weights_unused",
+            ErrorCode.WEIGHTS_UNUSED,
             f"The aligner “{request.aligner}” takes no weights.",
             f"Add --aligner {others}, or leave --weights out.",
         )
@@ -112,7 +112,7 @@ def _view_number(key: str, names: Sequence[str]) -> int:
     if not key:
         return 0
     raise UserError(
-        "unknown_view",
+        ErrorCode.UNKNOWN_VIEW,
         f"There is no view “{key[:60]}”; there is {', '.join(names)}.",
         "Name a view by its file's name without the ending, or by its number from 1.",
     )

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import IO
 
 from backend.client.request import TrackRequest
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 
 def _check_blender(request: TrackRequest) -> None:
     if request.blend and importlib.util.find_spec("bpy") is None:
         raise UserError(
-            "no_blender",
+            ErrorCode.NO_BLENDER,
             "scene.blend cannot be written because Blender as a Python module (bpy) is not installed.",
             "Install this project with requirements.txt, or pass --no-blend.",
         )
@@ -48,4 +48,6 @@ def _finish_scene(process: subprocess.Popen[bytes], log: IO[bytes], path: Path) 
     log.seek(0)
     lines = log.read().decode("utf-8", "replace").strip().splitlines()
     said = f": {lines[-1]}" if lines else "."
-    raise UserError("scene", f"Blender could not write {path}{said}", "The track itself is written; see track.npz.")
+    raise UserError(
+        ErrorCode.SCENE, f"Blender could not write {path}{said}", "The track itself is written; see track.npz."
+    )

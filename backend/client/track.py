@@ -13,7 +13,7 @@ from typing import Any
 from backend.client.connection import Client, OnStatus
 from backend.client.request import TrackRequest, job_spec
 from backend.client.scene_writer import _check_blender, _scene_writer
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
 from backend.overlay.track import write_overlays
 from backend.server.discovery import find_server, private_server
@@ -91,16 +91,20 @@ def _output_folder(out: Path) -> Iterator[Path]:
             pass
     except OSError as error:
         raise UserError(
-            "out_folder", f"Results cannot be written to {out}: {error.strerror}.", "Choose another folder with --out."
+            ErrorCode.OUTPUT_UNWRITABLE,
+            f"Results cannot be written to {out}: {error.strerror}.",
+            "Choose another folder with --out.",
         ) from error
     yield out
 
 
 def write_result(path: Path, data: bytes) -> None:
-    """Write a result whole or not at all; raises UserError (``out_folder``) where that is not possible."""
+    """Write a result whole or not at all; raises UserError (``output_unwritable``) where that is not possible."""
     try:
         write_atomic(path, data, public=True)
     except OSError as error:
         raise UserError(
-            "out_folder", f"{path} cannot be written: {error.strerror}.", "Choose another folder with --out."
+            ErrorCode.OUTPUT_UNWRITABLE,
+            f"{path} cannot be written: {error.strerror}.",
+            "Choose another folder with --out.",
         ) from error

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
@@ -83,4 +83,4 @@ def _table() -> dict[str, Any]:
 
 
 def _unlisted(what: str) -> UserError:
-    return UserError("no_split", f"{what} is in no split.", f"Add it to {SPLITS_FILE.name} before it is used.")
+    return UserError(ErrorCode.NO_SPLIT, f"{what} is in no split.", f"Add it to {SPLITS_FILE.name} before it is used.")

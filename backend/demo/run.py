@@ -15,7 +15,7 @@ from backend.client.request import TrackRequest
 from backend.client.terminal import track_with_progress
 from backend.client.track import backend_endpoint
 from backend.demo.truth import TruthReport, compare
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
 from backend.footage.encode import encode_evenly
 from backend.head_model.library import load_head
@@ -31,7 +31,7 @@ def run_demo(out: Path) -> TruthReport:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         sentence = f"Results cannot be written to {out}: {error.strerror}."
-        raise UserError("out_folder", sentence, "Choose another folder with --out.") from error
+        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, sentence, "Choose another folder with --out.") from error
     portrait, clip = out / "portrait" / "astronaut.png", out / "rendered" / "performance.mp4"
     write_portrait(portrait)
     head = load_head("open")
@@ -55,7 +55,7 @@ def write_portrait(path: Path) -> None:
         from skimage.io import imsave
     except ImportError as error:
         raise UserError(
-            "no_portrait",
+            ErrorCode.NO_PORTRAIT,
             "The demo's portrait comes with scikit-image, which is not installed.",
             "Install this project with requirements.txt or its extra “demo”.",
         ) from error

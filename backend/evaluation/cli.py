@@ -12,7 +12,7 @@ import typer
 
 from backend.alignment.registry import ALIGNERS, DEFAULT_ALIGNER, require_aligner
 from backend.datasets.splits import Split
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.terminal.options import Weights
 
 
@@ -23,7 +23,7 @@ def parse_results(texts: list[str]) -> dict[str, Path]:
         name, equals, folder = text.partition("=")
         if not (equals and name.strip() and folder.strip()) or name.strip() in found:
             raise UserError(
-                "bad_results_option",
+                ErrorCode.BAD_RESULTS_OPTION,
                 f"“{text}” does not name results: expected NAME=FOLDER, each name once.",
                 "The folder's format is described in backend/evaluation/trackers/results_folder.py.",
             )

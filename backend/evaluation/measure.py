@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.evaluation.benchmark import Truth
 from backend.evaluation.mesh_landmarks import NOSE_BASE, landmarks_px
 from backend.evaluation.metrics.chamfer import AlignedFrame, align_frames, chamfer, keypoints7, neutral_only
@@ -52,7 +52,7 @@ def measure(
     mesh = truth.mesh
     if predicted.frame_count != mesh.frame_count or predicted.image_size != mesh.image_size:
         raise UserError(
-            "bad_results",
+            ErrorCode.BAD_RESULTS,
             f"A result has {predicted.frame_count} frames of {predicted.image_size}, but its sequence "
             f"{mesh.frame_count} of {mesh.image_size}.",
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.evaluation.tables import PROTOCOLS, Record
 from backend.evaluation.types import REGIONS
 from backend.files import read_npz
@@ -54,7 +54,7 @@ def need_matplotlib() -> None:
         import matplotlib
     except ImportError as error:
         raise UserError(
-            "no_matplotlib",
+            ErrorCode.NO_MATPLOTLIB,
             "The evaluation's plots need matplotlib, which is not installed.",
             "Install this project with requirements.txt or its extra “evaluate”.",
         ) from error

@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter1d, label
 from scipy.stats import spearmanr
 
 from backend.datasets.splits import Split, split_of_clip, split_of_photo, split_of_scan
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.evaluation.mesh_landmarks import OUTER_EYE_CORNERS, landmarks_camera, landmarks_px
 from backend.evaluation.metrics.landmarks import INNER_51, boundary_error, overall_error, silhouette_edges
 from backend.evaluation.metrics.stability import temporal_stability
@@ -158,7 +158,7 @@ def read_annotation(photos: Path) -> Annotation:
             pupils=(told["pupils"][0], told["pupils"][1]),
         )
     except (OSError, ValueError, KeyError) as error:
-        raise UserError("bad_file", f"The annotation in {photos} cannot be read: {error}.") from error
+        raise UserError(ErrorCode.BAD_FILE, f"The annotation in {photos} cannot be read: {error}.") from error
 
 
 def photo_record(tracker: Tracker, path: Path, annotated: Annotation, name: str) -> dict[str, Any]:
@@ -229,7 +229,9 @@ def clip_record(tracker: Tracker, clip: Path, cache: Path) -> dict[str, Any]:
     if mesh is None or mesh.landmarks68 is None:
         return record
     if mesh.frame_count != frames:
-        raise UserError("bad_results", f"{tracker.name} has {mesh.frame_count} frames of {clip.name}, not {frames}.")
+        raise UserError(
+            ErrorCode.BAD_RESULTS, f"{tracker.name} has {mesh.frame_count} frames of {clip.name}, not {frames}."
+        )
     points = landmarks_px(mesh)
     unit = 100 / outer_eye_distance(observed)
     steps, still_frames = [], 0

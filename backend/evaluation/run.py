@@ -19,7 +19,7 @@ from rich.console import Console
 from backend.alignment.flowface.weights import find_weights, weights_digest
 from backend.alignment.registry import ALIGNERS, takes_weights
 from backend.datasets.splits import SPLITS, Split
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.evaluation import plots, tables
 from backend.evaluation.benchmark import (
     SequenceSpec,
@@ -87,7 +87,7 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
     """
     plots.need_matplotlib()
     if options.split not in SPLITS:
-        raise UserError("bad_split", f"There is no split “{options.split}”; there are {', '.join(SPLITS)}.")
+        raise UserError(ErrorCode.BAD_SPLIT, f"There is no split “{options.split}”; there are {', '.join(SPLITS)}.")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
         store = Store(
@@ -95,7 +95,7 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
         )
     except OSError as error:
         sentence = f"Results cannot be written to {options.out}: {error.strerror}."
-        raise UserError("out_folder", sentence, "Choose another folder with --out.") from error
+        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, sentence, "Choose another folder with --out.") from error
     told = console or Console(stderr=True)
     with EvaluationView(told) as view:
         trackers = make_trackers(options, store.folder, view.on_frame)
@@ -104,7 +104,7 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
         calibrated = _uncertainty(options, store, trackers, view) if runs else []
         real = _real(options, store, trackers, view, skipped)
         if not runs and not real:
-            raise UserError("nothing_to_evaluate", " ".join(skipped) or "Nothing was chosen to be evaluated.")
+            raise UserError(ErrorCode.NOTHING_TO_EVALUATE, " ".join(skipped) or "Nothing was chosen to be evaluated.")
         view.on_stage("drawing the plots")
         results = plain(
             {
@@ -143,10 +143,14 @@ def make_trackers(
     }
     unknown = [name for name in options.trackers if name not in makers]
     if unknown:
-        raise UserError("unknown_tracker", f"There is no tracker “{unknown[0]}”; there are {', '.join(makers)}.")
+        raise UserError(
+            ErrorCode.UNKNOWN_TRACKER, f"There is no tracker “{unknown[0]}”; there are {', '.join(makers)}."
+        )
     taken = [name for name in options.results if name in makers]
     if taken:
-        raise UserError("name_taken", f"“{taken[0]}” is the name of a built-in tracker.", "Call the results otherwise.")
+        raise UserError(
+            ErrorCode.NAME_TAKEN, f"“{taken[0]}” is the name of a built-in tracker.", "Call the results otherwise."
+        )
     own = [makers[name]() for name in dict.fromkeys(options.trackers)]
     return own + [ResultsFolder(name, folder) for name, folder in options.results.items()]
 
@@ -247,7 +251,7 @@ def _run(
         try:
             predicted = tracker.track(clip, single_image=protocol == SINGLE)
         except UserError as error:
-            if error.code != "no_face":
+            if error.code != ErrorCode.NO_FACE:
                 raise
             return {**head, "frames": spec.frame_count, "lost": spec.frame_count, "ssme": {}, "ssme_h": {}}
         record, maps = measure(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.evaluation.mesh_landmarks import NOSE_BASE, landmarks_camera
 from backend.evaluation.metrics.pose import camera_errors
 from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7, align_to_scan
@@ -53,7 +53,7 @@ def read_scan(folder: Path) -> Scan:
     try:
         cameras = json.loads((folder / "cameras.json").read_text(encoding="utf-8"))["cameras"]
     except (OSError, ValueError, KeyError) as error:
-        raise UserError("bad_file", f"The scan in {folder} cannot be read: {error}.") from error
+        raise UserError(ErrorCode.BAD_FILE, f"The scan in {folder} cannot be read: {error}.") from error
     points = mesh.vertices * METRES_PER_SCAN_UNIT
     nose = points[SCAN_KEYPOINTS[KEYPOINTS7.index(NOSE_BASE)]]
     near = np.linalg.norm(points - nose, axis=1) < FACE_RADIUS
@@ -83,7 +83,7 @@ def joint_record(tracker: ViewsTracker, folder: Path, scan: Scan, variant: str) 
     try:
         found = tracker.track_views([folder / camera["image"] for camera in scan.cameras], variant)
     except UserError as error:
-        if error.code not in ("no_face", "views_apart"):
+        if error.code not in (ErrorCode.NO_FACE, ErrorCode.VIEWS_APART):
             raise
         return record
     focal = np.array([camera["K"][0][0] for camera in scan.cameras])

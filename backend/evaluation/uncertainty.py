@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.stats import spearmanr
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.evaluation.benchmark import SequenceSpec, Truth, load_ict_head, load_truth_full, render_sequences
 from backend.evaluation.benchmark.make import default_cache
 from backend.evaluation.mesh_landmarks import OUTER_EYE_CORNERS, landmarks_px
@@ -94,7 +94,9 @@ def on_rendered(found: Counterparts, other: HeadModel, archive: Path) -> Counter
     ict = load_ict_head(archive)
     distance, vertex = cKDTree(ict.template).query(other.template)
     if distance.max() > 1e-5:
-        raise UserError("head_inconsistent", "The registered ICT head is not the one that the benchmark renders.")
+        raise UserError(
+            ErrorCode.HEAD_INCONSISTENT, "The registered ICT head is not the one that the benchmark renders."
+        )
     known = {tuple(sorted(t)): row for row, t in enumerate(ict.triangles.tolist())}
     row = np.full(len(found.there), -1, np.int32)
     weights = np.zeros((len(row), 3), np.float32)
@@ -187,7 +189,7 @@ def uncertainty_records(
                 try:
                     observed = tracker.observe(clip)
                 except UserError as error:
-                    if error.code != "no_face":
+                    if error.code != ErrorCode.NO_FACE:
                         raise
                     return {}
                 found = _counterparts(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.model import JOINT_NAMES, HeadModel
 from backend.track.geometry import neutral_of
 from backend.track.types import Track
@@ -33,7 +33,7 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
     """
     if head.hash != track.head_hash or len(track.deformation) not in (0, len(head.template)):
         sentence = f"The head “{track.head_id}” has changed since “{name}” was tracked."
-        raise UserError("head_changed", sentence, "Track the footage again.")
+        raise UserError(ErrorCode.HEAD_CHANGED, sentence, "Track the footage again.")
     neutral = neutral_of(head, track)
     part_names, triangle_part = triangle_parts(head)
     return TakeResult(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from protocol.offers import ExportInfo
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def require_export(name: str) -> ExportInfo:
     """The export called ``name``; raises UserError ``unknown_export`` for a name that none has."""
     if name not in EXPORTS:
         known = "”, “".join(EXPORTS)
-        raise UserError("unknown_export", f"There is no export “{name[:60]}”; there is “{known}”.")
+        raise UserError(ErrorCode.UNKNOWN_EXPORT, f"There is no export “{name[:60]}”; there is “{known}”.")
     return EXPORTS[name].info
 
 
@@ -65,7 +65,7 @@ def export_track(track: Track, name: str) -> bytes:
     head = load_head(track.head_id)
     if head.hash != track.head_hash:
         sentence = f"The head “{track.head_id}” has changed since the footage was tracked."
-        raise UserError("head_changed", sentence, "Track the footage again.")
+        raise UserError(ErrorCode.HEAD_CHANGED, sentence, "Track the footage again.")
     return EXPORTS[name].write(track, head)
 
 

@@ -17,7 +17,7 @@ from scipy.linalg import eigh
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.model import HeadModel
 
 # Modes per axis at most: more than the points that aligners see of a region can tell apart.
@@ -31,7 +31,7 @@ def region_mask(head: HeadModel, region: str) -> NDArray[np.bool_]:
     """(V,) vertices of a region that are skin; raises UserError ``deform_region`` for one that the head lacks."""
     if region not in head.regions:
         known = ", ".join(sorted(head.regions))
-        raise UserError("deform_region", f"The head “{head.id}” has no region “{region}”; it has: {known}.")
+        raise UserError(ErrorCode.DEFORM_REGION, f"The head “{head.id}” has no region “{region}”; it has: {known}.")
     skin = head.regions.get("skin")
     return head.regions[region] & skin if skin is not None else head.regions[region]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation, Slerp
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.types import FitOptions, View
 from backend.head_model.rigid import nearest_rotation
@@ -94,7 +94,7 @@ def _camera_poses(views: Sequence[View], poses: list[_Poses], options: FitOption
         shared, i, j = max(pairs, key=lambda pair: (pair[0], -pair[1], -pair[2]))
         if not shared:
             raise UserError(
-                "views_apart",
+                ErrorCode.VIEWS_APART,
                 f"View {j + 1} of {len(views)} never shows the face in a frame synchronised with one of another view.",
                 "Check the views' offsets, or give a calibration.",
             )
@@ -153,7 +153,7 @@ def _rig_scale(posed: dict[int, F64], poses: list[_Poses]) -> float:
         bottom += float((centre * centre).sum())
     if top <= 0 or not math.isfinite(top / max(bottom, 1e-30)):
         raise UserError(
-            "rig_scale",
+            ErrorCode.RIG_SCALE,
             "The calibration's scale cannot be told: no two calibrated views show the face in synchronised frames.",
             "Give the unit of the calibration, or check the views' offsets.",
         )

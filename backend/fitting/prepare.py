@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.fitting.cameras import Cameras, CameraUnknowns
 from backend.fitting.first_guess import Start, first_guess
 from backend.fitting.observed_points import ObservedPoints
@@ -110,7 +110,9 @@ def check_views(views: Sequence[View]) -> None:
     if len({view.alignment.frame_count for view in views}) > 1:
         raise ValueError("all views need the same frames")
     if not found_frames(views).any():
-        raise UserError("no_face", "No frame shows a face that could be fitted.", "Choose footage that shows a face.")
+        raise UserError(
+            ErrorCode.NO_FACE, "No frame shows a face that could be fitted.", "Choose footage that shows a face."
+        )
 
 
 def _mean_points(basis: PointBasis) -> F64:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.footage.images import IMAGE_SUFFIXES, ImageFootage, find_images, is_pattern, read_image
 from backend.footage.prefetch import prefetch
 from backend.footage.types import DEFAULT_SEQUENCE_RATE, Footage, FootageFrame, FootageInfo
@@ -48,9 +48,9 @@ def open_footage(
     if location.is_dir() or (not location.exists() and is_pattern(location)):
         return ImageFootage(location, frames, sequence_rate)
     if not location.exists():
-        raise UserError("footage_missing", f"There is no file {location}.", "Check the path.")
+        raise UserError(ErrorCode.FOOTAGE_MISSING, f"There is no file {location}.", "Check the path.")
     if location.stat().st_size == 0:
-        raise UserError("footage_empty", f"{location} is empty (0 bytes).", "Copy or export it again.")
+        raise UserError(ErrorCode.FOOTAGE_EMPTY, f"{location} is empty (0 bytes).", "Copy or export it again.")
     if location.suffix.lower() in IMAGE_SUFFIXES:
         return ImageFootage(location, frames, sequence_rate, alone=alone)
     return VideoFootage(location, frames)

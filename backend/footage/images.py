@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.footage.types import (
     DEFAULT_SEQUENCE_RATE,
     FootageFrame,
@@ -62,7 +62,7 @@ def find_images(path: Path) -> ImageFiles:
 
 def _no_images(message: str) -> UserError:
     kinds = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
-    return UserError("footage_no_images", message, f"Images are read from {kinds} files.")
+    return UserError(ErrorCode.FOOTAGE_NO_IMAGES, message, f"Images are read from {kinds} files.")
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -140,7 +140,7 @@ def _header(path: Path) -> tuple[int, int, int, str]:
             return image.width, image.height, _EXIF_DEGREES.get(orientation, 0), image.mode
     except Image.DecompressionBombError as error:
         raise UserError(
-            "footage_too_large", f"{path} claims more pixels than are read.", "Scale it down first."
+            ErrorCode.FOOTAGE_TOO_LARGE, f"{path} claims more pixels than are read.", "Scale it down first."
         ) from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise _unreadable(path) from error
@@ -148,7 +148,9 @@ def _header(path: Path) -> tuple[int, int, int, str]:
 
 def _unreadable(path: Path) -> UserError:
     return UserError(
-        "image_unreadable", f"The image {path} cannot be read.", "It may be damaged or half written; export it again."
+        ErrorCode.IMAGE_UNREADABLE,
+        f"The image {path} cannot be read.",
+        "It may be damaged or half written; export it again.",
     )
 
 
@@ -247,7 +249,7 @@ class ImageFootage:
             image = read_image(file)
             if image.shape[:2] != (info.height, info.width):
                 raise UserError(
-                    "footage_sizes_differ",
+                    ErrorCode.FOOTAGE_SIZES_DIFFER,
                     f"{file} is {image.shape[1]} × {image.shape[0]} pixels, but {info.path.name} is "
                     f"{info.width} × {info.height}.",
                     "All images of a sequence need one size; choose frames A:A to track a single image.",

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 FootageKind = Literal["video", "sequence", "still"]
 
@@ -84,10 +84,10 @@ class Footage(Protocol):
 def check_size(width: int, height: int, path: Path) -> None:
     """Refuse a picture size before anything of that size is allocated. Raises UserError ``footage_too_large``."""
     if width < 1 or height < 1:
-        raise UserError("footage_unreadable", f"{path} says that its picture is {width} × {height} pixels.")
+        raise UserError(ErrorCode.FOOTAGE_UNREADABLE, f"{path} says that its picture is {width} × {height} pixels.")
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise UserError(
-            "footage_too_large",
+            ErrorCode.FOOTAGE_TOO_LARGE,
             f"{path} is {width} × {height} pixels; at most {MAX_SIDE} a side and {MAX_PIXELS // 10**6} million in all "
             "are read.",
             "Scale it down first.",
@@ -101,7 +101,7 @@ def select_range(first: int, last: int, frames: tuple[int, int] | None, path: Pa
     start, stop = max(frames[0], first), min(frames[1], last)
     if start > stop:
         raise UserError(
-            "frames_out_of_range",
+            ErrorCode.FRAMES_OUT_OF_RANGE,
             f"{path} has frames {first} to {last}; {frames[0]} to {frames[1]} was asked for.",
             "Choose a range inside the footage.",
         )

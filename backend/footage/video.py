@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.footage.types import FootageFrame, FootageInfo, check_size, select_range, turned
 
 # Playlists inside a file may not reach for the network or other protocols.
@@ -44,7 +44,7 @@ class _Index:
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its first video stream. Raises UserError where there is none."""
     unreadable = UserError(
-        "footage_unreadable",
+        ErrorCode.FOOTAGE_UNREADABLE,
         f"{path} is not a video that can be read.",
         "Give a video file, an image, or a folder of numbered images.",
     )
@@ -56,7 +56,9 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         if container.format.name in _NO_VIDEO_FORMATS:
             raise unreadable
         if not container.streams.video:
-            raise UserError("footage_no_video", f"{path} holds no pictures.", "Choose a file with a video stream.")
+            raise UserError(
+                ErrorCode.FOOTAGE_NO_VIDEO, f"{path} holds no pictures.", "Choose a file with a video stream."
+            )
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         yield container, stream
@@ -127,7 +129,7 @@ class VideoFootage:
         picture = _first_picture(path) if index.count else None
         if picture is None:
             raise UserError(
-                "footage_unreadable",
+                ErrorCode.FOOTAGE_UNREADABLE,
                 f"No picture in {path} can be decoded.",
                 "The file may be cut short or damaged; export it again.",
             )

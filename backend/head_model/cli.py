@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.converters.registry import CONVERTERS, find_converter
 from backend.head_model.io import save_head
 from backend.head_model.library import (
@@ -130,11 +130,11 @@ def show(
     from backend.head_model.sheet import contact_sheet
 
     if output.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
-        raise UserError("output_format", f"Cannot write {output}: a .png or .jpg file was expected.")
+        raise UserError(ErrorCode.BAD_OUTPUT, f"Cannot write {output}: a .png or .jpg file was expected.")
     picture = contact_sheet(load_head(name))
     ok, data = cv2.imencode(output.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     if not ok:
-        raise UserError("output_format", f"Cannot write {output} as a picture.")
+        raise UserError(ErrorCode.BAD_OUTPUT, f"Cannot write {output} as a picture.")
     _write(output, data.tobytes())
     _out.print(f"{output}: {picture.shape[1]}×{picture.shape[0]} pixels")
 
@@ -152,7 +152,7 @@ def build(
     try:
         save_head(head, output)
     except OSError as error:
-        raise UserError("output_unwritable", f"Cannot write {output}: {error.strerror}.") from error
+        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, f"Cannot write {output}: {error.strerror}.") from error
     _out.print(
         f"{output}: {head.vertex_count} vertices, {len(head.triangles)} triangles, {len(head.shape_basis)} identity "
         f"components, {len(head.expression_names)} expressions, {output.stat().st_size / 1e6:.1f} MB"
@@ -164,4 +164,4 @@ def _write(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     except OSError as error:
-        raise UserError("output_unwritable", f"Cannot write {path}: {error.strerror}.") from error
+        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, f"Cannot write {path}: {error.strerror}.") from error

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.dense_points import DERIVED
 from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints
 
@@ -76,7 +76,9 @@ def read_head(path: Path) -> HeadModel:
     ``head_version`` (written by a newer FlowFace), ``head_inconsistent`` (arrays that do not belong together).
     """
     if not path.is_file():
-        raise UserError("head_missing", f"The head file {path} does not exist.", "List the heads: flowface head list.")
+        raise UserError(
+            ErrorCode.HEAD_MISSING, f"The head file {path} does not exist.", "List the heads: flowface head list."
+        )
     try:
         arrays = _read_arrays(path)
         header = json.loads(arrays.pop("header").tobytes())
@@ -84,20 +86,22 @@ def read_head(path: Path) -> HeadModel:
             raise ValueError(f"its header does not say {FORMAT}")
         if header["version"] > VERSION:
             raise UserError(
-                "head_version",
+                ErrorCode.HEAD_VERSION,
                 f"The head file {path} has version {header['version']}; this FlowFace reads up to {VERSION}.",
                 "Update FlowFace.",
             )
         head = _assemble(arrays, header)
     except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
-            "head_unreadable",
+            ErrorCode.HEAD_UNREADABLE,
             f"The head file {path} is not a FlowFace head or is damaged ({error}).",
             "Add the head again, or build it: flowface head build.",
         ) from error
     fault = inconsistency(head)
     if fault:
-        raise UserError("head_inconsistent", f"The head file {path} is inconsistent: {fault}.", "Add the head again.")
+        raise UserError(
+            ErrorCode.HEAD_INCONSISTENT, f"The head file {path} is inconsistent: {fault}.", "Add the head again."
+        )
     return head
 
 

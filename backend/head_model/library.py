@@ -10,7 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.dense_points import with_dense_points
 from backend.head_model.io import read_head, save_head
 from backend.head_model.model import HeadModel
@@ -52,7 +52,7 @@ def load_head(name: str = "open") -> HeadModel:
     entry = entries.get(name)
     if entry is None:
         raise UserError(
-            "head_unknown",
+            ErrorCode.HEAD_UNKNOWN,
             f"There is no head called {name!r}; there are: {', '.join(entries)}.",
             "List the heads: flowface head list.",
         )
@@ -70,13 +70,17 @@ def require_new_name(name: str, *, replace: bool = False) -> None:
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", name):
         raise UserError(
-            "head_name",
+            ErrorCode.HEAD_NAME,
             f"{name!r} cannot name a head: expected 1 to 40 letters, digits, '-', '_' or '.', a letter or digit first.",
         )
     if name == "open":
-        raise UserError("head_name", "The name 'open' belongs to the built-in head.", "Choose another with --name.")
+        raise UserError(
+            ErrorCode.HEAD_NAME, "The name 'open' belongs to the built-in head.", "Choose another with --name."
+        )
     if not replace and (user_heads_dir() / f"{name}.npz").exists():
-        raise UserError("head_exists", f"There is a head called {name} already.", "Give --replace, or another --name.")
+        raise UserError(
+            ErrorCode.HEAD_EXISTS, f"There is a head called {name} already.", "Give --replace, or another --name."
+        )
 
 
 def add_head(head: HeadModel, *, replace: bool = False, picture: bytes | None = None) -> Path:
@@ -94,7 +98,7 @@ def add_head(head: HeadModel, *, replace: bool = False, picture: bytes | None = 
             picture_path(head.id).write_bytes(picture)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise UserError("output_unwritable", f"Cannot write {path}: {error.strerror or error}.") from error
+        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, f"Cannot write {path}: {error.strerror or error}.") from error
     return path
 
 
@@ -109,15 +113,17 @@ def remove_head(name: str) -> Path:
     Raises ``UserError``: ``head_built_in`` for the open head, ``head_unknown``, ``output_unwritable``.
     """
     if name == "open":
-        raise UserError("head_built_in", "The head 'open' came with FlowFace and cannot be removed.")
+        raise UserError(ErrorCode.HEAD_BUILT_IN, "The head 'open' came with FlowFace and cannot be removed.")
     entry = {entry.name: entry for entry in list_heads()}.get(name)
     if entry is None:
-        raise UserError("head_unknown", f"There is no head called {name!r}.", "List the heads: flowface head list.")
+        raise UserError(
+            ErrorCode.HEAD_UNKNOWN, f"There is no head called {name!r}.", "List the heads: flowface head list."
+        )
     try:
         entry.path.unlink()
         picture_path(name).unlink(missing_ok=True)
     except OSError as error:
-        raise UserError("output_unwritable", f"Cannot remove {entry.path}: {error.strerror}.") from error
+        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, f"Cannot remove {entry.path}: {error.strerror}.") from error
     return entry.path
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 MAX_SIDE = 8192
 MAX_TRIANGLES = 4_000_000
@@ -120,7 +120,8 @@ class HeadRenderer:
         width, height = size
         if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
             raise UserError(
-                "image_size", f"Cannot draw an image of {width}×{height} pixels: each side must be 1 to {MAX_SIDE}."
+                ErrorCode.IMAGE_SIZE,
+                f"Cannot draw an image of {width}×{height} pixels: each side must be 1 to {MAX_SIDE}.",
             )
         self.size = (int(width), int(height))
         self._gl = create_context()
@@ -297,7 +298,9 @@ def _corner_arrays(
     drawn: NDArray[np.bool_] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     if len(triangles) > MAX_TRIANGLES:
-        raise UserError("mesh_size", f"Cannot draw {len(triangles)} triangles: at most {MAX_TRIANGLES} are allowed.")
+        raise UserError(
+            ErrorCode.MESH_SIZE, f"Cannot draw {len(triangles)} triangles: at most {MAX_TRIANGLES} are allowed."
+        )
     normals = vertex_normals(vertices, triangles)
     if drawn is not None:
         triangles = np.asarray(triangles)[drawn]
@@ -338,7 +341,7 @@ def create_context() -> Any:
         return create(backend="egl")
     except Exception as error:  # moderngl raises bare Exceptions, and OSError where libEGL is missing
         raise UserError(
-            "no_opengl",
+            ErrorCode.NO_OPENGL,
             f"OpenGL is not available for drawing without a window ({error}).",
             "Install Mesa's software renderer: apt-get install libegl1 libgl1-mesa-dri.",
         ) from error

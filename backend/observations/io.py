@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import read_npz, write_npz
 from backend.head_model.model import SurfacePoints
 from backend.observations.types import BOX_FIELDS, AlignedFrame, PointSet, PointSetId, ViewAlignment
@@ -221,7 +221,9 @@ class AlignmentChunks:
         """
         chunks = [load_alignment(path) for path in sorted(self._folder.glob("[0-9]*.npz"))]
         if not chunks:
-            raise UserError("no_frames", f"There is no alignment in {self._folder}.", "Track the footage again.")
+            raise UserError(
+                ErrorCode.NO_FRAMES, f"There is no alignment in {self._folder}.", "Track the footage again."
+            )
         own = (self._aligner, self._ids)
         strange = next((chunk.aligner for chunk in chunks if (chunk.aligner, chunk.ids) != own), None)
         if strange is not None:
@@ -236,4 +238,4 @@ class AlignmentChunks:
 
 
 def _bad(path: Path, why: str) -> UserError:
-    return UserError("bad_alignment", f"{path} is not a whole alignment: {why}.", "Track the footage again.")
+    return UserError(ErrorCode.BAD_ALIGNMENT, f"{path} is not a whole alignment: {why}.", "Track the footage again.")

@@ -18,7 +18,7 @@ from backend.alignment.face_following import align_frames
 from backend.alignment.finder import face_finder
 from backend.alignment.registry import find_aligner
 from backend.alignment.types import Aligner
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.footage import Footage, FootageFrame, open_footage, prefetch
 from backend.footage.encode import encode
 from backend.head_model.library import load_head
@@ -57,7 +57,9 @@ def compare_aligners(options: ComparisonOptions) -> Path:
     """
     kind = options.out.suffix.lower()
     if kind not in (".png", ".mp4"):
-        raise UserError("bad_output", f"{options.out} must end in .png or .mp4.", "Name such a file with --out.")
+        raise UserError(
+            ErrorCode.BAD_OUTPUT, f"{options.out} must end in .png or .mp4.", "Name such a file with --out."
+        )
     head = load_head(options.head)
     aligners = [find_aligner(name, head, options.weights) for name in options.aligners]
     footage = open_footage(options.footage, options.frames)
@@ -68,7 +70,7 @@ def compare_aligners(options: ComparisonOptions) -> Path:
             if kind == ".png":
                 rows = [_close_ups(f, seen, aligners) for f, seen in _seen(_some(frames, footage, options), aligners)]
                 if not rows:
-                    raise UserError("no_frames", f"No frame of {options.footage} could be read.")
+                    raise UserError(ErrorCode.NO_FRAMES, f"No frame of {options.footage} could be read.")
                 picture = cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)
                 part.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
             else:
@@ -76,7 +78,9 @@ def compare_aligners(options: ComparisonOptions) -> Path:
                 encode(part, drawn, footage.info)
         part.replace(options.out)
     except (OSError, FFmpegError) as error:
-        raise UserError("output_unwritable", f"{options.out} cannot be written: {error.strerror or error}.") from error
+        raise UserError(
+            ErrorCode.OUTPUT_UNWRITABLE, f"{options.out} cannot be written: {error.strerror or error}."
+        ) from error
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from backend.errors import Cancelled, UserError
+from backend.errors import Cancelled, ErrorCode, UserError
 from backend.footage import Footage, FootageFrame, FootageInfo, prefetch
 from backend.footage.encode import Picture, encode
 from backend.overlay.wireframe import _edges, diagonals, visible_edges
@@ -56,7 +56,7 @@ def write_overlay(
     """Draw the take on its footage; returns the file written: ``path`` with the suffix .mp4, or .png for a still.
 
     The video keeps the footage's frame times. The file appears only when it is complete. Raises UserError
-    ``overlay_not_written``, what reading the footage raises, and ``Cancelled``.
+    ``output_unwritable``, what reading the footage raises, and ``Cancelled``.
     """
     info = footage.info
     target = path.with_suffix(".png" if info.kind == "still" else ".mp4")
@@ -82,7 +82,7 @@ def write_overlay(
         part.replace(target)
     except (OSError, FFmpegError) as error:
         raise UserError(
-            "overlay_not_written", f"The overlay {target} cannot be written: {error.strerror or error}.", ""
+            ErrorCode.OUTPUT_UNWRITABLE, f"The overlay {target} cannot be written: {error.strerror or error}.", ""
         ) from error
     finally:
         with suppress(OSError):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.cameras.distortion import Lens, undistort
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.footage.timeline import matching_frames
 from backend.observations import PointSet, ViewAlignment
 from backend.observations.io import AlignmentChunks
@@ -92,7 +92,7 @@ def align_views(
                 finder=finder,
             )
         except UserError as error:
-            if error.code != "no_face" or number == 0:
+            if error.code != ErrorCode.NO_FACE or number == 0:
                 raise _with_hint(error, several=len(views) > 1) from error
             alignment = None
         chunks.flush()
@@ -162,7 +162,7 @@ def aligner_choice(face: FaceChoice) -> AlignerChoice:
 
 
 def _with_hint(error: UserError, *, several: bool) -> UserError:
-    if error.code != "no_face" or not several:
+    if error.code != ErrorCode.NO_FACE or not several:
         return error
     return UserError(error.code, error.message, "Name first a view that shows the face: its frames are the take's.")
 

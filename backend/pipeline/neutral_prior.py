@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import read_npz
 from backend.head_model.converters.obj import read_obj_vertices
 from backend.head_model.model import HeadModel
@@ -69,7 +69,7 @@ class TrackNeutral:
         track = load_track(self.path)
         if track.head_hash != head.hash or len(track.deformation) not in (0, head.vertex_count):
             raise UserError(
-                "other_head",
+                ErrorCode.OTHER_HEAD,
                 f"The take {self.path} was tracked with the head “{track.head_id[:40]}” in another version or shape, "
                 f"not with “{head.id}” as it is now.",
                 "Track the earlier take again with this head, or choose its head for this one.",
@@ -93,12 +93,12 @@ class MeshNeutral:
         vertices = _npz_vertices(self.path) if self.path.suffix.lower() == ".npz" else read_obj_vertices(self.path)
         if vertices.shape != (head.vertex_count, 3):
             raise UserError(
-                "other_topology",
+                ErrorCode.OTHER_TOPOLOGY,
                 f"The mesh {self.path} has {len(vertices)} vertices; the head “{head.id}” has {head.vertex_count}.",
                 "Give the neutral as a mesh of this very head, its vertices in the same order.",
             )
         if not np.isfinite(vertices).all():
-            raise UserError("bad_mesh", f"The mesh {self.path} has a vertex that is not at a finite place.")
+            raise UserError(ErrorCode.BAD_MESH, f"The mesh {self.path} has a vertex that is not at a finite place.")
         return laid_onto_mean(head, vertices, self.path)[None]
 
 
@@ -106,14 +106,16 @@ def predictor_for(path: str) -> NeutralPredictor:
     """What reads ``path``: a track.npz, or a mesh. Raises UserError ``file_missing``, ``bad_mesh``."""
     file = Path(path)
     if not file.is_file():
-        raise UserError("file_missing", f"There is no file {file} to take the neutral face from.", "Check the path.")
+        raise UserError(
+            ErrorCode.FILE_MISSING, f"There is no file {file} to take the neutral face from.", "Check the path."
+        )
     suffix = file.suffix.lower()
     if suffix == ".npz":
         return TrackNeutral(file) if "header" in read_npz(file, "neutral") else MeshNeutral(file)
     if suffix == ".obj":
         return MeshNeutral(file)
     raise UserError(
-        "bad_mesh",
+        ErrorCode.BAD_MESH,
         f"The neutral face cannot be read from {file}: its name ends neither in .npz nor in .obj.",
         "Give an earlier take's track.npz, or a mesh of the head as .obj.",
     )
@@ -143,13 +145,13 @@ def laid_onto_mean(head: HeadModel, vertices: NDArray[np.floating[Any]], path: P
     ratio = np.sqrt(weight @ np.square(target).sum(1)) / max(float(size), 1e-12)
     unit = min(UNITS, key=lambda scale: abs(np.log(ratio / scale)))
     if not 1 / LARGEST_SCALE < ratio / unit < LARGEST_SCALE:
-        raise UserError("other_topology", f"The mesh {path} is no head in metres, centimetres or millimetres.")
+        raise UserError(ErrorCode.OTHER_TOPOLOGY, f"The mesh {path} is no head in metres, centimetres or millimetres.")
     source = source * unit
     laid = similarity_between(source, target, weight, scaled=False).apply(source)
     distance = float(np.sqrt(weight @ np.square(laid - target).sum(1)))
     if distance > LARGEST_DISTANCE:
         raise UserError(
-            "other_topology",
+            ErrorCode.OTHER_TOPOLOGY,
             f"The mesh {path} has as many vertices as the head “{head.id}”, but not in the same order: laid onto it, "
             f"they are {1000 * distance:.0f} mm away.",
             "Export it with its vertex order kept.",
@@ -160,5 +162,5 @@ def laid_onto_mean(head: HeadModel, vertices: NDArray[np.floating[Any]], path: P
 def _npz_vertices(path: Path) -> F64:
     vertices = read_npz(path, "mesh").get("vertices")
     if vertices is None or vertices.ndim != 2 or vertices.shape[1] != 3:
-        raise UserError("bad_mesh", f"{path} holds no array “vertices” of shape (V, 3).")
+        raise UserError(ErrorCode.BAD_MESH, f"{path} holds no array “vertices” of shape (V, 3).")
     return vertices.astype(np.float64)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from backend.cameras.calibration import camera_for_size
 from backend.cameras.distortion import Lens
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.footage import IMAGE_SUFFIXES, Footage, FootageInfo, find_images, open_footage
 from backend.footage.timeline import frames_between
-from protocol.messages import CameraSpec, JobSpec, ViewSpec
+from protocol.messages import CameraSpec, TrackJob, ViewSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class OpenView:
         return Lens(camera.focal_px or 1.0, centre, camera.focal_ratio, camera.distortion)
 
 
-def open_views(spec: JobSpec) -> list[OpenView]:
+def open_views(spec: TrackJob) -> list[OpenView]:
     """Open every view's footage, of the others only what the first one's frames can see.
 
     Several images that are named as separate views are stills, even where they are numbered like a sequence: several
@@ -126,7 +126,7 @@ def _span(info: FootageInfo, frames: tuple[int, int] | None, rate: float) -> tup
 
 def views_apart(name: str, view: ViewSpec) -> UserError:
     return UserError(
-        "views_apart",
+        ErrorCode.VIEWS_APART,
         f"The view “{name}” ({view.footage}) has no frame synchronised with one of the first view.",
         "Check its offset: the seconds into this footage at which the first view begins.",
     )

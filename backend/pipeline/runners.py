@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.pipeline import export_job, track_job
 from protocol.job import ExportJob, Job, TrackJob
 
@@ -33,5 +33,7 @@ def run_job(spec: Job, job_dir: Path, **worker: Any) -> object:
     """
     runner = RUNNERS.get(type(spec))
     if runner is None:
-        raise UserError("unknown_kind", f"This backend does no jobs of the kind “{spec.KIND}”.", "Update the backend.")
+        raise UserError(
+            ErrorCode.UNKNOWN_KIND, f"This backend does no jobs of the kind “{spec.KIND}”.", "Update the backend."
+        )
     return runner(spec, job_dir, **worker)

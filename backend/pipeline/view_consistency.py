@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.progress import ShouldCancel
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def check_consistency(
         ", or this is not their calibration" if calibrated else ""
     )
     raise UserError(
-        "views_disagree",
+        ErrorCode.VIEWS_DISAGREE,
         f"The views {causes}. {sentence}.",
         "Check the offsets, the frame rates and which face each view shows; or track the views one by one.",
     )

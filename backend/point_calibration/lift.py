@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from backend.alignment.mediapipe.solution import still_face_mesh
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model import render
 from backend.head_model.appearance import Palette, paint_texture
 from backend.head_model.builder.landmarks import (
@@ -115,7 +115,7 @@ def _look(head: HeadModel, domains: NDArray[np.bool_]) -> tuple[NDArray[np.float
             seen.append(raw @ shot.camera[:, :3])
     if len(hits) < 20:
         raise UserError(
-            "lift_failed", f"MediaPipe found only {len(hits)} of the rendered heads; at least 20 were expected."
+            ErrorCode.LIFT_FAILED, f"MediaPipe found only {len(hits)} of the rendered heads; at least 20 were expected."
         )
     return np.stack(hits), np.stack(seen)
 
@@ -164,7 +164,7 @@ def _robust_mean(hits: NDArray[np.float64]) -> NDArray[np.float64]:
     mean = (weight[..., None] * np.nan_to_num(hits)).sum(axis=0) / np.maximum(total, 1)[:, None]
     missing = np.flatnonzero(total == 0)
     if len([n for n in missing if n < 468]):
-        raise UserError("lift_failed", f"No render showed MediaPipe's points {missing.tolist()}.")
+        raise UserError(ErrorCode.LIFT_FAILED, f"No render showed MediaPipe's points {missing.tolist()}.")
     return mean
 
 

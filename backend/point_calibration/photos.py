@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
 from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
 from backend.datasets.splits import split_of_person
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.observations import Alignment
 
 NEUTRAL_SETS = ("london_neutral", "canada")
@@ -33,10 +33,10 @@ class Portrait:
         return split_of_person(int("".join(c for c in self.person if c.isdigit()))) == "test"
 
     def image(self) -> NDArray[np.uint8]:
-        """RGB (H,W,3). Raises ``UserError`` "unreadable_image"."""
+        """RGB (H,W,3). Raises ``UserError`` "image_unreadable"."""
         image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
         if image is None:
-            raise UserError("unreadable_image", f"{self.path} is not an image that can be read.")
+            raise UserError(ErrorCode.IMAGE_UNREADABLE, f"{self.path} is not an image that can be read.")
         return np.ascontiguousarray(image[..., ::-1])
 
 
@@ -54,7 +54,9 @@ def portraits(folder: Path, sets: tuple[str, ...]) -> Iterator[Portrait]:
     for name in sets:
         files = sorted((folder / name).glob("*.jpg"))
         if not files:
-            raise UserError("no_photos", f"{folder / name} holds no .jpg photographs.", "Point at the photos folder.")
+            raise UserError(
+                ErrorCode.NO_PHOTOS, f"{folder / name} holds no .jpg photographs.", "Point at the photos folder."
+            )
         for path in files:
             number = "".join(c for c in path.stem.split("_")[0] if c.isdigit())
             yield Portrait(path, f"{name.split('_')[0]}{number}")

@@ -17,7 +17,7 @@ import numpy as np
 import zmq
 
 from backend.alignment.registry import available_aligners
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.export.registry import available_exports
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.jobs import JobStore
@@ -68,7 +68,9 @@ class Server:
         except zmq.ZMQError as error:
             self._context.destroy(linger=0)
             sentence = f"The backend cannot listen on {bind_to}: {error.strerror}."
-            raise UserError("in_use", sentence, "Another backend may be running; use it or choose a port.") from error
+            raise UserError(
+                ErrorCode.IN_USE, sentence, "Another backend may be running; use it or choose a port."
+            ) from error
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._subscribers: dict[str, dict[bytes, int]] = {}  # job id -> client -> its request id
         self._stopping = False
@@ -172,7 +174,7 @@ class Server:
         relative = [path for path in spec.paths if not Path(path).is_absolute()]
         if relative:
             sentence = f"The footage “{relative[0]}” is not a full path, and the backend may run in another folder."
-            raise UserError("footage_relative", sentence, "Submit the full path.")
+            raise UserError(ErrorCode.FOOTAGE_RELATIVE, sentence, "Submit the full path.")
         if isinstance(spec, m.FollowingJob):
             self._require_usable(self._scheduler.status(spec.parent))
         status = self._scheduler.submit(spec)
@@ -202,7 +204,7 @@ class Server:
         left = self._store.results(message.job_id)
         unknown = [name for name in message.files if name not in left]
         if unknown:
-            raise UserError("unknown_file", f"The result of “{status.name}” has no file “{unknown[0][:60]}”.")
+            raise UserError(ErrorCode.UNKNOWN_FILE, f"The result of “{status.name}” has no file “{unknown[0][:60]}”.")
         wanted = left if message.all_files else message.files
         files = {name: np.frombuffer(left[name].read_bytes(), np.uint8) for name in wanted}
         return m.ResultReply(status, load_take(self._store.folder(message.job_id), status.name), files)
@@ -212,7 +214,7 @@ class Server:
         """Raises UserError ``no_result`` for a job that has not left its result."""
         if status.state is not m.JobState.DONE:
             reason = f": {status.problem}" if status.problem else "."
-            raise UserError("no_result", f"The job “{status.name}” is {status.state} and has no result{reason}")
+            raise UserError(ErrorCode.NO_RESULT, f"The job “{status.name}” is {status.state} and has no result{reason}")
 
     def _shutdown(self, _message: m.Shutdown, _client: bytes, _request: int) -> m.Message:
         log.info("a client asked the backend to stop")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import platformdirs
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.process import is_alive
@@ -163,7 +163,7 @@ def _wait_for_ready(process: subprocess.Popen[bytes], log: list[bytes]) -> Runni
         last = b"".join(log).decode("utf-8", "replace").strip().splitlines()
         why = f": {last[-1]}" if last else "."
         raise UserError(
-            "backend_start", f"The backend did not start{why}", "Run “flowface serve” to see why."
+            ErrorCode.BACKEND_START, f"The backend did not start{why}", "Run “flowface serve” to see why."
         ) from None
 
 

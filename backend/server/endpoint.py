@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5793"
 
@@ -21,7 +21,7 @@ def loopback_endpoint(endpoint: str) -> str:
     """
     match = _TCP.fullmatch(endpoint)
     if not match or (match[2] != "*" and int(match[2]) > 65535):
-        raise UserError("bad_endpoint", f"“{endpoint}” is not an address like {DEFAULT_ENDPOINT}.")
+        raise UserError(ErrorCode.BAD_ENDPOINT, f"“{endpoint}” is not an address like {DEFAULT_ENDPOINT}.")
     host, port = match[1].strip("[]"), match[2]
     if host == "localhost":
         host = "127.0.0.1"
@@ -31,5 +31,5 @@ def loopback_endpoint(endpoint: str) -> str:
         address = None
     if address is None or not address.is_loopback:
         sentence = f"The backend only listens on this machine, and “{host}” can be reached from others."
-        raise UserError("not_loopback", sentence, f"Use an address like {DEFAULT_ENDPOINT}.")
+        raise UserError(ErrorCode.NOT_LOOPBACK, sentence, f"Use an address like {DEFAULT_ENDPOINT}.")
     return f"tcp://[{address}]:{port}" if address.version == 6 else f"tcp://{address}:{port}"

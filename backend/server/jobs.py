@@ -22,7 +22,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
 from protocol.codec import ProtocolError
 from protocol.fields import from_plain, to_plain
@@ -37,7 +37,7 @@ PARTIAL = "partial_"
 """Begins the names of files that are deleted when their job ends, so that no other file can be taken for one."""
 
 INTERRUPTED = Problem(
-    "interrupted", "The backend stopped while this job was queued or running.", "Track the footage again."
+    ErrorCode.INTERRUPTED, "The backend stopped while this job was queued or running.", "Track the footage again."
 )
 
 
@@ -52,7 +52,9 @@ class JobStore:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise UserError(
-                "jobs_folder", f"The jobs folder {root} cannot be made: {error.strerror}.", "Choose another --jobs-dir."
+                ErrorCode.JOBS_FOLDER,
+                f"The jobs folder {root} cannot be made: {error.strerror}.",
+                "Choose another --jobs-dir.",
             ) from error
 
     def create(self, spec: Job) -> JobStatus:
@@ -72,14 +74,16 @@ class JobStore:
             self.save(status)
         except OSError as error:
             sentence = f"The job cannot be written to {folder}: {error.strerror}."
-            raise UserError("jobs_folder", sentence, "Free some space or choose another --jobs-dir.") from error
+            raise UserError(ErrorCode.JOBS_FOLDER, sentence, "Free some space or choose another --jobs-dir.") from error
         return status
 
     def folder(self, job_id: str) -> Path:
         """The folder of a job; raises UserError (``unknown_job``) for anything that is not one, paths included."""
         folder = self.root / job_id
         if not JOB_ID.fullmatch(job_id) or not folder.is_dir():
-            raise UserError("unknown_job", f"There is no job “{job_id[:60]}” here.", "The list of jobs shows them all.")
+            raise UserError(
+                ErrorCode.UNKNOWN_JOB, f"There is no job “{job_id[:60]}” here.", "The list of jobs shows them all."
+            )
         return folder
 
     def results(self, job_id: str) -> dict[str, Path]:
@@ -103,7 +107,7 @@ class JobStore:
         try:
             return from_plain(JobStatus, json.loads(path.read_bytes()), "state")
         except (OSError, ValueError, ProtocolError) as error:
-            raise UserError("bad_job", f"The job file {path} is damaged: {error}") from error
+            raise UserError(ErrorCode.BAD_JOB, f"The job file {path} is damaged: {error}") from error
 
     def latest(self, limit: int) -> list[JobStatus]:
         """States of the newest jobs, newest first; a damaged one is left out."""
@@ -145,7 +149,7 @@ def read_spec(folder: Path) -> Job:
     try:
         return from_plain(Job, json.loads(path.read_bytes()), "spec")
     except (OSError, ValueError, ProtocolError) as error:
-        raise UserError("bad_job", f"The job file {path} is damaged: {error}") from error
+        raise UserError(ErrorCode.BAD_JOB, f"The job file {path} is damaged: {error}") from error
 
 
 def _json(value: object) -> bytes:

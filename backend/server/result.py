@@ -6,7 +6,7 @@ import json
 import logging
 from pathlib import Path
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.export.blender import take_result
 from backend.head_model.library import list_heads, load_head
 from backend.server.jobs import read_spec
@@ -30,7 +30,7 @@ def load_take(folder: Path, name: str) -> TakeResult | None:
     try:
         report = json.loads((folder / "report.json").read_bytes())
     except (OSError, ValueError) as error:
-        raise UserError("bad_job", f"The job file {folder / 'report.json'} is damaged: {error}") from error
+        raise UserError(ErrorCode.BAD_JOB, f"The job file {folder / 'report.json'} is damaged: {error}") from error
     return take_result(track, load_head(_head_name(spec, track)), name, report)
 
 

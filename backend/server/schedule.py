@@ -12,7 +12,7 @@ from typing import assert_never
 
 import zmq
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.server import worker_link as link
 from backend.server.jobs import INTERRUPTED, JobStore
 from backend.server.worker_process import WorkerProcess
@@ -93,7 +93,9 @@ class Scheduler:
             self.worker.cancel(job_id)
         status = self.status(job_id)
         if not status.finished and job_id not in self._live:
-            raise UserError("not_mine", f"The job “{status.name}” is run by another backend.", "Cancel it there.")
+            raise UserError(
+                ErrorCode.NOT_MINE, f"The job “{status.name}” is run by another backend.", "Cancel it there."
+            )
         return status
 
     def poll_timeout(self) -> float:
@@ -202,7 +204,9 @@ class Scheduler:
         if was is WorkerState.STARTING:
             why = f" ({self._broken})" if self._broken else f" (it {words})"
             problem = Problem(
-                "worker_broken", f"The tracking process would not start{why}.", "Install FlowFace's packages again."
+                ErrorCode.WORKER_BROKEN,
+                f"The tracking process would not start{why}.",
+                "Install FlowFace's packages again.",
             )
             while self._queue:  # a new attempt would end the same way; the next submit makes one
                 self._finish(self._queue.popleft(), JobState.FAILED, problem)
@@ -211,7 +215,7 @@ class Scheduler:
             stage = self._live[self._running].stage
             state = JobState.FAILED if self._cancel_deadline is None else JobState.CANCELLED
             problem = Problem(
-                "worker_died",
+                ErrorCode.WORKER_DIED,
                 f"The tracking process {words} during “{stage}”; the machine may have run out of memory.",
                 "Track fewer frames at a time; if it happens again, report it with the backend's log.",
             )

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Protocol, assert_never
 
-from backend.errors import Cancelled, UserError
+from backend.errors import Cancelled, ErrorCode, UserError
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.server import worker_link as link
 from backend.server.jobs import read_spec
@@ -139,12 +139,12 @@ def explain(error: Exception, folder: Path) -> UserError:
         return error
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
         return UserError(
-            "out_of_memory",
+            ErrorCode.OUT_OF_MEMORY,
             "The machine ran out of memory while tracking.",
             "Track fewer frames at a time, or close other programs that use the memory or the graphics card.",
         )
     return UserError(
-        "internal",
+        ErrorCode.INTERNAL,
         f"Tracking stopped because of an error in FlowFace itself ({type(error).__name__}).",
         f"Please report it together with {folder / 'log.txt'}.",
     )

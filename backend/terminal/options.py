@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 Frames = Annotated[
     str, typer.Option(help="First and last frame, both included; either may be left out.", metavar="A:B")
@@ -28,7 +28,7 @@ def parse_frames(text: str) -> tuple[int, int]:
         if first <= last:
             return first, last
     raise UserError(
-        "bad_frames",
+        ErrorCode.BAD_FRAMES,
         f"“{text}” is not a frame range: expected FIRST:LAST, both included, with FIRST not after LAST.",
         "A video's frames count from 1, an image sequence's as in its file names.",
     )

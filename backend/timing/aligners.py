@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
 from backend.terminal.progress_bar import progress_bar
 
@@ -46,7 +46,7 @@ class AlignBenchmarkOptions:
 def benchmark_align(options: AlignBenchmarkOptions, console: Console | None = None) -> dict[str, Any]:
     """Time every case; writes ``align.json`` into ``options.out`` as it goes, prints a table, returns the JSON.
 
-    Raises UserError: ``out_folder``; ``no_cuda``; ``bad_numbers`` for a size that the network cannot have;
+    Raises UserError: ``output_unwritable``; ``no_cuda``; ``bad_numbers`` for a size that the network cannot have;
     ``weights_missing`` and ``bad_weights`` where weights are named.
     """
     import torch
@@ -67,7 +67,7 @@ def benchmark_align(options: AlignBenchmarkOptions, console: Console | None = No
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         sentence = f"Results cannot be written to {options.out}: {error.strerror}."
-        raise UserError("out_folder", sentence, "Choose another folder with --out.") from error
+        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, sentence, "Choose another folder with --out.") from error
     paper = [dict(zip(("encoder", "million_parameters", "ms_per_image"), row, strict=True)) for row in PAPER]
     results: dict[str, Any] = {"machine": machine(), "paper": paper, "rows": []}
     with progress_bar(console or Console(stderr=True), MofNCompleteColumn(), TimeElapsedColumn()) as progress:
@@ -95,9 +95,9 @@ def _words(case: Case) -> str:
 
 def _devices(wanted: str, cuda: bool) -> tuple[str, ...]:
     if wanted not in ("auto", "cpu", "cuda"):
-        raise UserError("unknown_device", f"There is no device “{wanted[:20]}”; use auto, cpu or cuda.")
+        raise UserError(ErrorCode.UNKNOWN_DEVICE, f"There is no device “{wanted[:20]}”; use auto, cpu or cuda.")
     if wanted == "cuda" and not cuda:
-        raise UserError("no_cuda", "There is no GPU that torch can use.", "Use --device cpu.")
+        raise UserError(ErrorCode.NO_CUDA, "There is no GPU that torch can use.", "Use --device cpu.")
     if wanted == "auto":
         return ("cpu", "cuda") if cuda else ("cpu",)
     return (wanted,)
@@ -119,7 +119,7 @@ def _cases(options: AlignBenchmarkOptions, devices: Sequence[str], networks: Map
                     )
                 except ValueError as error:
                     sentence = f"The network cannot have crops of {size} pixels: {error}."
-                    raise UserError("bad_numbers", sentence) from error
+                    raise UserError(ErrorCode.BAD_NUMBERS, sentence) from error
                 for batch in options.batches:
                     for precision in precisions:
                         case = Case(name, config, batch, device, precision)

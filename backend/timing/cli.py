@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 app = typer.Typer(help="Measure how fast this machine aligns and fits.", no_args_is_help=True)
 
@@ -24,7 +24,9 @@ def numbers(text: str, what: str) -> tuple[int, ...]:
     """Whole numbers above 0 with commas between; raises UserError ``bad_numbers``."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() and 0 < int(part) < 10_000 for part in parts):
-        raise UserError("bad_numbers", f"“{text[:60]}” is no list of {what}: expected whole numbers, such as 1,8.")
+        raise UserError(
+            ErrorCode.BAD_NUMBERS, f"“{text[:60]}” is no list of {what}: expected whole numbers, such as 1,8."
+        )
     return tuple(dict.fromkeys(int(part) for part in parts))
 
 
@@ -34,7 +36,8 @@ def encoders(text: str) -> tuple[str, ...]:
     unknown = [name for name in names if name not in ENCODERS]
     if unknown or not names:
         raise UserError(
-            "unknown_encoder", f"There is no encoder “{(unknown or [text])[0][:20]}”; there are {', '.join(ENCODERS)}."
+            ErrorCode.UNKNOWN_ENCODER,
+            f"There is no encoder “{(unknown or [text])[0][:20]}”; there are {', '.join(ENCODERS)}.",
         )
     return names
 

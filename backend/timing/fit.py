@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
 from backend.terminal.progress_bar import progress_bar
 from backend.timing.machine import machine
@@ -47,7 +47,7 @@ def benchmark_fit(options: BenchmarkOptions, console: Console | None = None) -> 
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         sentence = f"Results cannot be written to {options.out}: {error.strerror}."
-        raise UserError("out_folder", sentence, "Choose another folder with --out.") from error
+        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, sentence, "Choose another folder with --out.") from error
     results: dict[str, Any] = {"machine": machine(), "quick": options.quick, "head": options.head}
     with progress_bar(console, TimeElapsedColumn()) as progress:
         task = progress.add_task("finding the face", total=None)
@@ -111,7 +111,7 @@ def _demo_clip(out: Path) -> Path:
     child.join()
     if child.exitcode:
         raise UserError(
-            "no_demo_clip",
+            ErrorCode.NO_DEMO_CLIP,
             "The demo's clip could not be rendered (see above).",
             "Name a video of a face to race on instead: flowface benchmark fit CLIP.",
         )

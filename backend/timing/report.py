@@ -9,7 +9,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.timing.race import CLOSE, SOLVER, Curve, best_energy
 
 # seeds/000, "Run time": 520 frames with 17 cameras on a Quadro RTX 5000.
@@ -127,7 +127,7 @@ def draw_race(curves: Sequence[Curve], path: Path, heading: str) -> None:
         import matplotlib
     except ImportError as error:
         raise UserError(
-            "no_matplotlib",
+            ErrorCode.NO_MATPLOTLIB,
             "The benchmark's plot needs matplotlib, which is not installed.",
             "Install this project with requirements.txt or its extra “evaluate”.",
         ) from error

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import read_npz, write_npz
 from backend.track.types import CameraTrack, Track
 from protocol.arrays import newest
 from protocol.codec import ProtocolError
+from protocol.codes import ProtocolCode
 from protocol.take_codec import Keys, read_performance, write_performance
 
 FORMAT = "flowface-track"
@@ -76,7 +77,7 @@ def _read_header(raw: NDArray[Any] | None, path: Path) -> dict[str, Any]:
         sentence = (
             f"The track {path} has format version {header.get('version')}; this FlowFace reads up to version {VERSION}."
         )
-        raise UserError("bad_track", sentence, "Update FlowFace, or track the footage again.")
+        raise UserError(ErrorCode.BAD_TRACK, sentence, "Update FlowFace, or track the footage again.")
     return header
 
 
@@ -84,5 +85,5 @@ def _bad(path: Path, why: str | ProtocolError) -> UserError:
     if isinstance(why, ProtocolError):
         text = why.message.rstrip(".")
         text = text[:1].lower() + text[1:]
-        why = f"its header is incomplete or wrong ({text})" if why.code == "bad_field" else text
-    return UserError("bad_track", f"{path} is not a whole track: {why}.", "Track the footage again.")
+        why = f"its header is incomplete or wrong ({text})" if why.code == ProtocolCode.BAD_FIELD else text
+    return UserError(ErrorCode.BAD_TRACK, f"{path} is not a whole track: {why}.", "Track the footage again.")

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.training.config import TrainConfig
 
 NAME = "checkpoint.pt"
@@ -65,19 +65,19 @@ def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
     """
     path = folder / NAME
     if not path.is_file():
-        raise UserError("file_missing", f"There is no checkpoint at {path}.", "Start without --resume.")
+        raise UserError(ErrorCode.FILE_MISSING, f"There is no checkpoint at {path}.", "Start without --resume.")
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
         checkpoint = Checkpoint(**{**held, "config": json.loads(held["config"])})
     except Exception as error:  # torch raises many unrelated types on bad bytes
-        raise UserError("bad_checkpoint", f"{path} is not a checkpoint of a training run: {error}.") from error
+        raise UserError(ErrorCode.BAD_CHECKPOINT, f"{path} is not a checkpoint of a training run: {error}.") from error
     for part in ("network", "run"):
         ours, theirs = config.as_dict()[part], checkpoint.config.get(part)
         if part == "run":
             ours, theirs = ours["seed"], (theirs or {}).get("seed")
         if ours != theirs:
             raise UserError(
-                "other_run",
+                ErrorCode.OTHER_RUN,
                 f"{path} belongs to another run: its {part} is {theirs}, not {ours}.",
                 "Train into another folder.",
             )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from backend.errors import ErrorCode
 from backend.training.stop import Stop
 
 ConfigName = Annotated[str, typer.Argument(help="A TOML file, or a configuration that comes along: small_cpu, paper.")]
@@ -111,7 +112,7 @@ def train_export(
     from backend.errors import UserError
 
     if not 0 < sigma_scale < 100:
-        raise UserError("bad_option", f"--sigma-scale is {sigma_scale:g}, but must lie between 0 and 100.")
+        raise UserError(ErrorCode.BAD_OPTION, f"--sigma-scale is {sigma_scale:g}, but must lie between 0 and 100.")
     network, about = load_weights(weights), read_metadata(weights)
     kept: dict[str, str] = {key: about[key] for key in ("name", "step", "training", "accuracy") if key in about}
     save_weights(out, network, {**kept, "sigma_scale": f"{sigma_scale:g}"}, half=True)

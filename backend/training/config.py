@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from backend.alignment.flowface.config import NetworkConfig
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 CONFIGS = Path(__file__).with_name("configs")
 
@@ -117,7 +117,7 @@ def find_config(name: str) -> Path:
             return path
     ours = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.toml")))
     raise UserError(
-        "file_missing", f"There is no training configuration {name}.", f"Name a TOML file, or one of {ours}."
+        ErrorCode.FILE_MISSING, f"There is no training configuration {name}.", f"Name a TOML file, or one of {ours}."
     )
 
 
@@ -129,7 +129,7 @@ def read_config(path: Path) -> TrainConfig:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError("bad_config", f"The training configuration {path} cannot be read: {error}.") from error
+        raise UserError(ErrorCode.BAD_CONFIG, f"The training configuration {path} cannot be read: {error}.") from error
     known = {"run": RunConfig, "network": NetworkConfig, "data": DataConfig}
     kinds = {**known, "augment": AugmentConfig, "optimiser": OptimiserConfig}
     for name, table in tables.items():
@@ -197,4 +197,4 @@ def _check(config: TrainConfig, path: Path) -> None:
 
 
 def _bad(path: Path, where: str, what: str) -> UserError:
-    return UserError("bad_config", f"In the training configuration {path}, {where} {what}.")
+    return UserError(ErrorCode.BAD_CONFIG, f"In the training configuration {path}, {where} {what}.")

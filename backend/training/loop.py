@@ -13,7 +13,7 @@ import cv2
 import torch
 from rich.console import Console
 
-from backend.errors import Cancelled, UserError
+from backend.errors import Cancelled, ErrorCode, UserError
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
 from backend.training.augmentation.sample import Augmenter
@@ -72,7 +72,7 @@ def train(request: TrainRequest, console: Console, stop: Stop | None = None) -> 
     ``stop`` is of a caller that has listened for signals since before this module was loaded; without one, signals
     count from here on.
 
-    Raises UserError: ``run_exists`` where ``out`` holds a run and ``resume`` is not asked for, ``no_gpu``, and as
+    Raises UserError: ``run_exists`` where ``out`` holds a run and ``resume`` is not asked for, ``no_cuda``, and as
     reading configuration, checkpoint and data does.
     """
     began = time.monotonic()
@@ -244,10 +244,10 @@ def _check_out(request: TrainRequest) -> None:
     try:
         request.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError("bad_folder", f"{request.out} cannot be made: {error.strerror}.") from error
+        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, f"{request.out} cannot be made: {error.strerror}.") from error
     if not request.resume and (request.out / NAME).exists():
         raise UserError(
-            "run_exists",
+            ErrorCode.RUN_EXISTS,
             f"{request.out} already holds a run.",
             "Add --resume to go on with it, or name another folder.",
         )
@@ -268,7 +268,7 @@ def _trainer(request: TrainRequest, open_head: HeadModel) -> Trainer:
             trainer.start_from(load_weights(request.start))
         except ValueError as error:
             raise UserError(
-                "bad_weights",
+                ErrorCode.BAD_WEIGHTS,
                 f"{request.start} cannot begin a run of {config.name}: {error}.",
                 "Only image_size, uv_size and iterations may be others than in the file.",
             ) from error
@@ -279,5 +279,5 @@ def _device(config: TrainConfig) -> torch.device:
     if config.run.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if config.run.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("no_gpu", f"The configuration {config.name} wants a GPU, and torch finds none.")
+        raise UserError(ErrorCode.NO_CUDA, f"The configuration {config.name} wants a GPU, and torch finds none.")
     return torch.device(config.run.device)

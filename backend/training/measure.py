@@ -10,7 +10,7 @@ import torch
 from rich.table import Table
 
 from backend.alignment.flowface.weights_file import load_weights
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.library import load_head
 from backend.training.data.pool import shard_path
 from backend.training.data.shards import Shard
@@ -34,7 +34,9 @@ def measure(weights: Sequence[Path], pool: Path, iterations: Sequence[int] = ())
     """Each file at each number of ``iterations``, or at its own. Raises UserError ``no_pool``, or as loading does."""
     rendered = shard_path(pool / "dev", 0)
     if not rendered.is_dir():
-        raise UserError("no_pool", f"{pool} holds no held-out pictures.", "Make them with “flowface train-render”.")
+        raise UserError(
+            ErrorCode.NO_POOL, f"{pool} holds no held-out pictures.", "Make them with “flowface train-render”."
+        )
     real = real_shard(pool, "dev")
     shards = [Shard(path) for path in (rendered, real) if path.is_dir()]
     people = [[shard[index] for index in range(len(shard))] for shard in shards]

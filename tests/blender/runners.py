@@ -12,7 +12,7 @@ from backend.head_model.library import load_head
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import CameraTrack, Track
-from protocol.messages import JobSpec
+from protocol.messages import TrackJob
 
 FRAMES = 10
 
@@ -23,7 +23,7 @@ def warm_up() -> str:
 
 
 def perform(
-    spec: JobSpec,
+    spec: TrackJob,
     folder: Path,
     *,
     on_progress: OnProgress,

@@ -32,12 +32,12 @@ from protocol.messages import (
     Cancel,
     Error,
     Heads,
-    JobSpec,
     JobState,
     Progress,
     StatusReply,
     Submit,
     Submitted,
+    TrackJob,
     ViewSpec,
 )
 from tests.backend.server.conftest import REPOSITORY
@@ -46,7 +46,7 @@ from .conftest import WAIT
 
 
 def job(deed: str) -> Submit:
-    return Submit(JobSpec((ViewSpec(f"/{deed}.mp4"),)))
+    return Submit(TrackJob((ViewSpec(f"/{deed}.mp4"),)))
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from backend.server.app import Server
 from blender_addon import preferences, pump, session, settings
 from blender_addon.client import Connection
 from blender_addon.scene.ownership import ARMATURE, HEAD, camera_role, shown_views
-from protocol.messages import JobSpec, ViewSpec
+from protocol.messages import TrackJob, ViewSpec
 
 from .conftest import wait_until
 from .runners import performance
@@ -183,7 +183,7 @@ def test_headless_writes_a_scene_that_plays(
 ) -> None:
     server = start_server(runner=RUNNER)
     with Client(server.endpoint) as client:
-        job = client.track(JobSpec((ViewSpec(str(footage)),), name="someone")).job
+        job = client.track(TrackJob((ViewSpec(str(footage)),), name="someone")).job
     out = tmp_path / "sub folder" / "scene.blend"
     done = headless(repo_root, server.endpoint, job.job_id, out)
     assert (done.returncode, done.stderr) == (0, "")

@@ -17,7 +17,7 @@ from backend.pipeline.neutral_prior import predicted_neutral, predictor_for
 from blender_addon import job, preferences, settings
 from blender_addon.scene import axes, build
 from blender_addon.scene.ownership import HEAD
-from protocol.messages import CameraSpec, FaceChoice, JobSpec, SolveOptions, ViewSpec
+from protocol.messages import CameraSpec, FaceChoice, SolveOptions, TrackJob, ViewSpec
 
 from .takes import Shot, make_take, write_clip
 
@@ -36,7 +36,7 @@ def chosen() -> settings.FlowFaceSettings:
     return settings.of(bpy.context.scene)
 
 
-def spec() -> JobSpec:
+def spec() -> TrackJob:
     return job.job_of(bpy.context)[0]
 
 
@@ -67,7 +67,7 @@ def give(camera: bpy.types.Object) -> None:
 
 
 def test_one_view_is_what_it_always_was(clip: Path) -> None:
-    assert spec() == JobSpec((ViewSpec(str(clip)),), name="front")
+    assert spec() == TrackJob((ViewSpec(str(clip)),), name="front")
     assert job.job_of(bpy.context)[1] is None
 
 

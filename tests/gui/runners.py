@@ -16,7 +16,7 @@ from backend.head_model.library import load_head
 from backend.progress import OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import CameraTrack, Track
-from protocol.messages import JobSpec
+from protocol.messages import TrackJob
 
 
 def warm_up() -> str:
@@ -25,7 +25,7 @@ def warm_up() -> str:
 
 
 def look(
-    spec: JobSpec,
+    spec: TrackJob,
     folder: Path,
     *,
     on_progress: OnProgress,  # noqa: ARG001
@@ -66,7 +66,7 @@ def look(
 
 
 def _camera(
-    index: int, spec: JobSpec, infos: Sequence[FootageInfo], frames: NDArray[np.int64], rate: float
+    index: int, spec: TrackJob, infos: Sequence[FootageInfo], frames: NDArray[np.int64], rate: float
 ) -> CameraTrack:
     view, info, count = spec.views[index], infos[index], len(frames)
     shown = np.round((np.arange(count) / rate + view.offset) * (view.frame_rate or info.frame_rate)).astype(int)

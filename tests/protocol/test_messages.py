@@ -21,7 +21,7 @@ from tests.protocol.takes import small_take
 JOB = m.JobStatus(
     "j1", "take", m.JobState.FAILED, "fit", 0.5, 3, 9, 1.5, 2.0, 0, "/a.mp4", "2026", m.Problem("c", "Bad.", "Mend.")
 )
-SPEC = m.JobSpec(
+SPEC = m.TrackJob(
     views=(
         m.ViewSpec("/clips/ä b.mp4", camera=m.CameraSpec((640, 480)), face=m.FaceChoice("point", point=(1.0, 2.0))),
         m.ViewSpec(
@@ -49,7 +49,7 @@ EXAMPLES = [
         (m.ExportInfo("csv", "Table", ".csv", "numbers"),),
     ),
     m.Submit(SPEC),
-    m.Submit(m.JobSpec((m.ViewSpec("a"),), face=m.FaceChoice("point", point=(3.0, 4.0))), subscribe=False),
+    m.Submit(m.TrackJob((m.ViewSpec("a"),), face=m.FaceChoice("point", point=(3.0, 4.0))), subscribe=False),
     m.Submit(m.ExportJob("20260101-000000-01234567", "csv", name="n")),
     m.Submitted(JOB),
     m.Status("j1", subscribe=True),

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 if TYPE_CHECKING:
     import torch
@@ -38,13 +38,13 @@ def find_weights(path: Path | None = None) -> Path:
         return wanted
     if path is None and wanted == SHIPPED:
         raise UserError(
-            "weights_missing",
+            ErrorCode.WEIGHTS_MISSING,
             f"The aligner “flowface” has no weights: {SHIPPED} does not exist.",
             f"Name a .safetensors file with --weights or {VARIABLE}, train one with `flowface train`, "
             "or use --aligner mediapipe.",
         )
     raise UserError(
-        "weights_missing",
+        ErrorCode.WEIGHTS_MISSING,
         f"There are no weights at {wanted}.",
         f"Give a .safetensors file that `flowface train` wrote, as --weights or in {VARIABLE}.",
     )

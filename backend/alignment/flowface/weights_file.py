@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 
 from backend.alignment.flowface.config import NetworkConfig
 from backend.alignment.flowface.network import FlowFaceNetwork
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
 
 FORMAT = "flowface-alignment-1"
@@ -87,7 +87,7 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
     """The file's table of arrays and how many bytes of arrays follow it; read by hand, because ``safe_open`` maps the
     whole file before anything about it is known."""
     if not path.is_file():
-        raise UserError("file_missing", f"There is no weights file at {path}.", _HINT)
+        raise UserError(ErrorCode.FILE_MISSING, f"There is no weights file at {path}.", _HINT)
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
@@ -107,7 +107,9 @@ def _config(path: Path, header: Mapping[str, Any]) -> NetworkConfig:
     metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         found = metadata.get("format") if isinstance(metadata, dict) else None
-        raise UserError("unknown_weights", f"{path} is of the format {found!r}, but {FORMAT!r} was expected.", _HINT)
+        raise UserError(
+            ErrorCode.UNKNOWN_WEIGHTS, f"{path} is of the format {found!r}, but {FORMAT!r} was expected.", _HINT
+        )
     try:
         given = json.loads(metadata["config"])
         expected = {field.name for field in fields(NetworkConfig)}
@@ -141,4 +143,4 @@ def _check_tensors(path: Path, header: Mapping[str, Any], expected: Mapping[str,
 
 
 def _bad(path: Path, why: str) -> UserError:
-    return UserError("bad_weights", f"{path} does not hold the alignment network's weights: {why}.", _HINT)
+    return UserError(ErrorCode.BAD_WEIGHTS, f"{path} does not hold the alignment network's weights: {why}.", _HINT)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.model import gaze_rotation
 
 F32 = NDArray[np.float32]
@@ -78,7 +78,7 @@ def load_ict_head(path: Path) -> IctHead:
     """Read ``ict_facekit.npz``; cached. Raises UserError ``ict_missing`` or ``bad_file``."""
     if not path.is_file():
         raise UserError(
-            "ict_missing",
+            ErrorCode.ICT_MISSING,
             f"The ICT-FaceKit archive that the benchmark is rendered from is not at {path}.",
             "Say where ict_facekit.npz lies.",
         )
@@ -95,7 +95,7 @@ def _read(path: Path) -> IctHead:
             }
             arrays = {key: archive[key] for key in _NEEDED}
     except (OSError, ValueError, KeyError) as error:
-        raise UserError("bad_file", f"{path} is not the ICT-FaceKit archive: {error}.") from error
+        raise UserError(ErrorCode.BAD_FILE, f"{path} is not the ICT-FaceKit archive: {error}.") from error
     ranges = {
         name: slice(int(a), int(b)) for name, (a, b) in zip(names["range_names"], arrays["vertex_ranges"], strict=True)
     }

@@ -16,7 +16,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.evaluation.benchmark.ict_head import EYES, FaceMotion, IctHead, camera_vertices, load_ict_head
 from backend.evaluation.benchmark.motion import perform
 from backend.evaluation.benchmark.scene import Scene, make_scene
@@ -59,7 +59,7 @@ def render_sequence(spec: SequenceSpec, ict: IctHead, cache: Path | None = None)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{spec.name}.", dir=folder.parent))
     except OSError as error:
         sentence = f"Rendered sequences cannot be written to {folder.parent}: {error.strerror}."
-        raise UserError("cache_folder", sentence, "Choose another folder for the benchmark's cache.") from error
+        raise UserError(ErrorCode.CACHE_FOLDER, sentence, "Choose another folder for the benchmark's cache.") from error
     try:
         _render_into(unfinished, spec, ict)
         shutil.rmtree(folder, ignore_errors=True)

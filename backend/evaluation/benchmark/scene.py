@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.evaluation.benchmark.specs import SequenceSpec
 from backend.head_model.render import Light
 
@@ -118,7 +118,7 @@ def _photograph(name: str) -> Image:
         data = (resources.files("skimage.data") / name).read_bytes()
     except (ModuleNotFoundError, OSError) as error:
         raise UserError(
-            "no_backgrounds",
+            ErrorCode.NO_BACKGROUNDS,
             f"The benchmark's backgrounds come from scikit-image's photograph {name}, which is not installed.",
             "Install FlowFace with its demo extra.",
         ) from error

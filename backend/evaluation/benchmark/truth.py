@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.evaluation.benchmark.ict_head import EYES, FaceMotion, IctHead, camera_vertices
 from backend.evaluation.benchmark.regions import landmark_points, lip_mask, region_masks
 from backend.evaluation.types import REGIONS, MeshSequence
@@ -110,5 +110,5 @@ def load_truth_full(path: Path) -> Truth:
         return Truth(mesh, motion, names, arrays["lips"])
     except (KeyError, ValueError, IndexError) as error:
         raise UserError(
-            "bad_file", f"{path} is not a benchmark's truth: {error}.", "Delete it; it is made anew."
+            ErrorCode.BAD_FILE, f"{path} is not a benchmark's truth: {error}.", "Delete it; it is made anew."
         ) from error

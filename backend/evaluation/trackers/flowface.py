@@ -15,7 +15,7 @@ from backend.alignment.choice import FaceChoice
 from backend.alignment.finder import face_finder
 from backend.alignment.flowface.weights import weights_digest
 from backend.alignment.registry import find_aligner, takes_weights
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.evaluation.store import EVERYTHING
 from backend.evaluation.trackers.types import Tracker
 from backend.evaluation.types import MeshSequence, SeveralViews
@@ -83,7 +83,7 @@ class FlowFace:
         head = load_head(self.head_name)
         observed = self.observe(clip)
         if not observed.tells_pose.any():
-            raise UserError("no_face", f"No face was found in {clip}.")
+            raise UserError(ErrorCode.NO_FACE, f"No face was found in {clip}.")
         if not single_image or observed.frame_count == 1:
             return fitted_mesh(head, solve_take(head, [View(observed)]).fit, observed)
         return self._each_alone(head, observed)
@@ -143,13 +143,13 @@ class FlowFace:
             try:
                 observed = self.observe(still)
             except UserError as error:
-                if error.code != "no_face":
+                if error.code != ErrorCode.NO_FACE:
                     raise
                 continue
             if observed.tells_pose.any():
                 seen[index] = observed
         if not seen:
-            raise UserError("no_face", f"No face was found in any of the {len(stills)} views.")
+            raise UserError(ErrorCode.NO_FACE, f"No face was found in any of the {len(stills)} views.")
         views = [View(observed) for observed in seen.values()]
         options = VIEWS_OPTIONS[variant.removesuffix(SKIN_MATCHED)]
         pictures = None
@@ -168,7 +168,7 @@ def track_or_none(tracker: Tracker, clip: Path, *, single_image: bool) -> MeshSe
     try:
         return tracker.track(clip, single_image=single_image)
     except UserError as error:
-        if error.code == "no_face":
+        if error.code == ErrorCode.NO_FACE:
             return None
         raise
 

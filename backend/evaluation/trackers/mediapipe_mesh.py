@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, label
 
 from backend.alignment.mediapipe import solution
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.evaluation.store import MEASURING
 from backend.evaluation.trackers.flowface import open_clip
 from backend.evaluation.types import MeshSequence
@@ -105,7 +105,7 @@ class MediaPipeMesh:
         points = _face_mesh_points(prefetch(footage), single_image=single_image)
         tracked = np.isfinite(points[:, 0, 0])
         if not tracked.any():
-            raise UserError("no_face", f"MediaPipe's face mesh finds no face in {clip}.")
+            raise UserError(ErrorCode.NO_FACE, f"MediaPipe's face mesh finds no face in {clip}.")
         if self.smoothing and not single_image:
             points = smoothed(points, tracked, self.smoothing)
         size = np.array([info.width, info.height, info.width], np.float64)  # its z is in units of the image's width

@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.evaluation.store import EVERYTHING
 from backend.evaluation.types import MeshSequence
 from backend.files import read_npz, write_atomic, write_npz
@@ -69,7 +69,7 @@ class ResultsFolder:
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
             raise UserError(
-                "results_missing",
+                ErrorCode.RESULTS_MISSING,
                 f"There is no folder {self.folder} with results of {self.name}.",
                 "Give it as --results NAME=FOLDER.",
             )
@@ -139,7 +139,9 @@ def load_meshes(folder: Path) -> MeshSequence:
     """
     path = folder / "meta.json"
     if not path.is_file():
-        raise UserError("results_missing", f"There is no {path}.", "See backend/evaluation/trackers/results_folder.py.")
+        raise UserError(
+            ErrorCode.RESULTS_MISSING, f"There is no {path}.", "See backend/evaluation/trackers/results_folder.py."
+        )
     meta = _read_meta(path)
     width, height = _numbers(meta, "image_size", 2, path)
     centre = _numbers(meta, "principal_point", 2, path)
@@ -246,7 +248,7 @@ def _numbers(meta: dict[str, Any], field: str, count: int, path: Path) -> list[f
 
 def _bad(path: Path, why: str) -> UserError:
     return UserError(
-        "bad_results",
+        ErrorCode.BAD_RESULTS,
         f"{path} cannot be used: {why}.",
         "The format is described in backend/evaluation/trackers/results_folder.py.",
     )

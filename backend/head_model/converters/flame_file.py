@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.converters.pickled_arrays import to_array
 from backend.head_model.converters.restricted_pickle import PickleFault, Record, UnsafePickle, read_pickle
 
@@ -54,11 +54,13 @@ def read_flame_file(path: Path) -> FlameArrays:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise UserError("flame_missing", f"There is no file {path}.", _HINT) from error
+        raise UserError(ErrorCode.FLAME_MISSING, f"There is no file {path}.", _HINT) from error
     except OSError as error:
-        raise UserError("flame_missing", f"The file {path} cannot be read: {error.strerror}.", _HINT) from error
+        raise UserError(ErrorCode.FLAME_MISSING, f"The file {path} cannot be read: {error.strerror}.", _HINT) from error
     if len(data) > MAX_BYTES:
-        raise UserError("flame_unreadable", f"{path} is larger than {MAX_BYTES >> 20} MiB, so it is no FLAME.", _HINT)
+        raise UserError(
+            ErrorCode.FLAME_UNREADABLE, f"{path} is larger than {MAX_BYTES >> 20} MiB, so it is no FLAME.", _HINT
+        )
     field = _npz_fields(path, data) if data.startswith(b"PK") else _pickle_fields(path, data)
     arrays = {name: _number_field(path, name, field) for name in FIELDS}
     _check_shapes(path, arrays)
@@ -76,11 +78,11 @@ def read_flame_file(path: Path) -> FlameArrays:
 
 
 def _unreadable(path: Path, reason: object) -> NoReturn:
-    raise UserError("flame_unreadable", f"{path} is not a FLAME file or is damaged: {reason}.", _HINT)
+    raise UserError(ErrorCode.FLAME_UNREADABLE, f"{path} is not a FLAME file or is damaged: {reason}.", _HINT)
 
 
 def _wrong(path: Path, name: str, reason: object) -> NoReturn:
-    raise UserError("flame_field", f"The field {name} of {path} does not fit FLAME: {reason}.", _HINT)
+    raise UserError(ErrorCode.FLAME_FIELD, f"The field {name} of {path} does not fit FLAME: {reason}.", _HINT)
 
 
 def _pickle_fields(path: Path, data: bytes) -> Callable[[str], object]:
@@ -88,7 +90,7 @@ def _pickle_fields(path: Path, data: bytes) -> Callable[[str], object]:
         content = read_pickle(data)
     except UnsafePickle as fault:
         raise UserError(
-            "flame_unsafe",
+            ErrorCode.FLAME_UNSAFE,
             f"{path} was refused: it asks for {fault.name}, which no head model needs, so it may be malicious.",
             _HINT,
         ) from fault
@@ -137,7 +139,7 @@ def _number_field(path: Path, name: str, field: Callable[[str], object]) -> NDAr
         _wrong(path, name, "it is missing")
     except UnsafePickle as fault:
         raise UserError(
-            "flame_unsafe", f"{path} was refused: its field {name} asks for {fault.name}.", _HINT
+            ErrorCode.FLAME_UNSAFE, f"{path} was refused: its field {name} asks for {fault.name}.", _HINT
         ) from fault
     except Exception as error:  # damaged bytes: zipfile, zlib and numpy raise many unrelated types
         _wrong(path, name, error)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.converters.obj import read_obj, read_obj_vertices
 from backend.head_model.registration.types import SourceHead
 
@@ -73,7 +73,7 @@ def read_ict(path: Path, name: str = "ict", on_progress: Callable[[float], None]
         raw = _read_archive(path)
     else:
         raise UserError(
-            "ict_missing", f"There is no file or folder {path}.", "Give ICT-FaceKit's folder of .obj files."
+            ErrorCode.ICT_MISSING, f"There is no file or folder {path}.", "Give ICT-FaceKit's folder of .obj files."
         )
     regions, kept = _parts(len(raw.neutral))
     number = np.cumsum(kept, dtype=np.int32) - 1
@@ -141,7 +141,7 @@ def _read_archive(path: Path) -> _Raw:
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
-            "ict_unreadable",
+            ErrorCode.ICT_UNREADABLE,
             f"{path} is not an ICT-FaceKit archive or is damaged ({error}).",
             "Give ICT-FaceKit's folder of .obj files, or an archive with neutral, identity_deltas and so on.",
         ) from error
@@ -169,7 +169,7 @@ def _checked(raw: _Raw, path: Path) -> _Raw:
 def _read_folder(path: Path, on_progress: Callable[[float], None]) -> _Raw:
     if not (path / NEUTRAL).is_file():
         raise UserError(
-            "ict_missing", f"The folder {path} holds no {NEUTRAL}.", "Give ICT-FaceKit's folder FaceXModel."
+            ErrorCode.ICT_MISSING, f"The folder {path} holds no {NEUTRAL}.", "Give ICT-FaceKit's folder FaceXModel."
         )
     neutral = read_obj(path / NEUTRAL)
     shapes = [file for file in sorted(path.glob("*.obj")) if file.name != NEUTRAL]
@@ -188,7 +188,7 @@ def _read_folder(path: Path, on_progress: Callable[[float], None]) -> _Raw:
     if not identity or not expression:
         missing = "identity000.obj and so on" if not identity else "expressions such as jawOpen.obj"
         raise UserError(
-            "ict_missing", f"The folder {path} holds no {missing}.", "Give ICT-FaceKit's folder FaceXModel."
+            ErrorCode.ICT_MISSING, f"The folder {path} holds no {missing}.", "Give ICT-FaceKit's folder FaceXModel."
         )
     return _Raw(
         neutral.vertices, neutral.triangles, np.stack(identity), np.stack(list(expression.values())), tuple(expression)
@@ -196,4 +196,4 @@ def _read_folder(path: Path, on_progress: Callable[[float], None]) -> _Raw:
 
 
 def _inconsistent(path: Path, reason: str) -> UserError:
-    return UserError("ict_inconsistent", f"{path} is inconsistent: {reason}.", "Fetch the files again.")
+    return UserError(ErrorCode.ICT_INCONSISTENT, f"{path} is inconsistent: {reason}.", "Fetch the files again.")

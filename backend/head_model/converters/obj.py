@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 MAX_BYTES = 256 << 20
 
@@ -68,4 +68,6 @@ def _vertices(path: Path, lines: list[str]) -> NDArray[np.float64]:
 
 
 def _unreadable(path: Path, reason: str) -> UserError:
-    return UserError("bad_mesh", f"{path} cannot be read as an OBJ mesh: {reason}.", "Fetch or export the file again.")
+    return UserError(
+        ErrorCode.BAD_MESH, f"{path} cannot be read as an OBJ mesh: {reason}.", "Fetch or export the file again."
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 if TYPE_CHECKING:
     from backend.head_model.registration.types import SourceHead
@@ -37,7 +37,7 @@ def find_converter(name: str) -> Converter:
     """The converter called ``name``; raises UserError ``unknown_head_kind`` for a name that none has."""
     if name not in CONVERTERS:
         known = "”, “".join(CONVERTERS)
-        raise UserError("unknown_head_kind", f"There is no kind of head “{name[:60]}”; there are “{known}”.")
+        raise UserError(ErrorCode.UNKNOWN_HEAD_KIND, f"There is no kind of head “{name[:60]}”; there are “{known}”.")
     return CONVERTERS[name]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.model import ARKIT_ACTIONS, JOINT_NAMES
 from backend.head_model.registration.types import RegistrationReport, SourceHead
 
@@ -40,7 +40,7 @@ def require_usable(name: str, figures: RegistrationReport) -> None:
 
 def _refuse(name: str, reason: str) -> None:
     raise UserError(
-        "registration_poor",
+        ErrorCode.REGISTRATION_POOR,
         f"The head {name} could not be registered: {reason}.",
         "Is its template a neutral face with closed lips and open eyes?",
     )

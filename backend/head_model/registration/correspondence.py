@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.model import BoolArray, HeadModel
 from backend.head_model.registration.face_points import FacePoints, find_face_points, sphere_centre
 from backend.head_model.registration.identity_fit import fit_identity
@@ -108,7 +108,7 @@ def _start(
     move, beta, _ = fit_identity(foot.position[both], basis[:, both], found.position[both], sigma[both])
     if not SCALES[0] < move.scale < SCALES[1]:
         raise UserError(
-            "head_scale",
+            ErrorCode.HEAD_SCALE,
             f"The head {name} is {move.scale:.3g} times the size of a human head in metres.",
             "Give its coordinates in the unit its format says.",
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model import render
 from backend.head_model.appearance import Palette, eye_colors
 from backend.head_model.model import BoolArray, IntArray
@@ -65,7 +65,7 @@ def find_face_points(head: BareHead, name: str, face_mesh: OpenFaceMesh) -> Face
         first = camera.find_frame()
         if first is None:
             raise UserError(
-                "face_not_found",
+                ErrorCode.FACE_NOT_FOUND,
                 f"MediaPipe sees no face on renders of the head {name}.",
                 "FlowFace expects a whole human head in metres, +y up and looking along +z.",
             )
@@ -80,7 +80,7 @@ def find_face_points(head: BareHead, name: str, face_mesh: OpenFaceMesh) -> Face
         ]
     if len(hits) < MIN_VIEWS:
         raise UserError(
-            "face_not_found",
+            ErrorCode.FACE_NOT_FOUND,
             f"MediaPipe sees a face on only {len(hits)} of {len(_VIEWS)} renders of the head {name}.",
             "FlowFace expects a whole human head in metres, +y up and looking along +z.",
         )

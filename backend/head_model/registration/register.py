@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.head_model.appearance import REGISTERED
 from backend.head_model.library import load_head
 from backend.head_model.model import ARKIT_ACTIONS, BoolArray, HeadModel
@@ -47,7 +47,9 @@ def register_head(
     report = on_progress or _silent
     fault = source_fault(source)
     if fault:
-        raise UserError("head_source", f"The head {source.id} is inconsistent: {fault}.", "Check the file it is from.")
+        raise UserError(
+            ErrorCode.HEAD_SOURCE, f"The head {source.id} is inconsistent: {fault}.", "Check the file it is from."
+        )
     open_head = load_head("open")
     parts = parts_of(source)
     match = correspond(source, parts, open_head, face_mesh, lambda share, text: report(0.75 * share, text))

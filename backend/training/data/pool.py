@@ -22,7 +22,7 @@ from typing import Protocol
 import numpy as np
 from filelock import FileLock, Timeout
 
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
 from backend.training.data.shards import Shard, write_shard
 from backend.training.samples import Sample
@@ -64,7 +64,7 @@ class Pool:
         known = json.loads(about.read_text(encoding="utf-8"))
         if known != asdict(spec):
             raise UserError(
-                "other_pool",
+                ErrorCode.OTHER_POOL,
                 f"{folder} holds samples made with {known}, but this run needs {asdict(spec)}.",
                 "Name another folder for the pool.",
             )
@@ -151,7 +151,7 @@ class Background(AbstractContextManager["Background", None]):
         """Raises UserError ``render_failed`` if the process died of an error."""
         if self._process.exitcode not in (None, 0):
             raise UserError(
-                "render_failed",
+                ErrorCode.RENDER_FAILED,
                 f"The process that makes training pictures ended with code {self._process.exitcode}.",
                 "What it said stands above.",
             )

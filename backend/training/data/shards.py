@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.training.samples import Sample
 
 STEPS = 64  # of a position, per pixel
@@ -77,7 +77,9 @@ class Shard:
                 raise ValueError("its arrays differ in length")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
-                "bad_shard", f"{folder} is not a shard of training samples: {error}.", "Delete it; it is made anew."
+                ErrorCode.BAD_SHARD,
+                f"{folder} is not a shard of training samples: {error}.",
+                "Delete it; it is made anew.",
             ) from error
         self._arrays = arrays
 

@@ -16,7 +16,7 @@ from backend.alignment.align_footage import align_footage
 from backend.alignment.finder import face_finder
 from backend.alignment.mediapipe import point_sigma, pose_bias
 from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.fitting import View
 from backend.fitting.posed import world_vertices
 from backend.footage import open_footage
@@ -75,7 +75,7 @@ class TakeFitter(AbstractContextManager["TakeFitter", None]):
         try:
             seen = align_footage(open_footage(path, alone=True), self._aligner, finder=self._finder)
         except UserError as error:
-            if error.code == "no_face":
+            if error.code == ErrorCode.NO_FACE:
                 return None
             raise
         fit = solve_take(self.head, [View(seen)]).fit

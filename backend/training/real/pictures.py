@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from backend.datasets.splits import split_of_clip, split_of_photo
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 
 PHOTOGRAPHS = ("london_neutral", "london_smiling", "canada")
 CLIPS = ("grid_*", "intel_*", "pyfeat_single_face")
@@ -25,7 +25,9 @@ def train_photographs(folder: Path, sets: Sequence[str] = PHOTOGRAPHS) -> list[P
     for name in sets:
         files = sorted((folder / name).glob("*.jpg"))
         if not files:
-            raise UserError("no_photos", f"{folder / name} holds no .jpg photographs.", "Point at the photos folder.")
+            raise UserError(
+                ErrorCode.NO_PHOTOS, f"{folder / name} holds no .jpg photographs.", "Point at the photos folder."
+            )
         found += [path for path in files if split_of_photo(path) == "train"]
     return found
 
@@ -39,7 +41,9 @@ def train_clips(folder: Path, patterns: Sequence[str] = CLIPS) -> list[Path]:
     for pattern in patterns:
         files = sorted(path for path in folder.glob("*") if fnmatchcase(path.stem, pattern))
         if not files:
-            raise UserError("no_clips", f"{folder} holds no clip called {pattern}.", "Point at the data folder.")
+            raise UserError(
+                ErrorCode.NO_CLIPS, f"{folder} holds no clip called {pattern}.", "Point at the data folder."
+            )
         found += [path for path in files if split_of_clip(path) == "train" and path not in found]
     return found
 
@@ -54,7 +58,7 @@ def pictures_of(data: Path, include: Sequence[str] = INCLUDED) -> tuple[list[Pat
     for name in patterns:
         if not any(name == known or fnmatchcase(name, known) for known in CLIPS):
             raise UserError(
-                "unclear_licence",
+                ErrorCode.UNCLEAR_LICENCE,
                 f"The weights may not learn from “{name}”: its licence is not known to allow that.",
                 f"Choose from {', '.join(INCLUDED)}.",
             )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop, cut
 from backend.alignment.flowface.crop import CropLayout
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import read_npz, write_npz
 from backend.footage import open_footage
 from backend.head_model.library import load_head
@@ -121,7 +121,9 @@ class RealSource:
         for name, (kind, _) in _ARRAYS.items():
             array = arrays.get(name)
             if array is None or array.dtype != np.dtype(kind) or array.shape != shapes[name]:
-                raise UserError("bad_file", f"{path} does not hold samples: “{name}” is missing or wrong.", again)
+                raise UserError(
+                    ErrorCode.BAD_FILE, f"{path} does not hold samples: “{name}” is missing or wrong.", again
+                )
         return arrays
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop, cut
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import read_npz, write_npz
 from backend.footage import open_footage
 from backend.head_model.atlas_texels import AtlasTexels, cosine_of_sight, sample
@@ -97,7 +97,7 @@ def _load(path: Path, name: str) -> FaceTexture | None:
             "skin_tone": ((3,), np.dtype(np.float32)),
         }
     ):  # fmt: skip
-        raise UserError("bad_file", f"{path} does not hold a texture.", "Delete it; it will be made again.")
+        raise UserError(ErrorCode.BAD_FILE, f"{path} does not hold a texture.", "Delete it; it will be made again.")
     return FaceTexture(arrays["color"], arrays["coverage"].astype(np.float32) / 255, name, arrays["skin_tone"])
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from backend.alignment.mediapipe.solution import still_face_mesh
 from backend.datasets.splits import identity_modes
-from backend.errors import UserError
+from backend.errors import ErrorCode, UserError
 from backend.files import read_npz, write_npz
 from backend.head_model.builder.landmarks import lower_jaw
 from backend.head_model.converters.ict import read_ict
@@ -72,7 +72,8 @@ def _register(source: SourceHead, open_head: HeadModel, head_file: Path, points_
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise UserError(
-            "cache_folder", f"Registered heads cannot be written to {head_file.parent}: {error.strerror or error}."
+            ErrorCode.CACHE_FOLDER,
+            f"Registered heads cannot be written to {head_file.parent}: {error.strerror or error}.",
         ) from error
 
 

@@ -20,7 +20,7 @@ from backend.head_model.dense_points import DENSE
 from backend.head_model.library import load_head
 from backend.observations.io import load_alignment
 from backend.pipeline.track_job import run_job
-from protocol.messages import JobSpec, SolveOptions, ViewSpec
+from protocol.messages import SolveOptions, TrackJob, ViewSpec
 from tests.backend.alignment.flowface.networks import constant_network
 
 
@@ -72,7 +72,7 @@ def test_what_cannot_be_a_scale_of_sigma_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_job_runs_on_the_networks_points(saved: Path, portrait: Path, tmp_path: Path) -> None:
-    spec = JobSpec((ViewSpec(str(portrait)),), aligner="flowface", options=SolveOptions(weights=str(saved)))
+    spec = TrackJob((ViewSpec(str(portrait)),), aligner="flowface", options=SolveOptions(weights=str(saved)))
     track, report = run_job(spec, tmp_path, on_progress=lambda _: None, should_cancel=lambda: False)
     alignment = load_alignment(tmp_path / "alignments.npz")
     assert (alignment.aligner, [id.name for id in alignment.ids]) == ("flowface", [DENSE])
@@ -87,7 +87,7 @@ def test_a_job_runs_on_the_networks_points(saved: Path, portrait: Path, tmp_path
 def test_a_job_without_weights_is_a_sentence(portrait: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path / "absent.safetensors"))
     for options in (SolveOptions(), SolveOptions(weights=str(tmp_path / "absent.safetensors"))):
-        spec = JobSpec((ViewSpec(str(portrait)),), aligner="flowface", options=options)
+        spec = TrackJob((ViewSpec(str(portrait)),), aligner="flowface", options=options)
         with pytest.raises(UserError) as caught:
             run_job(spec, tmp_path, on_progress=lambda _: None, should_cancel=lambda: False)
         assert caught.value.code == "weights_missing"

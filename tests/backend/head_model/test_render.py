@@ -109,7 +109,7 @@ def test_show_draws_a_sheet_and_list_names_the_head(tmp_path):
 def test_show_refuses_what_it_cannot_do(tmp_path):
     runner = CliRunner()
     for arguments, code in (
-        (["show", "open", "-o", str(tmp_path / "sheet.gif")], "output_format"),
+        (["show", "open", "-o", str(tmp_path / "sheet.gif")], "bad_output"),
         (["show", "nobody", "-o", str(tmp_path / "sheet.png")], "head_unknown"),
     ):
         result = runner.invoke(cli.app, arguments)

@@ -186,5 +186,5 @@ def test_an_overlay_that_cannot_be_written_says_where(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file where a folder should be")
     with pytest.raises(UserError) as caught:
         write_overlay(tmp_path / "taken" / "overlay.mp4", footage, take_of(2))
-    assert caught.value.code == "overlay_not_written"
+    assert caught.value.code == "output_unwritable"
     assert "taken" in caught.value.message

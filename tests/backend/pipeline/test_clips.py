@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backend.pipeline.track_job import run_job
-from protocol.messages import JobSpec, ViewSpec
+from protocol.messages import TrackJob, ViewSpec
 
 # Previews made from dithered 12 fps animations, and a face 50 pixels tall: they may be worse than the others.
 POOR_PICTURES = {
@@ -25,7 +25,7 @@ def reports(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     found = {}
     for clip in sorted((shared_data / "clips").iterdir()):
         job_dir = tmp_path_factory.mktemp(clip.stem)
-        spec = JobSpec(views=(ViewSpec(footage=str(clip)),))
+        spec = TrackJob(views=(ViewSpec(footage=str(clip)),))
         _, found[clip.stem] = run_job(spec, job_dir, on_progress=lambda _: None, should_cancel=lambda: False)
     return found
 

@@ -15,7 +15,7 @@ from backend.observations import PointSet, ViewAlignment
 from backend.pipeline.align_views import AlignedView, view_warnings, views_to_fit
 from backend.pipeline.open_views import open_views
 from backend.pipeline.result import first_scene_frame
-from protocol.messages import CameraSpec, JobSpec, ViewSpec
+from protocol.messages import CameraSpec, TrackJob, ViewSpec
 
 SIZE = (64, 48)
 
@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 
 def opened(folder, *names, frames=None, **fields):
     views = tuple(ViewSpec(str(folder / name), name, **fields.get(name.split(".")[0], {})) for name in names)
-    return open_views(JobSpec(views, frames=frames))
+    return open_views(TrackJob(views, frames=frames))
 
 
 def test_pictures_of_one_sequence_are_views_of_one_moment(folder):
@@ -67,7 +67,7 @@ def test_only_what_the_first_view_can_see_is_read_of_the_others(folder):
 
 
 def test_names_are_made_distinct(folder):
-    views = open_views(JobSpec(tuple(ViewSpec(str(folder / "slow.mp4")) for _ in range(3))))
+    views = open_views(TrackJob(tuple(ViewSpec(str(folder / "slow.mp4")) for _ in range(3))))
     assert [view.spec.name for view in views] == ["camera", "camera 2", "camera 3"]
 
 

@@ -11,14 +11,14 @@ import pytest
 
 from backend.client.connection import Client
 from backend.server.app import Server
-from protocol.messages import JobSpec, ViewSpec
+from protocol.messages import TrackJob, ViewSpec
 
 REPOSITORY = Path(__file__).parents[3]
 
 
-def spec(deed: str, name: str = "") -> JobSpec:
+def spec(deed: str, name: str = "") -> TrackJob:
     """A job for ``runners``."""
-    return JobSpec((ViewSpec(f"/{deed}.mp4"),), name=name)
+    return TrackJob((ViewSpec(f"/{deed}.mp4"),), name=name)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from backend.head_model.library import load_head
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import CameraTrack, Track
-from protocol.messages import JobSpec
+from protocol.messages import TrackJob
 
 FIRST_SHOWN = 3
 
@@ -33,7 +33,7 @@ def warm_up() -> str:
 
 
 def run(
-    spec: JobSpec, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel, on_partial: OnPartial
+    spec: TrackJob, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel, on_partial: OnPartial
 ) -> None:
     """Do what the file name of the footage says."""
     if Path(spec.views[0].footage).stem == "partial":
@@ -53,7 +53,7 @@ def run(
     deeds[Path(spec.views[0].footage).stem](spec, folder, on_progress, should_cancel)
 
 
-def quick(spec: JobSpec, folder: Path, on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
+def quick(spec: TrackJob, folder: Path, on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
     """Count three frames and leave a note of the order in which jobs ran."""
     for done in range(1, 4):
         on_progress(JobProgress("counting", done / 3, done, 3))
@@ -61,7 +61,7 @@ def quick(spec: JobSpec, folder: Path, on_progress: OnProgress, _should_cancel: 
         order.write(f"{spec.name}\n")
 
 
-def until_cancelled(_spec: JobSpec, _folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+def until_cancelled(_spec: TrackJob, _folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
     """Work until told to stop, and stop."""
     on_progress(JobProgress("working", 0.5, 1, 2))
     while not should_cancel():
@@ -69,36 +69,36 @@ def until_cancelled(_spec: JobSpec, _folder: Path, on_progress: OnProgress, shou
     raise Cancelled
 
 
-def deaf(_spec: JobSpec, _folder: Path, on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
+def deaf(_spec: TrackJob, _folder: Path, on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
     """Never listen."""
     on_progress(JobProgress("not listening", 0.5, 1, 2))
     while True:
         time.sleep(1)
 
 
-def user_error(spec: JobSpec, _folder: Path, _on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
+def user_error(spec: TrackJob, _folder: Path, _on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
     """Refuse the footage."""
     raise UserError("no_face", f"No face was found in {spec.views[0].footage}.", "Choose footage that shows a face.")
 
 
-def bug(_spec: JobSpec, _folder: Path, _on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
+def bug(_spec: TrackJob, _folder: Path, _on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
     """Fail as a programming error does."""
     [].pop()
 
 
-def memory(_spec: JobSpec, _folder: Path, _on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
+def memory(_spec: TrackJob, _folder: Path, _on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
     """Ask for more than any machine has."""
     bytearray(1 << 60)
 
 
-def crash(_spec: JobSpec, _folder: Path, on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
+def crash(_spec: TrackJob, _folder: Path, on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
     """Die as a decoder's segmentation fault does."""
     on_progress(JobProgress("decode and align", 0.25, 1, 4))
     os.kill(os.getpid(), signal.SIGSEGV)
     time.sleep(60)
 
 
-def partial(spec: JobSpec, folder: Path, should_cancel: ShouldCancel, on_partial: OnPartial) -> None:
+def partial(spec: TrackJob, folder: Path, should_cancel: ShouldCancel, on_partial: OnPartial) -> None:
     """Show a track of ``FIRST_SHOWN`` frames, then one of twice as many; the result has three times as many.
 
     Goes on once the test has made a file named ``proceed``.
@@ -114,7 +114,7 @@ def partial(spec: JobSpec, folder: Path, should_cancel: ShouldCancel, on_partial
     write_atomic(folder / "report.json", b'{"whole": true}')
 
 
-def _track(spec: JobSpec, frames: int) -> Track:
+def _track(spec: TrackJob, frames: int) -> Track:
     """A person who smiles more and more, tracked in so many frames."""
     head = load_head(spec.head)
     camera = CameraTrack(
@@ -148,7 +148,7 @@ def _track(spec: JobSpec, frames: int) -> Track:
     )
 
 
-def rambling(spec: JobSpec, folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+def rambling(spec: TrackJob, folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
     """Write between the events what is none: torn lines, unknown events, wrong fields, files of elsewhere."""
     job = folder.name
     nonsense = [
@@ -182,7 +182,7 @@ def _is_written_pipe(number: int) -> bool:
     return False
 
 
-def noisy(spec: JobSpec, folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+def noisy(spec: TrackJob, folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
     """Print where events travel, as libraries do, in Python and below it."""
     print('{"event": "done", "job": "nobody"}', flush=True)
     os.write(1, b"not json\n")

@@ -16,7 +16,7 @@ from backend.head_model.library import load_head
 from backend.observations.io import load_alignment
 from backend.server.app import Server
 from backend.track.io import load_track
-from protocol.messages import RESULT_FILES, FaceChoice, JobSpec, JobState, SolveOptions, ViewSpec
+from protocol.messages import RESULT_FILES, FaceChoice, JobState, SolveOptions, TrackJob, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def client(jobs_dir):
 
 
 def job(footage, **fields):
-    return JobSpec((ViewSpec(str(footage)),), **fields)
+    return TrackJob((ViewSpec(str(footage)),), **fields)
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def test_a_views_own_face_choice_counts(client, shared_data):
     left, right = (FaceChoice("box", box=(x, 0.0, 240.0, 270.0)) for x in (0.0, 240.0))
 
     def seen_at(view):
-        take = client.track(JobSpec((view,), frames=(1, 2), face=left)).take
+        take = client.track(TrackJob((view,), frames=(1, 2), face=left)).take
         return take.cameras[0].focal_px * take.head_translation[:, 0] / take.head_translation[:, 2] + 240
 
     assert (seen_at(ViewSpec(clip)) < 240).all() and (seen_at(ViewSpec(clip, face=right)) > 240).all()

@@ -199,7 +199,7 @@ def test_unknown_jobs_are_refused(client, job_id):
 
 def test_footage_must_be_a_full_path(client):
     with pytest.raises(UserError, match=r"clip\.mp4") as caught:
-        client.submit(m.JobSpec((m.ViewSpec("clip.mp4"),)))
+        client.submit(m.TrackJob((m.ViewSpec("clip.mp4"),)))
     assert caught.value.code == "footage_relative"
 
 

@@ -21,7 +21,7 @@ from backend.synthesis.clip import render_performance
 from backend.synthesis.performance import demo_performance, seen_from, world_vertices
 from backend.track.geometry import seen_vertices
 from backend.track.io import load_track
-from protocol.messages import RESULT_FILES, CameraSpec, JobSpec, JobState, SolveOptions, ViewSpec
+from protocol.messages import RESULT_FILES, CameraSpec, JobState, SolveOptions, TrackJob, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 
 pytestmark = pytest.mark.slow
@@ -108,7 +108,7 @@ def test_two_cameras_of_which_nothing_is_known(client, footage, tmp_path):
         if status.partial and not shown:
             shown.append(client.result(status.job_id, partial=True))
 
-    reply, track = tracked(client, tmp_path, JobSpec(views(folder)), show)
+    reply, track = tracked(client, tmp_path, TrackJob(views(folder)), show)
     take = reply.take
     assert take.tracked.all() and len(take.cameras) == 2
     front, side = take.cameras
@@ -153,7 +153,7 @@ def known_cameras():
 
 def test_known_cameras_are_kept_and_their_lens_is_taken_out(client, footage, known_cameras, tmp_path):
     head, truth, folder = footage
-    _, track = tracked(client, tmp_path, JobSpec(views(folder, "lens.mp4", cameras=known_cameras)))
+    _, track = tracked(client, tmp_path, TrackJob(views(folder, "lens.mp4", cameras=known_cameras)))
     first, second = track.cameras
     assert first.focal_px[0] == FIRST_FOCAL and second.focal_px[0] == SECOND_FOCAL
     np.testing.assert_allclose(second.world_to_camera[0], second_camera(), atol=1e-12)
@@ -163,7 +163,7 @@ def test_known_cameras_are_kept_and_their_lens_is_taken_out(client, footage, kno
     middle = np.linalg.norm(track.head_translation - truth.head_translation, axis=1)
     assert middle.max() < 0.02
     ideal = dataclasses.replace(known_cameras[1], distortion=(), focal_ratio=1.0)
-    _, wrong = tracked(client, tmp_path, JobSpec(views(folder, "lens.mp4", cameras=(known_cameras[0], ideal))))
+    _, wrong = tracked(client, tmp_path, TrackJob(views(folder, "lens.mp4", cameras=(known_cameras[0], ideal))))
     ignored = np.nanmean(wrong.cameras[1].reprojection_error_percent_iod)
     assert np.nanmean(second.reprojection_error_percent_iod) < ignored
 
@@ -176,7 +176,7 @@ def test_cameras_mistaken_for_each_other_are_noticed(client, footage, known_came
         dataclasses.replace(second, world_to_camera=first.world_to_camera),
     )
     with pytest.raises(UserError, match="this is not their calibration") as caught:
-        client.track(JobSpec(views(folder, "lens.mp4", cameras=swapped)))
+        client.track(TrackJob(views(folder, "lens.mp4", cameras=swapped)))
     assert caught.value.code == "views_disagree" and "offsets" in caught.value.hint
 
 
@@ -185,7 +185,7 @@ def test_a_rig_of_unknown_unit_gets_its_scale_from_the_head(client, footage, kno
     inches = np.reshape(known_cameras[1].world_to_camera, (3, 4)).copy()
     inches[:, 3] /= 0.0254
     cameras = known_cameras[0], dataclasses.replace(known_cameras[1], world_to_camera=tuple(inches.ravel().tolist()))
-    spec = JobSpec(views(folder, "lens.mp4", cameras=cameras), metric_cameras=False)
+    spec = TrackJob(views(folder, "lens.mp4", cameras=cameras), metric_cameras=False)
     _, track = tracked(client, tmp_path, spec)
     found = track.cameras[1].world_to_camera[0, :, 3]
     np.testing.assert_allclose(found, second_camera()[:, 3], rtol=0.15)
@@ -194,8 +194,8 @@ def test_a_rig_of_unknown_unit_gets_its_scale_from_the_head(client, footage, kno
 
 def test_skin_is_not_matched_where_nobody_wants_it_or_nothing_is_to_be_matched(client, footage, tmp_path):
     _, _, folder = footage
-    plain = JobSpec(views(folder), frames=(1, 3), options=SolveOptions(match_skin=False))
-    for spec in (plain, JobSpec(views(folder)[:1], frames=(1, 3))):
+    plain = TrackJob(views(folder), frames=(1, 3), options=SolveOptions(match_skin=False))
+    for spec in (plain, TrackJob(views(folder)[:1], frames=(1, 3))):
         tracked(client, tmp_path, spec)
         assert json.loads((tmp_path / "report.json").read_text())["matching"] is None
 
@@ -207,7 +207,7 @@ def test_another_persons_neutral_moves_the_shape_towards_it(client, footage, tmp
     neutral = head.neutral(shape)
     mesh = tmp_path / "neutral.obj"
     mesh.write_text("".join(f"v {100 * x:.5f} {100 * z + 7:.5f} {-100 * y:.5f}\n" for x, y, z in neutral))
-    one = JobSpec(views(folder)[:1], frames=(1, 3))
+    one = TrackJob(views(folder)[:1], frames=(1, 3))
     _, without = tracked(client, tmp_path, one)
     _, given = tracked(client, tmp_path, dataclasses.replace(one, neutral_from=str(mesh)))
 
@@ -224,11 +224,11 @@ def test_a_view_without_a_face_is_left_out_and_named(client, footage):
     wall = np.full((SIDE, SIDE, 3), 90, np.uint8)
     encode_evenly(folder / "wall.mp4", [wall] * 6, RATE)
     both = views(folder, "wall.mp4", 0.0)
-    reply = client.track(JobSpec(both, frames=(1, 4)), files=("report.json",))
+    reply = client.track(TrackJob(both, frames=(1, 4)), files=("report.json",))
     assert [camera.name for camera in reply.take.cameras] == ["front"]
     assert "wall.mp4" in reply.take.report["warnings"][0]
     with pytest.raises(UserError, match=r"wall\.mp4") as caught:
-        client.track(JobSpec(both[::-1], frames=(1, 4)))
+        client.track(TrackJob(both[::-1], frames=(1, 4)))
     assert caught.value.code == "no_face" and "first" in caught.value.hint
 
 
@@ -244,7 +244,7 @@ def test_what_cannot_be_is_refused_in_words(client, footage, fields, code, words
     _, _, folder = footage
     first, second = views(folder)
     with pytest.raises(UserError, match=words) as caught:
-        client.track(JobSpec((first, dataclasses.replace(second, **fields))))
+        client.track(TrackJob((first, dataclasses.replace(second, **fields))))
     assert caught.value.code == code
 
 
@@ -258,5 +258,5 @@ def test_other_refusals(client, footage, tmp_path):
         ({"options": {"match_skin": "yes"}}, "bad_option"),
     ):
         with pytest.raises(UserError) as caught:
-            client.track(JobSpec(views(folder), **fields))
+            client.track(TrackJob(views(folder), **fields))
         assert caught.value.code == code

@@ -86,7 +86,7 @@ def test_a_wrong_field_is_answered_by_its_name(raw):
     [({"focal": 3}, "unknown_option", "“focal”"), ({"focal_px": -1}, "bad_option", "“focal_px”")],
 )
 def test_what_is_no_option_is_answered_by_its_name(raw, options, code, word):
-    fields, _ = m.Submit(m.JobSpec((m.ViewSpec("/a.mp4"),))).to_wire()
+    fields, _ = m.Submit(m.TrackJob((m.ViewSpec("/a.mp4"),))).to_wire()
     fields["job"]["options"] = options
     raw.send(msgpack.packb({**fields, "type": "submit", "protocol": PROTOCOL_VERSION, "request": 5}))
     message, request = answer(raw)

@@ -1,0 +1,15 @@
+"""Codes of what goes wrong on the add-on's side."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ClientCode(StrEnum):
+    """Codes of errors that the add-on makes itself, beside those that a backend sends."""
+
+    BACKEND_NOT_RUNNING = "backend_not_running"
+    CONNECTION_LOST = "connection_lost"
+    NO_ANSWER = "no_answer"
+    NO_TAKE = "no_take"
+    WRONG_PEER = "wrong_peer"
