@@ -105,6 +105,9 @@ def test_frames_without_the_face_are_bridged_and_the_same_face_comes_back(
     take = collect(holed, aligner, (pictures[0].shape[1], pictures[0].shape[0]), "holed")
     np.testing.assert_array_equal(take.found, [index not in gap for index in range(20)])
     assert not take.valid[list(gap)].any()
+    for t, frame in enumerate(holed):
+        if frame.alignment is not None:
+            np.testing.assert_array_equal(take.sigma[t], frame.alignment.sigma)
     assert np.isfinite(take.mu).all()
     assert (take.sigma > 0).all()
 

@@ -69,6 +69,16 @@ def test_the_demo_portraits_eyes_are_where_mediapipe_sees_them(
     assert distance[:8].mean() < 0.06 * apart  # lids and corners
 
 
+def test_every_point_has_its_own_uncertainty(flowface: FlowFaceAligner) -> None:
+    """Lids are found more surely than ears under hair."""
+    from skimage.data import astronaut
+
+    own, head = found(flowface, np.asarray(astronaut(), np.uint8)), load_head("open")
+    corners = head.triangles[head.landmarks[flowface.landmarks].triangle]
+    lids, ears = (np.median(own.sigma[head.regions[name][corners].all(axis=1)]) for name in ("lids", "ears"))
+    assert ears > 2.5 * lids  # 5.4 and 0.95 px
+
+
 def test_nobody_is_seen_in_noise(flowface: FlowFaceAligner) -> None:
     from skimage.data import astronaut
 
