@@ -70,6 +70,7 @@ def test_the_check_is_made_on_test_people(shared_data: Path, tmp_path: Path) -> 
         embedding.measure(folder, tmp_path / "out.npz", check=True)
 
 
+@pytest.mark.slow
 def test_sigma_is_measured_on_training_people(shared_data: Path, tmp_path: Path) -> None:
     """Test people are looked at in the end, to check. One of them shows no face, which would stop the measurement."""
     folder = tmp_path / "photos"
