@@ -109,6 +109,9 @@ def test_frames_without_the_face_are_bridged_and_the_same_face_comes_back(
     take = ViewAlignment.stacked(holed, aligner.point_sets, aligner=aligner.name, image_size=size, frame_rate=25.0)
     np.testing.assert_array_equal(take.found, [index not in gap for index in range(20)])
     assert not take.valid[list(gap)].any()
+    for t, frame in enumerate(holed):
+        if frame.alignment is not None:
+            np.testing.assert_array_equal(take.sigma[t], frame.alignment.sigma)
     assert np.isfinite(take.mu).all()
     assert (take.sigma > 0).all()
 
