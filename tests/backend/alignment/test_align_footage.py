@@ -38,7 +38,7 @@ def centres(frames: list[AlignedFrame]) -> NDArray[np.float64]:
 def test_a_face_is_found_in_every_frame(shared_data: Path, aligner: MediaPipeAligner, name: str) -> None:
     take = align_footage(open_footage(shared_data / "clips" / name), aligner, finder=face_finder())
     assert take.found.all()
-    assert take.faces_seen == 1
+    assert take.most_faces == 1
     assert take.mu.shape == (len(take.numbers), 478, 2)
     assert take.valid[:, :468].all()
     # One face all the way: no jump of half an eye distance from frame to frame.

@@ -15,7 +15,7 @@ from backend.head_model.gaze import FULL_LOOK_ANGLE, LOOK_ACTIONS
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, surface_positions
 from backend.synthesis.performance import FACING_CAMERA, Performance
-from tests.backend.fitting.observed import observed
+from tests.backend.fitting.observed import changed, observed
 
 F64 = NDArray[np.float64]
 
@@ -66,7 +66,8 @@ def points_of(region: str) -> NDArray[np.bool_]:
 def shift(here: Performance, there: Performance) -> F64:
     """(T,478,2) pixels from where points are seen in one performance to where they are in another."""
     still = np.zeros((1, 478, 2))
-    return observed(head(), there, still, 1.0).mu.astype(np.float64) - observed(head(), here, still, 1.0).mu
+    before, after = (observed(head(), one, still, 1.0).point_sets[0].mu for one in (here, there))
+    return after.astype(np.float64) - before
 
 
 def performance(
@@ -129,7 +130,7 @@ def view(truth: Performance, seen: Seen) -> View:
     plain = observed(head(), truth, np.broadcast_to(np.float64(seen.noise), (*shape, 2)), SIGMA_PX)
     sigma = np.broadcast_to(np.float32(seen.sigma), shape).copy()
     valid = ~np.broadcast_to(np.asarray(seen.hidden, bool), shape)
-    return View(replace(plain, sigma=sigma, valid=valid), KnownCamera(focal_px=seen.focal_px))
+    return View(changed(plain, sigma=sigma, valid=valid), KnownCamera(focal_px=seen.focal_px))
 
 
 def fit(truth: Performance, seen: Seen | None = None, options: FitOptions | None = None) -> FitResult:

@@ -74,7 +74,7 @@ def test_every_point_has_its_own_uncertainty(flowface: FlowFaceAligner) -> None:
     from skimage.data import astronaut
 
     own, head = found(flowface, np.asarray(astronaut(), np.uint8)), load_head("open")
-    corners = head.triangles[head.landmarks[flowface.landmarks].triangle]
+    corners = head.triangles[head.landmarks[flowface.point_sets[0].name].triangle]
     lids, ears = (np.median(own.sigma[head.regions[name][corners].all(axis=1)]) for name in ("lids", "ears"))
     assert ears > 2.5 * lids  # 5.4 and 0.95 px
 
