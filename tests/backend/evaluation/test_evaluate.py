@@ -146,7 +146,7 @@ def test_what_was_measured_is_not_measured_again(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a kept record was made again")
 
-    monkeypatch.setattr("backend.evaluation.trackers.flowface.fit_take", refuse)
+    monkeypatch.setattr("backend.evaluation.trackers.flowface.solve_take", refuse)
     again = evaluate(replace(options, results={}))
     assert of(again, OURS) == of(results, OURS)
 
