@@ -62,42 +62,24 @@ def align_views(
         UserError: ``no_face`` and ``no_frames`` naming the footage, ``face_not_chosen``, ``views_apart``.
         Cancelled: ``should_cancel`` said so.
     """
-    from backend.alignment.align_footage import align_footage
-
     total, before = sum(view.footage.total for view in views), 0
     aligned: list[AlignedView] = []
     saved: list[ViewAlignment] = []
     warnings: list[str] = []
     for number, view in enumerate(views):
         words = "finding the face" if len(views) == 1 else f"finding the face in “{view.spec.name}”"
-        chunks = AlignmentChunks(
-            folder / str(number),
-            aligner.point_sets,
-            aligner.name,
-            image_size=(view.info.width, view.info.height),
-            frame_rate=view.info.frame_rate,
-        )
 
         def report(done: int, of_this: int, words: str = words, before: int = before) -> None:
             on_progress(words, before + done, max(total, before + max(done, of_this)))
 
+        looking = _Looking(aligner, finder, view.spec.face or (face if number == 0 else FaceChoice()))
         try:
-            alignment: ViewAlignment | None = align_footage(
-                view.footage,
-                aligner,
-                aligner_choice(view.spec.face or (face if number == 0 else FaceChoice())),
-                on_frame=chunks.add,
-                on_progress=report,
-                should_cancel=should_cancel,
-                finder=finder,
-            )
-        except UserError as error:
-            if error.code != ErrorCode.NO_FACE or number == 0:
-                raise _with_hint(error, several=len(views) > 1) from error
-            alignment = None
-        chunks.flush()
-        found = chunks.read()
-        before += len(found.numbers)
+            alignment, found = _align_view(view, looking, folder / str(number), report, should_cancel)
+        except _Faceless as faceless:
+            if number == 0:
+                raise _with_hint(faceless.error, several=len(views) > 1) from faceless
+            alignment, found = None, faceless.found
+        before += found.frame_count
         if alignment is None:
             warnings.append(_faceless_warning(view))
             if not view.calibrated:
@@ -106,6 +88,53 @@ def align_views(
         saved.append(found)
         aligned.append(_on_timeline(view, alignment, aligned[0] if aligned else None))
     return aligned, saved, warnings
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """Who looks for which face."""
+
+    aligner: Aligner
+    finder: FaceFinder
+    face: FaceChoice
+
+
+class _Faceless(Exception):  # noqa: N818 - a view without a face is no error where there are others
+    def __init__(self, error: UserError, found: ViewAlignment) -> None:
+        super().__init__(str(error))
+        self.error, self.found = error, found
+
+
+def _align_view(
+    view: OpenView,
+    looking: _Looking,
+    folder: Path,
+    report: Callable[[int, int], None],
+    should_cancel: ShouldCancel,
+) -> tuple[ViewAlignment, ViewAlignment]:
+    """The alignment of a view, with its timing, and as ``folder`` keeps it. Raises ``_Faceless`` without a face."""
+    from backend.alignment.align_footage import align_footage
+
+    info, aligner = view.info, looking.aligner
+    size = info.width, info.height
+    chunks = AlignmentChunks(folder, aligner.point_sets, aligner.name, image_size=size, frame_rate=info.frame_rate)
+    try:
+        alignment = align_footage(
+            view.footage,
+            aligner,
+            aligner_choice(looking.face),
+            on_frame=chunks.add,
+            on_progress=report,
+            should_cancel=should_cancel,
+            finder=looking.finder,
+        )
+    except UserError as error:
+        if error.code != ErrorCode.NO_FACE:
+            raise
+        chunks.flush()
+        raise _Faceless(error, chunks.read()) from error
+    chunks.flush()
+    return alignment, chunks.read()
 
 
 def view_warnings(views: Sequence[AlignedView]) -> list[str]:

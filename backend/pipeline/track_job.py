@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
 from backend.files import write_atomic
@@ -23,12 +25,17 @@ from backend.track.types import Track
 from protocol.messages import TrackJob
 
 if TYPE_CHECKING:
-    from backend.fitting import FitResult
+    from backend.alignment.types import Aligner
+    from backend.fitting import FitOptions, FitResult
+    from backend.head_model.model import HeadModel
+    from backend.observations import ViewAlignment
     from backend.pipeline.align_views import AlignedView
     from backend.pipeline.neutral_prior import FacePicture
+    from backend.pipeline.open_views import OpenView
     from backend.solving.solve import Step
 
 PARTIAL_TRACK = "partial_track.npz"
+CHUNKS = "alignments"  # the folder that keeps alignments as they are made
 MATCH_SHARE = 0.3  # of the progress bar, where skin is matched
 ALIGN_SHARE = 0.35  # of the progress bar; the fit takes the rest (measured on CPU: a quarter to a half)
 
@@ -68,25 +75,93 @@ def run_job(
             do not belong together.
         Cancelled: ``should_cancel`` said so.
     """
-    from backend.alignment.finder import face_finder
     from backend.head_model.library import load_head
-    from backend.pipeline.align_views import align_views, view_warnings, views_to_fit
-    from backend.pipeline.match_skin import matching_report, pictures_of
-    from backend.pipeline.neutral_prior import predicted_neutral, predictor_for
     from backend.pipeline.open_views import open_views
-    from backend.pipeline.report import make_report
-    from backend.pipeline.result import make_track
-    from backend.pipeline.view_consistency import check_consistency
-    from backend.solving import solve_take
 
     on_progress(JobProgress("opening the footage", 0.0))
     head = load_head(spec.head)
     options = fit_options(spec, head)
     aligner = find_aligner(spec.aligner, head, Path(spec.options.weights) if spec.options.weights else None)
-    opened = open_views(spec)
-    predictor = predictor_for(spec.neutral_from) if spec.neutral_from else None
-    prior = predicted_neutral(predictor, head) if predictor and not predictor.pictures_wanted else None
-    folder = job_dir / "alignments"
+    opened, prior = open_views(spec), _Prior(spec.neutral_from, head)
+    take = _align(spec, head, opened, aligner, job_dir, on_progress, should_cancel)
+    neutral = prior.neutral(take.aligned[0])
+
+    def on_fitted_partly(fit: FitResult) -> None:
+        if on_partial:
+            save_track(take.track(fit), job_dir / PARTIAL_TRACK)
+            on_partial(PARTIAL_TRACK)
+
+    fit, matched = _solve(take, options, neutral, on_fitted_partly, on_progress, should_cancel)
+    report = take.report(fit) | {"matching": matched}
+    on_progress(JobProgress("writing the result", 0.99))
+    track = take.track(fit, report)
+    save_alignments(take.saved, job_dir / "alignments.npz")
+    save_track(track, job_dir / "track.npz")
+    write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
+    _remove_chunks(job_dir / CHUNKS)
+    return track, report
+
+
+@dataclass(frozen=True, eq=False)
+class _AlignedTake:
+    """A take between alignment and result; ``warnings`` grow."""
+
+    spec: TrackJob
+    head: HeadModel
+    aligned: list[AlignedView]
+    saved: list[ViewAlignment]
+    warnings: list[str]
+    started: float  # when the first frame was decoded, by time.perf_counter
+    fit_started: float
+
+    def report(self, fit: FitResult) -> dict[str, Any]:
+        """The report as of now."""
+        from backend.pipeline.report import make_report
+
+        busy = {key: sum(view.alignment.seconds[key] for view in self.aligned) for key in ("decode", "align")}
+        now = time.perf_counter()
+        seconds = {**busy, "fit": now - self.fit_started, "total": now - self.started}
+        return make_report(self.spec, self.head, self.aligned, fit, seconds, self.warnings)
+
+    def track(self, fit: FitResult, report: dict[str, Any] | None = None) -> Track:
+        """The track of a fit."""
+        from backend.pipeline.result import make_track
+
+        return make_track(self.head, self.aligned, fit, report or self.report(fit))
+
+
+class _Prior:
+    """What somebody else says of the person's neutral (E_MICA); nothing where ``path`` is empty."""
+
+    def __init__(self, path: str, head: HeadModel) -> None:
+        """Raises UserError for a file that tells none, before anything dear is done."""
+        from backend.pipeline.neutral_prior import predicted_neutral, predictor_for
+
+        self._head = head
+        self._predictor = predictor_for(path) if path else None
+        at_once = self._predictor is not None and not self._predictor.pictures_wanted
+        self._neutral = predicted_neutral(self._predictor, head) if self._predictor and at_once else None
+
+    def neutral(self, view: AlignedView) -> NDArray[np.float32] | None:
+        """(V,3) metres, head space, from pictures of ``view`` where the predictor looks at some."""
+        from backend.pipeline.neutral_prior import predicted_neutral
+
+        if self._predictor is None or self._neutral is not None:
+            return self._neutral
+        return predicted_neutral(self._predictor, self._head, _pictures(view, self._predictor.pictures_wanted))
+
+
+def _align(
+    spec: TrackJob,
+    head: HeadModel,
+    opened: Sequence[OpenView],
+    aligner: Aligner,
+    job_dir: Path,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> _AlignedTake:
+    from backend.alignment.finder import face_finder
+    from backend.pipeline.align_views import align_views, view_warnings
 
     started = time.perf_counter()
     aligned, saved, warnings = align_views(
@@ -94,53 +169,53 @@ def run_job(
         aligner,
         face_finder(),
         spec.face,
-        folder,
+        job_dir / CHUNKS,
         on_progress=_aligning(on_progress),
         should_cancel=should_cancel,
     )
-    fit_started = time.perf_counter()
-    views = views_to_fit(aligned, spec.options.focal_px)
-    if predictor and prior is None:
-        prior = predicted_neutral(predictor, head, _pictures(aligned[0], predictor.pictures_wanted))
-    matching = spec.options.match_skin and len(views) > 1
-    names = [view.opened.spec.name for view in aligned]
     warnings += view_warnings(aligned)
-    busy = {key: sum(view.alignment.seconds[key] for view in aligned) for key in ("decode", "align")}
+    return _AlignedTake(spec, head, aligned, saved, warnings, started, time.perf_counter())
 
-    def report_on(fit: FitResult) -> dict[str, Any]:
-        now = time.perf_counter()
-        return make_report(
-            spec, head, aligned, fit, {**busy, "fit": now - fit_started, "total": now - started}, warnings
-        )
+
+def _solve(
+    take: _AlignedTake,
+    options: FitOptions,
+    neutral: NDArray[np.float32] | None,
+    on_fitted_partly: Callable[[FitResult], None],
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> tuple[FitResult, dict[str, Any] | None]:
+    """The fit, and what the report says of the skin matched in it."""
+    from backend.pipeline.align_views import views_to_fit
+    from backend.pipeline.match_skin import matching_report, pictures_of
+    from backend.pipeline.view_consistency import check_consistency
+    from backend.solving import solve_take
+
+    wanted = take.spec.options
+    views = views_to_fit(take.aligned, wanted.focal_px)
+    matching = wanted.match_skin and len(views) > 1
+    names = [view.opened.spec.name for view in take.aligned]
 
     def on_fitted(fit: FitResult) -> None:
-        warnings.extend(check_consistency(head, views, names, fit, options, should_cancel))
-        if matching and on_partial:
-            save_track(make_track(head, aligned, fit, report_on(fit)), job_dir / PARTIAL_TRACK)
-            on_partial(PARTIAL_TRACK)
+        take.warnings.extend(check_consistency(take.head, views, names, fit, options, should_cancel))
+        if matching:
+            on_fitted_partly(fit)
 
     solved = solve_take(
-        head,
+        take.head,
         views,
         options,
-        pictures=pictures_of(aligned) if matching else None,
-        neutral_prior=prior,
+        pictures=pictures_of(take.aligned) if matching else None,
+        neutral_prior=neutral,
         on_fitted=on_fitted,
         on_progress=_solving(on_progress, 0.98 - MATCH_SHARE * matching),
         should_cancel=should_cancel,
     )
-    fit, matched = solved.fit, None
-    if matching:
-        matched, said = matching_report(aligned, solved.matched)
-        warnings += said
-    report = report_on(fit) | {"matching": matched}
-    on_progress(JobProgress("writing the result", 0.99))
-    track = make_track(head, aligned, fit, report)
-    save_alignments(saved, job_dir / "alignments.npz")
-    save_track(track, job_dir / "track.npz")
-    write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
-    _remove_chunks(folder)
-    return track, report
+    if not matching:
+        return solved.fit, None
+    report, said = matching_report(take.aligned, solved.matched)
+    take.warnings.extend(said)
+    return solved.fit, report
 
 
 def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
