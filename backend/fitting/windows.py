@@ -50,7 +50,7 @@ class Window:
 
 @dataclass(frozen=True)
 class WindowSizes:
-    """How a long take is cut (frames)."""
+    """The sizes (frames) by which a long take is cut."""
 
     length: int = LENGTH
     lookahead: int = LOOKAHEAD

@@ -109,7 +109,7 @@ def align_views(
 
 
 def view_warnings(views: Sequence[AlignedView]) -> list[str]:
-    """What a user should know about the views before looking at the result, in sentences."""
+    """The warnings about the views that a user should read before looking at the result, in sentences."""
     warnings = []
     first = views[0].opened
     for view in views:
@@ -129,7 +129,7 @@ def view_warnings(views: Sequence[AlignedView]) -> list[str]:
 
 
 def views_to_fit(views: Sequence[AlignedView], focal_px: float | None) -> list[View]:
-    """What the fit is told of each view: points as an ideal pinhole sees them, and what is known of its camera.
+    """The fit's input of each view: points as an ideal pinhole sees them, and what is known of its camera.
 
     ``focal_px`` pins the focal length of views whose camera is not known.
     """
@@ -189,7 +189,7 @@ def _on_timeline(view: OpenView, alignment: ViewAlignment, first: AlignedView | 
 
 
 def _ideal(alignment: ViewAlignment, lens: Lens) -> ViewAlignment:
-    """What an ideal pinhole camera would have seen."""
+    """The alignment that an ideal pinhole camera would have seen."""
     sets = []
     for seen in alignment.point_sets:
         ideal = undistort(seen.mu, lens)

@@ -16,7 +16,7 @@ from backend.skin_matching.refine_views import MatchedFit, ViewPictures, refine
 
 
 class Step(StrEnum):
-    """What a solve does one after the other."""
+    """The steps of a solve, one after the other."""
 
     FITTING = "fitting the head"
     MATCHING = "matching the skin between the views"

@@ -21,7 +21,7 @@ MAX_DAMPING = 1e8
 
 @dataclass(frozen=True)
 class Stage:
-    """Which unknowns a run leaves where they are, and when it stops."""
+    """The unknowns that a run leaves where they are, and when it stops."""
 
     fixed: Fixed = field(default_factory=Fixed)
     max_iterations: int = 40
@@ -35,7 +35,7 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
-    """Where a run ended, and the energy after each accepted step."""
+    """The end of a run, and the energy after each accepted step."""
 
     state: State
     energy: tuple[float, ...]
