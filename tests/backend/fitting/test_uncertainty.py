@@ -1,4 +1,4 @@
-"""What a fit says of its own errors against the errors it makes, where the truth is known."""
+"""A fit's uncertainty against the errors that it makes, where the truth is known."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_every_block_equals_the_dense_inverses_on_a_real_problem() -> None:
 
 @dataclass(frozen=True, eq=False)
 class Errors:
-    """What a fit was off by, (T,…) each, and what it thought it might be."""
+    """The errors of a fit, (T,…) each, and what it thought they might be."""
 
     expression: NDArray[np.float64]
     rotation: NDArray[np.float64]
