@@ -118,7 +118,7 @@ register_aligner(
 )
 register_aligner(
     AlignerInfo(
-        *("flowface", "FlowFace Network", "every point of the face, turned away or not, with how sure it is"),
+        *("flowface", "FlowFace Network", "every point of the face, turned away or not, with its uncertainty"),
         *("94 ms a picture on two CPU cores", True),
     ),
     _flowface,

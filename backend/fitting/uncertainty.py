@@ -3,7 +3,7 @@
 The energy counts every landmark of every frame as a measurement of its own. Landmark errors are mostly systematic,
 though: the same points are off in the same way in frame after frame (``EnergyWeights.repeated_bias``), and neighbouring
 points in the same direction. For the minimum that hardly matters; the inverse of the energy's Hessian, taken as it is,
-would be too sure of itself by an order of magnitude. So the covariance is that of the same energy with evidence counted
+would be overconfident by an order of magnitude. So the covariance is that of the same energy with evidence counted
 once (each rule is to the power of ``repeated_bias``, and gone where that is 0):
 
 1. What frames share is learnt from T frames that repeat one error: its covariance is T times the inverse's. (The
@@ -171,7 +171,7 @@ def _frames(spread: FitUncertainty, kept: slice) -> FitUncertainty:
 
 
 def spans(frames: int, length: int, margin: int) -> Iterator[tuple[slice, slice]]:
-    """Stretches of at most ``length`` frames with ``margin`` more on either side, and which of those to keep.
+    """Frame ranges of at most ``length`` frames with ``margin`` more on either side, and which of those to keep.
 
     With E_temp counted once, frames further than a few apart do not inform each other.
     """

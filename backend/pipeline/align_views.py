@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from backend.fitting import View
 
 OnAligned = Callable[[str, int, int], None]
-"""Hears what is being done in words, frames done and frames in all, over all views."""
+"""Gets what is being done in words, frames done and frames in all, over all views."""
 
 
 @dataclass(frozen=True, eq=False)

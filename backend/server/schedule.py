@@ -27,7 +27,7 @@ SAVE_INTERVAL = 1.0  # seconds between writes of a running job's progress
 
 
 class Scheduler:
-    """Owns the worker process and the queue; ``on_change`` hears of every new state of a job."""
+    """Owns the worker process and the queue; ``on_change`` gets every new state of a job."""
 
     def __init__(
         self,

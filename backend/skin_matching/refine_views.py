@@ -71,7 +71,7 @@ class ViewPictures:
 class MatchedFit:
     """A fit with the skin matched. ``fit`` speaks of the aligner's points alone; ``keypoints (C,)`` is how many were
     matched in each view over the key frames, ``residual_px`` by how much they miss the adjusted points (median).
-    ``well_constrained`` is whether the skin told the cameras; else the head's shape did, together with it."""
+    ``well_constrained``: the skin alone constrains the cameras; else the head's shape does, together with it."""
 
     fit: FitResult
     frames: Frames
@@ -94,7 +94,7 @@ def refine(
     """Fit again with the skin matched between the views; None where too little of it could be, or it did not help.
 
     ``fit`` is the joint fit of ``views`` with ``options``. What is known of cameras stays; the others are pinned where
-    the matched skin has them. ``on_progress`` hears a fraction; ``should_cancel`` is asked often. Raises as
+    the matched skin has them. ``on_progress`` gets a fraction; ``should_cancel`` is asked often. Raises as
     ``fit_take``, Cancelled included.
     """
     frames = _key_frames(found_frames(views))
@@ -189,7 +189,7 @@ class _Take:
 
     def turned(self, fit: FitResult, which: Frames, found: Sequence[Matches], check: Callable[[], None]) -> FitResult:
         """The fit with each camera of which nothing was matched turned about the head to where its picture shows most
-        of what the others show. Aligners know profiles badly, and a camera may be placed tens of degrees off by them.
+        of what the others show. Aligners know profiles badly, and a camera may be posed tens of degrees off by them.
         """
         cameras = list(fit.cameras)
         if not found:

@@ -149,7 +149,7 @@ def resized(network: FlowFaceNetwork, config: NetworkConfig) -> dict[str, Tensor
 def robust_loss(
     predictions: Sequence[Prediction], batch: Batch, positions: Tensor, dense_weight: Tensor, config: OptimiserConfig
 ) -> Tensor:
-    """Eq. 7 with Huber's distance instead of the likelihood: where to go before anything is known of how sure."""
+    """Eq. 7 with Huber's distance instead of the likelihood: where to go before anything is known of σ."""
     losses = []
     for prediction in predictions:
         vertex = _huber((prediction.mu - batch.mu).square().sum(dim=-1), batch.weight)

@@ -73,7 +73,7 @@ def minimise(
 ) -> Minimum:
     """Levenberg–Marquardt with bounds by an active set (Bertsekas 1982): the energy never rises.
 
-    ``on_iteration`` hears the iteration and the energy before each solve and may raise to cancel.
+    ``on_iteration`` gets the iteration and the energy before each solve and may raise to cancel.
     """
     frame_free, shared_free = free_unknowns(problem, state, stage)
     count = problem.basis.expression_count
