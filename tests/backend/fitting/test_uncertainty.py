@@ -117,7 +117,7 @@ def test_errors_are_as_large_as_they_are_said_to_be(repeated: bool) -> None:
     assert all(0.5 < ratio < 2.0 for ratio in ratios.values()), ratios
 
 
-def test_stretches_cover_every_frame_once() -> None:
+def test_frame_ranges_cover_every_frame_once() -> None:
     kept = [f for span, inner in spans(23, 10, 3) for f in range(span.start, span.stop)[inner]]
     assert kept == list(range(23))
 

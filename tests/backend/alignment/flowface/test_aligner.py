@@ -150,7 +150,7 @@ def test_the_mirrored_atlas_is_that_of_the_mirrored_head() -> None:
 @pytest.mark.parametrize(
     "network",
     [constant_network(sigma_cells=3.0), constant_network(step=(6.0, 0.0))],
-    ids=["unsure", "far from where it looked"],
+    ids=["uncertain", "far from where it looked"],
 )
 def test_what_is_no_face_is_none(network: FlowFaceNetwork) -> None:
     assert aligner(network).align([IMAGE], [FaceBox(40, 30, 30, 30)]) == [None]
