@@ -87,6 +87,7 @@ def prepare(
         origin = start.translation[found].mean(0)
         state = _start_state(basis, start, origin)
     else:
+        _require_alike(initial, views, basis)
         origin = initial.head_translation[found].mean(0)
         state = state_of(head, basis, options, views, initial, origin)
     return Take(
@@ -146,20 +147,25 @@ def _start_state(basis: PointBasis, start: Start, origin: F64) -> State:
     )
 
 
-def state_of(
-    head: HeadModel, basis: PointBasis, options: FitOptions, views: Sequence[View], initial: Solution, origin: F64
-) -> State:
-    """A solution as a state, its world moved to have ``origin (3,)`` at its own; what views know of cameras counts.
-
-    δ_d becomes the coefficients of its modes that come closest; identity components beyond those solved for are
-    dropped. Raises ``ValueError`` where it is of other frames, views or another head.
-    """
+def _require_alike(initial: Solution, views: Sequence[View], basis: PointBasis) -> None:
+    """Raise ``ValueError`` where a solution is of other frames, views or another head."""
     frames, expressions = views[0].alignment.frame_count, basis.expression_count
     if initial.expression.shape != (frames, expressions) or len(initial.cameras) != len(views):
         raise ValueError(
             f"a solution of {initial.expression.shape} expressions and {len(initial.cameras)} views cannot start a fit "
             f"of ({frames}, {expressions}) and {len(views)}"
         )
+
+
+def state_of(
+    head: HeadModel, basis: PointBasis, options: FitOptions, views: Sequence[View], initial: Solution, origin: F64
+) -> State:
+    """A solution as a state, its world moved to have ``origin (3,)`` at its own; what views know of cameras counts.
+
+    δ_d becomes the coefficients of its modes that come closest; identity components beyond those solved for are
+    dropped.
+    """
+    frames = views[0].alignment.frame_count
     count = basis.identity_count - basis.deform_count
     shape = np.zeros(basis.identity_count)
     shape[:count] = initial.identity[:count]

@@ -47,6 +47,7 @@ F64 = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
 _PORTRAIT_SETS = ("london_neutral", "london_smiling", "canada")
+TURNED_PEOPLE = 16
 _PICTURE_IOD = 200.0  # px; photographs are measured at this size, which footage rarely exceeds
 _SMALL_IODS = (15.0, 20.0, 30.0, 45.0, 70.0)
 # Under hair, or on skin with nothing to see: their spread is the annotator's, not the aligner's.
@@ -290,6 +291,7 @@ def main(
     archive: Annotated[Path, typer.Argument(help="ict_facekit.npz, of which turned heads are rendered.")],
     out: Annotated[Path, typer.Option(help="Where the table goes.")] = TABLE,
     every: Annotated[int, typer.Option(help="Measure on every n-th portrait only.")] = 1,
+    people: Annotated[int, typer.Option(help="Rendered people whose heads are turned.")] = TURNED_PEOPLE,
 ) -> None:
     """Measure and write the table; prints what it found and how it holds on the people left out."""
     from backend.point_calibration.yaw import turned_heads, yaw_growth
@@ -311,7 +313,7 @@ def main(
     lateral = (mean[:, 0] - mean[mirror, 0]) / 2
     lateral /= np.abs(lateral).max()
     floor, excess = pixel_floor(portraits[::4], instrument)
-    turned = list(turned_heads(archive, mirror))
+    turned = list(turned_heads(archive, mirror, people))
     side, middle = yaw_growth(turned, sigma, lateral, _YAW_KNOTS)
     about = (
         f"MediaPipe 0.10.21 attention mesh through backend.alignment.mediapipe.aligner; {len(portraits)} portraits of "

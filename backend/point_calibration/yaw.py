@@ -24,7 +24,6 @@ from backend.point_calibration.rendered_heads import EXPRESSIONS, Lifted, dev_pe
 
 F64 = NDArray[np.float64]
 
-PEOPLE = 16
 YAWS = np.radians([0.0, *(side * angle for angle in range(10, 81, 10) for side in (-1, 1))])
 """Frontal first: that is where points are lifted."""
 _KNOT_REACH = np.radians(8.0)
@@ -53,7 +52,7 @@ class _Asked(PointSigma):
         return np.ones(POINTS, np.float32)
 
 
-def turned_heads(archive: Path, mirror: NDArray[np.int64], people: int = PEOPLE) -> Iterator[TurnedHead]:
+def turned_heads(archive: Path, mirror: NDArray[np.int64], people: int) -> Iterator[TurnedHead]:
     """Pictures of rendered dev people at ``YAWS``, neutral and with one expression each, as the aligner sees them.
 
     ``archive`` is ``ict_facekit.npz``, ``mirror (478,)`` each point's mirror image. About 4 s

@@ -38,7 +38,7 @@ def centres(frames: list[AlignedFrame]) -> NDArray[np.float64]:
 def test_a_face_is_found_in_every_frame(shared_data: Path, aligner: MediaPipeAligner, name: str) -> None:
     take = align_footage(open_footage(shared_data / "clips" / name), aligner, finder=face_finder())
     assert take.found.all()
-    assert take.faces_seen == 1
+    assert take.most_faces == 1
     assert take.mu.shape == (len(take.numbers), 478, 2)
     assert take.valid[:, :468].all()
     # One face all the way: no jump of half an eye distance from frame to frame.
@@ -109,6 +109,9 @@ def test_frames_without_the_face_are_bridged_and_the_same_face_comes_back(
     take = ViewAlignment.stacked(holed, aligner.point_sets, aligner=aligner.name, image_size=size, frame_rate=25.0)
     np.testing.assert_array_equal(take.found, [index not in gap for index in range(20)])
     assert not take.valid[list(gap)].any()
+    for t, frame in enumerate(holed):
+        if frame.alignment is not None:
+            np.testing.assert_array_equal(take.sigma[t], frame.alignment.sigma)
     assert np.isfinite(take.mu).all()
     assert (take.sigma > 0).all()
 

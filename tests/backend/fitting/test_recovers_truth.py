@@ -113,8 +113,9 @@ def test_a_gap_is_bridged_and_marked(known: Known) -> None:
     fit = fit_take(known.head, [View(changed(known.seen, valid=valid))], EXACT)
     assert not fit.tracked[gap].any()
     assert fit.tracked.sum() == valid.any(axis=1).sum()
-    # A bridge follows the motion around it; it cannot know more.
-    assert image_error_percent(known, fit)[gap].max() < 12.0
+    # A bridge follows the motion around it; it cannot know more. 0.62 %; 2.72 % without E_temp.
+    assert image_error_percent(known, fit)[gap].max() < 1.2
+    assert rotation_error(known, fit)[gap].max() < 1.0  # degrees: 0.32; 3.7 without E_temp
     assert np.array_equal(fit.head_rotation[-1], fit.head_rotation[-4])
     assert np.isnan(fit.reprojection_error_px[0, gap]).all()
 

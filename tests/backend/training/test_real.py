@@ -18,6 +18,7 @@ from backend.training.real.labels import DENSE, LabelWeights
 from backend.training.real.pictures import INCLUDED, pictures_of
 from backend.training.real.sheet import contact_sheet
 from backend.training.real.source import NOMINAL, RealSource
+from backend.training.real.textures import textures_from_photographs
 from backend.training.samples import SAMPLE_SIDE, Sample
 
 PHOTOGRAPH, CLIP = "photos/london_neutral/004_03.jpg", "clips/intel_headpose_female.mp4"
@@ -44,6 +45,17 @@ def test_nobody_of_another_split_is_read_and_nothing_without_a_clear_licence(sha
     assert {split_of_clip(path) for path in clips} == {"train"}
     assert {path.stem.split("_")[0] for path in clips} == {"grid", "intel", "pyfeat"}
     assert len(clips) == len(set(clips)) == 9
+
+
+def test_a_test_person_gives_no_sample_and_no_texture_even_where_asked_for(shared_data: Path, tmp_path: Path) -> None:
+    photographs, clips = shared_data / "photos", shared_data / "clips"
+    asked = [photographs / "london_neutral" / "003_03.jpg", photographs / "canada" / "003f.jpg"]
+    named = [path for path in clips.iterdir() if path.stem in ("grid_swiz3n", "grid_lwbsza")]
+    assert all(path.is_file() for path in asked)
+    assert len(named) == 2
+    assert len(RealSource(shared_data, tmp_path / "samples", only=[*asked, *named])) == 0
+    assert not textures_from_photographs(photographs, tmp_path / "textures", photographs=asked)
+    assert not [*(tmp_path / "samples").iterdir(), *(tmp_path / "textures").iterdir()]
 
 
 @pytest.mark.parametrize("name", ["lp_*", "pexels_hand_occlusion", "*", "zoom"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from backend.alignment.flowface.update import Update
 from tests.backend.alignment.flowface.small_networks import SMALL
@@ -35,6 +36,31 @@ def test_each_input_moves_each_output(name: str) -> None:
     after = _step(update, given | {name: given[name] + 0.5})
     for old, new in zip(before, after, strict=True):
         assert not torch.allclose(old, new, atol=1e-5)
+
+
+def _gated(one_pass: nn.Module, hidden: Tensor, motion: Tensor, context: Tensor) -> Tensor:
+    """A convolutional GRU as RAFT writes it: every gate and the candidate see (h, x, c) in one convolution."""
+    parts = dict(one_pass.named_parameters())
+    of_moving = (*parts["gates.weight"].chunk(2), parts["candidate.weight"])
+    of_context, bias = parts["context.weight"].chunk(3), parts["context.bias"].chunk(3)
+    padding = (of_context[0].shape[2] // 2, of_context[0].shape[3] // 2)
+
+    def convolved(part: int, moving: Tensor) -> Tensor:
+        weight = torch.cat([of_moving[part], of_context[part]], dim=1)
+        return functional.conv2d(torch.cat([moving, motion, context], dim=1), weight, bias[part], padding=padding)
+
+    z, r = torch.sigmoid(convolved(0, hidden)), torch.sigmoid(convolved(1, hidden))
+    return (1 - z) * hidden + z * torch.tanh(convolved(2, r * hidden))
+
+
+def test_the_gru_is_rafts_with_the_context_in_both_gates_and_in_the_candidate() -> None:
+    torch.manual_seed(0)
+    gru = Update(SMALL).gru
+    context, hidden, motion = (torch.randn(2, n, U, U) for n in (SMALL.context, SMALL.hidden, SMALL.motion))
+    expected = hidden
+    for name in ("rows", "columns"):
+        expected = _gated(gru.get_submodule(name), expected, motion, context)
+    torch.testing.assert_close(gru(hidden, motion, gru.of_context(context)), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_uncertainty_head_is_the_flow_head_with_one_channel() -> None:

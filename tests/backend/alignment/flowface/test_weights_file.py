@@ -42,6 +42,24 @@ def test_half_the_bytes_say_nearly_the_same(written: Path, tmp_path: Path) -> No
     torch.testing.assert_close(load_weights(half)(images, nu)[-1].mu, network(images, nu)[-1].mu, atol=0.1, rtol=0)
 
 
+@pytest.mark.parametrize("half", [False, True])
+def test_every_number_is_stored_and_read_as_it_was(tmp_path: Path, half: bool) -> None:
+    """Numbers that need all of the format's digits, which those of a coarser one (bfloat16) are not."""
+    precise, network = torch.float16 if half else torch.float32, small_network()
+    for tensor in network.state_dict().values():
+        if tensor.is_floating_point():
+            fine = tensor.uniform_(0.01, 2.0).to(precise).float()
+            tensor.copy_(fine)
+    path = tmp_path / "fine.safetensors"
+    save_weights(path, network, {}, half=half)
+    stored, read = load_file(path), load_weights(path).state_dict()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(stored[name].to(tensor.dtype), tensor), name
+        assert torch.equal(read[name], tensor), name
+        if tensor.is_floating_point():
+            assert stored[name].dtype == precise, name
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.safetensors") as error:
         load_weights(tmp_path / "none.safetensors")

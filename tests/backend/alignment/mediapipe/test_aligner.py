@@ -45,6 +45,12 @@ def test_what_an_alignment_holds(found: Alignment, portrait: Picture) -> None:
     assert found.mu[13, 1] > found.mu[1, 1] > found.mu[168, 1]
 
 
+def test_every_point_has_its_own_uncertainty(found: Alignment) -> None:
+    usual = load_point_sigma().sigma_fraction  # of a frontal face
+    assert np.corrcoef(found.sigma, usual)[0, 1] > 0.9
+    assert np.ptp(found.sigma) > 0.8 * np.ptp(usual) * iod(found.mu)
+
+
 def test_an_answer_depends_on_image_and_box_only(
     aligner: MediaPipeAligner, found: Alignment, portrait: Picture
 ) -> None:
