@@ -17,7 +17,7 @@ Item = tuple[str, str, str, str, int]
 DEFAULT_HEAD = "open"
 DEFAULT_ALIGNER = "mediapipe"
 HEAD_TITLES = {"open": "Open Head"}
-"""What the built-in head is called; whatever a user added is called by its own id."""
+"""The title of the built-in head; whatever a user added is called by its own id."""
 
 _kept: dict[str, str] = {}
 """Blender does not own the strings of a dynamic enum: without a reference from here they would be freed while shown."""
@@ -42,7 +42,7 @@ def export_items(_operator: Any, _context: Any) -> list[Item]:
 
 
 def takes_weights(chosen: Any) -> bool:
-    """Whether the chosen aligner is a network that may be given other weights."""
+    """True where the chosen aligner is a network that may be given other weights."""
     return any(info.takes_weights for info in session.current().aligners if info.name == chosen.aligner_id)
 
 

@@ -33,7 +33,7 @@ SILENCE_SECONDS = 10.0
 
 
 class Connection(StrEnum):
-    """Where the connection stands."""
+    """The state of the connection."""
 
     CONNECTING = "connecting"  # nobody answers yet
     CONNECTED = "connected"  # hello and welcome were exchanged

@@ -20,7 +20,7 @@ NEEDS: dict[str, Callable[[Any], bool]] = {
     declared.SEVERAL_VIEWS: lambda chosen: len(chosen.views) > 0,
     declared.WEIGHTS: choices.takes_weights,
 }
-"""Whether what is chosen gives an option a meaning, by what the option needs."""
+"""Checks that what is chosen gives an option a meaning, by what the option needs."""
 
 
 def properties(cls: type[declared.Options]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def draw(layout: Any, cls: type[declared.Options], chosen: Any) -> None:
 
 
 def _may_be_open(item: declared.OptionField) -> bool:
-    """Whether it is a number that may be None; an empty text and a choice say so themselves."""
+    """True for a number that may be None; an empty text and a choice say so themselves."""
     return item.optional and item.type in (float, int)
 
 

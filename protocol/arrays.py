@@ -28,7 +28,7 @@ FRAMES = "T"
 
 Shape = tuple[int | str, ...]
 Sizes = dict[str, int]
-"""What the named sizes are, as far as known: the first array of a size decides it."""
+"""The named sizes, as far as known: the first array of a size decides it."""
 _ABSENT = np.zeros(0)
 _ABSENT.flags.writeable = False
 Index = slice | NDArray[np.integer[Any]] | NDArray[np.bool_]

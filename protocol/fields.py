@@ -23,8 +23,9 @@ SCALARS = {float: "a number", int: "a whole number", str: "text", bool: "true or
 
 
 def to_plain(value: Any) -> Any:
-    """A value as msgpack carries it: dataclasses become maps, tuples lists, enumerated words text; what has a
-    ``to_plain`` says so itself.
+    """A value as msgpack carries it: dataclasses become maps, tuples lists, enumerated words text.
+
+    What has a ``to_plain`` says so itself.
 
     Raises:
         ProtocolError: ``bad_field`` for anything but text, numbers, booleans, None, bytes and nestings of them.

@@ -13,7 +13,7 @@ from .fields import fields_from_plain, fields_to_plain
 from .options import SolveOptions
 
 DISTORTION_LENGTHS = (0, 4, 5, 8)
-"""How many numbers of OpenCV's k1, k2, p1, p2, k3, k4, k5, k6 may be given."""
+"""Counts of OpenCV's k1, k2, p1, p2, k3, k4, k5, k6 that a camera may have."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ExportJob(FollowingJob):
 
 @dataclass(frozen=True)
 class FaceChoice:
-    """Which face to track: the largest, the one overlapping ``box`` most, or the one at ``point``.
+    """The face to track: the largest, the one overlapping ``box`` most, or the one at ``point``.
 
     ``frame`` is the footage frame on which the choice was made; None is the first that shows a face.
     """
@@ -97,7 +97,7 @@ class FaceChoice:
 
 @dataclass(frozen=True)
 class CameraSpec:
-    """What is known of a view's camera; None is solved for.
+    """The parameters of a view's camera that are known; None is solved for.
 
     ``image_size`` (width, height) is that of the pictures the calibration was made for, as displayed, in pixels, and
     has to be the footage's. ``focal_px`` is the horizontal focal length fx and ``focal_ratio`` fy/fx.

@@ -106,7 +106,7 @@ class Hello(Message):
 
 @dataclass(frozen=True)
 class Welcome(Message):
-    """Who answers; ``device`` is empty until the worker has looked."""
+    """The answer to a greeting, with who answers; ``device`` is empty until the worker has looked."""
 
     TYPE: ClassVar[str] = "welcome"
     backend_version: str
@@ -198,7 +198,7 @@ class Result(Message):
 
 @dataclass(frozen=True, eq=False)
 class ResultReply(Message):
-    """What a job has left: a take or none, as its kind is, and the bytes (uint8 arrays) of files by name."""
+    """The results of a job: a take or none, as its kind is, and the bytes (uint8 arrays) of files by name."""
 
     TYPE: ClassVar[str] = "take"
     job: JobStatus

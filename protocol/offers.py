@@ -1,4 +1,4 @@
-"""What a backend has to offer, as it tells its clients: heads, aligners, exports."""
+"""The offers of a backend, as it tells its clients: heads, aligners, exports."""
 
 from __future__ import annotations
 

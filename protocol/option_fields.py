@@ -23,7 +23,7 @@ from .codes import ProtocolCode
 
 SEVERAL_VIEWS = "several views"
 WEIGHTS = "weights"
-"""What an option may need to mean anything: a take of several views, an aligner that takes weights."""
+"""The needs of an option, without which it means nothing: a take of several views, an aligner that takes weights."""
 
 LARGEST = sys.float_info.max
 _METADATA = "option"
@@ -42,7 +42,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class About:
-    """What a user reads of an option, and what its value has to be.
+    """An option's description for a user, and the bounds of its value.
 
     ``flag`` is its name on the command line, "" for the field's own. ``minimum`` and ``maximum`` may be reached,
     ``above`` may not. ``path`` says that a text names a file. ``needs`` is "", ``SEVERAL_VIEWS`` or ``WEIGHTS``.
@@ -143,7 +143,7 @@ class Options:
             object.__setattr__(self, item.name, item.checked(getattr(self, item.name)))
 
     def to_plain(self) -> dict[str, Any]:
-        """What differs from the defaults, by name: how options travel and are kept."""
+        """The options that differ from the defaults, by name: how options travel and are kept."""
         items = option_fields(type(self))
         return {item.name: value for item in items if (value := getattr(self, item.name)) != item.default}
 

@@ -17,12 +17,18 @@ REGIONS = (
     Choice("nose", "nose", "Nose", "the nose, which differs most from person to person"),
     Choice("face", "face", "Face", "the whole face; needs views from several sides"),
 )
-"""Where a person's shape may leave the head's identity basis; one view tells too little of depth (seeds/001 §3.2.2)."""
+"""The regions where a person's shape may leave the head's identity basis.
+
+One view tells too little of depth (seeds/001 §3.2.2).
+"""
 
 
 @dataclass(frozen=True)
 class SolveOptions(Options):
-    """How a take is solved; a new option is one more field here, read where it acts (``backend.pipeline.options``)."""
+    """The options of a take's solve; a new one is one more field here.
+
+    It is read where it acts (``backend.pipeline.options``).
+    """
 
     focal_px: float | None = option(
         None,

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -24,7 +24,7 @@ FINAL_STATES = frozenset(JobState) - {JobState.QUEUED, JobState.RUNNING}
 
 
 class WorkerState(StrEnum):
-    """What the process that does a backend's work is doing."""
+    """The activity of the process that does a backend's work."""
 
     STARTING = "starting"
     READY = "ready"

@@ -97,7 +97,7 @@ class CameraTrack:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Performance:
-    """What a face did in a take, and the cameras that saw it.
+    """A face's performance in a take, and the cameras that saw it.
 
     World space is the first view's camera space, or that of the calibration where there is one: world = R · head +
     translation (seeds/001 eq. 9). Frames in which no view shows a face are bridged by the temporal prior and have

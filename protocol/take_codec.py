@@ -25,7 +25,7 @@ P = TypeVar("P", bound=Performance)
 
 @dataclass(frozen=True)
 class Keys:
-    """What a performance's arrays are called: a field's name after ``own``, or after ``camera`` with its number."""
+    """The names of a performance's arrays: a field's name after ``own``, or after ``camera`` with its number."""
 
     own: str
     camera: str

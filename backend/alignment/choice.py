@@ -1,4 +1,4 @@
-"""Which of several faces is tracked."""
+"""The choice of the tracked face among several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether eyes are closed, from points of mediapipe478 wherever they come from."""
+"""Closed eyes, told from points of mediapipe478 wherever they come from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from backend.head_model.dense_points import LID_POINTS
 F64 = NDArray[np.float64]
 
 CLOSED_EYE = 0.12
-"""Lid opening over eye width below which the iris points are guesses: on the development clips closed eyes measure 0.02
-to 0.07 and open ones 0.25 to 0.5."""
+"""Lid opening over eye width below which the iris points are guesses.
+
+On the development clips closed eyes measure 0.02 to 0.07 and open ones 0.25 to 0.5.
+"""
 
 
 def lid_openings(points: Mapping[int, F64] | Sequence[F64] | F64) -> F64:

@@ -1,4 +1,4 @@
-"""Which aligners there are, by name. Importing this is cheap; making one loads what it needs."""
+"""The aligners there are, by name. Importing this is cheap; making one loads what it needs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ALIGNER = "mediapipe"
 DENSE_SIGMA_SCALE = 2.0
-"""What the network's σ is multiplied with beside MediaPipe's points: the least SSME of the face, of 1, 2 and 4, on two
-dev sequences."""
+"""The factor of the network's σ beside MediaPipe's points: least SSME of the face, of 1, 2, 4, on two dev sequences."""
 SIGMA_SCALE = "sigma_scale"
 """Key of a weights file's metadata: what its σ is to be multiplied with, measured after training."""
 
@@ -59,7 +58,7 @@ def aligners_in_words() -> str:
 
 
 def takes_weights(name: str | None) -> bool:
-    """Whether there is an aligner of this name that is a network, and may be given other weights."""
+    """True where there is an aligner of this name that is a network, and may be given other weights."""
     return name in ALIGNERS and ALIGNERS[name].info.takes_weights
 
 
@@ -119,7 +118,7 @@ register_aligner(
 )
 register_aligner(
     AlignerInfo(
-        *("flowface", "FlowFace Network", "every point of the face, turned away or not, with how sure it is"),
+        *("flowface", "FlowFace Network", "every point of the face, turned away or not, with its uncertainty"),
         *("94 ms a picture on two CPU cores", True),
     ),
     _flowface,

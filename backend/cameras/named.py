@@ -18,7 +18,7 @@ from protocol.messages import CameraSpec
 F64 = NDArray[np.float64]
 
 ORTHONORMAL = 1e-2
-"""How far RᵀR may be from 1: files round to a few digits; what is beyond is no rotation (a scale, or other axes)."""
+"""The bound on RᵀR's distance from 1: files round to a few digits; beyond is no rotation (a scale, or other axes)."""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class Client(AbstractContextManager["Client", None]):
     def result(
         self, job_id: str, files: tuple[str, ...] = (), *, all_files: bool = False, partial: bool = False
     ) -> m.ResultReply:
-        """What a finished job has left: its take, if its kind has one, and the files named, or all of them.
+        """The results of a finished job: its take, if its kind has one, and the files named, or all of them.
 
         With ``partial``, the latest partial take of a running job.
         """

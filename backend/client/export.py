@@ -15,7 +15,7 @@ from protocol.job import ExportJob
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """Which take to write as what. ``take`` is a track file, a folder that holds one, or the id of a finished job.
+    """A take to write, and as what. ``take`` is a track file, a folder that holds one, or the id of a finished job.
 
     ``endpoint`` None uses the backend that runs, else a private one that is started and stopped; for files there is no
     need of any.

@@ -43,7 +43,7 @@ def track_to_folder(
 ) -> TrackOutput:
     """Track footage and write the results.
 
-    ``on_status`` hears the job's progress, ``on_stage`` in words what happens after it. Ctrl-C cancels the job and is
+    ``on_status`` gets the job's progress, ``on_stage`` in words what happens after it. Ctrl-C cancels the job and is
     raised again. Raises UserError for everything that a user can mend: footage, output folder, backend, Blender.
     """
     _check_blender(request)

@@ -27,7 +27,7 @@ from backend.evaluation.types import REGIONS, MeshSequence
 
 HORIZONS = 30
 QUANTILES = np.linspace(0.005, 0.995, 100)
-"""Which quantiles of a run's distances stand for their distribution in the cumulative curve."""
+"""The quantiles of a run's distances that stand for their distribution in the cumulative curve."""
 
 
 def measure(

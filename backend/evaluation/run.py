@@ -44,7 +44,7 @@ PACKAGES = ("flowface", "torch", "mediapipe", "numpy", "scipy", "av")
 ALIGNED_BY = {"flowface" if name == "flowface" else f"flowface-{name}": name for name in ALIGNERS}
 """Our tracker's names by the aligner whose points it fits."""
 EVEN_SIGMA = "-even-sigma"
-"""What the names of the same trackers end in where every point is believed alike."""
+"""The ending of the same trackers' names where every point is believed alike."""
 BASELINE, SMOOTH_BASELINE = "mediapipe-mesh", "mediapipe-mesh+gaussian"
 BASELINES = (BASELINE, SMOOTH_BASELINE)
 STRIDE = {True: 4, False: 3}

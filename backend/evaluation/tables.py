@@ -235,7 +235,7 @@ def _scan_sheet(records: Sequence[Record], joint: Sequence[Record]) -> Sheet:
         "One view at a time (azimuth/elevation in degrees), their mean, and all views at once with nothing known of "
         "their cameras. Recovered cameras: mean / worst angle, and distance from the true place in % of its distance "
         "from the face, up to gauge; focal length as a multiple of the true one, mean. δ_d: deformation beyond the "
-        "identity basis. Skin matched: placed by what the pictures show alike, not by the aligner's points alone.",
+        "identity basis. Skin matched: posed by what the pictures show alike, not by the aligner's points alone.",
     )
 
 

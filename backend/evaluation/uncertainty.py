@@ -42,7 +42,7 @@ EDGES = 0.125 * 2.0 ** (np.arange(17) / 2)
 """Bounds of the classes of σ, per cent of the inter-ocular distance, two to the octave; the outer ones are open."""
 
 IDEAL = {"error_over_sigma": 1.0, "median_over_sigma": 1.177, "within_1": 0.393, "within_2": 0.865}
-"""What the figures are where errors are as Gaussian and circular as σ says."""
+"""The figures where errors are as Gaussian and circular as σ says."""
 
 
 def registered_ict(archive: Path, cache: Path | None = None) -> HeadModel:

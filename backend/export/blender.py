@@ -26,7 +26,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 
 def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, Any]) -> TakeResult:
-    """What Blender needs of a track: this person's head, its performance and the cameras.
+    """A track as Blender needs it: this person's head, its performance and the cameras.
 
     Raises:
         UserError: ``head_changed`` where ``head`` is not the one whose coefficients the track holds.

@@ -1,4 +1,4 @@
-"""Which files a take can be written as, by name. A new one is a new file and a line at the end of this one."""
+"""The files that a take can be written as, by name. A new one is a new file and a line at the end of this one."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Cameras:
 
 @dataclass(frozen=True, eq=False)
 class CameraUnknowns:
-    """Which parameters of C cameras are solved for; U unknowns in all, in this order.
+    """The parameters of C cameras that a fit solves for; U unknowns in all, in this order.
 
     Camera by camera: rotation and translation (6) where ``extrinsics[j]``, then log focal where ``focal[j]``; last the
     log scale (1) of the rig where ``scaled`` names cameras whose extrinsics are known up to one common scale.
@@ -49,7 +49,7 @@ class CameraUnknowns:
         return 6 * sum(self.extrinsics) + sum(self.focal) + int(any(self.scaled))
 
     def moves(self, view: int) -> bool:
-        """Whether any unknown changes this camera."""
+        """True where any unknown changes this camera."""
         return self.extrinsics[view] or self.focal[view] or self.scaled[view]
 
     def first(self, view: int) -> int:

@@ -154,7 +154,7 @@ def _rig_scale(posed: dict[int, F64], poses: list[_Poses]) -> float:
     if top <= 0 or not math.isfinite(top / max(bottom, 1e-30)):
         raise UserError(
             ErrorCode.RIG_SCALE,
-            "The calibration's scale cannot be told: no two calibrated views show the face in synchronised frames.",
+            "The calibration's scale is unconstrained: no two calibrated views show the face in synchronised frames.",
             "Give the unit of the calibration, or check the views' offsets.",
         )
     return top / bottom

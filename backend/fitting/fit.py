@@ -71,12 +71,12 @@ def fit_take(
     ``neutral_prior (V,3)`` metres, head space: this person's neutral as something else predicts it (E_MICA). Frames
     without a face inside the take are bridged by the temporal term; at its ends they hold the nearest seen frame.
     ``initial`` is where the fit starts from instead of a first guess (an earlier fit, or a track's values), and what
-    ``fixed`` names stays there. ``on_progress(fraction, words)`` hears every iteration. Takes of more than
+    ``fixed`` names stays there. ``on_progress(fraction, words)`` is called in every iteration. Takes of more than
     ``windows.WHOLE`` frames are solved in windows, which bounds memory.
 
     Raises:
         UserError: ``no_face`` where no frame shows enough points, ``views_apart`` and ``rig_scale`` where cameras
-            cannot be placed, ``deform_region`` for a region that the head lacks.
+            cannot be posed, ``deform_region`` for a region that the head lacks.
         Cancelled: within one iteration of ``should_cancel`` saying so.
         ValueError: views with different frames or points; an ``initial`` of others; ``fixed`` without ``initial``.
     """

@@ -141,7 +141,7 @@ class Factorisation:
         return solved
 
     def by_frame(self, pairs: Tensor) -> Tensor:
-        """What belongs to pairs of frames (P,2F,R) as what belongs to frames (T,F,R)."""
+        """The values of pairs of frames (P,2F,R) as values of frames (T,F,R)."""
         return pairs.reshape(2 * len(pairs), -1, pairs.shape[-1])[: self.frame_count]
 
     def step(self) -> tuple[Tensor, Tensor]:

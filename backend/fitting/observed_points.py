@@ -22,7 +22,7 @@ class ObservedPoints:
 
     @classmethod
     def of(cls, views: Sequence[View], landmarks: Mapping[str, SurfacePoints]) -> ObservedPoints:
-        """What ``views`` speak of on a head with these ``landmarks``.
+        """The points that ``views`` speak of on a head with these ``landmarks``.
 
         Raises ``ValueError`` where two views mean different points by one set.
         """

@@ -1,4 +1,4 @@
-"""Where a fit starts from: the basis at the observed points, a first guess, and the energy of any of the frames."""
+"""The start of a fit: the basis at the observed points, a first guess, and the energy of any of the frames."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def _centre(view: View) -> tuple[float, float]:
 
 
 def camera_unknowns(views: Sequence[View], options: FitOptions, origin: F64, like: Tensor) -> CameraUnknowns:
-    """What is solved for of the cameras: what is not known of them, but for one view that is the world's gauge."""
+    """The camera parameters to solve for: all that are not known, but for one view that is the world's gauge."""
     known = [view.camera.world_to_camera is not None for view in views]
     gauge = 0 if not any(known) else None
     scaled = not options.metric_cameras and sum(known) > 1

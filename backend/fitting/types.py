@@ -1,4 +1,4 @@
-"""What goes into a fit and what comes out (plain arrays; numerics in the modules beside this one)."""
+"""The input and the output of a fit (plain arrays; numerics in the modules beside this one)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backend.observations import PointSetId, ViewAlignment
 
 @dataclass(frozen=True, eq=False)
 class KnownCamera:
-    """What is known of a view's camera before the fit; None is solved for.
+    """The parameters of a view's camera that are known before the fit; None is solved for.
 
     ``world_to_camera (3,4)`` is [R | t] in metres, or in the unit of ``FitOptions.metric_cameras``. Where no view's
     extrinsics are known, the first view's camera space is the world (it fixes the gauge).
@@ -70,7 +70,7 @@ class EnergyWeights:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How to fit."""
+    """The options of a fit."""
 
     weights: EnergyWeights = field(default_factory=EnergyWeights)
     identity_components: int = 60
@@ -108,7 +108,7 @@ class Solution:
 
 @dataclass(frozen=True, eq=False)
 class Fixed:
-    """What a solve leaves at the values it starts from: whole frames ``frames (T,)`` bool, and kinds of unknowns."""
+    """The parts that a solve leaves at their start: whole frames ``frames (T,)`` bool, and kinds of unknowns."""
 
     frames: NDArray[np.bool_] | None = None
     expression: bool = False

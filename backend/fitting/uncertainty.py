@@ -1,9 +1,9 @@
-"""How sure a fit is of each unknown: the posterior's covariance, from the solver's own factorisation.
+"""The uncertainty of a fit's unknowns: the posterior's covariance, from the solver's own factorisation.
 
 The energy counts every landmark of every frame as a measurement of its own. Landmark errors are mostly systematic,
 though: the same points are off in the same way in frame after frame (``EnergyWeights.repeated_bias``), and neighbouring
 points in the same direction. For the minimum that hardly matters; the inverse of the energy's Hessian, taken as it is,
-would be too sure of itself by an order of magnitude. So the covariance is that of the same energy with evidence counted
+would be overconfident by an order of magnitude. So the covariance is that of the same energy with evidence counted
 once (each rule is to the power of ``repeated_bias``, and gone where that is 0):
 
 1. What frames share is learnt from T frames that repeat one error: its covariance is T times the inverse's. (The
@@ -64,7 +64,7 @@ class FitUncertainty:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How often a problem's evidence was counted: see the module's text; all 1 takes the Hessian at its word."""
+    """The counts of a problem's evidence: see the module's text; all 1 takes the Hessian at its word."""
 
     repeats: float = 1.0
     temporal: float = 1.0
@@ -72,7 +72,7 @@ class Evidence:
 
     @classmethod
     def of(cls, weights: EnergyWeights, frames_seen: int, points: int) -> Evidence:
-        """What ``weights`` say of a take in which ``frames_seen`` frames show ``points`` points."""
+        """The evidence by ``weights`` of a take in which ``frames_seen`` frames show ``points`` points."""
         bias = weights.repeated_bias
         return cls(
             repeats=max(1.0, bias * frames_seen),
@@ -147,7 +147,7 @@ def _vertex_variance(basis: PointBasis, found: Covariance) -> Tensor:
 
 
 def take_uncertainty(take: Take, state: State, stage: Stage, *, length: int = WHOLE) -> FitUncertainty:
-    """How sure a take's fit is; takes of more than ``length`` frames by frame ranges, as their fit went by windows."""
+    """A take's uncertainty; takes of more than ``length`` frames by frame ranges, as their fit went by windows."""
     weights, points = take.options.weights, take.points.count
     frames = state.frame_count
     if frames <= length:
@@ -171,7 +171,7 @@ def _frames(spread: FitUncertainty, kept: slice) -> FitUncertainty:
 
 
 def spans(frames: int, length: int, margin: int) -> Iterator[tuple[slice, slice]]:
-    """Stretches of at most ``length`` frames with ``margin`` more on either side, and which of those to keep.
+    """Frame ranges of at most ``length`` frames with ``margin`` more on either side, and which of those to keep.
 
     With E_temp counted once, frames further than a few apart do not inform each other.
     """

@@ -50,7 +50,7 @@ class Window:
 
 @dataclass(frozen=True)
 class WindowSizes:
-    """How a long take is cut (frames)."""
+    """The sizes (frames) by which a long take is cut."""
 
     length: int = LENGTH
     lookahead: int = LOOKAHEAD
@@ -181,8 +181,8 @@ def minimise_in_windows(
 ) -> Minimum:
     """Minimise a long take's energy; memory is bounded by ``sizes``, not by the take.
 
-    The energy reported is the whole take's, before and after. ``on_progress(fraction, words)`` hears every iteration
-    and may raise to cancel.
+    The energy reported is the whole take's, before and after. ``on_progress(fraction, words)`` is called in every
+    iteration and may raise to cancel.
     """
     sizes = sizes or WindowSizes()
     cut = windows(take.found, sizes)

@@ -25,7 +25,7 @@ def matching_frames(times: F64, other: F64, offset: float = 0.0) -> NDArray[np.i
 
     ``times (T,)`` and ``other (S,)`` are seconds, ascending, each on its own clock; ``offset`` is the other clock's
     time at the first one's 0. The nearest frame counts, within half a frame interval of the first view, so that no
-    frame stands for two moments; of a first view with a single frame, within half an interval of the other.
+    frame belongs to two synchronised frames; of a first view with a single frame, within half an interval of the other.
     """
     matched = np.full(len(times), -1, np.int64)
     if not len(times) or not len(other):
@@ -41,7 +41,7 @@ def matching_frames(times: F64, other: F64, offset: float = 0.0) -> NDArray[np.i
     # Times come from files with steps as coarse as a millisecond (Matroska): half an interval is not cut finer.
     close = np.abs(other[nearest] - wanted) <= 0.5 * interval + 1e-6
     matched[close] = nearest[close]
-    # Two moments half an interval either side of one frame: the earlier has it.
+    # Two frames half an interval either side of one: the earlier has it.
     repeated = np.flatnonzero((matched[1:] == matched[:-1]) & (matched[1:] >= 0)) + 1
     matched[repeated] = -1
     return matched

@@ -23,8 +23,10 @@ LIP_PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402))
 """Facing points of the upper and the lower lip's inner edge in mediapipe478."""
 
 LIP_GAP = 0.03
-"""How much the gap between two facing points of the lips counts, as a share of all vertices: a millimetre between lips
-that should touch is seen where a millimetre on a cheek is not."""
+"""The weight of the gap between two facing points of the lips, as a share of all vertices.
+
+A millimetre between lips that should touch is seen where a millimetre on a cheek is not.
+"""
 
 _OPPOSED = {"jawLeft", "jawRight", "mouthLeft", "mouthRight"}  # one action in two directions, not one on each side
 _CHUNK = 1024  # frames solved at once: 22 MB of matrices

@@ -17,12 +17,13 @@ DENSE = "dense"
 DERIVED = (DENSE,)
 """Point sets that follow from a head's arrays and are not stored with it."""
 MOST = 1200
-"""Points at most: about 5 mm apart on the skin, 2.5 mm about eyes and lips. More tell a smooth surface nothing new, and
-cost the fit in proportion."""
+"""Points at most: about 5 mm apart on the skin, 2.5 mm about eyes and lips.
+
+More tell a smooth surface nothing new, and cost the fit in proportion.
+"""
 
 LID_POINTS = ((386, 374, 362, 263), (159, 145, 33, 133))
-"""Per eye, the subject's left one first, in mediapipe478: the middle of the upper and of the lower lid's edge, and the
-two corners."""
+"""Per eye, the subject's left first, in mediapipe478: middles of the upper and the lower lid's edge, both corners."""
 IRIS_POINTS = (range(473, 478), range(468, 473))
 EYE_POINTS = (*LID_POINTS[0], *LID_POINTS[1], *IRIS_POINTS[0], *IRIS_POINTS[1])
 """Points of mediapipe478 that a dense set begins with: what tells closed lids and gaze."""

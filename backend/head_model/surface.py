@@ -22,8 +22,7 @@ NEARBY = 24
 """Places of the surface around a point, nearest first, whose triangles ``closest_nearby`` measures."""
 
 OPPOSED_PENALTY = 0.02
-"""Metres by which a triangle that faces the other way counts as farther, so that it loses to any rightly facing one
-nearby."""
+"""Metres that a triangle facing the other way counts as farther, so that it loses to any rightly facing one nearby."""
 
 _FIRST_CANDIDATES = 8
 _CHUNK_PAIRS = 400_000

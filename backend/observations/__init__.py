@@ -1,4 +1,4 @@
-"""Where points of a head's surface were seen: the one type from aligner to fit to disk."""
+"""Points of a head's surface as they were seen: the one type from aligner to fit to disk."""
 
 from backend.observations.types import (
     BOX_FIELDS,

@@ -34,10 +34,10 @@ SHAPES = {
     "faces_seen": ("i8", 1),
     "lids_closed": ("?", 2),
 }
-"""What a view has beside its point sets."""
+"""The arrays of a view beside its point sets."""
 SET_SHAPES = {"mu": ("f4", 3), "sigma": ("f4", 2), "valid": ("?", 2)}
 FIRST = PointSetId("mediapipe478", "mediapipe")
-"""Whose points files hold that were made before there was a choice."""
+"""The point set of files that were made before there was a choice."""
 MAX_WORD = 100
 MAX_SETS = 64
 MAX_BYTES = 4 << 30  # of a take of several views, unpacked

@@ -54,7 +54,7 @@ def overlap(a: FaceBox, b: FaceBox) -> float:
 
 
 class PointSetId(NamedTuple):
-    """Which points a set speaks of (a name in ``HeadModel.landmarks``, or of free points), and who made it."""
+    """The name of a point set (a name in ``HeadModel.landmarks``, or of free points), and who made it."""
 
     name: str
     made_by: str
@@ -62,7 +62,7 @@ class PointSetId(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PointSet:
-    """Where N points of a head's surface were seen: in one picture, or, with a first axis T, in a view's frames.
+    """N points of a head's surface as seen in one picture, or, with a first axis T, in a view's frames.
 
     ``mu (…,N,2)`` float32 are image positions in pixels ((0,0) is the top-left corner of the image, (0.5,0.5) the
     centre of its first pixel), ``sigma (…,N)`` float32 the standard deviation of a circular Gaussian in pixels,
@@ -140,8 +140,10 @@ class Alignment(_AllPoints):
 
 @dataclass(frozen=True, eq=False)
 class AlignedFrame:
-    """One footage frame and the face found in it. ``faces_seen`` counts faces where the whole image was searched, else
-    it is 0."""
+    """One footage frame and the face found in it.
+
+    ``faces_seen`` counts faces where the whole image was searched, else it is 0.
+    """
 
     number: int
     time: float
@@ -204,7 +206,7 @@ class ViewAlignment(_AllPoints):
 
     @property
     def ids(self) -> tuple[PointSetId, ...]:
-        """Which sets there are."""
+        """The ids of the sets there are."""
         return tuple(s.id for s in self.point_sets)
 
     @property

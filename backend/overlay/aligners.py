@@ -27,7 +27,7 @@ from backend.observations import AlignedFrame, Alignment
 Picture = NDArray[np.uint8]
 
 LEAST, MOST = 0.1, 6.0
-"""σ at the two ends of the colours, per cent of the face's extent in the image; blue is sure, red is not."""
+"""σ at the two ends of the colours, per cent of the face's extent in the image; blue is low, red is high."""
 CLOSE_UP = 640  # px, side of a close-up
 MARGIN = 1.25  # of a close-up about the points of all aligners
 TALLEST = 720  # px, of a video's frames
@@ -151,7 +151,7 @@ def _close_ups(frame: FootageFrame, seen: Sequence[Alignment | None], aligners: 
 def _panel(
     picture: Picture, found: Alignment | None, points: NDArray[np.float64] | None, words: str, scale: float
 ) -> Picture:
-    """A copy with the valid points, those least sure of underneath, and ``words``."""
+    """A copy with the valid points, those of the largest σ underneath, and ``words``."""
     drawn = picture.copy()
     if found is not None and points is not None:
         mu, sigma, valid = found.mu, found.sigma, found.valid

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from backend.fitting import View
 
 OnAligned = Callable[[str, int, int], None]
-"""Hears what is being done in words, frames done and frames in all, over all views."""
+"""Gets what is being done in words, frames done and frames in all, over all views."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,7 @@ def _align_view(
 
 
 def view_warnings(views: Sequence[AlignedView]) -> list[str]:
-    """What a user should know about the views before looking at the result, in sentences."""
+    """The warnings about the views that a user should read before looking at the result, in sentences."""
     warnings = []
     first = views[0].opened
     for view in views:
@@ -158,7 +158,7 @@ def view_warnings(views: Sequence[AlignedView]) -> list[str]:
 
 
 def views_to_fit(views: Sequence[AlignedView], focal_px: float | None) -> list[View]:
-    """What the fit is told of each view: points as an ideal pinhole sees them, and what is known of its camera.
+    """The fit's input of each view: points as an ideal pinhole sees them, and what is known of its camera.
 
     ``focal_px`` pins the focal length of views whose camera is not known.
     """
@@ -218,7 +218,7 @@ def _on_timeline(view: OpenView, alignment: ViewAlignment, first: AlignedView | 
 
 
 def _ideal(alignment: ViewAlignment, lens: Lens) -> ViewAlignment:
-    """What an ideal pinhole camera would have seen."""
+    """The alignment that an ideal pinhole camera would have seen."""
     sets = []
     for seen in alignment.point_sets:
         ideal = undistort(seen.mu, lens)

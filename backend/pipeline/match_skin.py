@@ -32,7 +32,7 @@ def pictures_of(aligned: Sequence[AlignedView]) -> ViewPictures:
 def matching_report(
     aligned: Sequence[AlignedView], matched: MatchedFit | None
 ) -> tuple[dict[str, Any] | None, list[str]]:
-    """What the report says of the matching, None where nothing was matched, and warnings for the user."""
+    """The report's part about the matching, None where nothing was matched, and warnings for the user."""
     if matched is None:
         sentence = (
             "The pictures show too little skin alike to match the views by it: the face's points alone place them."

@@ -103,7 +103,7 @@ class MeshNeutral:
 
 
 def predictor_for(path: str) -> NeutralPredictor:
-    """What reads ``path``: a track.npz, or a mesh. Raises UserError ``file_missing``, ``bad_mesh``."""
+    """The reader of ``path``: a track.npz, or a mesh. Raises UserError ``file_missing``, ``bad_mesh``."""
     file = Path(path)
     if not file.is_file():
         raise UserError(

@@ -38,7 +38,7 @@ class OpenView:
 
     @property
     def calibrated(self) -> bool:
-        """Whether its camera is known completely."""
+        """True where the view's camera is known completely."""
         return self.camera is not None and None not in (self.camera.focal_px, self.camera.world_to_camera)
 
     @property
@@ -90,7 +90,7 @@ def open_view_footage(view: ViewSpec, frames: tuple[int, int] | None, *, alone: 
 
 
 def _of_one_sequence(paths: Sequence[str]) -> list[bool]:
-    """Which paths are images of a numbered sequence that others of the paths are images of, too."""
+    """True for paths that are images of a numbered sequence that others of the paths are images of, too."""
     if len(paths) == 1:
         return [False]
     sequences = [_sequence_of(path) for path in paths]

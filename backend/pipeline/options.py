@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def fit_options(spec: TrackJob, head: HeadModel) -> FitOptions:
-    """How to fit a job's take.
+    """The fit's options for a job's take.
 
     Where there are several views, the nose may leave the identity basis unless the options say otherwise, as in
     seeds/001 §3.2.2: depth from one view tells too little of it.

@@ -29,7 +29,7 @@ def make_report(
     seconds: Mapping[str, float],
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What is worth knowing about a take, as plain values for report.json. ``warnings`` are sentences for users."""
+    """A take's facts worth knowing, as plain values for report.json. ``warnings`` are sentences for users."""
     first = views[0].alignment
     frames = len(first.numbers)
     error = fit.reprojection_error_percent_iod

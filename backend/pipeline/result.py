@@ -1,4 +1,4 @@
-"""What a finished job leaves behind: the track and the report of a fitted take."""
+"""The track and the report of a fitted take, which a finished job leaves behind."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def run_job(
 
     ``seconds`` in the report: ``decode`` and ``align`` are busy times that overlap each other, ``fit`` the solver,
     ``total`` the time from the first decoded frame to the fitted track; reading heads and writing files are outside.
-    ``on_partial`` is told of the track as fitted to the points of several views, before their skin is matched;
+    ``on_partial`` gets the track as fitted to the points of several views, before their skin is matched;
     without one that track is not written.
 
     Raises:
@@ -249,7 +249,7 @@ def _aligning(on_progress: OnProgress) -> Callable[[str, int, int], None]:
 
 
 def _solving(on_progress: OnProgress, fit_ends: float) -> Callable[[Step, float], None]:
-    """Hears the fraction of each step of solving; fitting takes the whole job to ``fit_ends``."""
+    """Gets the fraction of each step of solving; fitting takes the whole job to ``fit_ends``."""
 
     from backend.solving.solve import Step
 

@@ -1,4 +1,4 @@
-"""Whether the views of a take belong together: one person, in synchronised frames, before the cameras that were given.
+"""The check that a take's views belong together: one person, in synchronised frames, in front of the known cameras.
 
 A joint fit always finds something. That it found a compromise between things that never were one shows in how much
 better each view fits alone. Measured with the MediaPipe aligner, as the median over the views of the error together by
@@ -39,7 +39,10 @@ KNOWN_CAMERAS = 1.8
 
 @dataclass(frozen=True, eq=False)
 class Consistency:
-    """How much worse each view fits with the others than alone. Errors (C,) in % of the inter-ocular distance."""
+    """The factor by which each view fits worse with the others than alone.
+
+    Errors (C,) in % of the inter-ocular distance.
+    """
 
     together: NDArray[np.float64]
     alone: NDArray[np.float64]

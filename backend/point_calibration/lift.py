@@ -38,7 +38,7 @@ SEED = 478
 SIZE = 512
 IDENTITIES = 14
 REACH_PX = 14
-"""How far from a landmark's pixel a pixel of its own part of the surface is still taken for it."""
+"""The distance from a landmark's pixel up to which a pixel of its own part of the surface is still taken for it."""
 
 SKINS = (Palette(), Palette(skin=(0.87, 0.70, 0.60)), Palette(skin=(0.52, 0.36, 0.28), scalp=(0.40, 0.28, 0.22)))
 

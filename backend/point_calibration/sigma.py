@@ -1,4 +1,4 @@
-"""Measure how sure MediaPipe's points are: ``python -m backend.point_calibration.sigma PHOTOS ICT [--out FILE]``.
+"""Measure the σ of MediaPipe's points: ``python -m backend.point_calibration.sigma PHOTOS ICT [--out FILE]``.
 
 PHOTOS is a folder of frontal portraits with FRL-189 landmark templates (``landmarks_frl189.npz``; the Face Research Lab
 London set and the Young Adult White Faces set of debruine/webmorphR.stim), ICT the archive of the head that the

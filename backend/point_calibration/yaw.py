@@ -85,7 +85,7 @@ def yaw_growth(heads: list[TurnedHead], sigma: F64, lateral: F64, knots: F64) ->
 
     The first are for points at the side of the face (its outline left out: a silhouette has no one place on a head to
     be lifted to), the second for those on its middle line. Knots are yaws as the aligner tells them, which is what the
-    table is looked up by: it says 60° of heads at 60° and at 80°. Factor = √(1 + drift² / σ²) over the pictures within
+    table is looked up by: it says 60° of heads at 60° and at 80°. Factor = √(1 + bias² / σ²) over the pictures within
     8° of a knot, made not to fall with |yaw|; a knot without pictures takes its inner neighbour's.
     """
     side, middle = np.ones(len(knots)), np.ones(len(knots))

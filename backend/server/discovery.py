@@ -27,7 +27,7 @@ START_TIMEOUT = 60.0  # seconds; on a cold disk Python alone can need ten
 
 @dataclass(frozen=True)
 class RunningServer:
-    """What a backend says about itself when it is ready, as one JSON line and in the state file.
+    """A backend's description of itself when it is ready, as one JSON line and in the state file.
 
     ``started`` is when its process began (``process.start_time``): its id may be another's after its end.
     """

@@ -144,7 +144,7 @@ class JobStore:
 
 
 def read_spec(folder: Path) -> Job:
-    """What a job folder asks for; raises UserError (``bad_job``)."""
+    """The job that a job folder asks for; raises UserError (``bad_job``)."""
     path = folder / "spec.json"
     try:
         return from_plain(Job, json.loads(path.read_bytes()), "spec")

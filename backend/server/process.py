@@ -12,7 +12,7 @@ _NONE = (psutil.Error, ValueError, OverflowError)  # the last two: no process ca
 
 
 def start_time(pid: int) -> float:
-    """When a process that runs began, in seconds since 1970; 0.0 where none does."""
+    """The time at which a process that runs began, in seconds since 1970; 0.0 where none does."""
     try:
         process = psutil.Process(pid)
         return 0.0 if process.status() == psutil.STATUS_ZOMBIE else process.create_time()

@@ -1,4 +1,4 @@
-"""Which job runs now: one at a time, the others queue, and what becomes of them when something stops."""
+"""The order of jobs: one runs at a time, the others queue, and what becomes of them when something stops."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAVE_INTERVAL = 1.0  # seconds between writes of a running job's progress
 
 
 class Scheduler:
-    """Owns the worker process and the queue; ``on_change`` hears of every new state of a job."""
+    """Owns the worker process and the queue; ``on_change`` gets every new state of a job."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Scheduler:
         return self.status(status.job_id)
 
     def status(self, job_id: str) -> JobStatus:
-        """Where a job stands, from memory while it is alive; raises UserError for an unknown one."""
+        """The state of a job, from memory while it is alive; raises UserError for an unknown one."""
         status = self._live.get(job_id) or self._store.load(job_id)
         if status.job_id == self._running:
             return dataclasses.replace(status, seconds_elapsed=time.monotonic() - self._started)

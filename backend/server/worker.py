@@ -36,8 +36,7 @@ PROGRESS_INTERVAL = 0.05  # seconds: 20 updates a second look smooth, more only 
 
 
 class JobRunner(Protocol):
-    """The work of one job; everything it makes goes into ``folder``. ``backend.pipeline.runners.run_job`` is the real
-    one."""
+    """The work of one job, into ``folder``; ``backend.pipeline.runners.run_job`` is the real one."""
 
     def __call__(
         self,

@@ -1,4 +1,4 @@
-"""What a backend and its worker process say to each other: orders one way, events the other, one JSON line each.
+"""The messages of a backend and its worker process: orders one way, events the other, one JSON line each.
 
 A new order or event is one class, named in ``Order`` or ``Event``; both ends then have to match it. Arrays do not
 travel here: they lie in files of the job's folder, which an event names.

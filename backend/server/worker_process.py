@@ -30,8 +30,9 @@ ENVIRONMENT = {
 
 
 class WorkerProcess:
-    """One worker. Its events arrive as lines of ``worker_link`` on the inproc PULL socket ``address``, each after this
-    worker's ``serial``.
+    """One worker; its events arrive as lines of ``worker_link`` on the inproc PULL socket ``address``.
+
+    Each event follows this worker's ``serial``.
 
     The owner advances ``state`` from the events that it receives.
     """
@@ -77,7 +78,7 @@ class WorkerProcess:
                     continue
 
     def exit_in_words(self) -> str:
-        """How the process ended."""
+        """The end of the process, in words."""
         code = self._process.wait()
         if code >= 0:
             return f"ended with status {code}"

@@ -66,8 +66,11 @@ class Bundle:
 
 @dataclass(frozen=True, eq=False)
 class Priors:
-    """What else is known: ``points (P,3)`` where the fit has them; log focals ½ (x − usual)ᵀ form (x − usual), with
-    ``focal_form (C,C)``, ``focal_usual (C,)``; ``free (C,7)`` which unknowns of the cameras are solved for."""
+    """The prior knowledge of a bundle adjustment, and the unknowns that it solves for.
+
+    ``points (P,3)`` where the fit has them; log focals ½ (x − usual)ᵀ form (x − usual), with ``focal_form (C,C)``,
+    ``focal_usual (C,)``; ``free (C,7)`` which unknowns of the cameras are solved for.
+    """
 
     points: F64
     focal_form: F64

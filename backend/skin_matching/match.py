@@ -1,5 +1,4 @@
-"""The same keypoints of skin in several unwrapped views, to a fraction of a texel, and where they lie in the
-pictures."""
+"""The same keypoints of skin in several unwrapped views, to a fraction of a texel, and their places in the pictures."""
 
 from __future__ import annotations
 
@@ -30,8 +29,7 @@ ITERATIONS = 8
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """Where C views show P keypoints of skin: ``position (C,P,2)`` and ``sigma (C,P)`` ideal pixels, ``valid
-    (C,P)``."""
+    """P keypoints of skin in C views: ``position (C,P,2)`` and ``sigma (C,P)`` ideal pixels, ``valid (C,P)``."""
 
     position: F64
     sigma: F64
@@ -73,7 +71,7 @@ def match(views: Sequence[Unwrapped | None], places: F64, check: Callable[[], No
 
 
 def shared(view: Unwrapped, others: Sequence[Unwrapped], places: F64) -> int:
-    """How many of the keypoints ``places (P,2)`` a view shows that any of the others shows, too, summed over those."""
+    """The number of keypoints ``places (P,2)`` that a view and any of the others show, summed over those."""
     facing = sample(view.facing, places)
     both = (np.minimum(facing, sample(other.facing, places)) > FACING for other in others)
     flows = (_flow(view, other, places, wanted) for other, wanted in zip(others, both, strict=True))

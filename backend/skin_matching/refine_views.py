@@ -38,8 +38,7 @@ FEW = 300
 MATCHING = 0.7
 """Of the progress: what comes before the last fit, about."""
 TURNS = (0, -48, -36, -24, -12, 12, 24, 36, 48)
-"""Degrees by which cameras of which nothing was matched are tried elsewhere; matching by itself made up for 18 on the
-scan."""
+"""Degrees by which cameras of which nothing was matched are tried elsewhere; matching made up for 18 on the scan."""
 FEWEST = 30
 """Keypoints that a view must share with others, lest a few wrong ones place its camera."""
 SIDES = (256, 512, 1024)
@@ -48,8 +47,10 @@ TELLING = 3
 """Matched views that tell unknown cameras by the skin alone. What two see fits a flatter or a deeper face as well,
 turned by another angle (the bas relief): on a rendered clip 0.08 px of residual hid 7°, although focals were known."""
 POORLY_CONSTRAINED = 0.08
-"""σ of every camera's log focal above which it does not tell them either, as of cameras in nearly one place. Three
-views of the scan leave 0.04 and less."""
+"""σ of every camera's log focal above which views do not tell them either, as of cameras in nearly one place.
+
+Three views of the scan leave 0.04 and less.
+"""
 WORSE = 4.0
 """% of the inter-ocular distance by which the aligner's points may miss more afterwards. Cameras in their places bare
 an aligner's bias on turned faces, on the scan by 3.0 at most."""
@@ -70,7 +71,7 @@ class ViewPictures:
 class MatchedFit:
     """A fit with the skin matched. ``fit`` speaks of the aligner's points alone; ``keypoints (C,)`` is how many were
     matched in each view over the key frames, ``residual_px`` by how much they miss the adjusted points (median).
-    ``well_constrained`` is whether the skin told the cameras; else the head's shape did, together with it."""
+    ``well_constrained``: the skin alone constrains the cameras; else the head's shape does, together with it."""
 
     fit: FitResult
     frames: Frames
@@ -93,7 +94,7 @@ def refine(
     """Fit again with the skin matched between the views; None where too little of it could be, or it did not help.
 
     ``fit`` is the joint fit of ``views`` with ``options``. What is known of cameras stays; the others are pinned where
-    the matched skin has them. ``on_progress`` hears a fraction; ``should_cancel`` is asked often. Raises as
+    the matched skin has them. ``on_progress`` gets a fraction; ``should_cancel`` is asked often. Raises as
     ``fit_take``, Cancelled included.
     """
     frames = _key_frames(found_frames(views))
@@ -150,7 +151,7 @@ def _miss(fit: FitResult) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Adjusted:
-    """What is known of the cameras now, by how many pixels the keypoints miss (median), and whether that pins them."""
+    """The cameras as known now, by how many pixels the keypoints miss (median), and whether that pins them."""
 
     known: list[KnownCamera]
     residual_px: float
@@ -171,7 +172,7 @@ class _Take:
     grey: dict[tuple[int, int], NDArray[np.uint8] | None] = field(default_factory=dict)  # by view and frame
 
     def match(self, fit: FitResult, which: Frames, check: Callable[[], None]) -> list[Matches]:
-        """What each key frame's pictures show alike, nothing where it is too little.
+        """The matches of each key frame's pictures, nothing where they are too few.
 
         ``fit``'s frames ``which`` are the key frames.
         """
@@ -188,7 +189,7 @@ class _Take:
 
     def turned(self, fit: FitResult, which: Frames, found: Sequence[Matches], check: Callable[[], None]) -> FitResult:
         """The fit with each camera of which nothing was matched turned about the head to where its picture shows most
-        of what the others show. Aligners know profiles badly, and a camera may be placed tens of degrees off by them.
+        of what the others show. Aligners know profiles badly, and a camera may be posed tens of degrees off by them.
         """
         cameras = list(fit.cameras)
         if not found:
@@ -243,9 +244,10 @@ class _Take:
     def _bundle(
         self, fit: FitResult, which: Frames, found: Sequence[Matches]
     ) -> tuple[Bundle, Sightings, NDArray[np.bool_]]:
-        """Where the adjustment starts, what was seen, and which views (C,) saw any of it. Every key frame's keypoints
-        are
-        points of their own."""
+        """The adjustment's start, what was seen, and which views (C,) saw any of it.
+
+        Every key frame's keypoints are points of their own.
+        """
         posed = world_vertices(self.head, fit, which, np.float64)
         start = np.concatenate(
             [surface_positions(self.keypoints.points, self.head.triangles, world) for world in posed]
@@ -273,8 +275,7 @@ class _Take:
         *,
         whole: bool,
     ) -> FitResult:
-        """The fit with these cameras and the matched keypoints among the points, of the key frames or of the whole
-        take."""
+        """The fit with these cameras and the matched keypoints too, of the key frames or of the ``whole`` take."""
         views = self.views if whole else self._at_key_frames()
         at = self.frames if whole else np.arange(len(self.frames))
         keypoints = self.keypoints
@@ -333,7 +334,7 @@ class _Take:
     def _keypoints_seen(
         self, view: View, found: Sequence[Matches], j: int, at: Frames, keypoints: Keypoints
     ) -> PointSet:
-        """Where a view shows the keypoints in its frames ``at``."""
+        """The keypoints as a view shows them in its frames ``at``."""
         chosen = np.flatnonzero(np.isin(self.keypoints.vertex, keypoints.vertex))
         seen = PointSet.unseen(SKIN, view.alignment.frame_count, len(keypoints.nu), keypoints.points)
         for t, matches in zip(at, found, strict=True):

@@ -52,7 +52,7 @@ def face_texels(head: HeadModel, side: int) -> AtlasTexels:
 
 
 def unwrap(head: HeadModel, side: int, grey: NDArray[np.uint8], face: PosedHead) -> Unwrapped:
-    """The grey picture (H,W) of a placed head in an atlas of ``side`` texels."""
+    """The grey picture (H,W) of a posed head in an atlas of ``side`` texels."""
     texels = face_texels(head, side)
     points = texels.on_surface(head, face.vertices)
     normals = texels.on_surface(head, vertex_normals(face.vertices, head.triangles))

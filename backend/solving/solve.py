@@ -16,7 +16,7 @@ from backend.skin_matching.refine_views import MatchedFit, ViewPictures, refine
 
 
 class Step(StrEnum):
-    """What a solve does one after the other."""
+    """The steps of a solve, one after the other."""
 
     FITTING = "fitting the head"
     MATCHING = "matching the skin between the views"
@@ -24,7 +24,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class SolvedTake:
-    """``fit`` is the one to go on with; ``matched`` what the skin told, None where it was not asked or told nothing."""
+    """``fit`` is the one to go on with; ``matched`` the skin's, None where it was not asked for or found nothing."""
 
     fit: FitResult
     matched: MatchedFit | None = None
@@ -46,7 +46,7 @@ def solve_take(
     """Fit a take, and match the skin between its views where there are several and ``pictures`` of them.
 
     ``neutral_prior``, ``initial`` and ``fixed`` are those of ``fit_take``; matching starts from the fit. ``on_fitted``
-    gets the joint fit before matching, and may raise; ``on_progress`` hears the fraction of each step.
+    gets the joint fit before matching, and may raise; ``on_progress`` gets the fraction of each step.
 
     Raises:
         UserError, Cancelled, ValueError: as ``fit_take`` does.

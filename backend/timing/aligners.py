@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from backend.timing.network import Case
 
 PAPER = (("b1", 17.3, 29.0), ("b2", 31.0, 46.0), ("b5", 88.2, 75.0))
-"""Encoder, million parameters and milliseconds of the paper's networks of three iterations at 512², on a Quadro RTX
-5000 (seeds/001 table 4)."""
+"""Encoder, million parameters and milliseconds of the paper's networks of three iterations at 512².
+
+The milliseconds are those of a Quadro RTX 5000 (seeds/001 table 4).
+"""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where a track's camera sees the fitted head. Pure numerics."""
+"""The fitted head as a track's camera sees it. Pure numerics."""
 
 from __future__ import annotations
 

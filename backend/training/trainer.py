@@ -26,8 +26,10 @@ from backend.training.losses import matching_loss, total_loss
 from backend.training.schedule import average_decay, learning_rate
 
 EYEBALLS = 4.0
-"""How much more the eyeballs' points count than λ says: their islands are few cells of the atlas, far from where the
-eyes are at flow zero, and gaze hangs on them alone."""
+"""The factor by which the eyeballs' points count more than λ says.
+
+Their islands are few cells of the atlas, far from where the eyes are at flow zero, and gaze hangs on them alone.
+"""
 
 ROBUST = 4.0  # crop pixels beyond which the distance of the first steps counts linearly
 
@@ -147,7 +149,7 @@ def resized(network: FlowFaceNetwork, config: NetworkConfig) -> dict[str, Tensor
 def robust_loss(
     predictions: Sequence[Prediction], batch: Batch, positions: Tensor, dense_weight: Tensor, config: OptimiserConfig
 ) -> Tensor:
-    """Eq. 7 with Huber's distance instead of the likelihood: where to go before anything is known of how sure."""
+    """Eq. 7 with Huber's distance instead of the likelihood: where to go before anything is known of σ."""
     losses = []
     for prediction in predictions:
         vertex = _huber((prediction.mu - batch.mu).square().sum(dim=-1), batch.weight)

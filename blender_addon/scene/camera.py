@@ -40,10 +40,10 @@ def build_camera(
 
 
 def moves(view: contract.CameraTrack) -> bool:
-    """Whether the camera itself moves during the take."""
+    """True where the camera itself moves during the take."""
     return bool(np.ptp(view.world_to_camera, axis=0).max() > 1e-9)
 
 
 def zooms(view: contract.CameraTrack) -> bool:
-    """Whether the focal length changes during the take."""
+    """True where the focal length changes during the take."""
     return bool(np.ptp(view.focal_px) > 1e-6 * view.focal_px.max())

@@ -75,7 +75,7 @@ def picture_size(path: Path) -> tuple[int, int] | None:
 
 
 def plays_at_another_rate(view: contract.CameraTrack, scene_frames: NDArray[np.float64]) -> bool:
-    """Whether the view's pictures do not follow each other as the scene's frames do, as with 50 beside 25 a second."""
+    """True where the view's pictures do not follow each other as the scene's frames do (50 beside 25 a second)."""
     known = view.footage_frames >= 0
     passed = float(np.ptp(scene_frames[known])) if known.any() else 0.0
     if view.footage_kind == "still" or passed < 1:

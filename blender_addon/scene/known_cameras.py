@@ -1,4 +1,4 @@
-"""Cameras of the scene that a take is told as known, and where the take then stands in the scene."""
+"""Cameras of the scene that a take has as known, and where the take then stands in the scene."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def test_a_range_of_a_clip_without_scene_and_overlay(
     assert track.tracked.all()
 
 
-def test_pictures_of_one_moment_before_known_cameras(
+def test_pictures_of_one_synchronised_frame_before_known_cameras(
     environment: dict[str, str], shared_data: Path, tmp_path: Path
 ) -> None:
     scan = shared_data / "scan" / "lee_perry_smith"

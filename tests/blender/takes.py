@@ -92,7 +92,7 @@ def analytic_head() -> HeadModel:
 
 @dataclass(frozen=True)
 class Shot:
-    """What varies between the test takes."""
+    """The properties in which the test takes differ."""
 
     size: tuple[int, int] = (640, 360)
     focal: float = 900.0
@@ -195,7 +195,7 @@ def _compose(base: NDArray, turn: tuple[float, float, float]) -> NDArray:
 
 
 def project(take: TakeResult, frame: int, view: int = 0) -> NDArray:
-    """Where the take says the head's vertices are in frame index ``frame``: (V,2) pixels.
+    """The pixels (V,2) of the head's vertices in frame index ``frame``, as the take has them.
 
     From the head's own posing formula and a plain pinhole, with nothing of the add-on in it.
     """

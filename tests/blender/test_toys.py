@@ -69,7 +69,7 @@ def take(
 
 
 def export(name: str, path: Path) -> str:
-    """What the panel says once the take was exported."""
+    """The panel's words once the take was exported."""
     assert bpy.ops.flowface.export(format=name, filepath=str(path)) == {"FINISHED"}
     assert not bpy.ops.flowface.export.poll(), "one at a time"
     assert drawn().labels and not drawn().operators

@@ -148,7 +148,7 @@ def test_background_is_upright_and_the_right_frame(window: Window, start_backend
 
 
 def test_several_views(window: Window, start_backend: Callable[[str], Server]) -> None:
-    """Three cameras, one upright, of two frame rates: unfolded, tracked, looked through; doubt and faces found."""
+    """Three cameras, one upright, of two frame rates: unfolded, tracked, viewed; low confidence and faces found."""
     write_clip(window.folder / "front.mp4", 320, 192)
     write_clip(window.folder / "left.mp4", 192, 320, rate=50, count=22)
     write_clip(window.folder / "right.mp4", 320, 192)

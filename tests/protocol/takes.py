@@ -12,7 +12,10 @@ from protocol.take import CameraTrack, HeadGeometry, TakeResult
 
 
 def spoilt(array: Array, good: NDArray[Any], free: str) -> dict[str, NDArray[Any]]:
-    """What a declared array must not be, by what is wrong with it; sizes in ``free`` are those of no other array."""
+    """Versions of a declared array that it must not be, by what is wrong with them.
+
+    Sizes in ``free`` are those of no other array.
+    """
     wrong = {"dtype": good.astype(np.float16), "dimensions": good[..., None]}
     for axis, size in enumerate(array.shape):
         if size != free:

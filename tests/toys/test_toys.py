@@ -51,7 +51,7 @@ def tracked(client: Client, portrait: Path) -> str:
 
 
 def flowface(*arguments: object) -> str:
-    """What the command line says; its errors are raised."""
+    """The command line's output; its errors are raised."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output

@@ -40,7 +40,7 @@ class FlowFaceOptions:
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """What one look at a crop told, in image pixels: the head's points and the open head's face, each with σ."""
+    """The result of one look at a crop, in image pixels: the head's points and the open head's face, each with σ."""
 
     crop: Crop
     mu: F64  # (N,2)
@@ -64,8 +64,10 @@ class FlowFaceAligner:
     point_sets = (PointSetId(DENSE, "flowface"),)
 
     def __init__(self, network: FlowFaceNetwork, head: HeadModel, options: FlowFaceOptions | None = None) -> None:
-        """``network`` in evaluation mode, on the device to use; ``head`` as ``load_head`` gives it, of whose point set
-        the aligner speaks."""
+        """``network`` is in evaluation mode, on the device to use; ``head`` is of ``load_head``.
+
+        The aligner speaks of the head's point set.
+        """
         open_head = load_head()
         points = head.landmarks[DENSE]
         self._network = network
@@ -160,8 +162,10 @@ class FlowFaceAligner:
 
 
 def mirrored_nu(nu: NDArray[np.floating[Any]], open_head: HeadModel) -> NDArray[np.floating[Any]]:
-    """ν (N,2) of the points on the other side of the head: the atlas is symmetric, but the eyeballs' islands lie beside
-    each other below the middle."""
+    """ν (N,2) of the points on the other side of the head.
+
+    The atlas is symmetric, but the eyeballs' islands lie beside each other below the middle.
+    """
     mirrored = nu.copy()
     mirrored[:, 0] = 1 - nu[:, 0]
     eyes = open_head.uv[open_head.regions["left_eyeball"] | open_head.regions["right_eyeball"]]

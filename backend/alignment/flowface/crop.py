@@ -20,7 +20,7 @@ _CHIN = 152  # MediaPipe's lowest point
 
 @dataclass(frozen=True, eq=False)
 class CropLayout:
-    """Which of the open head's vertices span the crop, and which tell where up is."""
+    """The open head's vertices that span the crop, and those that tell where up is."""
 
     face: NDArray[np.intp]
     upper: NDArray[np.intp]

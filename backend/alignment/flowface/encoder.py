@@ -17,7 +17,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class MixTransformer:
-    """What tells one MiT from another: channels and blocks of its four stages (SegFormer, table 6)."""
+    """The sizes of one MiT: channels and blocks of its four stages (SegFormer, table 6)."""
 
     channels: tuple[int, int, int, int]
     depths: tuple[int, int, int, int]

@@ -13,8 +13,10 @@ MediaPipe's detector, a square from the brows to below the mouth; measured again
 photographs of training and dev people (± 0.03 and ± 0.02)."""
 
 SHIFT, STRETCH, TURN = 0.05, 1.12, float(np.deg2rad(12))
-"""How far two crops may lie apart (share of the side, factor of the side, radians) and still show the network the same:
-less than what augmentation taught it to bear."""
+"""Most distance of two crops (share of the side, factor of the side, radians) that leaves the network the same view.
+
+It is less than what augmentation taught it to bear.
+"""
 
 
 def crop_of(box: FaceBox, size: int) -> Crop:
@@ -32,7 +34,7 @@ def box_of(crop: Crop, score: float) -> FaceBox:
 
 
 def alike(a: Crop, b: Crop) -> bool:
-    """Whether two crops show so nearly the same that looking at the other one would tell nothing new."""
+    """True where two crops show so nearly the same that looking at the other one would tell nothing new."""
     side = max(a.side, b.side)
     turned = (a.roll - b.roll + np.pi) % (2 * np.pi) - np.pi
     near = np.hypot(a.x - b.x, a.y - b.y) <= SHIFT * side

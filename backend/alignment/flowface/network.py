@@ -21,7 +21,7 @@ MIN_SIGMA = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What one iteration says, in crop pixels: (0,0) the crop's top-left corner, ``image_size`` its far side."""
+    """The answer of one iteration, in crop pixels: (0,0) the crop's top-left corner, ``image_size`` its far side."""
 
     mu: Tensor  # (B,P,2)
     sigma: Tensor  # (B,P)

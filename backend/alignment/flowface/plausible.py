@@ -1,4 +1,4 @@
-"""Whether a network's answer can be a face at all: it always answers, also where there is none."""
+"""The check that a network's answer can be a face at all: it always answers, also where there is none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ F64 = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Bounds:
-    """What an answer must keep to.
+    """The bounds that an answer must keep to.
 
     ``spread`` is the median σ of the face's points over the crop's side. ``misfit`` is what an affine camera leaves of
     the mean head's face, RMS over the face's extent in the image: 0.005 to 0.011 on photographed neutral faces, at most
@@ -56,7 +56,7 @@ class FaceShape:
 
 
 def plausible(bounds: Bounds, shape: FaceShape, mu: F64, spread: float, looked: Crop, laid: Crop) -> bool:
-    """Whether face points ``mu (F,2)`` in image pixels, seen in the crop ``looked`` with ``spread``, are a face.
+    """True where face points ``mu (F,2)`` in image pixels, seen in the crop ``looked`` with ``spread``, are a face.
 
     ``laid`` is the crop that suits them.
     """

@@ -10,7 +10,7 @@ from backend.alignment.flowface.config import NetworkConfig
 
 
 class MotionEncoder(nn.Module):
-    """What the look-up, the previous flow and the previous uncertainty say, in ``motion`` channels.
+    """Encodes the look-up, the previous flow and the previous uncertainty in ``motion`` channels.
 
     RAFT-L's encoder; the flow's branch takes log σ as its third channel, and both are passed on unchanged at the end.
     """

@@ -44,5 +44,5 @@ class UVEmbeddings(nn.Module):
         self.hidden = UVEmbedding(config.uv_size, config.textures, config.hidden)
 
     def state(self) -> tuple[Tensor, Tensor]:
-        """What the update begins with: c (1,context,U,U) ≥ 0 and h_0 (1,hidden,U,U) in (-1,1), bounded as in RAFT."""
+        """The update's first state: c (1,context,U,U) ≥ 0 and h_0 (1,hidden,U,U) in (-1,1), bounded as in RAFT."""
         return functional.relu(self.context()), torch.tanh(self.hidden())

@@ -1,4 +1,4 @@
-"""Where the alignment network's weights come from, and one network for all who ask for the same ones."""
+"""The sources of the alignment network's weights, and one network for all who ask for the same ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def default_weights() -> Path:
 
 
 def weights_available() -> bool:
-    """Whether there are weights; not whether they are any good."""
+    """True where there are weights; says nothing of their quality."""
     return default_weights().is_file()
 
 

@@ -67,7 +67,7 @@ def load_weights(path: Path) -> FlowFaceNetwork:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What ``save_weights`` was given, without the weights. Raises ``UserError`` as ``load_weights`` does."""
+    """The metadata that ``save_weights`` got, without the weights. Raises ``UserError`` as ``load_weights`` does."""
     header, _ = _header(path)
     _config(path, header)
     return {key: value for key, value in header["__metadata__"].items() if key not in ("format", "config")}

@@ -1,4 +1,4 @@
-"""Where the faces of an image are, at any size and wherever they stand in it."""
+"""Finds the faces of an image, at any size and wherever they stand in it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class MediaPipeFaceFinder:
 
 
 def roll_of(right_eye: F64, left_eye: F64, mouth: F64) -> float:
-    """How far a face is turned in the image, radians clockwise, from where the detector sees its eyes and mouth (2,).
+    """The turn of a face in the image, radians clockwise, from where the detector sees its eyes and mouth (2,).
 
     The line of the eyes tells it best, but not in profile: there both eyes are seen in one place, in any order. Where
     it contradicts the line from the eyes to the mouth, that one counts.

@@ -1,4 +1,4 @@
-"""How sure MediaPipe's points are: a committed table that was measured (``measure_sigma.py``), and its use.
+"""The σ of MediaPipe's points: a committed table that was measured (``measure_sigma.py``), and its use.
 
 The file ``mediapipe_sigma.npz`` holds
 

@@ -1,4 +1,4 @@
-"""How MediaPipe's points slide over the face as the head turns: a committed table that was measured, and its use.
+"""The pose-dependent bias of MediaPipe's points: a committed table that was measured, and its use.
 
 The network draws its mean face turned: where it tells 30° of yaw, the tip of the nose lies 4 % of the inter-ocular
 distance from where the head has it, and a fit that believes that turns the head too little. The table

@@ -19,7 +19,7 @@ F64 = NDArray[np.float64]
 Pose = Mapping[str, float]
 
 MAX_ANGLES = np.deg2rad((60.0, 35.0))
-"""How far a turning head goes to either side, and up and down (seeds/000 C)."""
+"""The farthest that a turning head goes to either side, and up and down (seeds/000 C)."""
 
 LONG_ENOUGH = 3.0  # seconds; both sides, up and down in less would be faster than people turn
 

@@ -39,8 +39,11 @@ VIEWS_OPTIONS = {
 }
 SKIN_MATCHED = ", skin matched"
 VARIANTS = (*VIEWS_OPTIONS, *(f"{name}{SKIN_MATCHED}" for name in VIEWS_OPTIONS if name))
-"""How several views are fitted: with and without a deformation beyond the identity basis (seeds/001 eq. 8), by the
-aligner's points alone or by the skin that the pictures show alike as well."""
+"""The ways to fit several views.
+
+With and without a deformation beyond the identity basis (seeds/001 eq. 8), by the aligner's points alone or by the skin
+that the pictures show alike as well.
+"""
 
 OnFrame = Callable[[int, int], None]
 

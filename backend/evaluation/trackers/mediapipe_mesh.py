@@ -1,4 +1,4 @@
-"""Peers in the same run: MediaPipe's own face mesh as a tracker, as the free Blender add-ons use it."""
+"""Baselines in the same run: MediaPipe's own face mesh as a tracker, as the free Blender add-ons use it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ HALVINGS = 12
 
 @dataclass(frozen=True, eq=False)
 class Sizes:
-    """What one unit of the optimiser's unknowns is in ours: ``shared (S,)`` and ``frame (F,)``."""
+    """The size of one unit of the optimiser's unknowns in ours: ``shared (S,)`` and ``frame (F,)``."""
 
     shared: Tensor
     frame: Tensor
@@ -63,7 +63,7 @@ def plain_sizes(problem: Problem, state: State) -> Sizes:
 
 
 def typical_sizes(problem: Problem, state: State) -> Sizes:
-    """What brings a face's points about equally far: β 1, actions 0.3, turns 0.1 rad, shifts 1 cm, log focal 0.1."""
+    """Sizes that move a face about equally far: β 1, actions 0.3, turns 0.1 rad, shifts 1 cm, log focal 0.1."""
     basis = problem.basis
     frame = state.expression.new_full((basis.expression_count + 10,), 0.3)
     frame[basis.expression_count :] = torch.tensor([0.1] * 3 + [0.01] * 3 + [0.1] * 4, dtype=frame.dtype)

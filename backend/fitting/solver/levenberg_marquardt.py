@@ -21,7 +21,7 @@ MAX_DAMPING = 1e8
 
 @dataclass(frozen=True)
 class Stage:
-    """Which unknowns a run leaves where they are, and when it stops."""
+    """The unknowns that a run leaves where they are, and when it stops."""
 
     fixed: Fixed = field(default_factory=Fixed)
     max_iterations: int = 40
@@ -35,7 +35,7 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
-    """Where a run ended, and the energy after each accepted step."""
+    """The end of a run, and the energy after each accepted step."""
 
     state: State
     energy: tuple[float, ...]
@@ -73,7 +73,7 @@ def minimise(
 ) -> Minimum:
     """Levenberg–Marquardt with bounds by an active set (Bertsekas 1982): the energy never rises.
 
-    ``on_iteration`` hears the iteration and the energy before each solve and may raise to cancel.
+    ``on_iteration`` gets the iteration and the energy before each solve and may raise to cancel.
     """
     frame_free, shared_free = free_unknowns(problem, state, stage)
     count = problem.basis.expression_count

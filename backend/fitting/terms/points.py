@@ -114,8 +114,10 @@ def _seen(head: Tensor, state: State, frames: slice, view: int) -> tuple[Tensor,
 
 @dataclass(frozen=True, eq=False)
 class _Coupling:
-    """How one camera's k unknowns (``columns`` among the U) meet the points, and each other: ``points (t,N,3,k)`` in
-    head space, ``own (k,k)``, ``gradient (k,)``."""
+    """One camera's k unknowns (``columns`` among the U) against the points and against each other.
+
+    ``points (t,N,3,k)`` are in head space; ``own (k,k)``, ``gradient (k,)``.
+    """
 
     columns: Tensor
     points: Tensor

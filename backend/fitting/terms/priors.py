@@ -1,4 +1,4 @@
-"""What the energy knows without looking at an image: E_FLAME, E_MICA, E_deform, and DESIGN §6's additions.
+"""The energy's priors, which look at no image: E_FLAME, E_MICA, E_deform, and DESIGN §6's additions.
 
 Each term gives its energy, differentiable by autograd, and adds its Gauss–Newton blocks to the normal equations.
 """

@@ -12,7 +12,7 @@ from backend.head_model.builder.actions import mirrored
 from backend.head_model.builder.mesh import HeadMesh
 
 OVERLAP = 1.12
-"""How far past the first touch a full blink goes, so that eyes larger than the mean close too."""
+"""The reach of a full blink past the first touch, so that eyes larger than the mean close too."""
 
 _SIZE = (360, 180)
 _MM_PER_PX = 0.15

@@ -28,7 +28,7 @@ Report = Callable[[str], None]
 
 
 def build_open_head(report: Report = lambda _: None) -> HeadModel:
-    """Build the open head (about two minutes, 3 GB of memory); ``report`` hears what is being done.
+    """Build the open head (about two minutes, 3 GB of memory); ``report`` gets what is being done.
 
     The same data, package versions and seeds give the same head to within float16 rounding.
     Raises ``UserError`` ``anny_missing`` without the extra ``flowface[build]``.

@@ -20,10 +20,12 @@ COMPONENTS = 100
 LOCAL_SIGMA = 0.28
 """Standard deviation of each of MakeHuman's local sliders (they run from −1 to 1)."""
 OVERALL = 0.45
-"""How much less the sliders of the whole head and the neck vary, which shape the skull rather than the face."""
+"""The factor on the variation of the sliders of the whole head and the neck, which shape the skull, not the face."""
 SIZE_SHRINK = 0.6
-"""Share (in logarithms) of a sample's deviation in overall size that is taken away: the samples vary by about 8 % in
-head size, adults by about 4 %."""
+"""Share (in logarithms) of a sample's deviation in overall size that is taken away.
+
+The samples vary by about 8 % in head size, adults by about 4 %.
+"""
 ASYMMETRY = 0.25
 """Share of a left or right slider's deviation that the other side does not have."""
 

@@ -41,8 +41,11 @@ _RANGES = {
     "left_eyeball": (21451, 22221),
     "right_eyeball": (23021, 23791),
 }
-"""What is left out: the inner irises behind the cornea (irises are painted onto the outer eye here), and the tear film,
-lashes and shadows about the eyes, which are cards for transparent textures and would hide the eye when drawn solid."""
+"""Ranges of the vertices that are kept, by part.
+
+Left out are the inner irises behind the cornea (irises are painted onto the outer eye here), and the tear film, lashes
+and shadows about the eyes, which are cards for transparent textures and would hide the eye when drawn solid.
+"""
 
 _NOT_SHAPES = ("PupilDilate_L", "PupilDilate_R")
 """They move the inner irises only."""

@@ -15,7 +15,7 @@ MAX_DENSE = 50_000_000
 """Numbers that a sparse matrix may have once it is dense: 400 MB."""
 
 _MAX_DEPTH = 8
-"""How deep arrays may lie inside each other's descriptions; chumpy's selection of a plain array is 3 deep."""
+"""The depth to which arrays may lie inside each other's descriptions; chumpy's selection of a plain array is 3 deep."""
 
 
 def to_array(value: object, depth: int = 0) -> NDArray[Any]:

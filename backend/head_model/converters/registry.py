@@ -18,7 +18,7 @@ Read = Callable[[Path, Callable[[float], None]], "SourceHead"]
 
 @dataclass(frozen=True)
 class Converter:
-    """How a head model comes in: in which files, in words, and what reads them."""
+    """A way for a head model to come in: from which files, in words, and what reads them."""
 
     files: str
     read: Read

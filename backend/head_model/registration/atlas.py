@@ -15,12 +15,16 @@ from backend.head_model.surface import ClosestPoints, MeshSurface
 F64 = NDArray[np.float64]
 
 STRETCH, SLACK = 3.0, 0.01
-"""How much longer a triangle may be in the atlas than its middle expects, as a factor and in atlas units, before its
-corners count as lying on two sides of a seam."""
+"""The most that a triangle of the atlas may exceed what its middle expects, as a factor and in atlas units.
+
+Beyond it, the triangle's corners count as lying on two sides of a seam.
+"""
 
 REACH = (-0.5, 1.5)
-"""How far, in barycentric weights, a corner is laid out beyond the triangle under its own triangle's middle; farther
-out, as on shoulders, lies another island."""
+"""The reach of a corner beyond the triangle under its own triangle's middle, in barycentric weights.
+
+Farther out, as on shoulders, lies another island.
+"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ F64 = NDArray[np.float64]
 POINTS = 468
 SIZE = 512
 REACH_PX = 8
-"""How far from a landmark's pixel the nearest pixel of skin is still taken for it: lid points often hit the eye."""
+"""The reach from a landmark's pixel to the nearest skin that is taken for it: lid points often hit the eye."""
 MIN_VIEWS = 4
 
 RIGHT_CANTHUS, LEFT_CANTHUS, CHIN = 33, 263, 152  # the subject's

@@ -20,7 +20,7 @@ CAVITIES = ("mouth_bag", "eye_sockets")
 EYEBALLS = ("left_eyeball", "right_eyeball")
 HIDDEN = ("teeth", "tongue", "lashes")
 KINDS = ("outer", *CAVITIES, *EYEBALLS, *HIDDEN)
-"""What a vertex may be; ``other`` besides these is anything loose that no region names."""
+"""The kinds of a vertex; ``other`` besides these is anything loose that no region names."""
 
 _RADIUS = (0.008, 0.018)  # metres; adult eyeballs have 12 mm
 _ROUND = 0.12  # largest deviation of the radius, as a share; the cornea bulges

@@ -15,7 +15,7 @@ PARENTS = np.array([-1, 0, 1, 1, 1], np.int32)
 """Parent joints of root, neck, jaw, left eye and right eye."""
 
 Progress = Callable[[float, str], None]
-"""Hears the share done, 0 to 1, and what is being done."""
+"""Gets the share done, 0 to 1, and what is being done."""
 
 FaceMesh = Callable[[NDArray[np.uint8]], NDArray[np.float64] | None]
 """Points (≥468,3) of MediaPipe's face mesh on an RGB image (H,W,3), in units of its sides; None without a face."""

@@ -17,8 +17,10 @@ DENSE = 0.3
 EARS = 0.1
 """The same on ears, where nothing but the identity basis tells the fit how they stand."""
 GOOD_FIT, BAD_FIT = 0.02, 0.04
-"""Mean reprojection error over the inter-ocular distance up to which a fit's vertices count fully, and from which on
-not at all."""
+"""Mean reprojection errors over the inter-ocular distance: up to the first, a fit's vertices count fully.
+
+From the second on they count not at all.
+"""
 
 
 @dataclass(frozen=True, eq=False)

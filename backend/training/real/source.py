@@ -43,7 +43,7 @@ class RealSource:
     train split are read, and only footage with a clear licence (``pictures.INCLUDED``); ``include`` takes only these.
     What is made is kept in ``cache``, one file for each photograph or clip, so that a stopped run goes on where it
     was. ``dense`` also labels the open head's vertices as the fit placed them, which teaches what the aligner has no
-    name for. ``on_progress(done, total)`` hears of files.
+    name for. ``on_progress(done, total)`` counts files.
 
     Nothing is known of occlusion and background: ``visible`` is True and ``foreground`` 255 everywhere.
 
@@ -167,7 +167,7 @@ class SampleMaker:
         return {"image": stacked, "mu": mu, "weight": weight, "frame": np.array(numbers, np.int64)}
 
     def _chosen(self, fit: FittedTake) -> dict[int, tuple[int, Crop]]:
-        """Footage number → index and wide crop of the frames to keep: sure ones that look unlike each other."""
+        """Footage number → index and wide crop of the frames to keep: good fits that look unlike each other."""
         seen = fit.alignment
         good = seen.found & (fit.presence >= PRESENCE) & (fit.error < BEYOND) & (fit.facing > FACING)
         kept: dict[int, tuple[int, Crop]] = {}

@@ -167,4 +167,4 @@ def body(face: Face, turn: F64, random: np.random.Generator) -> F64:
 
 
 BODY_SKIN_ROWS = 3
-"""How many of the body's rings, from above, are bare neck."""
+"""The number of the body's rings, from above, that are bare neck."""

@@ -1,4 +1,4 @@
-"""Which aligners a job may name, and a job that names the network."""
+"""The aligners that a job may name, and a job that names the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line's options become as a job."""
+"""The job that the command line's options become."""
 
 from __future__ import annotations
 

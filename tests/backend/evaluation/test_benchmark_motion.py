@@ -1,4 +1,4 @@
-"""What the benchmark's people look like and do follows from the seed, and covers what it promises."""
+"""The looks and acts of the benchmark's people follow from the seed, and cover what it promises."""
 
 from __future__ import annotations
 

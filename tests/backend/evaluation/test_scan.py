@@ -75,7 +75,7 @@ def test_cameras_that_were_not_found_have_no_error() -> None:
 
 
 def test_only_trackers_of_several_views_see_the_scan_jointly(shared_data: Path, tmp_path: Path) -> None:
-    """Three near-frontal views of the scan: one head, and cameras 25° apart told about right from nothing."""
+    """Three near-frontal views of the scan: one head, and cameras 25° apart found about right from nothing."""
     assert isinstance(FlowFace(), ViewsTracker)
     assert not isinstance(MediaPipeMesh(), ViewsTracker)
     tasks = RealData(shared_data, True, tmp_path).tasks([MediaPipeMesh(), FlowFace(tmp_path)])

@@ -1,4 +1,4 @@
-"""Which records are kept, and by what code."""
+"""The records that are kept, and by what code."""
 
 from __future__ import annotations
 

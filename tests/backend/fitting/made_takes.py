@@ -111,7 +111,7 @@ def performance(
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What an aligner makes of a performance; arrays broadcast over T frames and MediaPipe's 478 points."""
+    """A performance as an aligner sees it; arrays broadcast over T frames and MediaPipe's 478 points."""
 
     noise: F64 | float = 0.0  # (T,478,2) pixels
     sigma: NDArray[np.float32] | float = SIGMA_PX  # (T,478) pixels

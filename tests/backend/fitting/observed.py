@@ -1,4 +1,4 @@
-"""What an aligner without bias would see of a known performance."""
+"""The points that an aligner without bias would see of a known performance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a take must come out as with the default energy: a blink, a gap, noisy points, a turned head, an unusual lens.
+"""Takes come out of the default energy as they must: a blink, a gap, noisy points, a turned head, an unusual lens.
 
 Every bound stands between what the energy as it is gives and what it gave with a weight or a term changed; comments
 name both, measured on the takes of this file. "Off" is a weight of 0.

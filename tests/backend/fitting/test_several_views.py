@@ -201,7 +201,7 @@ def test_a_known_neutral_pulls_the_identity(known: Known) -> None:
 
 
 def test_lids_that_were_seen_closed_close(known: Known) -> None:
-    """An unsure aligner's points leave a gap between closed lids; its word that they are closed counts more."""
+    """An uncertain aligner's points leave a gap between closed lids; its word that they are closed counts more."""
     o, names = known.seen[0], known.head.expression_names
     o = changed(o, sigma=np.full_like(o.sigma, 6.0))
     blink = [names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")]

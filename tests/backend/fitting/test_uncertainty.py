@@ -1,4 +1,4 @@
-"""What a fit says of its own errors against the errors it makes, where the truth is known."""
+"""A fit's uncertainty against the errors that it makes, where the truth is known."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_every_block_equals_the_dense_inverses_on_a_real_problem() -> None:
 
 @dataclass(frozen=True, eq=False)
 class Errors:
-    """What a fit was off by, (T,…) each, and what it thought it might be."""
+    """The errors of a fit, (T,…) each, and what it thought they might be."""
 
     expression: NDArray[np.float64]
     rotation: NDArray[np.float64]
@@ -117,7 +117,7 @@ def test_errors_are_as_large_as_they_are_said_to_be(repeated: bool) -> None:
     assert all(0.5 < ratio < 2.0 for ratio in ratios.values()), ratios
 
 
-def test_stretches_cover_every_frame_once() -> None:
+def test_frame_ranges_cover_every_frame_once() -> None:
     kept = [f for span, inner in spans(23, 10, 3) for f in range(span.start, span.stop)[inner]]
     assert kept == list(range(23))
 

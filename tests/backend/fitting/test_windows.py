@@ -106,7 +106,7 @@ def test_windows_of_several_views_come_close_to_the_whole_solve() -> None:
     assert windowed.energy[1] < 1.01 * whole.energy[-1]
 
 
-def test_uncertainty_by_stretches_is_the_whole_takes(take: Take) -> None:
+def test_uncertainty_by_frame_ranges_is_the_whole_takes(take: Take) -> None:
     state = minimise(take.problem(), take.start, Stage()).state
     whole = take_uncertainty(take, state, Stage())
     parts = take_uncertainty(take, state, Stage(), length=40)

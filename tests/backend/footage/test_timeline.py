@@ -54,7 +54,7 @@ def test_every_match_is_the_nearest_and_in_order(times, other, offset):
     np.testing.assert_allclose(distance[np.arange(len(times)), found][seen], distance.min(axis=1)[seen])
     assert (np.diff(found[seen]) > 0).all(), "no frame twice, none backwards"
     if len(times) > 1:
-        # What is left out is too far away, or its frame was nearer to the moment before.
+        # What is left out is too far away, or its frame was nearer to the one before.
         for t in np.flatnonzero(~seen):
             nearest = int(distance[t].argmin())
             assert distance[t].min() > 0.5 * np.median(np.diff(times)) - 1e-9 or nearest in found[:t]

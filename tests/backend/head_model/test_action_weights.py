@@ -29,7 +29,7 @@ def named(rows: list[str]) -> list[int]:
 
 @pytest.fixture(scope="module")
 def rotation() -> FloatArray:
-    """How the mixed head's expressions (rows) are made of the actions (columns); orthogonal."""
+    """The mixture of the actions (columns) that makes the mixed head's expressions (rows); orthogonal."""
     return np.linalg.qr(np.random.default_rng(7).normal(size=(COUNT, COUNT)))[0]
 
 
@@ -169,7 +169,7 @@ def test_closed_lips_stay_closed(mixed_head: HeadModel) -> None:
 
 
 def lip_gap(head: HeadModel, offsets: NDArray[np.float32]) -> float:
-    """How much further apart the middles of the inner lips are, metres."""
+    """The distance by which the middles of the inner lips are further apart, metres."""
     lips = surface_positions(head.landmarks["mediapipe478"], head.triangles, offsets)[[13, 14]]
     return float(np.linalg.norm(lips[0] - lips[1]))
 

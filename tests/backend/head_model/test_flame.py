@@ -47,7 +47,7 @@ def source(made: MadeFlame, tmp_path_factory: pytest.TempPathFactory) -> SourceH
 
 
 def smplx_vertices(fields: Fields, *, shape: Any = None, pose: dict[int, list[float]] | None = None) -> NDArray[Any]:
-    """What smplx makes of 400 coefficients and axis-angle poses by joint: vertices (V,3)."""
+    """The vertices (V,3) that smplx makes of 400 coefficients and axis-angle poses by joint."""
     from smplx.lbs import lbs
 
     betas = torch.zeros((1, 400), dtype=torch.float64)

@@ -46,7 +46,7 @@ def test_a_clip_becomes_a_video_of_all_its_frames(saved: Path, tmp_path: Path) -
     assert [bool(changed.mean() > 0.005) for changed in left] == [False, True, True, False, True]
 
 
-def test_colours_go_from_sure_to_unsure() -> None:
+def test_colours_go_from_low_to_high_sigma() -> None:
     colours = sigma_colors(np.array([LEAST / 9, LEAST, (LEAST * MOST) ** 0.5, MOST, 9 * MOST])).astype(int)
     np.testing.assert_array_equal(colours[0], colours[1])
     np.testing.assert_array_equal(colours[3], colours[4])

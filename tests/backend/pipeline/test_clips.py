@@ -1,4 +1,4 @@
-"""What the tracker owes on real footage: every frame of every development clip, close to what the aligner saw."""
+"""The tracker's duties on real footage: every frame of every development clip, close to what the aligner saw."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def opened(folder, *names, frames=None, **fields):
     return open_views(TrackJob(views, frames=frames))
 
 
-def test_pictures_of_one_sequence_are_views_of_one_moment(folder):
+def test_pictures_of_one_sequence_are_views_of_one_synchronised_frame(folder):
     views = opened(folder, "left/pose_03.png", "left/pose_07.png", "left/pose_08.png")
     assert [(view.info.kind, view.info.path.name, view.footage.total) for view in views] == [
         ("still", "pose_03.png", 1),

@@ -1,4 +1,4 @@
-"""Where annotators put iBUG-68: a made-up population's offset is found, and strangers' photographs fit better."""
+"""Annotators' places of iBUG-68: a made-up population's offset is found, and strangers' photographs fit better."""
 
 from dataclasses import replace
 

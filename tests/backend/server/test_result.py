@@ -1,4 +1,4 @@
-"""What Blender gets of a track: this person's head, whole and in its parts."""
+"""The result that Blender gets of a track: this person's head, whole and in its parts."""
 
 from __future__ import annotations
 

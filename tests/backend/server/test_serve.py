@@ -55,7 +55,7 @@ def children_of(pid):
 
 
 def gone(pid):
-    """Whether a process ends; the bound only keeps a broken test from hanging."""
+    """True where a process ends; the bound only keeps a broken test from hanging."""
     deadline = time.monotonic() + 20
     while start_time(pid):
         if time.monotonic() > deadline:

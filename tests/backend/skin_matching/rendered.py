@@ -71,8 +71,11 @@ class Rig:
         return shown
 
     def views(self, bias: float, cameras: F64 | None = None) -> list[View]:
-        """What an aligner would see: every point off by ``bias`` pixels, smoothly over the face and in each view
-        otherwise. With other ``cameras (C,3,4)`` it takes the pictures for theirs."""
+        """Views as an aligner would see them, every point off by ``bias`` pixels.
+
+        The error is smooth over the face and another one in each view.
+        With other ``cameras (C,3,4)`` it takes the pictures for theirs.
+        """
         head = self.head
         points = surface_positions(head.landmarks[LANDMARKS], head.triangles, head.template.astype(np.float64))
         random = np.random.default_rng(8)

@@ -17,8 +17,10 @@ SIDE = 256
 
 
 def shifted(offset: tuple[float, float], facing: float = 0.9) -> Unwrapped:
-    """A marked atlas whose texels hold what the plain one has ``offset`` further to the left and up; each texel lies
-    two pixels from the next."""
+    """A marked atlas whose texels hold what the plain one has ``offset`` further to the left and up.
+
+    Each texel lies two pixels from the next.
+    """
     random = np.random.default_rng(2)
     marks = cv2.resize(random.uniform(40, 215, (80, 80)), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     move = np.array([[1, 0, offset[0]], [0, 1, offset[1]]], np.float64)

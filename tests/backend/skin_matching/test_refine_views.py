@@ -34,7 +34,7 @@ def biased() -> tuple[list[View], FitResult]:
 
 @pytest.fixture(scope="module")
 def heard() -> list[float]:
-    """What ``matched`` said of its progress."""
+    """The progress that ``matched`` reported."""
     return []
 
 

@@ -18,7 +18,7 @@ WIDE = {"COLUMNS": "250"}
 
 
 def run(*arguments: str) -> tuple[str, MoreOptions]:
-    """What a command gets that takes a name, ``MoreOptions`` and a switch after them."""
+    """The arguments of a command that takes a name, ``MoreOptions`` and a switch after them."""
     got: list[tuple[str, MoreOptions]] = []
     app = typer.Typer()
 

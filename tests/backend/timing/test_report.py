@@ -1,4 +1,4 @@
-"""What a race's figures say, from curves whose answer is known."""
+"""The figures of a race, from curves whose answer is known."""
 
 from __future__ import annotations
 

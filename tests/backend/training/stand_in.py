@@ -42,5 +42,5 @@ class FlatHeads:
 
 @contextmanager
 def open_flat_heads() -> Iterator[FlatHeads]:
-    """What a pool is filled from in tests."""
+    """The heads that a pool is filled from in tests."""
     yield FlatHeads()

@@ -88,7 +88,7 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path, pool: 
 
 @pytest.mark.slow
 def test_a_run_begins_with_the_weights_of_a_smaller_network(tmp_path: Path, pool: Path) -> None:
-    """What a texture says at a place of the atlas, it says there on the finer grid, too."""
+    """A texture says the same at a place of the atlas on the finer grid, too."""
     torch.manual_seed(1)
     sizes = {"image_size": 2 * CONFIG.network.image_size, "uv_size": 2 * CONFIG.network.uv_size}
     small, larger = FlowFaceNetwork(CONFIG.network), replace(CONFIG, network=replace(CONFIG.network, **sizes))
@@ -163,7 +163,7 @@ def long_run(out: Path, pool: Path, repo_root: Path) -> Iterator[subprocess.Pope
 def test_a_run_may_be_told_to_end_from_its_first_line_on(
     tmp_path: Path, pool: Path, repo_root: Path, sign: signal.Signals, delay: float
 ) -> None:
-    """Wherever it is after that delay (loading torch, making the network, training), it ends in order."""
+    """The run ends in order wherever it is after that delay (loading torch, making the network, training)."""
     out = tmp_path / "out"
     with long_run(out, pool, repo_root) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""What Blender shows is what was fitted, and the scene behaves like any other."""
+"""Blender shows what was fitted, and the scene behaves like any other."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def show(frame: float) -> None:
 
 
 def shown_pixels(collection: bpy.types.Collection) -> NDArray:
-    """Where Blender's own evaluation puts the head's vertices in the picture, (V,2) pixels from the top left."""
+    """The head's vertices in the picture by Blender's own evaluation, (V,2) pixels from the top left."""
     scene = bpy.context.scene
     depsgraph = bpy.context.evaluated_depsgraph_get()
     head = collection[HEAD].evaluated_get(depsgraph)

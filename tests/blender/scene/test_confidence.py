@@ -1,4 +1,4 @@
-"""How well each frame is known: keyed, told in words, and found again; and ARKit's actions on heads without them."""
+"""The confidence of each frame: keyed, put in words, and found again; and ARKit's actions on heads without them."""
 
 from __future__ import annotations
 

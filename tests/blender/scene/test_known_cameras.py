@@ -56,7 +56,7 @@ def set_up(folder: Path, metres_per_unit: float = 1.0) -> list[bpy.types.Object]
 
 
 def tracked(scale: float = 1.0, gauge: NDArray | None = None) -> tuple[TakeResult, KnownCameras]:
-    """What a backend makes of the job: the known cameras, in a world that it may have moved, or scaled by the head."""
+    """The backend's result of the job: the known cameras, in a world that it may have moved, or scaled by the head."""
     spec, known_cameras = job.job_of(bpy.context)
     assert known_cameras is not None
     base = make_take(Shot(size=SIZE, focal=60 / 36 * 160))

@@ -1,4 +1,4 @@
-"""What the scripts inside a windowed Blender share. Runs in Blender's Python, with ``bgui`` from blender-gui.sh."""
+"""The common part of scripts in a windowed Blender. Runs in Blender's Python, with ``bgui`` from blender-gui.sh."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def shown_colours(name: str) -> dict[str, Any]:
 
 
 def is_upright(seen: dict[str, Any]) -> bool:
-    """Whether red is at the top left, green at the top right and blue at the bottom left."""
+    """True where red is at the top left, green at the top right and blue at the bottom left."""
     corners = enumerate(("red", "green", "blue"))
     return all(seen[colour].argmax() == channel and np.ptp(seen[colour]) > 120 for channel, colour in corners)
 

@@ -1,5 +1,4 @@
-"""Several views with the mouse: unfold, take cameras from the scene, track, switch views, find low-confidence frames,
-pick.
+"""Several views with the mouse: unfold, take cameras from the scene, track, switch, find low confidence, pick.
 
 Arguments: zip, endpoint, folder of front.mp4 (landscape), left.mp4 (portrait, twice the frame rate) and right.mp4,
 then name=x,y of everything that is clicked. Every footage's grey tells its frame (``tests.blender.takes``).

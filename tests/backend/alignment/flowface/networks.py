@@ -56,5 +56,5 @@ def flow_px(step: tuple[float, float] = (0.0, 0.0), config: NetworkConfig = SMAL
 
 
 def raw(sigma_cells: float) -> float:
-    """What the uncertainty head must say for σ well inside its bounds; near enough for tests."""
+    """The uncertainty head's output for σ well inside its bounds; near enough for tests."""
     return float(np.log(sigma_cells))

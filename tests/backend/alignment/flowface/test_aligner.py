@@ -38,12 +38,12 @@ def aligner(network: FlowFaceNetwork | None = None, **options: object) -> FlowFa
 
 
 def nu_in_crop() -> NDArray[np.float64]:
-    """Where the plain network sees the dense points, crop pixels."""
+    """The dense points as the plain network sees them, crop pixels."""
     return atlas_nu(HEAD, HEAD.landmarks[DENSE]).astype(np.float64) * SMALL.image_size + flow_px()
 
 
 def open_points(box: FaceBox) -> NDArray[np.float64]:
-    """Where it sees the open head's vertices, image pixels."""
+    """The open head's vertices as the plain network sees them, image pixels."""
     return crop_of(box, SMALL.image_size).points_to_image(atlas_of(HEAD.uv) * SMALL.image_size + flow_px())
 
 
@@ -150,7 +150,7 @@ def test_the_mirrored_atlas_is_that_of_the_mirrored_head() -> None:
 @pytest.mark.parametrize(
     "network",
     [constant_network(sigma_cells=3.0), constant_network(step=(6.0, 0.0))],
-    ids=["unsure", "far from where it looked"],
+    ids=["uncertain", "far from where it looked"],
 )
 def test_what_is_no_face_is_none(network: FlowFaceNetwork) -> None:
     assert aligner(network).align([IMAGE], [FaceBox(40, 30, 30, 30)]) == [None]

@@ -1,4 +1,4 @@
-"""What the recurrent update listens to (seeds/001 eq. 4)."""
+"""The recurrent update listens to each of its inputs (seeds/001 eq. 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where weights come from, and what is said where there are none."""
+"""The sources of weights, and what is said where there are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a face is turned in the image, from the detector's own points."""
+"""The turn of a face in the image, from the detector's own points."""
 
 from __future__ import annotations
 

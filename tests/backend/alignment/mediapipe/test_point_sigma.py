@@ -59,7 +59,7 @@ def test_a_table_survives_its_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.pixels(0.4, 80), table.pixels(0.4, 80))
 
 
-def test_growth_is_told_from_the_drift_of_the_side_that_turns_away() -> None:
+def test_growth_is_told_from_the_bias_of_the_side_that_turns_away() -> None:
     """Points of the far side are off by three σ on heads turned 50°, those of the near side by one, the middle not."""
     rng = np.random.default_rng(8)
     lateral, sigma = rng.uniform(-1, 1, 478), np.full(478, 0.01)
@@ -74,7 +74,7 @@ def test_growth_is_told_from_the_drift_of_the_side_that_turns_away() -> None:
     np.testing.assert_allclose(middle, 1)
 
 
-def test_a_rendered_head_is_seen_turning_and_its_points_drift_ever_further(shared_data: Path) -> None:
+def test_a_rendered_head_is_seen_turning_and_its_points_are_biased_ever_further(shared_data: Path) -> None:
     heads = list(turned_heads(shared_data / "ict" / "ict_facekit.npz", load_point_sigma().mirror, people=1))
     yaws = np.degrees([head.yaw for head in heads])
     assert (yaws < -50).any()

@@ -30,13 +30,13 @@ def test_the_pose_of_turned_mean_points_is_found_wherever_and_however_large(yaw:
     assert found == pytest.approx((yaw, pitch), abs=1e-6)
 
 
-def test_a_frontal_face_does_not_drift() -> None:
+def test_a_frontal_face_has_no_bias() -> None:
     table = load_pose_bias()
     assert np.abs(table.offsets(table.mean_points)).max() < 1e-6
 
 
 @given(angles, st.floats(-0.6, 0.6))
-def test_drift_is_the_mirror_image_on_the_other_side(yaw: float, pitch: float) -> None:
+def test_bias_is_the_mirror_image_on_the_other_side(yaw: float, pitch: float) -> None:
     table, mirror = load_pose_bias(), load_point_sigma().mirror
     left, right = table.offsets(turned(table, yaw, pitch)), table.offsets(turned(table, -yaw, pitch))
     np.testing.assert_allclose(left, right[mirror] * (-1, 1), atol=2e-3)
@@ -49,7 +49,7 @@ def test_the_outline_is_left_alone_and_the_nose_is_not() -> None:
     assert 0.01 < np.abs(offsets[NOSE_TIP, 0]) < 0.08
 
 
-def test_a_known_drift_is_measured() -> None:
+def test_a_known_bias_is_measured() -> None:
     """Pictures of made-up people whose points are off by a known smooth function of pose and by their own errors."""
     mirror, random = load_point_sigma().mirror, np.random.default_rng(3)
     true = load_pose_bias()

@@ -1,4 +1,4 @@
-"""What stands between the lamp and a wall shades it, where geometry says and nowhere else."""
+"""An object between the lamp and a wall shades it, where geometry says and nowhere else."""
 
 from __future__ import annotations
 
