@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,7 +30,7 @@ from backend.evaluation.benchmark import (
 from backend.evaluation.measure import comparable, measure
 from backend.evaluation.progress_view import EvaluationView
 from backend.evaluation.real_data import RealData, Task, able, add_rank_correlation
-from backend.evaluation.store import BACKEND, EVERYTHING, Store, code_digest, plain
+from backend.evaluation.store import EVERYTHING, Store, code_digest, plain
 from backend.evaluation.trackers.flowface import FlowFace
 from backend.evaluation.trackers.mediapipe_mesh import SMOOTHING_SIGMA, MediaPipeMesh
 from backend.evaluation.trackers.results_folder import SEQUENCE, SINGLE, ResultsFolder
@@ -39,6 +38,7 @@ from backend.evaluation.trackers.types import Tracker
 from backend.evaluation.types import MeshSequence
 from backend.evaluation.uncertainty import calibration_curve, uncertainty_records
 from backend.files import write_atomic, write_npz
+from backend.terminal.checkout import git
 
 PACKAGES = ("flowface", "torch", "mediapipe", "numpy", "scipy", "av")
 ALIGNED_BY = {"flowface" if name == "flowface" else f"flowface-{name}": name for name in ALIGNERS}
@@ -365,8 +365,8 @@ def _samples(runs: Sequence[dict[str, Any]], name: str) -> dict[str, list[float]
 
 
 def _provenance(options: EvaluationOptions) -> dict[str, Any]:
-    commit = _git("rev-parse", "HEAD")
-    changed = _git("status", "--porcelain", "--untracked-files=no")
+    commit = git("rev-parse", "HEAD")
+    changed = git("status", "--porcelain", "--untracked-files=no")
     by_network = any(takes_weights(ALIGNED_BY.get(name.removesuffix(EVEN_SIGMA))) for name in options.trackers)
     return {
         "command": options.command,
@@ -382,17 +382,6 @@ def _provenance(options: EvaluationOptions) -> dict[str, Any]:
         "trackers": [*options.trackers, *options.results],
         "weights": weights_digest(options.weights) if by_network else None,
     }
-
-
-def _git(*words: str) -> str | None:
-    """Git's answer about this checkout; None where there is no git or no checkout."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(BACKEND), *words], capture_output=True, text=True, check=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def _foreword(results: dict[str, Any]) -> str:

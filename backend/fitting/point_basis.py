@@ -144,9 +144,7 @@ def build_point_basis(
         "nc,ncj->nj", points.barycentric, head.skinning_weights[head.triangles[points.triangle]][..., eye_joints]
     )
     on_eye = weight.max(axis=1) > 0.5
-    # Joints come from the neutral head: their expression columns stay zero.
-    joint = np.einsum("jv,vak->jak", head.joint_regressor[eye_joints].astype(np.float64), columns)
-    joint[..., 1 + identity_count :] = 0.0
+    joint = _joints(head, columns, eye_joints, identity_count)
     vertex_weight = _motion_weight(head, eye_joints)
     used = vertex_weight > 1e-3 * vertex_weight.max()
     weighted = columns[used] * vertex_weight[used, None, None]
@@ -179,6 +177,13 @@ def build_point_basis(
         closure=None if (closure := lid_closure(head)) is None else tensor(closure),
         outer_canthi=tensor(ibug[[36, 45]]),
     )
+
+
+def _joints(head: HeadModel, columns: F64, joints: list[int], identity_count: int) -> F64:
+    """(J,3,K) of some joints. They come from the neutral head: their expression columns stay zero."""
+    joint = np.einsum("jv,vak->jak", head.joint_regressor[joints].astype(np.float64), columns)
+    joint[..., 1 + identity_count :] = 0.0
+    return np.asarray(joint)
 
 
 def _motion_weight(head: HeadModel, eye_joints: list[int]) -> F64:

@@ -11,13 +11,13 @@ from backend.footage.types import FootageInfo
 
 F64 = NDArray[np.float64]
 
-ONE_MOMENT = math.inf
+ONE_PICTURE = math.inf
 """The interval of a lone picture: several stills are several views of one synchronised frame."""
 
 
 def frame_interval(times: F64) -> float:
     """Seconds between frames, by their median; infinite for a single picture."""
-    return float(np.median(np.diff(times))) if len(times) > 1 else ONE_MOMENT
+    return float(np.median(np.diff(times))) if len(times) > 1 else ONE_PICTURE
 
 
 def matching_frames(times: F64, other: F64, offset: float = 0.0) -> NDArray[np.int64]:
@@ -32,7 +32,7 @@ def matching_frames(times: F64, other: F64, offset: float = 0.0) -> NDArray[np.i
         return matched
     wanted = times + offset
     interval = frame_interval(times)
-    if interval == ONE_MOMENT:
+    if interval == ONE_PICTURE:
         interval = frame_interval(other)
     after = np.clip(np.searchsorted(other, wanted), 1, max(len(other) - 1, 1))
     before = after - 1

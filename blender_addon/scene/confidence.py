@@ -14,7 +14,7 @@ from ..vendor import take as contract
 from . import animation
 from . import ownership as replace
 
-DOUBT = 2.0
+LOW_CONFIDENCE = 2.0
 """A frame is of low confidence where its uncertainty or its error is more than this times the take's median."""
 SAME_FRAME = 0.5
 
@@ -57,7 +57,7 @@ class Confidence:
     def low_confidence_ranges(self) -> list[tuple[float, float]]:
         """First and last frame of each range of low-confidence frames, in order.
 
-        Of low confidence is a frame on which no face was found, or whose uncertainty or error is more than ``DOUBT``
+        Of low confidence is a frame on which no face was found, or whose uncertainty or error is more than ``LOW_CONFIDENCE``
         times the median over the take's frames with a face. Frames that follow each other make one range.
         """
         frames, errors = self.error.frames, self.error.values
@@ -76,7 +76,7 @@ class Confidence:
 def _far_above_median(values: F64, counted: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if not counted.any():
         return np.zeros(len(values), bool)
-    return counted & (np.nan_to_num(values) > DOUBT * float(np.median(values[counted])))
+    return counted & (np.nan_to_num(values) > LOW_CONFIDENCE * float(np.median(values[counted])))
 
 
 def confidence_of(collection: Any) -> Confidence | None:

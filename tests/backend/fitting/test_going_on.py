@@ -103,8 +103,6 @@ def test_pins_beside_an_aligners_points_pull_where_they_are(known: Known) -> Non
     assert np.isnan(pinned.reprojection_error_px[1, :, -1]).all(), "the other view knows nothing of the pin"
     assert pinned.reprojection_error_px[0, 10, -1] < 1.5
     assert pinned.without_points("the animator").reprojection_error_px.shape == plain.reprojection_error_px.shape
-    far = np.linalg.norm(pinned.head_translation - plain.head_translation, axis=1)
-    assert far[10] > 3 * far[[0, 20]].max(), "a pin speaks of its own frame"
 
 
 def test_views_of_different_point_sets_are_fitted_together(known: Known) -> None:

@@ -12,7 +12,7 @@ from backend.errors import Cancelled
 from backend.fitting.prepare import Take, prepare
 from backend.fitting.solver.levenberg_marquardt import Stage, minimise
 from backend.fitting.terms.points import PointsTerm
-from backend.fitting.types import FitOptions, View
+from backend.fitting.types import FitOptions, Fixed, View
 from backend.fitting.uncertainty import take_uncertainty
 from backend.fitting.windows import (
     PINNED,
@@ -73,7 +73,8 @@ def test_windows_meet_as_if_the_take_had_been_solved_whole(take: Take) -> None:
     stage = Stage(tolerance=1e-8)
     shared = solve_shared(take, replace(stage, tolerance=1e-4), 20, ignore).state
     state = with_shared(take, shared)
-    whole = minimise(take.problem(), with_shared(take, shared), replace(stage, identity=False, cameras=False)).state
+    shared_held = replace(stage, fixed=Fixed(identity=True, cameras=True))
+    whole = minimise(take.problem(), with_shared(take, shared), shared_held).state
     for window in windows(take.found, SIZES):
         solve_window(take, state, stage, window)
     # Frames that nothing was seen in pull at the take's own ends when it is solved whole, and windows leave them out.

@@ -50,6 +50,7 @@ def posed(head, seed):
         head_translation=np.array([[0.0, 0.0, 1.2]]),
         gaze=np.zeros((1, 2, 2)),
         cameras=(FittedCamera(3000.0, (675.0, 675.0), np.eye(3, 4)),),
+        points=(),
         tracked=np.ones(1, bool),
         reprojection_error_px=blank[None],
         inter_ocular_px=np.ones((1, 1)),
