@@ -57,8 +57,9 @@ class Confidence:
     def low_confidence_ranges(self) -> list[tuple[float, float]]:
         """First and last frame of each range of low-confidence frames, in order.
 
-        Of low confidence is a frame on which no face was found, or whose uncertainty or error is more than ``LOW_CONFIDENCE``
-        times the median over the take's frames with a face. Frames that follow each other make one range.
+        Of low confidence is a frame on which no face was found, or whose uncertainty or error is more than
+        ``LOW_CONFIDENCE`` times the median over the take's frames with a face. Frames that follow each other make one
+        range.
         """
         frames, errors = self.error.frames, self.error.values
         lost = errors == contract.NOT_TRACKED
