@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -188,3 +190,22 @@ def test_closed_lids_hide_the_eye() -> None:
     on_left_eye = (weights * points.barycentric).sum(axis=1) > 0.5
     assert on_left_eye.sum() > 20
     np.testing.assert_array_equal(closed.valid, ~on_left_eye)
+
+
+def test_the_network_runs_without_mediapipe() -> None:
+    """MediaPipe stays behind its door: 0.10.21's wheel is not to be had everywhere."""
+    code = """
+import sys
+sys.modules["mediapipe"] = None
+import numpy as np
+from backend.alignment.flowface.aligner import FlowFaceAligner
+from backend.head_model.library import load_head
+from backend.observations import FaceBox
+from tests.backend.alignment.flowface.networks import constant_network
+found = FlowFaceAligner(constant_network(), load_head()).align(
+    [np.full((256, 256, 3), 90, np.uint8)], [FaceBox(60.0, 60.0, 120.0, 140.0)]
+)
+assert found[0] is not None and found[0].valid.any()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

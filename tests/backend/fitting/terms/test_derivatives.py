@@ -209,6 +209,26 @@ def test_the_priors_hessian_is_theirs(rig: str) -> None:
     assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
 
 
+@pytest.mark.parametrize("frames", [2, FRAMES])
+def test_a_term_says_nothing_of_frames_in_which_it_does_not_speak(frames: int) -> None:
+    problem, state = make_problem(frames=frames)
+    data = problem.term(PointsTerm)
+    data.precision[:, 1] = 0
+    silent = {}
+    for term in problem.terms:
+        speaks = term.speaks_in(frames)
+        assert speaks.shape == (frames,) and speaks.dtype == torch.bool
+        size, shared = problem.basis.expression_count + 10, problem.basis.identity_count + problem.unknowns.count
+        equations = NormalEquations.zeros(frames, shared, size, state.expression)
+        term.add(equations, problem.basis, state)
+        told = (equations.frame_gradient != 0).any(1) | (equations.frame != 0).flatten(1).any(1)
+        assert not (told & ~speaks).any(), type(term).__name__
+        silent[type(term)] = ~speaks
+    assert silent[PointsTerm].tolist() == [t == 1 for t in range(frames)]
+    assert silent[TemporalTerm].all() == (frames < 3)
+    assert silent[ShapePrior].all() and silent[FocalPrior].all() and not silent[FramePrior].any()
+
+
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 7])
 def test_the_structured_solve_equals_a_dense_one(frames: int) -> None:
     problem, state = make_problem(frames=frames, rig="unknown rig")
