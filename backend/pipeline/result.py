@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from backend.track.types import CameraTrack, Track
 
 if TYPE_CHECKING:
-    from backend.fitting import FitResult
+    from backend.fitting import FitResult, Solution
     from backend.head_model.model import HeadModel
     from backend.pipeline.align_views import AlignedView
 
@@ -50,6 +50,30 @@ def make_track(head: HeadModel, views: Sequence[AlignedView], fit: FitResult, re
         actions=actions,
         uncertainty_mm=fit.uncertainty_mm.astype(np.float32),
         expression_sigma=fit.expression_sigma.astype(np.float32),
+    )
+
+
+def solution_of(track: Track, head: HeadModel) -> Solution:
+    """A track's values as a solution that a fit can start from; cameras as at its first frame, as they stand still."""
+    from backend.fitting import FittedCamera, Solution
+
+    cameras = [
+        FittedCamera(
+            float(camera.focal_px[0]),
+            (float(camera.principal_point[0]), float(camera.principal_point[1])),
+            camera.world_to_camera[0].astype(np.float64),
+        )
+        for camera in track.cameras
+    ]
+    deformation = track.deformation if len(track.deformation) else np.zeros((head.vertex_count, 3))
+    return Solution(
+        identity=track.identity.astype(np.float64),
+        deformation=deformation.astype(np.float64),
+        expression=track.expression.astype(np.float64),
+        head_rotation=Rotation.from_rotvec(np.array(track.head_rotation)).as_matrix(),  # a file's arrays are read-only
+        head_translation=track.head_translation.astype(np.float64),
+        gaze=track.gaze.astype(np.float64),
+        cameras=tuple(cameras),
     )
 
 
