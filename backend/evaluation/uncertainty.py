@@ -80,7 +80,7 @@ def counterparts(head: HeadModel, points: SurfacePoints, other: HeadModel) -> Co
     """The places of ``head``'s ``points`` on ``other``: the same places of the canonical atlas."""
     corners = head.uv_vertices[head.uv_triangles[points.triangle]]
     place = np.einsum("nk,nkc->nc", points.barycentric, corners).astype(np.float64)
-    foot = MeshSurface(_flat(other.uv_vertices), other.uv_triangles).closest(_flat(place))
+    foot = MeshSurface(_flat(other.uv_vertices), other.uv_triangles).closest_nearby(_flat(place))
     found = SurfacePoints(foot.triangle.astype(np.int32), foot.barycentric.astype(np.float32))
     return Counterparts(found, foot.distance < FARTHEST)
 

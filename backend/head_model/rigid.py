@@ -44,7 +44,7 @@ def similarity_between(
     w = np.full(len(x), 1 / len(x)) if weights is None else np.asarray(weights, np.float64) / np.sum(weights)
     x_mean, y_mean = w @ x, w @ y
     x, y = x - x_mean, y - y_mean
-    rotation, stretch = _polar((y * w[:, None]).T @ x)
+    rotation, stretch = _polar(y.T @ (w[:, None] * x))
     scale = float(stretch.sum() / (w @ (x * x).sum(axis=1))) if scaled else 1.0
     return Similarity(scale, rotation, y_mean - scale * rotation @ x_mean)
 

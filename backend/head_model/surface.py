@@ -108,23 +108,26 @@ class MeshSurface:
                 wanted *= 4
         return self._found(query)
 
-    def closest_nearby(self, points: NDArray[np.floating[Any]], normals: NDArray[np.floating[Any]]) -> ClosestPoints:
-        """The closest surface point to each of ``points (N,3)`` among the triangles around it, opposed ones last.
+    def closest_nearby(
+        self, points: NDArray[np.floating[Any]], normals: NDArray[np.floating[Any]] | None = None
+    ) -> ClosestPoints:
+        """The closest surface point to each of ``points (N,3)`` among the triangles around it (``NEARBY``).
 
         Triangles that do not face as the points' own unit ``normals (N,3)`` count as farther, by up to
-        ``OPPOSED_PENALTY``: that tells the two lips and the two sides of a lid apart. Where none of those around
-        (``NEARBY``) faces the right way, one is found all the same.
+        ``OPPOSED_PENALTY``: that tells the two lips and the two sides of a lid apart. Where none of those around faces
+        the right way, one is found all the same.
         """
-
-        def farther(point: Indices, triangle: Indices) -> F64:
-            return OPPOSED_PENALTY * np.clip(0.3 - self._agreement(normals, point, triangle), 0, 1)
-
         points = np.asarray(points, np.float64)
         places, triangle = self._places
-        query = _Query(points, farther, np.full(len(points), -1, np.intp), np.full(len(points), np.inf))
         _, near = places.query(points, k=np.arange(1, min(NEARBY, len(triangle)) + 1))
-        self._improve(query, np.arange(len(points)), triangle[near])
-        return self._found(query)
+        candidates = triangle[near]
+        weights, squared = closest_in_triangles(points[:, None], self._corners[candidates])
+        score = np.sqrt(squared)
+        if normals is not None:
+            facing = np.einsum("nkc,nc->nk", self.normals[candidates], np.asarray(normals, np.float64))
+            score = score + OPPOSED_PENALTY * np.clip(0.3 - facing, 0, 1)
+        row, best = np.arange(len(points)), score.argmin(axis=1)
+        return self._at(candidates[row, best], weights[row, best], squared[row, best])
 
     @cached_property
     def _places(self) -> tuple[cKDTree, Indices]:
@@ -138,11 +141,16 @@ class MeshSurface:
         return cKDTree(places), np.concatenate([self._kept, self._kept[np.repeat(long, 3)]])
 
     def _found(self, query: _Query) -> ClosestPoints:
-        nothing = query.triangle < 0
         weights, squared = closest_in_triangles(query.points, self._corners[query.triangle])
-        position = np.einsum("nk,nkc->nc", weights, self._corners[query.triangle])
-        position[nothing], squared[nothing] = np.nan, np.inf
-        return ClosestPoints(query.triangle, weights, position, np.sqrt(squared))
+        found = self._at(query.triangle, weights, squared)
+        nothing = query.triangle < 0
+        found.position[nothing], found.distance[nothing] = np.nan, np.inf
+        return found
+
+    def _at(self, triangle: Indices, weights: F64, squared: F64) -> ClosestPoints:
+        a, b, c = np.moveaxis(self._corners[triangle], 1, 0)
+        position = a + weights[:, 1:2] * (b - a) + weights[:, 2:3] * (c - a)
+        return ClosestPoints(triangle, weights, position, np.sqrt(squared))
 
     def _improve(self, query: _Query, rows: Indices, candidates: Indices) -> None:
         """Measure ``candidates (n,k)`` (-1 for none) for the points ``rows (n,)``; keep what is closer than before."""
@@ -181,24 +189,18 @@ def closest_in_triangles(points: F64, corners: F64) -> tuple[F64, F64]:
     area = np.maximum(double, 1e-300)
     v, w = (d11 * p0 - d01 * p1) / area, (d00 * p1 - d01 * p0) / area
     outside = (v < 0) | (w < 0) | (v + w > 1) | (double <= _SLIVER * d00 * d11)
-    edge = np.maximum(d00 + d11 - 2 * d01, 1e-300)
+    bc = ac - ab
     along_ab = np.clip(p0 / np.maximum(d00, 1e-300), 0, 1)
     along_ac = np.clip(p1 / np.maximum(d11, 1e-300), 0, 1)
-    along_bc = np.clip((p1 - p0 + d00 - d01) / edge, 0, 1)
+    along_bc = np.clip(_dot(ap - ab, bc) / np.maximum(_dot(bc, bc), 1e-300), 0, 1)
     zero = np.zeros_like(v)
-    best: tuple[F64, F64, F64] | None = None
-    for cv, cw in ((along_ab, zero), (zero, along_ac), (1 - along_bc, along_bc)):
-        distance = _squared(ap, ab, ac, cv, cw)
-        if best is None:
-            best = (cv, cw, distance)
-        else:
-            nearer = distance < best[2]
-            pairs = zip((cv, cw, distance), best, strict=True)
-            kv, kw, kd = (np.where(nearer, new, old) for new, old in pairs)
-            best = (kv, kw, kd)
-    assert best is not None
-    second, third = np.where(outside, best[0], v), np.where(outside, best[1], w)
-    squared = np.where(outside, best[2], _squared(ap, ab, ac, second, third))
+    best = v, w, np.where(outside, np.inf, _squared(ap, ab, ac, v, w))
+    for second, third in ((along_ab, zero), (zero, along_ac), (1 - along_bc, along_bc)):
+        candidate = second, third, _squared(ap, ab, ac, second, third)
+        nearer = candidate[2] < best[2]
+        kv, kw, kd = (np.where(nearer, new, old) for new, old in zip(candidate, best, strict=True))
+        best = kv, kw, kd
+    second, third, squared = best
     return np.stack([1 - second - third, second, third], axis=-1), squared
 
 

@@ -73,7 +73,7 @@ def _under_middles(
     under = np.zeros(len(middle), np.int64)
     for island in np.unique(wanted):
         mask = wanted == island
-        under[mask] = MeshSurface(bent, open_head.triangles, islands == island).closest(middle[mask]).triangle
+        under[mask] = MeshSurface(bent, open_head.triangles, islands == island).closest_nearby(middle[mask]).triangle
     return under
 
 

@@ -101,7 +101,7 @@ def _start(
     Its vertices (V0,3) by identity and similarity, MediaPipe's anchors, and its points' barycentric rows (468,V0).
     """
     near = MeshSurface(open_head.template, open_head.triangles, own.inside("outer", open_head.triangles))
-    foot = near.closest(np.nan_to_num(on_open.position))
+    foot = near.closest_nearby(np.nan_to_num(on_open.position))
     basis = np.stack([foot.of(shape.astype(np.float64), open_head.triangles) for shape in open_head.shape_basis])
     both = ~np.isnan(on_open.position[:, 0]) & ~np.isnan(found.position[:, 0])
     sigma = np.maximum(np.hypot(on_open.spread, found.spread), LANDMARK_SIGMA)
@@ -261,4 +261,4 @@ def _by_direction(points: F64, bent: F64, triangles: NDArray[np.int32], ball: Bo
     directions = points - own_centre
     length = np.linalg.norm(directions, axis=1, keepdims=True)
     near = MeshSurface(bent, triangles, ball[triangles].all(axis=1))
-    return near.closest(centre + directions * (radius / np.maximum(length, 1e-9)))
+    return near.closest_nearby(centre + directions * (radius / np.maximum(length, 1e-9)))

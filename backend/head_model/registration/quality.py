@@ -35,7 +35,7 @@ def measure(
     template = source.template.astype(np.float64)
     skin = MeshSurface(template, source.triangles, parts.inside("outer", source.triangles))
     face = open_head.regions["face"] & ~open_head.regions["mouth_bag"] & ~open_head.regions["eye_sockets"]
-    distance = skin.closest(match.bent[face]).distance * 1e3
+    distance = skin.closest_nearby(match.bent[face]).distance * 1e3
     apart = np.linalg.norm(match.mapped - match.found.position, axis=1)[SETTLED] * 1e3
     of_face = match.carried((open_head.regions["face"] | open_head.regions["ears"]).astype(np.float64), open_head) > 0.5
     near = match.foot.distance < REACH
