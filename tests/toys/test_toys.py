@@ -103,6 +103,7 @@ def test_the_command_lines_help_tells_of_them(repo_root: Path) -> None:
         ("", "dance", "unknown_export"),
         ("20200101-000000-00000000", "toy", "unknown_job"),
         ("../../etc/track.npz", "toy", "file_missing"),
+        ("a" * 300, "toy", "unknown_job"),
     ],
 )
 def test_what_cannot_be_exported_is_a_sentence(
@@ -113,8 +114,16 @@ def test_what_cannot_be_exported_is_a_sentence(
     assert caught.value.code == code and not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("out", ["", ".", "/"])
+def test_what_no_file_can_be_called_is_a_sentence(client: Client, tracked: str, out: str) -> None:
+    with pytest.raises(UserError, match="cannot be written: Is a directory") as caught:
+        flowface("export", tracked, "--format", "toy", "--out", out, "--endpoint", client.endpoint)
+    assert caught.value.code == "output_unwritable"
+
+
 def test_an_export_of_an_export_is_a_sentence(client: Client, tracked: str) -> None:
     exported = client.run(ExportJob(tracked, "csv")).job.job_id
     with pytest.raises(UserError) as caught:
         client.run(ExportJob(exported, "csv"))
-    assert caught.value.code == "file_missing" and "Traceback" not in caught.value.message
+    assert caught.value.code == "no_result" and exported in caught.value.message
+    assert "jobs" not in caught.value.message, "where the backend keeps its jobs is nobody's business"
