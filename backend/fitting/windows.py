@@ -129,8 +129,7 @@ def _put(state: State, first: int, part: State, skip: int, stop: int) -> None:
 
 
 def with_shared(take: Take, solved: State, fixed: Fixed) -> State:
-    """The start with identity and cameras as solved, and heads that may move as far away as the new focal length says.
-    """
+    """The start with identity and cameras as solved, and what may move as far away as the new focal length says."""
     start, old = take.start, take.start.cameras
     translation = start.translation.clone()
     if take.views[0].camera.world_to_camera is None and not fixed.pose:
