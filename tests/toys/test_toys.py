@@ -19,7 +19,7 @@ from backend.errors import UserError
 from backend.head_model.library import load_head
 from backend.server.app import Server
 from backend.track.io import load_track
-from protocol.messages import ExportJob, TrackJob, ViewSpec
+from protocol.messages import ExportJob, SolveOptions, TrackJob, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 from tests.toys.known import RUNNER, known_toys
 
@@ -72,6 +72,15 @@ def test_a_job_exports_what_another_has_tracked(client: Client, tracked: str) ->
     assert first == "open" and re.fullmatch(r"\d+ \d\.\d{3}", second)
     assert (reply.job.kind, reply.job.name) == ("export", "astronaut"), "it is called as what it exports"
     assert reply.job.footage.endswith("astronaut.png")
+
+
+@pytest.mark.parametrize("focal_px", [None, 900.0])
+def test_the_report_says_whose_focal_length_it_is(client: Client, portrait: Path, focal_px: float | None) -> None:
+    views = tuple(ViewSpec(str(portrait), name) for name in ("a", "b"))
+    options = SolveOptions(focal_px=focal_px, match_skin=False)
+    reply = client.track(TrackJob(views, aligner="toy", options=options))
+    assert [view["focal_known"] for view in reply.take.report["views"]] == [focal_px is not None] * 2
+    assert {camera.focal_px[0] == focal_px for camera in reply.take.cameras} == {focal_px is not None}
 
 
 def test_the_command_line_tracks_and_exports_with_the_toys(client: Client, portrait: Path, tmp_path: Path) -> None:
