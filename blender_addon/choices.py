@@ -42,8 +42,14 @@ def export_items(_operator: Any, _context: Any) -> list[Item]:
 
 
 def takes_weights(chosen: Any) -> bool:
-    """True where the chosen aligner is a network that may be given other weights."""
-    return any(info.takes_weights for info in session.current().aligners if info.name == chosen.aligner_id)
+    """True where the chosen aligner is a network that may be given other weights.
+
+    Before a backend has said so, that is any but the default one: a job may be waiting for its backend to start.
+    """
+    aligners = session.current().aligners
+    if not aligners:
+        return bool(chosen.aligner_id != DEFAULT_ALIGNER)
+    return any(info.takes_weights for info in aligners if info.name == chosen.aligner_id)
 
 
 def stored_as(name: str, items: Callable[[Any, Any], Iterable[Item]]) -> dict[str, Any]:

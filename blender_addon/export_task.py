@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,10 @@ class ExportTask:
         """Submit the job."""
         self._send(m.Submit(self._job), self._on_status)
 
+    def give_up(self, why: str) -> None:
+        """End it as failed; what the backend says of it later is not heard."""
+        self._end(why, failed=True)
+
     def _on_status(self, message: m.Message) -> None:
         status = getattr(message, "job", None)
         if isinstance(message, m.Error):
@@ -51,7 +56,7 @@ class ExportTask:
     def _on_result(self, message: m.Message) -> None:
         if isinstance(message, m.Error):
             self._end(f"{message.message} {message.hint}".strip(), failed=True)
-        elif isinstance(message, m.ResultReply):
+        elif isinstance(message, m.ResultReply) and not self._ended:
             data = next(iter(message.files.values()), None)
             if data is None:
                 self._end("The backend finished the export and left no file.", failed=True)
@@ -61,7 +66,8 @@ class ExportTask:
                 unfinished.write_bytes(data.tobytes())
                 unfinished.replace(self.path)
             except OSError as error:
-                unfinished.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # where it cannot be made it may not be looked for either
+                    unfinished.unlink()
                 self._end(f"{self.path} cannot be written: {error.strerror}.", failed=True)
                 return
             self._end(f"Exported to {self.path}.", failed=False)

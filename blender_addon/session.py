@@ -116,7 +116,7 @@ class Session:
         if self.client is not None:
             self.client.close()
         if self.exporting is not None:
-            self._on_exported("The connection was closed before the export was written.", True)
+            self.exporting.give_up("The connection was closed before the export was written.")
         self.client = None
         self._handlers.clear()
         self.connection, self.connection_sentence = Connection.CONNECTING, UNREACHABLE
@@ -239,6 +239,8 @@ class Session:
     def _handle(self, event: Event) -> None:
         if isinstance(event, ConnectionEvent):
             self.connection, self.connection_sentence = event.state, event.sentence
+            if event.state is not Connection.CONNECTED and self.exporting is not None:
+                self.exporting.give_up(event.sentence)  # progress that was subscribed to no longer comes
             if event.welcome is not None:
                 self._on_connected(event.welcome)
             elif event.state is Connection.REFUSED and self.job is not None:

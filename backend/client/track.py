@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -101,10 +103,12 @@ def _output_folder(out: Path) -> Iterator[Path]:
 def write_result(path: Path, data: bytes) -> None:
     """Write a result whole or not at all; raises UserError (``output_unwritable``) where that is not possible."""
     try:
+        if not path.name:  # "" and "/", beside which there can be no unfinished file
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         write_atomic(path, data, public=True)
     except OSError as error:
         raise UserError(
             ErrorCode.OUTPUT_UNWRITABLE,
             f"{path} cannot be written: {error.strerror}.",
-            "Choose another folder with --out.",
+            "Choose another --out.",
         ) from error

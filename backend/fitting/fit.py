@@ -28,17 +28,17 @@ __all__ = ["choose_device", "fit_take"]
 Progress = Callable[[float, str], None]
 
 
-def _hold_ends(state: State, found: NDArray[np.bool_]) -> State:
-    """Before the first and after the last seen frame nothing is known: hold what was seen last."""
+def _hold_ends(state: State, found: NDArray[np.bool_], fixed: Fixed) -> State:
+    """Before the first and after the last seen frame nothing is known: hold what was seen last, of what may move."""
     index = np.flatnonzero(found)
     held = torch.as_tensor(np.clip(np.arange(len(found)), index[0], index[-1]), device=state.expression.device)
     return State(
         identity=state.identity,
         cameras=state.cameras,
-        expression=state.expression[held],
-        rotation=state.rotation[held],
-        translation=state.translation[held],
-        gaze=state.gaze[held],
+        expression=state.expression if fixed.expression else state.expression[held],
+        rotation=state.rotation if fixed.pose else state.rotation[held],
+        translation=state.translation if fixed.pose else state.translation[held],
+        gaze=state.gaze if fixed.gaze else state.gaze[held],
     )
 
 
@@ -107,7 +107,7 @@ def fit_take(
         best = minimise_coarse_to_fine(take.problem(), take.start, everything, on_iteration=on_iteration)
     spread = take_uncertainty(take, best.state, everything)
     known = take.found if fixed.frames is None else take.found | fixed.frames
-    return _result(take, _hold_ends(best.state, known), best, spread)
+    return _result(take, _hold_ends(best.state, known, fixed), best, spread)
 
 
 def _result(take: Take, state: State, best: Minimum, spread: FitUncertainty) -> FitResult:

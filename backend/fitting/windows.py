@@ -28,6 +28,7 @@ from backend.fitting.solver.coarse_to_fine import minimise_coarse_to_fine
 from backend.fitting.solver.levenberg_marquardt import Minimum, Stage
 from backend.fitting.state import State
 from backend.fitting.terms.temporal import TemporalTerm
+from backend.fitting.types import Fixed
 
 WHOLE = 1500  # frames: about 0.8 GB for the open head, 3 GB for one of 300 shapes and 100 expressions
 LENGTH = 600  # frames kept of a window: long enough that what is solved twice hardly counts
@@ -127,14 +128,17 @@ def _put(state: State, first: int, part: State, skip: int, stop: int) -> None:
         getattr(state, name)[into] = getattr(part, name)[taken]
 
 
-def with_shared(take: Take, solved: State) -> State:
-    """The first guess with identity and cameras as solved, and heads as far away as the new focal length says."""
+def with_shared(take: Take, solved: State, fixed: Fixed) -> State:
+    """The start with identity and cameras as solved, and what may move as far away as the new focal length says."""
     start, old = take.start, take.start.cameras
     translation = start.translation.clone()
-    if take.views[0].camera.world_to_camera is None:
+    if take.views[0].camera.world_to_camera is None and not fixed.pose:
         seen = translation @ old.rotation[0].T + old.translation[0]
         seen[:, 2] *= (solved.cameras.log_focal[0] - old.log_focal[0]).exp()
         translation = (seen - solved.cameras.translation[0]) @ solved.cameras.rotation[0]
+        if fixed.frames is not None:
+            held = torch.as_tensor(fixed.frames, device=translation.device)
+            translation[held] = start.translation[held]
     return replace(
         start,
         identity=solved.identity,
@@ -185,7 +189,8 @@ def minimise_in_windows(
     iteration and may raise to cancel.
     """
     sizes = sizes or WindowSizes()
-    cut = windows(take.found, sizes)
+    held = stage.fixed.frames
+    cut = windows(take.found if held is None else take.found | held, sizes)
     iterations = 0
 
     def report(done: float, words: str) -> Callable[[int, float], None]:
@@ -199,7 +204,7 @@ def minimise_in_windows(
         return on_iteration
 
     solved = solve_shared(take, stage, sizes.key_frames, report(0, "key frames")).state
-    state = with_shared(take, solved)
+    state = with_shared(take, solved, stage.fixed)
     for number, window in enumerate(cut):
         solve_window(take, state, stage, window, report(number + 1, f"window {number + 1} of {len(cut)}"))
     whole = take.problem()

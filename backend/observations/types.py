@@ -257,8 +257,8 @@ class ViewAlignment(_AllPoints):
         seen = [(t, frame.alignment) for t, frame in enumerate(frames) if frame.alignment is not None]
         sets = []
         for number, id in enumerate(ids):
-            count = len(seen[0][1].point_sets[number].mu) if seen else 0
-            stacked = PointSet.unseen(id, len(frames), count)
+            first = seen[0][1].point_sets[number] if seen else None
+            stacked = PointSet.unseen(id, len(frames), len(first.mu) if first else 0, first.points if first else None)
             for t, alignment in seen:
                 one = alignment.point_sets[number]
                 stacked.mu[t], stacked.sigma[t], stacked.valid[t] = one.mu, one.sigma, one.valid
@@ -294,7 +294,7 @@ class ViewAlignment(_AllPoints):
             whole = [s if s.mu.shape[1] == count else PointSet.unseen(id, len(s.mu), count) for s in own]
             sets.append(
                 replace(
-                    whole[0],
+                    next(s for s in own if s.mu.shape[1] == count),
                     mu=np.concatenate([s.mu for s in whole]),
                     sigma=np.concatenate([s.sigma for s in whole]),
                     valid=np.concatenate([s.valid for s in whole]),

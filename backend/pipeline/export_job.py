@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.errors import Cancelled
+from backend.errors import Cancelled, ErrorCode, UserError
 from backend.export.registry import export_track, require_export
 from backend.files import write_atomic
 from backend.progress import JobProgress, OnProgress, ShouldCancel
@@ -20,12 +20,17 @@ def run_job(
     """Write the parent's take into ``job_dir`` and return the file.
 
     Raises:
-        UserError: ``unknown_export``, what ``load_track`` and ``export_track`` raise.
+        UserError: ``unknown_export``, ``no_result`` where the parent left no take, what ``load_track`` and
+            ``export_track`` raise.
         Cancelled: ``should_cancel`` said so.
     """
     export = require_export(spec.format)
     on_progress(JobProgress("reading the take", 0.0))
-    track = load_track(job_dir.parent / spec.parent / "track.npz")
+    tracked = job_dir.parent / spec.parent / "track.npz"
+    if not tracked.is_file():
+        sentence = f"The job {spec.parent} left no take that could be exported."
+        raise UserError(ErrorCode.NO_RESULT, sentence, "Name the job that tracked it.")
+    track = load_track(tracked)
     if should_cancel():
         raise Cancelled
     on_progress(JobProgress(f"writing {export.title}", 0.2))

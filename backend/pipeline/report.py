@@ -45,7 +45,7 @@ def make_report(
         "reprojection_error_percent_iod": _summary(error),
         "uncertainty_mm": _rounded(np.nanmean(fit.uncertainty_mm) if np.isfinite(fit.uncertainty_mm).any() else None),
         "focal_px": round(fit.cameras[0].focal_px, 3),
-        "views": [_view_report(index, view, fit) for index, view in enumerate(views)],
+        "views": [_view_report(index, view, fit, spec.options.focal_px) for index, view in enumerate(views)],
         "metric_cameras": spec.metric_cameras,
         "deformation_mm": round(1000 * float(np.linalg.norm(fit.deformation, axis=1).max(initial=0.0)), 3),
         "seconds": {key: round(seconds[key], 4) for key in ("decode", "align", "fit", "total")},
@@ -59,7 +59,8 @@ def make_report(
     }
 
 
-def _view_report(index: int, view: AlignedView, fit: FitResult) -> dict[str, Any]:
+def _view_report(index: int, view: AlignedView, fit: FitResult, focal_px: float | None) -> dict[str, Any]:
+    """One view's facts; ``focal_px`` is the job's for views whose camera is not known."""
     camera = view.opened.camera
     seen = np.isfinite(fit.reprojection_error_px[index]).any(axis=1)
     return {
@@ -72,7 +73,7 @@ def _view_report(index: int, view: AlignedView, fit: FitResult) -> dict[str, Any
         "faces_seen": view.alignment.most_faces,
         "reprojection_error_percent_iod": _summary(fit.reprojection_error_percent_iod[index]),
         "focal_px": round(fit.cameras[index].focal_px, 3),
-        "focal_known": camera is not None and camera.focal_px is not None,
+        "focal_known": focal_px is not None or (camera is not None and camera.focal_px is not None),
         "position_known": camera is not None and camera.world_to_camera is not None,
     }
 

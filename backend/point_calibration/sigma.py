@@ -12,7 +12,7 @@ Four things are measured, each on the aligner as it is used, and each as a fract
 2. disagreement of the network with itself on the mirrored crop, halved as the two answers are averaged;
 3. meaning: how a point lies, from person to person, against the annotated points around it;
 4. turned heads: how far points lifted from a rendered head's frontal picture land from the same points as it turns
-   (``measure_yaw.py``).
+   (``yaw.py``).
 
 σ² = 1² + 2² + 3²; 4 gives the growth with yaw, and scaled-down photos the floor in pixels.
 """

@@ -61,7 +61,8 @@ class JobStore:
         """Put a new queued job on disk and own it; raises UserError ``unknown_job`` where its parent is none."""
         parent = self.load(spec.parent) if isinstance(spec, FollowingJob) else None
         now = datetime.now(UTC)
-        job_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+        within = now.microsecond >> 4  # four digits, so that ids of one second are in order as well
+        job_id = f"{now:%Y%m%d-%H%M%S}-{within:04x}{secrets.token_hex(2)}"
         footage = parent.footage if parent else spec.footage
         name = spec.name or (parent.name if parent else Path(footage).stem)
         created = now.isoformat(timespec="milliseconds")

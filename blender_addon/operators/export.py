@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class FLOWFACE_OT_export(bpy.types.Operator):  # type: ignore[misc]
 
     def execute(self, context: Any) -> set[str]:
         """Ask the backend; the file comes in its own time."""
-        if not self.filepath:
+        if not self.filepath or os.path.isdir(bpy.path.abspath(self.filepath)):  # noqa: PTH112 - Path raises for long names
             self.report({"WARNING"}, "Choose a file to write")
             return {"CANCELLED"}
         path = Path(bpy.path.abspath(self.filepath)).absolute()

@@ -18,6 +18,7 @@ from blender_addon import backend_process, preferences, pump, session, settings
 from blender_addon.client import Connection
 from blender_addon.registration import CLASSES
 from protocol import codec
+from protocol import messages as m
 
 from .conftest import wait_until
 from .takes import write_clip
@@ -150,6 +151,31 @@ def test_backend_that_stops_during_a_job_is_noticed(
     if session.current().job is not None:
         bpy.ops.flowface.cancel()
     assert session.current().job is None
+
+
+def test_an_export_ends_when_the_connection_is_lost(tmp_path: Path, endpoint: str) -> None:
+    """With a backend that took the job and then died: no further progress comes, and nobody says so."""
+    context = zmq.Context()
+    peer = context.socket(zmq.ROUTER)
+    peer.bind(endpoint)
+
+    def answer(message: m.Message) -> None:
+        wait_until(lambda: bool(peer.poll(0)), pump.tick)
+        sender, *frames = peer.recv_multipart()
+        peer.send_multipart([sender, *m.pack(message, m.unpack(frames)[1])])
+
+    try:
+        answer(m.Welcome("test", 1))
+        answer(m.HeadList((), exports=(m.ExportInfo("csv", "Table", ".csv", "numbers"),)))
+        wait_until(lambda: bool(session.current().exports), pump.tick)
+        session.current().export("20260101-000000-01234567", "csv", tmp_path / "a.csv")
+        answer(m.Submitted(m.JobStatus("20260101-000000-01234568", "a", m.JobState.RUNNING, "writing Table")))
+        wait_until(lambda: session.current().exporting.stage == "writing Table", pump.tick)
+    finally:
+        peer.close(linger=0)
+        context.term()
+    wait_until(lambda: session.current().exporting is None, pump.tick)
+    assert session.current().notice.is_error and "connection" in session.current().notice.text
 
 
 def test_backend_of_another_version_is_one_sentence(tmp_path: Path, endpoint: str) -> None:

@@ -84,6 +84,14 @@ def test_rows_and_values_that_mean_nothing_are_left_out() -> None:
     assert solve_options.read(SolveOptions, chosen) == expected
 
 
+def test_weights_are_not_lost_while_the_backend_still_starts() -> None:
+    """Of a file that was saved with the network's: nobody has said yet which aligners take weights."""
+    chosen = settings.of(bpy.context.scene)
+    chosen.aligner_id, chosen.weights = "flowface", "/nets/mine.safetensors"
+    assert not session.current().aligners
+    assert solve_options.read(SolveOptions, chosen) == SolveOptions(weights="/nets/mine.safetensors")
+
+
 def test_a_new_option_of_every_kind_is_a_property_a_row_and_a_value(more: Any) -> None:
     assert solve_options.read(MoreOptions, more) == MoreOptions()
     names = {item.name for item in option_fields(MoreOptions)} - {"match_skin", "weights"}

@@ -97,6 +97,9 @@ def test_a_take_of_the_toy_aligner_is_exported_by_every_format_of_the_panel(take
 def test_an_export_that_fails_is_one_sentence(take: Any, tmp_path: Path) -> None:
     said = export("toy", tmp_path / "no such folder" / "a.jaw")
     assert said == f"{tmp_path / 'no such folder' / 'a.jaw'} cannot be written: No such file or directory."
+    said = export("toy", tmp_path / ("a" * 300 + ".jaw"))
+    assert said.endswith("cannot be written: File name too long.")
+    assert bpy.ops.flowface.export(format="toy", filepath=f"{tmp_path}/") == {"CANCELLED"}
     take[JOB_KEY] = "20200101-000000-00000000"
     assert "There is no job" in export("toy", tmp_path / "a.jaw")
     assert session.current().notice.is_error and not (tmp_path / "a.jaw").exists()

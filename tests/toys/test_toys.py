@@ -19,7 +19,7 @@ from backend.errors import UserError
 from backend.head_model.library import load_head
 from backend.server.app import Server
 from backend.track.io import load_track
-from protocol.messages import ExportJob, TrackJob, ViewSpec
+from protocol.messages import ExportJob, SolveOptions, TrackJob, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 from tests.toys.known import RUNNER, known_toys
 
@@ -74,6 +74,15 @@ def test_a_job_exports_what_another_has_tracked(client: Client, tracked: str) ->
     assert reply.job.footage.endswith("astronaut.png")
 
 
+@pytest.mark.parametrize("focal_px", [None, 900.0])
+def test_the_report_says_whose_focal_length_it_is(client: Client, portrait: Path, focal_px: float | None) -> None:
+    views = tuple(ViewSpec(str(portrait), name) for name in ("a", "b"))
+    options = SolveOptions(focal_px=focal_px, match_skin=False)
+    reply = client.track(TrackJob(views, aligner="toy", options=options))
+    assert [view["focal_known"] for view in reply.take.report["views"]] == [focal_px is not None] * 2
+    assert {camera.focal_px[0] == focal_px for camera in reply.take.cameras} == {focal_px is not None}
+
+
 def test_the_command_line_tracks_and_exports_with_the_toys(client: Client, portrait: Path, tmp_path: Path) -> None:
     plain = ("--no-blend", "--no-overlay", "--endpoint", client.endpoint)
     flowface("track", portrait, "--out", tmp_path, "--aligner", "toy", *plain)
@@ -103,6 +112,7 @@ def test_the_command_lines_help_tells_of_them(repo_root: Path) -> None:
         ("", "dance", "unknown_export"),
         ("20200101-000000-00000000", "toy", "unknown_job"),
         ("../../etc/track.npz", "toy", "file_missing"),
+        ("a" * 300, "toy", "unknown_job"),
     ],
 )
 def test_what_cannot_be_exported_is_a_sentence(
@@ -113,8 +123,16 @@ def test_what_cannot_be_exported_is_a_sentence(
     assert caught.value.code == code and not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("out", ["", ".", "/"])
+def test_what_no_file_can_be_called_is_a_sentence(client: Client, tracked: str, out: str) -> None:
+    with pytest.raises(UserError, match="cannot be written: Is a directory") as caught:
+        flowface("export", tracked, "--format", "toy", "--out", out, "--endpoint", client.endpoint)
+    assert caught.value.code == "output_unwritable"
+
+
 def test_an_export_of_an_export_is_a_sentence(client: Client, tracked: str) -> None:
     exported = client.run(ExportJob(tracked, "csv")).job.job_id
     with pytest.raises(UserError) as caught:
         client.run(ExportJob(exported, "csv"))
-    assert caught.value.code == "file_missing" and "Traceback" not in caught.value.message
+    assert caught.value.code == "no_result" and exported in caught.value.message
+    assert "jobs" not in caught.value.message, "where the backend keeps its jobs is nobody's business"

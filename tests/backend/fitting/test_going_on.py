@@ -75,6 +75,16 @@ def test_kinds_of_unknowns_stay(known: Known, whole: FitResult, kind: str) -> No
         assert same == (name in names)
 
 
+def test_what_is_held_stays_where_no_view_sees_the_face_too(known: Known, whole: FitResult) -> None:
+    """Before the first seen frame the rest is held as it is seen there."""
+    valid = known.seen[0].valid.copy()
+    valid[:4] = False
+    view = View(changed(known.seen[0], valid=valid))
+    again = fit_take(known.head, [view], OPTIONS, initial=whole, fixed=Fixed(expression=True))
+    np.testing.assert_array_equal(again.expression, whole.expression)
+    np.testing.assert_array_equal(again.head_rotation[:4], again.head_rotation[[4] * 4])
+
+
 def test_only_what_has_a_value_can_be_held(known: Known) -> None:
     with pytest.raises(ValueError, match="initial"):
         fit_take(known.head, [View(known.seen[0])], OPTIONS, fixed=Fixed(identity=True))

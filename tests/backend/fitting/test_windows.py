@@ -72,9 +72,9 @@ def test_one_short_take_is_one_window() -> None:
 def test_windows_meet_as_if_the_take_had_been_solved_whole(take: Take) -> None:
     stage = Stage(tolerance=1e-8)
     shared = solve_shared(take, replace(stage, tolerance=1e-4), 20, ignore).state
-    state = with_shared(take, shared)
+    state = with_shared(take, shared, Fixed())
     shared_held = replace(stage, fixed=Fixed(identity=True, cameras=True))
-    whole = minimise(take.problem(), with_shared(take, shared), shared_held).state
+    whole = minimise(take.problem(), with_shared(take, shared, Fixed()), shared_held).state
     for window in windows(take.found, SIZES):
         solve_window(take, state, stage, window)
     # Frames that nothing was seen in pull at the take's own ends when it is solved whole, and windows leave them out.
@@ -105,6 +105,24 @@ def test_windows_of_several_views_come_close_to_the_whole_solve() -> None:
     windowed = minimise_in_windows(take, Stage(), sizes=WindowSizes(length=10, lookahead=6, key_frames=12))
     whole = minimise(take.problem(), take.start, Stage())
     assert windowed.energy[1] < 1.01 * whole.energy[-1]
+
+
+@pytest.mark.parametrize("kind", ["frames", "pose"])
+def test_what_is_held_stays_in_a_long_take_whose_focal_length_changes(take: Take, kind: str) -> None:
+    """Frames are held to the take's first one, which no view shows: up to there all are solved."""
+    held = np.zeros(96, bool)
+    held[0] = held[20:60] = True
+    fixed = Fixed(frames=held) if kind == "frames" else Fixed(pose=True)
+    found = minimise_in_windows(take, Stage(fixed, max_iterations=3), sizes=SIZES).state
+    start, still = take.start, held if kind == "frames" else np.ones(96, bool)
+    assert abs(float(found.cameras.log_focal[0] - start.cameras.log_focal[0])) > 0.01
+    np.testing.assert_allclose(found.translation[still], start.translation[still], atol=1e-12)
+    np.testing.assert_array_equal(found.rotation[still], start.rotation[still])
+    assert (found.expression[70] != start.expression[70]).any()
+    if kind == "frames":
+        np.testing.assert_array_equal(found.expression[held], start.expression[held])
+        assert (found.translation[61:] != start.translation[61:]).any(dim=1)[:-2].all()
+        assert (found.expression[1:3] != start.expression[1:3]).any()
 
 
 def test_uncertainty_by_frame_ranges_is_the_whole_takes(take: Take) -> None:

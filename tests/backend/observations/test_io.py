@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,22 @@ def test_whose_points_they_are_is_kept_and_others_are_not_mixed_in(tmp_path):
     assert [view.aligner for view in load_alignments(tmp_path / "both.npz")] == ["flowface", "flowface"]
     with pytest.raises(UserError, match="begun by the aligner “flowface”"):
         AlignmentChunks(tmp_path / "a").read()
+
+
+def test_an_aligners_free_points_stay_where_they_are_on_the_head(tmp_path):
+    """Also in chunks of which the first shows no face."""
+    points = SurfacePoints(np.arange(POINTS, dtype=np.int32), np.full((POINTS, 3), 1 / 3, np.float32))
+    shown = frame(CHUNK_FRAMES + 1)
+    free = replace(shown.alignment.point_sets[0], points=points)
+    chunks = AlignmentChunks(tmp_path / "a", [free.id], "mediapipe")
+    for number in range(1, CHUNK_FRAMES + 1):
+        chunks.add(frame(number, found=False))
+    chunks.add(replace(shown, alignment=replace(shown.alignment, point_sets=(free,))))
+    chunks.flush()
+    (kept,) = chunks.read().point_sets
+    np.testing.assert_array_equal(kept.points.triangle, points.triangle)
+    np.testing.assert_array_equal(kept.points.barycentric, points.barycentric)
+    np.testing.assert_array_equal(kept.mu[-1], free.mu)
 
 
 def test_files_made_before_there_was_a_choice_are_mediapipes(tmp_path):

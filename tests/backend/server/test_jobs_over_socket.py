@@ -11,7 +11,7 @@ import pytest
 
 from backend.client.connection import Client
 from backend.errors import UserError
-from backend.server.jobs import read_spec
+from backend.server.jobs import JobStore, read_spec
 from protocol import messages as m
 from protocol.states import JobState
 from tests.backend.server.conftest import spec
@@ -210,6 +210,12 @@ def test_a_jobs_kind_is_kept_and_one_written_before_there_were_kinds_is_read(cli
     assert kept.pop("kind") == "track" == client.wait(job.job_id).kind
     path.write_text(json.dumps(kept))
     assert read_spec(path.parent) == spec("quick", "first")
+
+
+def test_jobs_of_one_second_are_listed_newest_first(tmp_path):
+    store = JobStore(tmp_path / "jobs")
+    made = [store.create(spec("quick", str(number))).job_id for number in range(20)]
+    assert [job.job_id for job in store.latest(20)] == made[::-1]
 
 
 def test_a_job_that_follows_another_needs_a_finished_one(client):
