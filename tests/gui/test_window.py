@@ -28,7 +28,7 @@ TRACK_BUTTON = ("908", "283")  # in a window of 1280 × 800, found by looking at
 CANCEL_BUTTON = ("908", "304")
 VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("cameras=840,223", "solve=840,412", "from_scene=958,412", "options=840,248", "track=908,283"),
-    *("camera=1008,445", "left=1008,466", "right=1008,487", "next=966,513", "pick=1009,299"),
+    *("camera=1008,445", "left=1008,466", "right=1008,487", "next=1008,513", "pick=1009,299"),
 )
 PYTHON_PACKAGES = (  # where Debian's Python is none that the extension has wheels for
     "python3 -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))' || "
