@@ -85,8 +85,11 @@ def _keep(text: str) -> str:
 
 
 def _number(name: str) -> int:
-    """An enum's number that belongs to the id itself and not to its place in the list."""
-    return zlib.crc32(name.encode()) & 0x7FFFFFFF
+    """An enum's number that belongs to the id itself and not to its place in the list.
+
+    Blender's menus hold it as a 32-bit float: of more than 24 bits they would hand back another number.
+    """
+    return zlib.crc32(name.encode()) & 0xFFFFFF
 
 
 def _aligner_facts(info: Any) -> str:

@@ -28,6 +28,7 @@ TRACK_BUTTON = ("908", "283")  # in a window of 1280 × 800, found by looking at
 CANCEL_BUTTON = ("908", "304")
 VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("cameras=840,223", "solve=840,412", "from_scene=958,412", "options=840,248", "track=908,283"),
+    *("aligner=950,298", "network=940,346"),
     *("camera=1008,445", "left=1008,466", "right=1008,487", "next=1008,513", "pick=1009,299"),
 )
 PYTHON_PACKAGES = (  # where Debian's Python is none that the extension has wheels for
