@@ -102,13 +102,16 @@ def window(request: pytest.FixtureRequest, tmp_path: Path) -> Window:
 
 
 def test_track_in_the_panel(window: Window, start_backend: Callable[[str], Server], shared_data: Path) -> None:
-    """Install, press Track with the mouse, see progress and result, one undo."""
+    """Install, press Track with the mouse, see progress and result, export it, one undo."""
     clip = window.folder / "clip.mp4"
     shutil.copy(shared_data / "clips" / "pyfeat_single_face.mp4", clip)
-    server = start_backend("backend.pipeline.track_job:run_job")
-    done = window.run("track.py", server.endpoint, str(clip), *TRACK_BUTTON)
+    server = start_backend("backend.pipeline.runners:run_job")
+    table = window.folder / "clip.csv"
+    done = window.run("track.py", server.endpoint, str(clip), *TRACK_BUTTON, str(table))
     assert done.returncode == 0, done.stdout
     assert "Tracked 72 of 72 frames" in done.stdout
+    header, *rows = table.read_text().splitlines()
+    assert header.startswith("frame,time,tracked,") and len(rows) == 72
 
 
 def test_problems_in_the_panel(window: Window, start_backend: Callable[[str], Server]) -> None:
