@@ -30,7 +30,7 @@ class FLOWFACE_OT_export(bpy.types.Operator):  # type: ignore[misc]
         """The tooltip, of a format where one is named."""
         named = properties.format if properties.is_property_set("format") else ""
         about = next((info.help for info in session.current().exports if info.name == named), "")
-        return f"{choices.capital(about)}. {cls.__doc__}" if about else cls.__doc__
+        return ". ".join(filter(None, (choices.capital(about), cls.__doc__)))
 
     @classmethod
     def poll(cls, context: Any) -> bool:

@@ -30,7 +30,8 @@ twice the take's median"""
     @classmethod
     def description(cls, _context: Any, properties: Any) -> str:
         """The tooltip of either direction."""
-        return cls.__doc__.replace("the next", "the previous") if properties.backwards else cls.__doc__
+        forwards = cls.__doc__ or ""
+        return forwards.replace("the next", "the previous") if properties.backwards else forwards
 
     def execute(self, context: Any) -> set[str]:
         """Go to the first frame of the next range; after the last one comes the first again."""
