@@ -21,6 +21,7 @@ from typing import IO
 LOG_LINES = 500
 MAX_LOG_BYTES = 8 << 20
 LOG_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ ")
+_LOG_TIME = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ (INFO )?")
 SERVER_MODULE = "backend.server"
 HOW_TO_INSTALL = "Install FlowFace's backend and name its folder in the add-on's preferences."
 
@@ -147,6 +148,11 @@ class BackendProcess:
             stream.close()
             if file is not None:
                 file.close()
+
+
+def short_lines(log: Sequence[str]) -> list[str]:
+    """A log's lines for a reader with little room: no dates, no INFO, nothing that is meant for programs."""
+    return [_LOG_TIME.sub("", line) for line in log if line.strip() and not line.startswith("{")]
 
 
 def _open_log(path: Path | None) -> IO[bytes] | None:

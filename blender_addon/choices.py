@@ -38,7 +38,7 @@ def aligner_items(chosen: Any, _context: Any) -> list[Item]:
 
 def export_items(_operator: Any, _context: Any) -> list[Item]:
     """The exports that the backend offers."""
-    return [_item(info.name, info.title, _capital(info.help)) for info in session.current().exports]
+    return [_item(info.name, info.title, capital(info.help)) for info in session.current().exports]
 
 
 def takes_weights(chosen: Any) -> bool:
@@ -91,19 +91,23 @@ def _keep(text: str) -> str:
 
 
 def _number(name: str) -> int:
-    """An enum's number that belongs to the id itself and not to its place in the list."""
-    return zlib.crc32(name.encode()) & 0x7FFFFFFF
+    """An enum's number that belongs to the id itself and not to its place in the list.
+
+    Blender's menus hold it as a 32-bit float: of more than 24 bits they would hand back another number.
+    """
+    return zlib.crc32(name.encode()) & 0xFFFFFF
 
 
 def _aligner_facts(info: Any) -> str:
-    return _capital("; ".join(fact for fact in (info.good_at and f"good at {info.good_at}", info.speed) if fact))
+    return capital("; ".join(fact for fact in (info.good_at and f"good at {info.good_at}", info.speed) if fact))
 
 
 def _head_facts(head: Any) -> str:
     facts = [head.description, f"{head.vertices:,} vertices, {head.expressions} expressions" if head.vertices else ""]
     facts.append(f"licence {head.licence}" if head.licence else "")
-    return _capital("; ".join(fact for fact in facts if fact))
+    return capital("; ".join(fact for fact in facts if fact))
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """``text`` with a capital first letter."""
     return text[:1].upper() + text[1:]

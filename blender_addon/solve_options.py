@@ -14,6 +14,10 @@ from .vendor import options as declared
 O = TypeVar("O", bound=declared.Options)  # noqa: E741
 USE = "use_"
 """Before the name of a number that may be left open: whether it is not."""
+LEFT_OPEN = "Automatic"
+"""In the place of a number that is left open, which would only puzzle."""
+SUBTYPES = {"pixels": "PIXEL"}
+"""Blender's own words for units."""
 
 NEEDS: dict[str, Callable[[Any], bool]] = {
     "": lambda _chosen: True,
@@ -50,12 +54,18 @@ def draw(layout: Any, cls: type[declared.Options], chosen: Any) -> None:
             continue
         if not _may_be_open(item):
             layout.prop(chosen, item.name)
-            continue
-        row = layout.row(heading=item.about.label)
-        row.prop(chosen, f"{USE}{item.name}", text="")
-        number = row.row()
-        number.enabled = getattr(chosen, f"{USE}{item.name}")
-        number.prop(chosen, item.name, text="")
+        else:
+            draw_open(layout, item.about.label, chosen, item.name)
+
+
+def draw_open(layout: Any, label: str, chosen: Any, name: str) -> None:
+    """A row for a number that may be left open."""
+    row = layout.row(heading=label)
+    row.prop(chosen, f"{USE}{name}", text="")
+    if getattr(chosen, f"{USE}{name}"):
+        row.prop(chosen, name, text="")
+    else:
+        row.label(text=LEFT_OPEN)
 
 
 def _may_be_open(item: declared.OptionField) -> bool:
@@ -66,7 +76,7 @@ def _may_be_open(item: declared.OptionField) -> bool:
 def _property(item: declared.OptionField) -> Any:
     about, words = item.about, {"name": item.about.label, "description": _help(item)}
     if about.choices:
-        items = [(choice.name.upper(), choice.label, _sentence(choice.help)) for choice in about.choices]
+        items = [(choice.name.upper(), choice.label, choices.capital(choice.help)) for choice in about.choices]
         return bpy.props.EnumProperty(items=items, default=item.name_of(item.default).upper(), **words)
     if item.type is bool:
         return bpy.props.BoolProperty(default=item.default, **words)
@@ -78,7 +88,7 @@ def _property(item: declared.OptionField) -> Any:
     bounds = {name: item.type(bound) for name, bound in bounds.items() if bound is not None}
     start = item.default if item.default is not None else lowest or 0
     kind = bpy.props.FloatProperty if item.type is float else bpy.props.IntProperty
-    return kind(default=item.type(start), **bounds, **words)
+    return kind(default=item.type(start), subtype=SUBTYPES.get(about.unit, "NONE"), **bounds, **words)
 
 
 def _value(item: declared.OptionField, chosen: Any) -> Any:
@@ -96,9 +106,5 @@ def _value(item: declared.OptionField, chosen: Any) -> Any:
 
 def _help(item: declared.OptionField) -> str:
     """Blender ends tooltips with a full stop of its own."""
-    unit = f", in {item.about.unit}" if item.about.unit else ""
+    unit = f". In {item.about.unit}" if item.about.unit else ""
     return f"{item.about.help.removesuffix('.')}{unit}"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

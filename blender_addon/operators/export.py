@@ -27,6 +27,13 @@ class FLOWFACE_OT_export(bpy.types.Operator):  # type: ignore[misc]
     filter_glob: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
 
     @classmethod
+    def description(cls, _context: Any, properties: Any) -> str:
+        """The tooltip, of a format where one is named."""
+        named = properties.format if properties.is_property_set("format") else ""
+        about = next((info.help for info in session.current().exports if info.name == named), "")
+        return ". ".join(filter(None, (choices.capital(about), cls.__doc__)))
+
+    @classmethod
     def poll(cls, context: Any) -> bool:
         """There must be a take whose job is known, a backend that has exports, and no other export on its way."""
         now, take = session.current(), confidence.shown_take(context)
@@ -49,6 +56,14 @@ class FLOWFACE_OT_export(bpy.types.Operator):  # type: ignore[misc]
         self.filter_glob = f"*{suffix}"
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
+
+    def check(self, _context: Any) -> bool:
+        """Keep the file's suffix to the format where another is chosen beside the files."""
+        path, suffix = Path(self.filepath), self._suffix()
+        if path.suffix == suffix or path.suffix not in {info.suffix for info in session.current().exports}:
+            return False
+        self.filepath, self.filter_glob = str(path.with_suffix(suffix)), f"*{suffix}"
+        return True
 
     def execute(self, context: Any) -> set[str]:
         """Ask the backend; the file comes in its own time."""

@@ -14,7 +14,7 @@ class FLOWFACE_OT_next_low_confidence(bpy.types.Operator):  # type: ignore[misc]
 twice the take's median"""
 
     bl_idname = "flowface.next_low_confidence"
-    bl_label = "Next Low-Confidence Range"
+    bl_label = "Go to Low Confidence"
 
     backwards: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Backwards",
@@ -26,6 +26,12 @@ twice the take's median"""
     def poll(cls, context: Any) -> bool:
         """There must be a take."""
         return confidence.shown_take(context) is not None
+
+    @classmethod
+    def description(cls, _context: Any, properties: Any) -> str:
+        """The tooltip of either direction."""
+        forwards = cls.__doc__ or ""
+        return forwards.replace("the next", "the previous") if properties.backwards else forwards
 
     def execute(self, context: Any) -> set[str]:
         """Go to the first frame of the next range; after the last one comes the first again."""

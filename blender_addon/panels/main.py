@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 
 from .. import session, settings
+from ..backend_process import short_lines
 from ..client import Connection
 from .text import draw_text
 from .views import draw_options, draw_views
@@ -69,9 +70,8 @@ class FLOWFACE_PT_log(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
         process = session.current().process
         if process is None:
             return
-        column = self.layout.column(align=True)
-        column.scale_y = 0.7
-        for line in list(process.log)[-LOG_LINES_SHOWN:]:
+        column = self.layout.column()
+        for line in short_lines(list(process.log))[-LOG_LINES_SHOWN:]:
             draw_text(column, line, context.region.width)
         if process.log_file is not None:
             self.layout.operator("wm.path_open", text="Open Log", icon="TEXT").filepath = str(process.log_file)

@@ -37,8 +37,9 @@ class FLOWFACE_PT_take(bpy.types.Panel):  # type: ignore[misc]
             if len(known.views) > 1:
                 _draw_views(self.layout, context, known, frame)
             row = self.layout.row(align=True)
-            row.operator("flowface.next_low_confidence", text="Previous", icon="TRIA_LEFT").backwards = True
-            row.operator("flowface.next_low_confidence", text="Next Low-Confidence", icon="TRIA_RIGHT")
+            row.label(text="Low Confidence")
+            row.operator("flowface.next_low_confidence", text="", icon="TRIA_LEFT").backwards = True
+            row.operator("flowface.next_low_confidence", text="", icon="TRIA_RIGHT")
         draw_export(self.layout)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
+from collections.abc import Callable
 from typing import Any
 
 import blf  # type: ignore[import-not-found]
@@ -10,22 +11,51 @@ import bpy
 
 MARGINS = 48.0
 """Pixels of a sidebar that text cannot use: its tabs and the panel's borders, at the interface's usual scale."""
-ICON = 25.0
-FEWEST_LETTERS = 12
+ICON = 36.0
+"""Pixels that an icon takes and the box about both, where text has one."""
+NARROWEST = 60.0
+"""Pixels that a line has in any case, at the interface's usual scale."""
+PIECES = re.compile(r"[^/\\]*[/\\]|[^/\\]+")
+"""The folders of a path with their slash, and what follows the last one."""
 
 
 def draw_text(layout: Any, text: str, width: int, icon: str = "NONE") -> None:
     """Text wrapped to the width (pixels) of the sidebar; Blender's labels do not wrap."""
     scale = bpy.context.preferences.system.ui_scale
     room = width - scale * (MARGINS + (ICON if icon != "NONE" else 0.0))
-    letters = max(FEWEST_LETTERS, int(room / _letter_width(text, scale)))
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for index, line in enumerate(textwrap.wrap(text, letters) or [""]):
+    for index, line in enumerate(wrapped(text, max(scale * NARROWEST, room), _measure(scale))):
         column.label(text=line, icon=icon if index == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
 
 
-def _letter_width(text: str, scale: float) -> float:
-    """Mean width in pixels of a text's letters in the interface's font."""
+def wrapped(text: str, room: float, measure: Callable[[str], float]) -> list[str]:
+    """Lines no longer than ``room`` (as ``measure`` says), broken at spaces, else after a slash, else anywhere."""
+    lines = [""]
+    for word in text.split():
+        joined = f"{lines[-1]} {word}".lstrip()
+        if measure(joined) <= room:
+            lines[-1] = joined
+            continue
+        if measure(word) <= room:
+            lines.append(word)
+            continue
+        for index, piece in enumerate(_pieces(word, room, measure)):
+            joined = f"{lines[-1]}{' ' if index == 0 and lines[-1] else ''}{piece}"
+            if measure(joined) <= room:
+                lines[-1] = joined
+            else:
+                lines.append(piece)
+    return lines if lines[0] else (lines[1:] or [""])
+
+
+def _pieces(word: str, room: float, measure: Callable[[str], float]) -> list[str]:
+    """The parts of a path, and those that are too long themselves cut to single letters."""
+    pieces = PIECES.findall(word)
+    return [part for piece in pieces for part in ([piece] if measure(piece) <= room else list(piece))]
+
+
+def _measure(scale: float) -> Callable[[str], float]:
+    """The width in pixels of a text in the interface's font."""
     blf.size(0, bpy.context.preferences.ui_styles[0].widget.points * scale)
-    return max(1.0, float(blf.dimensions(0, text)[0]) / max(1, len(text)))
+    return lambda text: float(blf.dimensions(0, text)[0])

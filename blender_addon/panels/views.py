@@ -74,11 +74,7 @@ def _draw_face(column: Any, row_of: Any, name: str) -> None:
 
 def draw_frame_rate(layout: Any, view: Any) -> None:
     """The rate at which a view was shot, where its file does not know."""
-    row = layout.row(heading="Frame Rate")
-    row.prop(view, "use_frame_rate", text="")
-    number = row.row()
-    number.enabled = view.use_frame_rate
-    number.prop(view, "frame_rate", text="")
+    solve_options.draw_open(layout, "Frame Rate", view, "frame_rate")
 
 
 def _draw_scene_cameras(layout: Any, chosen: Any) -> None:

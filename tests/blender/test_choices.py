@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bpy
+import numpy as np
 import pytest
 
 from backend.alignment.registry import available_aligners
@@ -44,6 +45,15 @@ def test_choice_is_kept_by_id_whatever_the_order() -> None:
     with pytest.raises(TypeError, match="flame"):
         chosen().head = "flame"
     assert chosen().head == "ict"
+
+
+def test_a_menu_which_holds_numbers_as_floats_hands_back_what_was_chosen() -> None:
+    session.current().heads = (HeadInfo("open"), HeadInfo("flame"), HeadInfo("ict"))
+    session.current().aligners = available_aligners()
+    for items in (choices.head_items(chosen(), None), choices.aligner_items(chosen(), None)):
+        for name, _, _, _, number in items:
+            assert int(np.float32(number)) == number, name
+        assert len({item[4] for item in items}) == len(items) == 3
 
 
 def test_head_that_is_not_there_is_still_shown_and_says_so() -> None:

@@ -23,11 +23,13 @@ class Rows:
 
     def __init__(self) -> None:
         self.drawn: list[str] = []
-        self.enabled = True
 
     def prop(self, data: Any, name: str, **_: Any) -> None:
         assert name in data.bl_rna.properties
         self.drawn.append(name)
+
+    def label(self, *, text: str) -> None:
+        self.drawn.append(text)
 
     def row(self, **_: Any) -> Rows:
         return self
@@ -67,7 +69,14 @@ def test_every_option_of_a_solve_is_a_property_and_a_row(item: Any) -> None:
     chosen.views.add()
     known = chosen.bl_rna.properties[item.name]
     assert known.name == item.about.label and known.description.startswith(item.about.help.rstrip("."))
-    assert item.name in drawn(SolveOptions, chosen)
+    assert not known.description.endswith("."), "Blender ends tooltips itself"
+    if item.optional and item.type in (float, int):
+        assert {item.name, solve_options.LEFT_OPEN} & set(drawn(SolveOptions, chosen)) == {solve_options.LEFT_OPEN}
+        setattr(chosen, f"use_{item.name}", True)
+        assert item.name in drawn(SolveOptions, chosen)
+        setattr(chosen, f"use_{item.name}", False)
+    else:
+        assert item.name in drawn(SolveOptions, chosen)
     assert solve_options.read(SolveOptions, chosen) == SolveOptions()
 
 
@@ -95,7 +104,11 @@ def test_weights_are_not_lost_while_the_backend_still_starts() -> None:
 def test_a_new_option_of_every_kind_is_a_property_a_row_and_a_value(more: Any) -> None:
     assert solve_options.read(MoreOptions, more) == MoreOptions()
     names = {item.name for item in option_fields(MoreOptions)} - {"match_skin", "weights"}
+    assert names - set(drawn(MoreOptions, more)) == {"focal_px", "seed"}, "these are left open"
+    more.use_seed = more.use_focal_px = True
     assert names <= set(drawn(MoreOptions, more))
+    assert more.bl_rna.properties["focal_px"].subtype == "PIXEL"
+    more.use_focal_px = False
     more.smooth, more.passes, more.quick, more.notes, more.lens = 99.0, -4, True, "hi", "BROWN"
     more.use_seed, more.seed, more.mask = True, -7, str(Path("/m.png"))
     more.focal_px = 500.0

@@ -14,6 +14,7 @@ from skimage.io import imsave
 from backend.server.app import Server
 from blender_addon import choices, preferences, pump, session, settings
 from blender_addon.client import Connection
+from blender_addon.operators.export import FLOWFACE_OT_export
 from blender_addon.panels import take as panel
 from blender_addon.scene import confidence
 from blender_addon.scene.ownership import JOB_KEY
@@ -83,6 +84,10 @@ def test_a_take_of_the_toy_aligner_is_exported_by_every_format_of_the_panel(take
     items = [item[:3] for item in choices.export_items(None, None)]
     assert [item[:2] for item in items] == [("csv", "Table (CSV)"), ("toy", "Jaw by Frame")]
     assert items[1][2] == "How far the jaw is open"
+    properties = bpy.context.window_manager.operator_properties_last("flowface.export")
+    assert FLOWFACE_OT_export.description(bpy.context, properties).startswith("Write the take as it was tracked")
+    properties.format = "toy"
+    assert FLOWFACE_OT_export.description(bpy.context, properties).startswith("How far the jaw is open. Write the take")
     assert export("toy", tmp_path / "mine.jaw") == f"Exported to {tmp_path / 'mine.jaw'}."
     assert (tmp_path / "mine.jaw").read_text().startswith("open\n")
     export("csv", tmp_path / "without suffix")

@@ -28,7 +28,8 @@ TRACK_BUTTON = ("908", "283")  # in a window of 1280 × 800, found by looking at
 CANCEL_BUTTON = ("908", "304")
 VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("cameras=840,223", "solve=840,412", "from_scene=958,412", "options=840,248", "track=908,283"),
-    *("camera=1008,445", "left=1008,466", "right=1008,487", "next=966,513", "pick=1009,299"),
+    *("aligner=950,298", "network=940,346"),
+    *("camera=1008,445", "left=1008,466", "right=1008,487", "next=1008,513", "pick=1009,299"),
 )
 PYTHON_PACKAGES = (  # where Debian's Python is none that the extension has wheels for
     "python3 -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))' || "
@@ -101,13 +102,16 @@ def window(request: pytest.FixtureRequest, tmp_path: Path) -> Window:
 
 
 def test_track_in_the_panel(window: Window, start_backend: Callable[[str], Server], shared_data: Path) -> None:
-    """Install, press Track with the mouse, see progress and result, one undo."""
+    """Install, press Track with the mouse, see progress and result, export it, one undo."""
     clip = window.folder / "clip.mp4"
     shutil.copy(shared_data / "clips" / "pyfeat_single_face.mp4", clip)
-    server = start_backend("backend.pipeline.track_job:run_job")
-    done = window.run("track.py", server.endpoint, str(clip), *TRACK_BUTTON)
+    server = start_backend("backend.pipeline.runners:run_job")
+    table = window.folder / "clip.csv"
+    done = window.run("track.py", server.endpoint, str(clip), *TRACK_BUTTON, str(table))
     assert done.returncode == 0, done.stdout
     assert "Tracked 72 of 72 frames" in done.stdout
+    header, *rows = table.read_text().splitlines()
+    assert header.startswith("frame,time,tracked,") and len(rows) == 72
 
 
 def test_problems_in_the_panel(window: Window, start_backend: Callable[[str], Server]) -> None:

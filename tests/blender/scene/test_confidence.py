@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from blender_addon import compat
+from blender_addon.operators.next_low_confidence import FLOWFACE_OT_next_low_confidence
 from blender_addon.scene import build, confidence
 from blender_addon.scene.confidence import Confidence, Curve
 from blender_addon.scene.ownership import ARMATURE, HEAD, camera_role, shown_views
@@ -99,6 +100,10 @@ def test_low_confidence_ranges_are_visited_in_turn() -> None:
             assert bpy.ops.flowface.next_low_confidence(backwards=backwards) == {"FINISHED"}
             visited.append(scene.frame_current)
         assert visited == [5, 9, 12, 5, 12, 9]
+        properties = bpy.context.window_manager.operator_properties_last("flowface.next_low_confidence")
+        for backwards, words in ((False, "Go to the next range"), (True, "Go to the previous range")):
+            properties.backwards = backwards
+            assert FLOWFACE_OT_next_low_confidence.description(bpy.context, properties).startswith(words)
         collection[ARMATURE].animation_data_clear()
         assert bpy.ops.flowface.next_low_confidence() == {"CANCELLED"}
     finally:

@@ -1,6 +1,7 @@
-"""Install the extension, press Track with the mouse, watch the job, look at the result, undo. Screenshots in /out.
+"""Install the extension, press Track with the mouse, watch the job, look at the result, export it, undo.
 
-Arguments: zip, endpoint, footage, where the Track button is (x, y in pixels from the top left).
+Arguments: zip, endpoint, footage, where the Track button is (x, y in pixels from the top left), the table to export.
+Screenshots are in /out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import bgui
 import bpy
 from common import addon, install, show_panel, show_sidebar, viewport, wait_for
 
-package, endpoint, footage, track_x, track_y = bgui.args
+package, endpoint, footage, track_x, track_y, table = bgui.args
 longest = {"poll": 0.0, "build": 0.0}
 
 
@@ -86,7 +87,19 @@ def finished() -> None:
     bgui.shot("3-result")
     print(f"longest poll with a job in flight {longest['poll'] * 1000:.2f} ms, build {longest['build'] * 1000:.0f} ms")
     scene.frame_set((scene.frame_start + scene.frame_end) // 2)
-    bgui.after(2.0, lambda: (bgui.shot("4-middle"), turn_around()))
+    bgui.after(2.0, lambda: (bgui.shot("4-middle"), export()))
+
+
+def export() -> None:
+    with bpy.context.temp_override(window=viewport()[0]):
+        bpy.ops.flowface.export(format="csv", filepath=table)
+    wait_for(lambda: session().exporting is None, lambda: bgui.after(1.0, exported), seconds=60)
+
+
+def exported() -> None:
+    print("notice:", session().notice)
+    bgui.shot("5-exported")
+    turn_around()
 
 
 def turn_around() -> None:
@@ -98,7 +111,7 @@ def turn_around() -> None:
     space.region_3d.view_location = take["flowface_armature"].location
     space.region_3d.view_distance = 0.9
     window.view_layer.objects.active = head
-    bgui.after(2.0, lambda: (bgui.shot("5-free-view"), undo()))
+    bgui.after(2.0, lambda: (bgui.shot("6-free-view"), undo()))
 
 
 def undo() -> None:
@@ -109,7 +122,7 @@ def undo() -> None:
     kept = bpy.context.window_manager.windows[0].scene.flowface.footage
     left = [c.name for c in bpy.context.window_manager.windows[0].scene.collection.children if "flowface_take" in c]
     print("after one undo:", left, kept)
-    bgui.after(1.0, lambda: (bgui.shot("6-undone"), bgui.done(0 if kept and not left else 5)))
+    bgui.after(1.0, lambda: (bgui.shot("7-undone"), bgui.done(0 if kept and not left else 5)))
 
 
 prepare()

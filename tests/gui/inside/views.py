@@ -84,6 +84,12 @@ def solving() -> None:
 
 def options() -> None:
     bgui.shot("views-3-options")
+    click("aligner", lambda: (bgui.shot("views-3-aligners"), click("network", network)))
+
+
+def network() -> None:
+    check("chosen aligner", scene().flowface.aligner, "flowface")
+    bgui.shot("views-3-network")
     click("options", lambda: click("track", lambda: wait_for(lambda: session().job is None, tracked, seconds=60)))
 
 
