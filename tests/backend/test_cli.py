@@ -102,6 +102,7 @@ def bad_footage(kind: str, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["missing", "text", "empty", "faceless"])
 def test_footage_that_cannot_be_tracked_ends_in_one_sentence(
     environment: dict[str, str], tmp_path: Path, kind: str
@@ -131,6 +132,7 @@ def test_a_backend_that_is_not_there_is_named(environment: dict[str, str], portr
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_a_still_becomes_a_track_an_overlay_and_a_scene(
     environment: dict[str, str], portrait: Path, tmp_path: Path
 ) -> None:

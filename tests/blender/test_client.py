@@ -44,6 +44,8 @@ from tests.backend.server.conftest import REPOSITORY
 
 from .conftest import WAIT
 
+pytestmark = pytest.mark.slow
+
 
 def job(deed: str) -> Submit:
     return Submit(TrackJob((ViewSpec(f"/{deed}.mp4"),)))

@@ -23,6 +23,8 @@ from tests.toys.known import RUNNER, known_toys
 from .conftest import wait_until
 from .test_client import free_port
 
+pytestmark = pytest.mark.slow
+
 
 class Drawn:
     """A layout that keeps what is drawn; Blender makes none outside a window."""

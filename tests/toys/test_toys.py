@@ -23,6 +23,8 @@ from protocol.messages import ExportJob, SolveOptions, TrackJob, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 from tests.toys.known import RUNNER, known_toys
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -95,6 +95,7 @@ def test_a_solution_of_other_frames_is_refused(known: Known, whole: FitResult) -
         fit_take(known.head, [View(known.seen[0].at(np.arange(5)))], OPTIONS, initial=whole)
 
 
+@pytest.mark.slow
 def test_pins_beside_an_aligners_points_pull_where_they_are(known: Known) -> None:
     """Free points of one view and one frame, made by somebody else, are observations like any others."""
     points = known.head.landmarks["mediapipe478"]

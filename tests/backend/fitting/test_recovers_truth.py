@@ -105,6 +105,7 @@ def test_energy_never_rises(fit: FitResult) -> None:
     assert (np.diff(fit.energy) <= 0).all()
 
 
+@pytest.mark.slow
 def test_a_gap_is_bridged_and_marked(known: Known) -> None:
     valid = known.seen.valid.copy()
     gap = slice(10, 14)

@@ -14,6 +14,8 @@ from backend.track.io import load_track, save_track
 from backend.track.types import CameraTrack, Track
 from tests.backend.fitting.test_several_views import Known, make_known
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = FitOptions(identity_components=30, deform_region="nose", tolerance=1e-7)
 
 

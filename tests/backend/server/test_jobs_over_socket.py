@@ -16,6 +16,8 @@ from protocol import messages as m
 from protocol.states import JobState
 from tests.backend.server.conftest import spec
 
+pytestmark = pytest.mark.slow
+
 
 def wait_until(condition, seconds=30):
     """Poll a condition that must come true; the bound only keeps a broken test from hanging."""

@@ -10,6 +10,8 @@ from protocol.states import JobState
 from tests.backend.server.conftest import spec
 from tests.backend.server.runners import FIRST_SHOWN
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def job(client):

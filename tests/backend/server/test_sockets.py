@@ -18,6 +18,8 @@ from backend.server.endpoint import loopback_endpoint
 from protocol import messages as m
 from protocol.version import PROTOCOL_VERSION
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def raw(server):

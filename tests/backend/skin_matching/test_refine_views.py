@@ -17,6 +17,8 @@ from backend.fitting import FitOptions, FitResult, KnownCamera, View, fit_take
 from backend.skin_matching.refine_views import MatchedFit, ViewPictures, refine
 from tests.backend.skin_matching.rendered import FOCAL, SIDE, Rig
 
+pytestmark = pytest.mark.slow
+
 RIG = Rig(((0.0, 0.0), (0.55, 0.1), (-0.5, -0.15)))
 OPTIONS = FitOptions(deform_region="nose")
 

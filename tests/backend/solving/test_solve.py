@@ -12,6 +12,8 @@ from backend.solving import solve_take
 from backend.solving.solve import Step
 from tests.backend.skin_matching.rendered import SIDE, Rig
 
+pytestmark = pytest.mark.slow
+
 RIG = Rig(((0.0, 0.0), (0.55, 0.1), (-0.5, -0.15)))
 OPTIONS = FitOptions(identity_components=20)
 

@@ -46,6 +46,7 @@ def test_the_plot_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "race.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_size_is_measured_in_a_process_of_its_own() -> None:
     (row,) = measure_all((Size(3, 2),), "open", "cpu")
     assert row["size"] == {"frames": 3, "cameras": 2}

@@ -19,6 +19,8 @@ from backend.training.real.pictures import train_photographs
 from backend.training.real.textures import TEXTURE_SIDE, TextureMaker, textures_from_photographs
 from backend.training.textures import FaceTexture
 
+pytestmark = pytest.mark.slow
+
 SIZE, FOCAL = 900, 3000.0
 
 

@@ -192,6 +192,7 @@ def test_closed_lids_hide_the_eye() -> None:
     np.testing.assert_array_equal(closed.valid, ~on_left_eye)
 
 
+@pytest.mark.slow
 def test_the_network_runs_without_mediapipe() -> None:
     """MediaPipe stays behind its door: 0.10.21's wheel is not to be had everywhere."""
     code = """

@@ -57,6 +57,7 @@ def test_a_network_is_read_once_until_its_file_changes(saved: Path) -> None:
     assert not torch.equal(again.update.flow_head.second.bias, first.update.flow_head.second.bias)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_exported_weights_take_half_the_room_and_say_what_sigma_is_worth(saved: Path, tmp_path: Path) -> None:
     out = tmp_path / "shipped.safetensors"
     train_export(saved, out, 2.5)

@@ -100,6 +100,7 @@ def claim_and_wait(folder: Path, claimed: Event) -> None:
     fill(folder, SPEC, open_flat_heads, 1, wait)
 
 
+@pytest.mark.slow
 def test_a_shard_is_made_by_one_process_at_a_time_and_by_another_once_that_one_is_killed(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     claimed = context.Event()

@@ -21,6 +21,8 @@ from backend.training.synthetic.expressions import perform_piece
 from backend.training.synthetic.source import Shot, SyntheticSource, draw_shot
 from backend.training.synthetic.views import NOMINAL, draw_pose, posed
 
+pytestmark = pytest.mark.slow
+
 F64 = NDArray[np.float64]
 STRAIGHT = posed(0.0, 0.0, 0.0, np.array([0.0, 0.0, 0.7]))
 
