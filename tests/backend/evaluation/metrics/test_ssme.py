@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from backend.evaluation.metrics.ssme import hold_lost, ssme
 from tests.backend.evaluation.patches import F64, Motion, drifting, sequence, still
 
+pytestmark = pytest.mark.slow
+
 
 def _speaking(strength: float, frames: int = 20) -> Motion:
     """Turning, coming nearer and deforming smoothly, ``strength`` times as much as the truth does."""

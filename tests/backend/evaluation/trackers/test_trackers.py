@@ -26,6 +26,8 @@ from backend.head_model.model import surface_positions
 from backend.synthesis.clip import render_performance
 from backend.synthesis.performance import Performance, demo_performance
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 6
 
 
