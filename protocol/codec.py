@@ -37,7 +37,7 @@ class ProtocolError(Exception):
     ``request`` is the id of the message that was not understood, where that much could be read.
     """
 
-    def __init__(self, code: str, message: str, hint: str = "", request: int | None = None) -> None:
+    def __init__(self, code: ProtocolCode, message: str, hint: str = "", request: int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message

@@ -11,6 +11,7 @@ class ProtocolCode(StrEnum):
     BAD_ARRAY = "bad_array"
     BAD_FIELD = "bad_field"
     BAD_HEADER = "bad_header"
+    BAD_LINE = "bad_line"
     BAD_OPTION = "bad_option"
     BAD_TAKE = "bad_take"
     TOO_LARGE = "too_large"

@@ -26,6 +26,7 @@ from backend.server.result import known_heads, load_partial_take, load_take
 from backend.server.schedule import Scheduler
 from protocol import messages as m
 from protocol.codec import MAX_PARTS, ProtocolError
+from protocol.codes import ProtocolCode
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class Server:
             message, request = m.unpack([frame.buffer for frame in frames[1:]])
             answer = self._answers.get(type(message))
             if answer is None:
-                raise ProtocolError("unknown_type", f"“{message.TYPE}” is not a request.")
+                raise ProtocolError(ProtocolCode.UNKNOWN_TYPE, f"“{message.TYPE}” is not a request.")
             self._send(client, answer(message, client, request), request)
         except (ProtocolError, UserError) as error:
             request = request if request is not None else getattr(error, "request", None)

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from backend.server.jobs import PARTIAL
 from protocol.codec import ProtocolError
+from protocol.codes import ProtocolCode
 from protocol.fields import from_plain, to_plain
 from protocol.messages import Problem
 
@@ -72,7 +73,7 @@ class PartialResult:
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where ``file`` cannot be such a file."""
         if PurePath(self.file).name != self.file or not self.file.startswith(PARTIAL) or "\0" in self.file:
-            raise ProtocolError("bad_field", f"“PartialResult.file” must be the name of a file, {PARTIAL}….")
+            raise ProtocolError(ProtocolCode.BAD_FIELD, f"“PartialResult.file” must be the name of a file, {PARTIAL}….")
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,9 @@ def _read(line: bytes, known: dict[str, type[Any]]) -> Any:
     try:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError("bad_line", f"A line is not JSON: {line[:MAX_SHOWN]!r}.") from error
+        raise ProtocolError(ProtocolCode.BAD_LINE, f"A line is not JSON: {line[:MAX_SHOWN]!r}.") from error
     kind = data.get("type") if isinstance(data, dict) else None
     cls = known.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise ProtocolError("bad_line", f"A line is of no known type: {line[:MAX_SHOWN]!r}.")
+        raise ProtocolError(ProtocolCode.BAD_LINE, f"A line is of no known type: {line[:MAX_SHOWN]!r}.")
     return from_plain(cls, data, cls.__name__)
