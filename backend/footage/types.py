@@ -24,7 +24,7 @@ class FootageInfo:
     """Facts about a piece of footage, read without decoding it whole.
 
     Sizes are in pixels. ``width × height`` is the picture as displayed: pixel aspect applied by scaling the stored
-    width, then turned clockwise by ``rotation`` degrees. Numbers follow Blender: the frames of a video count from 1,
+    width, then mirrored left to right where ``mirrored``, then turned clockwise by ``rotation`` degrees. Numbers follow Blender: the frames of a video count from 1,
     an image sequence uses the numbers in its file names, a still is frame 1.
     """
 
@@ -45,6 +45,10 @@ class FootageInfo:
     codec: str
     pixel_format: str
     missing_frames: int = 0  # frames that the file promises, or gaps in a sequence's numbers, that are not there
+    mirrored: bool = False  # as EXIF 2, 4, 5 and 7 and display matrices of determinant −1 ask
+    files: tuple[Path, ...] = ()  # images of a sequence or still, in order; () for one file of many frames
+    numbers: tuple[int, ...] = ()  # the frame number of each of ``files``, ascending
+    notes: tuple[str, ...] = ()  # sentences for the user: renumbered, retimed, guessed
 
 
 @dataclass(frozen=True, eq=False)
