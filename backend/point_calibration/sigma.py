@@ -86,7 +86,9 @@ class Instrument:
         neutral = np.zeros(POINTS)
         knots, factor = np.array([-np.pi / 2, np.pi / 2]), np.ones(2)
         index = np.arange(POINTS) if mirror is None else mirror
-        self.aligner = LandmarkAligner(PointSigma(neutral, knots, factor, factor, neutral, 0.0, index, ""))
+        self.aligner = LandmarkAligner(
+            PointSigma(neutral, knots, factor, factor, neutral, 0.0, index, np.zeros((POINTS, 2)), "")
+        )
         self.finder = BlazeFaceFinder()
 
     def points(self, image: Picture, box: FaceBox | None = None) -> tuple[F64, FaceBox] | None:
@@ -200,15 +202,19 @@ def repeatability(portraits: list[Portrait], instrument: Instrument) -> F64:
     return np.asarray(np.sqrt(np.mean(squares, axis=(0, 2))))
 
 
-def self_disagreement(portraits: list[Portrait], instrument: Instrument, mirror: NDArray[np.int64]) -> F64:
-    """Half the difference (478,) between the answers for a crop and its mirror image, per axis, without its mean."""
+def self_disagreement(portraits: list[Portrait], instrument: Instrument, mirror: NDArray[np.int64]) -> tuple[F64, F64]:
+    """Half the difference between the answers for a mirror image and its crop, in inter-ocular distances.
+
+    Its spread (478,) per axis, and its mean (478,2).
+    """
     halves = []
     for portrait in portraits:
         straight, mirrored = instrument.sides(portrait.image, portrait.points)
         back = mirrored[mirror] * (-1, 1) + (SIZE, 0)
         halves.append((back - straight) / 2 / iod(straight))
-    spread = np.asarray(halves) - np.mean(halves, axis=0)
-    return np.asarray(np.sqrt(np.mean(spread**2, axis=(0, 2))))
+    mean = np.mean(halves, axis=0)
+    spread = np.asarray(halves) - mean
+    return np.asarray(np.sqrt(np.mean(spread**2, axis=(0, 2)))), mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,7 +316,7 @@ def main(
     portraits = list(load_portraits(photos, instrument, test=False))[::every]
     names = load_annotation_names(photos)
     repeat = repeatability(portraits, instrument)
-    mirrored = self_disagreement(portraits, instrument, mirror)
+    mirrored, apart = self_disagreement(portraits, instrument, mirror)
     meant = meaning(portraits, names)
     shapes = np.array([p.points / iod(p.points) for p in portraits])
     mean = shapes.mean(axis=0) - shapes.mean(axis=(0, 1))
@@ -327,7 +333,9 @@ def main(
         f"{len({p.file.stem[:3] for p in portraits})} people "
         f"(webmorphR.stim, CC BY 4.0), {len(turned)} renderings of turned ICT-FaceKit heads (MIT); train and dev only"
     )
-    PointSigma(sigma, _YAW_KNOTS, side, middle, lateral, floor, mirror, about).save(out)
+    PointSigma(
+        sigma, _YAW_KNOTS, side, middle, lateral, floor, mirror, -(apart - apart[mirror] * (-1, 1)) / 2, about
+    ).save(out)
 
     held_out = meaning(list(load_portraits(photos, instrument, test=True)), names, portraits)
     predicted = spread_over_mesh(mean, sigma, held_out.place)

@@ -59,7 +59,7 @@ def turned_heads(archive: Path, mirror: NDArray[np.int64], people: int) -> Itera
     per person. Raises UserError where nothing can be rendered (see ``load_ict_head``, ``HeadRenderer``).
     """
     ict, one = load_ict_head(archive), np.ones(2)
-    table = _Asked(np.ones(POINTS), one, one, one, np.zeros(POINTS), 0.0, mirror, "")
+    table = _Asked(np.ones(POINTS), one, one, one, np.zeros(POINTS), 0.0, mirror, np.zeros((POINTS, 2)), "")
     turns = np.column_stack([YAWS, np.zeros_like(YAWS)])
     aligner, finder = LandmarkAligner(table), BlazeFaceFinder()
     for person in range(people):

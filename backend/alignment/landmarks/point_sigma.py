@@ -11,6 +11,8 @@ The file ``mediapipe_sigma.npz`` holds
 - ``lateral (478,)``: −1 at the subject's right edge of the face, 0 on the middle line, 1 at the left edge;
 - ``floor_px``: standard deviation in pixels added in quadrature: what the picture's own grid costs small faces;
 - ``mirror (478,)``: index of each point's mirror image;
+- ``lean (478,2)``: how far on the mean a picture's points lie from the mean of them and the mirror image's, as
+  fractions of the inter-ocular distance;
 - ``about``: how it was measured.
 """
 
@@ -37,6 +39,7 @@ class PointSigma:
     lateral: NDArray[np.float64]  # (478,)
     floor_px: float
     mirror: NDArray[np.int64]  # (478,)
+    lean: NDArray[np.float64]  # (478,2)
     about: str
 
     def pixels(self, yaw: float, inter_ocular_px: float) -> NDArray[np.float32]:
@@ -59,6 +62,7 @@ class PointSigma:
             lateral=self.lateral.astype(np.float32),
             floor_px=np.float32(self.floor_px),
             mirror=self.mirror.astype(np.int16),
+            lean=self.lean.astype(np.float32),
             about=np.array(self.about),
         )
 
@@ -75,5 +79,6 @@ def load_point_sigma(path: Path = TABLE) -> PointSigma:
             lateral=data["lateral"].astype(np.float64),
             floor_px=float(data["floor_px"]),
             mirror=data["mirror"].astype(np.int64),
+            lean=data["lean"].astype(np.float64),
             about=str(data["about"]),
         )
