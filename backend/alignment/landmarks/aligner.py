@@ -74,7 +74,7 @@ class LandmarkAligner:
         pose_bias: PoseBias | None = None,
     ) -> None:
         lanes = min(cores(), 4)
-        self._network, self._irises = FaceMeshNetwork(lanes), IrisNetwork(min(lanes, 2))
+        self._network, self._irises = FaceMeshNetwork(lanes), IrisNetwork()
         self._sigma = sigma or load_point_sigma()
         self._pose_bias = pose_bias or load_pose_bias()
         self._min_presence = min_presence
