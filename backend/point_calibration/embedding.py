@@ -92,7 +92,8 @@ def calibrate(head: HeadModel, aligned: Sequence[AlignedPortrait], mirror: NDArr
         now = moved(head, total)
         fits = fit_portraits(now, aligned)
         # from where a point came to lie, or a step that leads off the surface would be taken over and over
-        total = _positions(now) - home + mean_offset(np.array([fit.offset for fit in fits]), mirror)
+        moved_by = mean_offset((_positions(now) - home)[None], mirror)
+        total = moved_by + mean_offset(np.array([fit.offset for fit in fits]), mirror)
     return total
 
 
