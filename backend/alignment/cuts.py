@@ -29,10 +29,12 @@ class Follows(Enum):
 CONTEXT_FRAMES = 48
 """Frames before a frame that decide how it follows; more only where pictures are held for long."""
 
-_CUT = 0.26  # change from which it may be a cut
-_STANDS_OUT = 2.5  # a cut's change over that of the pairs about it
+_CUT = (
+    (0.26, 2.5),
+    (0.16, 6.0),
+)  # change from which it may be a cut where it is so many times those of the pairs about
 _EXPLAINED = 0.15  # change below which pictures on both sides of a possible cut show one shot
-_ALONE = 0.5  # change from which a picture at the end of footage, which nothing follows, is another shot
+_ALONE = 0.7  # change from which a picture at the end of footage, which nothing follows, is another shot
 _SMEARED = 0.5  # detail along x or y, over the shot's, below which a picture is blurred by motion
 _HELD = 0.7  # difference (grey levels of 255) below which a picture is the one before again
 _LOOK = 6.0  # difference below which change need not be measured
@@ -82,7 +84,7 @@ class _Judge:
         changed = _change(self._seen[-1], picture)
         if math.isnan(changed):
             return Follows.SAME_SHOT
-        if changed < _CUT:
+        if changed < min(least for least, _ in _CUT):
             return self._go_on(picture, changed)
         if len(pictures) <= _AHEAD and not ended:
             return None
@@ -90,14 +92,14 @@ class _Judge:
 
     def _decide(self, picture: Glance, changed: float, later: list[Glance]) -> Follows:
         ahead = _distinct(picture, later)
+        share = mixture(self._seen[-1], ahead[0], picture) if ahead else None
+        stands_out = self._stands_out(changed, ahead if share is not None else [picture, *ahead])
+        if not stands_out and changed < _CUT[0][0]:
+            return self._go_on(picture, changed)
         if any(_change(before, after) < _EXPLAINED for before in self._seen for after in ahead):
             return Follows.INTERRUPTION
-        share = mixture(self._seen[-1], ahead[0], picture) if ahead else None
         if share is not None and share < 0.5:
             return Follows.INTERRUPTION  # the next picture is the cut
-        behind = ahead if share is not None else [picture, *ahead]
-        about = [*self._changes, *(_change(a, b) for a, b in pairwise(behind[: _BEFORE + 1]))]
-        stands_out = changed >= _STANDS_OUT * max((other for other in about if not math.isnan(other)), default=0.0)
         if not stands_out or self._smeared(picture, ahead) or (not later and changed < _ALONE):
             return self._go_on(picture, changed)
         self._seen.clear()
@@ -105,6 +107,12 @@ class _Judge:
         if share is None:
             self._seen.append(picture)
         return Follows.CUT
+
+    def _stands_out(self, changed: float, behind: list[Glance]) -> bool:
+        """True where a change is large beside those between pictures before it and ``behind`` it."""
+        about = [*self._changes, *(_change(a, b) for a, b in pairwise(behind[: _BEFORE + 1]))]
+        most = max((other for other in about if not math.isnan(other)), default=0.0)
+        return any(changed >= max(least, times * most) for least, times in _CUT)
 
     def _smeared(self, picture: Glance, ahead: list[Glance]) -> bool:
         """True where ``picture`` or the one before it is blurred, and there are sharp ones on that side of it."""
