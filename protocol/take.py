@@ -66,7 +66,7 @@ class CameraTrack:
     """
 
     name: str
-    footage: str  # absolute path as submitted
+    footage: str  # absolute path of the video or still; of a sequence, its first file
     footage_kind: str  # "video", "sequence" or "still"
     footage_first_frame: int  # scene frame on which the footage's first image shows
     footage_frame_count: int
@@ -89,6 +89,13 @@ class CameraTrack:
     distortion: tuple[float, ...] = ()
     """OpenCV's k1, k2, p1, p2[, k3[, k4, k5, k6]] of the footage's lens, about the principal point; () for none. This
     camera itself has none: it shows what undistorted footage would."""
+    submitted: str = ""
+    """Absolute path by which the footage was asked for (a sequence's folder or pattern, too), from which the same
+    footage is opened again; "" where it was not kept: then ``footage``."""
+    proxy: str = ""
+    """Absolute path of what Blender shows instead of the footage, upright, with square pixels; "" for the footage. In a
+    track's file, relative to its folder where it lies within."""
+    proxy_first_frame: int = 1  # scene frame of the proxy's first picture; each frame after it has one, too
 
     def __post_init__(self) -> None:
         """Fill in what was left out, as older files and backends do."""

@@ -152,7 +152,7 @@ def view_warnings(views: Sequence[AlignedView]) -> list[str]:
         if opened.info.kind != "still" and abs(opened.rate - first.rate) > 1e-3 * first.rate:
             warnings.append(
                 f"“{opened.spec.name}” has {opened.rate:.4g} frames per second, the first view {first.rate:.4g}: "
-                "frames were matched by time, but in Blender its picture drifts, as clips play frame by frame."
+                "frames were matched by time."
             )
     return warnings
 

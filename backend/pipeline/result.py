@@ -15,12 +15,22 @@ if TYPE_CHECKING:
     from backend.fitting import FitResult, Solution
     from backend.head_model.model import HeadModel
     from backend.pipeline.align_views import AlignedView
+    from backend.pipeline.proxies import ViewProxy
 
 F32 = NDArray[np.float32]
 
 
-def make_track(head: HeadModel, views: Sequence[AlignedView], fit: FitResult, report: Mapping[str, Any]) -> Track:
-    """The track of a fitted take; ``head`` is the one it was fitted with, ``views`` are in the order of its cameras."""
+def make_track(
+    head: HeadModel,
+    views: Sequence[AlignedView],
+    fit: FitResult,
+    report: Mapping[str, Any],
+    proxies: Mapping[str, ViewProxy],
+) -> Track:
+    """The track of a fitted take.
+
+    ``head`` is the one it was fitted with, ``views`` are in the order of its cameras, ``proxies`` by their names.
+    """
     from backend.head_model.action_weights import solve_action_weights
     from backend.head_model.model import ARKIT_ACTIONS, actions_of
 
@@ -37,7 +47,7 @@ def make_track(head: HeadModel, views: Sequence[AlignedView], fit: FitResult, re
         head_rotation=Rotation.from_matrix(fit.head_rotation).as_rotvec(),
         head_translation=fit.head_translation,
         gaze=fit.gaze.astype(np.float32),
-        cameras=tuple(_camera(index, views, fit) for index in range(len(views))),
+        cameras=tuple(_camera(index, views, fit, proxies) for index in range(len(views))),
         frames=first.numbers,
         scene_frames=first.scene_frames,
         times=views[0].opened.seconds(first.times),
@@ -77,8 +87,9 @@ def solution_of(track: Track, head: HeadModel) -> Solution:
     )
 
 
-def _camera(index: int, views: Sequence[AlignedView], fit: FitResult) -> CameraTrack:
+def _camera(index: int, views: Sequence[AlignedView], fit: FitResult, proxies: Mapping[str, ViewProxy]) -> CameraTrack:
     view, fitted = views[index], fit.cameras[index]
+    proxy = proxies.get(view.opened.spec.name)
     info, lens = view.opened.info, view.opened.lens
     frames = len(view.index)
     return CameraTrack(
@@ -96,6 +107,9 @@ def _camera(index: int, views: Sequence[AlignedView], fit: FitResult) -> CameraT
         footage_frames=view.footage_frames,
         focal_ratio=lens.focal_ratio if lens else 1.0,
         distortion=lens.coefficients if lens else (),
+        submitted=view.opened.spec.footage,
+        proxy=str(proxy.path) if proxy else "",
+        proxy_first_frame=proxy.first_frame if proxy else 1,
     )
 
 
