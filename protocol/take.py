@@ -89,9 +89,6 @@ class CameraTrack:
     distortion: tuple[float, ...] = ()
     """OpenCV's k1, k2, p1, p2[, k3[, k4, k5, k6]] of the footage's lens, about the principal point; () for none. This
     camera itself has none: it shows what undistorted footage would."""
-    submitted: str = ""
-    """Absolute path by which the footage was asked for (a sequence's folder or pattern, too), from which the same
-    footage is opened again; "" where it was not kept: then ``footage``."""
     proxy: str = ""
     """Absolute path of what Blender shows instead of the footage, upright, with square pixels; "" for the footage. In a
     track's file, relative to its folder where it lies within."""

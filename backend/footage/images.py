@@ -229,6 +229,8 @@ class ImageFootage:
             codec=first_file.suffix.lower().lstrip("."),
             pixel_format=mode,
             missing_frames=numbers[-1] - numbers[0] + 1 - len(numbers),
+            files=tuple(file for _, file in found.files),
+            numbers=tuple(numbers),
         )
         first, last = select_range(numbers[0], numbers[-1], frames, path)
         self._files = [(number, file) for number, file in found.files if first <= number <= last]

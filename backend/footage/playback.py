@@ -4,8 +4,9 @@ Blender shows, on frame i of a video (from 0), the latest picture whose time is 
 av_guess_frame_rate, and takes the video to end with the frames that the file promises (its movie_read.cc). Which
 containers it finds every picture of, also out of order, was tried in bpy 4.5 with stamped pictures
 (tests/blender/scene/test_playback.py keeps a sample): Matroska and MP4 in every codec below, with and without B-frames,
-open GOPs, edit lists and late starts; AVI and MXF only without dependent pictures, since their times are those of
-decoding; MPEG-TS, MPEG-PS, NUT and bare streams not at all.
+edit lists and late starts, but not open groups of pictures (of HEVC it loses the last before a key picture); AVI and
+MXF only without dependent pictures, since their times are those of decoding; MPEG-TS, MPEG-PS, NUT and bare streams
+not at all.
 """
 
 from __future__ import annotations
@@ -55,11 +56,13 @@ class VideoTimes:
     ticks: float
     rate: float  # frames per second, libavformat's guess
     playable: int
+    open_groups: bool  # pictures before a key picture are stored after it: who starts there misses them
 
 
 def read_times(path: Path) -> VideoTimes | None:
     """The times in a video's first stream, read without decoding; None where libavformat does not tell them all."""
     times: list[int] = []
+    key, open_groups = None, False
     try:
         with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
             stream = container.streams.video[0]
@@ -71,6 +74,8 @@ def read_times(path: Path) -> VideoTimes | None:
                     if packet.pts is None:
                         return None
                     times.append(packet.pts)
+                    key = packet.pts if packet.is_keyframe else key
+                    open_groups |= key is not None and packet.pts < key
             if stream.frames:
                 playable = stream.frames
             elif stream.duration:
@@ -80,7 +85,14 @@ def read_times(path: Path) -> VideoTimes | None:
                 playable = int((ends - float(start * base)) * float(rate) + 0.5)
             codec, name = stream.codec_context.codec.canonical_name, container.format.name.split(",")[0]
             return VideoTimes(
-                name, codec, np.unique(np.array(times, np.int64)), start, 1 / float(base), float(rate), playable
+                container=name,
+                codec=codec,
+                times=np.unique(np.array(times, np.int64)),
+                start=start,
+                ticks=1 / float(base),
+                rate=float(rate),
+                playable=playable,
+                open_groups=open_groups,
             )
     except (FFmpegError, OSError, ValueError, IndexError):
         return None
@@ -128,6 +140,8 @@ def _video_reason(info: FootageInfo, times: VideoTimes | None, last: int) -> str
         return "Blender cannot tell when its pictures are shown"
     if times.codec not in PLAYED.get(times.container, ()):
         return f"Blender does not find every picture of {times.codec} in a file of this kind ({times.container})"
+    if times.open_groups:
+        return "Blender misses pictures of its open groups"
     if len(times.times) != info.frame_count or not counts_by_times(times):
         return "Blender counts its pictures differently"
     if last > times.playable:

@@ -7,7 +7,6 @@ import json
 import secrets
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -20,6 +19,7 @@ from backend.errors import Cancelled
 from backend.footage.encode import Picture, encode_for_scrubbing
 from backend.footage.prefetch import prefetch
 from backend.footage.types import Footage, FootageInfo
+from protocol.shown import HeldPictures, hold, span
 
 MAX_FRAMES = 1_048_574
 """The last frame of Blender's timeline."""
@@ -31,32 +31,17 @@ _VERSION = 1
 _PLAIN_RATES = tuple(float(rate) for rate in range(1, 241)) + tuple(rate / 1.001 for rate in (24, 30, 48, 60, 120))
 
 
-@dataclass(frozen=True, eq=False)
-class HeldPictures:
-    """The number of the footage's picture that is shown on each scene frame from ``first`` on: ``numbers (F,)``."""
-
-    first: int
-    numbers: NDArray[np.int64]
-
-
 class TooLong(Exception):  # noqa: N818 - its text is the end of a sentence for the user
     """The reason for which a proxy would have more frames than are made."""
 
 
-def hold(scene_frames: NDArray[np.float64], numbers: NDArray[np.int64]) -> HeldPictures:
-    """The pictures ``numbers (T,)`` of ``scene_frames (T,)``, ascending, held until the next one comes.
-
-    Scene frames before which there is none, as -1 is none, show the first one. Raises ``TooLong`` before anything of
-    that size is allocated.
-    """
-    seen = numbers >= 0
-    frames, numbers = scene_frames[seen], numbers[seen]
-    first, last = int(np.floor(frames[0])), int(np.ceil(frames[-1]))
-    count = last - first + 1
-    if last > MAX_FRAMES or count > MAX_HELD + len(frames):
-        raise TooLong(f"its {len(frames)} pictures are spread over {count} frames of the scene")
-    shown = np.searchsorted(frames, np.arange(first, last + 1), side="right") - 1
-    return HeldPictures(first, numbers[np.maximum(shown, 0)])
+def held_pictures(scene_frames: NDArray[np.float64], numbers: NDArray[np.int64]) -> HeldPictures:
+    """``hold``, of no more frames than a proxy may have; raises ``TooLong``."""
+    first, last = span(scene_frames, numbers)
+    pictures, count = np.count_nonzero(numbers >= 0), last - first + 1
+    if last > MAX_FRAMES or count > MAX_HELD + pictures:
+        raise TooLong(f"its {pictures} pictures are spread over {count} frames of the scene")
+    return hold(scene_frames, numbers)
 
 
 def write_proxy(

@@ -56,7 +56,7 @@ def _seen_footage(camera: CameraTrack) -> Footage:
 
     used = camera.footage_frames[camera.footage_frames >= 0]
     frames = (int(used.min()), int(used.max())) if len(used) else None
-    return open_footage(camera.submitted or camera.footage, frames, alone=camera.footage_kind == "still")
+    return open_footage(camera.footage, frames, alone=camera.footage_kind == "still")
 
 
 def _overlay_take(

@@ -11,9 +11,10 @@ from av.error import FFmpegError
 
 from backend.files import file_name
 from backend.footage.playback import proxy_reason, read_times
-from backend.footage.proxy import HeldPictures, TooLong, hold, write_proxy
+from backend.footage.proxy import TooLong, held_pictures, write_proxy
 from backend.pipeline.align_views import AlignedView
 from backend.progress import ShouldCancel
+from protocol.shown import HeldPictures
 
 FOLDER = "proxy"
 """The folder of proxies, in that of the results."""
@@ -79,7 +80,7 @@ def _reason(view: AlignedView) -> str | None:
 def _pictures(first: AlignedView, view: AlignedView) -> HeldPictures:
     if view.opened.info.kind == "still":
         return HeldPictures(1, np.array([view.opened.info.first_frame], np.int64))
-    return hold(first.alignment.scene_frames, view.footage_frames)
+    return held_pictures(first.alignment.scene_frames, view.footage_frames)
 
 
 def _free(folder: Path, view: AlignedView, taken: Sequence[Path]) -> Path:

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from backend.track.types import CameraTrack, Track
 
 if TYPE_CHECKING:
-    from backend.fitting import FitResult, Solution
+    from backend.fitting import FitResult, FittedCamera, Solution
     from backend.head_model.model import HeadModel
     from backend.pipeline.align_views import AlignedView
     from backend.pipeline.proxies import ViewProxy
@@ -39,6 +39,11 @@ def make_track(
     frames = len(first.numbers)
     actions = solve_action_weights(head, fit.expression, fit.gaze) if has_actions else np.zeros((frames, 0), np.float32)
     deformed = bool(np.any(fit.deformation))
+    errors = [_mean(error, (1,)) for error in fit.reprojection_error_percent_iod]
+    cameras = tuple(
+        camera_track(views, index, fit.cameras[index], errors[index], proxies.get(view.opened.spec.name))
+        for index, view in enumerate(views)
+    )
     return Track(
         head_id=head.id,
         head_hash=head.hash,
@@ -47,7 +52,7 @@ def make_track(
         head_rotation=Rotation.from_matrix(fit.head_rotation).as_rotvec(),
         head_translation=fit.head_translation,
         gaze=fit.gaze.astype(np.float32),
-        cameras=tuple(_camera(index, views, fit, proxies) for index in range(len(views))),
+        cameras=cameras,
         frames=first.numbers,
         scene_frames=first.scene_frames,
         times=views[0].opened.seconds(first.times),
@@ -87,9 +92,14 @@ def solution_of(track: Track, head: HeadModel) -> Solution:
     )
 
 
-def _camera(index: int, views: Sequence[AlignedView], fit: FitResult, proxies: Mapping[str, ViewProxy]) -> CameraTrack:
-    view, fitted = views[index], fit.cameras[index]
-    proxy = proxies.get(view.opened.spec.name)
+def camera_track(
+    views: Sequence[AlignedView], index: int, fitted: FittedCamera, error: F32, proxy: ViewProxy | None
+) -> CameraTrack:
+    """The camera of one of a take's views, and the footage and the proxy behind it.
+
+    ``error (T,)`` is the view's reprojection error in percent of the inter-ocular distance, NaN where it saw no face.
+    """
+    view = views[index]
     info, lens = view.opened.info, view.opened.lens
     frames = len(view.index)
     return CameraTrack(
@@ -103,11 +113,10 @@ def _camera(index: int, views: Sequence[AlignedView], fit: FitResult, proxies: M
         focal_px=np.full(frames, fitted.focal_px),
         principal_point=np.array(fitted.principal_point, np.float64),
         world_to_camera=np.repeat(fitted.world_to_camera[None].astype(np.float64), frames, axis=0),
-        reprojection_error_percent_iod=_mean(fit.reprojection_error_percent_iod[index], (1,)),
+        reprojection_error_percent_iod=error,
         footage_frames=view.footage_frames,
         focal_ratio=lens.focal_ratio if lens else 1.0,
         distortion=lens.coefficients if lens else (),
-        submitted=view.opened.spec.footage,
         proxy=str(proxy.path) if proxy else "",
         proxy_first_frame=proxy.first_frame if proxy else 1,
     )
