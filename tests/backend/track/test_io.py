@@ -284,3 +284,16 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     with pytest.raises(TypeError):
         write_atomic(path, "not bytes")
     assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_a_proxy_is_found_where_the_results_are_moved(tmp_path):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere.mp4"
+    here.mkdir()
+    track = small_track(cameras=3)
+    proxies = str(here / "proxy" / "a.mp4"), str(elsewhere), ""
+    cameras = [dataclasses.replace(camera, proxy=proxy) for camera, proxy in zip(track.cameras, proxies, strict=True)]
+    save_track(dataclasses.replace(track, cameras=tuple(cameras)), here / "track.npz")
+    assert [camera.proxy for camera in load_track(here / "track.npz").cameras] == [*proxies]
+    there = here.rename(tmp_path / "there")
+    moved = str(there / "proxy" / "a.mp4"), *proxies[1:]
+    assert [camera.proxy for camera in load_track(there / "track.npz").cameras] == [*moved]
