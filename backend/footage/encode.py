@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import OutputContainer
+from av.video.frame import PictureType
 from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ Picture = NDArray[np.uint8]
 
 _CRF = 20  # libx264 quality of what is looked at; visually lossless begins at about 18
 _PROXY_CRF = 16
-_KEYFRAMES = 10
+_KEY_PICTURES = 10  # pictures from one that is decoded by itself to the next
+_LONGEST_GROUP = 60  # frames, where pictures are held
 
 # With its look-ahead at work, x264's assembly gave another file in every process (measured on the wheel of av 18); any
 # one of these alone makes it repeat itself.
@@ -75,24 +77,26 @@ def encode_for_scrubbing(
 ) -> None:
     """Write pictures of any size, each with the number of frames that it is shown on, as H.264 in an MP4.
 
-    A frame is decoded from at most ``_KEYFRAMES`` earlier ones and no later one, so that a player finds it quickly and
-    exactly. Colours are in BT.709, tagged. Raises OSError and FFmpegError.
+    A frame is decoded from few earlier pictures (``_KEY_PICTURES``) and no later one, so that a player finds it quickly
+    and exactly; one that is held costs little. Colours are in BT.709, tagged. Raises OSError and FFmpegError.
     """
     with av.open(str(path), "w", format="mp4") as container:
         container.metadata.update(metadata)
         stream: VideoStream | None = None
         at = 0
-        for picture, count in pictures:
+        for number, (picture, count) in enumerate(pictures):
             # Chroma of half the size knows even sides only; padding would shift the picture behind its camera.
             pixels = "yuv420p" if picture.shape[0] % 2 == picture.shape[1] % 2 == 0 else "yuv444p"
             if stream is None:
                 stream = _stream(container, picture, _exact(frame_rate), _PROXY_CRF, pixels=pixels)
-                stream.options = {**stream.options, "g": str(_KEYFRAMES), "bf": "0"}
+                stream.options = {**stream.options, "g": str(_LONGEST_GROUP), "bf": "0"}
                 _tag_bt709(stream)
             image = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
                 format=pixels, dst_colorspace=Colorspace.ITU709
             )
-            for _ in range(count):
+            for repeated in range(count):
+                key = not repeated and number % _KEY_PICTURES == 0
+                image.pict_type = PictureType.I if key else PictureType.NONE
                 image.pts, image.time_base = at, 1 / _exact(frame_rate)
                 container.mux(stream.encode(image))
                 at += 1

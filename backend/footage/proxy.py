@@ -23,8 +23,8 @@ from protocol.shown import HeldPictures, hold, span
 
 MAX_FRAMES = 1_048_574
 """The last frame of Blender's timeline."""
-MAX_HELD = 100_000
-"""Frames that only hold an earlier picture, in one proxy: an hour of them at 30 a second."""
+MAX_HELD = 50_000
+"""Frames that only hold an earlier picture, in one proxy: half an hour of them."""
 _AT_ONCE = 250  # frames of a held picture between two looks at whether the job was cancelled
 _STAMP = "comment"
 _VERSION = 1
