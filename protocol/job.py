@@ -133,7 +133,9 @@ class CameraSpec:
 
 @dataclass(frozen=True)
 class ViewSpec:
-    """One camera's footage: a video, a still, or any image of a sequence, as a path that the backend can read.
+    """One camera's footage: a video, a still, or an image, a folder or a pattern of a sequence, as a path that the
+    backend can read. ``files`` are the images of a sequence themselves, where a user named them one by one: as seen
+    from the folder of ``footage``, which is then the first of them.
 
     The first view's frames are the take's. ``offset`` is this view's time, in seconds since its footage's first frame,
     at the moment of the first view's first frame: positive for a camera that was started earlier. ``frame_rate`` is
@@ -147,6 +149,7 @@ class ViewSpec:
     frame_rate: float | None = None
     camera: CameraSpec | None = None
     face: FaceChoice | None = None
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where a number is none that footage can have."""
@@ -182,7 +185,7 @@ class TrackJob(Job):
         """Raise ProtocolError (``bad_field``) where there is no footage or the frame range runs backwards."""
         if not self.views or not all(view.footage for view in self.views):
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.views” must name the footage of at least one camera.")
-        if any("\0" in view.footage for view in self.views):
+        if any("\0" in path for view in self.views for path in (view.footage, *view.files)):
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.views” names footage that no file can be called.")
         if "\0" in self.neutral_from:
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.neutral_from” is nothing that a file can be called.")

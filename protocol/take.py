@@ -84,6 +84,11 @@ class CameraTrack:
 
     Steps other than 1 mean that the footage's frame rate is not the take's.
     """
+    footage_files: tuple[str, ...] = ()
+    """A sequence's images in order, as seen from the folder of ``footage``, which is the first; () for other footage,
+    and where there are too many to keep."""
+    footage_numbers: tuple[int, ...] = ()
+    """The footage's frame number of each of ``footage_files``, ascending."""
     focal_ratio: float = 1.0
     """fy / fx of the footage's lens; this camera itself has square pixels of the size that fx stands for."""
     distortion: tuple[float, ...] = ()

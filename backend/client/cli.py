@@ -58,8 +58,9 @@ def track(
     footage: Annotated[
         list[Path],
         typer.Argument(
-            help="A video, a still, or any image of a numbered sequence; one for each camera that saw the take. "
-            "Several images of one sequence are several views of one synchronised frame.",
+            help="A video, a still, or a sequence: its folder, a pattern (%04d, ####, *), any of its images, or a .txt "
+            "that lists them; one for each camera that saw the take. Several images of one sequence are several views "
+            "of one synchronised frame.",
             metavar="FOOTAGE...",
             show_default=False,
         ),

@@ -56,7 +56,13 @@ def _seen_footage(camera: CameraTrack) -> Footage:
 
     used = camera.footage_frames[camera.footage_frames >= 0]
     frames = (int(used.min()), int(used.max())) if len(used) else None
-    return open_footage(camera.footage, frames, alone=camera.footage_kind == "still")
+    return open_footage(
+        camera.footage,
+        frames,
+        alone=camera.footage_kind == "still",
+        files=[Path(camera.footage).parent / name for name in camera.footage_files],
+        numbers=camera.footage_numbers,
+    )
 
 
 def _overlay_take(

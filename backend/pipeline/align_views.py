@@ -15,7 +15,7 @@ from backend.errors import ErrorCode, UserError
 from backend.footage.timeline import matching_frames
 from backend.observations import PointSet, ViewAlignment
 from backend.observations.io import AlignmentChunks
-from backend.pipeline.open_views import OpenView, open_view_footage, views_apart
+from backend.pipeline.open_views import OpenView, views_apart
 from backend.progress import ShouldCancel
 from protocol.messages import FaceChoice
 
@@ -143,6 +143,8 @@ def view_warnings(views: Sequence[AlignedView]) -> list[str]:
     first = views[0].opened
     for view in views:
         opened, given = view.opened, view.opened.spec.camera
+        prefix = f"“{opened.spec.name}”: " if len(views) > 1 else ""
+        warnings += [prefix + note for note in opened.info.notes]
         if given is not None and opened.camera is not None and given.image_size != opened.camera.image_size:
             (width, height), (to_width, to_height) = given.image_size, opened.camera.image_size
             warnings.append(
@@ -173,10 +175,8 @@ def picture_at(view: AlignedView, frame: int) -> NDArray[np.uint8] | None:
     """
     if view.index[frame] < 0:
         return None
-    number, opened = int(view.footage_frames[frame]), view.opened
-    alone = opened.info.kind == "still"
-    footage = open_view_footage(opened.spec, None if alone else (number, number), alone=alone)
-    return next((decoded.image for decoded in footage), None)
+    number = int(view.footage_frames[frame])
+    return next((decoded.image for decoded in view.opened.footage.part((number, number))), None)
 
 
 def aligner_choice(face: FaceChoice) -> AlignerChoice:

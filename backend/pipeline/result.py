@@ -13,11 +13,14 @@ from backend.track.types import CameraTrack, Track
 
 if TYPE_CHECKING:
     from backend.fitting import FitResult, FittedCamera, Solution
+    from backend.footage import FootageInfo
     from backend.head_model.model import HeadModel
     from backend.pipeline.align_views import AlignedView
     from backend.pipeline.proxies import ViewProxy
 
 F32 = NDArray[np.float32]
+NUMBER = 12  # characters that a number takes up beside a name
+MAX_NAMES = 1 << 19  # characters of images' names that a take keeps: half of a message's header
 
 
 def make_track(
@@ -109,6 +112,7 @@ def camera_track(
         footage_first_frame=info.first_frame if index == 0 else first_scene_frame(views[0], view),
         footage_frame_count=info.frame_count,
         footage_rotation=info.rotation,
+        **_images(info, MAX_NAMES // len(views)),
         image_size=view.alignment.image_size,
         focal_px=np.full(frames, fitted.focal_px),
         principal_point=np.array(fitted.principal_point, np.float64),
@@ -120,6 +124,15 @@ def camera_track(
         proxy=str(proxy.path) if proxy else "",
         proxy_first_frame=proxy.first_frame if proxy else 1,
     )
+
+
+def _images(info: FootageInfo, at_most: int) -> dict[str, Any]:
+    """The fields that keep a sequence's images; none where their names have more than ``at_most`` characters."""
+    folder = info.path.parent
+    names = tuple(str(file.relative_to(folder) if file.is_relative_to(folder) else file) for file in info.files)
+    if info.kind != "sequence" or sum(len(name) + NUMBER for name in names) > at_most:
+        return {}
+    return {"footage_files": names, "footage_numbers": info.numbers}
 
 
 def first_scene_frame(first: AlignedView, view: AlignedView) -> int:
