@@ -21,6 +21,9 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
+from backend.footage.kinds import FileKind
+from backend.footage.orientation import UPRIGHT
+from backend.footage.stills import read_header
 from backend.footage.types import FootageInfo
 
 INTRA_CODECS = frozenset(
@@ -30,10 +33,20 @@ INTRA_CODECS = frozenset(
 CODECS = INTRA_CODECS | {"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "mpeg2video"}
 PLAYED = {"mov": CODECS, "matroska": CODECS, "avi": INTRA_CODECS, "mxf": INTRA_CODECS, "gif": frozenset({"gif"})}
 """Codecs that Blender plays exactly, by the first of libavformat's names of their container."""
-PICTURE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2", ".exr", ".hdr", ".tga"}
-)
-"""Images that Blender opens and shows as bright as they were tracked; it opens DPX too, but brighter."""
+PICTURES = {
+    FileKind.PNG: (".png",),
+    FileKind.JPEG: (".jpg", ".jpeg"),
+    FileKind.TIFF: (".tif", ".tiff"),
+    FileKind.BMP: (".bmp",),
+    FileKind.WEBP: (".webp",),
+    FileKind.JPEG2000: (".jp2",),
+    FileKind.TGA: (".tga",),
+    FileKind.EXR: (".exr",),
+    FileKind.HDR: (".hdr",),
+}
+"""Images that Blender opens and shows as bright as they were tracked, and how their names end; it opens DPX too, but
+brighter."""
+TURNED = "it is stored turned, which Blender does not undo in images"
 LARGEST_NUMBER = 999_999_999
 """Numbers in file names from 2³¹ on overflow in Blender."""
 
@@ -107,14 +120,18 @@ def proxy_reason(info: FootageInfo, times: VideoTimes | None, last: int | None =
         return "it is stored mirrored, which Blender does not undo"
     if info.kind == "video":
         return _video_reason(info, times, info.last_frame if last is None else last)
-    suffix = info.path.suffix.lower()
-    if suffix not in PICTURE_SUFFIXES:
-        return f"Blender does not show {suffix.lstrip('.').upper()} images as they were tracked"
+    if not any(info.codec == kind and info.path.suffix.lower() in endings for kind, endings in PICTURES.items()):
+        return f"Blender does not show {info.codec.upper()} images in {info.path.suffix} files as they were tracked"
     if info.rotation:
-        return "it is stored turned, which Blender does not undo in images"
+        return TURNED
     if info.kind == "sequence" and not counts_by_names(info.files, info.numbers):
         return "Blender cannot count its files by their names"
     return None
+
+
+def any_turned(files: Sequence[Path]) -> bool:
+    """True where any of some images is to be turned or mirrored for display. Raises UserError as reading does."""
+    return any(read_header(file).orientation != UPRIGHT for file in files)
 
 
 def counts_by_names(files: Sequence[Path], numbers: Sequence[int]) -> bool:
@@ -136,6 +153,8 @@ def counts_by_names(files: Sequence[Path], numbers: Sequence[int]) -> bool:
 def _video_reason(info: FootageInfo, times: VideoTimes | None, last: int) -> str | None:
     if info.variable_rate:
         return "its pictures do not come at a constant rate, while Blender plays one each frame"
+    if info.stream:
+        return "Blender shows another of its video streams"
     if times is None:
         return "Blender cannot tell when its pictures are shown"
     if times.codec not in PLAYED.get(times.container, ()):

@@ -18,11 +18,9 @@ from PIL import Image, PngImagePlugin
 from backend.errors import Cancelled
 from backend.footage.encode import Picture, encode_for_scrubbing
 from backend.footage.prefetch import prefetch
-from backend.footage.types import Footage, FootageInfo
+from backend.footage.types import MAX_FRAMES, Footage, FootageInfo
 from protocol.shown import HeldPictures, hold, span
 
-MAX_FRAMES = 1_048_574
-"""The last frame of Blender's timeline."""
 MAX_HELD = 50_000
 """Frames that only hold an earlier picture, in one proxy: half an hour of them."""
 _AT_ONCE = 250  # frames of a held picture between two looks at whether the job was cancelled

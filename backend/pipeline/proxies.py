@@ -10,7 +10,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from backend.files import file_name
-from backend.footage.playback import proxy_reason, read_times
+from backend.footage.playback import TURNED, any_turned, proxy_reason, read_times
 from backend.footage.proxy import TooLong, held_pictures, write_proxy
 from backend.pipeline.align_views import AlignedView
 from backend.progress import ShouldCancel
@@ -74,7 +74,8 @@ def _reason(view: AlignedView) -> str | None:
     if view.opened.footage.skipped:
         return "some of its pictures cannot be decoded"
     times = read_times(info.path) if info.kind == "video" else None
-    return proxy_reason(info, times, int(view.footage_frames.max()))
+    reason = proxy_reason(info, times, int(view.footage_frames.max()))
+    return TURNED if reason is None and any_turned(info.files) else reason
 
 
 def _pictures(first: AlignedView, view: AlignedView) -> HeldPictures:
@@ -84,11 +85,12 @@ def _pictures(first: AlignedView, view: AlignedView) -> HeldPictures:
 
 
 def _free(folder: Path, view: AlignedView, taken: Sequence[Path]) -> Path:
-    """The path of a view's proxy, none of those ``taken``."""
+    """The path of a view's proxy, none of those ``taken``, whatever the case of letters."""
+    names = [path.name.casefold() for path in taken]
     suffix = ".png" if view.opened.info.kind == "still" else ".mp4"
     stem, number = file_name(view.opened.spec.name), 1
     path = folder / f"{stem}{suffix}"
-    while path in taken:
+    while path.name.casefold() in names:
         number += 1
         path = folder / f"{stem}_{number}{suffix}"
     return path.absolute()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -14,6 +15,7 @@ import av
 import bpy
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from backend.fitting import FittedCamera
 from backend.footage.timeline import matching_frames
@@ -65,21 +67,53 @@ def write_video(
     container: dict[str, str] | None = None,
     size: tuple[int, int] = SIZE,
     first: int = 0,
+    stored: tuple[slice, slice] = (slice(None), slice(None)),
     **options: str,
 ) -> Path:
-    """A video of ``count`` stamped pictures, from 1: evenly, or at ``times`` in seconds."""
+    """A video of ``count`` stamped pictures, from 1: evenly, or at ``times`` in seconds; each ``stored`` like that."""
     base = time_base or (Fraction(1, 90000) if times is not None else 1 / Fraction(rate))
     with av.open(str(path), "w", options=container or {}) as out:
         stream = out.add_stream(codec, rate=Fraction(rate), options=options)
         stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.codec_context.time_base = base
         for index in range(count):
-            frame = av.VideoFrame.from_ndarray(stamped(index + 1, size), format="rgb24").reformat(format=pixels)
+            picture = np.ascontiguousarray(stamped(index + 1, size)[stored])
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixels)
             frame.pts = first + index if times is None else round(Fraction(times[index]) / base)
             frame.time_base = base
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return path
+
+
+def set_matrix(path: Path, matrix: tuple[int, int, int, int, int, int]) -> None:
+    """Give an MP4 another display matrix: (a, b, c, d, x, y)."""
+    a, b, c, d, x, y = (value << 16 for value in matrix)
+    data = bytearray(path.read_bytes())
+    header = data.find(b"tkhd")
+    start = header + 8 + (32 if data[header + 4] else 20) + 16
+    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, x, y, 1 << 30)
+    path.write_bytes(data)
+
+
+def write_image(path: Path, number: int) -> None:
+    """A stamped picture as an image of the kind that its name says."""
+    film = {".dpx": ("dpx", "gbrp10be"), ".exr": ("exr", "gbrpf32le")}
+    if path.suffix not in film:
+        if path.suffix == ".heic":
+            import pillow_heif
+
+            pillow_heif.register_heif_opener()
+        Image.fromarray(stamped(number)).save(path)
+        return
+    codec, pixels = film[path.suffix]
+    with av.open(str(path), "w", format="image2", options={"update": "1"}) as out:
+        stream = out.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, pixels
+        frame = av.VideoFrame.from_ndarray(stamped(number), format="rgb24").reformat(format=pixels)
+        frame.pts = 0
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
 
 
 def tracked(

@@ -29,7 +29,7 @@ VIDEO = FootageInfo(
     codec="h264",
     pixel_format="yuv420p",
 )
-STILL = replace(VIDEO, path=Path("/photos/a.jpg"), kind="still", frame_count=1, last_frame=1, rotation=0, codec="jpg")
+STILL = replace(VIDEO, path=Path("/photos/a.jpg"), kind="still", frame_count=1, last_frame=1, rotation=0, codec="jpeg")
 TIMES = VideoTimes(
     container="mov",
     codec="h264",
@@ -63,9 +63,11 @@ def test_what_blender_plays_needs_no_proxy() -> None:
         (VIDEO, replace(TIMES, playable=99), "before its last picture"),
         (replace(STILL, rotation=90), None, "turned"),
         (replace(STILL, mirrored=True), None, "mirrored"),
-        (replace(STILL, path=Path("/photos/a.heic")), None, "HEIC"),
-        (replace(STILL, path=Path("/shots/a_1001.dpx"), kind="sequence"), None, "DPX"),
-        (replace(STILL, path=Path("/shots/a_1001.png"), kind="sequence"), None, "by their names"),
+        (replace(VIDEO, stream=1), TIMES, "another of its video streams"),
+        (replace(STILL, path=Path("/photos/a.heic"), codec="heif"), None, "HEIF"),
+        (replace(STILL, path=Path("/photos/a.jpg"), codec="heif"), None, "HEIF images in .jpg files"),
+        (replace(STILL, path=Path("/shots/a_1001.dpx"), codec="dpx", kind="sequence"), None, "DPX"),
+        (replace(STILL, path=Path("/shots/a_1001.jpg"), kind="sequence"), None, "by their names"),
     ],
 )
 def test_what_it_does_not_play_is_said(info: FootageInfo, times: VideoTimes | None, why: str) -> None:

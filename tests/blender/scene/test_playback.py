@@ -13,7 +13,7 @@ from PIL import Image
 
 from protocol.take import TakeResult
 
-from ..stamps import shown_stamps, stamped, tracked, write_video
+from ..stamps import SIZE, set_matrix, shown_stamps, stamped, tracked, write_image, write_video
 
 pytestmark = pytest.mark.slow
 
@@ -121,6 +121,90 @@ def test_every_view_shows_its_own_pictures(
     take, stamps, _ = tracked(tmp_path / "out", *clips, offsets=[0.0, offset])
     for view in (0, 1):
         assert_shown(take, view, stamps[view], tmp_path)
+
+
+STORED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""How pictures are stored that EXIF's orientation puts upright."""
+
+
+def photograph(path: Path, number: int, orientation: int) -> Path:
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    Image.fromarray(stamped(number)).transpose(STORED[orientation]).save(path, exif=exif)
+    return path
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("suffix", ["jpg", "webp", "tif"])
+def test_a_turned_photograph_is_shown_upright(suffix: str, orientation: int, tmp_path: Path) -> None:
+    photo = photograph(tmp_path / f"photo.{suffix}", 5, orientation)
+    take, (stamps,), said = tracked(tmp_path / "out", photo)
+    assert stamps == [5] and "stored" in said[0]
+    assert_shown(take, 0, stamps, tmp_path)
+
+
+@pytest.mark.parametrize("orientations", [(6, 6, 6), (3, 3, 4)], ids=["alike", "each its own"])
+def test_turned_photographs_in_a_row_are_shown_upright(orientations: tuple[int, ...], tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number, orientation in enumerate(orientations, 1):
+        photograph(tmp_path / "in" / f"p_{number}.jpg", number, orientation)
+    take, (stamps,), _ = tracked(tmp_path / "out", tmp_path / "in")
+    assert stamps == [1, 2, 3]
+    assert_shown(take, 0, stamps, tmp_path)
+
+
+def test_photographs_of_which_only_some_are_turned_are_shown_upright(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(stamped(1)).save(tmp_path / "in" / "p_1.jpg")
+    photograph(tmp_path / "in" / "p_2.jpg", 2, 3)
+    take, (stamps,), _ = tracked(tmp_path / "out", tmp_path / "in")
+    assert stamps == [1, 2]
+    assert_shown(take, 0, stamps, tmp_path)
+
+
+@pytest.mark.parametrize("durations", [40, [40, 80, 40, 200, 40, 40]], ids=["even", "uneven"])
+@pytest.mark.parametrize("name", ["a.webp", "a.png", "a.gif", "a.tif"])
+def test_an_animated_image_shows_the_tracked_picture(name: str, durations: int | list[int], tmp_path: Path) -> None:
+    pictures = [Image.fromarray(stamped(number)) for number in range(1, 7)]
+    pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], duration=durations)
+    take, (stamps,), _ = tracked(tmp_path / "out", tmp_path / name)
+    assert sorted(set(stamps)) == [1, 2, 3, 4, 5, 6]
+    assert_shown(take, 0, stamps, tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["dpx", "tga", "exr", "bmp", "jp2", "webp", "ppm", "heic"])
+def test_images_of_any_kind_are_shown(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in (1, 2, 3):
+        write_image(tmp_path / "in" / f"sh_{1000 + number}.{suffix}", number)
+    take, (stamps,), said = tracked(tmp_path / "out", tmp_path / "in")
+    assert stamps == [1, 2, 3] and bool(said) == (suffix in ("dpx", "ppm", "heic"))
+    assert_shown(take, 0, stamps, tmp_path)
+
+
+MATRICES = {
+    "left to right": (-1, 0, 0, 1, SIZE[0], 0),
+    "top to bottom": (1, 0, 0, -1, 0, SIZE[1]),
+    "half a turn": (-1, 0, 0, -1, *SIZE),
+}
+
+
+@pytest.mark.parametrize("turn", MATRICES)
+def test_a_turned_or_mirrored_video_is_shown_upright(turn: str, tmp_path: Path) -> None:
+    a, _, _, d, *_ = matrix = MATRICES[turn]
+    clip = write_video(tmp_path / "a.mp4", 6, stored=(slice(None, None, d), slice(None, None, a)), **NO_B)
+    set_matrix(clip, matrix)
+    take, (stamps,), said = tracked(tmp_path / "out", clip)
+    assert stamps == [1, 2, 3, 4, 5, 6] and bool(said) == (a * d < 0)
+    assert_shown(take, 0, stamps, tmp_path)
 
 
 SEQUENCES = {
