@@ -50,6 +50,7 @@ TURNED = "it is stored turned, which Blender does not undo in images"
 LARGEST_NUMBER = 999_999_999
 """Numbers in file names from 2³¹ on overflow in Blender."""
 
+_PHOTOGRAPHS = frozenset({FileKind.JPEG, FileKind.TIFF, FileKind.WEBP})  # whose headers are read at once
 _CRUMB = 1e-6  # of a tick
 _SOUND_STARTS = 0.05  # seconds: how much of a file's duration sound that begins earlier may have taken up
 _LAST_NUMBER = re.compile(r"(?P<digits>\d+)\D*$")
@@ -129,9 +130,12 @@ def proxy_reason(info: FootageInfo, times: VideoTimes | None, last: int | None =
     return None
 
 
-def any_turned(files: Sequence[Path]) -> bool:
-    """True where any of some images is to be turned or mirrored for display. Raises UserError as reading does."""
-    return any(read_header(file).orientation != UPRIGHT for file in files)
+def any_turned(info: FootageInfo) -> bool:
+    """True where any of a sequence's photographs is to be turned or mirrored for display, not only the first.
+
+    Raises UserError as reading them does.
+    """
+    return info.codec in _PHOTOGRAPHS and any(read_header(file).orientation != UPRIGHT for file in info.files)
 
 
 def counts_by_names(files: Sequence[Path], numbers: Sequence[int]) -> bool:

@@ -75,7 +75,7 @@ def _reason(view: AlignedView) -> str | None:
         return "some of its pictures cannot be decoded"
     times = read_times(info.path) if info.kind == "video" else None
     reason = proxy_reason(info, times, int(view.footage_frames.max()))
-    return TURNED if reason is None and any_turned(info.files) else reason
+    return TURNED if reason is None and any_turned(info) else reason
 
 
 def _pictures(first: AlignedView, view: AlignedView) -> HeldPictures:
