@@ -13,7 +13,7 @@ from backend.footage.images import ImageFootage
 from backend.footage.kinds import IMAGE_SUFFIXES, FileKind, kind_of
 from backend.footage.prefetch import prefetch
 from backend.footage.sequences import ImageFiles, find_images, is_pattern, listed_images, still
-from backend.footage.stills import STILL_KINDS, not_an_image, read_image
+from backend.footage.stills import STILL_KINDS, not_an_image, read_image, still_kind
 from backend.footage.types import DEFAULT_SEQUENCE_RATE, Footage, FootageFrame, FootageInfo
 from backend.footage.video import VideoFootage
 
@@ -30,7 +30,7 @@ __all__ = [
     "read_image",
 ]
 
-_DEMUXERS = {FileKind.GIF: "gif", FileKind.PNG: "apng", FileKind.IMAGE_TRACK: "mov"}
+_DEMUXERS = {FileKind.GIF: "gif", FileKind.IMAGE_TRACK: "mov"}
 
 AnyPath = str | os.PathLike[str]
 
@@ -69,6 +69,7 @@ def open_footage(
         raise not_an_image(location)
     if kind not in STILL_KINDS:
         return VideoFootage(location, frames, demuxer=_DEMUXERS.get(kind))
+    still_kind(location)
     if not moves(location, kind):
         return ImageFootage(still(location) if alone else find_images(location), frames, sequence_rate)
     if kind in _DEMUXERS:

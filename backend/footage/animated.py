@@ -1,8 +1,8 @@
-"""Image files whose pictures move and that FFmpeg takes for stills: animated WebP and TIFF of several pages."""
+"""Image files whose pictures move: animated WebP and PNG, and TIFF of several pages. FFmpeg reads GIF."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -10,20 +10,25 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from backend.errors import ErrorCode, UserError
+from backend.errors import UserError
+from backend.footage.apng import read_apng
 from backend.footage.kinds import FileKind
 from backend.footage.orientation import UPRIGHT, Orientation, displayed, from_exif
 from backend.footage.rates import Clock, clock_for
 from backend.footage.stills import open_image, read_header, to_rgb, unreadable
 from backend.footage.tiff import TiffPage, moving_pages, read_pages
-from backend.footage.types import FootageFrame, FootageInfo, check_size, select_range
+from backend.footage.types import (
+    MAX_PICTURES,
+    FootageFrame,
+    FootageInfo,
+    check_animation,
+    check_size,
+    select_range,
+)
 from backend.footage.webp import read_webp
 
-MAX_PICTURES = 100_000  # an hour of an animation; films are kept as videos
-_MAX_PIXELS_IN_ALL = 10**12  # all pictures together: an hour of 4K
-_BY_FFMPEG = frozenset({FileKind.GIF, FileKind.PNG})
 _SHORTEST, _INSTEAD = 0.011, 0.1  # seconds: what browsers show instead of a delay that asks for as fast as can be
-_TICK = {FileKind.WEBP: 0.001}
+_MILLISECOND = 0.001
 
 
 class _Pictures(NamedTuple):
@@ -46,7 +51,9 @@ def moves(path: Path, kind: FileKind) -> bool:
             return len(read_webp(path, 2).durations) > 1
         if kind is FileKind.TIFF:
             return len(moving_pages(_pages(path))) > 1
-        if kind in _BY_FFMPEG:
+        if kind is FileKind.PNG:
+            return len(read_apng(path, 2).durations) > 1
+        if kind is FileKind.GIF:
             with open_image(path, kind) as image:
                 check_size(*image.size, path)
                 return bool(getattr(image, "is_animated", False))
@@ -58,7 +65,7 @@ def moves(path: Path, kind: FileKind) -> bool:
 
 
 class AnimatedFootage:
-    """An animated WebP, or a TIFF of several pages, which ``page_rate`` (frames per second) times.
+    """An animated WebP or PNG, or a TIFF of several pages, which ``page_rate`` (frames per second) times.
 
     Raises UserError ``image_unreadable``, ``footage_too_large``, ``frames_out_of_range``.
     """
@@ -66,13 +73,13 @@ class AnimatedFootage:
     def __init__(self, path: Path, kind: FileKind, frames: tuple[int, int] | None, page_rate: float) -> None:
         self._path, self._kind = path, kind
         try:
-            self._pictures = _webp(path) if kind is FileKind.WEBP else _tiff(path)
+            self._pictures = _READERS[kind](path)
         except UserError:
             raise
         except Exception as error:  # decoders raise many unrelated types on bad bytes
             raise unreadable(path, error) from error
         self._skipped: tuple[int, ...] = ()
-        self._clock = _clock(self._pictures, kind, page_rate)
+        self._clock = _clock(self._pictures, page_rate)
         self.info = self._read_info()
         self._first, self._last = select_range(1, self.info.frame_count, frames, path)
 
@@ -147,18 +154,31 @@ class AnimatedFootage:
         return FootageFrame(number, float(clock.times[number - 1]), float(clock.scene_frames[number - 1]), picture)
 
 
-def _clock(pictures: _Pictures, kind: FileKind, page_rate: float) -> Clock:
+def _clock(pictures: _Pictures, page_rate: float) -> Clock:
     if pictures.times is None:
         return clock_for(np.arange(len(pictures.pages)) / page_rate, page_rate, 0.0)
-    return clock_for(np.array(pictures.times), None, _TICK.get(kind, 0.0))
+    return clock_for(np.array(pictures.times), None, _MILLISECOND)
 
 
 def _webp(path: Path) -> _Pictures:
     header, webp = read_header(path), read_webp(path, MAX_PICTURES + 1)
-    _bound(path, len(webp.durations), header.stored)
-    shown = [_INSTEAD if duration < 1000 * _SHORTEST else duration / 1000 for duration in webp.durations]
-    times = tuple(accumulate(shown[:-1], initial=0.0))
+    check_animation(len(webp.durations), *header.stored, path)
+    times = _times([duration / 1000 for duration in webp.durations])
     return _Pictures(header.stored, header.orientation, tuple(range(len(times))), times)
+
+
+def _apng(path: Path) -> _Pictures:
+    header, apng = read_header(path), read_apng(path, MAX_PICTURES + 1)
+    check_animation(len(apng.durations), *header.stored, path)
+    times = _times(apng.durations)
+    first = int(apng.apart)
+    return _Pictures(header.stored, header.orientation, tuple(range(first, first + len(times))), times)
+
+
+def _times(durations: Sequence[float]) -> tuple[float, ...]:
+    """When each picture begins, of how many seconds each shows."""
+    shown = [_INSTEAD if duration < _SHORTEST else duration for duration in durations]
+    return tuple(accumulate(shown[:-1], initial=0.0))
 
 
 def _pages(path: Path) -> list[TiffPage]:
@@ -168,9 +188,10 @@ def _pages(path: Path) -> list[TiffPage]:
 def _tiff(path: Path) -> _Pictures:
     header, pages = read_header(path), _pages(path)
     moving = moving_pages(pages)
-    _bound(path, len(pages), header.stored)
+    check_animation(len(pages), *header.stored, path)
     left_out = sum(not page.is_preview for page in pages) - len(moving)
-    notes = (f"{left_out} pages of {path.name} have another size than its first, and were left out.",)
+    pages_left = "1 page" if left_out == 1 else f"{left_out} pages"
+    notes = (f"{pages_left} of {path.name}, of another size than its first, left out.",)
     orientation = from_exif(moving[0].orientation)
     return _Pictures(
         (moving[0].width, moving[0].height),
@@ -181,11 +202,8 @@ def _tiff(path: Path) -> _Pictures:
     )
 
 
-def _bound(path: Path, count: int, size: tuple[int, int]) -> None:
-    if count > MAX_PICTURES or count * size[0] * size[1] > _MAX_PIXELS_IN_ALL:
-        raise UserError(
-            ErrorCode.FOOTAGE_TOO_LARGE,
-            f"{path} holds more pictures than are read from one image file: at most {MAX_PICTURES}, and "
-            f"{_MAX_PIXELS_IN_ALL // 10**9} billion pixels in all.",
-            "Export it as a video.",
-        )
+_READERS: dict[FileKind, Callable[[Path], _Pictures]] = {
+    FileKind.WEBP: _webp,
+    FileKind.PNG: _apng,
+    FileKind.TIFF: _tiff,
+}

@@ -27,7 +27,7 @@ from backend.footage.types import MAX_FRAMES, MAX_PIXELS, check_size
 _VIDEO_FORMATS = (
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h261,h263,h264,hevc,vvc,evc,av1,obu,ivf,apv,avs2,avs3,cavsvideo,"
     "dirac,dnxhd,vc1,vc1test,flv,live_flv,kux,asf,asf_o,ogg,nut,mxf,gxf,lxf,rm,ivr,dv,wtv,nsv,nuv,pva,ty,mjpeg,"
-    "mjpeg_2000,smjpeg,yuv4mpegpipe,gif,apng,flic,r3d,cine,mlv,mv,mtv,dhav,ifv,ser,xmv,vivo,film_cpk,bink,smk,roq,swf,"
+    "mjpeg_2000,smjpeg,yuv4mpegpipe,gif,flic,r3d,cine,mlv,mv,mtv,dhav,ifv,ser,xmv,vivo,film_cpk,bink,smk,roq,swf,"
     "amv,lmlm4,mgsts,ingenient,pmp,psxstr,thp,usm,4xm,ipmovie,idcin,dxa,filmstrip,moflex,tmv,"
     "wav,w64,mp3,flac,aac,aiff,caf,au"  # sound, in which covers may lie: refused by what it is
 )
@@ -41,7 +41,7 @@ _UNTIMED_FORMATS = frozenset(
     {"avi", "h261", "h263", "h264", "hevc", "vvc", "evc", "m4v", "mpegvideo", "vc1", "cavsvideo", "avs2", "avs3"}
     | {"dirac", "dnxhd", "mjpeg", "obu", "av1"}
 )
-_PATCHED_FORMATS = frozenset({"gif", "apng"})  # each picture is patched onto the one before: none to start from
+_PATCHED_FORMATS = frozenset({"gif"})  # each picture is patched onto the one before: none to start from
 _NO_FOOTAGE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 

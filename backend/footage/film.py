@@ -59,7 +59,7 @@ def read_film(path: Path, kind: FileKind, header: FilmHeader) -> NDArray[np.uint
         light = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
         if light is None or light.dtype != np.float32:
             raise ValueError("no floating-point picture")
-        return srgb_from_linear(light[..., ::-1])
+        return srgb_from_linear(light[..., ::-1] if light.ndim == 3 else np.repeat(light[..., None], 3, axis=-1))
     if kind is FileKind.EXR:
         # EXR is linear light.
         options = {"apply_trc": "iec61966_2_1"} | ({"layer": header.layer} if header.layer else {})

@@ -12,13 +12,13 @@ IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".gif"}
     | {".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf", ".heic", ".heif", ".hif", ".avif", ".exr", ".dpx", ".hdr"}
     | {".rgbe", ".pic", ".tga", ".targa", ".icb", ".vda", ".vst", ".pnm", ".ppm", ".pgm", ".pbm", ".pfm", ".sgi"}
-    | {".rgb", ".rgba", ".bw", ".pcx", ".psd"}
+    | {".rgb", ".rgba", ".bw", ".pcx", ".psd", ".qoi"}
 )
 """Endings of the names of images that are read."""
 
 _OTHER_PICTURES = frozenset(
     {".cin", ".jxl", ".svg", ".svgz", ".ico", ".cur", ".dds", ".xcf", ".kra", ".ora", ".psb", ".jxr", ".wdp", ".hdp"}
-    | {".pdf", ".eps", ".ai", ".xbm", ".xpm", ".ras", ".pict", ".qoi", ".fits", ".fit", ".iff", ".jls", ".pam"}
+    | {".pdf", ".eps", ".ai", ".xbm", ".xpm", ".ras", ".pict", ".fits", ".fit", ".iff", ".jls", ".pam"}
     | {".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".srw"}
     | {".heics", ".avifs", ".heifs", ".avcs", ".bpg", ".wbmp", ".tx", ".sxr", ".flif", ".x3f", ".erf", ".3fr", ".raw"}
 )
@@ -46,6 +46,7 @@ class FileKind(StrEnum):
     SGI = "sgi"
     PCX = "pcx"
     PSD = "psd"
+    QOI = "qoi"
     IMAGE_TRACK = "image track"  # HEIF or AVIF with a track of pictures, which is a video's
     UNREAD_PICTURE = "a picture of a kind that is not read"
     OTHER = "other"  # a video, or nothing that is known here
@@ -79,7 +80,7 @@ _STARTS = (
     (b"IIU\0", FileKind.UNREAD_PICTURE),  # camera raw of Panasonic, Olympus and Fujifilm
     (b"IIRO", FileKind.UNREAD_PICTURE),
     (b"FUJIFILMCCD-RAW", FileKind.UNREAD_PICTURE),
-    (b"qoif", FileKind.UNREAD_PICTURE),
+    (b"qoif", FileKind.QOI),
     (b"%PDF", FileKind.UNREAD_PICTURE),
 )
 _STILL_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"mif3"})

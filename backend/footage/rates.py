@@ -51,17 +51,16 @@ def clock_for(times: F64, claimed: float | None, tick: float) -> Clock:
     rate = claimed if believed and claimed else _standard(1 / usual)
     if is_even(times, usual, tick):
         if abs(rate * usual - 1) > _DRIFT:
-            rate, believed = _standard(1 / usual), False
-        return Clock(times, even, rate, variable=False, notes=() if believed else (_note(claimed, rate, usual),))
+            rate = _standard(1 / usual)
+        return Clock(times, even, rate, variable=False, notes=_notes(claimed, rate, usual))
     chosen, scene = _roomiest(times, _candidates(rate, intervals, usual, believed))
-    notes = () if believed and chosen == rate else (_note(claimed, chosen, usual),)
-    return Clock(times, scene, chosen, variable=True, notes=notes)
+    return Clock(times, scene, chosen, variable=True, notes=_notes(claimed, chosen, usual))
 
 
 def usual_interval(intervals: F64, tick: float) -> float:
     """The median of intervals (n,), n > 0, free of the file's rounding: the mean of those that are like it."""
     median = float(np.median(intervals))
-    like = intervals[np.abs(intervals - median) <= max(_REGULAR * median, 1.01 * tick)]
+    like = intervals[np.abs(intervals - median) <= 1.01 * max(_REGULAR * median, tick)]
     return float(like.mean()) if len(like) else median
 
 
@@ -145,13 +144,14 @@ def _common_rate(intervals: F64, usual_rate: float) -> float | None:
 
 
 def _standard(rate: float) -> float:
-    """The rate that cameras have, where one is this near; whole ones first."""
+    """The rate that cameras have, where one is this near."""
     near = min(_STANDARD, key=lambda known: abs(known / rate - 1))
     return float(near) if abs(near / rate - 1) <= _NEAR_STANDARD else rate
 
 
-def _note(claimed: float | None, rate: float, usual: float) -> str:
+def _notes(claimed: float | None, rate: float, usual: float) -> tuple[str, ...]:
+    if claimed == rate:
+        return ()
     says = f"claims {claimed:.6g} frames per second" if claimed else "names no frame rate"
-    return (
-        f"The file {says}; most of its pictures come {1000 * usual:.4g} ms apart, so the scene has {rate:.6g} a second."
-    )
+    apart = f"most of its pictures come {1000 * usual:.4g} ms apart"
+    return (f"The file {says}; {apart}, so the scene has {rate:.6g} a second.",)

@@ -42,6 +42,7 @@ _FORMATS = {
     FileKind.SGI: ("SGI",),
     FileKind.PCX: ("PCX",),
     FileKind.PSD: ("PSD",),
+    FileKind.QOI: ("QOI",),
 }
 STILL_KINDS = frozenset(_FORMATS) | FILM_KINDS
 
@@ -180,12 +181,18 @@ def _header(path: Path, kind: FileKind) -> StillHeader:
     with open_image(path, kind) as image:
         # PNG may name its orientation behind the picture, which is decoded for it.
         check_size(*image.size, path)
-        return StillHeader(kind, image.size, _orientation(image), image.mode)
+        return StillHeader(kind, image.size, _orientation(image, path), image.mode)
 
 
-def _orientation(image: Image.Image) -> Orientation:
-    """The orientation that is still to be followed: decoders of TIFF and HEIC have done so once a picture is loaded."""
+def _orientation(image: Image.Image, path: Path) -> Orientation:
+    """The orientation that is still to be followed: Pillow has done so with a TIFF once it is loaded.
+
+    libheif turns HEIC by its own boxes, beside which EXIF does not count (ISO 23008-12); some tools write EXIF alone.
+    """
     try:
+        if image.format == "HEIF":
+            data = path.read_bytes()
+            return UPRIGHT if b"irot" in data or b"imir" in data else from_exif(image.info.get("original_orientation"))
         return from_exif(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # a damaged EXIF block is no reason to refuse a picture
         return UPRIGHT
@@ -195,7 +202,7 @@ def _decoded(path: Path, header: StillHeader) -> NDArray[np.uint8]:
     try:
         with open_image(path, header.kind) as image:
             image.load()
-            picture = displayed(to_rgb(image), _orientation(image))
+            picture = displayed(to_rgb(image), _orientation(image, path))
     except UnidentifiedImageError:
         if header.kind is not FileKind.TIFF:
             raise

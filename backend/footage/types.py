@@ -16,6 +16,8 @@ FootageKind = Literal["video", "sequence", "still"]
 
 MAX_SIDE = 16384  # px
 MAX_PIXELS = 150_000_000
+MAX_PICTURES = 100_000  # of an animated image: an hour of it
+MAX_PICTURES_PIXELS = 200 * 10**9  # of all of them: half an hour of 2K
 MAX_FRAMES = 1_048_574  # the last frame of Blender's timeline
 DEFAULT_SEQUENCE_RATE = 24.0  # frames per second; Blender's own default for image sequences
 
@@ -105,6 +107,17 @@ def check_size(width: int, height: int, path: Path) -> None:
             f"{path} is {width} × {height} pixels; at most {MAX_SIDE} a side and {MAX_PIXELS // 10**6} million in all "
             "are read.",
             "Scale it down first.",
+        )
+
+
+def check_animation(count: int, width: int, height: int, path: Path) -> None:
+    """Refuse an image file of too many moving pictures, in all or together. Raises UserError ``footage_too_large``."""
+    if count > MAX_PICTURES or count * width * height > MAX_PICTURES_PIXELS:
+        raise UserError(
+            ErrorCode.FOOTAGE_TOO_LARGE,
+            f"{path} holds more pictures than are read from one image file: at most {MAX_PICTURES}, and "
+            f"{MAX_PICTURES_PIXELS // 10**9} billion pixels in all.",
+            "Export it as a video.",
         )
 
 

@@ -17,9 +17,9 @@ from backend.errors import ErrorCode, UserError
 from backend.footage.containers import Index, moving_streams, opened, pictures, scan
 from backend.footage.orientation import UPRIGHT, Orientation, displayed, from_matrix
 from backend.footage.rates import FALLBACK_RATE, Clock, clock_for
-from backend.footage.types import FootageFrame, FootageInfo, check_size, select_range
+from backend.footage.types import FootageFrame, FootageInfo, check_animation, check_size, select_range
 
-_NO_RATE = frozenset({"gif", "apng"})  # formats that say how long each picture shows; FFmpeg makes up a rate
+_NO_RATE = frozenset({"gif"})  # formats that say how long each picture shows; FFmpeg makes up a rate
 
 
 class VideoFootage:
@@ -53,6 +53,8 @@ class VideoFootage:
                 f"No picture in {path} can be decoded.",
                 "The file may be cut short or damaged; export it again.",
             )
+        if self._demuxer == "gif":
+            check_animation(index.count, picture.width, picture.height, path)
         with opened(path, self._demuxer) as (container, stream):
             claimed = None if container.format.name in _NO_RATE else stream.guessed_rate or stream.average_rate
             aspect = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1) or 1.0
@@ -179,6 +181,8 @@ def _orientation(picture: VideoFrame) -> Orientation:
         data = cast(Mapping[Type, SideData], picture.side_data)[Type.DISPLAYMATRIX]
     except KeyError:
         return UPRIGHT
+    except ValueError:  # beside it there is something that this PyAV has no name for: then the turn alone is told
+        return Orientation(False, round(-picture.rotation / 90) * 90 % 360)
     return from_matrix(np.frombuffer(bytes(data), np.int32).reshape(3, 3))
 
 

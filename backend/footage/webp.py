@@ -6,6 +6,8 @@ import struct
 from pathlib import Path
 from typing import IO, NamedTuple
 
+MAX_CHUNKS = 1_000_000
+
 
 class WebpHeader(NamedTuple):
     """Size in pixels, and how many milliseconds each frame of an animation shows; () for a still."""
@@ -21,8 +23,12 @@ def read_webp(path: Path, at_most: int) -> WebpHeader:
         file.seek(12)
         width = height = 0
         durations: list[int] = []
-        while len(durations) < at_most and len(head := file.read(8)) == 8:
+        for _ in range(MAX_CHUNKS):
+            if len(durations) == at_most or len(head := file.read(8)) < 8:
+                break
             name, size = struct.unpack("<4sI", head)
+            if not name.strip().isalnum():
+                raise ValueError("no chunk")
             start = file.read(min(size, 16))
             if name == b"VP8X":
                 width, height = _int24(start, 4) + 1, _int24(start, 7) + 1
