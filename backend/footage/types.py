@@ -24,8 +24,8 @@ class FootageInfo:
     """Facts about a piece of footage, read without decoding it whole.
 
     Sizes are in pixels. ``width × height`` is the picture as displayed: pixel aspect applied by scaling the stored
-    width, then mirrored left to right where ``mirrored``, then turned clockwise by ``rotation`` degrees. Numbers follow Blender: the frames of a video count from 1,
-    an image sequence uses the numbers in its file names, a still is frame 1.
+    width, then mirrored left to right where ``mirrored``, then turned clockwise by ``rotation`` degrees. Numbers follow
+    Blender: a video's frames count from 1, an image sequence uses the numbers in its file names, a still is frame 1.
     """
 
     path: Path  # a video, a still, or the first image of a sequence
