@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from backend.fitting.side_by_side import side_by_side
+
 # Solves per step while pinning unknowns to their bounds; what still leaves them after that is clamped.
 BOUND_PASSES = 2
 
@@ -40,6 +42,19 @@ class NormalEquations:
             frame_gradient=new(frames, frame_size),
             next_frame=new(max(frames - 1, 0), frame_size, frame_size),
             after_next=new(max(frames - 2, 0), frame_size, frame_size),
+        )
+
+    def of_frames(self, frames: slice) -> NormalEquations:
+        """These frames' own blocks, shared in memory, with shared blocks of zeros: for what is added side by side."""
+        return replace(
+            self,
+            shared=torch.zeros_like(self.shared),
+            shared_gradient=torch.zeros_like(self.shared_gradient),
+            arrow=self.arrow[frames],
+            frame=self.frame[frames],
+            frame_gradient=self.frame_gradient[frames],
+            next_frame=self.next_frame[:0],
+            after_next=self.after_next[:0],
         )
 
     def times(self, shared: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,26 +133,48 @@ def _paired(equations: NormalEquations, damping: float) -> tuple[Tensor, Tensor,
 class Factorisation:
     """Cholesky factors of H + damping·diag H: block-banded over P pairs of frames, then the Schur complement.
 
-    The band is L Lᵀ with ``factors`` on L's diagonal and ``couplings`` below it; frozen unknowns have unit rows.
+    The band is eliminated from both ends at once, towards the pair in the ``middle``: pair k's coupling is with the
+    next one before the middle and with the one before after it. ``factors`` are L's diagonal; frozen unknowns have
+    unit rows.
     """
 
     frame_count: int
     factors: Tensor  # (P,2F,2F) lower triangular
-    couplings: Tensor  # (P-1,2F,2F); row k+1, column k
+    couplings: Tensor  # (P-1,2F,2F) between pairs k and k+1; columns are those of the one further from the middle
     half: Tensor  # (P,2F,S+1) = L⁻¹ [Aᵀ | g]
     schur: Tensor  # (S,S) lower Cholesky factor of the shared unknowns' Schur complement
     shared_gradient: Tensor  # (S,)
     free: Tensor  # (T,F) bool
     shared_free: Tensor  # (S,) bool
 
+    @property
+    def inwards(self) -> tuple[range, range]:
+        """The pairs on either side of the middle, in the order of their elimination."""
+        return _inwards(len(self.factors))
+
+    @property
+    def outwards(self) -> tuple[range, range]:
+        """The pairs on either side of the middle, from there to the ends."""
+        first, last = self.inwards
+        return first[::-1], last[::-1]
+
+    @property
+    def middle(self) -> int:
+        """The pair that is eliminated last."""
+        return len(self.factors) // 2
+
     def backward(self, side: Tensor) -> Tensor:
         """L⁻ᵀ times ``side (P,2F,R)``."""
-        solved = torch.empty_like(side)
-        for k in reversed(range(len(self.factors))):
-            rest = side[k]
-            if k + 1 < len(self.factors):
-                rest = rest - self.couplings[k].T @ solved[k + 1]
-            solved[k] = torch.linalg.solve_triangular(self.factors[k].T, rest, upper=True)
+        solved, middle = torch.empty_like(side), self.middle
+        solved[middle] = torch.linalg.solve_triangular(self.factors[middle].T, side[middle], upper=True)
+
+        def towards_end(pairs: range) -> None:
+            for k in pairs:
+                inner = k - pairs.step
+                rest = side[k] - self.couplings[min(k, inner)].T @ solved[inner]
+                solved[k] = torch.linalg.solve_triangular(self.factors[k].T, rest, upper=True)
+
+        side_by_side(towards_end, self.outwards, side)
         return solved
 
     def by_frame(self, pairs: Tensor) -> Tensor:
@@ -155,11 +192,53 @@ class Factorisation:
         return shared_step, self.by_frame(self.backward(reduced[..., None]))[..., 0]
 
 
+def _inwards(pairs: int) -> tuple[range, range]:
+    return range(pairs // 2), range(pairs - 1, pairs // 2, -1)
+
+
 def _cholesky(matrix: Tensor, failures: list[Tensor]) -> Tensor:
     """The lower factor; what went wrong joins ``failures``, as asking at once would stall a GPU at every block."""
     factor, info = torch.linalg.cholesky_ex(matrix)
     failures.append(info)
     return factor
+
+
+@dataclass(frozen=True, eq=False)
+class _Band:
+    """The band (``_paired``) while it is factorised: each block is read once, so its factor takes its place."""
+
+    block: Tensor
+    lower: Tensor
+    right: Tensor
+    failures: list[Tensor]
+
+    def factorise(self) -> None:
+        """From both ends, which need nothing of each other, to the middle, which answers to both."""
+        side_by_side(self._chain, _inwards(len(self.block)), self.block)
+        middle = len(self.block) // 2
+        for neighbour in (middle - 1, middle + 1):
+            if 0 <= neighbour < len(self.block):
+                self._answer(middle, neighbour)
+        self._own(middle)
+
+    def _chain(self, pairs: range) -> None:
+        for k in pairs:
+            if k != pairs.start:
+                self._answer(k, k - pairs.step)
+            self._own(k)
+            coupling = min(k, k + pairs.step)
+            rows = self.lower[coupling].T if pairs.step > 0 else self.lower[coupling]
+            self.lower[coupling] = torch.linalg.solve_triangular(self.block[k], rows, upper=False).T
+
+    def _answer(self, k: int, outer: int) -> None:
+        """Take out of pair ``k`` what the one eliminated before it says."""
+        coupling = self.lower[min(k, outer)]
+        self.block[k] -= coupling @ coupling.T
+        self.right[k] -= coupling @ self.right[outer]
+
+    def _own(self, k: int) -> None:
+        self.block[k] = _cholesky(self.block[k], self.failures)
+        self.right[k] = torch.linalg.solve_triangular(self.block[k], self.right[k], upper=False)
 
 
 def factorise(equations: NormalEquations, free: Tensor, shared_free: Tensor, damping: float) -> Factorisation:
@@ -170,27 +249,19 @@ def factorise(equations: NormalEquations, free: Tensor, shared_free: Tensor, dam
     """
     equations = _frozen(equations, free, shared_free)
     shared_size = len(equations.shared)
-    block, lower, right = _paired(equations, damping)
     failures: list[Tensor] = []
-    # Each block is read once, so its factor takes its place.
-    for k in range(len(block)):
-        if k:
-            block[k] -= lower[k - 1] @ lower[k - 1].T
-            right[k] -= lower[k - 1] @ right[k - 1]
-        block[k] = _cholesky(block[k], failures)
-        right[k] = torch.linalg.solve_triangular(block[k], right[k], upper=False)
-        if k + 1 < len(block):
-            lower[k] = torch.linalg.solve_triangular(block[k], lower[k].T, upper=False).T
-    across = right[..., :shared_size].flatten(0, 1)
+    band = _Band(*_paired(equations, damping), failures)
+    band.factorise()
+    across = band.right[..., :shared_size].flatten(0, 1)
     damped = equations.shared + damping * torch.diag(equations.shared.diagonal() + 1e-9)
     schur = _cholesky(damped - across.T @ across, failures)
     if bool(torch.stack(failures).any()):
         raise torch.linalg.LinAlgError("the damped normal equations are not positive definite")  # type: ignore[attr-defined]
     return Factorisation(
         frame_count=len(equations.frame),
-        factors=block,
-        couplings=lower,
-        half=right,
+        factors=band.block,
+        couplings=band.lower,
+        half=band.right,
         schur=schur,
         shared_gradient=equations.shared_gradient,
         free=free,
