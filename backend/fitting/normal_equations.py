@@ -90,29 +90,18 @@ class NormalEquations:
         return matrix, torch.cat([self.shared_gradient, self.frame_gradient.flatten()])
 
 
-def _frozen(equations: NormalEquations, free: Tensor, shared_free: Tensor) -> NormalEquations:
-    """The equations with frozen unknowns taken out: zero rows and columns, unit diagonal, zero gradient."""
-    mask, shared_mask = free.to(equations.frame.dtype), shared_free.to(equations.frame.dtype)
-    return NormalEquations(
-        shared=equations.shared * shared_mask[:, None] * shared_mask + torch.diag(1 - shared_mask),
-        shared_gradient=equations.shared_gradient * shared_mask,
-        arrow=equations.arrow * mask[:, None, :] * shared_mask[:, None],
-        frame=equations.frame * mask[:, :, None] * mask[:, None, :] + torch.diag_embed(1 - mask),
-        frame_gradient=equations.frame_gradient * mask,
-        next_frame=equations.next_frame * mask[:-1, :, None] * mask[1:, None, :],
-        after_next=equations.after_next * mask[:-2, :, None] * mask[2:, None, :],
-    )
+def _paired(
+    equations: NormalEquations, free: Tensor, shared_free: Tensor, damping: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The band, block tridiagonal over frame pairs: diagonal (P,2F,2F), lower (P-1,2F,2F), right side (P,2F,S+1).
 
-
-def _paired(equations: NormalEquations, damping: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The band, block tridiagonal over frame pairs: diagonal (P,2F,2F), lower (P-1,2F,2F), right side (P,2F,S+1)."""
+    The diagonal is damped. Frozen unknowns are taken out: zero rows and columns, unit diagonal, zero right side.
+    """
     frames, shared_size, size = equations.arrow.shape
-    pairs = (frames + 1) // 2
-    like = equations.frame
-    diagonal = equations.frame + damping * torch.diag_embed(equations.frame.diagonal(dim1=1, dim2=2) + 1e-9)
-    block = torch.eye(2 * size, dtype=like.dtype, device=like.device).repeat(pairs, 1, 1)
-    block[:, :size, :size] = diagonal[0::2]
-    odd = diagonal[1::2]
+    pairs, like = (frames + 1) // 2, equations.frame
+    block = like.new_zeros(pairs, 2 * size, 2 * size)
+    block[:, :size, :size] = equations.frame[0::2]
+    odd = equations.frame[1::2]
     block[: len(odd), size:, size:] = odd
     inside = equations.next_frame[0::2]
     block[: len(inside), :size, size:] = inside
@@ -123,10 +112,21 @@ def _paired(equations: NormalEquations, damping: float) -> tuple[Tensor, Tensor,
     first, second = equations.after_next[0::2], equations.after_next[1::2]
     lower[: len(first), :size, :size] = first.mT
     lower[: len(second), size:, size:] = second.mT
-    columns = torch.cat([equations.arrow.mT, equations.frame_gradient[..., None]], dim=2)
     right = like.new_zeros(2 * pairs, size, shared_size + 1)
-    right[:frames] = columns
-    return block, lower, right.reshape(pairs, 2 * size, shared_size + 1)
+    right[:frames, :, :shared_size] = equations.arrow.mT
+    right[:frames, :, :shared_size] *= shared_free
+    right[:frames, :, shared_size] = equations.frame_gradient
+    right = right.reshape(pairs, 2 * size, shared_size + 1)
+    mask = like.new_zeros(2 * pairs, size)
+    mask[:frames] = free.to(like.dtype)
+    mask = mask.reshape(pairs, 2 * size)
+    diagonal = block.diagonal(dim1=1, dim2=2)
+    diagonal.mul_(1 + damping).add_(damping * 1e-9)
+    block.mul_(mask[:, :, None]).mul_(mask[:, None])
+    diagonal.add_(1 - mask)
+    lower.mul_(mask[1:, :, None]).mul_(mask[:-1, None])
+    right.mul_(mask[..., None])
+    return block, lower, right
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,13 +247,14 @@ def factorise(equations: NormalEquations, free: Tensor, shared_free: Tensor, dam
     ``free (T,F)`` and ``shared_free (S,)`` are bool. Raises ``torch.linalg.LinAlgError`` where the damped matrix is
     not positive definite.
     """
-    equations = _frozen(equations, free, shared_free)
     shared_size = len(equations.shared)
     failures: list[Tensor] = []
-    band = _Band(*_paired(equations, damping), failures)
+    band = _Band(*_paired(equations, free, shared_free, damping), failures)
     band.factorise()
     across = band.right[..., :shared_size].flatten(0, 1)
-    damped = equations.shared + damping * torch.diag(equations.shared.diagonal() + 1e-9)
+    mask = shared_free.to(equations.shared.dtype)
+    shared = equations.shared * mask[:, None] * mask + torch.diag(1 - mask)
+    damped = shared + damping * torch.diag(shared.diagonal() + 1e-9)
     schur = _cholesky(damped - across.T @ across, failures)
     if bool(torch.stack(failures).any()):
         raise torch.linalg.LinAlgError("the damped normal equations are not positive definite")  # type: ignore[attr-defined]
@@ -263,7 +264,7 @@ def factorise(equations: NormalEquations, free: Tensor, shared_free: Tensor, dam
         couplings=band.lower,
         half=band.right,
         schur=schur,
-        shared_gradient=equations.shared_gradient,
+        shared_gradient=equations.shared_gradient * mask,
         free=free,
         shared_free=shared_free,
     )

@@ -224,6 +224,16 @@ def _add_cameras(
         equations.shared_gradient[camera] += coupling.gradient
 
 
+def _moved(points: Tensor) -> Tensor:
+    """(t,N,3,6): the derivative of points (t,N,3) to their frame's δ and τ, [−skew(x) | 1]."""
+    moved = points.new_zeros(*points.shape, POSE_UNKNOWNS)
+    for row, column, axis in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        moved[..., row, column] = points[..., axis]
+        moved[..., column, row] = -points[..., axis]
+        moved[..., row, 3 + row] = 1
+    return moved
+
+
 def _add_skin(equations: NormalEquations, basis: PointBasis, points: Tensor, weighted: _Weighted) -> None:
     """Points that only deform: their derivative to (β, φ) is the same in every frame, which saves most of the work.
 
@@ -232,8 +242,7 @@ def _add_skin(equations: NormalEquations, basis: PointBasis, points: Tensor, wei
     """
     identity_count, expression_count = basis.identity_count, basis.expression_count
     pose = slice(expression_count, expression_count + POSE_UNKNOWNS)
-    eye = torch.eye(3, dtype=points.dtype, device=points.device)
-    moved = torch.cat([-skew(points), eye.expand(*points.shape[:2], 3, 3)], dim=-1)
+    moved = _moved(points)
     pulled = weighted.weight @ moved
     # Laid out as (N,3,t,·), so that every frame's columns stand side by side for one large product with the basis.
     single = basis.skin_single
@@ -268,11 +277,9 @@ def _add_skin(equations: NormalEquations, basis: PointBasis, points: Tensor, wei
 def _add_eyes(equations: NormalEquations, basis: PointBasis, eyes: EyePoints, weighted: _Weighted) -> None:
     """Points on the eyeballs: few, but their derivatives turn with the gaze."""
     identity_count, expression_count = basis.identity_count, basis.expression_count
-    eye = torch.eye(3, dtype=eyes.position.dtype, device=eyes.position.device)
     own = eyes.position.new_zeros(*eyes.position.shape, equations.frame.shape[-1])
     own[..., :expression_count] = eyes.columns[..., 1 + identity_count :]
-    pose = torch.cat([-skew(eyes.position), eye.expand(*eyes.position.shape[:2], 3, 3)], dim=-1)
-    own[..., expression_count : expression_count + POSE_UNKNOWNS] = pose
+    own[..., expression_count : expression_count + POSE_UNKNOWNS] = _moved(eyes.position)
     for side in (0, 1):
         on_side = (basis.eye_side == side).nonzero()[:, 0]
         first = expression_count + POSE_UNKNOWNS + 2 * side
