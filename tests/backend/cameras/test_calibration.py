@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from backend.cameras.calibration import camera_for_size, cameras_for_views, load_calibration
-from backend.cameras.colmap import MODELS
+from backend.cameras.formats.colmap_models import MODELS
 from backend.errors import UserError
 from protocol.messages import CameraSpec
 
