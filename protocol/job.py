@@ -140,7 +140,7 @@ class CameraSpec:
             "finite numbers only": all(math.isfinite(number) for number in numbers),
             "a focal length with its distortion": (
                 self.focal_px is not None
-                or (self.distortion_model is DistortionModel.BROWN_CONRADY and not any(self.distortion))
+                or (self.distortion_model == DistortionModel.BROWN_CONRADY and not any(self.distortion))
             ),
         }
         for wanted, right in wrong.items():

@@ -16,6 +16,8 @@ from protocol.messages import CameraSpec
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001, "unknown": None}
 """Units that positions may be in; "unknown" leaves the scale to the size of the head."""
 
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mxf", ".mts", ".ts", ".mpg", ".wmv")
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -137,12 +139,14 @@ def _each_its_own(found: Found) -> bool:
 def _require_still(cameras: Sequence[NamedCamera], paths: Sequence[str], series: dict[str, Series]) -> None:
     """Refuse a view whose camera's other pictures were taken from elsewhere.
 
-    Several views of one series are stills of several cameras, each with its own place.
+    Several views of one series are stills of several cameras, each with its own place; so is a video that is called
+    like one picture.
     """
     names = [(camera.name if camera.name in series else series_name(camera.name)) for camera in cameras]
     shared = Counter(names)
     for camera, name, path in zip(cameras, names, paths, strict=True):
-        if camera.picture and shared[name] == 1 and name in series and not series[name].still:
+        told_apart = shared[name] > 1 or (camera.name not in series and path.lower().endswith(VIDEO_SUFFIXES))
+        if camera.picture and name in series and not series[name].still and not told_apart:
             raise UserError(
                 ErrorCode.CALIBRATION_VIEWS,
                 f"The calibration has the camera of {path} in {len(series[name].cameras)} pictures ({quoted(name)}), "

@@ -38,7 +38,7 @@ class Lens:
     @property
     def ideal(self) -> bool:
         """True where this is a plain pinhole with square pixels already."""
-        pinhole = self.model is DistortionModel.BROWN_CONRADY and not any(self.coefficients)
+        pinhole = self.model == DistortionModel.BROWN_CONRADY and not any(self.coefficients)
         return self.focal_ratio == 1.0 and pinhole
 
 

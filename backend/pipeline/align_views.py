@@ -149,7 +149,7 @@ def view_warnings(views: Sequence[AlignedView]) -> list[str]:
                 f"The calibration of “{opened.spec.name}” is for {width} × {height} pixels and was scaled to "
                 f"{to_width} × {to_height}: right if the footage shows the whole picture, wrong if it was cropped."
             )
-        if opened.lens is not None and opened.lens.model is DistortionModel.FISHEYE:
+        if opened.lens is not None and opened.lens.model == DistortionModel.FISHEYE:
             warnings.append(
                 f"“{opened.spec.name}” was filmed through a fisheye lens: the head stands where an ideal camera sees "
                 "it, and agrees with the picture in Blender in its middle only, as pictures are not undistorted there."

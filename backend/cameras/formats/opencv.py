@@ -124,7 +124,8 @@ def _without_prefix(root: Plain) -> Plain:
     """The fields of ORB-SLAM's settings without their prefix, unless they are of two cameras."""
     if any(key.startswith("Camera2.") for key in root):
         return root
-    return {next((key.removeprefix(p) for p in PREFIXES if key.startswith(p)), key): v for key, v in root.items()}
+    bared = {next((key.removeprefix(p) for p in PREFIXES if key.startswith(p)), key): v for key, v in root.items()}
+    return bared | {"camera_type": root["Camera.type"]} if "Camera.type" in root else bared
 
 
 def _has_parameters(fields: Plain) -> bool:
@@ -183,6 +184,7 @@ def _camera(path: Path, name: str, fields: Plain, *, centred: bool) -> NamedCame
 
 
 def _lens(path: Path, name: str, fields: Plain, *, centred: bool) -> LensNumbers:
+    _require_whole_picture(path, name, fields)
     model = distortion_model(path, name, fields)
     matrix, listed = first(fields, MATRIX), first(fields, DISTORTION)
     by_name = {
@@ -208,6 +210,16 @@ def _lens(path: Path, name: str, fields: Plain, *, centred: bool) -> LensNumbers
     parameters = {**by_name, "fx": 1.0, "fy": 1.0, "cx": 0.0, "cy": 0.0}
     coefficients = lens_of_parameters(path, name, parameters, model, centred_pixels=centred).distortion
     return LensNumbers(numbers, coefficients, model, centred)
+
+
+def _require_whole_picture(path: Path, name: str, fields: Plain) -> None:
+    """Refuse ROS's messages of pictures that are a part of the sensor's, or smaller than what was calibrated."""
+    roi = fields.get("roi")
+    cut = isinstance(roi, Mapping) and any(roi.get(key) for key in ("x_offset", "y_offset", "width", "height"))
+    small = [key for key in ("binning_x", "binning_y") if fields.get(key) not in (None, 0, 1)]
+    if cut or small:
+        what = small[0] if small else "roi"
+        raise bad_calibration(path, f"{quoted(name)} has a {what}: its pictures are not those that were calibrated")
 
 
 def _extrinsics(path: Path, name: str, fields: Plain) -> F64 | None:
