@@ -24,6 +24,8 @@ OPENCV_COUNTS = (0, 4, 5, 8, 12, 14)
 FURTHEST = 1e9
 """Units beyond which no camera stands: what comes of such numbers is no longer exact."""
 MAX_NAME = 1000
+MAX_CAMERAS = 20_000
+"""Cameras, or pictures with a place each, that a file may list: seconds of work, and more than any rig has."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,12 @@ class LensNumbers:
 def bad_calibration(path: Path, why: str, hint: str = "") -> UserError:
     """The refusal of a calibration file, in words."""
     return UserError(ErrorCode.BAD_CALIBRATION, f"The calibration {path} cannot be used: {why}.", hint)
+
+
+def require_few(path: Path, count: int) -> None:
+    """Refuse more than ``MAX_CAMERAS`` cameras."""
+    if count > MAX_CAMERAS:
+        raise bad_calibration(path, f"it has more than {MAX_CAMERAS} cameras or pictures")
 
 
 def quoted(text: object) -> str:

@@ -15,16 +15,14 @@ from typing import Any, Self
 from backend.cameras.formats.bounded import require_regular
 from backend.cameras.formats.colmap_models import (
     MAX_IMAGE_BYTES,
-    MAX_IMAGES,
     MAX_LENS_BYTES,
     PARAMETERS,
     ColmapLens,
     image_camera,
     lens_camera,
     require_model,
-    too_many_images,
 )
-from backend.cameras.named import NamedCamera, bad_calibration
+from backend.cameras.named import NamedCamera, bad_calibration, require_few
 
 CAMERAS, IMAGES = "cameras.bin", "images.bin"
 MAX_NAME = 4096
@@ -45,8 +43,7 @@ def read_colmap_binary(folder: Path) -> Iterator[NamedCamera]:
         return
     with _Reader(images, MAX_IMAGE_BYTES) as file:
         (count,) = file.take("<Q")
-        if count > MAX_IMAGES:
-            raise too_many_images(images)
+        require_few(images, count)
         for number in range(1, count + 1):
             _, w, x, y, z, *shift, key = file.take("<I7dI")
             name = file.text()

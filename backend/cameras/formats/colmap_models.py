@@ -20,7 +20,6 @@ UNIT = "unknown"
 MAX_LENS_BYTES = 64 << 20
 MAX_IMAGE_BYTES = 4 << 30
 """The images' file lists every point of every picture; those are passed over, not kept."""
-MAX_IMAGES = 20_000
 
 PARAMETERS: dict[str, tuple[str, ...]] = {
     "SIMPLE_PINHOLE": ("f", "cx", "cy"),
@@ -82,11 +81,6 @@ def image_camera(
     rotation = Rotation.from_quat([x, y, z, w]).as_matrix()
     matrix = np.concatenate([rotation, numbers[4:, None]], axis=1)
     return _named(path, name, lens, matrix, picture=True)
-
-
-def too_many_images(path: Path) -> Exception:
-    """The refusal of a model of more pictures than any take has cameras."""
-    return bad_calibration(path, f"it has more than {MAX_IMAGES} images")
 
 
 def _named(

@@ -10,14 +10,12 @@ from typing import BinaryIO
 from backend.cameras.formats.bounded import read_text, require_regular
 from backend.cameras.formats.colmap_models import (
     MAX_IMAGE_BYTES,
-    MAX_IMAGES,
     ColmapLens,
     image_camera,
     lens_camera,
     require_model,
-    too_many_images,
 )
-from backend.cameras.named import NamedCamera, bad_calibration
+from backend.cameras.named import NamedCamera, bad_calibration, require_few
 
 CAMERAS, IMAGES = "cameras.txt", "images.txt"
 MAX_LINE = 1 << 14
@@ -35,9 +33,8 @@ def read_colmap_text(folder: Path) -> Iterator[NamedCamera]:
     if not images.exists():
         yield from (lens_camera(folder / CAMERAS, key, lens) for key, lens in lenses.items())
         return
-    for count, (number, line) in enumerate(_image_lines(images)):
-        if count == MAX_IMAGES:
-            raise too_many_images(images)
+    for count, (number, line) in enumerate(_image_lines(images), start=1):
+        require_few(images, count)
         fields = line.split(maxsplit=9)
         try:
             w, x, y, z, *shift = (float(text) for text in fields[1:8])

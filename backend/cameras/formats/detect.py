@@ -22,6 +22,7 @@ TEXT = (colmap_text.CAMERAS, colmap_text.IMAGES)
 SPARSE = ("sparse/0", "sparse")
 """Folders in which COLMAP and those who read it keep a model beside the pictures."""
 MAX_FILES = 1000
+MAX_FOLDER_BYTES = 64 << 20
 
 
 def calibration_files(path: Path) -> list[Path]:
@@ -44,6 +45,10 @@ def calibration_files(path: Path) -> list[Path]:
         raise bad_calibration(path, "the folder holds neither a COLMAP model nor JSON, YAML or XML files")
     if len(files) > MAX_FILES:
         raise bad_calibration(path, f"the folder holds more than {MAX_FILES} JSON, YAML or XML files", "Name one.")
+    if sum(file.stat().st_size for file in files) > MAX_FOLDER_BYTES:
+        raise bad_calibration(
+            path, f"the JSON, YAML and XML files in the folder are larger than {MAX_FOLDER_BYTES >> 20} MB", "Name one."
+        )
     return files
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from backend.cameras.formats.fields import Plain, array, image_size, rigid_motion
 from backend.cameras.formats.lens_models import distortion_model, matrix_of_four
-from backend.cameras.named import LensNumbers, NamedCamera, bad_calibration, named_camera, quoted
+from backend.cameras.named import LensNumbers, NamedCamera, bad_calibration, named_camera, quoted, require_few
 
 F64 = NDArray[np.float64]
 
@@ -34,6 +34,7 @@ def kalibr_cameras(path: Path, root: Plain) -> Iterator[NamedCamera]:
         UserError: ``bad_calibration`` and ``calibration_image_size``.
     """
     cameras = _cameras(root)
+    require_few(path, len(cameras))
     for (name, fields), extrinsics in zip(cameras.items(), _extrinsics(path, cameras), strict=True):
         called = quoted(name)
         intrinsics = array(path, fields["intrinsics"], f"intrinsics of {called}")

@@ -14,10 +14,9 @@ import numpy as np
 
 from backend.cameras.formats.fields import Plain, image_size, rigid_motion
 from backend.cameras.formats.lens_models import distortion_model, lens_of_parameters, number
-from backend.cameras.named import LensNumbers, NamedCamera, bad_calibration, named_camera, quoted
+from backend.cameras.named import LensNumbers, NamedCamera, bad_calibration, named_camera, quoted, require_few
 from protocol.messages import DistortionModel
 
-MAX_FRAMES = 20_000
 TO_OPENCV = np.array([1.0, -1.0, -1.0])[:, None]
 TERMS = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 ANGLES = {"camera_angle_x": 0, "camera_angle_y": 1}
@@ -36,8 +35,7 @@ def nerfstudio_cameras(path: Path, root: Plain) -> Iterator[NamedCamera]:
     Raises:
         UserError: ``bad_calibration`` and ``calibration_image_size``.
     """
-    if len(root["frames"]) > MAX_FRAMES:
-        raise bad_calibration(path, f"it has more than {MAX_FRAMES} frames")
+    require_few(path, len(root["frames"]))
     shared = {key: value for key, value in root.items() if key != "frames"}
     for index, own in enumerate(root["frames"]):
         if not isinstance(own, Mapping) or not isinstance(own.get("file_path"), str):

@@ -38,7 +38,15 @@ from backend.cameras.formats.lens_models import (
     matrix_of_four,
     number,
 )
-from backend.cameras.named import LensNumbers, NamedCamera, bad_calibration, named_camera, quoted, rotation_matrix
+from backend.cameras.named import (
+    LensNumbers,
+    NamedCamera,
+    bad_calibration,
+    named_camera,
+    quoted,
+    require_few,
+    rotation_matrix,
+)
 
 F64 = NDArray[np.float64]
 
@@ -76,6 +84,7 @@ def opencv_cameras(path: Path, root: Plain) -> Iterator[NamedCamera]:
         named = _unlisted(path, root)
     shared = {key: value for key, value in root.items() if bare(key) in (*WIDTH, *HEIGHT, *SIZE, *MODEL_KEYS)}
     centred = _centred(path, root, default=not own)
+    require_few(path, len(named))
     for name, fields in named.items():
         if not isinstance(fields, Mapping):
             raise bad_calibration(path, f"{quoted(name)} is no camera")

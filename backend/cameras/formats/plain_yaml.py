@@ -16,7 +16,8 @@ from backend.cameras.formats.plain import MAX_DEPTH, MAX_VALUES, Fault, merged, 
 
 MAX_DIRECTIVES = 8
 """libyaml compares each with all before it; ordinary files have one."""
-_OPENCV = re.compile(r"\A%YAML:\d\.\d[ \t]*(?=\r?\n|\Z)")
+_VERSION = re.compile(r"\A\ufeff?%YAML[: ]1\.\d[ \t]*(?=\r?\n|\Z)")
+"""OpenCV writes one with a colon, or of a version that libyaml does not know; nothing here depends on it."""
 _DIRECTIVE = re.compile(r"^%", re.MULTILINE)
 
 
@@ -64,7 +65,7 @@ def parse_yaml(text: str) -> Any:
     Raises:
         Fault: it is not YAML, holds several documents, has a name twice in a map, or is too deep or large.
     """
-    text = _OPENCV.sub("", text, count=1)
+    text = _VERSION.sub("", text, count=1)
     if sum(1 for _ in _DIRECTIVE.finditer(text)) > MAX_DIRECTIVES:
         raise Fault(f"it has more than {MAX_DIRECTIVES} lines that begin with %")
     try:

@@ -38,6 +38,14 @@ def test_the_calibration_samples_fisheye_is_one(tmp_path, suffix, shape):
     assert_is(camera(plain), distortion=FISHEYE, placed=False)
 
 
+@pytest.mark.parametrize(
+    "head", ["%YAML:1.0\n---\n", "%YAML:1.0\r\n", "%YAML 1.0\n---\n", "%YAML 1.2\n---\n", "\ufeff%YAML:1.0\n---\n", ""]
+)
+def test_versions_of_yaml(tmp_path, head):
+    text = head + yaml.safe_dump(ordinary(distortion=D.tolist()))
+    assert_is(camera(written(tmp_path, "a.yml", text)), placed=False)
+
+
 def test_an_equidistant_lens_without_terms_is_no_pinhole(tmp_path):
     spec = camera(written(tmp_path, "a.json", ordinary(D=[0, 0, 0, 0], distortion_model="equidistant")))
     assert spec.distortion == (0, 0, 0, 0) and spec.distortion_model is WIDE
