@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.track.types import CameraTrack, Track
+from protocol.messages import DistortionModel
 
 if TYPE_CHECKING:
     from backend.fitting import FitResult, Solution
@@ -96,6 +97,7 @@ def _camera(index: int, views: Sequence[AlignedView], fit: FitResult) -> CameraT
         footage_frames=view.footage_frames,
         focal_ratio=lens.focal_ratio if lens else 1.0,
         distortion=lens.coefficients if lens else (),
+        distortion_model=lens.model if lens else DistortionModel.BROWN_CONRADY,
     )
 
 
