@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import Counts, Property, fill_left_out, left_out, shaped
+from .job import DistortionModel
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -92,8 +93,9 @@ class CameraTrack:
     focal_ratio: float = 1.0
     """fy / fx of the footage's lens; this camera itself has square pixels of the size that fx stands for."""
     distortion: tuple[float, ...] = ()
-    """OpenCV's k1, k2, p1, p2[, k3[, k4, k5, k6]] of the footage's lens, about the principal point; () for none. This
-    camera itself has none: it shows what undistorted footage would."""
+    """The numbers of ``distortion_model`` of the footage's lens, about the principal point; () for none. This camera
+    itself has none: it shows what undistorted footage would."""
+    distortion_model: DistortionModel = DistortionModel.BROWN_CONRADY
     proxy: str = ""
     """Absolute path of what Blender shows instead of the footage, upright, with square pixels; "" for the footage. In a
     track's file, relative to its folder where it lies within."""

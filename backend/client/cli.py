@@ -82,7 +82,7 @@ def track(
     calibration: Annotated[
         list[Path] | None,
         typer.Option(
-            help="The cameras, if they are known: OpenCV's YAML, XML or JSON, or COLMAP's text. May be repeated."
+            help="The cameras, if known: files of OpenCV, ROS, COLMAP, nerfstudio or Kalibr. May be repeated.",
         ),
     ] = None,
     calibration_unit: Annotated[

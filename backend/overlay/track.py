@@ -83,7 +83,7 @@ def _overlay_take(
     def vertices_at(index: int) -> NDArray[np.float64]:
         t = shown[index]
         seen = seen_vertices(head, track, np.array([t]), neutral=neutral, view=view)[0]
-        lens = Lens(float(camera.focal_px[t]), centre, camera.focal_ratio, camera.distortion)
+        lens = Lens(float(camera.focal_px[t]), centre, camera.focal_ratio, camera.distortion, camera.distortion_model)
         if not lens.ideal:
             seen[:, :2] = distort(seen[:, :2], lens)
         return seen

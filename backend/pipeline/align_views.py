@@ -17,7 +17,7 @@ from backend.observations import PointSet, ViewAlignment
 from backend.observations.io import AlignmentChunks
 from backend.pipeline.open_views import OpenView, views_apart
 from backend.progress import ShouldCancel
-from protocol.messages import FaceChoice
+from protocol.messages import DistortionModel, FaceChoice
 
 if TYPE_CHECKING:
     from backend.alignment.choice import FaceChoice as AlignerChoice
@@ -150,6 +150,11 @@ def view_warnings(views: Sequence[AlignedView]) -> list[str]:
             warnings.append(
                 f"The calibration of “{opened.spec.name}” is for {width} × {height} pixels and was scaled to "
                 f"{to_width} × {to_height}: right if the footage shows the whole picture, wrong if it was cropped."
+            )
+        if opened.lens is not None and opened.lens.model == DistortionModel.FISHEYE:
+            warnings.append(
+                f"“{opened.spec.name}” was filmed through a fisheye lens: the head stands where an ideal camera sees "
+                "it, and agrees with the picture in Blender in its middle only, as pictures are not undistorted there."
             )
         if opened.info.kind != "still" and abs(opened.rate - first.rate) > 1e-3 * first.rate:
             warnings.append(

@@ -47,7 +47,7 @@ class OpenView:
         if camera is None or (camera.focal_ratio == 1.0 and not camera.distortion):
             return None
         centre = camera.principal_point or (self.info.width / 2, self.info.height / 2)
-        return Lens(camera.focal_px or 1.0, centre, camera.focal_ratio, camera.distortion)
+        return Lens(camera.focal_px or 1.0, centre, camera.focal_ratio, camera.distortion, camera.distortion_model)
 
 
 def open_views(spec: TrackJob) -> list[OpenView]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.track.types import CameraTrack, Track
+from protocol.messages import DistortionModel
 
 if TYPE_CHECKING:
     from backend.fitting import FitResult, FittedCamera, Solution
@@ -121,6 +122,7 @@ def camera_track(
         footage_frames=view.footage_frames,
         focal_ratio=lens.focal_ratio if lens else 1.0,
         distortion=lens.coefficients if lens else (),
+        distortion_model=lens.model if lens else DistortionModel.BROWN_CONRADY,
         proxy=str(proxy.path) if proxy else "",
         proxy_first_frame=proxy.first_frame if proxy else 1,
     )

@@ -17,6 +17,7 @@ from backend.files import read_npz, write_atomic, write_npz
 from backend.track.io import load_track, save_track
 from backend.track.types import CameraTrack, Track
 from protocol.arrays import at_frames, declared
+from protocol.job import DistortionModel
 from tests.protocol.takes import spoilt
 
 
@@ -49,6 +50,7 @@ def small_track(frames: int = 4, cameras: int = 1) -> Track:
                 footage_frames=np.arange(frames) - 1 + i,
                 focal_ratio=1.0 + i / 8,
                 distortion=(0.1, -0.2, 0.0, 0.001)[: 4 * i],
+                distortion_model=list(DistortionModel)[i % 2],
             )
             for i in range(cameras)
         ),
