@@ -27,7 +27,7 @@ UV_REQUIREMENTS = ROOT / "requirements-uv.txt"
 PYTHON = (3, 11)
 NEEDED_BYTES = 12 * 10**9  # installed packages take 7.5 GB, most of it CUDA, and downloads pass through a cache
 
-# What the wheels of bpy, opencv, mediapipe and moderngl load from the system: shared library -> Debian package.
+# What the wheels of bpy, opencv and moderngl load from the system: shared library -> Debian package.
 SYSTEM_LIBRARIES = {
     "libEGL.so.1": "libegl1",
     "libGL.so.1": "libgl1",
