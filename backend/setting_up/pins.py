@@ -11,12 +11,13 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from packaging.markers import Environment, Marker, default_environment
 
-from backend.setting_up.machines import NAMES, OLDEST_MACOS, PYTHONS, UV_PLATFORMS, Machine, Version
+from backend.setting_up.machines import NAMES, OLDEST_MACOS, PYTHONS, UV_PLATFORMS, Machine
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements.txt"
@@ -24,8 +25,9 @@ BUILD_REQUIREMENTS = ROOT / "requirements-build.txt"
 HEADER = "# Written by `python3 backend/bootstrap.py pin` from pyproject.toml: exact versions with hashes.\n"
 
 SELECTION = ("--extra", "demo", "--extra", "evaluate", "--extra", "flame", "--extra", "train")
-SELECTION += ("--group", "dev", "--group", "blender")
+SELECTION += ("--extra", "blender", "--group", "dev")
 
+MOST_SHOWN = 20
 OS_NAMES = {"linux": ("posix", "Linux"), "win32": ("nt", "Windows"), "darwin": ("posix", "Darwin")}
 
 
@@ -44,7 +46,7 @@ def read_pins(path: Path) -> dict[str, str]:
     return {entry.split()[0]: entry.replace("\0", "\\\n") for entry in entries if not entry.startswith("#")}
 
 
-def marker_environment(machine: Machine, python: Version) -> Environment:
+def marker_environment(machine: Machine, python: tuple[int, int]) -> Environment:
     """What environment markers mean on a machine with this Python."""
     number = "{}.{}".format(*python)
     os_name, system = OS_NAMES[machine.system]
@@ -67,9 +69,13 @@ def marker_environment(machine: Machine, python: Version) -> Environment:
 EVERYWHERE = {(machine, python): marker_environment(machine, python) for machine in NAMES for python in PYTHONS}
 
 
+def _without_hashes(entry: str) -> str:
+    return entry.split(" \\\n")[0]
+
+
 def applies(entry: str, environment: Environment) -> bool:
     """Whether an entry of a requirements file is for this environment."""
-    marker = entry.split(" \\\n")[0].partition(" ; ")[2]
+    marker = _without_hashes(entry).partition(" ; ")[2]
     return not marker or Marker(marker).evaluate(dict(environment))
 
 
@@ -86,20 +92,20 @@ def short_marker(entry: str) -> str:
     return entry.replace(" and python_full_version < '3.14'", "").replace("python_full_version < '3.14' and ", "")
 
 
-def compile_pins(options: list[str], out: Path) -> dict[str, str]:
-    """Have uv resolve pyproject.toml into ``out``, whose entries it keeps where they still fit; the entries.
+def compile_pins(options: list[str], out: Path) -> None:
+    """Have uv resolve pyproject.toml from wheels alone into the file ``out``.
 
     Raises:
         PinsError: uv found no versions that fit; its words are in the text.
         NoRegistry: nothing answers where uv looks for packages.
     """
     uv = Path(sys.executable).with_name("uv.exe" if os.name == "nt" else "uv")
-    command = [str(uv), "pip", "compile", "-q", "--generate-hashes", "--only-binary", ":all:"]
+    command = [str(uv), "pip", "compile", "-q", "pyproject.toml", "--generate-hashes", "--only-binary", ":all:"]
     command += ["--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "-o", str(out)]
     settings = {**os.environ, "MACOSX_DEPLOYMENT_TARGET": OLDEST_MACOS}
     done = subprocess.run([*command, *options], cwd=ROOT, env=settings, capture_output=True, encoding="utf-8")
     if done.returncode == 0:
-        return read_pins(out)
+        return
     probe = [str(uv), "pip", "compile", "-q", "--no-deps", "--refresh", "-"]
     if subprocess.run(probe, cwd=ROOT, capture_output=True, encoding="utf-8", input="packaging\n").returncode != 0:
         raise NoRegistry("no package registry answers with this machine's uv settings")
@@ -110,9 +116,10 @@ def resolve(selection: tuple[str, ...], known: dict[str, str]) -> dict[str, str]
     """Pins for every machine of what ``selection`` (options of uv) asks of pyproject.toml; ``known`` ones are kept."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "requirements.txt"
-        out.write_text("".join(known.values()), encoding="utf-8")
-        pins = compile_pins(["pyproject.toml", "--universal", "--python-version", "3.11", *selection], out)
-    shortened = {name: short_marker(entry) for name, entry in pins.items()}
+        # without their hashes: uv would keep those, and take a machine that is new for one without wheels
+        out.write_text("".join(f"{_without_hashes(entry)}\n" for entry in known.values()), encoding="utf-8")
+        compile_pins(["--universal", "--python-version", "3.11", *selection], out)
+        shortened = {name: short_marker(entry) for name, entry in read_pins(out).items()}
     return {name: entry for name, entry in shortened.items() if entry}
 
 
@@ -127,30 +134,33 @@ def write(upgrade: bool) -> str:
     return f"pinned {len(base)} packages, and {len(more)} more for rebuilding the open head"
 
 
-def check_one(machine: Machine, python: Version) -> list[str]:
-    """Sentences on what uv, asked for one machine and Python alone, resolves otherwise than requirements.txt does.
+def check_one(machine: Machine, python: tuple[int, int]) -> list[str]:
+    """Sentences on what uv, asked for one machine and Python alone, finds otherwise than requirements.txt says.
 
-    It may take wheels only, so that every pin of that machine is known to have one.
+    It may take wheels only, so that every pin of that machine is known to have one, and a pinned hash of it.
     """
     here = EVERYWHERE[machine, python]
     pinned = {name: entry for name, entry in read_pins(REQUIREMENTS).items() if applies(entry, here)}
-    options = ["pyproject.toml", "--python-platform", UV_PLATFORMS[machine]]
-    options += ["--python-version", "{}.{}".format(*python), *SELECTION]
     where = f"{NAMES[machine]}, Python {python[0]}.{python[1]}"
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "requirements.txt"
-        out.write_text("".join(f"{name}\n" for name in pinned), encoding="utf-8")
+        versions, out = Path(folder) / "versions.txt", Path(folder) / "pylock.toml"
+        versions.write_text("\n".join(pinned), encoding="utf-8")
+        options = ["--python-platform", UV_PLATFORMS[machine], "--python-version", f"{python[0]}.{python[1]}"]
         try:
-            found = compile_pins(options, out)
+            compile_pins([*options, *SELECTION, "--constraint", str(versions), "--format", "pylock.toml"], out)
         except NoRegistry:
             raise
         except PinsError as error:
             return [f"{where}: {error}"]
-    hashes = {name: set(re.findall(r"sha256:\w+", entry)) for name, entry in pinned.items()}
-    problems = [f"{where}: {name} is needed and not pinned" for name in sorted(found.keys() - pinned.keys())]
-    problems += [f"{where}: {name} is pinned and not needed" for name in sorted(pinned.keys() - found.keys())]
-    for name in sorted(found.keys() & pinned.keys()):
-        if not set(re.findall(r"sha256:\w+", found[name])) & hashes[name]:
+        packages = tomllib.loads(out.read_text(encoding="utf-8"))["packages"]
+    wheels = {
+        f"{package['name']}=={package['version']}": {wheel["hashes"]["sha256"] for wheel in package.get("wheels", [])}
+        for package in packages
+    }
+    problems = [f"{where}: {name} is needed and not pinned" for name in sorted(wheels.keys() - pinned.keys())]
+    problems += [f"{where}: {name} is pinned and not needed" for name in sorted(pinned.keys() - wheels.keys())]
+    for name in sorted(wheels.keys() & pinned.keys()):
+        if not wheels[name] & set(re.findall(r"sha256:(\w+)", pinned[name])):
             problems.append(f"{where}: no wheel of {name} has a pinned hash")
     return problems
 
@@ -174,7 +184,7 @@ def main(arguments: list[str]) -> int:
     except PinsError as error:
         print(f"flowface: {error}", file=sys.stderr)
         return 1
-    for problem in problems:
+    for problem in [*problems[:MOST_SHOWN], *(["…"] if len(problems) > MOST_SHOWN else [])]:
         print(problem, file=sys.stderr)
     said = f"every pin has a wheel on {len(NAMES)} systems with {len(PYTHONS)} Pythons"
     print(f"flowface: {len(problems)} problems with the pins" if problems else f"flowface: {said}")
