@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder, roll_of
+from backend.alignment.landmarks.face_finder import BlazeFaceFinder, roll_of
 from backend.footage import open_footage
 
 FRONT = np.array([(-30.0, 0.0), (30.0, 0.0), (0.0, 60.0)])  # right eye, left eye, mouth
@@ -33,7 +33,7 @@ def test_in_profile_the_mouth_tells(degrees: float) -> None:
 
 def test_no_profile_of_the_scan_is_upside_down(shared_data: Path) -> None:
     """In its view_05 the detector sees the left eye to the right of the other one."""
-    finder = MediaPipeFaceFinder()
+    finder = BlazeFaceFinder()
     for number in (3, 4, 5, 6):
         picture = shared_data / "scan" / "lee_perry_smith" / f"view_{number:02d}.jpg"
         box = finder.find(next(iter(open_footage(picture, alone=True))).image)[0]
