@@ -27,6 +27,7 @@ def save_scene(endpoint: str, job: str, out: Path) -> None:
 
     from .client import Client, RequestFailed, ask
     from .scene.build import build_take, look_through_camera
+    from .scene.footage import name_from_file, with_proxies_beside
     from .scene.ownership import JOB_KEY
     from .vendor import messages as m
 
@@ -42,12 +43,16 @@ def save_scene(endpoint: str, job: str, out: Path) -> None:
         )
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.context.preferences.filepaths.save_version = 0  # no .blend1 beside the result
-    build_take(bpy.context, reply.take)[JOB_KEY] = job
+    take = with_proxies_beside(reply.take, out.absolute().parent)
+    build_take(bpy.context, take)[JOB_KEY] = job
     scene = bpy.context.scene
     scene.frame_set(scene.frame_start)
     look_through_camera(bpy.data.screens)
     out.parent.mkdir(parents=True, exist_ok=True)
-    bpy.ops.wm.save_as_mainfile(filepath=str(out.absolute()), check_existing=False, compress=True, relative_remap=False)
+    save = {"filepath": str(out.absolute()), "check_existing": False, "compress": True, "relative_remap": False}
+    bpy.ops.wm.save_as_mainfile(**save)
+    if name_from_file(take):
+        bpy.ops.wm.save_as_mainfile(**save)
 
 
 def main(arguments: list[str] | None = None) -> int:

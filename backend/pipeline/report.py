@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from backend.pipeline.align_views import AlignedView
 
 
-PACKAGES = ("flowface", "torch", "mediapipe", "av", "numpy")
+PACKAGES = ("flowface", "torch", "ai-edge-litert", "av", "numpy")
 
 
 def make_report(
