@@ -139,7 +139,8 @@ class VideoFootage:
         for start in self._seek_points(int(pts[self._first - 1])):
             container.seek(start, stream=stream, backward=True)
             shown = pictures(container, stream)
-            first = next(shown, None)
+            # What comes before a key picture lacks those that it was made from.
+            first = next((picture for picture in shown if picture.key_frame), None)
             # Some containers land too late; then an earlier point is tried, at last the very start.
             if first is None or first.pts is None or first.pts > pts[self._first - 1]:
                 continue
