@@ -140,6 +140,19 @@ def test_a_list_keeps_its_order_by_its_numbers_or_as_given(tmp_path: Path) -> No
         open_footage("", files=[files[1], tmp_path / "gone.png"])
 
 
+def test_a_text_lists_images_as_seen_from_its_folder(tmp_path: Path) -> None:
+    write(tmp_path / "shot", ["b_0003.png", "a_0009.png", "c.png"])
+    listed = tmp_path / "cut.txt"
+    listed.write_text("\ufeff# the good ones\r\nshot/c.png\r\n\r\nshot/b_0003.png\n", "utf-8")
+    footage = open_footage(listed)
+    assert (stamps(footage), footage.info.numbers, footage.info.kind) == ([3, 1], (1, 2), "sequence")
+    for text in ("", "# nothing\n", "shot/gone.png\n", "\0\0", "x" * 5000):
+        listed.write_text(text or "\n")
+        with pytest.raises(UserError, match=r"cut\.txt") as caught:
+            open_footage(listed)
+        assert caught.value.code == "footage_unreadable"
+
+
 def test_what_was_found_once_is_not_looked_for_again(tmp_path: Path) -> None:
     files = write(tmp_path, ["a_0007.png", "b_0003.png", "c_0001.png"])
     info = open_footage("", files=files).info
