@@ -97,7 +97,7 @@ class FlowFaceView(bpy.types.PropertyGroup):  # type: ignore[misc]
     )
     footage: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Footage",
-        description="What this camera filmed: a video, or any image of a numbered sequence",
+        description="What this camera filmed: a video, or a sequence's folder, pattern, any of its images, or a text (.txt) of them",
         subtype="FILE_PATH",
     )
     offset: bpy.props.FloatProperty(  # type: ignore[valid-type]
@@ -128,7 +128,7 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
 
     footage: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Footage",
-        description="A video, a photograph, or any image of a numbered sequence",
+        description="A video, a photograph, or a sequence's folder, pattern, any of its images, or a text (.txt) of them",
         subtype="FILE_PATH",
     )
     use_range: bpy.props.BoolProperty(  # type: ignore[valid-type]

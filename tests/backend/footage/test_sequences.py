@@ -32,6 +32,7 @@ NAMES = {
     "in tens with a gap": ([f"f_{i:04d}.png" for i in (10, 30, 40, 50)], [10, 30, 40, 50], "f_%04d.png"),
     "time stamps": ([f"{1700000000000 + 33 * i}.png" for i in range(4)], [1, 2, 3, 4], "*.png"),
     "uneven time stamps": ([f"c_{1700000000000 + t}.png" for t in (0, 31, 67, 98, 134)], [1, 2, 3, 4, 5], "c_*.png"),
+    "seconds since 1970": ([f"13050311{s}.png" for s in ("02.175", "02.21", "02.2432", "03.0")], [1, 2, 3, 4], "*.png"),
     "dates": (
         [f"2024-05-31_23-59-{s:02d}.png" for s in (58, 59)] + ["2024-06-01_00-00-00.png"],
         [1, 2, 3],
@@ -68,7 +69,14 @@ def test_a_sequence_by_folder_by_pattern_and_by_each_file(tmp_path: Path, kind: 
         assert bool(info.notes) == (kind in SAID), info.notes
 
 
-SAID = {"time stamps", "uneven time stamps", "dates", "numbers beyond the timeline", "below nought"}
+SAID = {
+    "time stamps",
+    "uneven time stamps",
+    "seconds since 1970",
+    "dates",
+    "numbers beyond the timeline",
+    "below nought",
+}
 
 
 def test_photographs_of_a_camera_are_stills(tmp_path: Path) -> None:
