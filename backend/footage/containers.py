@@ -61,6 +61,7 @@ _UNTIMED_FORMATS = frozenset(
     | {"dirac", "dnxhd", "mjpeg", "obu", "av1"}
 )
 _PATCHED_FORMATS = frozenset({"gif"})  # each picture is patched onto the one before: none to start from
+BROKEN = (FFmpegError, IndexError)  # what demuxing raises of a damaged file; the latter where a stream comes too late
 _FIRST_PACKETS = 500  # that tell a film from a single picture beside it
 _THUMBNAIL = 4  # a stream of so many times fewer pixels than another is no film but its preview
 _NO_FOOTAGE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
@@ -132,7 +133,7 @@ def _packet_counts(path: Path, demuxer: str | None) -> Counter[int]:
         try:
             for packet, _ in zip(container.demux(video=True), range(_FIRST_PACKETS), strict=False):
                 counts[packet.stream.index] += bool(packet.size)
-        except FFmpegError:
+        except BROKEN:
             pass
     return counts
 
@@ -173,7 +174,7 @@ def scan(path: Path, demuxer: str | None = None) -> Index:
                     keyframes.append(packet.pts)
                 if len(shown) > MAX_FRAMES:
                     raise too_long(path)
-        except FFmpegError:
+        except BROKEN:
             pass  # a truncated file: what was read so far is what there is
     pts, order = _distinct(shown), _distinct(decoded)
     if untimed and (reordered or shown != decoded):
@@ -201,7 +202,7 @@ def pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoFr
     try:
         for packet in container.demux(stream):
             yield from decoded(packet)
-    except FFmpegError:
+    except BROKEN:
         return
 
 
