@@ -64,7 +64,10 @@ def open_footage(
         return ImageFootage(_known(images, numbers) if numbers else listed_images(images), frames, sequence_rate)
     location = _absolute(path)
     if location.is_dir() or (not location.exists() and is_pattern(location)):
-        return ImageFootage(find_images(location), frames, sequence_rate)
+        found = find_images(location)
+        if found.kind == "still":
+            return open_footage(found.files[0], frames, sequence_rate, alone=True)
+        return ImageFootage(found, frames, sequence_rate)
     if location.suffix.lower() == LIST_SUFFIX:
         return ImageFootage(listed_images(read_list(location)), frames, sequence_rate)
     kind = kind_of(location)

@@ -64,6 +64,16 @@ def test_animations_obey_their_orientation(tmp_path: Path, suffix: str, orientat
     assert footage.info.mirrored == (orientation in (2, 5))
 
 
+def test_animations_are_no_pictures_of_a_sequence(tmp_path: Path) -> None:
+    one = animation(tmp_path / "a_1.gif", [40] * 3)
+    assert probe(tmp_path).kind == "video"
+    animation(tmp_path / "a_2.gif", [40] * 3)
+    assert probe(one).kind == "video"
+    for given, files in ((tmp_path, []), ("", [one])):
+        with pytest.raises(UserError, match="animation"):
+            open_footage(given, files=files)
+
+
 def test_a_still_that_is_not_of_the_animation_stays_out(tmp_path: Path) -> None:
     path = animation(tmp_path / "a.png", [40] * 5, default_image=True)
     assert [read_stamp(frame.image) for frame in open_footage(path)] == [2, 3, 4, 5]
@@ -146,7 +156,7 @@ def webp_frames(count: int) -> bytes:
     [
         ("many.tif", lambda: tiff_pages(120_000, 8)),
         ("wide.tif", lambda: tiff_pages(5000, 12_000)),
-        ("wide.gif", lambda: gif_frames(3000, 12_000)),
+        ("wide.gif", lambda: gif_frames(4000, 8000)),
         ("many.webp", lambda: webp_frames(110_000)),
     ],
 )
