@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from backend.alignment.mediapipe.solution import still_face_mesh
+from backend.alignment.landmarks.plain_mesh import still_face_mesh
 from backend.client.cli import export, track
 from backend.demo.cli import demo
 from backend.errors import UserError

@@ -10,6 +10,6 @@ from backend.alignment.types import FaceFinder
 @lru_cache
 def face_finder() -> FaceFinder:
     """The face finder, one for all who ask: it is dear to make, and not safe to call from two threads at once."""
-    from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
+    from backend.alignment.landmarks.face_finder import BlazeFaceFinder
 
-    return MediaPipeFaceFinder()
+    return BlazeFaceFinder()

@@ -13,7 +13,7 @@ from backend.errors import ErrorCode, UserError
 from protocol.offers import AlignerInfo
 
 if TYPE_CHECKING:
-    from backend.alignment.mediapipe.aligner import MediaPipeAligner
+    from backend.alignment.landmarks.aligner import LandmarkAligner
     from backend.alignment.types import Aligner
     from backend.head_model.model import HeadModel
 
@@ -80,10 +80,10 @@ def find_aligner(name: str, head: HeadModel, weights: Path | None = None) -> Ali
 
 
 @lru_cache
-def _mediapipe() -> MediaPipeAligner:
-    from backend.alignment.mediapipe.aligner import MediaPipeAligner
+def _mediapipe() -> LandmarkAligner:
+    from backend.alignment.landmarks.aligner import LandmarkAligner
 
-    return MediaPipeAligner()
+    return LandmarkAligner()
 
 
 def _combined(head: HeadModel, weights: Path | None) -> Aligner:

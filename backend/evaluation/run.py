@@ -40,7 +40,7 @@ from backend.evaluation.uncertainty import calibration_curve, uncertainty_record
 from backend.files import write_atomic, write_npz
 from backend.terminal.checkout import git
 
-PACKAGES = ("flowface", "torch", "mediapipe", "numpy", "scipy", "av")
+PACKAGES = ("flowface", "torch", "ai-edge-litert", "numpy", "scipy", "av")
 ALIGNED_BY = {"flowface" if name == "flowface" else f"flowface-{name}": name for name in ALIGNERS}
 """Our tracker's names by the aligner whose points it fits."""
 EVEN_SIGMA = "-even-sigma"

@@ -50,7 +50,7 @@ def registered_ict(archive: Path, cache: Path | None = None) -> HeadModel:
 
     Its vertices are those of ``load_ict_head``, in their order. Raises UserError as registration does.
     """
-    from backend.alignment.mediapipe.solution import still_face_mesh
+    from backend.alignment.landmarks.plain_mesh import still_face_mesh
     from backend.head_model.converters.ict import read_ict
     from backend.head_model.registration.register import register_head
 

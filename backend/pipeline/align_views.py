@@ -16,6 +16,7 @@ from backend.footage.timeline import matching_frames
 from backend.observations import PointSet, ViewAlignment
 from backend.observations.io import AlignmentChunks
 from backend.pipeline.open_views import OpenView, views_apart
+from backend.pipeline.shots import shot_warnings
 from backend.progress import ShouldCancel
 from protocol.messages import DistortionModel, FaceChoice
 
@@ -72,7 +73,8 @@ def align_views(
         def report(done: int, of_this: int, words: str = words, before: int = before) -> None:
             on_progress(words, before + done, max(total, before + max(done, of_this)))
 
-        looking = _Looking(aligner, finder, view.spec.face or (face if number == 0 else FaceChoice()))
+        chosen = view.spec.face or (face if number == 0 else _same_moment(view, aligned[0]))
+        looking = _Looking(aligner, finder, chosen)
         try:
             alignment, found = _align_view(view, looking, folder / str(number), report, should_cancel)
         except _Faceless as faceless:
@@ -145,6 +147,9 @@ def view_warnings(views: Sequence[AlignedView]) -> list[str]:
         opened, given = view.opened, view.opened.spec.camera
         prefix = f"“{opened.spec.name}”: " if len(views) > 1 else ""
         warnings += [prefix + note for note in opened.info.notes]
+        name = f"“{opened.spec.name}”" if len(views) > 1 else ""
+        footage = f"The footage of {name}" if name else "The footage"
+        warnings += shot_warnings(view.alignment, footage, name or opened.info.path.name)
         if given is not None and opened.camera is not None and given.image_size != opened.camera.image_size:
             (width, height), (to_width, to_height) = given.image_size, opened.camera.image_size
             warnings.append(
@@ -193,6 +198,16 @@ def aligner_choice(face: FaceChoice) -> AlignerChoice:
     if face.kind == "point" and face.point:
         return AlignerChoice.point(*face.point, frame=face.frame)
     return AlignerChoice.largest(face.frame)
+
+
+def _same_moment(view: OpenView, first: AlignedView) -> FaceChoice:
+    """The choice of the largest face: the first one seen, or where the first view is cut, one of what it shows when the
+    face is first seen there."""
+    alignment = first.alignment
+    if len(alignment.shots) < 2 or not alignment.found.any():
+        return FaceChoice()
+    seconds = float(first.opened.seconds(alignment.times[alignment.found])[0]) + view.spec.offset
+    return FaceChoice(frame=max(view.info.first_frame, view.info.first_frame + round(seconds * view.rate)))
 
 
 def _with_hint(error: UserError, *, several: bool) -> UserError:

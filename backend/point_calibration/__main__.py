@@ -17,7 +17,7 @@ import numpy as np
 import typer
 from rich.progress import track
 
-from backend.alignment.mediapipe.point_sigma import load_point_sigma
+from backend.alignment.landmarks.point_sigma import load_point_sigma
 from backend.head_model.builder.landmarks import CALIBRATION
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel

@@ -17,7 +17,7 @@ import typer
 from numpy.typing import NDArray
 from rich.progress import track
 
-from backend.alignment.mediapipe.point_sigma import load_point_sigma
+from backend.alignment.landmarks.point_sigma import load_point_sigma
 from backend.evaluation.metrics.landmarks import OUTER_EYE_CORNERS
 from backend.evaluation.real_data import Annotation, read_annotation
 from backend.fitting import FitResult, View, fit_take

@@ -15,7 +15,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from backend.alignment.mediapipe.solution import still_face_mesh
+from backend.alignment.landmarks.plain_mesh import still_face_mesh
 from backend.datasets.splits import identity_modes
 from backend.head_model.builder.scanned import SCANNED, onto, without_rigid
 from backend.head_model.converters.ict import read_ict

@@ -18,7 +18,7 @@ import typer
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from backend.alignment.mediapipe.solution import still_face_mesh
+from backend.alignment.landmarks.plain_mesh import still_face_mesh
 from backend.errors import ErrorCode, UserError
 from backend.head_model import render
 from backend.head_model.appearance import Palette, paint_texture

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
+from backend.alignment.landmarks.aligner import LandmarkAligner
+from backend.alignment.landmarks.face_finder import BlazeFaceFinder
 from backend.datasets.splits import split_of_person
 from backend.errors import ErrorCode, UserError
 from backend.observations import Alignment
@@ -64,7 +64,7 @@ def portraits(folder: Path, sets: tuple[str, ...]) -> Iterator[Portrait]:
 
 def align_portraits(photos: Iterable[Portrait]) -> list[AlignedPortrait]:
     """The largest face of each photograph; those that show none are left out."""
-    aligner, finder = MediaPipeAligner(), MediaPipeFaceFinder()
+    aligner, finder = LandmarkAligner(), BlazeFaceFinder()
     found = []
     for portrait in photos:
         image = portrait.image()

@@ -18,12 +18,12 @@ import typer
 from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop
-from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
-from backend.alignment.mediapipe.face_mesh import LEFT_OUTER_CANTHUS, POINTS, RIGHT_OUTER_CANTHUS
-from backend.alignment.mediapipe.point_sigma import load_point_sigma
-from backend.alignment.mediapipe.pose_bias import TABLE, PoseBias, pose_features
-from backend.alignment.mediapipe.solution import face_oval, tesselation
+from backend.alignment.landmarks.aligner import LandmarkAligner, Look
+from backend.alignment.landmarks.face_finder import BlazeFaceFinder
+from backend.alignment.landmarks.face_mesh import LEFT_OUTER_CANTHUS, POINTS, RIGHT_OUTER_CANTHUS
+from backend.alignment.landmarks.plain_mesh import face_oval, tesselation
+from backend.alignment.landmarks.point_sigma import load_point_sigma
+from backend.alignment.landmarks.pose_bias import TABLE, PoseBias, pose_features
 from backend.evaluation.benchmark import IctHead, load_ict_head
 from backend.observations import Alignment
 from backend.point_calibration.rendered_heads import EXPRESSIONS, Lifted, dev_person, lift, pictures
@@ -54,17 +54,17 @@ class Sample:
     bias: F64
 
 
-class _Raw(MediaPipeAligner):
+class _Raw(LandmarkAligner):
     """Notes the network's own points and the crop that they were found in."""
 
     last: tuple[Crop, F64]
 
-    def _alignment(self, crop: Crop, points: F64, presence: float) -> Alignment:
-        self.last = crop, points
-        return super()._alignment(crop, points, presence)
+    def _alignment(self, look: Look, mu: F64) -> Alignment:
+        self.last = look.crop, np.column_stack([look.crop.points_from_image(mu), look.points[:, 2]])
+        return super()._alignment(look, mu)
 
 
-def person_samples(ict: IctHead, person: int, aligner: _Raw, finder: MediaPipeFaceFinder) -> list[Sample]:
+def person_samples(ict: IctHead, person: int, aligner: _Raw, finder: BlazeFaceFinder) -> list[Sample]:
     """All pictures of one rendered person in which the aligner finds the face: neutral and with an expression."""
     spec, samples = dev_person(person, len(TURNS)), []
     for expression in (EXPRESSIONS[0], EXPRESSIONS[1 + person % (len(EXPRESSIONS) - 1)]):
@@ -144,7 +144,7 @@ def main(
     """Measure and write the table; prints how much bias it takes off people who were left out."""
     ict, mirror = load_ict_head(archive), load_point_sigma().mirror
     nothing = PoseBias(np.eye(POINTS, 3), np.zeros((5, POINTS, 2)), "")
-    aligner, finder = _Raw(pose_bias=nothing), MediaPipeFaceFinder()
+    aligner, finder = _Raw(pose_bias=nothing), BlazeFaceFinder()
     with typer.progressbar(range(people), label="rendering and aligning") as numbers:
         seen = [person_samples(ict, person, aligner, finder) for person in numbers]
     aligner.close()
@@ -152,7 +152,8 @@ def main(
     everyone = [sample for person in seen for sample in person]
     table = pose_bias_table(everyone, mirror)
     about = (
-        f"MediaPipe 0.10.21 attention mesh; {len(everyone)} renderings of {people} ICT-FaceKit heads (MIT), dev split"
+        f"MediaPipe's 256² landmark network and its iris network; "
+        f"{len(everyone)} renderings of {people} ICT-FaceKit heads (MIT), dev split"
     )
     PoseBias(table.mean_points, table.coefficients, about).save(out)
     kept = [sample for number, person in enumerate(seen) if number % 3 for sample in person]

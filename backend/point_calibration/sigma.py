@@ -33,11 +33,18 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
-from backend.alignment.crop import Crop, cut
-from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
-from backend.alignment.mediapipe.face_mesh import LEFT_OUTER_CANTHUS, POINTS, RIGHT_OUTER_CANTHUS, around_points
-from backend.alignment.mediapipe.point_sigma import TABLE, PointSigma
+from backend.alignment.crop import cut
+from backend.alignment.landmarks.aligner import LandmarkAligner
+from backend.alignment.landmarks.face_finder import BlazeFaceFinder
+from backend.alignment.landmarks.face_mesh import (
+    LEFT_OUTER_CANTHUS,
+    POINTS,
+    RIGHT_OUTER_CANTHUS,
+    SIZE,
+    box_around,
+    crop_of,
+)
+from backend.alignment.landmarks.point_sigma import TABLE, PointSigma
 from backend.datasets.splits import split_of_photo
 from backend.footage import read_image
 from backend.head_model.rigid import similarity_between
@@ -79,8 +86,8 @@ class Instrument:
         neutral = np.zeros(POINTS)
         knots, factor = np.array([-np.pi / 2, np.pi / 2]), np.ones(2)
         index = np.arange(POINTS) if mirror is None else mirror
-        self.aligner = MediaPipeAligner(PointSigma(neutral, knots, factor, factor, neutral, 0.0, index, ""))
-        self.finder = MediaPipeFaceFinder()
+        self.aligner = LandmarkAligner(PointSigma(neutral, knots, factor, factor, neutral, 0.0, index, ""))
+        self.finder = BlazeFaceFinder()
 
     def points(self, image: Picture, box: FaceBox | None = None) -> tuple[F64, FaceBox] | None:
         """Points (478,2) and their box; None where there is no face."""
@@ -94,15 +101,15 @@ class Instrument:
     def straight(self, image: Picture) -> F64:
         """The network's own answer (478,2) in pixels, not averaged with the mirrored one."""
         box = self.finder.find(image)[0]
-        crop = Crop(*box.centre, 1.5 * max(box.width, box.height), box.roll)
+        crop = crop_of(box)
         for _ in range(3):
             points = crop.points_to_image(self.aligner._network([cut(image, crop)])[0][0, :, :2])
-            crop = around_points(points)
+            crop = crop_of(box_around(points))
         return points
 
     def sides(self, image: Picture, points: F64) -> F64:
         """The network's answers (2,478,2) for a crop and its mirror image, not mirrored back."""
-        crop = around_points(points)
+        crop = crop_of(box_around(points))
         straight = cut(image, crop)
         network = self.aligner._network
         return network([straight, np.ascontiguousarray(straight[:, ::-1])])[0][..., :2]
@@ -198,7 +205,7 @@ def self_disagreement(portraits: list[Portrait], instrument: Instrument, mirror:
     halves = []
     for portrait in portraits:
         straight, mirrored = instrument.sides(portrait.image, portrait.points)
-        back = mirrored[mirror] * (-1, 1) + (192, 0)
+        back = mirrored[mirror] * (-1, 1) + (SIZE, 0)
         halves.append((back - straight) / 2 / iod(straight))
     spread = np.asarray(halves) - np.mean(halves, axis=0)
     return np.asarray(np.sqrt(np.mean(spread**2, axis=(0, 2))))
@@ -316,7 +323,7 @@ def main(
     turned = list(turned_heads(archive, mirror, people))
     side, middle = yaw_growth(turned, sigma, lateral, _YAW_KNOTS)
     about = (
-        f"MediaPipe 0.10.21 attention mesh through backend.alignment.mediapipe.aligner; {len(portraits)} portraits of "
+        f"MediaPipe's 256² landmark network and its iris network; {len(portraits)} portraits of "
         f"{len({p.file.stem[:3] for p in portraits})} people "
         f"(webmorphR.stim, CC BY 4.0), {len(turned)} renderings of turned ICT-FaceKit heads (MIT); train and dev only"
     )

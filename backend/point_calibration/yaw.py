@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
-from backend.alignment.mediapipe.face_mesh import POINTS
-from backend.alignment.mediapipe.point_sigma import PointSigma
+from backend.alignment.landmarks.aligner import LandmarkAligner
+from backend.alignment.landmarks.face_finder import BlazeFaceFinder
+from backend.alignment.landmarks.face_mesh import POINTS
+from backend.alignment.landmarks.point_sigma import PointSigma
 from backend.evaluation.benchmark import load_ict_head
 from backend.point_calibration.rendered_heads import EXPRESSIONS, Lifted, dev_person, lift, pictures
 
@@ -61,7 +61,7 @@ def turned_heads(archive: Path, mirror: NDArray[np.int64], people: int) -> Itera
     ict, one = load_ict_head(archive), np.ones(2)
     table = _Asked(np.ones(POINTS), one, one, one, np.zeros(POINTS), 0.0, mirror, "")
     turns = np.column_stack([YAWS, np.zeros_like(YAWS)])
-    aligner, finder = MediaPipeAligner(table), MediaPipeFaceFinder()
+    aligner, finder = LandmarkAligner(table), BlazeFaceFinder()
     for person in range(people):
         spec = dev_person(person, len(YAWS))
         for expression in (EXPRESSIONS[0], EXPRESSIONS[1 + person % (len(EXPRESSIONS) - 1)]):

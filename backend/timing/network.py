@@ -82,11 +82,12 @@ def time_mediapipe(seconds: float) -> dict[str, Any]:
     """Milliseconds per image of MediaPipe's aligner on a face that is followed, and of its detector."""
     from skimage.data import astronaut
 
-    from backend.alignment.mediapipe.aligner import MediaPipeAligner
-    from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
+    from backend.alignment.landmarks.aligner import LandmarkAligner
+    from backend.alignment.landmarks.face_finder import BlazeFaceFinder
+    from backend.alignment.landmarks.face_mesh import SIZE
 
     image: NDArray[np.uint8] = astronaut()
-    finder, aligner = MediaPipeFaceFinder(), MediaPipeAligner()
+    finder, aligner = BlazeFaceFinder(), LandmarkAligner()
     try:
         box = finder.find(image)[0]
         detect = list(_runs(lambda: finder.find(image), seconds / 2))
@@ -96,7 +97,7 @@ def time_mediapipe(seconds: float) -> dict[str, Any]:
         finder.close()
     return {
         "name": "mediapipe",
-        "size": 192,
+        "size": SIZE,
         "batch": 1,
         "device": "cpu",
         "precision": "float32",

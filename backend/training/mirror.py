@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from backend.alignment.mediapipe.point_sigma import load_point_sigma
+from backend.alignment.landmarks.point_sigma import load_point_sigma
 from backend.head_model.model import HeadModel
 
 

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from backend.alignment.flowface.crop import CropLayout
-from backend.alignment.mediapipe.face_mesh import LEFT_OUTER_CANTHUS, RIGHT_OUTER_CANTHUS
+from backend.alignment.landmarks.face_mesh import LEFT_OUTER_CANTHUS, RIGHT_OUTER_CANTHUS
 from backend.head_model.model import HeadModel
 from backend.training.atlas_points import AtlasPoints, atlas_points, with_landmarks
 from backend.training.augmentation.sample import centred

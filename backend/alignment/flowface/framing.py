@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backend.alignment import crop
 from backend.alignment.crop import Crop
 from backend.observations import FaceBox
 
@@ -35,7 +36,4 @@ def box_of(crop: Crop, score: float) -> FaceBox:
 
 def alike(a: Crop, b: Crop) -> bool:
     """True where two crops show so nearly the same that looking at the other one would tell nothing new."""
-    side = max(a.side, b.side)
-    turned = (a.roll - b.roll + np.pi) % (2 * np.pi) - np.pi
-    near = np.hypot(a.x - b.x, a.y - b.y) <= SHIFT * side
-    return bool(near and side <= STRETCH * min(a.side, b.side) and abs(turned) <= TURN)
+    return crop.alike(a, b, shift=SHIFT, stretch=STRETCH, turn=TURN)

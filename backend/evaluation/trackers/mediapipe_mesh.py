@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, label
 
-from backend.alignment.mediapipe import solution
+from backend.alignment.landmarks import plain_mesh
 from backend.errors import ErrorCode, UserError
 from backend.evaluation.store import MEASURING
 from backend.evaluation.trackers.flowface import open_clip
@@ -42,7 +42,7 @@ SEED_TRIANGLE = (4, 44, 1)
 @lru_cache
 def tesselation() -> NDArray[np.int32]:
     """MediaPipe's canonical triangulation (852,3) of its 468 points, counter-clockwise seen from outside."""
-    connections = solution.tesselation()
+    connections = plain_mesh.tesselation()
     neighbours: dict[int, set[int]] = defaultdict(set)
     for a, b in connections:
         neighbours[a].add(b)
@@ -121,7 +121,7 @@ class MediaPipeMesh:
 
 def _face_mesh_points(frames: Any, *, single_image: bool) -> NDArray[np.float64]:
     """(T,478,3) in units of the image's sides; NaN where no face is found."""
-    with solution.FaceMeshSolution(still=single_image) as network:
+    with plain_mesh.PlainFaceMesh(still=single_image) as network:
         points = [network(frame.image) for frame in frames]
     unseen = np.full((MESH_POINTS, 3), np.nan)
     return np.array([unseen if seen is None else seen for seen in points]).reshape(-1, MESH_POINTS, 3)

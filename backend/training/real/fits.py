@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from backend.alignment.align_footage import align_footage
 from backend.alignment.finder import face_finder
-from backend.alignment.mediapipe import point_sigma, pose_bias
-from backend.alignment.mediapipe.aligner import MediaPipeAligner
+from backend.alignment.landmarks import point_sigma, pose_bias
+from backend.alignment.landmarks.aligner import LandmarkAligner
 from backend.errors import ErrorCode, UserError
 from backend.fitting import View
 from backend.fitting.posed import world_vertices
@@ -57,7 +57,7 @@ class TakeFitter(AbstractContextManager["TakeFitter", None]):
 
     def __init__(self, head: HeadModel) -> None:
         self.head = head
-        self._aligner = MediaPipeAligner()
+        self._aligner = LandmarkAligner()
         self._finder = face_finder()
 
     def __exit__(self, *_: object) -> None:

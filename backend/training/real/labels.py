@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.mediapipe.point_sigma import load_point_sigma
+from backend.alignment.landmarks.point_sigma import load_point_sigma
 from backend.head_model.model import HeadModel
 from backend.training.atlas_points import AtlasPoints, atlas_points
 

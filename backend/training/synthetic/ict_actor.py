@@ -10,7 +10,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from backend.alignment.mediapipe.solution import still_face_mesh
+from backend.alignment.landmarks.plain_mesh import still_face_mesh
 from backend.datasets.splits import identity_modes
 from backend.errors import ErrorCode, UserError
 from backend.files import read_npz, write_npz

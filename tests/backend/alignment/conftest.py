@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
+from backend.alignment.landmarks.aligner import LandmarkAligner
+from backend.alignment.landmarks.face_finder import BlazeFaceFinder
 from backend.footage import read_image
 
 
 @pytest.fixture(scope="session")
-def aligner() -> Iterator[MediaPipeAligner]:
-    made = MediaPipeAligner()
+def aligner() -> Iterator[LandmarkAligner]:
+    made = LandmarkAligner()
     yield made
     made.close()
 
 
 @pytest.fixture(scope="session")
-def finder() -> Iterator[MediaPipeFaceFinder]:
-    made = MediaPipeFaceFinder()
+def finder() -> Iterator[BlazeFaceFinder]:
+    made = BlazeFaceFinder()
     yield made
     made.close()
 

@@ -11,7 +11,7 @@ from backend.alignment.align_footage import align_footage
 from backend.alignment.choice import FaceChoice
 from backend.alignment.face_following import align_frames
 from backend.alignment.finder import face_finder
-from backend.alignment.mediapipe.aligner import MediaPipeAligner
+from backend.alignment.landmarks.aligner import LandmarkAligner
 from backend.errors import Cancelled, UserError
 from backend.footage import FootageFrame, open_footage
 from backend.observations import AlignedFrame, ViewAlignment
@@ -35,7 +35,7 @@ def centres(frames: list[AlignedFrame]) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("name", ["intel_asl_eat_hand_mouth.mkv", "intel_headpose_female.mp4", "grid_lwbsza.mpg"])
-def test_a_face_is_found_in_every_frame(shared_data: Path, aligner: MediaPipeAligner, name: str) -> None:
+def test_a_face_is_found_in_every_frame(shared_data: Path, aligner: LandmarkAligner, name: str) -> None:
     take = align_footage(open_footage(shared_data / "clips" / name), aligner, finder=face_finder())
     assert take.found.all()
     assert take.most_faces == 1
@@ -47,7 +47,7 @@ def test_a_face_is_found_in_every_frame(shared_data: Path, aligner: MediaPipeAli
     assert (steps < 0.5 * iod[1:]).all()
 
 
-def test_irises_behind_closed_lids_are_not_observed(shared_data: Path, aligner: MediaPipeAligner) -> None:
+def test_irises_behind_closed_lids_are_not_observed(shared_data: Path, aligner: LandmarkAligner) -> None:
     closed, opened = (
         align_footage(open_footage(shared_data / "clips" / name, (frame, frame)), aligner, finder=face_finder())
         for name, frame in (("lp_d3_frown_gaze.mp4", 113), ("pyfeat_single_face.mp4", 1))
@@ -58,7 +58,7 @@ def test_irises_behind_closed_lids_are_not_observed(shared_data: Path, aligner: 
     assert opened.valid.all() and not opened.lids_closed.any()
 
 
-def test_the_chosen_one_of_two_people_is_followed(two_people: Path, aligner: MediaPipeAligner) -> None:
+def test_the_chosen_one_of_two_people_is_followed(two_people: Path, aligner: LandmarkAligner) -> None:
     frames = list(open_footage(two_people, (1, 24)))
     width = frames[0].image.shape[1]
     largest = list(align_frames(iter(frames), aligner, finder=face_finder()))
@@ -75,7 +75,7 @@ def test_the_chosen_one_of_two_people_is_followed(two_people: Path, aligner: Med
         assert (np.abs(centres(chosen)[:, 0] - centres(largest)[:, 0]) > 60).all()
 
 
-def test_a_choice_on_a_later_frame_reaches_back(two_people: Path, aligner: MediaPipeAligner) -> None:
+def test_a_choice_on_a_later_frame_reaches_back(two_people: Path, aligner: LandmarkAligner) -> None:
     frames = list(open_footage(two_people, (1, 16)))
     at_once = list(align_frames(iter(frames), aligner, FaceChoice.largest(), finder=face_finder()))
     target = centres(at_once)[9]
@@ -84,7 +84,7 @@ def test_a_choice_on_a_later_frame_reaches_back(two_people: Path, aligner: Media
     np.testing.assert_allclose(centres(later), centres(at_once), atol=1.0)
 
 
-def test_a_choice_beside_every_face_is_refused(two_people: Path, aligner: MediaPipeAligner) -> None:
+def test_a_choice_beside_every_face_is_refused(two_people: Path, aligner: LandmarkAligner) -> None:
     with pytest.raises(UserError) as caught:
         align_footage(open_footage(two_people, (3, 5)), aligner, FaceChoice.point(2, 2), finder=face_finder())
     assert caught.value.code == "face_not_chosen"
@@ -92,7 +92,7 @@ def test_a_choice_beside_every_face_is_refused(two_people: Path, aligner: MediaP
 
 
 def test_frames_without_the_face_are_bridged_and_the_same_face_comes_back(
-    two_people: Path, aligner: MediaPipeAligner
+    two_people: Path, aligner: LandmarkAligner
 ) -> None:
     pictures = [frame.image for frame in open_footage(two_people, (1, 20))]
     whole = list(align_frames(as_frames(pictures), aligner, finder=face_finder()))
@@ -116,7 +116,7 @@ def test_frames_without_the_face_are_bridged_and_the_same_face_comes_back(
     assert (take.sigma > 0).all()
 
 
-def test_going_on_after_an_interruption(shared_data: Path, aligner: MediaPipeAligner) -> None:
+def test_going_on_after_an_interruption(shared_data: Path, aligner: LandmarkAligner) -> None:
     path = shared_data / "clips" / "grid_brbk7n.mpg"
     whole: list[AlignedFrame] = []
     expected = align_footage(open_footage(path, (1, 30)), aligner, finder=face_finder(), on_frame=whole.append)
@@ -130,7 +130,7 @@ def test_going_on_after_an_interruption(shared_data: Path, aligner: MediaPipeAli
     np.testing.assert_allclose(took.mu, expected.mu, atol=1e-3)
 
 
-def test_cancelling_stops_before_the_next_frames(shared_data: Path, aligner: MediaPipeAligner) -> None:
+def test_cancelling_stops_before_the_next_frames(shared_data: Path, aligner: LandmarkAligner) -> None:
     done: list[int] = []
     with pytest.raises(Cancelled):
         align_footage(
@@ -143,7 +143,7 @@ def test_cancelling_stops_before_the_next_frames(shared_data: Path, aligner: Med
     assert 5 <= len(done) <= 12  # what was already decoded may still come out
 
 
-def test_progress_counts_to_the_total(shared_data: Path, aligner: MediaPipeAligner) -> None:
+def test_progress_counts_to_the_total(shared_data: Path, aligner: LandmarkAligner) -> None:
     calls: list[tuple[int, int]] = []
     footage = open_footage(shared_data / "clips" / "grid_brbk7n.mpg", (10, 19))
     take = align_footage(footage, aligner, finder=face_finder(), on_progress=lambda *call: calls.append(call))
@@ -154,7 +154,7 @@ def test_progress_counts_to_the_total(shared_data: Path, aligner: MediaPipeAlign
     assert set(take.seconds) == {"decode", "align"}
 
 
-def test_faceless_footage_is_named(tmp_path: Path, aligner: MediaPipeAligner) -> None:
+def test_faceless_footage_is_named(tmp_path: Path, aligner: LandmarkAligner) -> None:
     path = write_video(tmp_path / "wall.mp4", [np.full((240, 320, 3), 140, np.uint8)] * 4)
     with pytest.raises(UserError) as caught:
         align_footage(open_footage(path), aligner, finder=face_finder())
@@ -163,7 +163,7 @@ def test_faceless_footage_is_named(tmp_path: Path, aligner: MediaPipeAligner) ->
     assert caught.value.hint
 
 
-def test_no_more_than_the_current_picture_is_asked_for(portrait: Picture, aligner: MediaPipeAligner) -> None:
+def test_no_more_than_the_current_picture_is_asked_for(portrait: Picture, aligner: LandmarkAligner) -> None:
     asked = 0
 
     def counted() -> Iterator[FootageFrame]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.alignment.choice import FaceChoice
-from backend.alignment.mediapipe.face_finder import distinct
+from backend.alignment.landmarks.face_finder import distinct
 from backend.observations import FaceBox, overlap
 
 boxes = st.builds(

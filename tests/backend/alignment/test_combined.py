@@ -8,7 +8,7 @@ from skimage.data import astronaut
 
 from backend.alignment.combined import CombinedAligner
 from backend.alignment.flowface.aligner import FlowFaceAligner
-from backend.alignment.mediapipe.aligner import MediaPipeAligner
+from backend.alignment.landmarks.aligner import LandmarkAligner
 from backend.head_model.dense_points import DENSE
 from backend.head_model.library import load_head
 from backend.observations import FaceBox
@@ -18,9 +18,9 @@ FACE = FaceBox(170.0, 60.0, 110.0, 130.0)
 
 
 @pytest.fixture(scope="module")
-def head_and_parts() -> tuple[object, FlowFaceAligner, MediaPipeAligner]:
+def head_and_parts() -> tuple[object, FlowFaceAligner, LandmarkAligner]:
     head = load_head()
-    return head, FlowFaceAligner(constant_network(), head), MediaPipeAligner()
+    return head, FlowFaceAligner(constant_network(), head), LandmarkAligner()
 
 
 def test_both_are_told_side_by_side(head_and_parts) -> None:  # type: ignore[no-untyped-def]

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from backend.alignment.mediapipe.point_sigma import load_point_sigma
-from backend.alignment.mediapipe.pose_bias import load_pose_bias
+from backend.alignment.landmarks.point_sigma import load_point_sigma
+from backend.alignment.landmarks.pose_bias import load_pose_bias
 from backend.errors import UserError
 from backend.point_calibration import __main__ as embedding
 from backend.point_calibration import annotation, sigma

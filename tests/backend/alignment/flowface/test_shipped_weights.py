@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from backend.alignment.flowface.aligner import FlowFaceAligner
 from backend.alignment.flowface.weights import SHIPPED, shared_network
 from backend.alignment.flowface.weights_file import read_metadata
-from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
+from backend.alignment.landmarks.aligner import LandmarkAligner
+from backend.alignment.landmarks.face_finder import BlazeFaceFinder
 from backend.footage import read_image
 from backend.head_model.dense_points import EYE_POINTS
 from backend.head_model.library import load_head
@@ -30,8 +30,8 @@ def flowface() -> FlowFaceAligner:
     return FlowFaceAligner(shared_network(SHIPPED, "cpu"), load_head("open"))
 
 
-def found(aligner: FlowFaceAligner | MediaPipeAligner, image: Image) -> Alignment:
-    box = max(MediaPipeFaceFinder().find(image), key=lambda box: box.area)
+def found(aligner: FlowFaceAligner | LandmarkAligner, image: Image) -> Alignment:
+    box = max(BlazeFaceFinder().find(image), key=lambda box: box.area)
     alignment = aligner.align([image], [box])[0]
     assert alignment is not None
     return alignment
@@ -57,7 +57,7 @@ def test_its_numbers_are_as_precise_as_half_precision_can_be() -> None:
 
 
 def test_the_demo_portraits_eyes_are_where_mediapipe_sees_them(
-    flowface: FlowFaceAligner, aligner: MediaPipeAligner
+    flowface: FlowFaceAligner, aligner: LandmarkAligner
 ) -> None:
     from skimage.data import astronaut
 
@@ -82,13 +82,13 @@ def test_every_point_has_its_own_uncertainty(flowface: FlowFaceAligner) -> None:
 def test_nobody_is_seen_in_noise(flowface: FlowFaceAligner) -> None:
     from skimage.data import astronaut
 
-    box = max(MediaPipeFaceFinder().find(np.asarray(astronaut(), np.uint8)), key=lambda box: box.area)
+    box = max(BlazeFaceFinder().find(np.asarray(astronaut(), np.uint8)), key=lambda box: box.area)
     noise = np.random.default_rng(4).integers(0, 256, (512, 512, 3), dtype=np.uint8)
     assert flowface.align([noise], [box]) == [None]
 
 
 def test_photographed_people_are_aligned_near_mediapipe(
-    flowface: FlowFaceAligner, aligner: MediaPipeAligner, shared_data: Path
+    flowface: FlowFaceAligner, aligner: LandmarkAligner, shared_data: Path
 ) -> None:
     distances = []
     for path in sorted((shared_data / "photos" / "london_neutral").glob("*.jpg"))[:6]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from backend.alignment.align_footage import align_footage
 from backend.alignment.choice import FaceChoice
-from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
+from backend.alignment.landmarks.aligner import LandmarkAligner
+from backend.alignment.landmarks.face_finder import BlazeFaceFinder
 from backend.errors import UserError
 from backend.evaluation.benchmark import (
     IctHead,
@@ -117,12 +117,12 @@ def test_mediapipe_finds_every_face_close_to_the_truth(ict: IctHead, tmp_path: P
         mesh = load_truth(sequence.truth)
         take = align_footage(
             open_footage(sequence.clip, None),
-            MediaPipeAligner(),
+            LandmarkAligner(),
             FaceChoice.largest(),
             on_frame=lambda _: None,
             on_progress=lambda *_: None,
             should_cancel=lambda: False,
-            finder=MediaPipeFaceFinder(),
+            finder=BlazeFaceFinder(),
         )
         assert take.found.all()
         assert mesh.landmarks68 is not None

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.alignment.mediapipe.solution import still_face_mesh
+from backend.alignment.landmarks.plain_mesh import still_face_mesh
 from backend.errors import UserError
 from backend.head_model.io import inconsistency, read_head, save_head
 from backend.head_model.library import load_head

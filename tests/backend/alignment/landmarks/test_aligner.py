@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -7,17 +8,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from backend.alignment.mediapipe.aligner import MediaPipeAligner
-from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
-from backend.alignment.mediapipe.point_sigma import load_point_sigma
-from backend.footage import open_footage, read_image
+from backend.alignment.landmarks.aligner import LandmarkAligner
+from backend.alignment.landmarks.face_finder import BlazeFaceFinder
+from backend.alignment.landmarks.point_sigma import load_point_sigma
+from backend.footage import read_image
 from backend.observations import Alignment, FaceBox
 
 Picture = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def found(aligner: MediaPipeAligner, finder: MediaPipeFaceFinder, portrait: Picture) -> Alignment:
+def found(aligner: LandmarkAligner, finder: BlazeFaceFinder, portrait: Picture) -> Alignment:
     (alignment,) = aligner.align([portrait], finder.find(portrait)[:1])
     assert alignment is not None
     return alignment
@@ -27,7 +28,7 @@ def iod(mu: NDArray[np.float32]) -> float:
     return float(np.linalg.norm(mu[263] - mu[33]))
 
 
-def align(aligner: MediaPipeAligner, image: Picture, box: FaceBox) -> NDArray[np.float32]:
+def align(aligner: LandmarkAligner, image: Picture, box: FaceBox) -> NDArray[np.float32]:
     (alignment,) = aligner.align([image], [box])
     assert alignment is not None
     return alignment.mu
@@ -51,16 +52,52 @@ def test_every_point_has_its_own_uncertainty(found: Alignment) -> None:
     assert np.ptp(found.sigma) > 0.8 * np.ptp(usual) * iod(found.mu)
 
 
-def test_an_answer_depends_on_image_and_box_only(
-    aligner: MediaPipeAligner, found: Alignment, portrait: Picture
-) -> None:
+def test_an_answer_depends_on_image_and_box_only(aligner: LandmarkAligner, found: Alignment, portrait: Picture) -> None:
     first = align(aligner, portrait, found.box)
     aligner.align([np.ascontiguousarray(portrait[::-1, ::-1])], [FaceBox(200, 180, 160, 190, roll=np.pi)])
     np.testing.assert_array_equal(align(aligner, portrait, found.box), first)
 
 
+def test_many_pictures_are_answered_as_each_alone(
+    aligner: LandmarkAligner, finder: BlazeFaceFinder, portraits: list[Picture]
+) -> None:
+    boxes: list[FaceBox | None] = [finder.find(portrait)[0] for portrait in portraits[:5]]
+    boxes[2] = None
+    for one, box, alone in zip(aligner.align(portraits[:5], boxes), boxes, portraits, strict=False):
+        (expected,) = aligner.align([alone], [box])
+        if one is None or expected is None:
+            assert one is expected is box
+            continue
+        np.testing.assert_array_equal(one.mu, expected.mu)
+        assert one.box == expected.box
+
+
+def test_two_aligners_work_side_by_side(
+    aligner: LandmarkAligner, finder: BlazeFaceFinder, portraits: list[Picture]
+) -> None:
+    boxes = [finder.find(portrait)[0] for portrait in portraits]
+    other = LandmarkAligner()
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(one.align, portraits, boxes) for one in (aligner, other)]
+        for one, two in zip(*(future.result() for future in both), strict=True):
+            assert one is not None
+            assert two is not None
+            np.testing.assert_array_equal(one.mu, two.mu)
+    other.close()
+
+
+def test_a_detectors_box_and_the_answers_own_lead_to_one_answer(
+    aligner: LandmarkAligner, finder: BlazeFaceFinder, portraits: list[Picture]
+) -> None:
+    for portrait in portraits:
+        first = aligner.align([portrait], finder.find(portrait)[:1])[0]
+        assert first is not None
+        again = align(aligner, portrait, first.box)
+        assert np.median(np.linalg.norm(again - first.mu, axis=1)) < 0.006 * iod(again)
+
+
 def test_points_are_measured_from_the_image_corner(
-    aligner: MediaPipeAligner, finder: MediaPipeFaceFinder, portraits: list[Picture]
+    aligner: LandmarkAligner, finder: BlazeFaceFinder, portraits: list[Picture]
 ) -> None:
     """Tripling a picture triples corner-based coordinates; centre-based ones would come out a third of a pixel off."""
     differences = []
@@ -73,7 +110,7 @@ def test_points_are_measured_from_the_image_corner(
     np.testing.assert_allclose(np.mean(differences, axis=0), 0, atol=0.15)
 
 
-def test_points_move_with_the_picture(aligner: MediaPipeAligner, found: Alignment, portrait: Picture) -> None:
+def test_points_move_with_the_picture(aligner: LandmarkAligner, found: Alignment, portrait: Picture) -> None:
     moved = cv2.warpAffine(portrait, np.float32([[1, 0, 17], [0, 1, -9]]), portrait.shape[:2], borderMode=1)
     box = FaceBox(found.box.left + 17, found.box.top - 9, found.box.width, found.box.height, 1, found.box.roll)
     shifted = align(aligner, np.asarray(moved, np.uint8), box)
@@ -83,7 +120,7 @@ def test_points_move_with_the_picture(aligner: MediaPipeAligner, found: Alignmen
 
 
 def test_the_mirrored_picture_gives_the_mirrored_points(
-    aligner: MediaPipeAligner, finder: MediaPipeFaceFinder, portraits: list[Picture]
+    aligner: LandmarkAligner, finder: BlazeFaceFinder, portraits: list[Picture]
 ) -> None:
     differences = []
     for portrait in portraits:
@@ -101,7 +138,7 @@ def test_the_mirrored_picture_gives_the_mirrored_points(
 
 @pytest.mark.parametrize("degrees", [60, 120, 180])
 def test_rolled_heads_with_the_roll_given(
-    aligner: MediaPipeAligner, found: Alignment, portrait: Picture, degrees: int
+    aligner: LandmarkAligner, found: Alignment, portrait: Picture, degrees: int
 ) -> None:
     centre = found.box.centre
     affine = cv2.getRotationMatrix2D((centre[0] - 0.5, centre[1] - 0.5), -degrees, 1)
@@ -115,16 +152,14 @@ def test_rolled_heads_with_the_roll_given(
     assert abs(np.degrees(off)) < 3
 
 
-def test_no_face_is_none(aligner: MediaPipeAligner, portrait: Picture) -> None:
+def test_no_face_is_none(aligner: LandmarkAligner, portrait: Picture) -> None:
     blank = np.full((300, 300, 3), 120, np.uint8)
     somewhere = FaceBox(50, 50, 150, 150)
     assert aligner.align([blank, portrait], [somewhere, None]) == [None, None]
     assert aligner.align([portrait], [FaceBox(-5000, -5000, 10, 10)]) == [None]
 
 
-def test_pupils_lie_on_the_annotated_ones(
-    shared_data: Path, aligner: MediaPipeAligner, finder: MediaPipeFaceFinder
-) -> None:
+def test_pupils_lie_on_the_annotated_ones(shared_data: Path, aligner: LandmarkAligner, finder: BlazeFaceFinder) -> None:
     """Points 468 and 473 against pupils annotated by people, on photographs that no table was measured on."""
     with np.load(shared_data / "photos" / "landmarks_frl189.npz") as data:
         annotated = dict(zip(map(str, data["image"]), data["points"], strict=True))
@@ -136,18 +171,3 @@ def test_pupils_lie_on_the_annotated_ones(
         errors.append((alignment.mu[[468, 473]] - annotated[name][:2] - 0.5) / iod(alignment.mu))
     assert np.abs(np.mean(errors, axis=(0, 1))).max() < 0.012
     assert np.std(errors, axis=0).mean() < 0.01
-
-
-def test_small_and_far_faces_are_found_in_tiles(finder: MediaPipeFaceFinder, portrait: Picture) -> None:
-    wide = np.full((1080, 1920, 3), 90, np.uint8)
-    small = cv2.resize(portrait, (80, 80), interpolation=cv2.INTER_AREA)  # a face of about 30 px
-    wide[700:780, 1500:1580] = small
-    (box,) = finder.find(wide)
-    assert 1500 < box.centre[0] < 1580
-    assert 700 < box.centre[1] < 780
-
-
-def test_both_people_are_found(shared_data: Path, finder: MediaPipeFaceFinder) -> None:
-    frame = next(iter(open_footage(shared_data / "clips" / "intel_headpose_two_people.mp4")))
-    assert len(finder.find(frame.image)) == 2
-    assert finder.find(np.zeros((200, 300, 3), np.uint8)) == []

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from backend.alignment.mediapipe.face_finder import MediaPipeFaceFinder
-from backend.alignment.mediapipe.point_sigma import load_point_sigma
-from backend.alignment.mediapipe.pose_bias import PoseBias, load_pose_bias, pose_features
+from backend.alignment.landmarks.face_finder import BlazeFaceFinder
+from backend.alignment.landmarks.point_sigma import load_point_sigma
+from backend.alignment.landmarks.pose_bias import PoseBias, load_pose_bias, pose_features
 from backend.evaluation.benchmark import load_ict_head
 from backend.point_calibration.pose_bias import OUTLINE, PEOPLE, Sample, _Raw, person_samples, pose_bias_table
 
@@ -76,7 +76,7 @@ def test_a_table_survives_its_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_it_helps_people_it_was_not_measured_on(shared_data: Path) -> None:
     ict = load_ict_head(shared_data / "ict" / "ict_facekit.npz")
-    aligner, finder = _Raw(), MediaPipeFaceFinder()
+    aligner, finder = _Raw(), BlazeFaceFinder()
     samples = person_samples(ict, PEOPLE + 1, aligner, finder)
     aligner.close()
     finder.close()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.alignment.mediapipe.point_sigma import load_point_sigma
+from backend.alignment.landmarks.point_sigma import load_point_sigma
 from backend.datasets.splits import person_number
 from backend.point_calibration.sigma import main, mirror_index
 from backend.point_calibration.yaw import TurnedHead, turned_heads, yaw_growth

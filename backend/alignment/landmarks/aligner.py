@@ -1,0 +1,157 @@
+"""The first aligner: MediaPipe's 478 points by its 256² landmark network and its iris network, on crops made here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.alignment.crop import Crop, alike, cut, mirrored
+from backend.alignment.eyes import CLOSED_EYE, lid_openings
+from backend.alignment.landmarks.face_mesh import (
+    LEFT_OUTER_CANTHUS,
+    POINTS,
+    RIGHT_OUTER_CANTHUS,
+    SIZE,
+    FaceMeshNetwork,
+    box_around,
+    crop_of,
+)
+from backend.alignment.landmarks.irises import IrisNetwork
+from backend.alignment.landmarks.networks import cores
+from backend.alignment.landmarks.point_sigma import PointSigma, load_point_sigma
+from backend.alignment.landmarks.pose_bias import PoseBias, load_pose_bias
+from backend.head_model.dense_points import IRIS_POINTS
+from backend.observations import Alignment, FaceBox, PointSet, PointSetId
+
+F64 = NDArray[np.float64]
+Image = NDArray[np.uint8]
+
+MIN_PRESENCE = 0.5  # as MediaPipe itself
+MOST_LOOKS = 3
+
+SHIFT, STRETCH, TURN = 0.03, 1.05, float(np.deg2rad(5))
+"""Most distance of two crops (share of the side, factor of the side, radians) that leaves the network the same view.
+
+Within it points lie 0.1 % of the inter-ocular distance apart on the mean over people, and 0.35 % for each, as they do
+between any two crops: looking again would tell another answer, not a better one.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One look at a crop: ``points (478,3)`` in crop coordinates, presence, and the crop that suits the answer."""
+
+    crop: Crop
+    points: F64
+    presence: float
+    laid: Crop
+
+
+class LandmarkAligner:
+    """Implements ``Aligner``. Without memory: what it says of an image depends on the image and the box only.
+
+    Every look averages the answers for a crop and for its mirror image, which takes a third of the jitter and what the
+    network draws to the image's left out of them. A box leads to a crop; where the crop that suits the answer is
+    another one, as it mostly is after a detector's box, the aligner looks again there. The box of an alignment leads to
+    the crop that suited it, so a face that is followed costs one look a frame.
+
+    What the points are known to be off by on turned heads is taken off (``PoseBias``).
+
+    A box's ``roll`` matters beyond about 30°. Not safe to call from two threads at once; it spreads its crops over the
+    cores itself.
+    """
+
+    name = "mediapipe"
+    point_sets = (PointSetId("mediapipe478", "mediapipe"),)
+
+    def __init__(
+        self,
+        sigma: PointSigma | None = None,
+        min_presence: float = MIN_PRESENCE,
+        pose_bias: PoseBias | None = None,
+    ) -> None:
+        lanes = min(cores(), 4)
+        self._network, self._irises = FaceMeshNetwork(lanes), IrisNetwork(min(lanes, 2))
+        self._sigma = sigma or load_point_sigma()
+        self._pose_bias = pose_bias or load_pose_bias()
+        self._min_presence = min_presence
+
+    def align(self, images: Sequence[Image], boxes: Sequence[FaceBox | None]) -> list[Alignment | None]:
+        """Alignments of the face in each RGB image (H,W,3); None where the box is None or shows no face."""
+        crops = {}
+        for index, box in enumerate(boxes):
+            if box is not None and max(box.width, box.height) > 0:
+                crops[index] = crop_of(box)
+        found: dict[int, Look] = {}
+        for last in (*[False] * (MOST_LOOKS - 1), True):
+            looks = self._look([images[index] for index in crops], list(crops.values()))
+            crops, seen = {}, dict(zip(crops, looks, strict=True))
+            for index, look in seen.items():
+                if look.presence < self._min_presence or not 4 <= look.laid.side <= 8 * max(images[index].shape):
+                    continue
+                if not last and not alike(look.crop, look.laid, shift=SHIFT, stretch=STRETCH, turn=TURN):
+                    crops[index] = look.laid
+                else:
+                    found[index] = look
+        told = dict(zip(found, self._told([images[index] for index in found], list(found.values())), strict=True))
+        return [told.get(index) for index in range(len(images))]
+
+    def _look(self, images: Sequence[Image], crops: Sequence[Crop]) -> list[Look]:
+        """Run the network on one crop of each image, and on its mirror image."""
+        pictures = []
+        for image, crop in zip(images, crops, strict=True):
+            straight = cut(image, crop)
+            pictures += [straight, mirrored(straight)]
+        points, presence = self._network(pictures)
+        looks = []
+        for index, crop in enumerate(crops):
+            one, other = points[2 * index : 2 * index + 2]
+            mean = (one + (other[self._sigma.mirror] * (-1, 1, 1) + (SIZE, 0, 0))) / 2
+            laid = crop_of(box_around(crop.points_to_image(mean[:, :2])))
+            looks.append(Look(crop, mean, float(presence[2 * index : 2 * index + 2].mean()), laid))
+        return looks
+
+    def _told(self, images: Sequence[Image], looks: Sequence[Look]) -> list[Alignment]:
+        """The alignments of the last looks, with the irises of closer ones."""
+        if not looks:
+            return []
+        scale = [look.crop.side / SIZE for look in looks]
+        placed = [
+            np.column_stack([look.crop.points_to_image(look.points[:, :2]), look.points[:, 2] * unit])
+            for look, unit in zip(looks, scale, strict=True)
+        ]
+        better = self._irises.improve(images, np.stack(placed))
+        return [self._alignment(look, mu[:, :2]) for look, mu in zip(looks, better, strict=True)]
+
+    def _alignment(self, look: Look, mu: F64) -> Alignment:
+        """Of a look at a crop, with image points ``mu (478,2)``."""
+        crop, points = look.crop, look.points
+        eyes = points[LEFT_OUTER_CANTHUS] - points[RIGHT_OUTER_CANTHUS]
+        yaw = float(np.arctan2(eyes[2], np.hypot(eyes[0], eyes[1])))
+        inter_ocular = float(np.linalg.norm(eyes))
+        closed = lid_openings(mu) < CLOSED_EYE
+        bias = inter_ocular * self._pose_bias.offsets(points) @ crop.to_image[:, :2].T
+        seen = PointSet(
+            self.point_sets[0],
+            mu=(mu - bias).astype(np.float32),
+            sigma=self._sigma.pixels(yaw, inter_ocular * crop.side / SIZE),
+            valid=_seen(closed),
+        )
+        return Alignment((seen,), box_around(mu, look.presence), closed)
+
+    def close(self) -> None:
+        """Stop the networks' threads."""
+        self._network.close()
+        self._irises.close()
+
+
+def _seen(closed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(478,): all points but the irises behind closed lids, which the network goes on guessing, usually downwards."""
+    seen = np.ones(POINTS, bool)
+    for iris, shut in zip(IRIS_POINTS, closed, strict=True):
+        if shut:
+            seen[list(iris)] = False
+    return seen
