@@ -29,14 +29,17 @@ class Follows(Enum):
 CONTEXT_FRAMES = 48
 """Frames before a frame that decide how it follows; more only where pictures are held for long."""
 
-_CUT = 0.26  # change from which it may be a cut
-_STANDS_OUT = 2.5  # a cut's change over that of the pairs about it
+_CUT = (
+    (0.26, 2.5),
+    (0.16, 6.0),
+)  # change from which it may be a cut where it is so many times those of the pairs about
 _EXPLAINED = 0.15  # change below which pictures on both sides of a possible cut show one shot
-_ALONE = 0.5  # change from which a picture at the end of footage, which nothing follows, is another shot
+_ALONE = 0.7  # change from which a picture at the end of footage, which nothing follows, is another shot
 _SMEARED = 0.5  # detail along x or y, over the shot's, below which a picture is blurred by motion
 _HELD = 0.7  # difference (grey levels of 255) below which a picture is the one before again
-_LOOK = 6.0  # difference below which change need not be measured
-_BEFORE = 4  # pictures kept of the shot; pairs that are compared with, on either side
+_LOOK = 6.0  # difference below which change need not be measured …
+_JUMP = 1.5  # … nor where it is less than so many times the differences just before
+_ABOUT = 4  # pairs that are compared with, on either side
 _AHEAD = 8  # frames behind a possible cut that are looked at, and held for that
 
 
@@ -68,51 +71,66 @@ class _Judge:
     """What was seen of the shot so far."""
 
     def __init__(self) -> None:
-        self._seen: deque[Glance] = deque(maxlen=_BEFORE)  # the shot's latest pictures that differ
-        self._changes: deque[float] = deque(maxlen=_BEFORE)  # between successive ones of them
+        self._seen: deque[Glance] = deque(maxlen=_ABOUT + 1)  # the shot's latest pictures that differ
+        self._differences: deque[float] = deque(maxlen=_ABOUT)  # between successive ones of them
+        self._measured: tuple[Glance, float] | None = None  # a picture that waits to be judged, and its change
 
     def judge(self, pictures: list[Glance], *, ended: bool) -> Follows | None:
         """How the first of ``pictures`` follows; None where that takes more of them and not ``ended``."""
         picture = pictures[0]
-        if picture.blank or (self._seen and difference(self._seen[-1], picture) < _HELD):
+        if picture.blank:
             return Follows.SAME_SHOT
-        if not self._seen:
-            self._seen.append(picture)
+        apart = difference(self._seen[-1], picture) if self._seen else math.inf
+        if apart < _HELD:
             return Follows.SAME_SHOT
-        changed = _change(self._seen[-1], picture)
+        if not self._seen or apart < max(_LOOK, _JUMP * max(self._differences, default=0.0)):
+            return self._go_on(picture, apart)
+        changed = self._changed(picture)
         if math.isnan(changed):
             return Follows.SAME_SHOT
-        if changed < _CUT:
-            return self._go_on(picture, changed)
+        if changed < min(least for least, _ in _CUT):
+            return self._go_on(picture, apart)
         if len(pictures) <= _AHEAD and not ended:
             return None
-        return self._decide(picture, changed, pictures[1 : _AHEAD + 1])
+        return self._decide(picture, changed, apart, pictures[1 : _AHEAD + 1])
 
-    def _decide(self, picture: Glance, changed: float, later: list[Glance]) -> Follows:
+    def _changed(self, picture: Glance) -> float:
+        if self._measured is None or self._measured[0] is not picture:
+            self._measured = picture, change(self._seen[-1], picture)
+        return self._measured[1]
+
+    def _decide(self, picture: Glance, changed: float, apart: float, later: list[Glance]) -> Follows:
         ahead = _distinct(picture, later)
+        share = mixture(self._seen[-1], ahead[0], picture) if ahead else None
+        stands_out = self._stands_out(changed, ahead if share is not None else [picture, *ahead])
+        if not stands_out and changed < _CUT[0][0]:
+            return self._go_on(picture, apart)
         if any(_change(before, after) < _EXPLAINED for before in self._seen for after in ahead):
             return Follows.INTERRUPTION
-        share = mixture(self._seen[-1], ahead[0], picture) if ahead else None
         if share is not None and share < 0.5:
             return Follows.INTERRUPTION  # the next picture is the cut
-        behind = ahead if share is not None else [picture, *ahead]
-        about = [*self._changes, *(_change(a, b) for a, b in pairwise(behind[: _BEFORE + 1]))]
-        stands_out = changed >= _STANDS_OUT * max((other for other in about if not math.isnan(other)), default=0.0)
         if not stands_out or self._smeared(picture, ahead) or (not later and changed < _ALONE):
-            return self._go_on(picture, changed)
+            return self._go_on(picture, apart)
         self._seen.clear()
-        self._changes.clear()
+        self._differences.clear()
         if share is None:
             self._seen.append(picture)
         return Follows.CUT
+
+    def _stands_out(self, changed: float, behind: list[Glance]) -> bool:
+        """True where a change is large beside those between pictures before it and ``behind`` it."""
+        pairs = [*pairwise(self._seen), *pairwise(behind[: _ABOUT + 1])]
+        most = max((about for a, b in pairs if not math.isnan(about := _change(a, b))), default=0.0)
+        return any(changed >= max(least, times * most) for least, times in _CUT)
 
     def _smeared(self, picture: Glance, ahead: list[Glance]) -> bool:
         """True where ``picture`` or the one before it is blurred, and there are sharp ones on that side of it."""
         return _blurred(picture, ahead) or _blurred(self._seen[-1], self._seen)
 
-    def _go_on(self, picture: Glance, changed: float) -> Follows:
+    def _go_on(self, picture: Glance, apart: float) -> Follows:
+        if self._seen:
+            self._differences.append(apart)
         self._seen.append(picture)
-        self._changes.append(changed)
         return Follows.SAME_SHOT
 
 

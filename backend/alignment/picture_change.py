@@ -24,7 +24,7 @@ Grey = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 
 SIDE = 64  # px of a small picture
-_SAMPLES = 256  # px read of a side: averaging all of a large picture takes fifty times as long
+_SAMPLES = 192  # px read of a side: averaging all of a large picture takes fifty times as long
 _WINDOW = 9  # px
 _NOISE = 20.0  # variance of equalised grey levels that no window's texture is told from
 _BLANK = 3.0  # standard deviation of grey levels up to which a picture shows nothing
@@ -34,6 +34,7 @@ _OVERLAP = 0.5  # share of a shifted picture that must still lie on the other
 _COLOURS = 32  # bins along each of Lab's two axes of hue
 _LIKE_LIGHT = 0.25  # difference of log mean brightness beyond which palettes do not compare
 _X, _Y = (np.ascontiguousarray(grid, np.float32) for grid in np.meshgrid(np.arange(SIDE), np.arange(SIDE)))
+_FADE = cv2.createHanningWindow((SIDE, SIDE), cv2.CV_32F)  # of the borders, which no shift explains
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +106,7 @@ def _unexplained(a: Glance, b: Glance) -> tuple[float, float]:
 
 def _shift(a: Grey, b: Grey) -> tuple[float, float]:
     """How far what ``a`` shows lies displaced in ``b``, pixels, as phase correlation tells."""
-    window = cv2.createHanningWindow((SIDE, SIDE), cv2.CV_32F)
-    (x, y), _ = cv2.phaseCorrelate(a.astype(np.float32), b.astype(np.float32), window)
+    (x, y), _ = cv2.phaseCorrelate(a.astype(np.float32), b.astype(np.float32), _FADE)
     return float(x), float(y)
 
 
