@@ -33,6 +33,7 @@ SMOKE_TESTS = (
     "tests/backend/track",
     "tests/blender",
     "tests/protocol",
+    "tests/test_installed.py",
 )
 """What depends on numpy, Blender and the system most."""
 

@@ -24,8 +24,8 @@ REQUIREMENTS = ROOT / "requirements.txt"
 BUILD_REQUIREMENTS = ROOT / "requirements-build.txt"
 HEADER = "# Written by `python3 backend/bootstrap.py pin` from pyproject.toml: exact versions with hashes.\n"
 
-SELECTION = tuple("--extra blender --extra demo --extra evaluate --extra flame --extra train --group dev".split())
-
+EXTRAS = ("blender", "demo", "evaluate", "flame", "train")
+SELECTION = (*(part for extra in EXTRAS for part in ("--extra", extra)), "--group", "dev")
 MOST_SHOWN = 20
 OS_NAMES = {"linux": ("posix", "Linux"), "win32": ("nt", "Windows"), "darwin": ("posix", "Darwin")}
 
