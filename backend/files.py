@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 import time
@@ -18,6 +19,11 @@ from numpy.typing import NDArray
 from backend.errors import ErrorCode, UserError
 
 BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line feeds into two bytes
+
+
+def file_name(name: str) -> str:
+    """A view's name as part of a file's name: what file systems may not like becomes an underscore."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "camera"
 
 
 def write_atomic(path: Path, data: bytes, *, public: bool = False) -> None:

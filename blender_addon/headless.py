@@ -60,18 +60,23 @@ def save_scene(reply: m.Message, out: Path) -> None:
     import bpy
 
     from .scene.build import build_take, look_through_camera
+    from .scene.footage import name_from_file, with_proxies_beside
     from .scene.ownership import JOB_KEY
 
     if not isinstance(reply, m.ResultReply) or reply.take is None:
         raise CannotSave("The job has no take from which a scene could be built.")
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.context.preferences.filepaths.save_version = 0  # no .blend1 beside the result
-    build_take(bpy.context, reply.take)[JOB_KEY] = reply.job.job_id
+    take = with_proxies_beside(reply.take, out.absolute().parent)
+    build_take(bpy.context, take)[JOB_KEY] = reply.job.job_id
     scene = bpy.context.scene
     scene.frame_set(scene.frame_start)
     look_through_camera(bpy.data.screens)
     out.parent.mkdir(parents=True, exist_ok=True)
-    bpy.ops.wm.save_as_mainfile(filepath=str(out.absolute()), check_existing=False, compress=True, relative_remap=False)
+    save = {"filepath": str(out.absolute()), "check_existing": False, "compress": True, "relative_remap": False}
+    bpy.ops.wm.save_as_mainfile(**save)
+    if name_from_file(take):
+        bpy.ops.wm.save_as_mainfile(**save)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -104,20 +104,19 @@ class _Lane:
             self._interpreter.allocate_tensors()
         told = self._interpreter.get_input_details()[0]
         self._input, self._outputs = told["index"], [o["index"] for o in self._interpreter.get_output_details()]
+        self._picture = np.empty(told["shape"], np.float32)
         self._scale, self._shift = np.float32(scale), np.float32(shift)
         self.size = int(told["shape"][1])
 
     def __call__(self, picture: NDArray[np.uint8]) -> list[F32]:
-        self._show(picture)
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(output).ravel() for output in self._outputs]
-
-    def _show(self, picture: NDArray[np.uint8]) -> None:
-        shown = self._interpreter.tensor(self._input)()[0]  # its own memory: no reference may outlive this call
+        shown = self._picture[0]
         shown[...] = picture
         shown *= self._scale
         if self._shift:
             shown += self._shift
+        self._interpreter.set_tensor(self._input, self._picture)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(output).ravel() for output in self._outputs]
 
 
 _STDERR = threading.Lock()

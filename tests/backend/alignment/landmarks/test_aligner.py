@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from backend.alignment.landmarks.aligner import LandmarkAligner
 from backend.alignment.landmarks.face_finder import BlazeFaceFinder
 from backend.alignment.landmarks.point_sigma import load_point_sigma
-from backend.footage import open_footage, read_image
+from backend.footage import read_image
 from backend.observations import Alignment, FaceBox
 
 Picture = NDArray[np.uint8]
@@ -55,6 +56,44 @@ def test_an_answer_depends_on_image_and_box_only(aligner: LandmarkAligner, found
     first = align(aligner, portrait, found.box)
     aligner.align([np.ascontiguousarray(portrait[::-1, ::-1])], [FaceBox(200, 180, 160, 190, roll=np.pi)])
     np.testing.assert_array_equal(align(aligner, portrait, found.box), first)
+
+
+def test_many_pictures_are_answered_as_each_alone(
+    aligner: LandmarkAligner, finder: BlazeFaceFinder, portraits: list[Picture]
+) -> None:
+    boxes: list[FaceBox | None] = [finder.find(portrait)[0] for portrait in portraits[:5]]
+    boxes[2] = None
+    for one, box, alone in zip(aligner.align(portraits[:5], boxes), boxes, portraits, strict=False):
+        (expected,) = aligner.align([alone], [box])
+        if one is None or expected is None:
+            assert one is expected is box
+            continue
+        np.testing.assert_array_equal(one.mu, expected.mu)
+        assert one.box == expected.box
+
+
+def test_two_aligners_work_side_by_side(
+    aligner: LandmarkAligner, finder: BlazeFaceFinder, portraits: list[Picture]
+) -> None:
+    boxes = [finder.find(portrait)[0] for portrait in portraits]
+    other = LandmarkAligner()
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(one.align, portraits, boxes) for one in (aligner, other)]
+        for one, two in zip(*(future.result() for future in both), strict=True):
+            assert one is not None
+            assert two is not None
+            np.testing.assert_array_equal(one.mu, two.mu)
+    other.close()
+
+
+def test_a_detectors_box_and_the_answers_own_lead_to_one_answer(
+    aligner: LandmarkAligner, finder: BlazeFaceFinder, portraits: list[Picture]
+) -> None:
+    for portrait in portraits:
+        first = aligner.align([portrait], finder.find(portrait)[:1])[0]
+        assert first is not None
+        again = align(aligner, portrait, first.box)
+        assert np.median(np.linalg.norm(again - first.mu, axis=1)) < 0.006 * iod(again)
 
 
 def test_points_are_measured_from_the_image_corner(
@@ -132,18 +171,3 @@ def test_pupils_lie_on_the_annotated_ones(shared_data: Path, aligner: LandmarkAl
         errors.append((alignment.mu[[468, 473]] - annotated[name][:2] - 0.5) / iod(alignment.mu))
     assert np.abs(np.mean(errors, axis=(0, 1))).max() < 0.012
     assert np.std(errors, axis=0).mean() < 0.01
-
-
-def test_small_and_far_faces_are_found_in_tiles(finder: BlazeFaceFinder, portrait: Picture) -> None:
-    wide = np.full((1080, 1920, 3), 90, np.uint8)
-    small = cv2.resize(portrait, (80, 80), interpolation=cv2.INTER_AREA)  # a face of about 30 px
-    wide[700:780, 1500:1580] = small
-    (box,) = finder.find(wide)
-    assert 1500 < box.centre[0] < 1580
-    assert 700 < box.centre[1] < 780
-
-
-def test_both_people_are_found(shared_data: Path, finder: BlazeFaceFinder) -> None:
-    frame = next(iter(open_footage(shared_data / "clips" / "intel_headpose_two_people.mp4")))
-    assert len(finder.find(frame.image)) == 2
-    assert finder.find(np.zeros((200, 300, 3), np.uint8)) == []
