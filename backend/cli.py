@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -68,6 +69,9 @@ def _report_bug(error: Exception) -> str:
 
 def main() -> None:
     """Run the command line: 0 success, 1 an error of FlowFace itself, 2 what the user can mend, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):  # a letter that the console lacks must not end a command
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except UserError as error:

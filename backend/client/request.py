@@ -10,11 +10,8 @@ from pathlib import Path
 from backend.alignment.registry import ALIGNERS, require_aligner, takes_weights
 from backend.cameras.calibration import cameras_for_views, load_calibration
 from backend.errors import ErrorCode, UserError
-from backend.footage.kinds import require_file
 from protocol.messages import CameraSpec, FaceChoice, TrackJob, ViewSpec
 from protocol.options import SolveOptions, option_fields
-
-MAX_LIST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -56,10 +53,8 @@ def job_spec(request: TrackRequest) -> TrackJob:
         UserError: a calibration that cannot be read or has no camera for a view; ``unknown_view``,
             ``unknown_aligner``, ``weights_unused``.
     """
-    lists = [listed_footage(path) for path in request.footage]
-    given = [os.path.abspath(path) for path in request.footage]  # noqa: PTH100 - resolve() would follow links
-    paths = [str(files[0]) if files else path for path, files in zip(given, lists, strict=True)]
-    names = ["camera"] if len(paths) == 1 else view_names(given)
+    paths = [os.path.abspath(path) for path in request.footage]  # noqa: PTH100 - resolve() would follow links
+    names = ["camera"] if len(paths) == 1 else view_names(paths)
     cameras: Sequence[CameraSpec | None] = [None] * len(paths)
     metric = True
     if request.calibration:
@@ -78,15 +73,8 @@ def job_spec(request: TrackRequest) -> TrackJob:
     faces = {_view_number(key, names): FaceChoice("box", box=box) for key, box in request.faces.items()}
     return TrackJob(
         views=tuple(
-            ViewSpec(
-                path,
-                name,
-                offsets.get(i, 0.0),
-                camera=camera,
-                face=faces.get(i) if i else None,
-                files=tuple(_seen_from(Path(path).parent, file) for file in files),
-            )
-            for i, (path, name, camera, files) in enumerate(zip(paths, names, cameras, lists, strict=True))
+            ViewSpec(path, name, offsets.get(i, 0.0), camera=camera, face=faces.get(i) if i else None)
+            for i, (path, name, camera) in enumerate(zip(paths, names, cameras, strict=True))
         ),
         frames=request.frames,
         head=request.head,
@@ -96,33 +84,6 @@ def job_spec(request: TrackRequest) -> TrackJob:
         metric_cameras=metric,
         neutral_from=os.path.abspath(request.neutral) if request.neutral else "",  # noqa: PTH100 - as the footage
     )
-
-
-def listed_footage(path: Path) -> list[Path]:
-    """The images that a text file (``.txt``) names, one a line, as seen from its folder; none for any other file.
-
-    Raises UserError ``footage_no_images`` for a text that names none, ``too_large``, and what reading it raises.
-    """
-    if path.suffix.lower() != ".txt" or not path.exists():
-        return []
-    require_file(path)
-    if path.stat().st_size > MAX_LIST_BYTES:
-        raise UserError(ErrorCode.TOO_LARGE, f"The list {path} has more than {MAX_LIST_BYTES} bytes.")
-    lines = [line.strip() for line in path.read_text("utf-8-sig", errors="replace").splitlines()]
-    folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 - as footage
-    files = [folder / line for line in lines if line and not line.startswith("#")]
-    if not files or not files[0].is_file():
-        raise UserError(
-            ErrorCode.FOOTAGE_NO_IMAGES,
-            f"{path} is a text, and names no image that is there{f': {lines[0][:80]}' if lines else ''}.",
-            "Footage is a video, an image, a folder or a pattern of images, or a text file with one image a line.",
-        )
-    return files
-
-
-def _seen_from(folder: Path, file: Path) -> str:
-    same_drive = folder.drive == file.drive
-    return os.path.relpath(file, folder) if same_drive else str(file)
 
 
 def _absolute(options: SolveOptions) -> SolveOptions:

@@ -15,7 +15,7 @@ from typing import Any
 
 from backend.client.connection import Client, OnStatus
 from backend.client.request import TrackRequest, job_spec
-from backend.client.scene_writer import _check_blender, _scene_writer
+from backend.client.scene_writer import require_blender, scene_writer
 from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
 from backend.overlay.track import write_overlays
@@ -51,7 +51,7 @@ def track_to_folder(
     ``on_status`` gets the job's progress, ``on_stage`` in words what happens after it. Ctrl-C cancels the job and is
     raised again. Raises UserError for everything that a user can mend: footage, output folder, backend, Blender.
     """
-    _check_blender(request)
+    blender = require_blender(request)
     job = job_spec(request)
     with _output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
         reply = client.track(job, on_status, JOB_FILES)
@@ -69,7 +69,7 @@ def track_to_folder(
             on_stage(f"writing {extras}")
         with contextlib.ExitStack() as stack:
             scene = out / "scene.blend"
-            finish = stack.enter_context(_scene_writer(endpoint, reply.job.job_id, scene)) if request.blend else None
+            finish = stack.enter_context(scene_writer(blender, reply, scene)) if blender else None
             if request.overlay:
                 files |= write_overlays(track, request.head, reply.files["alignments.npz"].tobytes(), out)
             if finish:

@@ -12,7 +12,7 @@ from backend.footage.animated import AnimatedFootage, moves
 from backend.footage.images import ImageFootage
 from backend.footage.kinds import IMAGE_SUFFIXES, FileKind, kind_of
 from backend.footage.prefetch import prefetch
-from backend.footage.sequences import ImageFiles, find_images, is_pattern, listed_images, still
+from backend.footage.sequences import LIST_SUFFIX, ImageFiles, find_images, is_pattern, listed_images, read_list, still
 from backend.footage.stills import STILL_KINDS, not_an_image, read_image, still_kind
 from backend.footage.types import DEFAULT_SEQUENCE_RATE, Footage, FootageFrame, FootageInfo
 from backend.footage.video import VideoFootage
@@ -46,12 +46,13 @@ def open_footage(
 ) -> Footage:
     """Open footage for lazy reading.
 
-    ``path`` is a video, an image, a folder of numbered images, or a pattern of them (``%04d``, ``####``, ``*``); what a
-    file is, its content says, and a file that is there is never taken for a pattern. ``files`` names the images
-    themselves, instead of ``path``; with their ``numbers`` they are what ``FootageInfo`` told earlier, and nothing is
-    looked for. ``frames`` = (first, last), inclusive, in the footage's own numbers, keeps a part of it; what lies
-    outside the footage is cut off. ``sequence_rate`` (frames per second) times images, which carry no rate of their
-    own. ``alone`` reads an image as a still, even where its neighbours are numbered like a sequence.
+    ``path`` is a video, an image, a folder of numbered images, a pattern of them (``%04d``, ``####``, ``*``), or a text
+    (``.txt``) with the name of one a line; what another file is, its content says, and a file that is there is never
+    taken for a pattern. ``files`` names the images themselves, instead of ``path``; with their ``numbers`` they are
+    what ``FootageInfo`` told earlier, and nothing is looked for. ``frames`` = (first, last), inclusive, in the
+    footage's own numbers, keeps a part of it; what lies outside the footage is cut off. ``sequence_rate`` (frames per
+    second) times images, which carry no rate of their own. ``alone`` reads an image as a still, even where its
+    neighbours are numbered like a sequence.
 
     Raises UserError: ``footage_missing``, ``footage_empty``, ``footage_unreadable``, ``footage_no_video``,
     ``footage_no_images``, ``footage_too_large``, ``frames_out_of_range``, ``image_unreadable``; while iterating also
@@ -63,7 +64,12 @@ def open_footage(
         return ImageFootage(_known(images, numbers) if numbers else listed_images(images), frames, sequence_rate)
     location = _absolute(path)
     if location.is_dir() or (not location.exists() and is_pattern(location)):
-        return ImageFootage(find_images(location), frames, sequence_rate)
+        found = find_images(location)
+        if found.kind == "still":
+            return open_footage(found.files[0], frames, sequence_rate, alone=True)
+        return ImageFootage(found, frames, sequence_rate)
+    if location.suffix.lower() == LIST_SUFFIX:
+        return ImageFootage(listed_images(read_list(location)), frames, sequence_rate)
     kind = kind_of(location)
     if kind is FileKind.UNREAD_PICTURE:
         raise not_an_image(location)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -36,12 +37,33 @@ _OPTIONS = {
     "format_whitelist": _VIDEO_FORMATS,
     "max_pixels": str(MAX_PIXELS),  # for decoders that are tried while a file is opened
 }
-# Formats that carry no times of presentation, or none that B-frames have left right.
+# Formats that carry no times of presentation, or (ASF, MXF) none that are right behind B-frames: tried with stamped
+# pictures in tests/backend/footage/test_containers.py.
 _UNTIMED_FORMATS = frozenset(
-    {"avi", "h261", "h263", "h264", "hevc", "vvc", "evc", "m4v", "mpegvideo", "vc1", "cavsvideo", "avs2", "avs3"}
+    {
+        "avi",
+        "asf",
+        "asf_o",
+        "mxf",
+        "h261",
+        "h263",
+        "h264",
+        "hevc",
+        "vvc",
+        "evc",
+        "m4v",
+        "mpegvideo",
+        "vc1",
+        "cavsvideo",
+        "avs2",
+        "avs3",
+    }
     | {"dirac", "dnxhd", "mjpeg", "obu", "av1"}
 )
 _PATCHED_FORMATS = frozenset({"gif"})  # each picture is patched onto the one before: none to start from
+BROKEN = (FFmpegError, IndexError)  # what demuxing raises of a damaged file; the latter where a stream comes too late
+_FIRST_PACKETS = 500  # that tell a film from a single picture beside it
+_THUMBNAIL = 4  # a stream of so many times fewer pixels than another is no film but its preview
 _NO_FOOTAGE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
@@ -67,17 +89,10 @@ def opened(path: Path, demuxer: str | None = None) -> Iterator[tuple[InputContai
 
     Raises UserError ``footage_unreadable``, ``footage_no_video``, ``footage_too_large``.
     """
-    require_file(path)
-    try:
-        container = av.open(str(path), format=demuxer, options=dict(_OPTIONS))
-    except (FFmpegError, OSError, ValueError) as error:
-        raise UserError(
-            ErrorCode.FOOTAGE_UNREADABLE,
-            f"{path} is not a video that can be read.",
-            "Give a video file, an image, or a folder of numbered images; of a playlist, the video that it names.",
-        ) from error
-    with container:
-        stream = footage_stream(container)
+    with _container(path, demuxer) as container:
+        streams = moving_streams(container)
+        counts = _packet_counts(path, demuxer) if len(streams) > 1 else Counter()
+        stream = max(streams, key=_worth(streams, counts), default=None)
         if stream is None:
             raise UserError(
                 ErrorCode.FOOTAGE_NO_VIDEO, f"{path} holds no moving pictures.", "Choose a file with a video stream."
@@ -95,14 +110,44 @@ def moving_streams(container: InputContainer) -> list[VideoStream]:
     return [stream for stream in streams if stream.codec_context is not None]
 
 
-def footage_stream(container: InputContainer) -> VideoStream | None:
-    """The video stream that is meant: moving, marked as default, the largest, the first."""
-    return max(moving_streams(container), key=_worth, default=None)
+def _worth(
+    streams: Sequence[VideoStream], counts: Counter[int]
+) -> Callable[[VideoStream], tuple[bool, bool, int, int]]:
+    """What makes a stream the footage: that it moves, is marked as default and no thumbnail, is large, is the first."""
+    areas = {s.index: (s.codec_context.width or 0) * (s.codec_context.height or 0) for s in streams}
+    largest = max(areas.values(), default=0)
+
+    def worth(stream: VideoStream) -> tuple[bool, bool, int, int]:
+        area = areas[stream.index]
+        moving = counts[stream.index] > 1 and stream.frames != 1
+        meant = bool(stream.disposition & Disposition.default) and area * _THUMBNAIL >= largest
+        return moving, meant, area, -stream.index
+
+    return worth
 
 
-def _worth(stream: VideoStream) -> tuple[bool, bool, int, int]:
-    area = (stream.codec_context.width or 0) * (stream.codec_context.height or 0)
-    return stream.frames != 1, bool(stream.disposition & Disposition.default), area, -stream.index
+def _packet_counts(path: Path, demuxer: str | None) -> Counter[int]:
+    """How many packets of each stream are among a file's first."""
+    counts: Counter[int] = Counter()
+    with _container(path, demuxer) as container:
+        try:
+            for packet, _ in zip(container.demux(video=True), range(_FIRST_PACKETS), strict=False):
+                counts[packet.stream.index] += bool(packet.size)
+        except BROKEN:
+            pass
+    return counts
+
+
+def _container(path: Path, demuxer: str | None) -> InputContainer:
+    require_file(path)
+    try:
+        return av.open(str(path), format=demuxer, options=dict(_OPTIONS))
+    except (FFmpegError, OSError, ValueError) as error:
+        raise UserError(
+            ErrorCode.FOOTAGE_UNREADABLE,
+            f"{path} is not a video that can be read.",
+            "Give a video file, an image, or a folder of numbered images; of a playlist, the video that it names.",
+        ) from error
 
 
 def scan(path: Path, demuxer: str | None = None) -> Index:
@@ -114,6 +159,7 @@ def scan(path: Path, demuxer: str | None = None) -> Index:
     with opened(path, demuxer) as (container, stream):
         time_base = stream.time_base or Fraction(1, 1000)
         untimed = container.format.name in _UNTIMED_FORMATS
+        reordered = stream.codec_context.has_b_frames
         whole = container.format.name not in _PATCHED_FORMATS
         try:
             for packet in container.demux(stream):
@@ -128,11 +174,11 @@ def scan(path: Path, demuxer: str | None = None) -> Index:
                     keyframes.append(packet.pts)
                 if len(shown) > MAX_FRAMES:
                     raise too_long(path)
-        except FFmpegError:
+        except BROKEN:
             pass  # a truncated file: what was read so far is what there is
     pts, order = _distinct(shown), _distinct(decoded)
-    if untimed and shown != decoded:
-        pts = None  # guessed by the demuxer, and wrong behind B-frames
+    if untimed and (reordered or shown != decoded):
+        pts = None  # the demuxer's guess, or the order of decoding
     times = order if pts is None else pts
     return Index(pts, times, np.unique(np.asarray(keyframes, np.int64)), time_base, len(shown), hidden)
 
@@ -156,7 +202,7 @@ def pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoFr
     try:
         for packet in container.demux(stream):
             yield from decoded(packet)
-    except FFmpegError:
+    except BROKEN:
         return
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from backend.errors import ErrorCode, UserError
+from backend.footage.animated import moves
 from backend.footage.sequences import ImageFiles
 from backend.footage.stills import read_header, read_image
 from backend.footage.types import DEFAULT_SEQUENCE_RATE, FootageFrame, FootageInfo, select_range
@@ -25,6 +26,12 @@ class ImageFootage:
     ) -> None:
         first_file, numbers = found.files[0], found.numbers
         header = read_header(first_file)
+        if moves(first_file, header.kind):
+            raise UserError(
+                ErrorCode.IMAGE_UNREADABLE,
+                f"{first_file} is an animation, not one picture of a sequence.",
+                "Give it alone, or export its pictures to files of their own.",
+            )
         self.info = FootageInfo(
             path=first_file,
             kind=found.kind,

@@ -6,17 +6,20 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
 
 from backend.footage.types import MAX_FRAMES
 
-# A date with a time of day is one number; a minus counts where nothing that is part of a name stands before it.
+# A date with a time of day is one number, as are seconds since 1970 with their fraction; a minus counts where nothing
+# that is part of a name stands before it.
 _NUMBER = re.compile(
     r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])[-_. T]{0,2}"
     r"(?:[01]\d|2[0-3])[-_.:h]?[0-5]\d[-_.:m]?[0-5]\d(?:\d{1,9}(?!\d)|[-_.,]\d{3}(?!\d))?"
-    r"|(?:^|(?<=[._ ]))-\d+|\d+"
+    r"|(?<!\d)\d{10}\.\d{1,9}(?!\d)|(?:^|(?<=[._ ]))-\d+|\d+"
 )
+_DATE_DIGITS = 14
 _STAMP_DIGITS = 10  # seconds since 1970 have so many; numbers of frames have fewer
 
 
@@ -46,9 +49,18 @@ def split_name(stem: str) -> Name:
 
 
 def value(number: str) -> int:
-    """A number of a name: of a date, its digits."""
-    digits = int(re.sub(r"\D", "", number))
-    return -digits if number.startswith("-") else digits
+    """A number of a name: of a date with a time of day and of seconds with a fraction, nanoseconds."""
+    digits = re.sub(r"\D", "", number)
+    if len(digits) >= _DATE_DIGITS and _NUMBER.fullmatch(number) and digits[:2] in ("19", "20"):
+        try:
+            moment = datetime.strptime(digits[:_DATE_DIGITS], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+            return int(moment.timestamp()) * 10**9 + int(digits[_DATE_DIGITS:].ljust(9, "0")[:9])
+        except ValueError:  # 30 February
+            pass
+    seconds, point, fraction = number.partition(".")
+    if point and len(seconds) == _STAMP_DIGITS:
+        return int(seconds) * 10**9 + int(fraction.ljust(9, "0"))
+    return -int(digits) if number.startswith("-") else int(digits)
 
 
 def sequences(stems: Sequence[str]) -> list[Numbered]:
@@ -153,11 +165,9 @@ def on_timeline(numbers: Sequence[int], *, stamps: bool = False) -> tuple[tuple[
     if not stamps and last - first < MAX_FRAMES:
         moved = tuple(number - first + 1 for number in numbers)
         return moved, f"The pictures' numbers, {first} to {last}, were moved to begin at frame 1: {_why(first)}."
-    what = "time stamps" if stamps else "numbers"
-    return (
-        tuple(range(1, len(numbers) + 1)),
-        f"The pictures' {what}, {first} to {last}, are no frames of a timeline: they were counted from frame 1.",
-    )
+    what = "time stamps" if stamps else f"numbers, {first} to {last},"
+    said = f"The pictures' {what} are no frames of a timeline: the pictures were counted from frame 1."
+    return tuple(range(1, len(numbers) + 1)), said
 
 
 def _why(first: int) -> str:

@@ -14,6 +14,8 @@ from backend.footage.numbering import Numbered, belong_together, on_timeline, se
 from backend.footage.types import MAX_FRAMES, FootageKind
 
 _PLACEHOLDER = re.compile(r"%(?:0?(?P<width>\d{1,2}))?d|(?P<hashes>#+)")
+LIST_SUFFIX = ".txt"
+MAX_LIST_BYTES = 16 << 20
 _MAX_ENTRIES = 2 * MAX_FRAMES  # of a folder that is looked through
 
 
@@ -62,6 +64,27 @@ def listed_images(files: Sequence[Path]) -> ImageFiles:
     if len(found) == 1 and len(found[0].items) == len(files):
         return _numbered(files, found[0])
     return ImageFiles("sequence", tuple(files), tuple(range(1, len(files) + 1)))
+
+
+def read_list(path: Path) -> list[Path]:
+    """The images that a text file names, one a line, as seen from its folder; lines that begin with # say nothing.
+
+    Raises UserError ``footage_unreadable`` for a text that names no image, ``footage_too_large``, and others of
+    ``kinds.require_file``.
+    """
+    require_file(path)
+    if path.stat().st_size > MAX_LIST_BYTES:
+        raise UserError(ErrorCode.FOOTAGE_TOO_LARGE, f"The list {path} has more than {MAX_LIST_BYTES >> 20} MiB.")
+    lines = [line.strip() for line in path.read_text("utf-8-sig", errors="replace").splitlines()]
+    names = [line for line in lines if line and not line.startswith("#") and "\0" not in line]
+    files = [path.parent / name for name in names]
+    if not files or len(names[0]) > 1000 or not files[0].is_file():
+        raise UserError(
+            ErrorCode.FOOTAGE_UNREADABLE,
+            f"{path} is a text that names no image which is there{f': “{names[0][:80]}”' if names else ''}.",
+            "Footage is a video, an image, a folder or a pattern of images, or a text with the name of one a line.",
+        )
+    return files
 
 
 def still(path: Path) -> ImageFiles:

@@ -9,6 +9,7 @@ from typing import cast
 
 import numpy as np
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -103,11 +104,15 @@ class VideoFootage:
     def skipped(self) -> tuple[int, ...]:
         return self._skipped
 
-    def _frame(self, number: int, picture: VideoFrame) -> FootageFrame:
+    def _frame(self, number: int, picture: VideoFrame) -> FootageFrame | None:
+        """The picture as displayed; None where it is damaged."""
         info = self.info
         # The stored size is what the index was read with; a stream that changes size midway is scaled to it.
         width = max(1, round(info.stored_width * info.pixel_aspect))
-        image = np.asarray(picture.to_ndarray(format="rgb24", width=width, height=info.stored_height), np.uint8)
+        try:
+            image = np.asarray(picture.to_ndarray(format="rgb24", width=width, height=info.stored_height), np.uint8)
+        except (FFmpegError, ValueError):
+            return None
         upright = displayed(image, Orientation(info.mirrored, info.rotation))
         time, scene = self._clock.times[number - 1], self._clock.scene_frames[number - 1]
         return FootageFrame(number, float(time), float(scene), upright)
@@ -118,9 +123,10 @@ class VideoFootage:
             for number, picture in self._numbered(container, stream):
                 if number > self._last:
                     break
-                if number >= self._first and number not in found:
+                frame = self._frame(number, picture) if number >= self._first and number not in found else None
+                if frame is not None:
                     found.add(number)
-                    yield self._frame(number, picture)
+                    yield frame
                 if number == self._last:
                     break
         self._skipped = tuple(n for n in range(self._first, self._last + 1) if n not in found)
@@ -139,7 +145,8 @@ class VideoFootage:
         for start in self._seek_points(int(pts[self._first - 1])):
             container.seek(start, stream=stream, backward=True)
             shown = pictures(container, stream)
-            first = next(shown, None)
+            # What comes before a key picture lacks those that it was made from.
+            first = next((picture for picture in shown if picture.key_frame), None)
             # Some containers land too late; then an earlier point is tried, at last the very start.
             if first is None or first.pts is None or first.pts > pts[self._first - 1]:
                 continue

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace as with_changes
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -68,7 +65,7 @@ def add(
 
     converter, chosen = find_converter(kind), name or kind
     require_new_name(chosen, replace=replace)
-    with _native_stderr_hidden(), Progress(console=_out, transient=True) as progress:
+    with Progress(console=_out, transient=True) as progress:
         reading = progress.add_task(f"reading {path.name}", total=1.0)
         source = with_changes(converter.read(path, lambda share: progress.update(reading, completed=share)), id=chosen)
         progress.update(reading, completed=1.0)
@@ -83,19 +80,6 @@ def add(
     file = add_head(head, replace=replace, picture=png.tobytes())
     _out.print(_figures(figures))
     _out.print(f"{chosen}: {file}\nlicence: {head.licence}\nlook at {picture_path(chosen)}")
-
-
-@contextmanager
-def _native_stderr_hidden() -> Iterator[None]:
-    """MediaPipe's native code remarks on itself straight to file descriptor 2, whatever its log level says."""
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _figures(figures: RegistrationReport) -> Table:

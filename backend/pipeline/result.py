@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def make_track(
     views: Sequence[AlignedView],
     fit: FitResult,
     report: Mapping[str, Any],
-    proxies: Mapping[str, ViewProxy],
+    proxies: Mapping[str, ViewProxy] = MappingProxyType({}),
 ) -> Track:
     """The track of a fitted take.
 

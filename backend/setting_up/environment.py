@@ -116,7 +116,7 @@ def ensure_environment(environment: Environment) -> None:
         )
     start = time.monotonic()
     number = f"{environment.version[0]}.{environment.version[1]}"
-    say(f"setting up for {NAMES[machine]} with Python {number}: {installed_words(machine, environment.version)}")
+    say(f"setting up for {NAMES[machine]} with Python {number}; {installed_words(machine, environment.version)}")
     if blender_module(machine, environment.version) is None:
         say("scenes are written by an installed Blender 4.2 or later then, or left out with --no-blend")
     make_venv(environment)

@@ -23,7 +23,7 @@ NAMES = {
     LINUX: "Linux on x86-64",
     LINUX_ARM: "Linux on ARM64",
     WINDOWS: "Windows on x86-64",
-    MACOS: "macOS on ARM64",
+    MACOS: "macOS 14 or later on ARM64",
 }
 """Every machine that requirements.txt has wheels for; on Linux with glibc 2.28 or later."""
 
@@ -77,9 +77,10 @@ def needed_gigabytes(machine: Machine) -> int:
 
 def installed_words(machine: Machine, python: tuple[int, int]) -> str:
     """What set-up installs, for the middle of a sentence."""
-    torch = {"linux": "about 7 GB with CUDA", "win32": "about 2 GB, torch for the CPU"}.get(machine.system, "about 2 GB")
+    size = "about 7 GB, 3.7 of them to download" if machine.system == "linux" else "about 2 GB, 0.7 of them to download"
+    torch = {"linux": "torch with CUDA", "win32": "torch for the CPU"}.get(machine.system, "torch for CPU and Metal")
     blender = blender_module(machine, python)
-    return f"{torch}, {f'Blender {blender} as a module' if blender else 'without Blender'}"
+    return f"{size}: {torch}, {f'Blender {blender} as a module' if blender else 'no Blender'}"
 
 
 def in_environment(environment: str, program: str, system: str) -> str:

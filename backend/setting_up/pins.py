@@ -15,7 +15,7 @@ import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from packaging.markers import Environment, Marker, default_environment
+from packaging.markers import Marker
 
 from backend.setting_up.machines import NAMES, OLDEST_MACOS, PYTHONS, UV_PLATFORMS, Machine
 
@@ -24,9 +24,8 @@ REQUIREMENTS = ROOT / "requirements.txt"
 BUILD_REQUIREMENTS = ROOT / "requirements-build.txt"
 HEADER = "# Written by `python3 backend/bootstrap.py pin` from pyproject.toml: exact versions with hashes.\n"
 
-SELECTION = ("--extra", "demo", "--extra", "evaluate", "--extra", "flame", "--extra", "train")
-SELECTION += ("--extra", "blender", "--group", "dev")
-
+EXTRAS = ("blender", "demo", "evaluate", "flame", "train")
+SELECTION = (*(part for extra in EXTRAS for part in ("--extra", extra)), "--group", "dev")
 MOST_SHOWN = 20
 OS_NAMES = {"linux": ("posix", "Linux"), "win32": ("nt", "Windows"), "darwin": ("posix", "Darwin")}
 
@@ -35,35 +34,34 @@ class PinsError(Exception):
     """The packages cannot be pinned, or not be checked; the text is a sentence."""
 
 
-class NoRegistry(PinsError):
+class NoRegistryError(PinsError):
     """No package registry answers."""
 
 
 def read_pins(path: Path) -> dict[str, str]:
-    """Entries of a requirements file, markers, hashes and line ends included, by ``name==version``; without comments."""
+    """Entries of a requirements file, hashes and line ends included, by ``name==version``; comments dropped."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     entries = text.replace("\\\n", "\0").splitlines(keepends=True)
     return {entry.split()[0]: entry.replace("\0", "\\\n") for entry in entries if not entry.startswith("#")}
 
 
-def marker_environment(machine: Machine, python: tuple[int, int]) -> Environment:
+def marker_environment(machine: Machine, python: tuple[int, int]) -> dict[str, str]:
     """What environment markers mean on a machine with this Python."""
     number = "{}.{}".format(*python)
     os_name, system = OS_NAMES[machine.system]
-    environment = default_environment()
-    environment.update(
-        {
-            "implementation_name": "cpython",
-            "platform_python_implementation": "CPython",
-            "os_name": os_name,
-            "sys_platform": machine.system,
-            "platform_system": system,
-            "platform_machine": machine.processor,
-            "python_version": number,
-            "python_full_version": f"{number}.9",
-        }
-    )
-    return environment
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": f"{number}.9",
+        "os_name": os_name,
+        "platform_machine": machine.processor,
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": system,
+        "platform_version": "",
+        "python_full_version": f"{number}.9",
+        "python_version": number,
+        "sys_platform": machine.system,
+    }
 
 
 EVERYWHERE = {(machine, python): marker_environment(machine, python) for machine in NAMES for python in PYTHONS}
@@ -73,10 +71,10 @@ def _without_hashes(entry: str) -> str:
     return entry.split(" \\\n")[0]
 
 
-def applies(entry: str, environment: Environment) -> bool:
+def applies(entry: str, environment: dict[str, str]) -> bool:
     """Whether an entry of a requirements file is for this environment."""
     marker = _without_hashes(entry).partition(" ; ")[2]
-    return not marker or Marker(marker).evaluate(dict(environment))
+    return not marker or Marker(marker).evaluate(environment)
 
 
 def short_marker(entry: str) -> str:
@@ -97,7 +95,7 @@ def compile_pins(options: list[str], out: Path) -> None:
 
     Raises:
         PinsError: uv found no versions that fit; its words are in the text.
-        NoRegistry: nothing answers where uv looks for packages.
+        NoRegistryError: nothing answers where uv looks for packages.
     """
     uv = Path(sys.executable).with_name("uv.exe" if os.name == "nt" else "uv")
     command = [str(uv), "pip", "compile", "-q", "pyproject.toml", "--generate-hashes", "--only-binary", ":all:"]
@@ -108,7 +106,7 @@ def compile_pins(options: list[str], out: Path) -> None:
         return
     probe = [str(uv), "pip", "compile", "-q", "--no-deps", "--refresh", "-"]
     if subprocess.run(probe, cwd=ROOT, capture_output=True, encoding="utf-8", input="packaging\n").returncode != 0:
-        raise NoRegistry("no package registry answers with this machine's uv settings")
+        raise NoRegistryError("no package registry answers with this machine's uv settings")
     raise PinsError(f"uv found no versions that fit together, and says: {done.stderr.strip()}")
 
 
@@ -148,7 +146,7 @@ def check_one(machine: Machine, python: tuple[int, int]) -> list[str]:
         options = ["--python-platform", UV_PLATFORMS[machine], "--python-version", f"{python[0]}.{python[1]}"]
         try:
             compile_pins([*options, *SELECTION, "--constraint", str(versions), "--format", "pylock.toml"], out)
-        except NoRegistry:
+        except NoRegistryError:
             raise
         except PinsError as error:
             return [f"{where}: {error}"]
@@ -178,7 +176,7 @@ def main(arguments: list[str]) -> int:
             print(f"flowface: {write(upgrade='--upgrade' in arguments)}")
             return 0
         problems = check()
-    except NoRegistry as error:
+    except NoRegistryError as error:
         print(f"flowface: pinned wheels were NOT checked: {error}", file=sys.stderr)
         return 1 if arguments[0] == "write" or os.environ.get("CI") else 0
     except PinsError as error:

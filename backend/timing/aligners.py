@@ -153,6 +153,6 @@ def align_table(rows: Sequence[Mapping[str, Any]], where: Mapping[str, Any]) -> 
     gpu = f", {where['cuda']}" if where.get("cuda") else ""
     table.caption = (
         f"{where['cpu_count']} CPU cores ({where['torch_threads']} threads){gpu}. mediapipe: the aligner as it is, "
-        "three runs of its network and the crops; otherwise the networks alone. Last: seeds/001 table 4."
+        "two runs of its network side by side, irises and crops; otherwise the networks alone. Last: seeds/001 table 4."
     )
     return table

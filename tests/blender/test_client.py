@@ -16,7 +16,8 @@ import pytest
 import zmq
 
 from backend.server.app import Server
-from blender_addon.backend_process import BackendProcess, Launch
+from blender_addon.backend_places import Launch
+from blender_addon.backend_process import BackendProcess
 from blender_addon.client import (
     NOT_RUNNING,
     Client,

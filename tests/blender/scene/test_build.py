@@ -208,9 +208,15 @@ def rendered_clip(clip: bpy.types.MovieClip, frame: int, folder: Path) -> NDArra
     scene.view_settings.view_transform = "Standard"
     scene.render.engine = "BLENDER_WORKBENCH"
     scene.use_nodes = True
-    tree = scene.node_tree
-    tree.nodes.clear()
-    source, sink = tree.nodes.new("CompositorNodeMovieClip"), tree.nodes.new("CompositorNodeComposite")
+    if hasattr(scene, "compositing_node_group"):  # from Blender 5.0 on
+        tree = scene.compositing_node_group = bpy.data.node_groups.new("shown", "CompositorNodeTree")
+        tree.interface.new_socket(name="Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+        sink = tree.nodes.new("NodeGroupOutput")
+    else:
+        tree = scene.node_tree
+        tree.nodes.clear()
+        sink = tree.nodes.new("CompositorNodeComposite")
+    source = tree.nodes.new("CompositorNodeMovieClip")
     source.clip = clip
     tree.links.new(source.outputs[0], sink.inputs[0])
     scene.frame_set(frame)
