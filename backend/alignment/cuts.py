@@ -105,7 +105,8 @@ class _Judge:
         stands_out = self._stands_out(changed, ahead if share is not None else [picture, *ahead])
         if not stands_out and changed < _CUT[0][0]:
             return self._go_on(picture, apart)
-        if any(_change(before, after) < _EXPLAINED for before in self._seen for after in ahead):
+        latest, earlier = self._seen[-1], self._seen[0]
+        if any(_change(before, after) < _EXPLAINED for after in ahead for before in (latest, earlier)):
             return Follows.INTERRUPTION
         if share is not None and share < 0.5:
             return Follows.INTERRUPTION  # the next picture is the cut
