@@ -8,11 +8,10 @@ import sys
 import tempfile
 import traceback
 from importlib import metadata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.alignment.landmarks.plain_mesh import still_face_mesh
 from backend.client.cli import export, track
 from backend.demo.cli import demo
 from backend.errors import UserError
@@ -22,6 +21,9 @@ from backend.overlay.cli import compare
 from backend.server.cli import serve
 from backend.timing import cli as timing_cli
 from backend.training import cli as training_cli
+
+if TYPE_CHECKING:
+    from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 
 COMMANDS = (
     *(track, export, compare, demo, serve, evaluate),
@@ -56,7 +58,13 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    context.obj = still_face_mesh
+    context.obj = _still_face_mesh
+
+
+def _still_face_mesh() -> PlainFaceMesh:
+    from backend.alignment.landmarks.plain_mesh import still_face_mesh
+
+    return still_face_mesh()
 
 
 def _report_bug(error: Exception) -> str:

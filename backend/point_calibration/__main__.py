@@ -18,7 +18,7 @@ import typer
 from rich.progress import track
 
 from backend.alignment.landmarks.point_sigma import load_point_sigma
-from backend.head_model.builder.landmarks import CALIBRATION
+from backend.head_model.builder.landmarks import embed_landmarks
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
 from backend.point_calibration.embedding import calibrate, fit_portraits, moved
@@ -34,6 +34,8 @@ def measure(
 ) -> None:
     """Fit neutral portraits of training people and take the mean misfit out; says what it does for unseen halves."""
     head, mirror = load_head("open"), load_point_sigma().mirror
+    if not check:
+        head = embed_landmarks(head, calibrated=False)
     chosen = [portrait for portrait in portraits(photos, NEUTRAL_SETS) if portrait.held_out == check]
     aligned = align_portraits(track(chosen, "aligning"))
     print(f"{_error(head, aligned):.3f} % of the inter-ocular distance off on {len(aligned)} portraits")
@@ -46,19 +48,11 @@ def measure(
     total = calibrate(head, aligned, mirror)
     length = np.linalg.norm(total, axis=1) * 1e3
     print(f"offsets: median {np.median(length):.2f} mm, largest {length.max():.2f} mm")
-    np.savez_compressed(out, displacement=(_built_in(len(total)) + total).astype(np.float32))
+    np.savez_compressed(out, displacement=total.astype(np.float32))
 
 
 def _error(head: HeadModel, aligned: Sequence[AlignedPortrait]) -> float:
     return float(np.mean([np.nanmean(fit.error_percent_iod) for fit in fit_portraits(head, aligned)]))
-
-
-def _built_in(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """The offsets that the head's points include already: what is measured now adds to them."""
-    if not CALIBRATION.is_file():
-        return np.zeros((count, 3))
-    with np.load(CALIBRATION, allow_pickle=False) as data:
-        return np.asarray(data["displacement"], np.float64)
 
 
 if __name__ == "__main__":

@@ -86,12 +86,19 @@ def mean_offset(offsets: F64, mirror: NDArray[np.integer[Any]]) -> F64:
 
 def calibrate(head: HeadModel, aligned: Sequence[AlignedPortrait], mirror: NDArray[np.integer[Any]]) -> F64:
     """(478,3) metres in head space: how far ``mediapipe478`` has to move from where it is now on ``head``."""
-    home = head.landmarks["mediapipe478"]
+    home = _positions(head)
     total = np.zeros((len(home), 3))
     for _ in range(ROUNDS):
-        fits = fit_portraits(moved(head, total), aligned)
-        total += mean_offset(np.array([fit.offset for fit in fits]), mirror)
+        now = moved(head, total)
+        fits = fit_portraits(now, aligned)
+        # from where a point came to lie, or a step that leads off the surface would be taken over and over
+        total = _positions(now) - home + mean_offset(np.array([fit.offset for fit in fits]), mirror)
     return total
+
+
+def _positions(head: HeadModel) -> F64:
+    points = head.landmarks["mediapipe478"]
+    return surface_positions(points, head.triangles, head.template).astype(np.float64)
 
 
 def moved(head: HeadModel, displacement: F64) -> HeadModel:

@@ -53,17 +53,20 @@ IBUG68_FROM_MEDIAPIPE = (
 )  # fmt: skip
 
 
-def embed_landmarks(head: HeadModel) -> HeadModel:
-    """The head with the landmark sets ``mediapipe478`` and ``ibug68``, from the measurements."""
+def embed_landmarks(head: HeadModel, *, calibrated: bool = True) -> HeadModel:
+    """The head with the landmark sets ``mediapipe478`` and ``ibug68``, from the measurements.
+
+    Without ``calibrated`` only from those on renders, as photographs are to be compared with.
+    """
     positions = np.zeros((478, 3))
     positions[:LIFTED] = lifted_positions()
     points = _with_irises(
         head, closest_allowed_points(positions, head.template, head.triangles, landmark_domains(head))
     )
-    if CALIBRATION.is_file():
+    if calibrated and CALIBRATION.is_file():
         points = apply_calibration(head, points, _displacement(CALIBRATION))
     ibug = ibug68_chosen_from(points)
-    if IBUG68_CALIBRATION.is_file():
+    if calibrated and IBUG68_CALIBRATION.is_file():
         ibug = apply_ibug68_calibration(head, ibug, _displacement(IBUG68_CALIBRATION))
     return replace(head, landmarks={"mediapipe478": points, "ibug68": ibug})
 

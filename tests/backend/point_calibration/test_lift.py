@@ -43,6 +43,5 @@ def test_one_wild_answer_does_not_move_a_lifted_point():
 
 @pytest.mark.build
 def test_measuring_again_gives_the_committed_points(head):
-    pytest.importorskip("mediapipe")
     moved = np.linalg.norm(lift.lift(head) - landmarks.lifted_positions(), axis=1)
     assert np.median(moved) < 5e-5 and moved.max() < 5e-4, "MediaPipe repeats itself (measured: 0.01 and 0.31 mm)"

@@ -30,7 +30,7 @@ def test_every_case_is_timed_and_kept(tmp_path: Path, monkeypatch: pytest.Monkey
     assert json.loads((tmp_path / "out" / "align.json").read_text()) == results
     rows = results["rows"]
     assert [(r["name"], r["size"], r["batch"]) for r in rows] == [
-        ("mediapipe", 192, 1),
+        ("mediapipe", 256, 1),
         ("mine.safetensors", 64, 1),
         ("mine.safetensors", 64, 2),
     ]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 from backend.head_model import render
 from backend.head_model.appearance import Palette, paint_texture
 from backend.head_model.builder import landmarks
@@ -164,7 +165,6 @@ def test_calibration_moves_points_along_their_own_part(head, points):
 
 def test_mediapipe_on_an_unseen_person_lands_on_the_embedding(head):
     """Stable points within 3 % of the inter-ocular distance in the mean, over people, poses and a look never used."""
-    mediapipe = pytest.importorskip("mediapipe")
     rng = np.random.default_rng(99)
     oval = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149)
     oval += (150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)
@@ -172,17 +172,16 @@ def test_mediapipe_on_an_unseen_person_lands_on_the_embedding(head):
     texture = paint_texture(head, palette=Palette(skin=(0.70, 0.52, 0.42), brows=(0.12, 0.09, 0.08)))
     corners = head.uv_vertices[head.uv_triangles]
     errors = []
-    mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True)
-    with render.HeadRenderer((640, 480)) as renderer, mesh as detector:
+    with render.HeadRenderer((640, 480)) as renderer, PlainFaceMesh() as detector:
         for yaw, pitch in ((0.2, 0.1), (-0.25, -0.05), (0.0, 0.0)):
             neutral = head.neutral(rng.normal(size=40) * 0.7)
             vertices = posed_vertices(head, neutral, np.zeros((1, 52)), np.zeros((1, 2, 2)))[0]
             camera = render.look_at_head(0.8, yaw, pitch, (0.01, -0.04, -0.02))
             lens = {"focal_px": 1000.0, "principal_point": (320.0, 240.0), "world_to_camera": camera}
             image = renderer.render(vertices, head.triangles, texture=texture, corner_uv=corners, **lens)
-            found = detector.process(image).multi_face_landmarks
-            assert found, "MediaPipe finds the rendered face"
-            seen = np.array([(p.x * 640, p.y * 480) for p in found[0].landmark])
+            found = detector(image)
+            assert found is not None, "the rendered face is found"
+            seen = found[:, :2] * (640, 480)
             space = surface_positions(head.landmarks["mediapipe478"], head.triangles, vertices)
             space = space @ camera[:, :3].T + camera[:, 3]
             expected = space[:, :2] / space[:, 2:] * 1000 + [320, 240]
