@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
 import traceback
 from importlib import metadata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.alignment.landmarks.plain_mesh import still_face_mesh
 from backend.client.cli import export, track
 from backend.demo.cli import demo
 from backend.errors import UserError
@@ -21,6 +21,9 @@ from backend.overlay.cli import compare
 from backend.server.cli import serve
 from backend.timing import cli as timing_cli
 from backend.training import cli as training_cli
+
+if TYPE_CHECKING:
+    from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 
 COMMANDS = (
     *(track, export, compare, demo, serve, evaluate),
@@ -55,7 +58,13 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    context.obj = still_face_mesh
+    context.obj = _still_face_mesh
+
+
+def _still_face_mesh() -> PlainFaceMesh:
+    from backend.alignment.landmarks.plain_mesh import still_face_mesh
+
+    return still_face_mesh()
 
 
 def _report_bug(error: Exception) -> str:
@@ -68,6 +77,9 @@ def _report_bug(error: Exception) -> str:
 
 def main() -> None:
     """Run the command line: 0 success, 1 an error of FlowFace itself, 2 what the user can mend, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):  # a letter that the console lacks must not end a command
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except UserError as error:

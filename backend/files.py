@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import sys
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +19,11 @@ from numpy.typing import NDArray
 from backend.errors import ErrorCode, UserError
 
 BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line feeds into two bytes
+
+
+def file_name(name: str) -> str:
+    """A view's name as part of a file's name: what file systems may not like becomes an underscore."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "camera"
 
 
 def write_atomic(path: Path, data: bytes, *, public: bool = False) -> None:
@@ -41,10 +49,27 @@ def _atomic(path: Path, *, public: bool = False) -> Iterator[IO[bytes]]:
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
-        temporary.replace(path)
+        put_in_place(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def waits_for_readers(system: str) -> tuple[float, ...]:
+    """Seconds to wait between tries of replacing a file: Windows refuses while anyone reads it, others never do."""
+    return (0.01, 0.05, 0.2, 0.5, 1.0) if system == "win32" else ()
+
+
+def put_in_place(whole: Path, path: Path) -> None:
+    """Move a finished file over ``path``, which readers see as the old one or the new one; raises OSError."""
+    for seconds in waits_for_readers(sys.platform):
+        try:
+            whole.replace(path)
+        except PermissionError:
+            time.sleep(seconds)
+        else:
+            return
+    whole.replace(path)
 
 
 def read_npz(path: Path, what: str, max_bytes: int = 1 << 30) -> dict[str, NDArray[Any]]:

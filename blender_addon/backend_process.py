@@ -5,72 +5,22 @@ Knows nothing of bpy, so that it runs and is tested in plain Python. Nothing her
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from .backend_places import HOW_TO_INSTALL, CannotStart, Launch
 
 LOG_LINES = 500
 MAX_LOG_BYTES = 8 << 20
 LOG_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ ")
 _LOG_TIME = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ (INFO )?")
-SERVER_MODULE = "backend.server"
-HOW_TO_INSTALL = "Install FlowFace's backend and name its folder in the add-on's preferences."
-
-
-class CannotStart(Exception):  # noqa: N818 - its text is a sentence for the user
-    """The reason for which no backend was started."""
-
-
-@dataclass(frozen=True)
-class Launch:
-    """The way to start a backend: the command before its options, and the folder to start it in."""
-
-    command: tuple[str, ...]
-    folder: Path | None = None
-
-
-def find_launch(environment: str) -> Launch:
-    """Find the backend: in ``environment`` (a virtual environment, its Python, or a checkout), else the usual places.
-
-    The usual places are the checkout that this add-on lies in, this very Python, and ``flowface`` on the search path.
-
-    Raises:
-        CannotStart: nothing was found; says where it was looked for.
-    """
-    if environment:
-        launch = _in_environment(Path(environment).expanduser())
-        if launch is None:
-            raise CannotStart(f"There is no Python in “{environment}”. {HOW_TO_INSTALL}")
-        return launch
-    checkout = _in_environment(Path(__file__).resolve().parent.parent)
-    if checkout:
-        return checkout
-    if importlib.util.find_spec("backend") is not None:
-        return Launch((sys.executable, "-m", SERVER_MODULE))
-    installed = shutil.which("flowface")
-    if installed:
-        return Launch((installed, "serve"))
-    raise CannotStart(f"FlowFace's backend was not found on this computer. {HOW_TO_INSTALL}")
-
-
-def _in_environment(path: Path) -> Launch | None:
-    if path.is_file():
-        return Launch((str(path), "-m", SERVER_MODULE))
-    for base in (path, path / ".venv"):
-        for python in (base / "bin" / "python", base / "Scripts" / "python.exe"):
-            if python.is_file():
-                folder = path if (path / "backend" / "server").is_dir() else None
-                return Launch((str(python), "-m", SERVER_MODULE), folder)
-    return None
 
 
 class BackendProcess:
@@ -172,11 +122,19 @@ def _environment() -> dict[str, str]:
     return kept | {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
+def _how_ended(code: int) -> str:
+    if code < 0:
+        return f"was ended by signal {-code}"
+    if code >= 1 << 31:  # Windows' own codes, such as an access violation
+        return f"was ended by Windows (0x{code:08X})"
+    return f"ended with exit code {code}"
+
+
 def _explain(code: int, log: Sequence[str]) -> str:
     text = "\n".join(log[-40:])
     if "No module named backend" in text or "No module named 'backend'" in text:
         return f"The Python that was asked to start the backend does not have it. {HOW_TO_INSTALL}"
     last = next((line for line in reversed(log) if line.strip() and not line.startswith("{")), "")
     last = LOG_PREFIX.sub("", last)
-    how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    how = _how_ended(code)
     return f"The backend {how}: {last}" if last else f"The backend {how} and left no message."

@@ -26,6 +26,12 @@ PYTHON_TAGS = {"msgpack": (("3.11", "cp311"), ("3.13", "cp313")), "pyzmq": (("3.
 
 PLATFORM_TAGS = {
     "linux-x64": ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_26_x86_64", "manylinux_2_28_x86_64"),
+    "linux-arm64": (
+        "manylinux2014_aarch64",
+        "manylinux_2_17_aarch64",
+        "manylinux_2_26_aarch64",
+        "manylinux_2_28_aarch64",
+    ),
     "windows-x64": ("win_amd64",),
     "macos-arm64": ("macosx_11_0_arm64", "macosx_10_15_universal2"),
     "macos-x64": ("macosx_10_9_x86_64", "macosx_10_13_x86_64", "macosx_10_15_universal2"),

@@ -11,5 +11,4 @@ class ClientCode(StrEnum):
     BACKEND_NOT_RUNNING = "backend_not_running"
     CONNECTION_LOST = "connection_lost"
     NO_ANSWER = "no_answer"
-    NO_TAKE = "no_take"
     WRONG_PEER = "wrong_peer"

@@ -7,7 +7,9 @@ from typing import Any
 
 import bpy
 
+from .backend_places import describe
 from .client import DEFAULT_ENDPOINT
+from .panels.text import draw_text
 
 
 class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
@@ -38,6 +40,8 @@ class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
         column.use_property_split = True
         for name in ("environment", "endpoint", "autostart"):
             column.prop(self, name)
+            if name == "environment":
+                draw_text(column, describe(bpy.path.abspath(self.environment)), bpy.context.region.width)
 
 
 class _Defaults:

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .backend_process import BackendProcess, CannotStart, find_launch
+from .backend_places import CannotStart, find_launch
+from .backend_process import BackendProcess
 from .client import Client, Connection, ConnectionEvent, Event
 from .codes import ClientCode
 from .export_task import ExportTask
 from .vendor import messages as m
 from .vendor import take as contract
+from .versions import mismatch, own_version
 
 if TYPE_CHECKING:
     from .scene.known_cameras import KnownCameras
@@ -96,12 +98,12 @@ class Session:
 
     # connection and backend
 
-    def connect(self, endpoint: str, version: str = "") -> None:
+    def connect(self, endpoint: str) -> None:
         """Keep a connection to ``endpoint``; does nothing where there is one already."""
         if self.client is not None and self.client.endpoint == endpoint:
             return
         self.disconnect()
-        client = Client(endpoint, version=version)
+        client = Client(endpoint, version=own_version())
         try:
             client.start()
         except ValueError as error:
@@ -120,6 +122,12 @@ class Session:
         self.client = None
         self._handlers.clear()
         self.connection, self.connection_sentence = Connection.CONNECTING, UNREACHABLE
+
+    @property
+    def version_warning(self) -> str:
+        """A sentence where the connected backend is of another version than the add-on, else ""."""
+        connected = self.connection is Connection.CONNECTED
+        return mismatch(own_version(), self.backend_version) if connected else ""
 
     @property
     def backend_starting(self) -> bool:

@@ -97,7 +97,8 @@ class FlowFaceView(bpy.types.PropertyGroup):  # type: ignore[misc]
     )
     footage: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Footage",
-        description="What this camera filmed: a video, or any image of a numbered sequence",
+        description="What this camera filmed: a video, or a sequence: its folder, a pattern, any of its images, or a "
+        "text (.txt) that lists them",
         subtype="FILE_PATH",
     )
     offset: bpy.props.FloatProperty(  # type: ignore[valid-type]
@@ -128,7 +129,8 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
 
     footage: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Footage",
-        description="A video, a photograph, or any image of a numbered sequence",
+        description="A video, a photograph, or a sequence: its folder, a pattern, any of its images, or a text (.txt) "
+        "that lists them",
         subtype="FILE_PATH",
     )
     use_range: bpy.props.BoolProperty(  # type: ignore[valid-type]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .codec import Arrays, ProtocolError
 from .codes import ProtocolCode
-from .fields import to_plain
+from .fields import to_plain, unaliased
 
 D = TypeVar("D")
 FRAMES = "T"
@@ -248,7 +248,8 @@ def _declarations(cls: type[Any]) -> tuple[Mapping[str, Array], Mapping[str, str
     counts: dict[str, str] = {}
     for item in dataclasses.fields(cls):
         annotated = typing.get_origin(hints[item.name]) is typing.Annotated
-        hint, *extras = typing.get_args(hints[item.name]) if annotated else (hints[item.name],)
+        written, *extras = typing.get_args(hints[item.name]) if annotated else (hints[item.name],)
+        hint = unaliased(written)
         for extra in extras:
             if isinstance(extra, Counts):
                 counts[item.name] = extra.size

@@ -114,6 +114,24 @@ def decode(frames: Sequence[Frame]) -> tuple[dict[str, Any], Arrays]:
     return header, arrays
 
 
+def join(frames: Sequence[Frame]) -> bytes:
+    """The frames of a message as one piece, for a file: each after its length in eight bytes, little-endian."""
+    return b"".join(memoryview(frame).nbytes.to_bytes(8, "little") + bytes(frame) for frame in frames)
+
+
+def split(data: bytes) -> list[Frame]:
+    """The frames that ``join`` put together; raises ProtocolError (``bad_header``) where they are not whole."""
+    frames: list[Frame] = []
+    place, view = 0, memoryview(data)
+    while place < len(data):
+        start, size = place + 8, int.from_bytes(view[place : place + 8], "little")
+        place = start + size
+        frames.append(view[start:place])
+    if place != len(data):
+        raise ProtocolError(ProtocolCode.BAD_HEADER, "The message in this file is not whole.")
+    return frames
+
+
 def request_of(header: Mapping[str, Any]) -> int | None:
     """The request id of a header, None where it has none that could be answered."""
     request = header.get("request")

@@ -86,7 +86,14 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
+def unaliased(hint: Any) -> Any:
+    """A type whose name is an alias (``NDArray`` is one from numpy 2.5 on), as the type that it stands for."""
+    meant = getattr(typing.get_origin(hint), "__value__", None)
+    return hint if meant is None else meant[typing.get_args(hint)]
+
+
 def _read(hint: Any, value: Any, where: str) -> Any:
+    hint = unaliased(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, ClassVar, Self
 
 from .codec import ProtocolError
@@ -12,8 +13,18 @@ from .codes import ProtocolCode
 from .fields import fields_from_plain, fields_to_plain
 from .options import SolveOptions
 
-DISTORTION_LENGTHS = (0, 4, 5, 8)
-"""Counts of OpenCV's k1, k2, p1, p2, k3, k4, k5, k6 that a camera may have."""
+
+class DistortionModel(StrEnum):
+    """How a lens bends: what the numbers of a camera's ``distortion`` mean."""
+
+    BROWN_CONRADY = "brown-conrady"
+    """OpenCV's pinhole model: k1, k2, p1, p2[, k3[, k4, k5, k6]], radial (rational with k4 to k6) and tangential."""
+    FISHEYE = "fisheye"
+    """OpenCV's fisheye model (Kannala–Brandt): θ_d = θ (1 + k1 θ² + k2 θ⁴ + k3 θ⁶ + k4 θ⁸); all 0 is equidistant."""
+
+
+DISTORTION_LENGTHS = {DistortionModel.BROWN_CONRADY: (0, 4, 5, 8), DistortionModel.FISHEYE: (4,)}
+"""The counts of numbers that a camera's ``distortion`` may have."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +113,8 @@ class CameraSpec:
     ``image_size`` (width, height) is that of the pictures the calibration was made for, as displayed, in pixels, and
     has to be the footage's. ``focal_px`` is the horizontal focal length fx and ``focal_ratio`` fy/fx.
     ``principal_point`` in pixels, (0,0) the top-left corner of the image; None is the image's centre. ``distortion``
-    is OpenCV's k1, k2, p1, p2[, k3[, k4, k5, k6]], () for none, and needs a focal length. ``world_to_camera``, 12
-    numbers by rows, is [R | t] with OpenCV's axes, in metres (``TrackJob.metric_cameras`` False: in any unit).
+    are the numbers of ``distortion_model``, () for none, and need a focal length. ``world_to_camera``, 12 numbers by
+    rows, is [R | t] with OpenCV's axes, in metres (``TrackJob.metric_cameras`` False: in any unit).
     """
 
     image_size: tuple[int, int]
@@ -112,6 +123,7 @@ class CameraSpec:
     principal_point: tuple[float, float] | None = None
     distortion: tuple[float, ...] = ()
     world_to_camera: tuple[float, ...] | None = None
+    distortion_model: DistortionModel = DistortionModel.BROWN_CONRADY
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) naming what no camera can have."""
@@ -121,10 +133,15 @@ class CameraSpec:
             "an image size above 0": min(self.image_size) > 0,
             "a focal length above 0": math.isfinite(focal) and focal > 0,
             "a focal_ratio above 0": math.isfinite(self.focal_ratio) and self.focal_ratio > 0,
-            "0, 4, 5 or 8 distortion numbers": len(self.distortion) in DISTORTION_LENGTHS,
+            "0, 4, 5 or 8 distortion numbers, or 4 of a fisheye lens": (
+                len(self.distortion) in DISTORTION_LENGTHS.get(self.distortion_model, ())
+            ),
             "12 numbers in world_to_camera": self.world_to_camera is None or len(self.world_to_camera) == 12,
             "finite numbers only": all(math.isfinite(number) for number in numbers),
-            "a focal length with its distortion": self.focal_px is not None or not any(self.distortion),
+            "a focal length with its distortion": (
+                self.focal_px is not None
+                or (self.distortion_model == DistortionModel.BROWN_CONRADY and not any(self.distortion))
+            ),
         }
         for wanted, right in wrong.items():
             if not right:
@@ -133,7 +150,9 @@ class CameraSpec:
 
 @dataclass(frozen=True)
 class ViewSpec:
-    """One camera's footage: a video, a still, or any image of a sequence, as a path that the backend can read.
+    """One camera's footage: a video, a still, or an image, a folder or a pattern of a sequence, as a path that the
+    backend can read. ``files`` are the images of a sequence themselves, where a user named them one by one: as seen
+    from the folder of ``footage``, which is then the first of them.
 
     The first view's frames are the take's. ``offset`` is this view's time, in seconds since its footage's first frame,
     at the moment of the first view's first frame: positive for a camera that was started earlier. ``frame_rate`` is
@@ -147,6 +166,7 @@ class ViewSpec:
     frame_rate: float | None = None
     camera: CameraSpec | None = None
     face: FaceChoice | None = None
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where a number is none that footage can have."""
@@ -182,7 +202,7 @@ class TrackJob(Job):
         """Raise ProtocolError (``bad_field``) where there is no footage or the frame range runs backwards."""
         if not self.views or not all(view.footage for view in self.views):
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.views” must name the footage of at least one camera.")
-        if any("\0" in view.footage for view in self.views):
+        if any("\0" in path for view in self.views for path in (view.footage, *view.files)):
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.views” names footage that no file can be called.")
         if "\0" in self.neutral_from:
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.neutral_from” is nothing that a file can be called.")

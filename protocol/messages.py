@@ -21,6 +21,7 @@ from .codec import Arrays, Frame, ProtocolError, decode, encode, request_of
 from .codes import ProtocolCode
 from .fields import from_plain, to_plain
 from .job import CameraSpec as CameraSpec
+from .job import DistortionModel as DistortionModel
 from .job import ExportJob as ExportJob
 from .job import FaceChoice as FaceChoice
 from .job import FollowingJob as FollowingJob

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import Counts, Property, fill_left_out, left_out, shaped
+from .job import DistortionModel
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -66,7 +67,7 @@ class CameraTrack:
     """
 
     name: str
-    footage: str  # absolute path as submitted
+    footage: str  # absolute path of the video or still; of a sequence, its first file
     footage_kind: str  # "video", "sequence" or "still"
     footage_first_frame: int  # scene frame on which the footage's first image shows
     footage_frame_count: int
@@ -84,11 +85,21 @@ class CameraTrack:
 
     Steps other than 1 mean that the footage's frame rate is not the take's.
     """
+    footage_files: tuple[str, ...] = ()
+    """A sequence's images in order, as seen from the folder of ``footage``, which is the first; () for other footage,
+    and where there are too many to keep."""
+    footage_numbers: tuple[int, ...] = ()
+    """The footage's frame number of each of ``footage_files``, ascending."""
     focal_ratio: float = 1.0
     """fy / fx of the footage's lens; this camera itself has square pixels of the size that fx stands for."""
     distortion: tuple[float, ...] = ()
-    """OpenCV's k1, k2, p1, p2[, k3[, k4, k5, k6]] of the footage's lens, about the principal point; () for none. This
-    camera itself has none: it shows what undistorted footage would."""
+    """The numbers of ``distortion_model`` of the footage's lens, about the principal point; () for none. This camera
+    itself has none: it shows what undistorted footage would."""
+    distortion_model: DistortionModel = DistortionModel.BROWN_CONRADY
+    proxy: str = ""
+    """Absolute path of what Blender shows instead of the footage, upright, with square pixels; "" for the footage. In a
+    track's file, relative to its folder where it lies within."""
+    proxy_first_frame: int = 1  # scene frame of the proxy's first picture; each frame after it has one, too
 
     def __post_init__(self) -> None:
         """Fill in what was left out, as older files and backends do."""

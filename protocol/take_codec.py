@@ -122,7 +122,7 @@ def check_performance(performance: Performance, keys: Keys, sizes: Sizes) -> Non
             raise ProtocolError(
                 ProtocolCode.BAD_TAKE, f"Camera “{camera.name}” has an impossible picture size or rotation."
             )
-        if camera.focal_ratio <= 0 or len(camera.distortion) not in DISTORTION_LENGTHS:
+        if camera.focal_ratio <= 0 or len(camera.distortion) not in DISTORTION_LENGTHS.get(camera.distortion_model, ()):
             raise ProtocolError(ProtocolCode.BAD_TAKE, f"Camera “{camera.name}” has an impossible lens.")
     if not performance.cameras or not sizes[FRAMES]:
         raise ProtocolError(ProtocolCode.BAD_TAKE, "There is no camera or no frame.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-PROTOCOL_VERSION = 1
-"""Raised when a message changes so that an older peer would misunderstand it; new types and new fields do not count."""
+PROTOCOL_VERSION = 2
+"""Raised when a message changes so that an older peer would misunderstand it; new types and fields do not count where
+leaving them out is harmless (2: a lens may be a fisheye, which an older backend would take for another)."""
 
 
 def mismatch_sentence(client_name: str, client_version: object, backend_version: object) -> str:

@@ -33,7 +33,7 @@ def align_footage(
 
     ``on_frame`` is called with every frame as it is made, in order, so that the caller can keep it; ``on_progress``
     with (frames done, frames expected); ``should_cancel`` is asked before every frame. To go on with an earlier run,
-    give its frames as ``done``, the rest as ``footage`` and the last box seen as ``resume_from``.
+    give its frames as ``done`` and as ``footage`` the rest, with some frames before (``align_frames``).
 
     Raises UserError ``no_face``, ``no_frames``, ``face_not_chosen`` and what reading the footage raises; ``Cancelled``.
     """
@@ -41,7 +41,7 @@ def align_footage(
     frames = list(done)
     total = len(frames) + footage.total
     with closing(prefetch(clock.timed("decode", _until_cancelled(footage, should_cancel)))) as decoded:
-        aligned = align_frames(decoded, aligner, choice, finder=finder, resume_from=resume_from)
+        aligned = align_frames(decoded, aligner, choice, finder=finder, resume_from=resume_from, done=done)
         started = time.perf_counter()
         for frame in aligned:
             frames.append(frame)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.choice import FaceChoice
+from backend.alignment.cuts import Follows, follow_shots
+from backend.alignment.face_search import (
+    TURNED_OVER,
+    search_again,
+    search_image,
+    search_turned_like,
+    the_right_way_up,
+    turned_apart,
+)
 from backend.alignment.types import Aligner, FaceFinder
 from backend.errors import ErrorCode, UserError
 from backend.footage import FootageFrame
@@ -23,54 +32,55 @@ _LOOK_EVERYWHERE_EVERY = 5  # frames between searches of every corner of the ima
 class _Follower:
     """One face through time: the last place it was seen leads to the next."""
 
-    def __init__(self, aligner: Aligner, finder: FaceFinder, box: FaceBox) -> None:
+    def __init__(self, aligner: Aligner, finder: FaceFinder, box: FaceBox, lost: int = 0) -> None:
+        """``box`` is where the face was seen last, ``lost`` frames ago."""
         self._aligner = aligner
         self._finder = finder
-        self._box = box
-        self._lost = 0
+        self.box = box
+        self._lost = lost
 
     def follow(self, image: NDArray[np.uint8]) -> Alignment | None:
         found = self._again(image) or self._search(image)
         if found is None:
             self._lost += 1
         else:
-            self._box, self._lost = found.box, 0
+            self.box, self._lost = found.box, 0
         return found
 
     def _again(self, image: NDArray[np.uint8]) -> Alignment | None:
-        found = _align(self._aligner, image, self._box)
-        if found is not None and overlap(found.box, self._box) < _MOVED_TOO_FAR:
+        found = _align(self._aligner, image, self.box)
+        if found is not None and overlap(found.box, self.box) < _MOVED_TOO_FAR:
             return None
         return found
 
     def _search(self, image: NDArray[np.uint8]) -> Alignment | None:
-        boxes = self._finder.near(image, self._box)
-        boxes += self._finder.find(image, thoroughly=self._lost % _LOOK_EVERYWHERE_EVERY == 0)
+        thoroughly = self._lost % _LOOK_EVERYWHERE_EVERY == 0
+        boxes = search_again(self._finder, image, self.box, thoroughly=thoroughly)
         for box in sorted(boxes, key=self._strangeness):
             if self._strangeness(box) > 1 + 0.15 * self._lost:
                 break
-            found = _align(self._aligner, image, box)
+            found = _align(self._aligner, image, the_right_way_up(self._finder, image, box))
             if found is not None:
                 return found
         return None
 
     def _strangeness(self, box: FaceBox) -> float:
         """0 for the box last seen; 1 for one that lies a face's size away, or has twice or half its size."""
-        (x, y), (last_x, last_y) = box.centre, self._box.centre
-        size, last_size = max(box.area, 1) ** 0.5, max(self._box.area, 1) ** 0.5
+        (x, y), (last_x, last_y) = box.centre, self.box.centre
+        size, last_size = max(box.area, 1) ** 0.5, max(self.box.area, 1) ** 0.5
         return float(np.hypot(x - last_x, y - last_y) / last_size + abs(np.log2(size / last_size)) - 0.3)
 
 
 def _align(aligner: Aligner, image: NDArray[np.uint8], box: FaceBox) -> Alignment | None:
-    return aligner.align([image], [box])[0]
+    """The aligner's answer; None where it sees no face, or turns over the one that it was shown."""
+    found = aligner.align([image], [box])[0]
+    return None if found is not None and turned_apart(found.box, box) > TURNED_OVER else found
 
 
-def _faces(
-    aligner: Aligner, finder: FaceFinder, image: NDArray[np.uint8], *, thoroughly: bool = True
-) -> list[Alignment]:
-    """Every face that both the finder and the aligner believe in, largest first."""
+def _faces(aligner: Aligner, image: NDArray[np.uint8], boxes: Sequence[FaceBox]) -> list[Alignment]:
+    """Those of the boxes that the aligner believes in, too, in their order, each face once."""
     found: list[Alignment] = []
-    for box in finder.find(image, thoroughly=thoroughly)[:_MAX_CANDIDATES]:
+    for box in boxes[:_MAX_CANDIDATES]:
         alignment = _align(aligner, image, box)
         if alignment is not None and all(overlap(alignment.box, other.box) < 0.3 for other in found):
             found.append(alignment)
@@ -84,41 +94,96 @@ def align_frames(
     *,
     finder: FaceFinder,
     resume_from: FaceBox | None = None,
+    done: Sequence[AlignedFrame] = (),
 ) -> Iterator[AlignedFrame]:
-    """Align the chosen face in every frame, in order, one at a time: nothing but the current image is held.
+    """Align the chosen face in every frame of its shot, in order, one at a time: nothing but the current image is held,
+    or a few where footage may be cut. Frames of other shots have no alignment, as if no face were seen in them.
 
     ``choice`` defaults to the largest face of the first frame that shows one. Where the choice was made on a later
-    frame, all faces are followed up to it and results come out from there on. ``resume_from`` (the box of the last
-    alignment of an earlier run) goes on with that face instead. Raises UserError ``face_not_chosen`` where no face
+    frame, all faces of its shot are followed up to it.
+
+    An earlier run is gone on with by its frames, ``done``; ``frames`` then begins behind them, or before them by some
+    frames, which are looked at for cuts only: with ``CONTEXT_FRAMES`` of them the answer is that of one run.
+    ``resume_from`` goes on with the face last seen in that box. Raises UserError ``face_not_chosen`` where no face
     lies in the chosen place.
     """
-    choice = choice or FaceChoice.largest()
-    follower = _Follower(aligner, finder, resume_from) if resume_from is not None else None
-    waiting = _Candidates(aligner, finder, choice)
-    for index, frame in enumerate(frames):
-        if follower is None:
-            backlog = waiting.take(frame)
+    following = _Following(aligner, finder, choice or FaceChoice.largest(), done, resume_from)
+    last_done = done[-1].number if done else None
+    for frame, follows in follow_shots(frames):
+        if last_done is None or frame.number > last_done:
+            yield from following.take(frame, follows)
+    yield from following.give_up()
+
+
+class _Following:
+    """The state of following through shots: before the shot of the chosen face, in it or behind it."""
+
+    def __init__(
+        self,
+        aligner: Aligner,
+        finder: FaceFinder,
+        choice: FaceChoice,
+        done: Sequence[AlignedFrame],
+        resume_from: FaceBox | None,
+    ) -> None:
+        self._aligner, self._finder, self._choice = aligner, finder, choice
+        self._index = len(done)
+        self._shot = done[-1].shot if done else 0
+        self._over = False
+        self._waiting = self._candidates()
+        self._follower: _Follower | None = None
+        seen = next((index for index in reversed(range(len(done))) if done[index].alignment is not None), None)
+        if seen is not None and (alignment := done[seen].alignment) is not None:
+            self._over = done[seen].shot != self._shot
+            resume_from = resume_from or alignment.box
+        if resume_from is not None and not self._over:
+            lost = 0 if seen is None else len(done) - 1 - seen
+            self._follower = _Follower(aligner, finder, resume_from, lost)
+
+    def take(self, frame: FootageFrame, follows: Follows) -> Iterator[AlignedFrame]:
+        """The next frame; gives what is known of it and of frames before."""
+        if follows is Follows.CUT:
+            yield from self._begin_shot()
+        index, self._index = self._index, self._index + 1
+        if self._over or (self._follower is not None and follows is Follows.INTERRUPTION):
+            yield AlignedFrame(frame.number, frame.time, frame.scene_frame, None, shot=self._shot)
+        elif self._follower is not None:
+            yield self._follow(self._follower, frame, count=index % _COUNT_EVERY == 0)
+        else:
+            backlog = self._waiting.take(frame)
             if backlog is not None:
+                self._follower = self._waiting.chosen
                 yield from backlog
-                follower = waiting.chosen
-            continue
+
+    def give_up(self) -> list[AlignedFrame]:
+        """All frames held back for a choice that was never made, without a face."""
+        return [] if self._over or self._follower is not None else self._waiting.give_up()
+
+    def _begin_shot(self) -> list[AlignedFrame]:
+        held_back = self.give_up()
+        self._over = self._over or self._follower is not None
+        self._follower = None
+        self._shot += 1
+        self._waiting = self._candidates()
+        return held_back
+
+    def _candidates(self) -> _Candidates:
+        return _Candidates(self._aligner, self._finder, self._choice, self._shot)
+
+    def _follow(self, follower: _Follower, frame: FootageFrame, *, count: bool) -> AlignedFrame:
         alignment = follower.follow(frame.image)
         seen = 0
-        if index % _COUNT_EVERY == 0:
-            seen = len(_faces(aligner, finder, frame.image))
-        yield _aligned(frame, alignment, seen)
-    if follower is None:
-        yield from waiting.give_up()
-
-
-def _aligned(frame: FootageFrame, alignment: Alignment | None, seen: int = 0) -> AlignedFrame:
-    return AlignedFrame(frame.number, frame.time, frame.scene_frame, alignment, seen)
+        if count:
+            boxes = search_turned_like(self._finder, frame.image, follower.box)
+            seen = len(_faces(self._aligner, frame.image, boxes))
+        return AlignedFrame(frame.number, frame.time, frame.scene_frame, alignment, seen, self._shot)
 
 
 class _Candidates:
-    """All faces up to the frame on which one of them is chosen."""
+    """All faces of a shot up to the frame on which one of them is chosen."""
 
-    def __init__(self, aligner: Aligner, finder: FaceFinder, choice: FaceChoice) -> None:
+    def __init__(self, aligner: Aligner, finder: FaceFinder, choice: FaceChoice, shot: int) -> None:
+        self._shot = shot
         self._aligner = aligner
         self._finder = finder
         self._choice = choice
@@ -139,10 +204,11 @@ class _Candidates:
         seen = 0
         if deciding or index % _COUNT_EVERY == 0 or not here:
             thoroughly = index % _LOOK_EVERYWHERE_EVERY == 0 or frame.number == self._choice.frame
-            faces = _faces(self._aligner, self._finder, frame.image, thoroughly=thoroughly)
+            boxes = search_image(self._finder, frame.image, thoroughly=thoroughly)
+            faces = _faces(self._aligner, frame.image, boxes)
             seen = len(faces)
             self._add_new(faces, here, index)
-        self._frames.append(_aligned(frame, None, seen))
+        self._frames.append(AlignedFrame(frame.number, frame.time, frame.scene_frame, None, seen, self._shot))
         if not deciding or not here:
             return None
         return self._decide(frame, here)

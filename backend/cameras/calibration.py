@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from backend.cameras.colmap import read_colmap
-from backend.cameras.named import NamedCamera, bad_calibration
-from backend.cameras.plain_files import read_plain_file
+from backend.cameras.formats.detect import calibration_files, read_calibration_file
+from backend.cameras.named import NamedCamera, bad_calibration, quoted
+from backend.cameras.view_matching import Found, Series, by_name, by_path_end, series_name, series_of
 from backend.errors import ErrorCode, UserError
 from protocol.messages import CameraSpec
 
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001, "unknown": None}
 """Units that positions may be in; "unknown" leaves the scale to the size of the head."""
-PLAIN_SUFFIXES = (".json", ".yml", ".yaml", ".xml")
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mxf", ".mts", ".ts", ".mpg", ".wmv")
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Calibration:
 
 
 def load_calibration(paths: Sequence[Path], unit: str = "") -> Calibration:
-    """Read calibration files: OpenCV's YAML, XML and JSON, ROS's, our own JSON (``plain_files``), COLMAP's text.
+    """Read calibration files of any of the ``formats``: OpenCV's and ROS's, our own, COLMAP's, nerfstudio's, Kalibr's.
 
     Several files, or a folder of them, are one calibration: often each camera has its own. A folder with a
-    ``cameras.txt`` is COLMAP's. ``unit`` (m, cm, mm, unknown) is that of the positions; "" believes what the files say,
-    and where they say nothing the unit is unknown.
+    ``cameras.bin`` or ``cameras.txt`` is COLMAP's. ``unit`` (m, cm, mm, unknown) is that of the positions; "" believes
+    what the files say, and where they say nothing the unit is unknown.
 
     Raises:
         UserError: ``calibration_missing``, ``bad_calibration``, ``calibration_image_size``, ``bad_unit``.
@@ -40,17 +40,25 @@ def load_calibration(paths: Sequence[Path], unit: str = "") -> Calibration:
     cameras: list[NamedCamera] = []
     units: set[str] = set()
     for path in paths:
-        for file in _files(path):
-            found, own = _read(file)
-            cameras += found
-            units.add(own)
+        try:
+            if not path.exists():
+                why = f"There is no calibration file {path}."
+                raise UserError(ErrorCode.CALIBRATION_MISSING, why, "Check the path.")
+            for file in calibration_files(path):
+                found, own = read_calibration_file(file)
+                cameras += found
+                units.add(own)
+        except OSError as error:
+            raise bad_calibration(path, f"it cannot be read ({error.strerror or error})") from error
     name, count = Counter(camera.name for camera in cameras).most_common(1)[0] if cameras else ("", 0)
     if count != 1:
-        why = f"two cameras are called “{name}”" if count else "it holds no camera"
+        why = f"two cameras are called {quoted(name)}" if count else "it holds no camera"
         raise bad_calibration(paths[0], why, "Give every camera a name of its own." if count else "")
     unit = unit or (units.pop() if len(units) == 1 else "") or "unknown"
     if unit not in METRES:
-        raise UserError(ErrorCode.BAD_UNIT, f"“{unit[:20]}” is no unit of a calibration: use {', '.join(METRES)}.")
+        raise UserError(
+            ErrorCode.BAD_UNIT, f"{quoted(unit[:20])} is no unit of a calibration: use {', '.join(METRES)}."
+        )
     scale = METRES[unit]
     posed = any(camera.spec.world_to_camera for camera in cameras)
     return Calibration(tuple(_scaled(camera, scale or 1.0) for camera in cameras), scale is not None or not posed)
@@ -59,34 +67,41 @@ def load_calibration(paths: Sequence[Path], unit: str = "") -> Calibration:
 def cameras_for_views(calibration: Calibration, views: Sequence[tuple[str, str]]) -> tuple[CameraSpec, ...]:
     """The camera of each view, given as (footage path, view name).
 
-    They belong together by file name, by its stem with or without the number at its end, by the view's name, or by the
-    folder the footage lies in; where no name agrees and there are as many cameras as views, by order.
+    They belong together by the ends of their paths, by file name, by its stem with or without the number at its end, by
+    the view's name, or by the folder the footage lies in; where no name agrees and there are as many cameras as views,
+    by order. Where a calibration knows each picture, all pictures of a camera that stands still are one camera.
 
     Raises:
-        UserError: ``calibration_views`` naming the view that has no camera, or what there is.
+        UserError: ``calibration_views`` naming the view that has no camera or whose camera moves, or what there is.
     """
-    named = {camera.name: camera for camera in calibration.cameras}
-    best: list[NamedCamera | None] = []
-    for keys in zip(*(_keys(path, name) for path, name in views), strict=True):
-        found = [_find(named, key) for key in keys]
-        present = [camera.name for camera in found if camera is not None]
-        if len(set(present)) == len(views):
-            return tuple(camera.spec for camera in found if camera is not None)
-        if present and len(set(present)) == len(present):
-            best = best or found
-    if best:
-        raise UserError(
-            ErrorCode.CALIBRATION_VIEWS,
-            f"The calibration has no camera for {views[best.index(None)][0]}; it has {_listed(calibration)}.",
-            "Give every view a camera of its name, or leave the calibration out.",
-        )
-    if len(views) == len(calibration.cameras):
-        return tuple(camera.spec for camera in calibration.cameras)
-    raise UserError(
-        ErrorCode.CALIBRATION_VIEWS,
-        f"It cannot be told which camera saw which view: {len(views)} views, and cameras {_listed(calibration)}.",
-        "Name the cameras in the calibration as the footage files are called.",
-    )
+    series = series_of(calibration.cameras)
+    paths = [path for path, _ in views]
+    found = by_path_end(calibration.cameras, paths)
+    best: Found = []
+    if not _each_its_own(found):
+        found, best = by_name(calibration.cameras, views)
+    if not found:
+        whole = [NamedCamera(name, group.cameras[0].spec, picture=True) for name, group in series.items()]
+        whole += [camera for camera in calibration.cameras if not camera.picture]
+        found, partly = by_name(whole, views)
+        best = best or partly
+        ordered = next((some for some in (calibration.cameras, whole) if len(some) == len(views)), None)
+        if not found and best:
+            raise UserError(
+                ErrorCode.CALIBRATION_VIEWS,
+                f"The calibration has no camera for {paths[best.index(None)]}; it has {_listed(whole)}.",
+                "Give every view a camera of its name, or leave the calibration out.",
+            )
+        if not found and ordered is None:
+            raise UserError(
+                ErrorCode.CALIBRATION_VIEWS,
+                f"It cannot be told which camera saw which view: {len(views)} views, and cameras {_listed(whole)}.",
+                "Name the cameras in the calibration as the footage files are called.",
+            )
+        found = found or list(ordered or ())
+    cameras = [camera for camera in found if camera is not None]
+    _require_still(cameras, paths, series)
+    return tuple(camera.spec for camera in cameras)
 
 
 def camera_for_size(camera: CameraSpec, size: tuple[int, int], view: str) -> CameraSpec:
@@ -116,31 +131,28 @@ def camera_for_size(camera: CameraSpec, size: tuple[int, int], view: str) -> Cam
     )
 
 
-def _files(path: Path) -> list[Path]:
-    """The files to read at a path: itself, or the files of a folder that is not COLMAP's."""
-    if not path.exists():
-        raise UserError(ErrorCode.CALIBRATION_MISSING, f"There is no calibration file {path}.", "Check the path.")
-    if not path.is_dir() or (path / "cameras.txt").is_file():
-        return [path]
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in PLAIN_SUFFIXES)
-    if not files:
-        raise bad_calibration(path, "the folder holds neither cameras.txt nor JSON, YAML or XML files")
-    return files
+def _each_its_own(found: Found) -> bool:
+    names = {camera.name for camera in found if camera is not None}
+    return len(names) == len(found)
 
 
-def _read(path: Path) -> tuple[list[NamedCamera], str]:
-    try:
-        if path.is_dir() or path.name in ("cameras.txt", "images.txt"):
-            return read_colmap(path), "unknown"
-        if path.suffix.lower() in PLAIN_SUFFIXES:
-            return read_plain_file(path)
-    except OSError as error:
-        raise bad_calibration(path, f"it cannot be read ({error.strerror})") from error
-    raise bad_calibration(
-        path,
-        "its name ends in none of " + ", ".join(PLAIN_SUFFIXES),
-        "Calibrations are read from OpenCV's YAML, XML or JSON, and from COLMAP's cameras.txt and images.txt.",
-    )
+def _require_still(cameras: Sequence[NamedCamera], paths: Sequence[str], series: dict[str, Series]) -> None:
+    """Refuse a view whose camera's other pictures were taken from elsewhere.
+
+    Several views of one series are stills of several cameras, each with its own place; so is a video that is called
+    like one picture.
+    """
+    names = [(camera.name if camera.name in series else series_name(camera.name)) for camera in cameras]
+    shared = Counter(names)
+    for camera, name, path in zip(cameras, names, paths, strict=True):
+        told_apart = shared[name] > 1 or (camera.name not in series and path.lower().endswith(VIDEO_SUFFIXES))
+        if camera.picture and name in series and not series[name].still and not told_apart:
+            raise UserError(
+                ErrorCode.CALIBRATION_VIEWS,
+                f"The calibration has the camera of {path} in {len(series[name].cameras)} pictures ({quoted(name)}), "
+                "not all from one place or with one lens: cameras have to stand still.",
+                "Leave the calibration out, or give a file of the lens alone.",
+            )
 
 
 def _scaled(camera: NamedCamera, scale: float) -> NamedCamera:
@@ -148,38 +160,9 @@ def _scaled(camera: NamedCamera, scale: float) -> NamedCamera:
     if matrix is None:
         return camera
     moved = tuple(value * scale if i % 4 == 3 else value for i, value in enumerate(matrix))
-    return NamedCamera(camera.name, replace(camera.spec, world_to_camera=moved))
+    return replace(camera, spec=replace(camera.spec, world_to_camera=moved))
 
 
-def _keys(path: str, name: str) -> tuple[str, ...]:
-    """The names that a view's camera may have, likeliest first; every view gets as many."""
-    stem = _stem(path)
-    return _base(path), stem, _base(name), stem.rstrip("0123456789").rstrip("._- "), _folder(path)
-
-
-def _folder(path: str) -> str:
-    return PurePosixPath(path.replace("\\", "/")).parent.name.casefold()
-
-
-def _base(path: str) -> str:
-    return PurePosixPath(path.replace("\\", "/")).name.casefold()
-
-
-def _stem(path: str) -> str:
-    return re.sub(r"\.[a-z0-9]{1,5}$", "", _base(path))
-
-
-def _find(named: dict[str, NamedCamera], wanted: str) -> NamedCamera | None:
-    """The camera called ``wanted``, with or without folder and suffix; None where none or several are."""
-    if not wanted:
-        return None
-    for spelled in (_base, _stem, _folder):
-        found = [camera for name, camera in named.items() if spelled(name) == wanted]
-        if len(found) == 1:
-            return found[0]
-    return None
-
-
-def _listed(calibration: Calibration) -> str:
-    names = [f"“{camera.name}”" for camera in calibration.cameras]
+def _listed(cameras: Sequence[NamedCamera]) -> str:
+    names = [quoted(camera.name) for camera in cameras]
     return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "") or "none"

@@ -13,20 +13,44 @@ from scipy.spatial.transform import Rotation
 
 from backend.errors import ErrorCode, UserError
 from protocol.codec import ProtocolError
-from protocol.messages import CameraSpec
+from protocol.messages import CameraSpec, DistortionModel
 
 F64 = NDArray[np.float64]
 
 ORTHONORMAL = 1e-2
 """The bound on RᵀR's distance from 1: files round to a few digits; beyond is no rotation (a scale, or other axes)."""
+OPENCV_COUNTS = (0, 4, 5, 8, 12, 14)
+"""How many coefficients OpenCV's pinhole model may have; from the ninth on they are thin prism and tilted sensor."""
+FURTHEST = 1e9
+"""Units beyond which no camera stands: what comes of such numbers is no longer exact."""
+MAX_NAME = 1000
+MAX_CAMERAS = 20_000
+"""Cameras, or pictures with a place each, that a file may list: seconds of work, and more than any rig has."""
 
 
 @dataclass(frozen=True)
 class NamedCamera:
-    """A camera as a calibration file calls it. Extrinsics are in the file's unit until the calibration is complete."""
+    """A camera as a calibration file calls it. Extrinsics are in the file's unit until the calibration is complete.
+
+    ``picture``: ``name`` is the path of one picture, of which the same camera may have taken others.
+    """
 
     name: str
     spec: CameraSpec
+    picture: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class LensNumbers:
+    """A lens as a file gives it: ``matrix (3,3)`` is K, ``distortion`` the coefficients of ``model`` in OpenCV's order.
+
+    ``centred_pixels``: the file counts (0,0) as the centre of the first pixel, as OpenCV does, and not as its corner.
+    """
+
+    matrix: F64
+    distortion: Sequence[float]
+    model: DistortionModel
+    centred_pixels: bool
 
 
 def bad_calibration(path: Path, why: str, hint: str = "") -> UserError:
@@ -34,82 +58,124 @@ def bad_calibration(path: Path, why: str, hint: str = "") -> UserError:
     return UserError(ErrorCode.BAD_CALIBRATION, f"The calibration {path} cannot be used: {why}.", hint)
 
 
+def require_few(path: Path, count: int) -> None:
+    """Refuse more than ``MAX_CAMERAS`` cameras."""
+    if count > MAX_CAMERAS:
+        raise bad_calibration(path, f"it has more than {MAX_CAMERAS} cameras or pictures")
+
+
+def quoted(text: object) -> str:
+    """What a file says, in quotation marks, so that it can stand in a sentence: short, and printable everywhere."""
+    return f"“{printable(str(text)[:60])}”"
+
+
+def printable(text: str) -> str:
+    """The text with a replacement character for what has no glyph or cannot be encoded."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text[:MAX_NAME])
+
+
 def named_camera(
     path: Path,
     name: str,
-    image_size: tuple[Any, Any] | None,
-    matrix: F64,
-    distortion: Sequence[float],
+    image_size: Sequence[Any] | None,
+    lens: LensNumbers,
     world_to_camera: F64 | None,
     *,
-    centred_pixels: bool,
+    picture: bool = False,
 ) -> NamedCamera:
-    """The camera ``name`` of a file. ``matrix (3,3)`` is K; ``world_to_camera (3,4)`` is [R | t] in the file's unit.
-
-    ``centred_pixels``: the file counts (0,0) as the centre of the first pixel, as OpenCV does, and not as its corner.
+    """The camera ``name`` of a file. ``world_to_camera (3,4)`` is [R | t] in the file's unit.
 
     Raises:
         UserError: ``bad_calibration`` naming what is absent or impossible; ``calibration_image_size`` without a size.
     """
-    size = _size(path, name, image_size)
+    called = quoted(name)
+    size = _size(path, called, image_size)
+    matrix = lens.matrix
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or matrix[2, 2] == 0:
-        raise bad_calibration(path, f"the camera matrix of “{name}” is not 3 × 3 finite numbers")
-    matrix = matrix / matrix[2, 2]
-    if np.abs(matrix[[1, 2, 2], [0, 0, 1]]).max() > 1e-6 or abs(matrix[0, 1]) > 1e-3 * abs(matrix[0, 0]):
-        raise bad_calibration(path, f"the camera matrix of “{name}” is not [fx 0 cx; 0 fy cy; 0 0 1]")
-    numbers = np.ravel(np.asarray(distortion, np.float64))
-    if len(numbers) > 8 and not np.any(numbers[8:]):
-        numbers = numbers[:8]  # OpenCV writes its thin prism and tilt terms as zeros where they were not solved for
-    if len(numbers) > 8:
-        raise bad_calibration(path, f"“{name}” has thin prism or tilted sensor terms, which are not supported")
-    padded = np.zeros(next(n for n in (0, 4, 5, 8) if n >= len(numbers)))
-    padded[: len(numbers)] = numbers
-    shift = 0.5 if centred_pixels else 0.0
-    posed = None if world_to_camera is None else _rigid(path, name, world_to_camera)
+        raise bad_calibration(path, f"the camera matrix of {called} is not 3 × 3 finite numbers")
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        matrix = matrix / matrix[2, 2]
+        skewed = np.abs(matrix[[1, 2, 2], [0, 0, 1]]).max() > 1e-6 or abs(matrix[0, 1]) > 1e-3 * abs(matrix[0, 0])
+        ratio = float(matrix[1, 1] / matrix[0, 0]) if matrix[0, 0] > 0 else 1.0
+    if skewed:
+        raise bad_calibration(path, f"the camera matrix of {called} is not [fx 0 cx; 0 fy cy; 0 0 1]")
+    shift = 0.5 if lens.centred_pixels else 0.0
+    posed = None if world_to_camera is None else _rigid(path, called, world_to_camera)
     try:
         spec = CameraSpec(
             image_size=size,
             focal_px=float(matrix[0, 0]),
-            focal_ratio=float(matrix[1, 1] / matrix[0, 0]) if matrix[0, 0] > 0 else 1.0,
+            focal_ratio=ratio,
             principal_point=(float(matrix[0, 2] + shift), float(matrix[1, 2] + shift)),
-            distortion=tuple(padded.tolist()) if padded.any() else (),
+            distortion=_coefficients(path, called, lens),
             world_to_camera=None if posed is None else tuple(posed.ravel().tolist()),
+            distortion_model=lens.model,
         )
     except ProtocolError as error:
-        raise bad_calibration(path, f"“{name}” must have {str(error).split('must have ')[-1].rstrip('.')}") from error
-    return NamedCamera(name, spec)
+        raise bad_calibration(path, f"{called} must have {str(error).split('must have ')[-1].rstrip('.')}") from error
+    return NamedCamera(printable(name), spec, picture)
 
 
 def rotation_matrix(path: Path, name: str, numbers: F64) -> F64:
-    """(3,3) from a matrix or from an axis-angle vector of 3 radians (OpenCV's rvec)."""
-    if numbers.size == 3 and np.isfinite(numbers).all():
+    """(3,3) from a matrix, flat or not, or from an axis-angle vector of 3 radians (OpenCV's rvec)."""
+    if numbers.size == 3 and np.isfinite(numbers).all() and np.abs(numbers).max() < FURTHEST:
         return np.asarray(Rotation.from_rotvec(numbers.ravel()).as_matrix())
+    if numbers.shape == (9,):
+        numbers = numbers.reshape(3, 3)
     if numbers.shape != (3, 3):
-        raise bad_calibration(path, f"the rotation of “{name}” is neither 3 × 3 nor 3 numbers")
+        raise bad_calibration(path, f"the rotation of {quoted(name)} is neither 3 × 3 nor 3 numbers")
     return numbers
 
 
-def _size(path: Path, name: str, image_size: tuple[Any, Any] | None) -> tuple[int, int]:
+def rigid_inverse(matrix: F64) -> F64:
+    """[Rᵀ | -Rᵀt] (3,4) of a rigid [R | t] (3,4)."""
+    rotation = matrix[:, :3].T
+    return np.concatenate([rotation, -rotation @ matrix[:, 3:]], axis=1)
+
+
+def _coefficients(path: Path, called: str, lens: LensNumbers) -> tuple[float, ...]:
+    """The coefficients as ``CameraSpec`` has them: as many as the model has, none where a pinhole bends nothing."""
+    numbers = np.ravel(np.asarray(lens.distortion, np.float64)).tolist()
+    if lens.model is DistortionModel.FISHEYE:
+        if len(numbers) != 4:
+            raise bad_calibration(path, f"the fisheye lens of {called} has {len(numbers)} distortion numbers, not 4")
+        return tuple(numbers)
+    if len(numbers) not in OPENCV_COUNTS:
+        raise bad_calibration(
+            path,
+            f"{called} has {len(numbers)} distortion numbers; OpenCV's lens model has 4, 5 or 8",
+            "See the README.",
+        )
+    if any(numbers[8:]):  # OpenCV writes them as zeros where they were not solved for
+        raise bad_calibration(path, f"{called} has thin prism or tilted sensor terms, which are not supported")
+    return tuple(numbers[:8]) if any(numbers) else ()
+
+
+def _size(path: Path, called: str, image_size: Sequence[Any] | None) -> tuple[int, int]:
     if image_size is None:
         raise UserError(
             ErrorCode.CALIBRATION_IMAGE_SIZE,
-            f"The calibration {path} does not say for which image size “{name}” was calibrated.",
+            f"The calibration {path} does not say for which image size {called} was calibrated.",
             "Add image_width and image_height, in pixels, to the file.",
         )
-    sides = [float(side) if isinstance(side, int | float) else -1.0 for side in image_size]
-    if any(not (1 <= side <= 1 << 20) or side != int(side) for side in sides):
-        raise bad_calibration(path, f"the image size of “{name}” is not two whole numbers of pixels")
+    sides = [side if isinstance(side, int | float) and not isinstance(side, bool) else -1 for side in image_size]
+    if len(sides) != 2 or any(not (1 <= side <= 1 << 20) or side != int(side) for side in sides):
+        raise bad_calibration(path, f"the image size of {called} is not two whole numbers of pixels")
     return int(sides[0]), int(sides[1])
 
 
-def _rigid(path: Path, name: str, matrix: F64) -> F64:
+def _rigid(path: Path, called: str, matrix: F64) -> F64:
     """[R | t] (3,4) with R made exactly orthonormal."""
     if matrix.shape != (3, 4) or not np.isfinite(matrix).all():
-        raise bad_calibration(path, f"the position of “{name}” is not a 3 × 3 rotation and 3 numbers, all finite")
+        raise bad_calibration(path, f"the position of {called} is not a 3 × 3 rotation and 3 numbers, all finite")
     rotation = matrix[:, :3]
-    if np.abs(rotation.T @ rotation - np.eye(3)).max() > ORTHONORMAL:
-        raise bad_calibration(path, f"the rotation of “{name}” is not one: its columns are not of length 1 and square")
+    with np.errstate(over="ignore", invalid="ignore"):
+        square = np.abs(rotation.T @ rotation - np.eye(3)).max()
+    if not square <= ORTHONORMAL:
+        raise bad_calibration(path, f"the rotation of {called} is not one: its columns are not of length 1 and square")
     if np.linalg.det(rotation) < 0:
-        raise bad_calibration(path, f"the rotation of “{name}” mirrors the world: one of its axes is turned round")
+        raise bad_calibration(path, f"the rotation of {called} mirrors the world: one of its axes is turned round")
+    if np.abs(matrix[:, 3]).max() > FURTHEST:
+        raise bad_calibration(path, f"the translation of {called} is of more than {FURTHEST:g} units")
     u, _, vt = np.linalg.svd(rotation)
     return np.concatenate([u @ vt, matrix[:, 3:]], axis=1)

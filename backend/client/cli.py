@@ -58,8 +58,9 @@ def track(
     footage: Annotated[
         list[Path],
         typer.Argument(
-            help="A video, a still, or any image of a numbered sequence; one for each camera that saw the take. "
-            "Several images of one sequence are several views of one synchronised frame.",
+            help="A video, a still, or a sequence: its folder, a pattern (%04d, ####, *), any of its images, or a .txt "
+            "that lists them; one for each camera that saw the take. Several images of one sequence are several views "
+            "of one synchronised frame.",
             metavar="FOOTAGE...",
             show_default=False,
         ),
@@ -81,7 +82,7 @@ def track(
     calibration: Annotated[
         list[Path] | None,
         typer.Option(
-            help="The cameras, if they are known: OpenCV's YAML, XML or JSON, or COLMAP's text. May be repeated."
+            help="The cameras, if known: files of OpenCV, ROS, COLMAP, nerfstudio or Kalibr. May be repeated.",
         ),
     ] = None,
     calibration_unit: Annotated[

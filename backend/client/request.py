@@ -18,12 +18,12 @@ from protocol.options import SolveOptions, option_fields
 class TrackRequest:
     """The footage to track and the results to write. ``frames`` is (first, last), both included; None is all of them.
 
-    ``footage`` is one piece per camera; the first one's frames are the take's. ``faces`` are boxes (left, top, width,
-    height) in pixels around the face to track, by view (its name, its number from 1, or "" for the first); without one
-    the largest is. ``offsets`` are seconds by view: its time at the first one's first frame. ``calibration`` files know
-    the cameras, in ``calibration_unit`` ("": as they say). ``neutral`` is an earlier track.npz or a mesh with this
-    person's neutral face. ``aligner`` is one of ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be
-    relative.
+    ``footage`` is one piece per camera, or a text file that lists its images; the first one's frames are the take's.
+    ``faces`` are boxes (left, top, width, height) in pixels around the face to track, by view (its name, its number
+    from 1, or "" for the first); without one the largest is. ``offsets`` are seconds by view: its time at the first
+    one's first frame. ``calibration`` files know the cameras, in ``calibration_unit`` ("": as they say). ``neutral`` is
+    an earlier track.npz or a mesh with this person's neutral face. ``aligner`` is one of
+    ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be relative.
 
     ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
     files named in ``TrackOutput.files`` are written, over earlier ones of the same names; nothing else there is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,28 +12,45 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from backend.client.blender import PROGRAM, Blender, find_blender
 from backend.client.request import TrackRequest
 from backend.errors import ErrorCode, UserError
+from protocol import messages as m
+from protocol.codec import join
+
+COPIED = ("blender_addon", "protocol", "msgpack")
+"""What an installed Blender needs of ours; msgpack is plain Python where its compiled part is missing."""
 
 
-def _check_blender(request: TrackRequest) -> None:
-    if request.blend and importlib.util.find_spec("bpy") is None:
+def require_blender(request: TrackRequest) -> Blender | None:
+    """The Blender that will write the request's scene, None where no scene is wanted.
+
+    Raises:
+        UserError: ``no_blender``.
+    """
+    if not request.blend:
+        return None
+    blender = find_blender()
+    if blender is None:
         raise UserError(
             ErrorCode.NO_BLENDER,
-            "scene.blend cannot be written because Blender as a Python module (bpy) is not installed.",
-            "Install this project with requirements.txt, or pass --no-blend.",
+            "scene.blend cannot be written: neither Blender 4.2 or later nor Blender as a Python module was found.",
+            f"Install Blender, name it in the environment variable {PROGRAM}, install FlowFace with its extra "
+            "“blender” (Python 3.11 or 3.13), or pass --no-blend.",
         )
+    return blender
 
 
 @contextlib.contextmanager
-def _scene_writer(endpoint: str, job_id: str, path: Path) -> Iterator[Callable[[], None]]:
-    """Blender writes the scene in a process of its own while the block runs; the value waits for it.
+def scene_writer(blender: Blender, reply: m.ResultReply, path: Path) -> Iterator[Callable[[], None]]:
+    """Blender writes the scene of a result in a process of its own while the block runs; the value waits for it.
 
     Raises UserError (``scene``) from the wait where Blender could not write it.
     """
-    command = [sys.executable, "-m", "blender_addon.headless"]
-    command += ["--endpoint", endpoint, "--job", job_id, "--out", str(path)]
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, tempfile.TemporaryFile() as log:
+        result = Path(folder) / "result"
+        result.write_bytes(join(m.pack(m.ResultReply(reply.job, reply.take), 0)))
+        command = _command(blender, Path(folder), ["--result", str(result), "--out", str(path)])
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             yield lambda: _finish_scene(process, log, path)
@@ -40,6 +58,21 @@ def _scene_writer(endpoint: str, job_id: str, path: Path) -> Iterator[Callable[[
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+def _command(blender: Blender, folder: Path, arguments: list[str]) -> list[str]:
+    if blender.program is None:
+        return [sys.executable, "-m", "blender_addon.headless", *arguments]
+    own = folder / "python"  # and not our site-packages, whose compiled packages are for another Python
+    for name in COPIED:
+        spec = importlib.util.find_spec(name)  # found, not imported: the add-on needs Blender
+        assert spec is not None and spec.submodule_search_locations
+        source = spec.submodule_search_locations[0]
+        shutil.copytree(source, own / name, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.pyd"))
+    code = f"import sys; sys.path.insert(0, {str(own)!r}); from blender_addon.headless import main; "
+    code += f"sys.exit(main({arguments!r}))"
+    options = ["--background", "--factory-startup", "--python-exit-code", "2", "--python-expr", code]
+    return [str(blender.program), *options]
 
 
 def _finish_scene(process: subprocess.Popen[bytes], log: IO[bytes], path: Path) -> None:

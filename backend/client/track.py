@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,13 +15,14 @@ from typing import Any
 
 from backend.client.connection import Client, OnStatus
 from backend.client.request import TrackRequest, job_spec
-from backend.client.scene_writer import _check_blender, _scene_writer
+from backend.client.scene_writer import require_blender, scene_writer
 from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
 from backend.overlay.track import write_overlays
 from backend.server.discovery import find_server, private_server
 from backend.track.io import load_track
 from backend.track.types import Track
+from protocol.take import TakeResult
 
 JOB_FILES = ("track.npz", "alignments.npz", "report.json")
 KEPT_FILES = ("track.npz", "report.json")
@@ -32,7 +34,8 @@ OnStage = Callable[[str], None]
 class TrackOutput:
     """A finished take: ``files`` maps "track", "report", "overlay" and "scene" to what was written.
 
-    With several views there is one overlay for each, "overlay <view>".
+    With several views there is one overlay for each, "overlay <view>". Of a view that Blender cannot play, its proxy
+    is there, too, "proxy <view>".
     """
 
     track: Track
@@ -48,7 +51,7 @@ def track_to_folder(
     ``on_status`` gets the job's progress, ``on_stage`` in words what happens after it. Ctrl-C cancels the job and is
     raised again. Raises UserError for everything that a user can mend: footage, output folder, backend, Blender.
     """
-    _check_blender(request)
+    blender = require_blender(request)
     job = job_spec(request)
     with _output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
         reply = client.track(job, on_status, JOB_FILES)
@@ -56,6 +59,7 @@ def track_to_folder(
         for name in KEPT_FILES:
             files[Path(name).stem] = out / name
             write_result(out / name, reply.files[name].tobytes())
+        files |= keep_proxies(reply.take, out)
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
         extras = " and ".join(
@@ -65,7 +69,7 @@ def track_to_folder(
             on_stage(f"writing {extras}")
         with contextlib.ExitStack() as stack:
             scene = out / "scene.blend"
-            finish = stack.enter_context(_scene_writer(endpoint, reply.job.job_id, scene)) if request.blend else None
+            finish = stack.enter_context(scene_writer(blender, reply, scene)) if blender else None
             if request.overlay:
                 files |= write_overlays(track, request.head, reply.files["alignments.npz"].tobytes(), out)
             if finish:
@@ -100,6 +104,29 @@ def _output_folder(out: Path) -> Iterator[Path]:
     yield out
 
 
+def keep_proxies(take: TakeResult | None, out: Path) -> dict[str, Path]:
+    """Put a take's proxies beside the results, where its track looks for them; what was put there, by name.
+
+    They are the same files on disk as the backend's where that is possible. Raises UserError ``output_unwritable``.
+    """
+    kept: dict[str, Path] = {}
+    for camera in take.cameras if take is not None else ():
+        proxy = Path(camera.proxy)
+        if not camera.proxy or not proxy.is_file():
+            continue
+        path = kept[f"proxy {camera.name}"] = out / proxy.parent.name / proxy.name
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.unlink(missing_ok=True)
+            try:
+                path.hardlink_to(proxy)
+            except OSError:
+                shutil.copyfile(proxy, path)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+    return kept
+
+
 def write_result(path: Path, data: bytes) -> None:
     """Write a result whole or not at all; raises UserError (``output_unwritable``) where that is not possible."""
     try:
@@ -107,8 +134,9 @@ def write_result(path: Path, data: bytes) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         write_atomic(path, data, public=True)
     except OSError as error:
-        raise UserError(
-            ErrorCode.OUTPUT_UNWRITABLE,
-            f"{path} cannot be written: {error.strerror}.",
-            "Choose another --out.",
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    sentence = f"{path} cannot be written: {error.strerror}."
+    return UserError(ErrorCode.OUTPUT_UNWRITABLE, sentence, "Choose another --out.")

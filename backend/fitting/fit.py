@@ -14,6 +14,7 @@ from backend.errors import Cancelled
 from backend.fitting.point_basis import PointBasis, shape_columns
 from backend.fitting.prepare import Take, choose_device, prepare
 from backend.fitting.problem import Problem
+from backend.fitting.side_by_side import one_core_each
 from backend.fitting.solver.coarse_to_fine import minimise_coarse_to_fine
 from backend.fitting.solver.levenberg_marquardt import Minimum, Stage
 from backend.fitting.state import State
@@ -55,6 +56,7 @@ def _inter_ocular_px(basis: PointBasis, state: State) -> Tensor:
     return (corners[0] - corners[1]).norm() * cameras.log_focal.exp()[:, None] / depth.T
 
 
+@one_core_each()
 def fit_take(
     head: HeadModel,
     views: Sequence[View],

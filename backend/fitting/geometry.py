@@ -45,7 +45,7 @@ def project(points: Tensor, focal: Tensor, principal_point: Tensor) -> tuple[Ten
     depth = points[..., 2].clamp_min(1e-3)
     scale = focal / depth
     image = points[..., :2] * scale[..., None] + principal_point
-    zero = torch.zeros_like(depth)
-    ray = points[..., :2] / depth[..., None]
-    jacobian = torch.stack([scale, zero, -scale * ray[..., 0], zero, scale, -scale * ray[..., 1]], -1)
-    return image, _matrices(jacobian, 2, 3)
+    jacobian = points.new_zeros(*points.shape[:-1], 2, 3)
+    jacobian[..., 0, 0] = jacobian[..., 1, 1] = scale
+    jacobian[..., 2] = points[..., :2] * (-scale / depth)[..., None]
+    return image, jacobian

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from backend.fitting.side_by_side import side_by_side
+
 # Solves per step while pinning unknowns to their bounds; what still leaves them after that is clamped.
 BOUND_PASSES = 2
 
@@ -40,6 +42,19 @@ class NormalEquations:
             frame_gradient=new(frames, frame_size),
             next_frame=new(max(frames - 1, 0), frame_size, frame_size),
             after_next=new(max(frames - 2, 0), frame_size, frame_size),
+        )
+
+    def of_frames(self, frames: slice) -> NormalEquations:
+        """These frames' own blocks, shared in memory, with shared blocks of zeros: for what is added side by side."""
+        return replace(
+            self,
+            shared=torch.zeros_like(self.shared),
+            shared_gradient=torch.zeros_like(self.shared_gradient),
+            arrow=self.arrow[frames],
+            frame=self.frame[frames],
+            frame_gradient=self.frame_gradient[frames],
+            next_frame=self.next_frame[:0],
+            after_next=self.after_next[:0],
         )
 
     def times(self, shared: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,29 +90,18 @@ class NormalEquations:
         return matrix, torch.cat([self.shared_gradient, self.frame_gradient.flatten()])
 
 
-def _frozen(equations: NormalEquations, free: Tensor, shared_free: Tensor) -> NormalEquations:
-    """The equations with frozen unknowns taken out: zero rows and columns, unit diagonal, zero gradient."""
-    mask, shared_mask = free.to(equations.frame.dtype), shared_free.to(equations.frame.dtype)
-    return NormalEquations(
-        shared=equations.shared * shared_mask[:, None] * shared_mask + torch.diag(1 - shared_mask),
-        shared_gradient=equations.shared_gradient * shared_mask,
-        arrow=equations.arrow * mask[:, None, :] * shared_mask[:, None],
-        frame=equations.frame * mask[:, :, None] * mask[:, None, :] + torch.diag_embed(1 - mask),
-        frame_gradient=equations.frame_gradient * mask,
-        next_frame=equations.next_frame * mask[:-1, :, None] * mask[1:, None, :],
-        after_next=equations.after_next * mask[:-2, :, None] * mask[2:, None, :],
-    )
+def _paired(
+    equations: NormalEquations, free: Tensor, shared_free: Tensor, damping: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The band, block tridiagonal over frame pairs: diagonal (P,2F,2F), lower (P-1,2F,2F), right side (P,2F,S+1).
 
-
-def _paired(equations: NormalEquations, damping: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The band, block tridiagonal over frame pairs: diagonal (P,2F,2F), lower (P-1,2F,2F), right side (P,2F,S+1)."""
+    The diagonal is damped. Frozen unknowns are taken out: zero rows and columns, unit diagonal, zero right side.
+    """
     frames, shared_size, size = equations.arrow.shape
-    pairs = (frames + 1) // 2
-    like = equations.frame
-    diagonal = equations.frame + damping * torch.diag_embed(equations.frame.diagonal(dim1=1, dim2=2) + 1e-9)
-    block = torch.eye(2 * size, dtype=like.dtype, device=like.device).repeat(pairs, 1, 1)
-    block[:, :size, :size] = diagonal[0::2]
-    odd = diagonal[1::2]
+    pairs, like = (frames + 1) // 2, equations.frame
+    block = like.new_zeros(pairs, 2 * size, 2 * size)
+    block[:, :size, :size] = equations.frame[0::2]
+    odd = equations.frame[1::2]
     block[: len(odd), size:, size:] = odd
     inside = equations.next_frame[0::2]
     block[: len(inside), :size, size:] = inside
@@ -108,36 +112,69 @@ def _paired(equations: NormalEquations, damping: float) -> tuple[Tensor, Tensor,
     first, second = equations.after_next[0::2], equations.after_next[1::2]
     lower[: len(first), :size, :size] = first.mT
     lower[: len(second), size:, size:] = second.mT
-    columns = torch.cat([equations.arrow.mT, equations.frame_gradient[..., None]], dim=2)
     right = like.new_zeros(2 * pairs, size, shared_size + 1)
-    right[:frames] = columns
-    return block, lower, right.reshape(pairs, 2 * size, shared_size + 1)
+    right[:frames, :, :shared_size] = equations.arrow.mT
+    right[:frames, :, :shared_size] *= shared_free
+    right[:frames, :, shared_size] = equations.frame_gradient
+    right = right.reshape(pairs, 2 * size, shared_size + 1)
+    mask = like.new_zeros(2 * pairs, size)
+    mask[:frames] = free.to(like.dtype)
+    mask = mask.reshape(pairs, 2 * size)
+    diagonal = block.diagonal(dim1=1, dim2=2)
+    diagonal.mul_(1 + damping).add_(damping * 1e-9)
+    block.mul_(mask[:, :, None]).mul_(mask[:, None])
+    diagonal.add_(1 - mask)
+    lower.mul_(mask[1:, :, None]).mul_(mask[:-1, None])
+    right.mul_(mask[..., None])
+    return block, lower, right
 
 
 @dataclass(frozen=True, eq=False)
 class Factorisation:
     """Cholesky factors of H + damping·diag H: block-banded over P pairs of frames, then the Schur complement.
 
-    The band is L Lᵀ with ``factors`` on L's diagonal and ``couplings`` below it; frozen unknowns have unit rows.
+    The band is eliminated from both ends at once, towards the pair in the ``middle``: pair k's coupling is with the
+    next one before the middle and with the one before after it. ``factors`` are L's diagonal; frozen unknowns have
+    unit rows.
     """
 
     frame_count: int
     factors: Tensor  # (P,2F,2F) lower triangular
-    couplings: Tensor  # (P-1,2F,2F); row k+1, column k
+    couplings: Tensor  # (P-1,2F,2F) between pairs k and k+1; columns are those of the one further from the middle
     half: Tensor  # (P,2F,S+1) = L⁻¹ [Aᵀ | g]
     schur: Tensor  # (S,S) lower Cholesky factor of the shared unknowns' Schur complement
     shared_gradient: Tensor  # (S,)
     free: Tensor  # (T,F) bool
     shared_free: Tensor  # (S,) bool
 
+    @property
+    def inwards(self) -> tuple[range, range]:
+        """The pairs on either side of the middle, in the order of their elimination."""
+        return _inwards(len(self.factors))
+
+    @property
+    def outwards(self) -> tuple[range, range]:
+        """The pairs on either side of the middle, from there to the ends."""
+        first, last = self.inwards
+        return first[::-1], last[::-1]
+
+    @property
+    def middle(self) -> int:
+        """The pair that is eliminated last."""
+        return len(self.factors) // 2
+
     def backward(self, side: Tensor) -> Tensor:
         """L⁻ᵀ times ``side (P,2F,R)``."""
-        solved = torch.empty_like(side)
-        for k in reversed(range(len(self.factors))):
-            rest = side[k]
-            if k + 1 < len(self.factors):
-                rest = rest - self.couplings[k].T @ solved[k + 1]
-            solved[k] = torch.linalg.solve_triangular(self.factors[k].T, rest, upper=True)
+        solved, middle = torch.empty_like(side), self.middle
+        solved[middle] = torch.linalg.solve_triangular(self.factors[middle].T, side[middle], upper=True)
+
+        def towards_end(pairs: range) -> None:
+            for k in pairs:
+                inner = k - pairs.step
+                rest = side[k] - self.couplings[min(k, inner)].T @ solved[inner]
+                solved[k] = torch.linalg.solve_triangular(self.factors[k].T, rest, upper=True)
+
+        side_by_side(towards_end, self.outwards, side)
         return solved
 
     def by_frame(self, pairs: Tensor) -> Tensor:
@@ -155,11 +192,53 @@ class Factorisation:
         return shared_step, self.by_frame(self.backward(reduced[..., None]))[..., 0]
 
 
+def _inwards(pairs: int) -> tuple[range, range]:
+    return range(pairs // 2), range(pairs - 1, pairs // 2, -1)
+
+
 def _cholesky(matrix: Tensor, failures: list[Tensor]) -> Tensor:
     """The lower factor; what went wrong joins ``failures``, as asking at once would stall a GPU at every block."""
     factor, info = torch.linalg.cholesky_ex(matrix)
     failures.append(info)
     return factor
+
+
+@dataclass(frozen=True, eq=False)
+class _Band:
+    """The band (``_paired``) while it is factorised: each block is read once, so its factor takes its place."""
+
+    block: Tensor
+    lower: Tensor
+    right: Tensor
+    failures: list[Tensor]
+
+    def factorise(self) -> None:
+        """From both ends, which need nothing of each other, to the middle, which answers to both."""
+        side_by_side(self._chain, _inwards(len(self.block)), self.block)
+        middle = len(self.block) // 2
+        for neighbour in (middle - 1, middle + 1):
+            if 0 <= neighbour < len(self.block):
+                self._answer(middle, neighbour)
+        self._own(middle)
+
+    def _chain(self, pairs: range) -> None:
+        for k in pairs:
+            if k != pairs.start:
+                self._answer(k, k - pairs.step)
+            self._own(k)
+            coupling = min(k, k + pairs.step)
+            rows = self.lower[coupling].T if pairs.step > 0 else self.lower[coupling]
+            self.lower[coupling] = torch.linalg.solve_triangular(self.block[k], rows, upper=False).T
+
+    def _answer(self, k: int, outer: int) -> None:
+        """Take out of pair ``k`` what the one eliminated before it says."""
+        coupling = self.lower[min(k, outer)]
+        self.block[k] -= coupling @ coupling.T
+        self.right[k] -= coupling @ self.right[outer]
+
+    def _own(self, k: int) -> None:
+        self.block[k] = _cholesky(self.block[k], self.failures)
+        self.right[k] = torch.linalg.solve_triangular(self.block[k], self.right[k], upper=False)
 
 
 def factorise(equations: NormalEquations, free: Tensor, shared_free: Tensor, damping: float) -> Factorisation:
@@ -168,31 +247,24 @@ def factorise(equations: NormalEquations, free: Tensor, shared_free: Tensor, dam
     ``free (T,F)`` and ``shared_free (S,)`` are bool. Raises ``torch.linalg.LinAlgError`` where the damped matrix is
     not positive definite.
     """
-    equations = _frozen(equations, free, shared_free)
     shared_size = len(equations.shared)
-    block, lower, right = _paired(equations, damping)
     failures: list[Tensor] = []
-    # Each block is read once, so its factor takes its place.
-    for k in range(len(block)):
-        if k:
-            block[k] -= lower[k - 1] @ lower[k - 1].T
-            right[k] -= lower[k - 1] @ right[k - 1]
-        block[k] = _cholesky(block[k], failures)
-        right[k] = torch.linalg.solve_triangular(block[k], right[k], upper=False)
-        if k + 1 < len(block):
-            lower[k] = torch.linalg.solve_triangular(block[k], lower[k].T, upper=False).T
-    across = right[..., :shared_size].flatten(0, 1)
-    damped = equations.shared + damping * torch.diag(equations.shared.diagonal() + 1e-9)
+    band = _Band(*_paired(equations, free, shared_free, damping), failures)
+    band.factorise()
+    across = band.right[..., :shared_size].flatten(0, 1)
+    mask = shared_free.to(equations.shared.dtype)
+    shared = equations.shared * mask[:, None] * mask + torch.diag(1 - mask)
+    damped = shared + damping * torch.diag(shared.diagonal() + 1e-9)
     schur = _cholesky(damped - across.T @ across, failures)
     if bool(torch.stack(failures).any()):
         raise torch.linalg.LinAlgError("the damped normal equations are not positive definite")  # type: ignore[attr-defined]
     return Factorisation(
         frame_count=len(equations.frame),
-        factors=block,
-        couplings=lower,
-        half=right,
+        factors=band.block,
+        couplings=band.lower,
+        half=band.right,
         schur=schur,
-        shared_gradient=equations.shared_gradient,
+        shared_gradient=equations.shared_gradient * mask,
         free=free,
         shared_free=shared_free,
     )

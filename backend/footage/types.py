@@ -16,6 +16,9 @@ FootageKind = Literal["video", "sequence", "still"]
 
 MAX_SIDE = 16384  # px
 MAX_PIXELS = 150_000_000
+MAX_PICTURES = 100_000  # of an animated image: an hour of it
+MAX_PICTURES_PIXELS = 200 * 10**9  # of all of them: half an hour of 2K
+MAX_FRAMES = 1_048_574  # the last frame of Blender's timeline
 DEFAULT_SEQUENCE_RATE = 24.0  # frames per second; Blender's own default for image sequences
 
 
@@ -24,8 +27,9 @@ class FootageInfo:
     """Facts about a piece of footage, read without decoding it whole.
 
     Sizes are in pixels. ``width × height`` is the picture as displayed: pixel aspect applied by scaling the stored
-    width, then mirrored left to right where ``mirrored``, then turned clockwise by ``rotation`` degrees. Numbers follow Blender: the frames of a video count from 1,
-    an image sequence uses the numbers in its file names, a still is frame 1.
+    width, then mirrored left to right where ``mirrored``, then turned clockwise by ``rotation`` degrees. Numbers follow
+    Blender: the frames of a video count from 1, an image sequence uses the numbers in its file names where Blender's
+    timeline has them, a still is frame 1.
     """
 
     path: Path  # a video, a still, or the first image of a sequence
@@ -35,7 +39,7 @@ class FootageInfo:
     frame_count: int  # frames that are there, exact
     first_frame: int
     last_frame: int
-    frame_rate: float  # frames per second that Blender plays the file at (libavformat's av_guess_frame_rate)
+    frame_rate: float  # frames per second: the file's own where its times bear it out, else by them (see rates.py)
     duration: float  # seconds from the first frame's start to the last frame's start
     rotation: int  # 0, 90, 180 or 270 degrees clockwise, from the file's display matrix or EXIF tag
     stored_width: int
@@ -49,6 +53,7 @@ class FootageInfo:
     files: tuple[Path, ...] = ()  # images of a sequence or still, in order; () for one file of many frames
     numbers: tuple[int, ...] = ()  # the frame number of each of ``files``, ascending
     notes: tuple[str, ...] = ()  # sentences for the user: renumbered, retimed, guessed
+    stream: int = 0  # which of the file's video streams was read; players show the first
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +61,8 @@ class FootageFrame:
     """One decoded picture: ``image (H,W,3)`` uint8 RGB, contiguous, as displayed.
 
     ``time`` is in seconds since the footage's first frame, from the file. ``scene_frame`` is the frame of Blender's
-    timeline on which a clip that starts at frame 1 shows it (for sequences: the number); it is fractional only where a
-    video's frame rate varies.
+    timeline on which a clip that starts at frame 1 shows it (for sequences: the number); it is whole but where more
+    pictures of a video of varying rate fall on one frame than its neighbours can take (see ``rates.snapped``).
     """
 
     number: int
@@ -82,6 +87,13 @@ class Footage(Protocol):
         """Numbers of frames that the latest pass could not decode."""
         ...
 
+    def part(self, frames: tuple[int, int]) -> Footage:
+        """The same footage, of it the frames (first, last), inclusive, of its own numbers; nothing is looked for anew.
+
+        Raises UserError ``frames_out_of_range``.
+        """
+        ...
+
     def __iter__(self) -> Iterator[FootageFrame]: ...
 
 
@@ -98,6 +110,17 @@ def check_size(width: int, height: int, path: Path) -> None:
         )
 
 
+def check_animation(count: int, width: int, height: int, path: Path) -> None:
+    """Refuse an image file of too many moving pictures, in all or together. Raises UserError ``footage_too_large``."""
+    if count > MAX_PICTURES or count * width * height > MAX_PICTURES_PIXELS:
+        raise UserError(
+            ErrorCode.FOOTAGE_TOO_LARGE,
+            f"{path} holds more pictures than are read from one image file: at most {MAX_PICTURES}, and "
+            f"{MAX_PICTURES_PIXELS // 10**9} billion pixels in all.",
+            "Export it as a video.",
+        )
+
+
 def select_range(first: int, last: int, frames: tuple[int, int] | None, path: Path) -> tuple[int, int]:
     """The part of first…last (inclusive) that ``frames`` asks for. Raises UserError ``frames_out_of_range``."""
     if frames is None:
@@ -110,8 +133,3 @@ def select_range(first: int, last: int, frames: tuple[int, int] | None, path: Pa
             "Choose a range inside the footage.",
         )
     return start, stop
-
-
-def turned(image: NDArray[np.uint8], rotation: int) -> NDArray[np.uint8]:
-    """The picture turned clockwise by ``rotation`` degrees (0, 90, 180, 270), contiguous."""
-    return np.ascontiguousarray(np.rot90(image, -(rotation // 90))) if rotation else np.ascontiguousarray(image)

@@ -2,149 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
-import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.packet import Packet
+from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.footage.types import FootageFrame, FootageInfo, check_size, select_range, turned
+from backend.footage.containers import Index, moving_streams, opened, pictures, scan
+from backend.footage.orientation import UPRIGHT, Orientation, displayed, from_matrix
+from backend.footage.rates import FALLBACK_RATE, Clock, clock_for
+from backend.footage.types import FootageFrame, FootageInfo, check_animation, check_size, select_range
 
-# Playlists inside a file may not reach for the network or other protocols.
-_OPTIONS = {"protocol_whitelist": "file"}
-_NO_VIDEO_FORMATS = {"tty"}  # libavformat draws plain text as pictures
-
-
-@dataclass(frozen=True, eq=False)
-class _Index:
-    """The place of every frame of a video, in presentation order.
-
-    ``pts (n,)`` in units of ``time_base``; None where the file carries no times and only counting is left.
-    """
-
-    pts: NDArray[np.int64] | None
-    keyframes: NDArray[np.int64]  # presentation times of the pictures that decoding can start from, ascending
-    time_base: Fraction
-    count: int
-    hidden: int  # packets that an edit list keeps from showing
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its first video stream. Raises UserError where there is none."""
-    unreadable = UserError(
-        ErrorCode.FOOTAGE_UNREADABLE,
-        f"{path} is not a video that can be read.",
-        "Give a video file, an image, or a folder of numbered images.",
-    )
-    try:
-        container = av.open(str(path), options=dict(_OPTIONS))
-    except (FFmpegError, OSError, ValueError) as error:
-        raise unreadable from error
-    with container:
-        if container.format.name in _NO_VIDEO_FORMATS:
-            raise unreadable
-        if not container.streams.video:
-            raise UserError(
-                ErrorCode.FOOTAGE_NO_VIDEO, f"{path} holds no pictures.", "Choose a file with a video stream."
-            )
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        yield container, stream
-
-
-def _scan(path: Path) -> _Index:
-    """Read every packet's times without decoding: fast, and the only exact answer to how many frames there are."""
-    times: list[int] = []
-    keyframes: list[int] = []
-    count, hidden, timed = 0, 0, True
-    with _opened(path) as (container, stream):
-        time_base = stream.time_base or Fraction(1, 1000)
-        try:
-            for packet in container.demux(stream):
-                if not packet.size:
-                    continue
-                if packet.is_discard:
-                    hidden += 1
-                    continue
-                count += 1
-                if packet.pts is None:
-                    timed = False
-                    continue
-                times.append(packet.pts)
-                if packet.is_keyframe:
-                    keyframes.append(packet.pts)
-        except FFmpegError:
-            pass  # a truncated file: what was read so far is what there is
-    pts = np.unique(np.asarray(times, np.int64))
-    timed = timed and len(pts) == count
-    return _Index(pts if timed else None, np.unique(np.asarray(keyframes, np.int64)), time_base, count, hidden)
-
-
-def _first_picture(path: Path) -> VideoFrame | None:
-    with _opened(path) as (container, stream):
-        check_size(stream.codec_context.width or 1, stream.codec_context.height or 1, path)
-        try:
-            for packet in container.demux(stream):
-                frames = _decoded(packet)
-                if frames:
-                    return frames[0]
-        except FFmpegError:
-            pass
-    return None
-
-
-def _decoded(packet: Packet[VideoStream]) -> list[VideoFrame]:
-    """The pictures that come out as ``packet`` goes in; none where it is damaged."""
-    try:
-        return [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
-    except FFmpegError:
-        return []
+_NO_RATE = frozenset({"gif"})  # formats that say how long each picture shows; FFmpeg makes up a rate
 
 
 class VideoFootage:
-    """A video file. Raises UserError ``footage_unreadable``, ``footage_no_video``, ``footage_too_large``."""
+    """A video file; ``demuxer`` names its format for FFmpeg where that is known.
 
-    def __init__(self, path: Path, frames: tuple[int, int] | None = None) -> None:
+    Raises UserError ``footage_unreadable``, ``footage_no_video``, ``footage_too_large``, ``frames_out_of_range``.
+    """
+
+    def __init__(self, path: Path, frames: tuple[int, int] | None = None, *, demuxer: str | None = None) -> None:
         self._path = path
-        self._range = frames
+        self._demuxer = demuxer
         self._skipped: tuple[int, ...] = ()
-        self._index = _scan(path)
+        self._index = scan(path, demuxer)
         self.info = self._read_info()
         self._first, self._last = select_range(1, self._index.count, frames, path)
 
+    def part(self, frames: tuple[int, int]) -> VideoFootage:
+        """The frames (first, last) of it, without reading its index anew. Raises UserError ``frames_out_of_range``."""
+        part = object.__new__(VideoFootage)
+        part.__dict__.update(self.__dict__)
+        part._first, part._last = select_range(1, self._index.count, frames, self._path)
+        part._skipped = ()
+        return part
+
     def _read_info(self) -> FootageInfo:
         index, path = self._index, self._path
-        picture = _first_picture(path) if index.count else None
+        picture = self._first_picture() if index.count else None
         if picture is None:
             raise UserError(
                 ErrorCode.FOOTAGE_UNREADABLE,
                 f"No picture in {path} can be decoded.",
                 "The file may be cut short or damaged; export it again.",
             )
-        with _opened(path) as (_, stream):
-            rate = float(stream.guessed_rate or stream.average_rate or 0) or 25.0
+        if self._demuxer == "gif":
+            check_animation(index.count, picture.width, picture.height, path)
+        with opened(path, self._demuxer) as (container, stream):
+            claimed = None if container.format.name in _NO_RATE else stream.guessed_rate or stream.average_rate
             aspect = float(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1) or 1.0
             promised = stream.frames
             codec = stream.codec_context.name
-        rotation = round(-picture.rotation / 90) * 90 % 360
+            chosen = list(container.streams.video).index(stream)
+            notes = _several(path, container, stream)
+        self._clock = _clock(index, float(claimed) if claimed else None)
+        orientation = _orientation(picture)
         width, height = max(1, round(picture.width * aspect)), picture.height
         check_size(width, height, path)
-        if rotation % 180:
+        if orientation.sideways:
             width, height = height, width
-        seconds = self._seconds(rate)
-        steps = np.diff(seconds) * rate
         return FootageInfo(
             path=path,
             kind="video",
@@ -153,28 +77,24 @@ class VideoFootage:
             frame_count=index.count,
             first_frame=1,
             last_frame=index.count,
-            frame_rate=rate,
-            duration=float(seconds[-1]),
-            rotation=rotation,
+            frame_rate=self._clock.rate,
+            duration=float(self._clock.times[-1]),
+            rotation=orientation.degrees,
             stored_width=picture.width,
             stored_height=picture.height,
             pixel_aspect=aspect,
-            # Containers such as Matroska round times to a millisecond; that is not a varying rate.
-            variable_rate=bool(len(steps) and np.abs(steps - 1).max() > 0.1),
+            variable_rate=self._clock.variable,
             codec=codec,
             pixel_format=picture.format.name,
             missing_frames=max(0, promised - index.count - index.hidden),
+            mirrored=orientation.mirrored,
+            notes=notes + self._clock.notes,
+            stream=chosen,
         )
 
-    def _seconds(self, rate: float) -> NDArray[np.float64]:
-        index = self._index
-        if index.pts is None:
-            return np.arange(index.count) / rate
-        return (index.pts - index.pts[0]) * float(index.time_base)
-
-    @cached_property
-    def _times(self) -> NDArray[np.float64]:
-        return self._seconds(self.info.frame_rate)
+    def _first_picture(self) -> VideoFrame | None:
+        with opened(self._path, self._demuxer) as (container, stream):
+            return next(pictures(container, stream), None)
 
     @property
     def total(self) -> int:
@@ -184,58 +104,65 @@ class VideoFootage:
     def skipped(self) -> tuple[int, ...]:
         return self._skipped
 
-    def _frame(self, number: int, picture: VideoFrame) -> FootageFrame:
+    def _frame(self, number: int, picture: VideoFrame) -> FootageFrame | None:
+        """The picture as displayed; None where it is damaged."""
         info = self.info
         # The stored size is what the index was read with; a stream that changes size midway is scaled to it.
         width = max(1, round(info.stored_width * info.pixel_aspect))
-        image = np.asarray(picture.to_ndarray(format="rgb24", width=width, height=info.stored_height), np.uint8)
-        time = float(self._times[number - 1])
-        scene = 1 + time * info.frame_rate
-        # Milliseconds in Matroska and odd time bases leave crumbs; only a truly varying rate is fractional.
-        if not info.variable_rate or abs(scene - round(scene)) < 0.02:
-            scene = float(round(scene))
-        return FootageFrame(number, time, scene, turned(image, info.rotation))
+        try:
+            image = np.asarray(picture.to_ndarray(format="rgb24", width=width, height=info.stored_height), np.uint8)
+        except (FFmpegError, ValueError):
+            return None
+        upright = displayed(image, Orientation(info.mirrored, info.rotation))
+        time, scene = self._clock.times[number - 1], self._clock.scene_frames[number - 1]
+        return FootageFrame(number, float(time), float(scene), upright)
 
     def __iter__(self) -> Iterator[FootageFrame]:
         found: set[int] = set()
-        with _opened(self._path) as (container, stream):
+        with opened(self._path, self._demuxer) as (container, stream):
             for number, picture in self._numbered(container, stream):
                 if number > self._last:
                     break
-                if number >= self._first and number not in found:
+                frame = self._frame(number, picture) if number >= self._first and number not in found else None
+                if frame is not None:
                     found.add(number)
-                    yield self._frame(number, picture)
+                    yield frame
                 if number == self._last:
                     break
         self._skipped = tuple(n for n in range(self._first, self._last + 1) if n not in found)
+
+    @cached_property
+    def _number_of(self) -> dict[int, int]:
+        """The number of the frame that shows at each presentation time."""
+        return {} if self._index.pts is None else {int(t): i + 1 for i, t in enumerate(self._index.pts)}
 
     def _numbered(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[int, VideoFrame]]:
         """Decoded pictures with their numbers, starting at or before the first one wanted."""
         pts = self._index.pts
         if pts is None:
-            yield from enumerate(self._pictures(container, stream), start=1)
+            yield from enumerate(pictures(container, stream), start=1)
             return
-        number_of = {int(t): i + 1 for i, t in enumerate(pts)}
         for start in self._seek_points(int(pts[self._first - 1])):
             container.seek(start, stream=stream, backward=True)
-            pictures = self._pictures(container, stream)
-            first = next(pictures, None)
+            shown = pictures(container, stream)
+            # What comes before a key picture lacks those that it was made from.
+            first = next((picture for picture in shown if picture.key_frame), None)
             # Some containers land too late; then an earlier point is tried, at last the very start.
             if first is None or first.pts is None or first.pts > pts[self._first - 1]:
                 continue
-            if first.pts in number_of:
-                yield number_of[first.pts], first
-            for picture in pictures:
-                if picture.pts in number_of:
-                    yield number_of[picture.pts], picture
+            if first.pts in self._number_of:
+                yield self._number_of[first.pts], first
+            for picture in shown:
+                if picture.pts in self._number_of:
+                    yield self._number_of[picture.pts], picture
             return
-        yield from self._from_the_start(number_of)
+        yield from self._from_the_start()
 
-    def _from_the_start(self, number_of: dict[int, int]) -> Iterator[tuple[int, VideoFrame]]:
-        with _opened(self._path) as (container, stream):
-            for picture in self._pictures(container, stream):
-                if picture.pts in number_of:
-                    yield number_of[picture.pts], picture
+    def _from_the_start(self) -> Iterator[tuple[int, VideoFrame]]:
+        with opened(self._path, self._demuxer) as (container, stream):
+            for picture in pictures(container, stream):
+                if picture.pts in self._number_of:
+                    yield self._number_of[picture.pts], picture
 
     def _seek_points(self, target: int) -> list[int]:
         """Times to seek to, best first; none where reading from the start is what is wanted anyway."""
@@ -245,10 +172,32 @@ class VideoFootage:
             return []
         return [int(t) for t in usable[-1 : -min(4, len(usable)) : -1]]
 
-    @staticmethod
-    def _pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-        try:
-            for packet in container.demux(stream):
-                yield from _decoded(packet)
-        except FFmpegError:
-            return  # the file ends here; what is missing shows in ``skipped``
+
+def _clock(index: Index, claimed: float | None) -> Clock:
+    if index.times is None:
+        rate = claimed or FALLBACK_RATE
+        note = f"The file carries no times: its pictures were taken to come {rate:.6g} a second."
+        even = clock_for(np.arange(index.count) / rate, rate, 0.0)
+        return even if claimed else Clock(even.times, even.scene_frames, rate, variable=False, notes=(note,))
+    times = (index.times - index.times[0]) * float(index.time_base)
+    return clock_for(times, claimed, float(index.time_base))
+
+
+def _orientation(picture: VideoFrame) -> Orientation:
+    try:
+        data = cast(Mapping[Type, SideData], picture.side_data)[Type.DISPLAYMATRIX]
+    except KeyError:
+        return UPRIGHT
+    except ValueError:  # beside it there is something that this PyAV has no name for: then the turn alone is told
+        return Orientation(False, round(-picture.rotation / 90) * 90 % 360)
+    return from_matrix(np.frombuffer(bytes(data), np.int32).reshape(3, 3))
+
+
+def _several(path: Path, container: InputContainer, stream: VideoStream) -> tuple[str, ...]:
+    """What to say of a file with several films in it."""
+    count = sum(other.frames != 1 for other in moving_streams(container))
+    if count < 2:
+        return ()
+    number = list(container.streams.video).index(stream) + 1
+    size = f"{stream.codec_context.width} × {stream.codec_context.height}"
+    return (f"{path.name} holds {count} video streams; number {number}, of {size} pixels, was read.",)

@@ -11,12 +11,15 @@ from pathlib import Path
 import platformdirs
 
 from backend.errors import ErrorCode, UserError
+from backend.files import put_in_place
 from backend.head_model.dense_points import with_dense_points
 from backend.head_model.io import read_head, save_head
 from backend.head_model.model import HeadModel
 
 ASSETS = Path(__file__).parent / "assets"
 OPEN_HEAD = ASSETS / "open_head.npz"
+DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
+"""Names that Windows takes for devices, with any ending."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,10 @@ def require_new_name(name: str, *, replace: bool = False) -> None:
             ErrorCode.HEAD_NAME,
             f"{name!r} cannot name a head: expected 1 to 40 letters, digits, '-', '_' or '.', a letter or digit first.",
         )
+    if name.split(".")[0].lower() in DEVICES or name.endswith("."):
+        raise UserError(
+            ErrorCode.HEAD_NAME, f"{name!r} cannot name a file on Windows, so that no head can have this name."
+        )
     if name == "open":
         raise UserError(
             ErrorCode.HEAD_NAME, "The name 'open' belongs to the built-in head.", "Choose another with --name."
@@ -93,7 +100,7 @@ def add_head(head: HeadModel, *, replace: bool = False, picture: bytes | None = 
     unfinished = path.with_name(f".{head.id}.{os.getpid()}.part")
     try:
         save_head(head, unfinished)
-        unfinished.replace(path)
+        put_in_place(unfinished, path)
         if picture is not None:
             picture_path(head.id).write_bytes(picture)
     except OSError as error:

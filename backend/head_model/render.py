@@ -1,7 +1,8 @@
-"""Draws a head with plain OpenGL, without a window (EGL), through a pinhole camera in OpenCV's convention."""
+"""Draws a head with plain OpenGL, without a window, through a pinhole camera in OpenCV's convention."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -113,7 +114,7 @@ class HeadRenderer:
     forward), pixel (0,0) is the image's top-left corner and (0.5,0.5) the centre of its first pixel; a point projects
     to ``focal_px * (X/Z, Y/Z) + principal_point``.
 
-    Raises ``UserError`` ``no_opengl`` where no EGL device can be made and ``image_size`` for a size out of bounds.
+    Raises ``UserError`` ``no_opengl`` where no context can be made and ``image_size`` for a size out of bounds.
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
@@ -338,10 +339,24 @@ def create_context() -> Any:
         import moderngl
 
         create: Any = moderngl.create_standalone_context  # its stub knows no keywords
-        return create(backend="egl")
+        return create(**context_options(sys.platform))
     except Exception as error:  # moderngl raises bare Exceptions, and OSError where libEGL is missing
         raise UserError(
             ErrorCode.NO_OPENGL,
             f"OpenGL is not available for drawing without a window ({error}).",
-            "Install Mesa's software renderer: apt-get install libegl1 libgl1-mesa-dri.",
+            opengl_hint(sys.platform, installed=not isinstance(error, ImportError)),
         ) from error
+
+
+def context_options(system: str) -> dict[str, str]:
+    """moderngl's way to a context without a window on ``system`` (as ``sys.platform`` says it); EGL is Linux's."""
+    return {} if system in ("win32", "darwin") else {"backend": "egl"}
+
+
+def opengl_hint(system: str, *, installed: bool) -> str:
+    """What a user can do about missing OpenGL; ``installed`` is whether the package moderngl is."""
+    if not installed:
+        return "Install the package moderngl; for Linux on ARM64 it has no wheels and is built with a C compiler."
+    if system in ("win32", "darwin"):
+        return "Run it where you are logged in at the screen, with the graphics card's driver installed."
+    return "Install Mesa's software renderer: apt-get install libegl1 libgl1-mesa-dri."

@@ -7,8 +7,19 @@ from backend.observations.types import (
     FaceBox,
     PointSet,
     PointSetId,
+    Shot,
     ViewAlignment,
     overlap,
 )
 
-__all__ = ["BOX_FIELDS", "AlignedFrame", "Alignment", "FaceBox", "PointSet", "PointSetId", "ViewAlignment", "overlap"]
+__all__ = [
+    "BOX_FIELDS",
+    "AlignedFrame",
+    "Alignment",
+    "FaceBox",
+    "PointSet",
+    "PointSetId",
+    "Shot",
+    "ViewAlignment",
+    "overlap",
+]

@@ -32,6 +32,7 @@ SHAPES = {
     "found": ("?", 1),
     "boxes": ("f8", 2),
     "faces_seen": ("i8", 1),
+    "shot_numbers": ("i8", 1),
     "lids_closed": ("?", 2),
 }
 """The arrays of a view beside its point sets."""
@@ -102,6 +103,8 @@ def _read_view(arrays: Arrays, prefix: str, path: Path) -> ViewAlignment:
     found: dict[str, Any] = {name: arrays[prefix + name] for name in SHAPES if prefix + name in arrays}
     if "lids_closed" not in found and "numbers" in found:
         found["lids_closed"] = np.zeros((len(found["numbers"]), 2), bool)  # files made before anyone looked
+    if "shot_numbers" not in found and "numbers" in found:
+        found["shot_numbers"] = np.zeros(len(found["numbers"]), np.int64)  # files made before cuts were looked for
     _check(found, SHAPES, prefix, path)
     frames = len(found["numbers"])
     if found["boxes"].shape != (frames, len(BOX_FIELDS)) or found["lids_closed"].shape != (frames, 2):

@@ -142,7 +142,7 @@ class Alignment(_AllPoints):
 class AlignedFrame:
     """One footage frame and the face found in it.
 
-    ``faces_seen`` counts faces where the whole image was searched, else it is 0.
+    ``faces_seen`` counts faces where the whole image was searched, else it is 0. ``shot`` counts the cuts before it.
     """
 
     number: int
@@ -150,6 +150,15 @@ class AlignedFrame:
     scene_frame: float
     alignment: Alignment | None
     faces_seen: int = 0
+    shot: int = 0
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Frames between two cuts, by their footage frame numbers, both included."""
+
+    first_frame: int
+    last_frame: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +166,7 @@ class ViewAlignment(_AllPoints):
     """The point sets that one view shows over T frames.
 
     Frames without a face have ``found`` False and no valid point. ``frame_rate`` (frames per second) is that of the
-    timeline the frames are on: smoothness is about motion in time.
+    timeline the frames are on: smoothness is about motion in time. A face is found in the frames of one shot only.
     """
 
     point_sets: tuple[PointSet, ...]
@@ -169,6 +178,7 @@ class ViewAlignment(_AllPoints):
     found: Bools  # (T,)
     boxes: NDArray[np.float64]  # (T,6) BOX_FIELDS; 0 where not found
     faces_seen: NDArray[np.int64]  # (T,) 0 where the image was not searched for more faces
+    shot_numbers: NDArray[np.int64]  # (T,) how many cuts lie between the footage's first frame and this one
     lids_closed: Bools | None  # (T,2) eyes (left, right) seen closed; None where nobody looked
     aligner: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)  # busy time of "decode" and "align"; they overlap
@@ -195,6 +205,7 @@ class ViewAlignment(_AllPoints):
             found=valid.any(axis=1),
             boxes=np.zeros((frames, len(BOX_FIELDS))),
             faces_seen=np.zeros(frames, np.int64),
+            shot_numbers=np.zeros(frames, np.int64),
             lids_closed=lids_closed,
             aligner=point_sets[0].id.made_by,
         )
@@ -220,6 +231,19 @@ class ViewAlignment(_AllPoints):
         """The most faces seen in any one picture that was searched as a whole."""
         return max(int(self.found.any()), int(self.faces_seen.max(initial=0)))
 
+    @property
+    def shots(self) -> tuple[Shot, ...]:
+        """The shots there are, in order."""
+        numbers = self.numbers[self.numbers >= 0]
+        of = self.shot_numbers[self.numbers >= 0]
+        return tuple(Shot(int(numbers[of == n].min()), int(numbers[of == n].max())) for n in np.unique(of))
+
+    @property
+    def tracked_shot(self) -> Shot | None:
+        """The shot in which the face is found; None without a face."""
+        seen = self.numbers[self.found]
+        return next((shot for shot in self.shots if len(seen) and shot.first_frame <= seen[0] <= shot.last_frame), None)
+
     def at(self, index: NDArray[np.integer[Any]]) -> ViewAlignment:
         """Only these of the frames, in this order; -1 stands for a frame in which nothing is seen."""
         taken, there = np.maximum(index, 0), index >= 0
@@ -232,6 +256,7 @@ class ViewAlignment(_AllPoints):
             found=self.found[taken] & there,
             boxes=self.boxes[taken],
             faces_seen=self.faces_seen[taken],
+            shot_numbers=self.shot_numbers[taken],
             lids_closed=None if self.lids_closed is None else self.lids_closed[taken] & there[:, None],
         )
 
@@ -278,6 +303,7 @@ class ViewAlignment(_AllPoints):
             found=np.array([frame.alignment is not None for frame in frames], bool),
             boxes=boxes,
             faces_seen=np.array([frame.faces_seen for frame in frames], np.int64),
+            shot_numbers=np.array([frame.shot for frame in frames], np.int64),
             lids_closed=lids,
             aligner=aligner,
             seconds=dict(seconds or {}),
@@ -300,6 +326,6 @@ class ViewAlignment(_AllPoints):
                     valid=np.concatenate([s.valid for s in whole]),
                 )
             )
-        names = ("numbers", "times", "scene_frames", "found", "boxes", "faces_seen", "lids_closed")
+        names = ("numbers", "times", "scene_frames", "found", "boxes", "faces_seen", "shot_numbers", "lids_closed")
         arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         return replace(first, point_sets=tuple(sets), **arrays)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.files import file_name
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
 from backend.observations import ViewAlignment
@@ -50,18 +50,19 @@ def write_overlays(track: Track, head_id: str, alignments: bytes, out: Path) -> 
     return files
 
 
-def file_name(name: str) -> str:
-    """A view's name as part of a file's name: what file systems may not like becomes an underscore."""
-    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "camera"
-
-
 def _seen_footage(camera: CameraTrack) -> Footage:
     """The footage of a view, from the first to the last frame that the take knows of."""
     from backend.footage import open_footage
 
     used = camera.footage_frames[camera.footage_frames >= 0]
     frames = (int(used.min()), int(used.max())) if len(used) else None
-    return open_footage(camera.footage, frames, alone=camera.footage_kind == "still")
+    return open_footage(
+        camera.footage,
+        frames,
+        alone=camera.footage_kind == "still",
+        files=[Path(camera.footage).parent / name for name in camera.footage_files],
+        numbers=camera.footage_numbers,
+    )
 
 
 def _overlay_take(
@@ -82,7 +83,7 @@ def _overlay_take(
     def vertices_at(index: int) -> NDArray[np.float64]:
         t = shown[index]
         seen = seen_vertices(head, track, np.array([t]), neutral=neutral, view=view)[0]
-        lens = Lens(float(camera.focal_px[t]), centre, camera.focal_ratio, camera.distortion)
+        lens = Lens(float(camera.focal_px[t]), centre, camera.focal_ratio, camera.distortion, camera.distortion_model)
         if not lens.ideal:
             seen[:, :2] = distort(seen[:, :2], lens)
         return seen

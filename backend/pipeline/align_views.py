@@ -15,9 +15,10 @@ from backend.errors import ErrorCode, UserError
 from backend.footage.timeline import matching_frames
 from backend.observations import PointSet, ViewAlignment
 from backend.observations.io import AlignmentChunks
-from backend.pipeline.open_views import OpenView, open_view_footage, views_apart
+from backend.pipeline.open_views import OpenView, views_apart
+from backend.pipeline.shots import shot_warnings
 from backend.progress import ShouldCancel
-from protocol.messages import FaceChoice
+from protocol.messages import DistortionModel, FaceChoice
 
 if TYPE_CHECKING:
     from backend.alignment.choice import FaceChoice as AlignerChoice
@@ -72,7 +73,8 @@ def align_views(
         def report(done: int, of_this: int, words: str = words, before: int = before) -> None:
             on_progress(words, before + done, max(total, before + max(done, of_this)))
 
-        looking = _Looking(aligner, finder, view.spec.face or (face if number == 0 else FaceChoice()))
+        chosen = view.spec.face or (face if number == 0 else _same_moment(view, aligned[0]))
+        looking = _Looking(aligner, finder, chosen)
         try:
             alignment, found = _align_view(view, looking, folder / str(number), report, should_cancel)
         except _Faceless as faceless:
@@ -143,16 +145,26 @@ def view_warnings(views: Sequence[AlignedView]) -> list[str]:
     first = views[0].opened
     for view in views:
         opened, given = view.opened, view.opened.spec.camera
+        prefix = f"“{opened.spec.name}”: " if len(views) > 1 else ""
+        warnings += [prefix + note for note in opened.info.notes]
+        name = f"“{opened.spec.name}”" if len(views) > 1 else ""
+        footage = f"The footage of {name}" if name else "The footage"
+        warnings += shot_warnings(view.alignment, footage, name or opened.info.path.name)
         if given is not None and opened.camera is not None and given.image_size != opened.camera.image_size:
             (width, height), (to_width, to_height) = given.image_size, opened.camera.image_size
             warnings.append(
                 f"The calibration of “{opened.spec.name}” is for {width} × {height} pixels and was scaled to "
                 f"{to_width} × {to_height}: right if the footage shows the whole picture, wrong if it was cropped."
             )
+        if opened.lens is not None and opened.lens.model == DistortionModel.FISHEYE:
+            warnings.append(
+                f"“{opened.spec.name}” was filmed through a fisheye lens: the head stands where an ideal camera sees "
+                "it, and agrees with the picture in Blender in its middle only, as pictures are not undistorted there."
+            )
         if opened.info.kind != "still" and abs(opened.rate - first.rate) > 1e-3 * first.rate:
             warnings.append(
                 f"“{opened.spec.name}” has {opened.rate:.4g} frames per second, the first view {first.rate:.4g}: "
-                "frames were matched by time, but in Blender its picture drifts, as clips play frame by frame."
+                "frames were matched by time."
             )
     return warnings
 
@@ -173,10 +185,8 @@ def picture_at(view: AlignedView, frame: int) -> NDArray[np.uint8] | None:
     """
     if view.index[frame] < 0:
         return None
-    number, opened = int(view.footage_frames[frame]), view.opened
-    alone = opened.info.kind == "still"
-    footage = open_view_footage(opened.spec, None if alone else (number, number), alone=alone)
-    return next((decoded.image for decoded in footage), None)
+    number = int(view.footage_frames[frame])
+    return next((decoded.image for decoded in view.opened.footage.part((number, number))), None)
 
 
 def aligner_choice(face: FaceChoice) -> AlignerChoice:
@@ -188,6 +198,16 @@ def aligner_choice(face: FaceChoice) -> AlignerChoice:
     if face.kind == "point" and face.point:
         return AlignerChoice.point(*face.point, frame=face.frame)
     return AlignerChoice.largest(face.frame)
+
+
+def _same_moment(view: OpenView, first: AlignedView) -> FaceChoice:
+    """The choice of the largest face: the first one seen, or where the first view is cut, one of what it shows when the
+    face is first seen there."""
+    alignment = first.alignment
+    if len(alignment.shots) < 2 or not alignment.found.any():
+        return FaceChoice()
+    seconds = float(first.opened.seconds(alignment.times[alignment.found])[0]) + view.spec.offset
+    return FaceChoice(frame=max(view.info.first_frame, view.info.first_frame + round(seconds * view.rate)))
 
 
 def _with_hint(error: UserError, *, several: bool) -> UserError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from backend.cameras.calibration import camera_for_size
 from backend.cameras.distortion import Lens
 from backend.errors import ErrorCode, UserError
-from backend.footage import IMAGE_SUFFIXES, Footage, FootageInfo, find_images, open_footage
+from backend.footage import DEFAULT_SEQUENCE_RATE, Footage, FootageInfo, images_of, open_footage
 from backend.footage.timeline import frames_between
 from protocol.messages import CameraSpec, TrackJob, ViewSpec
 
@@ -48,7 +47,7 @@ class OpenView:
         if camera is None or (camera.focal_ratio == 1.0 and not camera.distortion):
             return None
         centre = camera.principal_point or (self.info.width / 2, self.info.height / 2)
-        return Lens(camera.focal_px or 1.0, centre, camera.focal_ratio, camera.distortion)
+        return Lens(camera.focal_px or 1.0, centre, camera.focal_ratio, camera.distortion, camera.distortion_model)
 
 
 def open_views(spec: TrackJob) -> list[OpenView]:
@@ -61,13 +60,13 @@ def open_views(spec: TrackJob) -> list[OpenView]:
         UserError: what opening footage raises; ``calibration_image_size``; ``views_apart`` where a view was shot at
             another time altogether.
     """
-    alone = _of_one_sequence([view.footage for view in spec.views])
+    alone = _of_one_sequence(spec.views)
     names = _distinct([view.name for view in spec.views])
     views = []
     start = stop = 0.0
     for number, (view, name) in enumerate(zip(spec.views, names, strict=True)):
         frames = spec.frames if number == 0 and not alone[0] else None
-        footage = open_view_footage(view, frames, alone=alone[number])
+        footage = _open(view, frames, alone=alone[number])
         info = footage.info
         rate = view.frame_rate or info.frame_rate
         if number == 0:
@@ -77,32 +76,25 @@ def open_views(spec: TrackJob) -> list[OpenView]:
             wanted = frames_between(info, (start + view.offset) * time_scale, (stop + view.offset) * time_scale)
             if wanted is None:
                 raise views_apart(name, view)
-            footage = open_view_footage(view, wanted, alone=alone[number])
+            footage = footage.part(wanted)
         camera = view.camera and camera_for_size(view.camera, (info.width, info.height), name)
         views.append(OpenView(replace(view, name=name), footage, camera, rate))
     return views
 
 
-def open_view_footage(view: ViewSpec, frames: tuple[int, int] | None, *, alone: bool) -> Footage:
-    if view.frame_rate is None:
-        return open_footage(view.footage, frames, alone=alone)
-    return open_footage(view.footage, frames, view.frame_rate, alone=alone)
+def _open(view: ViewSpec, frames: tuple[int, int] | None, *, alone: bool) -> Footage:
+    rate = DEFAULT_SEQUENCE_RATE if view.frame_rate is None else view.frame_rate
+    files = [Path(view.footage).parent / name for name in view.files]
+    return open_footage(view.footage, frames, rate, alone=alone, files=files)
 
 
-def _of_one_sequence(paths: Sequence[str]) -> list[bool]:
-    """True for paths that are images of a numbered sequence that others of the paths are images of, too."""
-    if len(paths) == 1:
+def _of_one_sequence(views: Sequence[ViewSpec]) -> list[bool]:
+    """True for views whose footage is an image of a numbered sequence that others' footage are images of, too."""
+    if len(views) == 1:
         return [False]
-    sequences = [_sequence_of(path) for path in paths]
-    return [found is not None and sequences.count(found) > 1 for found in sequences]
-
-
-def _sequence_of(path: str) -> Path | None:
-    """The first image of the sequence that an image file belongs to; None for anything else."""
-    if Path(path).suffix.lower() not in IMAGE_SUFFIXES or not Path(path).is_file():
-        return None
-    found = find_images(Path(os.path.abspath(path)))  # noqa: PTH100 - as open_footage does
-    return found.files[0][1] if found.kind == "sequence" else None
+    sequences = [None if view.files else images_of(view.footage) for view in views]
+    files = [found and found.files for found in sequences]
+    return [found is not None and files.count(found) > 1 for found in files]
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.pipeline.shots import shots_report
 from protocol.messages import TrackJob
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def _view_report(index: int, view: AlignedView, fit: FitResult, focal_px: float 
         "frames_seen": int(seen.sum()),
         "frames_unreadable": len(view.opened.footage.skipped),
         "faces_seen": view.alignment.most_faces,
+        "shots": shots_report(view.alignment),
         "reprojection_error_percent_iod": _summary(fit.reprojection_error_percent_iod[index]),
         "focal_px": round(fit.cameras[index].focal_px, 3),
         "focal_known": focal_px is not None or (camera is not None and camera.focal_px is not None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,17 +11,31 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.track.types import CameraTrack, Track
+from protocol.messages import DistortionModel
 
 if TYPE_CHECKING:
-    from backend.fitting import FitResult, Solution
+    from backend.fitting import FitResult, FittedCamera, Solution
+    from backend.footage import FootageInfo
     from backend.head_model.model import HeadModel
     from backend.pipeline.align_views import AlignedView
+    from backend.pipeline.proxies import ViewProxy
 
 F32 = NDArray[np.float32]
+NUMBER = 12  # characters that a number takes up beside a name
+MAX_NAMES = 1 << 19  # characters of images' names that a take keeps: half of a message's header
 
 
-def make_track(head: HeadModel, views: Sequence[AlignedView], fit: FitResult, report: Mapping[str, Any]) -> Track:
-    """The track of a fitted take; ``head`` is the one it was fitted with, ``views`` are in the order of its cameras."""
+def make_track(
+    head: HeadModel,
+    views: Sequence[AlignedView],
+    fit: FitResult,
+    report: Mapping[str, Any],
+    proxies: Mapping[str, ViewProxy] = MappingProxyType({}),
+) -> Track:
+    """The track of a fitted take.
+
+    ``head`` is the one it was fitted with, ``views`` are in the order of its cameras, ``proxies`` by their names.
+    """
     from backend.head_model.action_weights import solve_action_weights
     from backend.head_model.model import ARKIT_ACTIONS, actions_of
 
@@ -29,6 +44,11 @@ def make_track(head: HeadModel, views: Sequence[AlignedView], fit: FitResult, re
     frames = len(first.numbers)
     actions = solve_action_weights(head, fit.expression, fit.gaze) if has_actions else np.zeros((frames, 0), np.float32)
     deformed = bool(np.any(fit.deformation))
+    errors = [_mean(error, (1,)) for error in fit.reprojection_error_percent_iod]
+    cameras = tuple(
+        camera_track(views, index, fit.cameras[index], errors[index], proxies.get(view.opened.spec.name))
+        for index, view in enumerate(views)
+    )
     return Track(
         head_id=head.id,
         head_hash=head.hash,
@@ -37,7 +57,7 @@ def make_track(head: HeadModel, views: Sequence[AlignedView], fit: FitResult, re
         head_rotation=Rotation.from_matrix(fit.head_rotation).as_rotvec(),
         head_translation=fit.head_translation,
         gaze=fit.gaze.astype(np.float32),
-        cameras=tuple(_camera(index, views, fit) for index in range(len(views))),
+        cameras=cameras,
         frames=first.numbers,
         scene_frames=first.scene_frames,
         times=views[0].opened.seconds(first.times),
@@ -77,8 +97,14 @@ def solution_of(track: Track, head: HeadModel) -> Solution:
     )
 
 
-def _camera(index: int, views: Sequence[AlignedView], fit: FitResult) -> CameraTrack:
-    view, fitted = views[index], fit.cameras[index]
+def camera_track(
+    views: Sequence[AlignedView], index: int, fitted: FittedCamera, error: F32, proxy: ViewProxy | None
+) -> CameraTrack:
+    """The camera of one of a take's views, and the footage and the proxy behind it.
+
+    ``error (T,)`` is the view's reprojection error in percent of the inter-ocular distance, NaN where it saw no face.
+    """
+    view = views[index]
     info, lens = view.opened.info, view.opened.lens
     frames = len(view.index)
     return CameraTrack(
@@ -88,15 +114,28 @@ def _camera(index: int, views: Sequence[AlignedView], fit: FitResult) -> CameraT
         footage_first_frame=info.first_frame if index == 0 else first_scene_frame(views[0], view),
         footage_frame_count=info.frame_count,
         footage_rotation=info.rotation,
+        **_images(info, MAX_NAMES // len(views)),
         image_size=view.alignment.image_size,
         focal_px=np.full(frames, fitted.focal_px),
         principal_point=np.array(fitted.principal_point, np.float64),
         world_to_camera=np.repeat(fitted.world_to_camera[None].astype(np.float64), frames, axis=0),
-        reprojection_error_percent_iod=_mean(fit.reprojection_error_percent_iod[index], (1,)),
+        reprojection_error_percent_iod=error,
         footage_frames=view.footage_frames,
         focal_ratio=lens.focal_ratio if lens else 1.0,
         distortion=lens.coefficients if lens else (),
+        distortion_model=lens.model if lens else DistortionModel.BROWN_CONRADY,
+        proxy=str(proxy.path) if proxy else "",
+        proxy_first_frame=proxy.first_frame if proxy else 1,
     )
+
+
+def _images(info: FootageInfo, at_most: int) -> dict[str, Any]:
+    """The fields that keep a sequence's images; none where their names have more than ``at_most`` characters."""
+    folder = info.path.parent
+    names = tuple(str(file.relative_to(folder) if file.is_relative_to(folder) else file) for file in info.files)
+    if info.kind != "sequence" or sum(len(name) + NUMBER for name in names) > at_most:
+        return {}
+    return {"footage_files": names, "footage_numbers": info.numbers}
 
 
 def first_scene_frame(first: AlignedView, view: AlignedView) -> int:

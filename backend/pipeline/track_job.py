@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from backend.pipeline.align_views import AlignedView
     from backend.pipeline.neutral_prior import FacePicture
     from backend.pipeline.open_views import OpenView
+    from backend.pipeline.proxies import ViewProxy
     from backend.solving.solve import Step
 
 PARTIAL_TRACK = "partial_track.npz"
@@ -84,6 +85,7 @@ def run_job(
     aligner = find_aligner(spec.aligner, head, Path(spec.options.weights) if spec.options.weights else None)
     opened, prior = open_views(spec), _Prior(spec.neutral_from, head)
     take = _align(spec, head, opened, aligner, job_dir, on_progress, should_cancel)
+    take = _with_proxies(take, job_dir, on_progress, should_cancel)
     neutral = prior.neutral(take.aligned[0])
 
     def on_fitted_partly(fit: FitResult) -> None:
@@ -113,6 +115,7 @@ class _AlignedTake:
     warnings: list[str]
     started: float  # when the first frame was decoded, by time.perf_counter
     fit_started: float
+    proxies: Mapping[str, ViewProxy] = field(default_factory=dict)
 
     def report(self, fit: FitResult) -> dict[str, Any]:
         """The report as of now."""
@@ -127,7 +130,7 @@ class _AlignedTake:
         """The track of a fit."""
         from backend.pipeline.result import make_track
 
-        return make_track(self.head, self.aligned, fit, report or self.report(fit))
+        return make_track(self.head, self.aligned, fit, report or self.report(fit), self.proxies)
 
 
 class _Prior:
@@ -175,6 +178,21 @@ def _align(
     )
     warnings += view_warnings(aligned)
     return _AlignedTake(spec, head, aligned, saved, warnings, started, time.perf_counter())
+
+
+def _with_proxies(
+    take: _AlignedTake, job_dir: Path, on_progress: OnProgress, should_cancel: ShouldCancel
+) -> _AlignedTake:
+    """The take with proxies of what Blender cannot play; the time that they take is none of tracking."""
+    from backend.pipeline.proxies import make_proxies
+
+    def report(words: str, done: int, total: int) -> None:
+        on_progress(JobProgress(words, ALIGN_SHARE, done, total))
+
+    proxies, said = make_proxies(take.aligned, job_dir, on_progress=report, should_cancel=should_cancel)
+    now = time.perf_counter()
+    started = take.started + now - take.fit_started
+    return replace(take, proxies=proxies, warnings=[*take.warnings, *said], started=started, fit_started=now)
 
 
 def _solve(

@@ -295,7 +295,7 @@ def pixel_floor(portraits: list[Portrait], instrument: Instrument) -> tuple[floa
 
 def load_annotation_names(photos: Path) -> list[str]:
     """The 189 names of the FRL template."""
-    definition: dict[str, Any] = json.loads((photos / "frl189_definition.json").read_text())
+    definition: dict[str, Any] = json.loads((photos / "frl189_definition.json").read_text(encoding="utf-8"))
     return list(definition["point_names"])
 
 

@@ -20,7 +20,7 @@ import platformdirs
 from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
-from backend.server.process import is_alive
+from backend.server.process import ending_signal, is_alive, own_group
 
 START_TIMEOUT = 60.0  # seconds; on a cold disk Python alone can need ten
 
@@ -123,9 +123,13 @@ def private_server(jobs_dir: Path | None = None, *arguments: str) -> Iterator[st
     command += ["--parent-pid", str(os.getpid()), *arguments]
     if jobs_dir is not None:
         command += ["--jobs-dir", str(jobs_dir)]
-    # Its own session: Ctrl-C in the terminal must reach the client, which cancels its job and then stops the backend.
+    # Its own group: Ctrl-C in the terminal must reach the client, which cancels its job and then stops the backend.
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **own_group(sys.platform),
     )
     log: list[bytes] = []
     reader = threading.Thread(target=_collect, args=(process, log), daemon=True)
@@ -168,7 +172,8 @@ def _wait_for_ready(process: subprocess.Popen[bytes], log: list[bytes]) -> Runni
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
+    with contextlib.suppress(OSError):  # Windows: without a console there is no such signal
+        process.send_signal(ending_signal(sys.platform))
     try:
         process.wait(timeout=5)
     except subprocess.TimeoutExpired:

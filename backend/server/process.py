@@ -1,12 +1,20 @@
-"""Processes told apart: an id may be taken again, an id together with the time its process began may not."""
+"""Processes told apart, started and ended on every system.
+
+An id may be taken again, an id together with the time its process began may not.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import signal
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
 CLOCK_TOLERANCE = 5.0  # seconds by which the start of one process may differ between readings: clocks get set
+
+CREATE_NEW_PROCESS_GROUP = 0x200  # as in ``subprocess``, which knows the two on Windows only
+CTRL_BREAK_EVENT = 1
 
 _NONE = (psutil.Error, ValueError, OverflowError)  # the last two: no process can have a negative or a huge id
 
@@ -24,6 +32,26 @@ def is_alive(pid: int, started: float) -> bool:
     """The process with this id runs, and it is the one that began then (``start_time``)."""
     found = start_time(pid)
     return found > 0.0 and abs(found - started) < CLOCK_TOLERANCE
+
+
+def own_group(system: str) -> dict[str, Any]:
+    """Options of ``Popen`` that keep a terminal's Ctrl-C from a child, on ``system`` (as ``sys.platform`` says it)."""
+    return {"creationflags": CREATE_NEW_PROCESS_GROUP} if system == "win32" else {"start_new_session": True}
+
+
+def ending_signal(system: str) -> int:
+    """The signal that asks a backend of ``own_group`` to end: on Windows SIGTERM would end it before it could close."""
+    return CTRL_BREAK_EVENT if system == "win32" else int(signal.SIGTERM)
+
+
+def exit_in_words(code: int, system: str) -> str:
+    """The end of a process with this return code of ``subprocess``, in words."""
+    if code < 0:
+        known = {int(entry): entry.name for entry in signal.Signals}
+        return f"was ended by {known.get(-code, f'signal {-code}')}"
+    if system == "win32" and code >= 1 << 31:  # an NTSTATUS, such as an access violation
+        return f"was ended by Windows (0x{code:08X})"
+    return f"ended with status {code}"
 
 
 class ParentWatch:

@@ -151,7 +151,9 @@ def explain(error: Exception, folder: Path) -> UserError:
 
 def main() -> None:
     """Serve one backend on stdin and stdout."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches us too, but the backend decides
+    for name in ("SIGINT", "SIGBREAK"):  # Ctrl-C and Ctrl-Break in a terminal reach us too, but the backend decides
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     events = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not end up between the events
     Worker(sys.stdin.buffer, events).serve(sys.argv[1])

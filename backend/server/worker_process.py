@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 import zmq
 
 from backend.server import worker_link as link
+from backend.server.process import exit_in_words
 from protocol.states import WorkerState
 
 log = logging.getLogger(__name__)
@@ -74,25 +74,19 @@ class WorkerProcess:
             if pipe:
                 try:
                     pipe.close()
-                except BrokenPipeError:  # an order that it never read
+                except OSError:  # an order that it never read; EINVAL on Windows
                     continue
 
     def exit_in_words(self) -> str:
         """The end of the process, in words."""
-        code = self._process.wait()
-        if code >= 0:
-            return f"ended with status {code}"
-        try:
-            return f"was ended by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"was ended by signal {-code}"
+        return exit_in_words(self._process.wait(), sys.platform)
 
     def _order(self, order: link.Order) -> None:
         assert self._process.stdin
         try:
             self._process.stdin.write(link.to_line(order))
             self._process.stdin.flush()
-        except BrokenPipeError:
+        except OSError:  # a broken pipe is EINVAL on Windows
             log.debug("the worker is gone; its exit event will say so")
 
     def _relay(self) -> None:

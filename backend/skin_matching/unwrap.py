@@ -58,7 +58,7 @@ def unwrap(head: HeadModel, side: int, grey: NDArray[np.uint8], face: PosedHead)
     normals = texels.on_surface(head, vertex_normals(face.vertices, head.triangles))
     facing = cosine_of_sight(points, normals)
     ideal = face.project(points)
-    real = ideal if face.lens is None else distort(ideal, face.lens)
+    real = ideal if face.lens is None else np.nan_to_num(distort(ideal, face.lens), nan=-1.0)
     height, width = grey.shape
     seen = (
         (facing > GRAZING)

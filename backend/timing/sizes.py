@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+import psutil  # type: ignore[import-untyped]
 
 MEGABYTE = 2**20
 
@@ -90,8 +91,12 @@ def peak_mb() -> float:
     status = Path("/proc/self/status")
     if status.exists():
         # Linux: ``ru_maxrss`` would begin at what the parent held when it started this process.
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 1024
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset / MEGABYTE)
+    import resource  # not on Windows
+
     scale = MEGABYTE if sys.platform == "darwin" else 1024  # macOS counts bytes, others kilobytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 

@@ -2,13 +2,15 @@
 
 The header (UTF-8 bytes in the array ``header``) holds what is not an array: format, version, and the plain fields of
 Track and, under ``cameras``, of each CameraTrack. Each other array is a field of Track or, as ``camera<i>_<field>``, of
-a CameraTrack; their declarations say what they are and in which version they came.
+a CameraTrack; their declarations say what they are and in which version they came. A proxy that lies in the file's
+folder is named from there, so that the folder can be moved.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ def save_track(track: Track, path: Path) -> None:
         UserError: ``bad_track`` where the track contradicts itself: better no file than one that cannot be read.
     """
     try:
-        fields, arrays = write_performance(track, KEYS)
+        fields, arrays = write_performance(_with_proxies(track, lambda proxy: _from_folder(proxy, path.parent)), KEYS)
     except ProtocolError as error:
         raise _bad(path, error) from error
     text = json.dumps({"format": FORMAT, "version": VERSION, **fields}, ensure_ascii=False).encode()
@@ -59,9 +61,21 @@ def load_track(path: Path) -> Track:
     except ProtocolError as error:
         raise _bad(path, error) from error
     if version < 2:  # which knew one view only
-        first = dataclasses.replace(track.cameras[0], footage_frames=track.frames)
-        track = dataclasses.replace(track, cameras=(first, *track.cameras[1:]))
-    return track
+        first = replace(track.cameras[0], footage_frames=track.frames)
+        track = replace(track, cameras=(first, *track.cameras[1:]))
+    return _with_proxies(track, lambda proxy: str(path.parent.absolute() / proxy))
+
+
+def _with_proxies(track: Track, named: Callable[[str], str]) -> Track:
+    """The track with the paths of its proxies as ``named`` says."""
+    cameras = (replace(camera, proxy=named(camera.proxy)) if camera.proxy else camera for camera in track.cameras)
+    return replace(track, cameras=tuple(cameras))
+
+
+def _from_folder(proxy: str, folder: Path) -> str:
+    """A proxy's path, relative and with slashes where it lies within the folder."""
+    location = folder.absolute()
+    return Path(proxy).relative_to(location).as_posix() if Path(proxy).is_relative_to(location) else proxy
 
 
 def _read_header(raw: NDArray[Any] | None, path: Path) -> dict[str, Any]:

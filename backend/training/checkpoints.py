@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from backend.errors import ErrorCode, UserError
+from backend.files import put_in_place
 from backend.training.config import TrainConfig
 
 NAME = "checkpoint.pt"
@@ -53,7 +54,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         torch.save({**vars(checkpoint), "config": json.dumps(checkpoint.config)}, unfinished)
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
-        unfinished.replace(path)
+        put_in_place(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from .. import preferences, session
-from ..backend_process import CannotStart
+from ..backend_places import CannotStart
 from ..client import Connection
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from .. import preferences, session, settings
-from ..backend_process import CannotStart
+from ..backend_places import CannotStart
 from ..client import Connection
 from ..job import CannotTrack, job_of
 from . import backend_start

@@ -94,6 +94,8 @@ def _draw_backend(layout: Any, now: session.Session) -> None:
         button.operator("flowface.backend_stop", text="Stop")
     elif now.connection is not Connection.CONNECTED:
         button.operator("flowface.backend_start", text="Start")
+    if now.version_warning:
+        draw_text(layout, now.version_warning, bpy.context.region.width, "ERROR")
     if now.connection is Connection.REFUSED and (now.notice is None or now.notice.text != now.connection_sentence):
         draw_text(layout, now.connection_sentence, bpy.context.region.width)
 

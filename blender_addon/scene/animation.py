@@ -46,6 +46,11 @@ class _Keys:
             self._uncertain[keyed],
         )
 
+    def on_frames(self, data_path: str, group: str, frames: NDArray[Any], values: NDArray[Any]) -> None:
+        """Key ``values (F,)`` on scene frames (F,) that are not the take's."""
+        self._writer = self._writer or compat.ActionWriter(self._data_block, self._name)
+        self._writer.curve(data_path, 0, group, frames, values, np.zeros(len(frames), bool))
+
     def vector(self, data_path: str, group: str, values: NDArray[Any]) -> None:
         for index in range(values.shape[1]):
             self.scalar(data_path, group, values[:, index], index)
@@ -148,7 +153,5 @@ def animate_known_camera(obj: Any, name: str, take: contract.TakeResult, view: c
 def _key_background(keys: _Keys, data: Any, view: contract.CameraTrack, take: contract.TakeResult) -> None:
     found = footage.retimed(data, view, take.scene_frames)
     if found is not None:
-        path, known, offsets = found
-        values = np.zeros(len(known))
-        values[known] = offsets
-        keys.scalar(path, "Background", values, where=known)
+        path, frames, offsets = found
+        keys.on_frames(path, "Background", frames, offsets)

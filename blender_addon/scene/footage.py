@@ -1,7 +1,9 @@
-"""The footage behind a camera: found, upright, in its proportions and at the right frames."""
+"""The footage behind a camera: upright, in its proportions and at the right frames."""
 
 from __future__ import annotations
 
+import dataclasses
+import fnmatch
 import math
 import re
 from pathlib import Path
@@ -12,61 +14,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import compat
+from ..vendor import shown
 from ..vendor import take as contract
 
-SAME_RATE = 0.01
-"""Relative: footage of 29.97 frames per second beside 30 keeps up for minutes."""
 ENDLESS = 1_000_000
 """Frames: longer than any take, and about the most that Blender accepts."""
+NUMBERS = "flowface_numbers"
+"""Of a proxy's clip: the number of the footage's frame in each of its pictures."""
+_LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
 
 
 def missing_footage(take: contract.TakeResult) -> list[str]:
-    """Footage that a take names but that cannot be read from here (as with a backend on another machine)."""
-    return [view.footage for view in take.cameras if first_file(view) is None]
+    """What should be shown of a take but cannot be read from here (as with a backend on another machine)."""
+    return [view.proxy or view.footage for view in take.cameras if shown_file(view) is None]
 
 
-def first_file(view: contract.CameraTrack) -> Path | None:
-    """The file that holds the footage's first image, None where there is none.
-
-    A sequence may be named by its folder, by a pattern (``####`` or ``%04d``) or by any of its files.
-    """
-    path = Path(view.footage)
-    if view.footage_kind != "sequence":
-        return path if path.is_file() else None
-    return _first_of_sequence(path)
-
-
-def _first_of_sequence(path: Path) -> Path | None:
-    folder = path if path.is_dir() else path.parent
-    if not folder.is_dir():
-        return None
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-    if path.is_dir():
-        numbered = [name for name in names if re.search(r"\d+\D*$", name)]
-        if not numbered:
-            return None
-        stem = _number_pattern(numbered[0])
-    else:
-        stem = _number_pattern(path.name)
-    matches = [(int(found.group(1)), name) for name in names if (found := stem.fullmatch(name))]
-    return folder / min(matches)[1] if matches else None
-
-
-def _number_pattern(name: str) -> re.Pattern[str]:
-    """Pattern of a sequence's names, from one of them or a pattern; group 1 is the frame number."""
-    placeholder = re.search(r"#+|%0?\d*d", name) or re.search(r"\d+(?=\D*$)", name)
-    if placeholder is None:
-        return re.compile(f"()(?!){re.escape(name)}")
-    return re.compile(re.escape(name[: placeholder.start()]) + r"(\d+)" + re.escape(name[placeholder.end() :]))
+def shown_file(view: contract.CameraTrack) -> Path | None:
+    """The file that is shown behind a view's camera, of a sequence the first one; None where it cannot be read."""
+    path = Path(view.proxy or view.footage)
+    return path if path.is_file() else None
 
 
 def picture_size(path: Path) -> tuple[int, int] | None:
-    """Width and height as Blender reads a footage's pictures; None where it cannot read any."""
-    first = path if path.is_file() else _first_of_sequence(path)
-    if first is None:
+    """Width and height as Blender reads the pictures of a file, folder or pattern; None where it cannot read any."""
+    picture = path if path.is_file() else _any_picture(path)
+    if picture is None:
         return None
     try:
-        clip = bpy.data.movieclips.load(str(first))
+        clip = bpy.data.movieclips.load(str(picture))
     except RuntimeError:
         return None
     width, height = clip.size
@@ -74,22 +49,34 @@ def picture_size(path: Path) -> tuple[int, int] | None:
     return (width, height) if width and height else None
 
 
-def plays_at_another_rate(view: contract.CameraTrack, scene_frames: NDArray[np.float64]) -> bool:
-    """True where the view's pictures do not follow each other as the scene's frames do (50 beside 25 a second)."""
+def _any_picture(path: Path) -> Path | None:
+    """A numbered file in a folder, or one of a pattern's (``####``, ``%04d``, ``*``)."""
+    folder, pattern = (path, "*") if path.is_dir() else (path.parent, re.sub(r"#+|%0?\d*d", "*", path.name))
+    if not folder.is_dir():
+        return None
+    files = (file for file in folder.iterdir() if fnmatch.fnmatch(file.name, pattern.replace("[", "[[]")))
+    return min((file for file in files if file.is_file() and _LAST_NUMBER.search(file.stem)), default=None)
+
+
+def follows_the_scene(view: contract.CameraTrack, scene_frames: NDArray[np.float64]) -> bool:
+    """True where a clip that starts at the view's first frame shows each of its pictures on the frame it belongs to."""
     known = view.footage_frames >= 0
-    passed = float(np.ptp(scene_frames[known])) if known.any() else 0.0
-    if view.footage_kind == "still" or passed < 1:
-        return False
-    return abs(float(np.ptp(view.footage_frames[known])) / passed - 1) > max(SAME_RATE, 1.5 / passed)
+    expected = np.round(scene_frames[known]) - view.footage_first_frame + _first_number(view)
+    return bool((view.footage_frames[known] == expected).all())
+
+
+def _first_number(view: contract.CameraTrack) -> int:
+    named = _LAST_NUMBER.search(Path(view.footage).stem) if view.footage_kind == "sequence" else None
+    return int(named.group()) if named else 1
 
 
 def add_background(data: Any, view: contract.CameraTrack, scene_frames: NDArray[np.float64]) -> None:
-    """Show the footage behind a camera (its data), where it can be read from here.
+    """Show the footage, or its proxy, behind a camera (its data), where it can be read from here.
 
-    Footage of the take's frame rate becomes a movie clip. A clip plays one picture a frame, so footage of another rate
-    becomes an image whose frame offset ``retimed`` says.
+    A clip plays one picture a frame. Footage that is to be shown otherwise becomes an image whose frame offset
+    ``retimed`` says.
     """
-    path = first_file(view)
+    path = shown_file(view)
     if path is None:
         return
     background = data.background_images.new()
@@ -99,38 +86,46 @@ def add_background(data: Any, view: contract.CameraTrack, scene_frames: NDArray[
     if view.footage_kind == "still":
         background.source = "IMAGE"
         picture = background.image = bpy.data.images.load(str(path), check_existing=True)
-    elif plays_at_another_rate(view, scene_frames):
+    elif view.proxy or follows_the_scene(view, scene_frames):
+        picture = bpy.data.movieclips.load(str(path))
+        picture.frame_start = view.proxy_first_frame if view.proxy else view.footage_first_frame
+        background.source = "MOVIE_CLIP"
+        background.clip = picture
+    else:
         background.source = "IMAGE"
         picture = background.image = bpy.data.images.load(str(path), check_existing=False)
         picture.source = "MOVIE" if view.footage_kind == "video" else "SEQUENCE"
         background.image_user.frame_duration = ENDLESS
         background.image_user.frame_start = math.floor(scene_frames[0])
         background.image_user.use_auto_refresh = True
+    if view.proxy:
+        _remember_numbers(picture, view, scene_frames)
     else:
-        picture = bpy.data.movieclips.load(str(path))
-        picture.frame_start = view.footage_first_frame
-        background.source = "MOVIE_CLIP"
-        background.clip = picture
-    turned_already = view.footage_kind == "video" and compat.CLIPS_OBEY_ROTATION
-    if not turned_already:
-        _turn_upright(background, view)
-    _apply_pixel_aspect(picture, view, sideways=not turned_already and view.footage_rotation % 180 != 0)
+        turned_already = view.footage_kind == "video" and compat.CLIPS_OBEY_ROTATION
+        if not turned_already:
+            _turn_upright(background, view)
+        _apply_pixel_aspect(picture, view, sideways=not turned_already and view.footage_rotation % 180 != 0)
     data.show_background_images = True
+
+
+def _remember_numbers(picture: Any, view: contract.CameraTrack, scene_frames: NDArray[np.float64]) -> None:
+    if view.footage_kind != "still" and (view.footage_frames >= 0).any():
+        picture[NUMBERS] = shown.hold(scene_frames, view.footage_frames).numbers.tolist()
 
 
 def retimed(
     data: Any, view: contract.CameraTrack, scene_frames: NDArray[np.float64]
-) -> tuple[str, NDArray[np.bool_], NDArray[np.float64]] | None:
-    """Data path of the background's frame offset, which of the take's frames (T,) to key, and the offsets there.
+) -> tuple[str, NDArray[np.float64], NDArray[np.float64]] | None:
+    """Data path of the background's frame offset, the scene frames (F,) on which to key it, and the offsets there.
 
     None where the background is a clip or a still, which need none.
     """
     for background in data.background_images:
         user = background.image_user
         if background.source == "IMAGE" and user.frame_duration == ENDLESS:
-            known = view.footage_frames >= 0
-            shown = np.round(scene_frames[known]) - user.frame_start + 1
-            return user.path_from_id("frame_offset"), known, view.footage_frames[known] - shown
+            pictures = shown.hold(scene_frames, view.footage_frames)
+            frames = pictures.first + np.arange(len(pictures.numbers), dtype=np.float64)
+            return user.path_from_id("frame_offset"), frames, pictures.numbers - (frames - user.frame_start + 1)
     return None
 
 
@@ -147,8 +142,31 @@ def shown_number(data: Any, frame: int) -> int:
     clip = background.clip
     if clip is None:
         return frame
-    named = re.search(r"\d+(?=\D*$)", Path(clip.filepath).name) if clip.source == "SEQUENCE" else None
+    numbers = clip.get(NUMBERS)
+    if numbers is not None:
+        return int(numbers[min(max(frame - clip.frame_start, 0), len(numbers) - 1)])
+    named = _LAST_NUMBER.search(Path(clip.filepath).stem) if clip.source == "SEQUENCE" else None
     return int(frame - clip.frame_start + (int(named.group()) if named else 1))
+
+
+def with_proxies_beside(take: contract.TakeResult, folder: Path) -> contract.TakeResult:
+    """The take with the copies of its proxies that lie in the folder of the results, where there are any."""
+
+    def beside(camera: contract.CameraTrack) -> contract.CameraTrack:
+        proxy = Path(camera.proxy)
+        copy = folder / proxy.parent.name / proxy.name
+        return dataclasses.replace(camera, proxy=str(copy)) if camera.proxy and copy.is_file() else camera
+
+    return dataclasses.replace(take, cameras=tuple(beside(camera) for camera in take.cameras))
+
+
+def name_from_file(take: contract.TakeResult) -> bool:
+    """Name the take's proxies by paths from the open file, so that they can be moved with it; True where it has any."""
+    proxies = {camera.proxy for camera in take.cameras if camera.proxy}
+    found = [item for item in (*bpy.data.movieclips, *bpy.data.images) if item.filepath in proxies]
+    for item in found:
+        item.filepath = bpy.path.relpath(item.filepath)
+    return bool(found)
 
 
 def _apply_pixel_aspect(picture: Any, view: contract.CameraTrack, *, sideways: bool) -> None:

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 from mathutils import Vector
 
+from backend.client.blender import Blender
 from backend.client.connection import Client
+from backend.client.scene_writer import scene_writer
 from backend.head_model.library import load_head
 from backend.head_model.model import posed_vertices
 from backend.server.app import Server
 from blender_addon import preferences, pump, session, settings
 from blender_addon.client import Connection
-from blender_addon.scene.ownership import ARMATURE, HEAD, camera_role, shown_views
+from blender_addon.scene.ownership import ARMATURE, HEAD, JOB_KEY, camera_role, shown_views
 from protocol.messages import TrackJob, ViewSpec
 
 from .conftest import wait_until
@@ -222,3 +224,33 @@ def viewports() -> list[bpy.types.Space]:
         for space in area.spaces
         if space.type == "VIEW_3D"
     ]
+
+
+BLENDER = """#!{python}
+# Blender's command line, as far as a scene needs it, before Blender as a module.
+import sys
+if sys.argv[1:] == ["--version"]:
+    print("Blender 4.5.0")
+    sys.exit(0)
+assert sys.argv[1:-1] == ["--background", "--factory-startup", "--python-exit-code", "2", "--python-expr"], sys.argv
+sys.path[:] = [path for path in sys.path if path.rstrip("/") != {root!r}]
+sys.modules["zmq"] = None  # Blender's own Python has neither
+sys.modules["msgpack._cmsgpack"] = None
+exec(sys.argv[-1])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a script with a first line is no program there")
+def test_an_installed_blender_writes_the_scene(
+    tmp_path: Path, footage: Path, start_server: Callable[..., Server], repo_root: Path
+) -> None:
+    program = tmp_path / "blender"
+    program.write_text(BLENDER.format(python=sys.executable, root=str(repo_root)))
+    program.chmod(0o755)
+    with Client(start_server(runner=RUNNER).endpoint) as client:
+        reply = client.track(TrackJob((ViewSpec(str(footage)),), name="someone"))
+    out = tmp_path / "scene.blend"
+    with scene_writer(Blender(program), reply, out) as finish:
+        finish()
+    bpy.ops.wm.open_mainfile(filepath=str(out))
+    assert bpy.data.collections["someone"][JOB_KEY] == reply.job.job_id

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.arrays import Array
+from protocol.job import DistortionModel
 from protocol.take import CameraTrack, HeadGeometry, TakeResult
 
 
@@ -68,6 +69,9 @@ def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
             footage_frames=np.arange(frames) * 2 - 1,
             focal_ratio=1.0 + i / 8,
             distortion=(0.1, -0.2, 0.0, 0.001)[: 4 * i],
+            distortion_model=list(DistortionModel)[i % 2],
+            proxy=f"/jobs/proxy/{i}.mp4" * i,
+            proxy_first_frame=1 + 10 * i,
         )
         for i in range(cameras)
     )

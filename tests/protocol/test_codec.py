@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.codec import DTYPES, MAX_HEADER_BYTES, MAX_PARTS, ProtocolError, decode, encode
+from protocol.codec import DTYPES, MAX_HEADER_BYTES, MAX_PARTS, ProtocolError, decode, encode, join, split
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -153,3 +153,13 @@ def test_received_arrays_are_read_only():
     (got,) = decode([bytearray(frame) for frame in encode({}, {"a": np.zeros(3)})])[1].values()
     with pytest.raises(ValueError, match="read-only"):
         got[0] = 1
+
+
+def test_a_message_in_a_file_comes_back_and_a_cut_one_is_refused():
+    frames = encode({"type": "x"}, {"a": np.arange(5, dtype=np.float32), "none": np.empty((0, 3), np.float32)})
+    data = join(frames)
+    header, arrays = decode(split(data))
+    assert header["type"] == "x" and arrays["a"].tolist() == [0, 1, 2, 3, 4] and arrays["none"].shape == (0, 3)
+    for cut in (data[:-1], data[:5]):
+        with pytest.raises(ProtocolError):
+            split(cut)

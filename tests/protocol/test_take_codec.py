@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from protocol.arrays import at_frames, declared
 from protocol.codec import ProtocolError, decode, encode
+from protocol.job import DistortionModel
 from protocol.take import CameraTrack, HeadGeometry, TakeResult
 from protocol.take_codec import take_from_wire, take_to_wire
 from tests.protocol.takes import small_take, spoilt
@@ -70,6 +71,7 @@ def changed_camera(**changes):
         (changed_camera(reprojection_error_percent_iod=np.ones(2, np.float32)), "camera0/reprojection_error"),
         (changed_camera(footage_frames=np.ones(2, np.int64)), "camera0/footage_frames"),
         (changed_camera(distortion=(0.1, 0.2)), "lens"),
+        (changed_camera(distortion_model=DistortionModel.FISHEYE), "lens"),
         (changed_camera(focal_ratio=0.0), "lens"),
         (dataclasses.replace(small_take(), action_names=("jawOpen",)), "take/actions"),
         (dataclasses.replace(small_take(), actions=np.full((3, 3), np.nan, np.float32)), "take/actions"),

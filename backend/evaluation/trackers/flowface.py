@@ -21,8 +21,7 @@ from backend.evaluation.trackers.types import Tracker
 from backend.evaluation.types import MeshSequence, SeveralViews
 from backend.fitting import FitOptions, FitResult, View
 from backend.fitting.posed import neutral_vertices, world_vertices
-from backend.footage import Footage, open_footage
-from backend.footage.images import IMAGE_SUFFIXES
+from backend.footage import IMAGE_SUFFIXES, Footage, open_footage
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
 from backend.observations import ViewAlignment

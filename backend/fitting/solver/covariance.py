@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from backend.fitting.normal_equations import Factorisation
+from backend.fitting.side_by_side import side_by_side
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +27,23 @@ class Covariance:
 def _band_inverse(factorisation: Factorisation) -> Tensor:
     """The diagonal blocks (P,2F,2F) of the band's inverse: Takahashi, Fagan and Chin's recursion (1973), by blocks.
 
-    With the band L Lᵀ, L's blocks L_k on the diagonal and C_k below: Z_k = L_k⁻ᵀ (1 + C_kᵀ Z_{k+1} C_k) L_k⁻¹.
+    With the band L Lᵀ, L's blocks L_k on the diagonal and C_k those of pair k with its neighbour n towards the middle:
+    Z_k = L_k⁻ᵀ (1 + C_kᵀ Z_n C_k) L_k⁻¹.
     """
     factors = factorisation.factors
     identity = torch.eye(factors.shape[-1], dtype=factors.dtype, device=factors.device)
-    inverse = torch.linalg.solve_triangular(factors, identity.expand_as(factors), upper=False)
-    carried = factorisation.couplings @ inverse[:-1]
-    blocks = inverse.mT @ inverse
-    for k in reversed(range(len(carried))):
-        blocks[k] += carried[k].T @ blocks[k + 1] @ carried[k]
+    blocks = torch.empty_like(factors)
+
+    def towards_end(pairs: range) -> None:
+        for k in pairs:
+            inverse = torch.linalg.solve_triangular(factors[k], identity, upper=False)
+            inner = k - pairs.step
+            carried = factorisation.couplings[min(k, inner)] @ inverse
+            blocks[k] = inverse.T @ inverse + carried.T @ blocks[inner] @ carried
+
+    middle = torch.linalg.solve_triangular(factors[factorisation.middle], identity, upper=False)
+    blocks[factorisation.middle] = middle.T @ middle
+    side_by_side(towards_end, factorisation.outwards, factors)
     return blocks
 
 

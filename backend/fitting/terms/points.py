@@ -17,10 +17,11 @@ from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.geometry import project, skew
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.point_basis import PointBasis
+from backend.fitting.side_by_side import side_by_side
 from backend.fitting.state import POSE_UNKNOWNS, EyePoints, State, eye_points, head_points, skin_points
 
-# Points linearised at once (frames × points): bounds the memory of their Jacobians to about 70 MB.
-CHUNK_POINTS = 46_000
+# Points linearised at once (frames × points): bounds the memory of their Jacobians to about 35 MB a core.
+CHUNK_POINTS = 23_000
 # On a GPU as many as keep it busy: about 0.6 GB.
 CUDA_CHUNK_POINTS = 400_000
 
@@ -64,28 +65,36 @@ class PointsTerm:
     def energy(self, basis: PointBasis, state: State) -> Tensor:
         """See ``Term``."""
         scale = self.robust_scale**2
-        total = state.translation.new_zeros(())
         coefficients = state.coefficients()
-        for frames in self.chunks():
+
+        def of_chunk(frames: slice) -> Tensor:
+            total = state.translation.new_zeros(())
             head = head_points(basis, coefficients[frames], state.gaze[frames])
             for view in range(len(state.cameras)):
                 camera, _ = _seen(head, state, frames, view)
                 image, _ = project(camera, state.cameras.log_focal[view].exp(), self.principal_point[view])
                 squared = (image - self.mu[view, frames]).square().sum(-1) * self.precision[view, frames]
                 total = total + 0.5 * self.weight * scale * torch.log1p(squared / scale).sum()
-        return total
+            return total
+
+        return torch.stack(side_by_side(of_chunk, self.chunks(), self.mu)).sum()
 
     def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
         """See ``Term``; the robust kernel by iteratively reweighted least squares."""
         coefficients = state.coefficients()
-        for frames in self.chunks():
+
+        def add_chunk(frames: slice) -> NormalEquations:
+            part = equations.of_frames(frames)
             skin = skin_points(basis, coefficients[frames])
-            weighted = _weigh(skin, state, frames, basis.skin_index, self)
-            _add_skin(equations, basis, frames, skin, weighted)
+            _add_skin(part, basis, skin, _weigh(skin, state, frames, basis.skin_index, self))
             if len(basis.eye_index):
                 eyes = eye_points(basis, coefficients[frames], state.gaze[frames])
-                weighted = _weigh(eyes.position, state, frames, basis.eye_index, self)
-                _add_eyes(equations, basis, frames, eyes, weighted)
+                _add_eyes(part, basis, eyes, _weigh(eyes.position, state, frames, basis.eye_index, self))
+            return part
+
+        for part in side_by_side(add_chunk, self.chunks(), self.mu):
+            equations.shared.add_(part.shared)
+            equations.shared_gradient.add_(part.shared_gradient)
         count = basis.identity_count
         equations.shared[:count, count:] = equations.shared[count:, :count].T
 
@@ -191,7 +200,7 @@ def _camera_jacobian(
 
 
 def _add_cameras(
-    equations: NormalEquations, identity_count: int, frames: slice, weighted: _Weighted, flat: Tensor, own: Tensor
+    equations: NormalEquations, identity_count: int, weighted: _Weighted, flat: Tensor, own: Tensor
 ) -> None:
     """Add the couplings to what else moves the points.
 
@@ -207,7 +216,7 @@ def _add_cameras(
         else:
             by_basis = rows @ flat
         equations.shared[camera, :identity_count] += by_basis[..., :identity_count].sum(0)
-        equations.arrow[frames, camera] += torch.nn.functional.pad(
+        equations.arrow[:, camera] += torch.nn.functional.pad(
             torch.cat([by_basis[..., identity_count:], by_own], dim=-1),
             (0, equations.arrow.shape[-1] - by_basis.shape[-1] + identity_count - by_own.shape[-1]),
         )
@@ -215,60 +224,62 @@ def _add_cameras(
         equations.shared_gradient[camera] += coupling.gradient
 
 
-def _add_skin(
-    equations: NormalEquations, basis: PointBasis, frames: slice, points: Tensor, weighted: _Weighted
-) -> None:
+def _moved(points: Tensor) -> Tensor:
+    """(t,N,3,6): the derivative of points (t,N,3) to their frame's δ and τ, [−skew(x) | 1]."""
+    moved = points.new_zeros(*points.shape, POSE_UNKNOWNS)
+    for row, column, axis in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        moved[..., row, column] = points[..., axis]
+        moved[..., column, row] = -points[..., axis]
+        moved[..., row, 3 + row] = 1
+    return moved
+
+
+def _add_skin(equations: NormalEquations, basis: PointBasis, points: Tensor, weighted: _Weighted) -> None:
     """Points that only deform: their derivative to (β, φ) is the same in every frame, which saves most of the work.
 
     The Hessian's products run in ``basis.skin_single``'s precision; gradients stay in double, so that the minimum
     does not move.
     """
     identity_count, expression_count = basis.identity_count, basis.expression_count
-    own = slice(0, expression_count + POSE_UNKNOWNS)
     pose = slice(expression_count, expression_count + POSE_UNKNOWNS)
-    eye = torch.eye(3, dtype=points.dtype, device=points.device)
-    moved = torch.cat([-skew(points), eye.expand(*points.shape[:2], 3, 3)], dim=-1)
+    moved = _moved(points)
+    pulled = weighted.weight @ moved
     # Laid out as (N,3,t,·), so that every frame's columns stand side by side for one large product with the basis.
     single = basis.skin_single
     count, frame_count = single.shape[0], points.shape[0]
-    weight = weighted.weight.permute(1, 2, 0, 3).to(single.dtype)
-    to_expression = torch.bmm(weight.reshape(count, -1, 3), single[..., 1 + identity_count :])
-    to_pose = (weighted.weight @ moved).permute(1, 2, 0, 3).to(single.dtype)
     columns = single[..., 1:].flatten(0, 1).T
-    by_basis = torch.cat(
-        [
-            (columns @ pulled.reshape(3 * count, -1)).reshape(columns.shape[0], frame_count, -1)
-            for pulled in (to_expression, to_pose)
-        ],
-        dim=-1,
-    )
-    by_basis = by_basis.transpose(0, 1).to(points.dtype)
-    equations.arrow[frames, :identity_count, own] += by_basis[:, :identity_count]
-    equations.frame[frames, :expression_count, own] += by_basis[:, identity_count:]
-    equations.frame[frames, pose, :expression_count] += by_basis[:, identity_count:, expression_count:].mT
-    equations.frame[frames, pose, pose] += moved.flatten(1, 2).mT @ (weighted.weight @ moved).flatten(1, 2)
+
+    def by_basis(laid_out: Tensor) -> Tensor:
+        """(t,K,·): the basis' columns times what is laid out as (N,3,t,·)."""
+        product = columns @ laid_out.reshape(3 * count, -1)
+        return product.reshape(columns.shape[0], frame_count, -1).transpose(0, 1)
+
+    weight = weighted.weight.permute(1, 2, 0, 3).to(single.dtype)
+    to_expression = by_basis(torch.bmm(weight.reshape(count, -1, 3), single[..., 1 + identity_count :]))
+    equations.arrow[:, :identity_count, :expression_count] += to_expression[:, :identity_count]
+    equations.frame[:, :expression_count, :expression_count] += to_expression[:, identity_count:]
+    to_pose = by_basis(pulled.permute(1, 2, 0, 3).to(single.dtype))
+    equations.arrow[:, :identity_count, pose] += to_pose[:, :identity_count]
+    equations.frame[:, :expression_count, pose] += to_pose[:, identity_count:]
+    equations.frame[:, pose, :expression_count] += to_pose[:, identity_count:].mT
+    equations.frame[:, pose, pose] += moved.flatten(1, 2).mT @ pulled.flatten(1, 2)
     flat = basis.skin[..., 1:].flatten(0, 1)
     shape = flat[:, :identity_count]
     total = (weighted.weight.sum(0) @ basis.skin[..., 1 : 1 + identity_count]).flatten(0, 1)
     equations.shared[:identity_count, :identity_count] += shape.T @ total
     along = weighted.gradient.flatten(1) @ flat
     equations.shared_gradient[:identity_count] += along[:, :identity_count].sum(0)
-    equations.frame_gradient[frames, :expression_count] += along[:, identity_count:]
-    to_pose = (weighted.gradient.flatten(1)[:, None] @ moved.flatten(1, 2))[:, 0]
-    equations.frame_gradient[frames, pose] += to_pose
-    _add_cameras(equations, identity_count, frames, weighted, single[..., 1:].flatten(0, 1), moved.flatten(1, 2))
+    equations.frame_gradient[:, :expression_count] += along[:, identity_count:]
+    equations.frame_gradient[:, pose] += (weighted.gradient.flatten(1)[:, None] @ moved.flatten(1, 2))[:, 0]
+    _add_cameras(equations, identity_count, weighted, single[..., 1:].flatten(0, 1), moved.flatten(1, 2))
 
 
-def _add_eyes(
-    equations: NormalEquations, basis: PointBasis, frames: slice, eyes: EyePoints, weighted: _Weighted
-) -> None:
+def _add_eyes(equations: NormalEquations, basis: PointBasis, eyes: EyePoints, weighted: _Weighted) -> None:
     """Points on the eyeballs: few, but their derivatives turn with the gaze."""
     identity_count, expression_count = basis.identity_count, basis.expression_count
-    eye = torch.eye(3, dtype=eyes.position.dtype, device=eyes.position.device)
     own = eyes.position.new_zeros(*eyes.position.shape, equations.frame.shape[-1])
     own[..., :expression_count] = eyes.columns[..., 1 + identity_count :]
-    pose = torch.cat([-skew(eyes.position), eye.expand(*eyes.position.shape[:2], 3, 3)], dim=-1)
-    own[..., expression_count : expression_count + POSE_UNKNOWNS] = pose
+    own[..., expression_count : expression_count + POSE_UNKNOWNS] = _moved(eyes.position)
     for side in (0, 1):
         on_side = (basis.eye_side == side).nonzero()[:, 0]
         first = expression_count + POSE_UNKNOWNS + 2 * side
@@ -276,11 +287,11 @@ def _add_eyes(
     pulled, flat = (weighted.weight @ own).flatten(1, 2), own.flatten(1, 2)
     identity = eyes.columns[..., 1 : 1 + identity_count]
     shape = identity.flatten(1, 2)
-    equations.frame[frames] += flat.mT @ pulled
-    equations.arrow[frames, :identity_count] += shape.mT @ pulled
+    equations.frame.add_(flat.mT @ pulled)
+    equations.arrow[:, :identity_count] += shape.mT @ pulled
     by_weight = (weighted.weight @ identity).flatten(1, 2)
     equations.shared[:identity_count, :identity_count] += (shape.mT @ by_weight).sum(0)
     gradient = weighted.gradient.flatten(1)[:, None]
     equations.shared_gradient[:identity_count] += (gradient @ shape).sum((0, 1))
-    equations.frame_gradient[frames] += (gradient @ flat)[:, 0]
-    _add_cameras(equations, identity_count, frames, weighted, shape, flat)
+    equations.frame_gradient.add_((gradient @ flat)[:, 0])
+    _add_cameras(equations, identity_count, weighted, shape, flat)

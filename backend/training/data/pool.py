@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
 from backend.errors import ErrorCode, UserError
@@ -144,7 +145,7 @@ class Background(AbstractContextManager["Background", None]):
 
     def __init__(self, jobs: Sequence[Callable[[Callable[[], None]], None]]) -> None:
         context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_work, args=(list(jobs), os.getpid()), daemon=True)
+        self._process = context.Process(target=_work, args=(list(jobs),), daemon=True)
         self._process.start()
 
     def check(self) -> None:
@@ -166,13 +167,17 @@ class Background(AbstractContextManager["Background", None]):
         self._process.join()
 
 
-def _work(jobs: Sequence[Callable[[Callable[[], None]], None]], parent: int) -> None:
+def _work(jobs: Sequence[Callable[[Callable[[], None]], None]]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the parent decides what ends
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is half written is cleared away
-    os.nice(5)
+    if sys.platform == "win32":
+        psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        os.nice(5)
+    parent = multiprocessing.parent_process()
 
     def alive() -> None:
-        if os.getppid() != parent:
+        if parent is None or not parent.is_alive():
             raise SystemExit(1)
 
     try:

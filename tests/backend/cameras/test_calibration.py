@@ -7,7 +7,6 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,44 +14,9 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from backend.cameras.calibration import camera_for_size, cameras_for_views, load_calibration
-from backend.cameras.colmap import MODELS
 from backend.errors import UserError
-from protocol.messages import CameraSpec
-
-SIZE = (1920, 1080)
-K = np.array([[1500.0, 0, 955.5], [0, 1510.0, 541.25], [0, 0, 1]])
-D = np.array([0.1, -0.2, 0.001, -0.002, 0.05])
-R = Rotation.from_rotvec([0.1, -0.4, 0.05]).as_matrix()
-T = np.array([0.3, -0.02, 1.2])
-
-
-def written(tmp_path, name, content):
-    path = tmp_path / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return path
-
-
-def opencv_file(path, **values):
-    storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
-    for name, value in values.items():
-        storage.write(name, value)
-    storage.release()
-    return path
-
-
-def assert_is(spec, *, centred=True, distortion=D, placed=True, translation=T):
-    shift = 0.5 if centred else 0.0
-    assert spec.image_size == SIZE
-    assert spec.focal_px == pytest.approx(1500.0) and spec.focal_ratio == pytest.approx(1510 / 1500)
-    assert spec.principal_point == pytest.approx((955.5 + shift, 541.25 + shift))
-    np.testing.assert_allclose(spec.distortion, distortion)
-    if placed:
-        np.testing.assert_allclose(
-            np.reshape(spec.world_to_camera, (3, 4)), np.column_stack([R, translation]), atol=1e-9
-        )
-    else:
-        assert spec.world_to_camera is None
+from protocol.messages import CameraSpec, DistortionModel
+from tests.backend.cameras.written import D, K, R, T, assert_is, opencv_file, written
 
 
 @pytest.mark.parametrize("suffix", ["yml", "yaml", "xml", "json"])
@@ -149,34 +113,6 @@ def test_a_file_for_each_camera(tmp_path):
     assert load_calibration([tmp_path / "rig" / "a.yml", tmp_path / "rig" / "b.yml"]) == in_folder
 
 
-PARAMETERS = {"f": 1500.0, "fx": 1500.0, "fy": 1510.0, "cx": 955.5, "cy": 541.25}
-PARAMETERS |= {"k1": 0.1, "k2": -0.2, "p1": 0.001, "p2": -0.002, "k3": 0.05, "k4": 0.01, "k5": 0.02, "k6": 0.03}
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_colmap_text(tmp_path, model):
-    values = " ".join(str(PARAMETERS[name]) for name in MODELS[model])
-    written(tmp_path, "cameras.txt", f"# Camera list\n3 {model} 1920 1080 {values}\n")
-    x, y, z, w = Rotation.from_matrix(R).as_quat()
-    image = f"7 {w} {x} {y} {z} {T[0]} {T[1]} {T[2]} 3"
-    written(tmp_path, "images.txt", f"# Images\n{image} cam a/left.jpg\n1.0 2.0 -1\n{image} right.jpg\n\n")
-    for path in (tmp_path, tmp_path / "cameras.txt", tmp_path / "images.txt"):
-        calibration = load_calibration([path])
-        assert [camera.name for camera in calibration.cameras] == ["cam a/left.jpg", "right.jpg"]
-        assert not calibration.metric
-        spec = calibration.cameras[0].spec
-        assert spec.image_size == SIZE and spec.principal_point == (955.5, 541.25) and spec.focal_px == 1500
-        assert spec.focal_ratio == pytest.approx(1510 / 1500 if "fy" in MODELS[model] else 1.0)
-        np.testing.assert_allclose(np.reshape(spec.world_to_camera, (3, 4)), np.column_stack([R, T]), atol=1e-12)
-        expected = [
-            PARAMETERS[n] if n in MODELS[model] else 0 for n in ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
-        ]
-        np.testing.assert_allclose(np.pad(spec.distortion, (0, 8 - len(spec.distortion))), expected)
-    (tmp_path / "images.txt").unlink()
-    lens_only = load_calibration([tmp_path])
-    assert lens_only.cameras[0].name == "3" and lens_only.cameras[0].spec.world_to_camera is None and lens_only.metric
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -214,7 +150,7 @@ def test_other_files_are_refused_in_words(tmp_path):
         "rig.yml": ("%YAML:1.0\n---\na: [1, 2", "not YAML"),
         "rig.xml": ("<opencv_storage><a>", "not YAML or XML"),
         "empty.yml": ("", "empty"),
-        "c/cameras.txt": ("1 OPENCV_FISHEYE 4 4 1 1 1 1 0 0 0 0", "OPENCV_FISHEYE"),
+        "c/cameras.txt": ("1 FOV 4 4 1 1 1 1 0", "FOV"),
         "d/cameras.txt": ("1 PINHOLE 4 4 1 1 1", "line 1 is not ID PINHOLE"),
         "e/cameras.txt": ("", "holds no camera"),
     }
@@ -282,6 +218,8 @@ def test_another_image_size_is_scaled_or_refused():
     half = camera_for_size(spec, (960, 540), "left")
     assert half == replace(spec, image_size=(960, 540), focal_px=750.0, principal_point=(480.0, 265.0))
     assert camera_for_size(spec, (1920, 1080), "left") is spec
+    wide = replace(spec, distortion_model=DistortionModel.FISHEYE)
+    assert camera_for_size(wide, (960, 540), "left") == replace(half, distortion_model=DistortionModel.FISHEYE)
     for size in ((1080, 1920), (1280, 700), (1920, 1088)):
         with pytest.raises(UserError, match="calibrated for 1920 × 1080") as caught:
             camera_for_size(spec, size, "left")

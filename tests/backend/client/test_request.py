@@ -10,7 +10,7 @@ import pytest
 from backend.client.cli import parse_faces, parse_offsets
 from backend.client.request import TrackRequest, job_spec, view_names
 from backend.errors import UserError
-from backend.overlay.track import file_name
+from backend.files import file_name
 from protocol.messages import FaceChoice, SolveOptions, ViewSpec
 
 

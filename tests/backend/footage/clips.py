@@ -36,13 +36,14 @@ def write_video(
     pixel_format: str = "yuv420p",
     rate: Fraction | int = 25,
     times: Sequence[Fraction] | None = None,
+    time_base: Fraction | None = None,
     rotation_ccw: int | None = None,
     pixel_aspect: Fraction | None = None,
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
 ) -> Path:
     """Encode pictures (H,W,3) uint8 or uint16 RGB; ``times`` in seconds make the rate vary."""
-    time_base = Fraction(1, 1200) if times is not None else 1 / Fraction(rate)
+    time_base = time_base or Fraction(1, 1200) if times is not None else 1 / Fraction(rate)
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.height, stream.width = pictures[0].shape[:2]

@@ -114,3 +114,11 @@ def test_show_refuses_what_it_cannot_do(tmp_path):
     ):
         result = runner.invoke(cli.app, arguments)
         assert isinstance(result.exception, UserError) and result.exception.code == code
+
+
+def test_opengl_without_a_window_is_asked_for_in_each_systems_way():
+    assert render.context_options("linux") == {"backend": "egl"}
+    assert render.context_options("win32") == render.context_options("darwin") == {}
+    assert "apt-get" in render.opengl_hint("linux", installed=True)
+    assert "apt-get" not in render.opengl_hint("win32", installed=True)
+    assert "ARM64" in render.opengl_hint("linux", installed=False)

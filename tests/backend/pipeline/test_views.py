@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from backend.cameras.distortion import Lens, distort
 from backend.errors import UserError
 from backend.footage.encode import encode_evenly
 from backend.observations import PointSet, ViewAlignment
-from backend.pipeline.align_views import AlignedView, view_warnings, views_to_fit
+from backend.pipeline.align_views import AlignedView, picture_at, view_warnings, views_to_fit
 from backend.pipeline.open_views import open_views
 from backend.pipeline.result import first_scene_frame
 from protocol.messages import CameraSpec, TrackJob, ViewSpec
@@ -56,6 +57,15 @@ def test_a_picture_of_each_of_two_sequences_stands_for_the_sequences(folder):
     assert alone[0].info.kind == "sequence" and alone[0].footage.total == 10
     mixed = opened(folder, "left/pose_03.png", "left/pose_04.png", "portrait.png")
     assert [view.info.kind for view in mixed] == ["still"] * 3
+
+
+def test_images_that_a_user_lists_are_the_sequence(folder):
+    view = ViewSpec(str(folder / "left" / "pose_07.png"), files=("pose_07.png", "../right/pose_02.png", "pose_05.png"))
+    (opened_view,) = open_views(TrackJob((view,)))
+    names = [f"{file.parent.name}/{file.name}" for file in opened_view.info.files]
+    assert names == ["right/pose_02.png", "left/pose_05.png", "left/pose_07.png"]
+    assert opened_view.info.numbers == (2, 5, 7)
+    assert picture_at(aligned(opened_view, 24, 3), 1).shape == (SIZE[1], SIZE[0], 3)
 
 
 def test_only_what_the_first_view_can_see_is_read_of_the_others(folder):
@@ -144,3 +154,13 @@ def test_what_a_user_should_know_is_said(folder):
     assert len(warnings) == 2 and "128 × 96 pixels and was scaled to 64 × 48" in warnings[0]
     assert "50 frames per second, the first view 25" in warnings[1]
     assert view_warnings(views[:1]) == []
+
+
+def test_what_reading_has_to_say_is_said(folder):
+    for number in (2_000_000, 2_000_001):
+        shutil.copy(folder / "portrait.png", folder / f"far_{number}.png")
+    slow, far = opened(folder, "slow.mp4", "far_2000000.png")
+    (said,) = view_warnings([aligned(far, 24, 2)])
+    assert said == far.info.notes[0] and "2000000" in said
+    both = view_warnings([aligned(slow, 25, 2), aligned(far, 24, 2)])
+    assert f"“far_2000000.png”: {said}" in both

@@ -13,6 +13,7 @@ from backend.head_model.posed import PosedHead
 from backend.head_model.render import HeadRenderer, vertex_normals
 from backend.skin_matching.keypoints import MOST, skin_keypoints
 from backend.skin_matching.unwrap import GRAZING, face_texels, unwrap
+from protocol.messages import DistortionModel
 from tests.backend.skin_matching.rendered import FOCAL, SIDE, Rig
 
 TEXELS = 512
@@ -38,8 +39,14 @@ def test_two_views_show_the_same_skin() -> None:
     assert np.corrcoef(first.grey[both], astray[both])[0, 1] < 0.4
 
 
-def test_a_lens_is_looked_through() -> None:
-    lens = Lens(FOCAL, (SIDE / 2, SIDE / 2), 1.0, (-0.3, 0.1, 0.0, 0.0, 0.0))
+@pytest.mark.parametrize(
+    "lens",
+    [
+        Lens(FOCAL, (SIDE / 2, SIDE / 2), 1.0, (-0.3, 0.1, 0.0, 0.0, 0.0)),
+        Lens(FOCAL, (SIDE / 4, SIDE / 4), 1.0, (0.0, 0.0, 0.0, 0.0), DistortionModel.FISHEYE),
+    ],
+)
+def test_a_lens_is_looked_through(lens: Lens) -> None:
     y, x = np.mgrid[:SIDE, :SIDE] + 0.5
     ideal = undistort(np.stack([x, y], axis=-1), lens).points.astype(np.float32) - 0.5
     bent = cv2.remap(grey(0), ideal[..., 0], ideal[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

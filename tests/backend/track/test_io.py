@@ -17,6 +17,7 @@ from backend.files import read_npz, write_atomic, write_npz
 from backend.track.io import load_track, save_track
 from backend.track.types import CameraTrack, Track
 from protocol.arrays import at_frames, declared
+from protocol.job import DistortionModel
 from tests.protocol.takes import spoilt
 
 
@@ -49,6 +50,7 @@ def small_track(frames: int = 4, cameras: int = 1) -> Track:
                 footage_frames=np.arange(frames) - 1 + i,
                 focal_ratio=1.0 + i / 8,
                 distortion=(0.1, -0.2, 0.0, 0.001)[: 4 * i],
+                distortion_model=list(DistortionModel)[i % 2],
             )
             for i in range(cameras)
         ),
@@ -284,3 +286,16 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     with pytest.raises(TypeError):
         write_atomic(path, "not bytes")
     assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["state.json"]
+
+
+def test_a_proxy_is_found_where_the_results_are_moved(tmp_path):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere.mp4"
+    here.mkdir()
+    track = small_track(cameras=3)
+    proxies = str(here / "proxy" / "a.mp4"), str(elsewhere), ""
+    cameras = [dataclasses.replace(camera, proxy=proxy) for camera, proxy in zip(track.cameras, proxies, strict=True)]
+    save_track(dataclasses.replace(track, cameras=tuple(cameras)), here / "track.npz")
+    assert [camera.proxy for camera in load_track(here / "track.npz").cameras] == [*proxies]
+    there = here.rename(tmp_path / "there")
+    moved = str(there / "proxy" / "a.mp4"), *proxies[1:]
+    assert [camera.proxy for camera in load_track(there / "track.npz").cameras] == [*moved]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from blender_addon import compat
 from blender_addon.scene import build, footage
 from blender_addon.scene.ownership import ARMATURE, HEAD, camera_role
+from protocol import arrays
 from protocol.take import NOT_TRACKED
 
 from ..takes import EXPRESSIONS, Shot, frame_picture, make_take, project, write_clip
@@ -207,9 +208,15 @@ def rendered_clip(clip: bpy.types.MovieClip, frame: int, folder: Path) -> NDArra
     scene.view_settings.view_transform = "Standard"
     scene.render.engine = "BLENDER_WORKBENCH"
     scene.use_nodes = True
-    tree = scene.node_tree
-    tree.nodes.clear()
-    source, sink = tree.nodes.new("CompositorNodeMovieClip"), tree.nodes.new("CompositorNodeComposite")
+    if hasattr(scene, "compositing_node_group"):  # from Blender 5.0 on
+        tree = scene.compositing_node_group = bpy.data.node_groups.new("shown", "CompositorNodeTree")
+        tree.interface.new_socket(name="Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+        sink = tree.nodes.new("NodeGroupOutput")
+    else:
+        tree = scene.node_tree
+        tree.nodes.clear()
+        sink = tree.nodes.new("CompositorNodeComposite")
+    source = tree.nodes.new("CompositorNodeMovieClip")
     source.clip = clip
     tree.links.new(source.outputs[0], sink.inputs[0])
     scene.frame_set(frame)
@@ -243,13 +250,14 @@ def test_video_background_is_the_right_frame_and_upright(tmp_path: Path, rotatio
     assert np.abs(picture.astype(int) - truth.astype(int)).mean() < 6
 
 
-def test_sequence_background_starts_at_its_first_file(tmp_path: Path) -> None:
+def test_sequence_background_is_the_file_of_the_take_and_those_that_follow(tmp_path: Path) -> None:
     import cv2
 
     for index in range(6):
         cv2.imwrite(str(tmp_path / f"shot_v2.{1001 + index}.png"), frame_picture(index, 160, 96)[..., ::-1])
+    (tmp_path / "shot_v2.0007.png").write_bytes((tmp_path / "shot_v2.1001.png").read_bytes())
     shot = Shot(
-        size=(160, 96), first_frame=1001, frame_count=6, footage=str(tmp_path / "shot_v2.1004.png"), kind="sequence"
+        size=(160, 96), first_frame=1001, frame_count=6, footage=str(tmp_path / "shot_v2.1001.png"), kind="sequence"
     )
     background = background_of(build.build_take(bpy.context, make_take(shot)))
     picture = rendered_clip(background.clip, 1005, tmp_path)
@@ -257,14 +265,15 @@ def test_sequence_background_starts_at_its_first_file(tmp_path: Path) -> None:
     assert footage.shown_number(bpy.context.scene.camera.data, 1005) == 1005
 
 
-@pytest.mark.parametrize("named", ["shot.1001.exr", "shot.1003.exr", "shot.####.exr", "shot.%04d.exr", ""])
-def test_sequence_is_found_however_it_is_named(tmp_path: Path, named: str) -> None:
-    for name in ("shot.1003.exr", "shot.1001.exr", "shot.1002.exr", "other.0001.png"):
-        (tmp_path / name).touch()
-    if not named:
-        (tmp_path / "other.0001.png").unlink()
-    view = make_take(Shot(kind="sequence", footage=str(tmp_path / named))).cameras[0]
-    assert footage.first_file(view) == tmp_path / "shot.1001.exr"
+@pytest.mark.parametrize("named", ["shot.1001.png", "shot.####.png", "shot.%04d.png", "shot.*.png", ""])
+def test_the_size_of_pictures_is_known_before_they_are_tracked(tmp_path: Path, named: str) -> None:
+    import cv2
+
+    for name in ("shot.1001.png", "shot.1002.png"):
+        cv2.imwrite(str(tmp_path / name), frame_picture(0, 160, 96))
+    (tmp_path / "notes.txt").touch()
+    assert footage.picture_size(tmp_path / named) == (160, 96)
+    assert footage.picture_size(tmp_path / "other.####.png") is None
 
 
 def test_still_background(tmp_path: Path) -> None:
@@ -311,15 +320,41 @@ def test_footage_of_another_frame_rate_is_retimed_by_keys(tmp_path: Path, kind: 
     assert np.ptp([curve.range() for curve in compat.action_curves(data)]) >= 10
 
 
-def test_footage_of_nearly_the_same_rate_stays_a_clip(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dropped", [False, True], ids=["kept", "dropped"])
+def test_footage_is_a_clip_only_where_that_shows_every_picture(tmp_path: Path, dropped: bool) -> None:
     base = make_take(Shot()).cameras[0]
     path = str(write_clip(tmp_path / "left.mp4", 160, 96))
-    used = np.array([-1, -1, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11])  # one picture dropped on the way
+    used = np.array([-1, -1, 1, 2, 3, 4, 5, 6, -1, 8, 9, 10])
+    used[7:] += np.where(dropped and used[7:] >= 0, 1, 0)
     view = replace(base, name="left", footage=path, footage_frames=used, footage_first_frame=3)
     collection = build.build_take(bpy.context, replace(make_take(Shot()), cameras=(base, view)))
-    (background,) = collection[camera_role("left")].data.background_images
-    assert background.source == "MOVIE_CLIP" and background.clip.frame_start == 3
-    assert footage.shown_number(collection[camera_role("left")].data, 5) == 3
+    data = collection[camera_role("left")].data
+    assert data.background_images[0].source == ("IMAGE" if dropped else "MOVIE_CLIP")
+    for frame, number in enumerate(used.tolist(), start=1):
+        show(frame)
+        if number >= 0:
+            assert footage.shown_number(data, frame) == number
+
+
+def test_the_picture_in_a_proxy_is_known_by_its_number(tmp_path: Path) -> None:
+    """A face that is picked on a proxy is looked for in the footage itself."""
+    proxy = str(write_clip(tmp_path / "proxy.mp4", 160, 96))
+    base = make_take(Shot(footage="/elsewhere/clip.heic")).cameras[0]
+    used = np.array([10, 20, 30, 40])
+    take = arrays.at_frames(replace(make_take(Shot()), cameras=(base,)), np.arange(4))
+    view = replace(take.cameras[0], footage_frames=used, proxy=proxy, proxy_first_frame=5)
+    take = replace(take, cameras=(view,), scene_frames=np.array([5.0, 7, 8, 11]))
+    data = build.build_take(bpy.context, take)[camera_role("camera")].data
+    assert data.background_images[0].clip.frame_start == 5
+    assert [footage.shown_number(data, frame) for frame in range(3, 14)] == [10] * 4 + [20, 30, 30, 30, 40, 40, 40]
+
+
+def test_a_proxy_that_is_gone_is_missed_and_nothing_else_is_shown(tmp_path: Path) -> None:
+    clip = str(write_clip(tmp_path / "clip.mp4", 160, 96))
+    take = make_take(Shot(footage=clip))
+    take = replace(take, cameras=(replace(take.cameras[0], proxy="/nowhere/proxy.mp4"),))
+    assert not build.build_take(bpy.context, take)[camera_role("camera")].data.background_images
+    assert footage.missing_footage(take) == ["/nowhere/proxy.mp4"]
 
 
 def test_reopened_file_plays(tmp_path: Path) -> None:

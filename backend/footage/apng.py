@@ -1,0 +1,44 @@
+"""The pictures of an animated PNG, by its chunks alone (PNG, third edition)."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+MAX_CHUNKS = 1_000_000
+
+
+class ApngHeader(NamedTuple):
+    """How many seconds each picture of the animation shows; ``apart`` where the still is not one of them."""
+
+    durations: tuple[float, ...]
+    apart: bool
+
+
+def read_apng(path: Path, at_most: int) -> ApngHeader:
+    """The first ``at_most`` pictures; none of a PNG that is a still. Raises OSError, ValueError and struct.error."""
+    durations: list[float] = []
+    animated = apart = False
+    with path.open("rb") as file:
+        file.seek(8)
+        for _ in range(MAX_CHUNKS):
+            if len(durations) == at_most or len(head := file.read(8)) < 8:
+                return ApngHeader(tuple(durations), apart)
+            size, name = struct.unpack(">I4s", head)
+            if not name.isalpha():
+                raise ValueError("no chunk")
+            start = file.read(min(size, 26))
+            if name == b"acTL":
+                animated = True
+            elif name == b"fcTL":
+                shown, of = struct.unpack_from(">2H", start, 20)
+                durations.append(shown / (of or 100))
+            elif name == b"IDAT" and not animated:
+                return ApngHeader((), apart=False)
+            elif name == b"IDAT" and not durations:
+                apart = True
+            elif name == b"IEND":
+                return ApngHeader(tuple(durations), apart)
+            file.seek(size + 4 - len(start), 1)
+    raise ValueError("more chunks than are read")

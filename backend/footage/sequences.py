@@ -1,0 +1,230 @@
+"""Which image files belong together: a folder's, a pattern's, those of a list, and those around one file."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backend.errors import ErrorCode, UserError
+from backend.footage.kinds import IMAGE_SUFFIXES, require_file
+from backend.footage.numbering import Numbered, belong_together, on_timeline, sequences
+from backend.footage.types import MAX_FRAMES, FootageKind
+
+_PLACEHOLDER = re.compile(r"%(?:0?(?P<width>\d{1,2}))?d|(?P<hashes>#+)")
+LIST_SUFFIX = ".txt"
+MAX_LIST_BYTES = 16 << 20
+_MAX_ENTRIES = 2 * MAX_FRAMES  # of a folder that is looked through
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Images in order, each with its frame number, ascending; a still is number 1 alone."""
+
+    kind: FootageKind
+    files: tuple[Path, ...]
+    numbers: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+
+def is_pattern(path: Path) -> bool:
+    """True where the last part of the path speaks of several files: ``%04d``, ``####``, ``*`` or ``?``."""
+    return bool(_PLACEHOLDER.search(path.name)) or any(sign in path.name for sign in "*?")
+
+
+def find_images(path: Path) -> ImageFiles:
+    """The images that a folder, a pattern, or one file of a numbered sequence stands for.
+
+    A file that is there is never taken for a pattern. A folder gives its longest sequence. Raises UserError
+    ``footage_no_images``, and for one file what ``kinds.require_file`` raises.
+    """
+    if path.is_dir():
+        return _in_folder(path)
+    if path.exists() or not is_pattern(path):
+        return _around(path)
+    return _matching(path)
+
+
+def listed_images(files: Sequence[Path]) -> ImageFiles:
+    """The images of a list, in the order of their numbers; in the order given, from frame 1, where names have none.
+
+    Raises UserError ``footage_missing`` and others of ``kinds.require_file``, naming the file; ``footage_no_images``.
+    """
+    if not files:
+        raise _no_images("The list of images is empty.")
+    if len(files) > MAX_FRAMES:
+        raise _no_images(f"The list names {len(files)} images; Blender's timeline has {MAX_FRAMES} frames.")
+    for file in files:
+        require_file(file)
+    if len(files) == 1:
+        return still(files[0])
+    found = sequences([_stem(file) for file in files])
+    if len(found) == 1 and len(found[0].items) == len(files):
+        return _numbered(files, found[0])
+    return ImageFiles("sequence", tuple(files), tuple(range(1, len(files) + 1)))
+
+
+def read_list(path: Path) -> list[Path]:
+    """The images that a text file names, one a line, as seen from its folder; lines that begin with # say nothing.
+
+    Raises UserError ``footage_unreadable`` for a text that names no image, ``footage_too_large``, and others of
+    ``kinds.require_file``.
+    """
+    require_file(path)
+    if path.stat().st_size > MAX_LIST_BYTES:
+        raise UserError(ErrorCode.FOOTAGE_TOO_LARGE, f"The list {path} has more than {MAX_LIST_BYTES >> 20} MiB.")
+    lines = [line.strip() for line in path.read_text("utf-8-sig", errors="replace").splitlines()]
+    names = [line for line in lines if line and not line.startswith("#") and "\0" not in line]
+    files = [path.parent / name for name in names]
+    if not files or len(names[0]) > 1000 or not files[0].is_file():
+        raise UserError(
+            ErrorCode.FOOTAGE_UNREADABLE,
+            f"{path} is a text that names no image which is there{f': “{names[0][:80]}”' if names else ''}.",
+            "Footage is a video, an image, a folder or a pattern of images, or a text with the name of one a line.",
+        )
+    return files
+
+
+def still(path: Path) -> ImageFiles:
+    """A picture alone."""
+    return ImageFiles("still", (path,), (1,))
+
+
+def _no_images(message: str) -> UserError:
+    kinds = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
+    return UserError(ErrorCode.FOOTAGE_NO_IMAGES, message, f"Images are read from {kinds} files.")
+
+
+def _listing(folder: Path) -> Iterator[Path]:
+    """The ordinary files of a folder, sorted, those that are hidden left out."""
+    try:
+        entries = [entry for entry, _ in zip(folder.iterdir(), range(_MAX_ENTRIES), strict=False)]
+    except OSError as error:
+        raise UserError(
+            ErrorCode.FOOTAGE_UNREADABLE,
+            f"The folder {folder} cannot be read: {error.strerror}.",
+            "Check its permissions.",
+        ) from error
+    return (entry for entry in sorted(entries) if not entry.name.startswith(".") and entry.is_file())
+
+
+def _suffix(file: Path) -> str:
+    """The ending in small letters; "" where it is the picture's number (``plate.0001``)."""
+    return "" if file.suffix[1:].isdecimal() else file.suffix.lower()
+
+
+def _stem(file: Path) -> str:
+    return file.stem if _suffix(file) else file.name
+
+
+def _by_suffix(files: Sequence[Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for file in files:
+        found.setdefault(_suffix(file), []).append(file)
+    return dict(sorted(found.items()))
+
+
+def _numbered(files: Sequence[Path], found: Numbered, notes: tuple[str, ...] = ()) -> ImageFiles:
+    numbers, said = on_timeline(found.numbers, stamps=found.stamps)
+    ordered = tuple(files[index] for index in found.items)
+    if len(ordered) > MAX_FRAMES:
+        raise _no_images(f"There are {len(ordered)} images; Blender's timeline has {MAX_FRAMES} frames.")
+    return ImageFiles("sequence", ordered, numbers, notes + ((said,) if said else ()))
+
+
+def _longest(files: Sequence[Path]) -> tuple[list[Path], Numbered] | None:
+    """The longest sequence among files, of several as long the first by ending and name; None without any."""
+    found = [
+        (alike, sequence)
+        for alike in _by_suffix(files).values()
+        for sequence in sequences([_stem(file) for file in alike])
+        if len(sequence.items) > 1
+    ]
+    return max(found, key=lambda one: len(one[1].items), default=None)
+
+
+def _in_folder(folder: Path) -> ImageFiles:
+    files = [file for file in _listing(folder) if file.suffix.lower() in IMAGE_SUFFIXES]
+    if not files:
+        raise _no_images(f"The folder {folder} holds no images.")
+    longest = _longest(files)
+    if longest is not None:
+        return _numbered(*longest, notes=_left_out(len(files) - len(longest[1].items), folder))
+    if len(files) == 1:
+        return still(files[0])
+    raise _no_images(f"The images in {folder} are not numbered.")
+
+
+def _left_out(count: int, folder: Path) -> tuple[str, ...]:
+    if count <= 0:
+        return ()
+    images = "1 image" if count == 1 else f"{count} images"
+    return (f"{images} of the folder {folder.name} are not of its longest sequence, and were left out.",)
+
+
+def _around(path: Path) -> ImageFiles:
+    """The sequence that a file is part of, or the file alone."""
+    require_file(path)
+    beside = [file for file in _listing(path.parent) if _suffix(file) == _suffix(path) and file != path]
+    # Of two spellings of one number the file that was given is meant, then those whose ending is spelt like its.
+    files = [path, *sorted(beside, key=lambda file: file.suffix != path.suffix)]
+    for found in sequences([_stem(file) for file in files]):
+        if 0 in found.items:
+            own = found.numbers[found.items.index(0)]
+            if belong_together(found.numbers, own, stamps=found.stamps):
+                return _numbered(files, found)
+    return still(path)
+
+
+def _matching(path: Path) -> ImageFiles:
+    """The images that a pattern matches, by the first of its readings that matches any."""
+    files = list(_listing(path.parent)) if path.parent.is_dir() else []
+    for name in _readings(path.name):
+        matches = [(file, found) for file in files if (found := name.fullmatch(file.name))]
+        if not matches:
+            continue
+        images = [file for file, _ in matches if file.suffix.lower() in IMAGE_SUFFIXES] or [file for file, _ in matches]
+        if "number" not in name.groupindex:
+            longest = _longest(images)
+            if longest is not None:
+                return _numbered(*longest, notes=_left_out(len(images) - len(longest[1].items), path.parent))
+            if len(images) == 1:
+                return still(images[0])
+            raise _no_images(f"The images that match {path} are not numbered.")
+        numbers: dict[int, Path] = {}
+        for file, found in matches:
+            numbers.setdefault(int(found["number"]), file)
+        ordered = sorted(numbers.items())
+        stamps = all(number >= 10**9 for number, _ in ordered)
+        listed = Numbered(tuple(range(len(ordered))), tuple(number for number, _ in ordered), stamps)
+        return _numbered([file for _, file in ordered], listed)
+    raise _no_images(f"No image matches {path}.")
+
+
+def _readings(name: str) -> Iterator[re.Pattern[str]]:
+    """What a pattern may mean, the likeliest first, as signs of patterns may be parts of names, too.
+
+    A ``%04d`` or a row of ``#`` (the longest one first) is the number and all else what it says; then ``*`` and ``?``
+    beside such a number; then those alone; then a shell's ``[…]``.
+    """
+    found = list(_PLACEHOLDER.finditer(name))
+    found.sort(key=lambda match: (match["hashes"] is not None, -len(match["hashes"] or ""), -match.start()))
+    for wild in (False, True):
+        for match in found:
+            before, after = name[: match.start()], name[match.end() :]
+            yield re.compile(_text(before, wild) + _digits(match) + _text(after, wild))
+    yield re.compile(_text(name, True))
+    yield re.compile(fnmatch.translate(name))
+
+
+def _digits(match: re.Match[str]) -> str:
+    width = len(match["hashes"]) if match["hashes"] else int(match["width"] or 1)
+    negative = rf"(?<![^._ ])-\d{{{max(1, width - 1)},}}"
+    return rf"(?P<number>{negative}|\d{{{width},}})"
+
+
+def _text(text: str, wild: bool) -> str:
+    signs = {"*": ".*", "?": "."} if wild else {}
+    return "".join(signs.get(sign) or re.escape(sign) for sign in text)
