@@ -77,10 +77,14 @@ def _align(aligner: Aligner, image: NDArray[np.uint8], box: FaceBox) -> Alignmen
     return None if found is not None and turned_apart(found.box, box) > TURNED_OVER else found
 
 
-def _faces(aligner: Aligner, image: NDArray[np.uint8], boxes: Sequence[FaceBox]) -> list[Alignment]:
-    """Those of the boxes that the aligner believes in, too, in their order, each face once."""
-    found: list[Alignment] = []
+def _faces(
+    aligner: Aligner, image: NDArray[np.uint8], boxes: Sequence[FaceBox], known: Alignment | None = None
+) -> list[Alignment]:
+    """The face that is ``known``, then those of the boxes that the aligner believes in, too, each face once."""
+    found = [] if known is None else [known]
     for box in boxes[:_MAX_CANDIDATES]:
+        if known is not None and overlap(box, known.box) >= 0.3:
+            continue
         alignment = _align(aligner, image, box)
         if alignment is not None and all(overlap(alignment.box, other.box) < 0.3 for other in found):
             found.append(alignment)
@@ -175,7 +179,7 @@ class _Following:
         seen = 0
         if count:
             boxes = search_turned_like(self._finder, frame.image, follower.box)
-            seen = len(_faces(self._aligner, frame.image, boxes))
+            seen = len(_faces(self._aligner, frame.image, boxes, alignment))
         return AlignedFrame(frame.number, frame.time, frame.scene_frame, alignment, seen, self._shot)
 
 
