@@ -68,7 +68,7 @@ def test_head_that_is_not_there_is_still_shown_and_says_so() -> None:
 def test_the_chosen_aligner_goes_into_the_job(tmp_path: Path) -> None:
     session.current().aligners = available_aligners()
     titles = {item[0]: item[1:3] for item in choices.aligner_items(chosen(), None)}
-    assert titles["mediapipe"][0] == "MediaPipe" and "9 ms" in titles["mediapipe"][1]
+    assert titles["mediapipe"][0] == "MediaPipe" and "ms a picture" in titles["mediapipe"][1]
     assert {name: title for name, (title, _) in titles.items()} == {a.name: a.title for a in available_aligners()}
     clip = tmp_path / "clip.mp4"
     clip.touch()
