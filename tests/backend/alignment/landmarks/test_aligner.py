@@ -96,6 +96,19 @@ def test_a_detectors_box_and_the_answers_own_lead_to_one_answer(
         assert np.median(np.linalg.norm(again - first.mu, axis=1)) < 0.006 * iod(again)
 
 
+def test_one_look_without_the_mirror_image_leans_to_neither_side(
+    aligner: LandmarkAligner, finder: BlazeFaceFinder, portraits: list[Picture]
+) -> None:
+    alone, leaning = LandmarkAligner(mirrored=False), load_point_sigma().lean
+    apart = []
+    for portrait in portraits:
+        box = finder.find(portrait)[0]
+        both = align(aligner, portrait, box)
+        apart.append((align(alone, portrait, box) - both) / iod(both))
+    alone.close()
+    assert np.abs(np.median(apart, axis=(0, 1))).max() < 0.0007 < np.median(np.abs(leaning[:, 0]))
+
+
 def test_points_are_measured_from_the_image_corner(
     aligner: LandmarkAligner, finder: BlazeFaceFinder, portraits: list[Picture]
 ) -> None:
