@@ -31,7 +31,6 @@ Image = NDArray[np.uint8]
 
 MIN_PRESENCE = 0.5  # as MediaPipe itself
 MOST_LOOKS = 2  # a third moves the points of photographs by nothing that can be measured
-
 SHIFT, STRETCH, TURN = 0.03, 1.05, float(np.deg2rad(5))
 """Most distance of two crops (share of the side, factor of the side, radians) that leaves the network the same view.
 
@@ -54,12 +53,12 @@ class LandmarkAligner:
     """Implements ``Aligner``. Without memory: what it says of an image depends on the image and the box only.
 
     A box leads to a crop. The box of an alignment leads to the crop that suited it, so a face that is followed costs
-    one look; where the crop that suits the answer is another one, as it mostly is after a detector's box, the aligner
-    looks again there.
+    one look, less what the network is known to draw to the image's left (``PointSigma.lean``). Where the crop that
+    suits the answer is another one, as it mostly is after a detector's box, the answer is the mean of a look there and
+    one at that crop's mirror image.
 
-    A look averages the answers for the crop and for its mirror image, side by side on two cores: that takes a quarter
-    of the jitter out of them, and a tenth of the motion error (SSME) of rendered performances. Without ``mirrored`` a
-    look is the straight one, less what the network is known to draw to the image's left (``PointSigma.lean``).
+    With ``mirrored`` every look is such a pair: that takes a quarter of the jitter out of a clip, and a tenth of the
+    motion error (SSME) of rendered performances, for half as much time again.
 
     What the points are known to be off by on turned heads is taken off (``PoseBias``).
 
@@ -75,7 +74,7 @@ class LandmarkAligner:
         sigma: PointSigma | None = None,
         min_presence: float = MIN_PRESENCE,
         pose_bias: PoseBias | None = None,
-        mirrored: bool = True,
+        mirrored: bool = False,
     ) -> None:
         lanes = min(cores(), 4)
         self._network, self._irises = FaceMeshNetwork(lanes), IrisNetwork(min(lanes, 2))
@@ -91,7 +90,8 @@ class LandmarkAligner:
                 crops[index] = crop_of(box)
         found: dict[int, Look] = {}
         for number in range(MOST_LOOKS):
-            looks = self._look([images[index] for index in crops], list(crops.values()))
+            both = self._mirrored or number > 0
+            looks = self._look([images[index] for index in crops], list(crops.values()), both=both)
             crops, seen = {}, dict(zip(crops, looks, strict=True))
             for index, look in seen.items():
                 if look.presence < self._min_presence or not 4 <= look.laid.side <= 8 * max(images[index].shape):
@@ -104,12 +104,12 @@ class LandmarkAligner:
         told = dict(zip(found, self._told([images[index] for index in found], list(found.values())), strict=True))
         return [told.get(index) for index in range(len(images))]
 
-    def _look(self, images: Sequence[Image], crops: Sequence[Crop]) -> list[Look]:
-        """Run the network on one crop of each image, and on its mirror image, too, where ``mirrored``."""
+    def _look(self, images: Sequence[Image], crops: Sequence[Crop], *, both: bool) -> list[Look]:
+        """Run the network on one crop of each image, and on its mirror image, too, where ``both``."""
         straight = [cut(image, crop) for image, crop in zip(images, crops, strict=True)]
-        points, presence = self._network([*straight, *(mirrored(picture) for picture in straight if self._mirrored)])
+        points, presence = self._network([*straight, *(mirrored(picture) for picture in straight if both)])
         count = len(crops)
-        if self._mirrored:
+        if both:
             back = points[count:, self._sigma.mirror] * (-1, 1, 1) + (SIZE, 0, 0)
             points, presence = (points[:count] + back) / 2, (presence[:count] + presence[count:]) / 2
         else:

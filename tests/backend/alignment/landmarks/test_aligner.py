@@ -29,10 +29,14 @@ def iod(mu: NDArray[np.float32]) -> float:
     return float(np.linalg.norm(mu[263] - mu[33]))
 
 
-def align(aligner: LandmarkAligner, image: Picture, box: FaceBox) -> NDArray[np.float32]:
+def aligned(aligner: LandmarkAligner, image: Picture, box: FaceBox) -> Alignment:
     (alignment,) = aligner.align([image], [box])
     assert alignment is not None
-    return alignment.mu
+    return alignment
+
+
+def align(aligner: LandmarkAligner, image: Picture, box: FaceBox) -> NDArray[np.float32]:
+    return aligned(aligner, image, box).mu
 
 
 def test_what_an_alignment_holds(found: Alignment, portrait: Picture) -> None:
@@ -100,16 +104,17 @@ def test_a_detectors_box_and_the_answers_own_lead_to_one_answer(
 def test_one_look_without_the_mirror_image_leans_to_neither_side(
     aligner: LandmarkAligner, finder: BlazeFaceFinder, portraits: list[Picture]
 ) -> None:
-    table = load_point_sigma()
-    sizes = []
+    table, pairs = load_point_sigma(), LandmarkAligner(mirrored=True)
+    sizes: list[float] = []
     for sigma in (table, replace(table, lean=np.zeros_like(table.lean))):
-        alone, apart = LandmarkAligner(sigma, mirrored=False), []
+        alone, apart = LandmarkAligner(sigma), []
         for portrait in portraits:
-            box = finder.find(portrait)[0]
-            both = align(aligner, portrait, box)
+            box = aligned(aligner, portrait, finder.find(portrait)[0]).box
+            both = align(pairs, portrait, box)
             apart.append((align(alone, portrait, box) - both) / iod(both))
         alone.close()
-        sizes.append(np.abs(np.median(apart, axis=(0, 1))[0]))
+        sizes.append(float(np.abs(np.median(apart, axis=(0, 1))[0])))
+    pairs.close()
     assert sizes[0] < 0.6 * sizes[1]
 
 
