@@ -112,7 +112,7 @@ def _flowface(head: HeadModel, weights: Path | None) -> Aligner:
 
 register_aligner(
     AlignerInfo(
-        "mediapipe", "MediaPipe", "faces turned to the camera, lids and lips", "5 ms a picture on two CPU cores"
+        "mediapipe", "MediaPipe", "faces turned to the camera, lids and lips", "6 ms a picture on two CPU cores"
     ),
     lambda _head, _weights: _mediapipe(),
 )

@@ -104,10 +104,10 @@ def test_a_detectors_box_and_the_answers_own_lead_to_one_answer(
 def test_one_look_without_the_mirror_image_leans_to_neither_side(
     aligner: LandmarkAligner, finder: BlazeFaceFinder, portraits: list[Picture]
 ) -> None:
-    table, pairs = load_point_sigma(), LandmarkAligner(mirrored=True)
+    table, pairs = load_point_sigma(), LandmarkAligner()
     sizes: list[float] = []
     for sigma in (table, replace(table, lean=np.zeros_like(table.lean))):
-        alone, apart = LandmarkAligner(sigma), []
+        alone, apart = LandmarkAligner(sigma, mirrored=False), []
         for portrait in portraits:
             box = aligned(aligner, portrait, finder.find(portrait)[0]).box
             both = align(pairs, portrait, box)
