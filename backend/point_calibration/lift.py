@@ -18,7 +18,7 @@ import typer
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from backend.alignment.landmarks.plain_mesh import still_face_mesh
+from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 from backend.errors import ErrorCode, UserError
 from backend.head_model import render
 from backend.head_model.appearance import Palette, paint_texture
@@ -98,7 +98,7 @@ def _look(head: HeadModel, domains: NDArray[np.bool_]) -> tuple[NDArray[np.float
     seen: list[NDArray[np.float64]] = []
     textures = [paint_texture(head, palette=palette) for palette in SKINS]
     corners = head.uv_vertices[head.uv_triangles]
-    with render.HeadRenderer((SIZE, SIZE)) as renderer, still_face_mesh() as detector:
+    with render.HeadRenderer((SIZE, SIZE)) as renderer, PlainFaceMesh(min_confidence=0.3) as detector:
         for shot in shots(head):
             lens: dict[str, Any] = {"focal_px": FOCAL_PX, "principal_point": CENTRE, "world_to_camera": shot.camera}
             image = renderer.render(
