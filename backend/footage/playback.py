@@ -90,14 +90,14 @@ def read_times(path: Path) -> VideoTimes | None:
                     times.append(packet.pts)
                     key = packet.pts if packet.is_keyframe else key
                     open_groups |= key is not None and packet.pts < key
-            if stream.frames:
+            codec, name = stream.codec_context.codec.canonical_name, container.format.name.split(",")[0]
+            if stream.frames and name != "gif":
                 playable = stream.frames
             elif stream.duration:
                 playable = int(stream.duration * base * rate + 0.5)
             else:
                 ends = (container.duration or 0) / 1e6 - _SOUND_STARTS * bool(container.streams.audio)
                 playable = int((ends - float(start * base)) * float(rate) + 0.5)
-            codec, name = stream.codec_context.codec.canonical_name, container.format.name.split(",")[0]
             return VideoTimes(
                 container=name,
                 codec=codec,

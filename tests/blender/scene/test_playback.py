@@ -180,6 +180,14 @@ def test_an_animated_image_shows_the_tracked_picture(name: str, durations: int |
     assert_shown(take, 0, stamps, tmp_path)
 
 
+def test_a_gif_without_delays_is_shown_to_its_last_picture(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(stamped(number)) for number in range(1, 7)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=0)
+    take, (stamps,), _ = tracked(tmp_path / "out", tmp_path / "a.gif")
+    assert stamps == [1, 2, 3, 4, 5, 6]
+    assert_shown(take, 0, stamps, tmp_path)
+
+
 @pytest.mark.parametrize("suffix", ["dpx", "tga", "exr", "bmp", "jp2", "webp", "ppm", "heic"])
 def test_images_of_any_kind_are_shown(suffix: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
