@@ -136,8 +136,8 @@ def belong_together(numbers: Sequence[int], own: int, *, stamps: bool = False) -
     """True where the picture of number ``own`` is one of a sequence, not one of several photographs of a camera.
 
     It is where its number's neighbour is there; where of three or more pictures at least half, and two, of the steps
-    are the same one; where half of the numbers from first to last are there; and for time stamps where most steps are
-    about as long as the median.
+    are the same one; where a quarter of the numbers from first to last are there; and for time stamps where most steps
+    are about as long as the median.
     """
     if len(numbers) < 2:
         return False
@@ -150,7 +150,7 @@ def belong_together(numbers: Sequence[int], own: int, *, stamps: bool = False) -
         median = sorted(steps)[len(steps) // 2]
         return sum(0.5 * median <= step <= 2 * median for step in steps) > 0.6 * len(steps)
     same = steps.count(_usual_step(numbers))
-    return (same >= 2 and 2 * same >= len(steps)) or 2 * len(numbers) > max(numbers) - min(numbers)
+    return (same >= 2 and 2 * same >= len(steps)) or 4 * len(numbers) > max(numbers) - min(numbers)
 
 
 def on_timeline(numbers: Sequence[int], *, stamps: bool = False) -> tuple[tuple[int, ...], str]:

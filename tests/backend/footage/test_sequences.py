@@ -40,6 +40,7 @@ NAMES = {
     ),
     "a gap behind the first": ([f"g_{i:04d}.png" for i in (1, 3, 4, 5)], [1, 3, 4, 5], "g_%d.png"),
     "three with a gap": ([f"g_{i}.png" for i in (1, 3, 4)], [1, 3, 4], "g_#.png"),
+    "many gaps": ([f"g_{i:04d}.png" for i in (1, 3, 4, 8, 9, 20)], [1, 3, 4, 8, 9, 20], "g_%04d.png"),
     "a number within": ([f"frame_{i:04d}_rgb.png" for i in range(1, 5)], [1, 2, 3, 4], "frame_####_rgb.png"),
     "several numbers": ([f"shot02_v3_{i:04d}_left.png" for i in (7, 8, 9)], [7, 8, 9], "shot02_v3_%04d_left.png"),
     "a number and its time": ([f"i{i}_t{1000 + 33 * i}.png" for i in range(1, 5)], [1, 2, 3, 4], "i*_t*.png"),
@@ -104,6 +105,14 @@ def test_other_sequences_in_the_folder_stay_out(tmp_path: Path) -> None:
     assert "14 images" in whole.info.notes[0]
 
 
+def test_signs_beside_a_number_do_not_mix_sequences(tmp_path: Path) -> None:
+    write(tmp_path, [f"a_{i:04d}.png" for i in range(1, 4)])
+    write(tmp_path, [f"b_{i:04d}.png" for i in range(1, 6)], 101)
+    footage = open_footage(tmp_path / "*_%04d.png")
+    assert stamps(footage) == [101, 102, 103, 104, 105]
+    assert "3 images" in footage.info.notes[0]
+
+
 def test_cameras_whose_times_interleave_are_kept_apart(tmp_path: Path) -> None:
     for camera in (1, 2):
         names = [f"cam{camera}_{i:04d}_{1700000000000 + 33 * i + camera}.png" for i in range(1, 5)]
@@ -154,11 +163,27 @@ def test_a_text_lists_images_as_seen_from_its_folder(tmp_path: Path) -> None:
     listed.write_text("\ufeff# the good ones\r\nshot/c.png\r\n\r\nshot/b_0003.png\n", "utf-8")
     footage = open_footage(listed)
     assert (stamps(footage), footage.info.numbers, footage.info.kind) == ([3, 1], (1, 2), "sequence")
-    for text in ("", "# nothing\n", "shot/gone.png\n", "\0\0", "x" * 5000):
+    listed.write_text("ffconcat version 1.0\nfile 'shot/c.png'\nduration 0.04\n\"shot/a_0009.png\"\n")
+    assert stamps(open_footage(listed)) == [3, 2]
+    for text in ("", "# nothing\n", "shot/gone.png\n", "\0\0", "x" * 300, "x" * 5000):
         listed.write_text(text or "\n")
         with pytest.raises(UserError, match=r"cut\.txt") as caught:
             open_footage(listed)
         assert caught.value.code == "footage_unreadable"
+
+
+def test_a_list_without_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cut.txt").write_text("a\n" * 1_050_000)
+    with pytest.raises(UserError) as caught:
+        open_footage(tmp_path / "cut.txt")
+    assert caught.value.code == "footage_no_images"
+
+
+def test_a_path_that_no_file_can_have_is_missing(tmp_path: Path) -> None:
+    for name in ("a" * 5000 + ".png", "a" * 300 + "_%04d.png", "a\0b.png"):
+        with pytest.raises(UserError) as caught:
+            open_footage(tmp_path / name)
+        assert caught.value.code in ("footage_missing", "footage_no_images")
 
 
 def test_what_was_found_once_is_not_looked_for_again(tmp_path: Path) -> None:
