@@ -60,6 +60,7 @@ REPLACED = {
         "time_base": Fraction(1, 1000),
         "rate": 30,
     },
+    "short last.mov": {**NO_B, "rate": 60, "count": 9, "times": [Fraction(i, 6) for i in range(9)]},
     "odd.avi": {**NO_B, "size": (131, 41), "pixels": "yuv444p"},
 }
 """Footage that Blender shows by a proxy."""
@@ -121,6 +122,14 @@ def test_every_view_shows_its_own_pictures(
     take, stamps, _ = tracked(tmp_path / "out", *clips, offsets=[0.0, offset])
     for view in (0, 1):
         assert_shown(take, view, stamps[view], tmp_path)
+
+
+def test_a_sequence_as_a_second_view_shows_its_own_pictures(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "a.mp4", **B)
+    folder = sequence(tmp_path / "pictures", [f"p_{i:04d}.png" for i in range(7, 16)])
+    take, stamps, _ = tracked(tmp_path / "out", clip, folder, offsets=[0.0, -0.13])
+    assert not take.cameras[1].proxy
+    assert_shown(take, 1, stamps[1], tmp_path)
 
 
 STORED = {
