@@ -19,6 +19,7 @@ _NUMBER = re.compile(
     r"(?:[01]\d|2[0-3])[-_.:h]?[0-5]\d[-_.:m]?[0-5]\d(?:\d{1,9}(?!\d)|[-_.,]\d{3}(?!\d))?"
     r"|(?<!\d)\d{10}\.\d{1,9}(?!\d)|(?:^|(?<=[._ ]))-\d+|\d+"
 )
+_MANY = 3  # times as many values as another number has, and a number is the one that counts
 _DATE_DIGITS = 14
 _STAMP_DIGITS = 10  # seconds since 1970 have so many; numbers of frames have fewer
 
@@ -67,8 +68,9 @@ def sequences(stems: Sequence[str]) -> list[Numbered]:
     """The names cut into sequences, in an order that only the names decide; names without numbers are in none.
 
     Names that differ in their numbers only are one sequence where one number grows and all others keep or grow with
-    it (a time stamp beside a frame number); otherwise the number with the fewest values tells sequences apart (a
-    camera, a version). Of two spellings of one number (1, 01) the first given stays.
+    it (a time stamp beside a frame number). Otherwise the number with by far the fewest values tells sequences apart
+    (a camera, a version), or the one of the fewest digits where they have about as many. Of two spellings of one
+    number (1, 01) the first given stays.
     """
     alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
     names = [split_name(stem) for stem in stems]
@@ -94,6 +96,9 @@ def _cut(rows: dict[int, tuple[int, ...]], names: Sequence[Name]) -> list[Number
         at = min(counting, key=lambda at: (-_evenness(columns[at]), _usual_step(columns[at]), -at))
         return [_numbered({index: row[at] for index, row in rows.items()}, at, names)]
     apart = min(varying, key=lambda at: (kinds[at], at))
+    if max(kinds[at] for at in varying) <= _MANY * kinds[apart]:
+        widths = {at: min(len(names[index].numbers[at]) for index in rows) for at in varying}
+        apart = min(varying, key=lambda at: (widths[at], kinds[at], at))
     groups: dict[int, dict[int, tuple[int, ...]]] = defaultdict(dict)
     for index, row in rows.items():
         groups[row[apart]][index] = row

@@ -105,6 +105,17 @@ def test_other_sequences_in_the_folder_stay_out(tmp_path: Path) -> None:
     assert "14 images" in whole.info.notes[0]
 
 
+@pytest.mark.parametrize(("cameras", "frames"), [(4, 2), (3, 3), (2, 9), (5, 4)])
+def test_few_frames_of_many_cameras_are_a_sequence_each(tmp_path: Path, cameras: int, frames: int) -> None:
+    for camera in range(1, cameras + 1):
+        write(tmp_path, [f"cam{camera}_{i:04d}.png" for i in range(1, frames + 1)], 100 * camera)
+    for camera in (1, cameras):
+        for frame in (1, frames):
+            footage = open_footage(tmp_path / f"cam{camera}_{frame:04d}.png")
+            assert stamps(footage) == [100 * camera + i for i in range(frames)]
+    assert stamps(open_footage(tmp_path)) == [100 + i for i in range(frames)]
+
+
 def test_signs_beside_a_number_do_not_mix_sequences(tmp_path: Path) -> None:
     write(tmp_path, [f"a_{i:04d}.png" for i in range(1, 4)])
     write(tmp_path, [f"b_{i:04d}.png" for i in range(1, 6)], 101)
