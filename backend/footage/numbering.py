@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -20,6 +20,7 @@ _NUMBER = re.compile(
     r"|(?<!\d)\d{10}\.\d{1,9}(?!\d)|(?:^|(?<=[._ ]))-\d+|\d+"
 )
 _MANY = 3  # times as many values as another number has, and a number is the one that counts
+_EVEN = 1.5  # the largest step over the smallest, of seconds in decimals
 _DATE_DIGITS = 14
 _STAMP_DIGITS = 10  # seconds since 1970 have so many; numbers of frames have fewer
 
@@ -69,8 +70,8 @@ def sequences(stems: Sequence[str]) -> list[Numbered]:
 
     Names that differ in their numbers only are one sequence where one number grows and all others keep or grow with
     it (a time stamp beside a frame number). Otherwise the number with by far the fewest values tells sequences apart
-    (a camera, a version), or the one of the fewest digits where they have about as many. Of two spellings of one
-    number (1, 01) the first given stays.
+    (a camera, a version), or the one of the fewest digits where they have about as many; a number with decimals that
+    grows evenly is one. Of two spellings of one number (1, 01) the first given stays.
     """
     alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
     names = [split_name(stem) for stem in stems]
@@ -95,6 +96,9 @@ def _cut(rows: dict[int, tuple[int, ...]], names: Sequence[Name]) -> list[Number
     if counting:
         at = min(counting, key=lambda at: (-_evenness(columns[at]), _usual_step(columns[at]), -at))
         return [_numbered({index: row[at] for index, row in rows.items()}, at, names)]
+    whole, *others = varying
+    if others == [whole + 1] and (seconds := _decimals(whole, rows, names)):
+        return [_numbered(seconds, whole, names)]
     apart = min(varying, key=lambda at: (kinds[at], at))
     if max(kinds[at] for at in varying) <= _MANY * kinds[apart]:
         widths = {at: min(len(names[index].numbers[at]) for index in rows) for at in varying}
@@ -103,6 +107,17 @@ def _cut(rows: dict[int, tuple[int, ...]], names: Sequence[Name]) -> list[Number
     for index, row in rows.items():
         groups[row[apart]][index] = row
     return [found for key in sorted(groups) for found in _cut(groups[key], names)]
+
+
+def _decimals(at: int, rows: Mapping[int, tuple[int, ...]], names: Sequence[Name]) -> dict[int, int]:
+    """The number ``at`` with the next one as its decimals (0.96, 1.00), where it grows evenly; empty otherwise."""
+    widths = {len(names[index].numbers[at + 1]) for index in rows}
+    if len(widths) > 1 or any(names[index].texts[at + 1] != "." for index in rows):
+        return {}
+    scale = 10 ** widths.pop()
+    numbers = {index: row[at] * scale + row[at + 1] for index, row in rows.items()}
+    steps = _steps(list(numbers.values()))
+    return numbers if min(steps) > 0 and max(steps) <= _EVEN * min(steps) else {}
 
 
 def _explains(at: int, varying: Sequence[int], columns: Sequence[tuple[int, ...]]) -> bool:
