@@ -50,7 +50,7 @@ TURNED = "it is stored turned, which Blender does not undo in images"
 LARGEST_NUMBER = 999_999_999
 """Numbers in file names from 2³¹ on overflow in Blender."""
 
-_PHOTOGRAPHS = frozenset({FileKind.JPEG, FileKind.TIFF, FileKind.WEBP})  # whose headers are read at once
+_PHOTOGRAPHS = frozenset({FileKind.JPEG, FileKind.TIFF, FileKind.WEBP, FileKind.PNG})  # whose headers are read at once
 _CRUMB = 1e-6  # of a tick
 _SOUND_STARTS = 0.05  # seconds: how much of a file's duration sound that begins earlier may have taken up
 _LAST_NUMBER = re.compile(r"(?P<digits>\d+)\D*$")

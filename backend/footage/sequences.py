@@ -168,7 +168,9 @@ def _longest(files: Sequence[Path]) -> tuple[list[Path], Numbered] | None:
 
 
 def _in_folder(folder: Path) -> ImageFiles:
-    files = [file for file in _listing(folder) if file.suffix.lower() in IMAGE_SUFFIXES]
+    listing = list(_listing(folder))
+    files = [file for file in listing if file.suffix.lower() in IMAGE_SUFFIXES]
+    files = files or [file for file in listing if file.suffix[1:].isdecimal()]
     if not files:
         raise _no_images(f"The folder {folder} holds no images.")
     longest = _longest(files)

@@ -19,7 +19,7 @@ def write(folder: Path, names: list[str], first: int = 1) -> list[Path]:
     """Pictures stamped ``first``, ``first + 1``, … under these names."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names, first):
-        Image.fromarray(stamped(number)).save(folder / name)
+        Image.fromarray(stamped(number)).save(folder / name, "PNG" if name[-1].isdecimal() else None)
     return [folder / name for name in names]
 
 
@@ -54,6 +54,7 @@ NAMES = {
     "numbers beyond the timeline": ([f"A001_{1234567 + i}.png" for i in (0, 1, 3)], [1, 2, 4], "A001_#######.png"),
     "below nought": ([f"f_{i:04d}.png" for i in (-2, -1, 0, 1)], [1, 2, 3, 4], "f_%04d.png"),
     "mixed widths": ([f"f{i}.png" for i in (8, 9, 10, 11)], [8, 9, 10, 11], "f%d.png"),
+    "numbers as endings": ([f"plate.{i:04d}" for i in (1, 2, 3)], [1, 2, 3], "plate.%04d"),
     "no ending": ([f"f{i}.PNG" for i in (1, 2, 3)], [1, 2, 3], "f?.PNG"),
 }
 

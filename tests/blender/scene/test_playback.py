@@ -170,10 +170,11 @@ def test_turned_photographs_in_a_row_are_shown_upright(orientations: tuple[int, 
     assert_shown(take, 0, stamps, tmp_path)
 
 
-def test_photographs_of_which_only_some_are_turned_are_shown_upright(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_photographs_of_which_only_some_are_turned_are_shown_upright(suffix: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    Image.fromarray(stamped(1)).save(tmp_path / "in" / "p_1.jpg")
-    photograph(tmp_path / "in" / "p_2.jpg", 2, 3)
+    Image.fromarray(stamped(1)).save(tmp_path / "in" / f"p_1.{suffix}")
+    photograph(tmp_path / "in" / f"p_2.{suffix}", 2, 3)
     take, (stamps,), _ = tracked(tmp_path / "out", tmp_path / "in")
     assert stamps == [1, 2]
     assert_shown(take, 0, stamps, tmp_path)
