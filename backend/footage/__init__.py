@@ -90,8 +90,8 @@ def probe(path: AnyPath) -> FootageInfo:
 
 def images_of(path: AnyPath) -> ImageFiles | None:
     """The sequence that an image file is part of; None for any other path, and for a file that cannot be read."""
-    location = _absolute(path)
     try:
+        location = _absolute(path)
         if not location.is_file() or kind_of(location) not in STILL_KINDS:
             return None
         found = find_images(location)
@@ -101,7 +101,14 @@ def images_of(path: AnyPath) -> ImageFiles | None:
 
 
 def _absolute(path: AnyPath) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100  (resolve() would follow links and rename the footage)
+    """The path from the root. Raises UserError ``footage_missing`` for one that the system does not even look up."""
+    location = Path(os.path.abspath(path))  # noqa: PTH100  (resolve() would follow links and rename the footage)
+    try:
+        location.exists()
+    except OSError as error:
+        what = f"{str(location)[:200]} cannot be looked up: {error.strerror}."
+        raise UserError(ErrorCode.FOOTAGE_MISSING, what, "Check the path.") from error
+    return location
 
 
 def _known(files: Sequence[Path], numbers: Sequence[int]) -> ImageFiles:

@@ -1,4 +1,4 @@
-"""The pictures of an animated PNG, by its chunks alone (PNG, third edition)."""
+"""A PNG by its chunks alone: the pictures of an animation, and what may turn it (PNG, third edition)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 MAX_CHUNKS = 1_000_000
+MAX_SAID = 10_000  # chunks that are no picture's, which decoders take their time for; real files have about ten
+_PICTURES = frozenset({b"IDAT", b"fdAT", b"fcTL"})
+_TURNING = (b"Raw profile type exif", b"Raw profile type APP1", b"XML:com.adobe.xmp")  # of texts that hold EXIF, XMP
 
 
 class ApngHeader(NamedTuple):
@@ -42,3 +45,25 @@ def read_apng(path: Path, at_most: int) -> ApngHeader:
                 return ApngHeader(tuple(durations), apart)
             file.seek(size + 4 - len(start), 1)
     raise ValueError("more chunks than are read")
+
+
+def may_be_turned(path: Path) -> bool:
+    """True where some chunk of a PNG, before or behind its picture, may say an orientation.
+
+    Raises OSError and struct.error, and ValueError for more chunks than are read.
+    """
+    said = chunks = 0
+    turned = False
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            size, name = struct.unpack(">I4s", head)
+            chunks, said = chunks + 1, said + (name not in _PICTURES)
+            if said > MAX_SAID or chunks > MAX_CHUNKS:
+                raise ValueError("more chunks than are read")
+            if name == b"IEND":
+                break
+            start = file.read(min(size, 24)) if name in (b"zTXt", b"iTXt", b"tEXt") else b""
+            turned = turned or name == b"eXIf" or start.startswith(_TURNING)
+            file.seek(size + 4 - len(start), 1)
+    return turned

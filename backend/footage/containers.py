@@ -72,7 +72,8 @@ class Index:
     """The place of every frame of a video, in presentation order.
 
     ``pts (n,)`` in units of ``time_base``, by which a decoded picture is known; None where the file's do not say which
-    picture is which, and only counting is left. ``times (n,)`` in the same units; None where there are none at all.
+    picture is which, and only counting is left. ``times (n,)`` in the same units, ascending, of which some may come
+    twice; None where there are none at all.
     """
 
     pts: NDArray[np.int64] | None
@@ -176,10 +177,11 @@ def scan(path: Path, demuxer: str | None = None) -> Index:
                     raise too_long(path)
         except BROKEN:
             pass  # a truncated file: what was read so far is what there is
-    pts, order = _distinct(shown), _distinct(decoded)
-    if untimed and (reordered or shown != decoded):
-        pts = None  # the demuxer's guess, or the order of decoding
-    times = order if pts is None else pts
+    times = _ordered(shown)
+    if times is None or (untimed and (reordered or shown != decoded)):
+        pts, times = None, _ordered(decoded)  # the demuxer's guess, or the order of decoding
+    else:
+        pts = times if (np.diff(times) > 0).all() else None
     return Index(pts, times, np.unique(np.asarray(keyframes, np.int64)), time_base, len(shown), hidden)
 
 
@@ -191,10 +193,10 @@ def too_long(path: Path) -> UserError:
     )
 
 
-def _distinct(values: list[int | None]) -> NDArray[np.int64] | None:
-    """The values in order; None where one is missing or comes twice."""
-    known = np.unique(np.asarray([value for value in values if value is not None], np.int64))
-    return known if len(known) == len(values) else None
+def _ordered(values: list[int | None]) -> NDArray[np.int64] | None:
+    """The values in order; None where one is missing."""
+    known = [value for value in values if value is not None]
+    return np.sort(np.asarray(known, np.int64)) if len(known) == len(values) else None
 
 
 def pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -19,6 +19,8 @@ _NUMBER = re.compile(
     r"(?:[01]\d|2[0-3])[-_.:h]?[0-5]\d[-_.:m]?[0-5]\d(?:\d{1,9}(?!\d)|[-_.,]\d{3}(?!\d))?"
     r"|(?<!\d)\d{10}\.\d{1,9}(?!\d)|(?:^|(?<=[._ ]))-\d+|\d+"
 )
+_MANY = 3  # times as many values as another number has, and a number is the one that counts
+_EVEN = 1.5  # the largest step over the smallest, of seconds in decimals
 _DATE_DIGITS = 14
 _STAMP_DIGITS = 10  # seconds since 1970 have so many; numbers of frames have fewer
 
@@ -67,8 +69,9 @@ def sequences(stems: Sequence[str]) -> list[Numbered]:
     """The names cut into sequences, in an order that only the names decide; names without numbers are in none.
 
     Names that differ in their numbers only are one sequence where one number grows and all others keep or grow with
-    it (a time stamp beside a frame number); otherwise the number with the fewest values tells sequences apart (a
-    camera, a version). Of two spellings of one number (1, 01) the first given stays.
+    it (a time stamp beside a frame number). Otherwise the number with by far the fewest values tells sequences apart
+    (a camera, a version), or the one of the fewest digits where they have about as many; a number with decimals that
+    grows evenly is one. Of two spellings of one number (1, 01) the first given stays.
     """
     alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
     names = [split_name(stem) for stem in stems]
@@ -93,11 +96,28 @@ def _cut(rows: dict[int, tuple[int, ...]], names: Sequence[Name]) -> list[Number
     if counting:
         at = min(counting, key=lambda at: (-_evenness(columns[at]), _usual_step(columns[at]), -at))
         return [_numbered({index: row[at] for index, row in rows.items()}, at, names)]
+    whole, *others = varying
+    if others == [whole + 1] and (seconds := _decimals(whole, rows, names)):
+        return [_numbered(seconds, whole, names)]
     apart = min(varying, key=lambda at: (kinds[at], at))
+    if max(kinds[at] for at in varying) <= _MANY * kinds[apart]:
+        widths = {at: min(len(names[index].numbers[at]) for index in rows) for at in varying}
+        apart = min(varying, key=lambda at: (widths[at], kinds[at], at))
     groups: dict[int, dict[int, tuple[int, ...]]] = defaultdict(dict)
     for index, row in rows.items():
         groups[row[apart]][index] = row
     return [found for key in sorted(groups) for found in _cut(groups[key], names)]
+
+
+def _decimals(at: int, rows: Mapping[int, tuple[int, ...]], names: Sequence[Name]) -> dict[int, int]:
+    """The number ``at`` with the next one as its decimals (0.96, 1.00), where it grows evenly; empty otherwise."""
+    widths = {len(names[index].numbers[at + 1]) for index in rows}
+    if len(widths) > 1 or any(names[index].texts[at + 1] != "." for index in rows):
+        return {}
+    scale = 10 ** widths.pop()
+    numbers = {index: row[at] * scale + row[at + 1] for index, row in rows.items()}
+    steps = _steps(list(numbers.values()))
+    return numbers if min(steps) > 0 and max(steps) <= _EVEN * min(steps) else {}
 
 
 def _explains(at: int, varying: Sequence[int], columns: Sequence[tuple[int, ...]]) -> bool:
@@ -136,8 +156,8 @@ def belong_together(numbers: Sequence[int], own: int, *, stamps: bool = False) -
     """True where the picture of number ``own`` is one of a sequence, not one of several photographs of a camera.
 
     It is where its number's neighbour is there; where of three or more pictures at least half, and two, of the steps
-    are the same one; where half of the numbers from first to last are there; and for time stamps where most steps are
-    about as long as the median.
+    are the same one; where a quarter of the numbers from first to last are there; and for time stamps where most steps
+    are about as long as the median.
     """
     if len(numbers) < 2:
         return False
@@ -150,7 +170,7 @@ def belong_together(numbers: Sequence[int], own: int, *, stamps: bool = False) -
         median = sorted(steps)[len(steps) // 2]
         return sum(0.5 * median <= step <= 2 * median for step in steps) > 0.6 * len(steps)
     same = steps.count(_usual_step(numbers))
-    return (same >= 2 and 2 * same >= len(steps)) or 2 * len(numbers) > max(numbers) - min(numbers)
+    return (same >= 2 and 2 * same >= len(steps)) or 4 * len(numbers) > max(numbers) - min(numbers)
 
 
 def on_timeline(numbers: Sequence[int], *, stamps: bool = False) -> tuple[tuple[int, ...], str]:

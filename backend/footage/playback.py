@@ -1,7 +1,7 @@
 """Whether Blender plays a piece of footage picture by picture as it was tracked.
 
 Blender shows, on frame i of a video (from 0), the latest picture whose time is not after the video's start + i /
-av_guess_frame_rate, and takes the video to end with the frames that the file promises (its movie_read.cc). Which
+av_guess_frame_rate, and takes the video to end with the frames that its duration has (its movie_read.cc). Which
 containers it finds every picture of, also out of order, was tried in bpy 4.5 with stamped pictures
 (tests/blender/scene/test_playback.py keeps a sample): Matroska and MP4 in every codec below, with and without B-frames,
 edit lists and late starts, but not open groups of pictures (of HEVC it loses the last before a key picture); AVI and
@@ -50,7 +50,7 @@ TURNED = "it is stored turned, which Blender does not undo in images"
 LARGEST_NUMBER = 999_999_999
 """Numbers in file names from 2³¹ on overflow in Blender."""
 
-_PHOTOGRAPHS = frozenset({FileKind.JPEG, FileKind.TIFF, FileKind.WEBP})  # whose headers are read at once
+_PHOTOGRAPHS = frozenset({FileKind.JPEG, FileKind.TIFF, FileKind.WEBP, FileKind.PNG})  # whose headers are read at once
 _CRUMB = 1e-6  # of a tick
 _SOUND_STARTS = 0.05  # seconds: how much of a file's duration sound that begins earlier may have taken up
 _LAST_NUMBER = re.compile(r"(?P<digits>\d+)\D*$")
@@ -90,14 +90,13 @@ def read_times(path: Path) -> VideoTimes | None:
                     times.append(packet.pts)
                     key = packet.pts if packet.is_keyframe else key
                     open_groups |= key is not None and packet.pts < key
-            if stream.frames:
-                playable = stream.frames
-            elif stream.duration:
+            codec, name = stream.codec_context.codec.canonical_name, container.format.name.split(",")[0]
+            if stream.duration:
                 playable = int(stream.duration * base * rate + 0.5)
             else:
                 ends = (container.duration or 0) / 1e6 - _SOUND_STARTS * bool(container.streams.audio)
                 playable = int((ends - float(start * base)) * float(rate) + 0.5)
-            codec, name = stream.codec_context.codec.canonical_name, container.format.name.split(",")[0]
+            playable = min(playable, stream.frames) if stream.frames else playable
             return VideoTimes(
                 container=name,
                 codec=codec,

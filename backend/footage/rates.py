@@ -16,6 +16,11 @@ _REGULAR = 0.1  # of an interval: what is nearer to even is even
 _DRIFT = 0.01  # relative: an even clip's rate that is farther off than this is not the file's
 _HIGHEST_EXACT = 60.0  # frames per second up to which a rate may be one that every interval is a multiple of
 _CROWDED = 0.01  # of all pictures: how many may stay between frames before a higher rate is tried
+_STRETCH = 5  # intervals, one after the other and alike, that tell a rate; recorders' bursts and jitter do not
+_ALIKE = 0.3  # of their mean
+_MULTIPLE, _NEARLY_ALL = 0.15, 0.8  # how near to a multiple of another an interval is one of it; how many have to be
+_FASTEST = 300.0  # frames per second: what is faster is a recorder's queue that empties
+_RARE = 0.05  # of the stretches: a higher rate than the usual one that fewer of them have is not tried
 _STANDARD = (8, 10, 12, 12.5, 15, 20, 24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60, 90, 100, 120)
 _NEAR_STANDARD = 0.01
 
@@ -55,6 +60,15 @@ def clock_for(times: F64, claimed: float | None, tick: float) -> Clock:
         return Clock(times, even, rate, variable=False, notes=_notes(claimed, rate, usual))
     chosen, scene = _roomiest(times, _candidates(rate, intervals, usual, believed))
     return Clock(times, scene, chosen, variable=True, notes=_notes(claimed, chosen, usual))
+
+
+def told_apart(times: F64, tick: float) -> F64:
+    """Ascending ``times`` (n,) of which none comes twice: those of one time share its ``tick``."""
+    if (np.diff(times) > 0).all():
+        return times
+    _, first, count = np.unique(times, return_index=True, return_counts=True)
+    place = np.arange(len(times)) - np.repeat(first, count)
+    return np.asarray(times + tick * place / np.repeat(count, count), np.float64)
 
 
 def usual_interval(intervals: F64, tick: float) -> float:
@@ -112,10 +126,35 @@ def _assigned(scene: F64, nearest: F64) -> F64:
 
 def _candidates(rate: float, intervals: F64, usual: float, believed: bool) -> list[float]:
     """Rates to play uneven pictures at, the best first."""
-    shortest = float(np.quantile(intervals, 0.1, method="lower"))
     exact = _common_rate(intervals, 1 / usual)
     rates = [rate] if believed or exact is None else [exact, rate]
-    return [*rates, *([exact] if believed and exact else []), _standard(1 / usual), _standard(1 / shortest)]
+    return [
+        *rates,
+        *([exact] if believed and exact else []),
+        _standard(1 / usual),
+        *_of_shortest(intervals),
+        *_of_stretches(intervals),
+    ]
+
+
+def _of_shortest(intervals: F64) -> list[float]:
+    """The rate of the shortest tenth of intervals, where nearly all others are multiples of it."""
+    shortest = float(np.quantile(intervals, 0.1, method="lower"))
+    shortest = float(intervals[np.abs(intervals - shortest) <= _REGULAR * shortest].mean())
+    multiples = intervals / shortest
+    of_it = np.abs(multiples - np.round(multiples)) <= _MULTIPLE
+    return [_standard(1 / shortest)] if shortest >= 1 / _FASTEST and of_it.mean() >= _NEARLY_ALL else []
+
+
+def _of_stretches(intervals: F64) -> list[float]:
+    """The rate of the fastest stretches in which pictures come evenly; none where they never do."""
+    if len(intervals) < _STRETCH:
+        return []
+    stretches = np.lib.stride_tricks.sliding_window_view(intervals, _STRETCH)
+    means = stretches.mean(axis=1)
+    even = np.abs(stretches - means[:, None]).max(axis=1) <= _ALIKE * means
+    shortest = float(np.quantile(np.where(even & (means >= 1 / _FASTEST), means, np.inf), _RARE, method="lower"))
+    return [_standard(1 / shortest)] if shortest < math.inf else []
 
 
 def _roomiest(times: F64, rates: list[float]) -> tuple[float, F64]:

@@ -14,6 +14,7 @@ from backend.footage.numbering import Numbered, belong_together, on_timeline, se
 from backend.footage.types import MAX_FRAMES, FootageKind
 
 _PLACEHOLDER = re.compile(r"%(?:0?(?P<width>\d{1,2}))?d|(?P<hashes>#+)")
+_QUOTED = re.compile(r"""(?:file\s+)?(?P<mark>["'])(?P<name>.+)(?P=mark)""")
 LIST_SUFFIX = ".txt"
 MAX_LIST_BYTES = 16 << 20
 _MAX_ENTRIES = 2 * MAX_FRAMES  # of a folder that is looked through
@@ -55,7 +56,7 @@ def listed_images(files: Sequence[Path]) -> ImageFiles:
     if not files:
         raise _no_images("The list of images is empty.")
     if len(files) > MAX_FRAMES:
-        raise _no_images(f"The list names {len(files)} images; Blender's timeline has {MAX_FRAMES} frames.")
+        raise _too_many(len(files))
     for file in files:
         require_file(file)
     if len(files) == 1:
@@ -75,16 +76,37 @@ def read_list(path: Path) -> list[Path]:
     require_file(path)
     if path.stat().st_size > MAX_LIST_BYTES:
         raise UserError(ErrorCode.FOOTAGE_TOO_LARGE, f"The list {path} has more than {MAX_LIST_BYTES >> 20} MiB.")
-    lines = [line.strip() for line in path.read_text("utf-8-sig", errors="replace").splitlines()]
-    names = [line for line in lines if line and not line.startswith("#") and "\0" not in line]
-    files = [path.parent / name for name in names]
-    if not files or len(names[0]) > 1000 or not files[0].is_file():
+    lines = path.read_text("utf-8-sig", errors="replace").splitlines()
+    names = [name for line in lines if (name := _listed_name(line))]
+    if len(names) > MAX_FRAMES:
+        raise _too_many(len(names))
+    if not names or len(names[0]) > 1000 or not _is_there(path.parent / names[0]):
         raise UserError(
             ErrorCode.FOOTAGE_UNREADABLE,
             f"{path} is a text that names no image which is there{f': “{names[0][:80]}”' if names else ''}.",
             "Footage is a video, an image, a folder or a pattern of images, or a text with the name of one a line.",
         )
-    return files
+    return [path.parent / name for name in names]
+
+
+def _listed_name(line: str) -> str:
+    """The name in a line of a list, also in quotation marks or as FFmpeg's concat lists have it; "" without one."""
+    line = line.strip()
+    if line.startswith(("#", "ffconcat version", "duration ")) or "\0" in line:
+        return ""
+    quoted = _QUOTED.fullmatch(line)
+    return line if quoted is None else quoted["name"]
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False
+
+
+def _too_many(count: int) -> UserError:
+    return _no_images(f"There are {count} images; Blender's timeline has {MAX_FRAMES} frames.")
 
 
 def still(path: Path) -> ImageFiles:
@@ -130,7 +152,7 @@ def _numbered(files: Sequence[Path], found: Numbered, notes: tuple[str, ...] = (
     numbers, said = on_timeline(found.numbers, stamps=found.stamps)
     ordered = tuple(files[index] for index in found.items)
     if len(ordered) > MAX_FRAMES:
-        raise _no_images(f"There are {len(ordered)} images; Blender's timeline has {MAX_FRAMES} frames.")
+        raise _too_many(len(ordered))
     return ImageFiles("sequence", ordered, numbers, notes + ((said,) if said else ()))
 
 
@@ -146,7 +168,9 @@ def _longest(files: Sequence[Path]) -> tuple[list[Path], Numbered] | None:
 
 
 def _in_folder(folder: Path) -> ImageFiles:
-    files = [file for file in _listing(folder) if file.suffix.lower() in IMAGE_SUFFIXES]
+    listing = list(_listing(folder))
+    files = [file for file in listing if file.suffix.lower() in IMAGE_SUFFIXES]
+    files = files or [file for file in listing if file.suffix[1:].isdecimal()]
     if not files:
         raise _no_images(f"The folder {folder} holds no images.")
     longest = _longest(files)
@@ -161,7 +185,7 @@ def _left_out(count: int, folder: Path) -> tuple[str, ...]:
     if count <= 0:
         return ()
     images = "1 image" if count == 1 else f"{count} images"
-    return (f"{images} of the folder {folder.name} are not of its longest sequence, and were left out.",)
+    return (f"Outside its longest sequence the folder {folder.name} holds {images}, left out.",)
 
 
 def _around(path: Path) -> ImageFiles:
@@ -193,13 +217,16 @@ def _matching(path: Path) -> ImageFiles:
             if len(images) == 1:
                 return still(images[0])
             raise _no_images(f"The images that match {path} are not numbered.")
-        numbers: dict[int, Path] = {}
+        alike: dict[tuple[str, str], dict[int, Path]] = {}
         for file, found in matches:
-            numbers.setdefault(int(found["number"]), file)
+            around = (file.name[: found.start("number")], file.name[found.end("number") :].lower())
+            alike.setdefault(around, {}).setdefault(int(found["number"]), file)
+        numbers = max(alike.values(), key=len)
         ordered = sorted(numbers.items())
         stamps = all(number >= 10**9 for number, _ in ordered)
         listed = Numbered(tuple(range(len(ordered))), tuple(number for number, _ in ordered), stamps)
-        return _numbered([file for _, file in ordered], listed)
+        left_out = _left_out(len(matches) - len(ordered), path.parent) if len(alike) > 1 else ()
+        return _numbered([file for _, file in ordered], listed, notes=left_out)
     raise _no_images(f"No image matches {path}.")
 
 

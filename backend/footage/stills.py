@@ -6,6 +6,7 @@ Pillow decodes, with pillow-heif for HEIC; what it does not know (floating-point
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from functools import cache, lru_cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from backend.errors import ErrorCode, UserError
+from backend.footage.apng import may_be_turned
 from backend.footage.film import FILM_KINDS, film_header, read_film
 from backend.footage.kinds import FileKind, kind_of
 from backend.footage.orientation import UPRIGHT, Orientation, displayed, from_exif
@@ -26,6 +28,9 @@ from backend.footage.webp import read_webp
 
 MAX_FILE_BYTES = 2 << 30
 _MAX_SCANS = 100  # of a progressive JPEG: each goes over the whole picture, and real ones have about ten
+_MAX_SEGMENTS = 4096  # before the picture; real ones have a dozen, and a few hundred where they carry a large profile
+_FILLING = re.compile(rb"\xff+")
+_NO_SEGMENT = (b"\xda", b"\xd9", b"")  # the picture, the end
 _EXIF_ORIENTATION = 0x0112
 _FORMATS = {
     FileKind.PNG: ("PNG",),
@@ -174,14 +179,44 @@ def _header(path: Path, kind: FileKind) -> StillHeader:
         # Pillow allocates a WebP's canvas as it opens it.
         webp = read_webp(path, 1)
         check_size(webp.width, webp.height, path)
-    if kind is FileKind.JPEG and path.read_bytes().count(b"\xff\xda") > _MAX_SCANS:
+    if kind is FileKind.JPEG:
+        _require_few_segments(path)
+    turned = kind is not FileKind.PNG or may_be_turned(path)
+    with open_image(path, kind) as image:
+        check_size(*image.size, path)
+        # PNG may name its orientation behind the picture, and Pillow decodes that to see.
+        return StillHeader(kind, image.size, _orientation(image, path) if turned else UPRIGHT, image.mode)
+
+
+def _require_few_segments(path: Path) -> None:
+    """Refuse a JPEG that a decoder would be long at: for its scans, or for the segments before them."""
+    data = path.read_bytes()
+    if data.count(b"\xff\xda") > _MAX_SCANS:
         raise UserError(
             ErrorCode.FOOTAGE_TOO_LARGE, f"{path} goes over its picture again and again.", "Export it anew."
         )
-    with open_image(path, kind) as image:
-        # PNG may name its orientation behind the picture, which is decoded for it.
-        check_size(*image.size, path)
-        return StillHeader(kind, image.size, _orientation(image, path), image.mode)
+    if not _few_segments(data):
+        raise UserError(
+            ErrorCode.FOOTAGE_TOO_LARGE,
+            f"{path} has more segments before its picture than are read.",
+            "Export it anew.",
+        )
+
+
+def _few_segments(data: bytes) -> bool:
+    """True where a JPEG's picture, or what is none of a JPEG, comes after at most ``_MAX_SEGMENTS``."""
+    at = 2
+    for _ in range(_MAX_SEGMENTS):
+        filling = _FILLING.match(data, at)
+        if filling is None:
+            return True
+        marker = filling.end()
+        if marker - at > _MAX_SEGMENTS:
+            return False
+        if data[marker : marker + 1] in _NO_SEGMENT:
+            return True
+        at = marker + 1 + int.from_bytes(data[marker + 1 : marker + 3], "big")
+    return False
 
 
 def _orientation(image: Image.Image, path: Path) -> Orientation:

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from backend.errors import ErrorCode, UserError
 from backend.footage.containers import Index, moving_streams, opened, pictures, scan
 from backend.footage.orientation import UPRIGHT, Orientation, displayed, from_matrix
-from backend.footage.rates import FALLBACK_RATE, Clock, clock_for
+from backend.footage.rates import FALLBACK_RATE, Clock, clock_for, told_apart
 from backend.footage.types import FootageFrame, FootageInfo, check_animation, check_size, select_range
 
 _NO_RATE = frozenset({"gif"})  # formats that say how long each picture shows; FFmpeg makes up a rate
@@ -179,8 +179,8 @@ def _clock(index: Index, claimed: float | None) -> Clock:
         note = f"The file carries no times: its pictures were taken to come {rate:.6g} a second."
         even = clock_for(np.arange(index.count) / rate, rate, 0.0)
         return even if claimed else Clock(even.times, even.scene_frames, rate, variable=False, notes=(note,))
-    times = (index.times - index.times[0]) * float(index.time_base)
-    return clock_for(times, claimed, float(index.time_base))
+    tick = float(index.time_base)
+    return clock_for(told_apart((index.times - index.times[0]) * tick, tick), claimed, tick)
 
 
 def _orientation(picture: VideoFrame) -> Orientation:

@@ -183,7 +183,7 @@ def shown_pictures(camera: Any, frames: Sequence[int], folder: Path) -> Iterator
     """Blender's own pictures of a camera's background on scene frames, through the compositor, turned as it is."""
     scene = bpy.context.scene
     (background,) = camera.data.background_images
-    size = (background.clip or background.image).size
+    size = _size(background.clip or background.image)
     scene.render.resolution_x, scene.render.resolution_y = max(size[0], 4), max(size[1], 4)
     scene.view_settings.view_transform = "Standard"
     scene.render.image_settings.file_format = "BMP"
@@ -199,6 +199,16 @@ def shown_pictures(camera: Any, frames: Sequence[int], folder: Path) -> Iterator
         with _silence():
             bpy.ops.render.render(write_still=True)
         yield np.ascontiguousarray(np.rot90(_pixels(scene.render.filepath), turns))
+
+
+def _size(picture: Any) -> tuple[int, int]:
+    """Width and height of a clip or an image; of a sequence that has shown nothing yet by its first file."""
+    if tuple(picture.size) != (0, 0):
+        return tuple(picture.size)
+    first = bpy.data.images.load(picture.filepath, check_existing=False)
+    size = tuple(first.size)
+    bpy.data.images.remove(first)
+    return size
 
 
 def _source(scene: Any, background: Any) -> Any:

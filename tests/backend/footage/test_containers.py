@@ -223,3 +223,24 @@ def test_a_part_of_varying_rate_has_the_frames_of_the_whole(tmp_path: Path) -> N
     scene = {frame.number: frame.scene_frame for frame in footage}
     assert [scene[number] for number in (1, 24, 25, 26, 48)] == [1, 24, 25, 27, 71]
     assert {frame.number: frame.scene_frame for frame in footage.part((20, 30))} == {n: scene[n] for n in range(20, 31)}
+
+
+def test_pictures_of_one_time_are_all_there_and_keep_the_times_of_the_others(tmp_path: Path) -> None:
+    """As recorders write them whose clock has milliseconds, or stands still for a picture."""
+    times = np.cumsum(np.random.default_rng(2).choice([31, 33, 34, 36, 66], COUNT))
+    times[[10, 20, 21]] = times[[9, 19, 19]]
+    even = write_video(tmp_path / "even.mkv", PICTURES, codec="libvpx", options={"deadline": "realtime", "g": "8"})
+    path = tmp_path / "live.webm"
+    with av.open(str(even)) as source, av.open(str(path), "w", options={"live": "1"}) as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        packets = (packet for packet in source.demux(video=0) if packet.size)
+        for packet, time in zip(packets, times.tolist(), strict=True):
+            packet.stream, packet.time_base, packet.pts, packet.dts = stream, Fraction(1, 1000), time, time
+            out.mux(packet)
+    footage = open_footage(path)
+    frames = list(footage)
+    assert [read_stamp(frame.image) for frame in frames] == list(range(1, COUNT + 1))
+    np.testing.assert_allclose([frame.time for frame in frames], (times - times[0]) / 1000, atol=1e-3)
+    assert (np.diff([frame.scene_frame for frame in frames]) > 0).all()
+    assert 27 < footage.info.frame_rate < 32 and footage.info.variable_rate
+    assert stamps(footage.part((15, 30))) == list(range(15, 31))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.footage.rates import clock_for, snapped
+from backend.footage.rates import clock_for, snapped, told_apart
 
 STEPS = st.lists(st.floats(0.02, 3.0), max_size=60)
 
@@ -96,3 +96,36 @@ def test_a_rate_that_the_times_bear_out_is_kept() -> None:
 def test_one_picture_and_none_of_its_times() -> None:
     clock = clock_for(np.zeros(1), None, 0.001)
     assert (clock.scene_frames.tolist(), clock.variable, clock.notes) == ([1], False, ())
+
+
+RECORDED = {
+    "bursts": [1, 32, 33, 34, 100],
+    "strong jitter": [13, 20, 28, 33, 33, 39, 46, 53],
+    "a queue that empties": [33] * 17 + [100, 1, 1],
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_bursts_and_jitter_of_a_recorder_make_no_high_rate(name: str) -> None:
+    steps = np.random.default_rng(1).choice(RECORDED[name], 300).tolist()
+    clock = clock_for(times_of(steps), 1000.0, 0.001)
+    assert 28 < clock.rate < 34
+    whole = clock.scene_frames == np.floor(clock.scene_frames)
+    assert whole.mean() > 0.9
+    assert (np.diff(clock.scene_frames) > 0).all()
+
+
+@pytest.mark.parametrize(("slow", "fast"), [(30, 60), (25, 60), (30, 240), (15, 120)])
+def test_a_stretch_of_a_higher_rate_has_a_frame_for_each_picture(slow: int, fast: int) -> None:
+    steps = [1000 / slow] * 40 + [1000 / fast] * 20 + [1000 / slow] * 20
+    clock = clock_for(np.concatenate([[0], np.cumsum(steps)]) / 1000, float(slow), 1e-5)
+    assert clock.rate == pytest.approx(fast, rel=1e-3)
+    np.testing.assert_array_equal(clock.scene_frames, np.floor(clock.scene_frames))
+
+
+def test_pictures_of_one_time_follow_each_other_within_its_tick() -> None:
+    times = np.array([0, 10, 10, 10, 11, 20]) / 1000
+    apart = told_apart(times, 0.001)
+    assert (np.diff(apart) > 0).all()
+    np.testing.assert_array_equal(np.floor(apart * 1000 + 1e-6), [0, 10, 10, 10, 11, 20])
+    assert told_apart(times[[0, 1, 4]], 0.001).tolist() == times[[0, 1, 4]].tolist()

@@ -19,7 +19,7 @@ def write(folder: Path, names: list[str], first: int = 1) -> list[Path]:
     """Pictures stamped ``first``, ``first + 1``, … under these names."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names, first):
-        Image.fromarray(stamped(number)).save(folder / name)
+        Image.fromarray(stamped(number)).save(folder / name, "PNG" if name[-1].isdecimal() else None)
     return [folder / name for name in names]
 
 
@@ -33,6 +33,8 @@ NAMES = {
     "time stamps": ([f"{1700000000000 + 33 * i}.png" for i in range(4)], [1, 2, 3, 4], "*.png"),
     "uneven time stamps": ([f"c_{1700000000000 + t}.png" for t in (0, 31, 67, 98, 134)], [1, 2, 3, 4, 5], "c_*.png"),
     "seconds since 1970": ([f"13050311{s}.png" for s in ("02.175", "02.21", "02.2432", "03.0")], [1, 2, 3, 4], "*.png"),
+    "decimals": ([f"t_{s}s.png" for s in ("0.5", "1.0", "1.5", "2.0")], [5, 10, 15, 20], "t_*.png"),
+    "decimals of a rate": ([f"{s}.png" for s in ("0.93", "0.97", "1.00", "1.03")], [93, 97, 100, 103], "*.png"),
     "dates": (
         [f"2024-05-31_23-59-{s:02d}.png" for s in (58, 59)] + ["2024-06-01_00-00-00.png"],
         [1, 2, 3],
@@ -40,6 +42,7 @@ NAMES = {
     ),
     "a gap behind the first": ([f"g_{i:04d}.png" for i in (1, 3, 4, 5)], [1, 3, 4, 5], "g_%d.png"),
     "three with a gap": ([f"g_{i}.png" for i in (1, 3, 4)], [1, 3, 4], "g_#.png"),
+    "many gaps": ([f"g_{i:04d}.png" for i in (1, 3, 4, 8, 9, 20)], [1, 3, 4, 8, 9, 20], "g_%04d.png"),
     "a number within": ([f"frame_{i:04d}_rgb.png" for i in range(1, 5)], [1, 2, 3, 4], "frame_####_rgb.png"),
     "several numbers": ([f"shot02_v3_{i:04d}_left.png" for i in (7, 8, 9)], [7, 8, 9], "shot02_v3_%04d_left.png"),
     "a number and its time": ([f"i{i}_t{1000 + 33 * i}.png" for i in range(1, 5)], [1, 2, 3, 4], "i*_t*.png"),
@@ -51,6 +54,7 @@ NAMES = {
     "numbers beyond the timeline": ([f"A001_{1234567 + i}.png" for i in (0, 1, 3)], [1, 2, 4], "A001_#######.png"),
     "below nought": ([f"f_{i:04d}.png" for i in (-2, -1, 0, 1)], [1, 2, 3, 4], "f_%04d.png"),
     "mixed widths": ([f"f{i}.png" for i in (8, 9, 10, 11)], [8, 9, 10, 11], "f%d.png"),
+    "numbers as endings": ([f"plate.{i:04d}" for i in (1, 2, 3)], [1, 2, 3], "plate.%04d"),
     "no ending": ([f"f{i}.PNG" for i in (1, 2, 3)], [1, 2, 3], "f?.PNG"),
 }
 
@@ -104,6 +108,25 @@ def test_other_sequences_in_the_folder_stay_out(tmp_path: Path) -> None:
     assert "14 images" in whole.info.notes[0]
 
 
+@pytest.mark.parametrize(("cameras", "frames"), [(4, 2), (3, 3), (2, 9), (5, 4)])
+def test_few_frames_of_many_cameras_are_a_sequence_each(tmp_path: Path, cameras: int, frames: int) -> None:
+    for camera in range(1, cameras + 1):
+        write(tmp_path, [f"cam{camera}_{i:04d}.png" for i in range(1, frames + 1)], 100 * camera)
+    for camera in (1, cameras):
+        for frame in (1, frames):
+            footage = open_footage(tmp_path / f"cam{camera}_{frame:04d}.png")
+            assert stamps(footage) == [100 * camera + i for i in range(frames)]
+    assert stamps(open_footage(tmp_path)) == [100 + i for i in range(frames)]
+
+
+def test_signs_beside_a_number_do_not_mix_sequences(tmp_path: Path) -> None:
+    write(tmp_path, [f"a_{i:04d}.png" for i in range(1, 4)])
+    write(tmp_path, [f"b_{i:04d}.png" for i in range(1, 6)], 101)
+    footage = open_footage(tmp_path / "*_%04d.png")
+    assert stamps(footage) == [101, 102, 103, 104, 105]
+    assert "3 images" in footage.info.notes[0]
+
+
 def test_cameras_whose_times_interleave_are_kept_apart(tmp_path: Path) -> None:
     for camera in (1, 2):
         names = [f"cam{camera}_{i:04d}_{1700000000000 + 33 * i + camera}.png" for i in range(1, 5)]
@@ -154,11 +177,27 @@ def test_a_text_lists_images_as_seen_from_its_folder(tmp_path: Path) -> None:
     listed.write_text("\ufeff# the good ones\r\nshot/c.png\r\n\r\nshot/b_0003.png\n", "utf-8")
     footage = open_footage(listed)
     assert (stamps(footage), footage.info.numbers, footage.info.kind) == ([3, 1], (1, 2), "sequence")
-    for text in ("", "# nothing\n", "shot/gone.png\n", "\0\0", "x" * 5000):
+    listed.write_text("ffconcat version 1.0\nfile 'shot/c.png'\nduration 0.04\n\"shot/a_0009.png\"\n")
+    assert stamps(open_footage(listed)) == [3, 2]
+    for text in ("", "# nothing\n", "shot/gone.png\n", "\0\0", "x" * 300, "x" * 5000):
         listed.write_text(text or "\n")
         with pytest.raises(UserError, match=r"cut\.txt") as caught:
             open_footage(listed)
         assert caught.value.code == "footage_unreadable"
+
+
+def test_a_list_without_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cut.txt").write_text("a\n" * 1_050_000)
+    with pytest.raises(UserError) as caught:
+        open_footage(tmp_path / "cut.txt")
+    assert caught.value.code == "footage_no_images"
+
+
+def test_a_path_that_no_file_can_have_is_missing(tmp_path: Path) -> None:
+    for name in ("a" * 5000 + ".png", "a" * 300 + "_%04d.png", "a\0b.png"):
+        with pytest.raises(UserError) as caught:
+            open_footage(tmp_path / name)
+        assert caught.value.code in ("footage_missing", "footage_no_images")
 
 
 def test_what_was_found_once_is_not_looked_for_again(tmp_path: Path) -> None:

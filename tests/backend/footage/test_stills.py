@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import zlib
 from pathlib import Path
 
 import av
@@ -288,6 +289,37 @@ def test_scans_without_end_are_refused(tmp_path: Path) -> None:
     at = data.rfind(b"\xff\xda")
     (tmp_path / "a.jpg").write_bytes(data[:at] + data[at:-2] * 500 + data[-2:])
     assert refused(tmp_path / "a.jpg").code == "footage_too_large"
+
+
+@pytest.mark.parametrize("segment", [b"\xff\xe1\0\2", b"\xff\xfe\0\2", b"\xff"], ids=["EXIF", "comments", "filling"])
+def test_segments_without_end_are_refused(tmp_path: Path, segment: bytes) -> None:
+    Image.fromarray(PICTURE).save(tmp_path / "a.jpg", quality=95, subsampling=0)
+    data = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(data[:2] + segment * 50 + data[2:])
+    assert away(tmp_path / "a.jpg") < 3
+    (tmp_path / "a.jpg").write_bytes(data[:2] + segment * 100_000 + data[2:])
+    assert refused(tmp_path / "a.jpg").code == "footage_too_large"
+
+
+def png_chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def test_an_orientation_behind_the_picture_of_a_png_is_followed(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x112] = 6
+    Image.fromarray(PICTURE).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    end = data.rindex(b"IEND") - 4
+    (tmp_path / "a.png").write_bytes(data[:end] + png_chunk(b"eXIf", exif.tobytes()[6:]) + data[end:])
+    assert away(tmp_path / "a.png") < 1
+
+
+def test_chunks_without_end_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(PICTURE).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(data[:33] + png_chunk(b"tEXt", b"a\0b") * 20_000 + data[33:])
+    assert refused(tmp_path / "a.png").code == "image_unreadable"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

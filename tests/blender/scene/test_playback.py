@@ -60,6 +60,7 @@ REPLACED = {
         "time_base": Fraction(1, 1000),
         "rate": 30,
     },
+    "short last.mov": {**NO_B, "rate": 60, "count": 9, "times": [Fraction(i, 6) for i in range(9)]},
     "odd.avi": {**NO_B, "size": (131, 41), "pixels": "yuv444p"},
 }
 """Footage that Blender shows by a proxy."""
@@ -123,6 +124,14 @@ def test_every_view_shows_its_own_pictures(
         assert_shown(take, view, stamps[view], tmp_path)
 
 
+def test_a_sequence_as_a_second_view_shows_its_own_pictures(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "a.mp4", **B)
+    folder = sequence(tmp_path / "pictures", [f"p_{i:04d}.png" for i in range(7, 16)])
+    take, stamps, _ = tracked(tmp_path / "out", clip, folder, offsets=[0.0, -0.13])
+    assert not take.cameras[1].proxy
+    assert_shown(take, 1, stamps[1], tmp_path)
+
+
 STORED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -161,10 +170,11 @@ def test_turned_photographs_in_a_row_are_shown_upright(orientations: tuple[int, 
     assert_shown(take, 0, stamps, tmp_path)
 
 
-def test_photographs_of_which_only_some_are_turned_are_shown_upright(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_photographs_of_which_only_some_are_turned_are_shown_upright(suffix: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    Image.fromarray(stamped(1)).save(tmp_path / "in" / "p_1.jpg")
-    photograph(tmp_path / "in" / "p_2.jpg", 2, 3)
+    Image.fromarray(stamped(1)).save(tmp_path / "in" / f"p_1.{suffix}")
+    photograph(tmp_path / "in" / f"p_2.{suffix}", 2, 3)
     take, (stamps,), _ = tracked(tmp_path / "out", tmp_path / "in")
     assert stamps == [1, 2]
     assert_shown(take, 0, stamps, tmp_path)
@@ -177,6 +187,14 @@ def test_an_animated_image_shows_the_tracked_picture(name: str, durations: int |
     pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], duration=durations)
     take, (stamps,), _ = tracked(tmp_path / "out", tmp_path / name)
     assert sorted(set(stamps)) == [1, 2, 3, 4, 5, 6]
+    assert_shown(take, 0, stamps, tmp_path)
+
+
+def test_a_gif_without_delays_is_shown_to_its_last_picture(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(stamped(number)) for number in range(1, 7)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=0)
+    take, (stamps,), _ = tracked(tmp_path / "out", tmp_path / "a.gif")
+    assert stamps == [1, 2, 3, 4, 5, 6]
     assert_shown(take, 0, stamps, tmp_path)
 
 
