@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backend.errors import Cancelled
+from backend.fitting.every_few import minimise_every_few_first
 from backend.fitting.point_basis import PointBasis, shape_columns
 from backend.fitting.prepare import Take, choose_device, prepare
 from backend.fitting.problem import Problem
@@ -105,6 +106,8 @@ def fit_take(
     everything = Stage(fixed, options.max_iterations, options.tolerance)
     if len(take.found) > WHOLE:
         best = minimise_in_windows(take, everything, on_progress=on_window)
+    elif initial is None:
+        best = minimise_every_few_first(take, everything, on_iteration=on_iteration)
     else:
         best = minimise_coarse_to_fine(take.problem(), take.start, everything, on_iteration=on_iteration)
     spread = take_uncertainty(take, best.state, everything)

@@ -27,6 +27,13 @@ class Stage:
     max_iterations: int = 40
     tolerance: float = 1e-4
 
+    @property
+    def holds_anything(self) -> bool:
+        """True where some unknowns stay where they are."""
+        fixed = self.fixed
+        kinds = (fixed.identity, fixed.cameras, fixed.expression, fixed.pose, fixed.gaze)
+        return any(kinds) or (fixed.frames is not None and bool(fixed.frames.any()))
+
     def at(self, frames: NDArray[np.integer[Any]]) -> Stage:
         """The stage of only these frames of its take."""
         held = self.fixed.frames
