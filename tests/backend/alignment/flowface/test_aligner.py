@@ -193,11 +193,11 @@ def test_closed_lids_hide_the_eye() -> None:
 
 
 @pytest.mark.slow
-def test_the_network_runs_without_mediapipe() -> None:
-    """MediaPipe stays behind its door: 0.10.21's wheel is not to be had everywhere."""
+def test_the_network_runs_without_litert() -> None:
+    """LiteRT stays behind its door: its wheels are not to be had everywhere (macOS on x86-64, Windows on ARM64)."""
     code = """
 import sys
-sys.modules["mediapipe"] = None
+sys.modules["ai_edge_litert"] = None
 import numpy as np
 from backend.alignment.flowface.aligner import FlowFaceAligner
 from backend.head_model.library import load_head
