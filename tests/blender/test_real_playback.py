@@ -9,11 +9,13 @@ from pathlib import Path
 from types import ModuleType
 
 import bpy
+import cv2
 import numpy as np
 import pytest
 
 from backend.client.request import TrackRequest
 from backend.client.track import track_to_folder
+from backend.footage import open_footage
 from backend.server.app import Server
 from blender_addon.scene.ownership import shown_views
 from protocol.shown import hold
@@ -22,6 +24,8 @@ from tests.backend.server.conftest import REPOSITORY, running
 from .stamps import shown_pictures
 
 pytestmark = pytest.mark.slow
+
+TURNED = ("two", "three", "four", "five", "six", "seven", "eight")
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +61,17 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ("live.webm", (3, 9), 3),
         ("transpose.mp4", None, 1),
         ("mirror_h.mp4", (1, 2), 1),
+        ("mirror_v.mp4", (1, 2), 1),
+        ("upside_down.mp4", (1, 2), 1),
         ("step", None, 1),
         ("stamps", None, 1),
+        ("gap", None, 1),
         ("suffix", None, 1),
-        ("turned_six.webp", None, None),
+        ("hash", None, 1),
+        ("timecode", None, 1),
+        ("dpx", None, 1),
+        ("tga", None, 1),
+        *((f"turned_{number}.{suffix}", None, None) for number in TURNED for suffix in ("jpg", "tif", "webp")),
     ],
 )
 def test_the_scene_file_shows_what_was_tracked(
@@ -73,8 +84,11 @@ def test_the_scene_file_shows_what_was_tracked(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
-    done = track_to_folder(TrackRequest((made / name,), out, frames=frames, endpoint=endpoint, overlay=False))
+    done = track_to_folder(TrackRequest((made / name,), out, frames=frames, endpoint=endpoint))
     track, camera = done.track, done.track.cameras[0]
+    overlay = open_footage(done.files["overlay"])
+    assert overlay.info.frame_count == len(track.frames)
+    drawn_over = cv2.resize(next(iter(overlay)).image, cases.A.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert track.tracked.mean() > 0.9
     if camera.proxy:
         assert Path(camera.proxy).parent == out / "proxy" and Path(camera.proxy).is_file()
@@ -87,7 +101,11 @@ def test_the_scene_file_shows_what_was_tracked(
     shown = list(shown_pictures(view.camera, range(pictures.first, pictures.first + len(pictures.numbers)), tmp_path))
     if first is None:
         assert np.abs(shown[0].astype(int) - cases.A).mean() < 4
+        assert np.abs(drawn_over.astype(int) - cases.A).mean() < 10  # the head is drawn over it
         return
+    if name == "upside_down.mp4":
+        assert any("upside down" in warning for warning in done.report["warnings"])
+        shown = [picture[::-1, ::-1] for picture in shown]
     numbers = {number: first + order for order, number in enumerate(np.unique(pictures.numbers).tolist())}
     expected = [numbers[number] for number in pictures.numbers.tolist()]
     assert [cases.read_stamp(picture) for picture in shown] == expected
