@@ -19,11 +19,11 @@ from backend.footage.stills import open_image, read_header, to_rgb, unreadable
 from backend.footage.tiff import TiffPage, moving_pages, read_pages
 from backend.footage.types import (
     MAX_PICTURES,
+    CountedFootage,
     FootageFrame,
     FootageInfo,
     check_animation,
     check_size,
-    select_range,
 )
 from backend.footage.webp import read_webp
 
@@ -64,7 +64,7 @@ def moves(path: Path, kind: FileKind) -> bool:
     return False
 
 
-class AnimatedFootage:
+class AnimatedFootage(CountedFootage):
     """An animated WebP or PNG, or a TIFF of several pages, which ``page_rate`` (frames per second) times.
 
     Raises UserError ``image_unreadable``, ``footage_too_large``, ``frames_out_of_range``.
@@ -78,18 +78,9 @@ class AnimatedFootage:
             raise
         except Exception as error:  # decoders raise many unrelated types on bad bytes
             raise unreadable(path, error) from error
-        self._skipped: tuple[int, ...] = ()
         self._clock = _clock(self._pictures, page_rate)
         self.info = self._read_info()
-        self._first, self._last = select_range(1, self.info.frame_count, frames, path)
-
-    def part(self, frames: tuple[int, int]) -> AnimatedFootage:
-        """The frames (first, last) of it. Raises UserError ``frames_out_of_range``."""
-        part = object.__new__(AnimatedFootage)
-        part.__dict__.update(self.__dict__)
-        part._first, part._last = select_range(1, self.info.frame_count, frames, self._path)
-        part._skipped = ()
-        return part
+        self._choose(frames)
 
     def _read_info(self) -> FootageInfo:
         pictures, clock = self._pictures, self._clock
@@ -115,14 +106,6 @@ class AnimatedFootage:
             mirrored=pictures.orientation.mirrored,
             notes=pictures.notes + clock.notes,
         )
-
-    @property
-    def total(self) -> int:
-        return self._last - self._first + 1
-
-    @property
-    def skipped(self) -> tuple[int, ...]:
-        return self._skipped
 
     def __iter__(self) -> Iterator[FootageFrame]:
         skipped: list[int] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 
 from backend.errors import ErrorCode, UserError
@@ -59,8 +60,7 @@ class ImageFootage:
 
     def part(self, frames: tuple[int, int]) -> ImageFootage:
         """Those of its files that are numbered (first, last). Raises UserError ``frames_out_of_range``."""
-        part = object.__new__(ImageFootage)
-        part.info = self.info
+        part = copy(self)
         part._files = self._chosen(frames)
         return part
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,35 @@ class Footage(Protocol):
         ...
 
     def __iter__(self) -> Iterator[FootageFrame]: ...
+
+
+class CountedFootage:
+    """Footage of one file, whose frames count from 1: the part of them that a pass gives, and what it left out."""
+
+    info: FootageInfo
+    _first: int
+    _last: int
+    _skipped: tuple[int, ...] = ()
+
+    def part(self, frames: tuple[int, int]) -> Self:
+        """The frames (first, last) of it, without reading the file anew. Raises UserError ``frames_out_of_range``."""
+        part = copy(self)
+        part._choose(frames)
+        part._skipped = ()
+        return part
+
+    def _choose(self, frames: tuple[int, int] | None) -> None:
+        self._first, self._last = select_range(1, self.info.frame_count, frames, self.info.path)
+
+    @property
+    def total(self) -> int:
+        """See ``Footage``."""
+        return self._last - self._first + 1
+
+    @property
+    def skipped(self) -> tuple[int, ...]:
+        """See ``Footage``."""
+        return self._skipped
 
 
 def check_size(width: int, height: int, path: Path) -> None:

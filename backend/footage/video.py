@@ -18,12 +18,12 @@ from backend.errors import ErrorCode, UserError
 from backend.footage.containers import Index, moving_streams, opened, pictures, scan
 from backend.footage.orientation import UPRIGHT, Orientation, displayed, from_matrix
 from backend.footage.rates import FALLBACK_RATE, Clock, clock_for, told_apart
-from backend.footage.types import FootageFrame, FootageInfo, check_animation, check_size, select_range
+from backend.footage.types import CountedFootage, FootageFrame, FootageInfo, check_animation, check_size
 
 _NO_RATE = frozenset({"gif"})  # formats that say how long each picture shows; FFmpeg makes up a rate
 
 
-class VideoFootage:
+class VideoFootage(CountedFootage):
     """A video file; ``demuxer`` names its format for FFmpeg where that is known.
 
     Raises UserError ``footage_unreadable``, ``footage_no_video``, ``footage_too_large``, ``frames_out_of_range``.
@@ -32,18 +32,9 @@ class VideoFootage:
     def __init__(self, path: Path, frames: tuple[int, int] | None = None, *, demuxer: str | None = None) -> None:
         self._path = path
         self._demuxer = demuxer
-        self._skipped: tuple[int, ...] = ()
         self._index = scan(path, demuxer)
         self.info = self._read_info()
-        self._first, self._last = select_range(1, self._index.count, frames, path)
-
-    def part(self, frames: tuple[int, int]) -> VideoFootage:
-        """The frames (first, last) of it, without reading its index anew. Raises UserError ``frames_out_of_range``."""
-        part = object.__new__(VideoFootage)
-        part.__dict__.update(self.__dict__)
-        part._first, part._last = select_range(1, self._index.count, frames, self._path)
-        part._skipped = ()
-        return part
+        self._choose(frames)
 
     def _read_info(self) -> FootageInfo:
         index, path = self._index, self._path
@@ -95,14 +86,6 @@ class VideoFootage:
     def _first_picture(self) -> VideoFrame | None:
         with opened(self._path, self._demuxer) as (container, stream):
             return next(pictures(container, stream), None)
-
-    @property
-    def total(self) -> int:
-        return self._last - self._first + 1
-
-    @property
-    def skipped(self) -> tuple[int, ...]:
-        return self._skipped
 
     def _frame(self, number: int, picture: VideoFrame) -> FootageFrame | None:
         """The picture as displayed; None where it is damaged."""

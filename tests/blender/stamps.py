@@ -211,8 +211,8 @@ def _size(picture: Any) -> tuple[int, int]:
     return size
 
 
-def _source(scene: Any, background: Any) -> Any:
-    """The compositor's node that plays what a background plays, and nothing else in the scene's tree."""
+def emptied_compositor(scene: Any) -> tuple[Any, Any]:
+    """The scene's compositing tree with nothing in it but the node that takes the result, and that node."""
     scene.use_nodes = True
     if hasattr(scene, "compositing_node_group"):
         tree = scene.compositing_node_group = bpy.data.node_groups.new("shown", "CompositorNodeTree")
@@ -222,6 +222,12 @@ def _source(scene: Any, background: Any) -> Any:
         tree = scene.node_tree
         tree.nodes.clear()
         sink = tree.nodes.new("CompositorNodeComposite")
+    return tree, sink
+
+
+def _source(scene: Any, background: Any) -> Any:
+    """The compositor's node that plays what a background plays, and nothing else in the scene's tree."""
+    tree, sink = emptied_compositor(scene)
     if background.source == "MOVIE_CLIP":
         source = tree.nodes.new("CompositorNodeMovieClip")
         source.clip = background.clip

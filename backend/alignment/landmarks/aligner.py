@@ -57,7 +57,7 @@ class LandmarkAligner:
     suits the answer is another one, as it mostly is after a detector's box, a pair there answers.
 
     Without ``mirrored`` the first look is a single one, less what the network is known to draw to the image's left
-    (``PointSigma.lean``): a third less time, a third more jitter in a clip, and a tenth more motion error (SSME) of
+    (``PointSigma.lean``): a quarter less time, a third more jitter in a clip, and a tenth more motion error (SSME) of
     rendered performances.
 
     What the points are known to be off by on turned heads is taken off (``PoseBias``).

@@ -18,6 +18,7 @@ from blender_addon.scene.ownership import ARMATURE, HEAD, camera_role
 from protocol import arrays
 from protocol.take import NOT_TRACKED
 
+from ..stamps import emptied_compositor
 from ..takes import EXPRESSIONS, Shot, frame_picture, make_take, project, write_clip
 
 SHOTS = {
@@ -207,15 +208,7 @@ def rendered_clip(clip: bpy.types.MovieClip, frame: int, folder: Path) -> NDArra
     scene.render.resolution_x, scene.render.resolution_y = clip.size
     scene.view_settings.view_transform = "Standard"
     scene.render.engine = "BLENDER_WORKBENCH"
-    scene.use_nodes = True
-    if hasattr(scene, "compositing_node_group"):  # from Blender 5.0 on
-        tree = scene.compositing_node_group = bpy.data.node_groups.new("shown", "CompositorNodeTree")
-        tree.interface.new_socket(name="Image", in_out="OUTPUT", socket_type="NodeSocketColor")
-        sink = tree.nodes.new("NodeGroupOutput")
-    else:
-        tree = scene.node_tree
-        tree.nodes.clear()
-        sink = tree.nodes.new("CompositorNodeComposite")
+    tree, sink = emptied_compositor(scene)
     source = tree.nodes.new("CompositorNodeMovieClip")
     source.clip = clip
     tree.links.new(source.outputs[0], sink.inputs[0])
