@@ -56,7 +56,9 @@ def minimise_every_few_first(
 
 def _spaced(problem: Problem) -> Problem:
     """E_temp of frames ``STRIDE`` apart: accelerations per frame² are STRIDE² times, and as many times fewer."""
-    return problem.with_term(problem.term(TemporalTerm).scaled(STRIDE**-3.0))
+    temporal = problem.term(TemporalTerm)
+    slow = None if temporal.glide is None else temporal.glide.scaled(1.0 / STRIDE)
+    return problem.with_term(replace(temporal.scaled(STRIDE**-3.0), glide=slow))
 
 
 def between(start: State, solved: State, frames: NDArray[np.int64]) -> State:

@@ -17,11 +17,12 @@ from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis, shape_columns
 from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
+from backend.fitting.terms.glide import Glide
 from backend.fitting.terms.points import PointsTerm
 from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
 from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.terms.types import Term
-from backend.fitting.types import FitOptions, View
+from backend.fitting.types import EnergyWeights, FitOptions, View
 from backend.head_model.model import HeadModel
 
 F64 = NDArray[np.float64]
@@ -82,24 +83,49 @@ def build_problem(
     like = basis.prior
     found = found_frames(views)
     repeats = max(1.0, weights.repeated_bias * int(found.any(0).sum()))
-    per_second = views[0].alignment.frame_rate ** 2  # from per frame² to per second²
+    data = points_term(points, views, weights.robust_scale, unknowns, like.device)
+    seen, eyes = torch.as_tensor(found.any(0), device=like.device), _eyes_seen(basis, data)
     terms: list[Term] = [
-        points_term(points, views, weights.robust_scale, unknowns, like.device),
-        TemporalTerm(
-            vertices=points.count * (per_second / weights.acceleration) ** 2,
-            gaze=max(len(basis.eye_index), 1) * (per_second / weights.gaze_acceleration) ** 2,
-            expression=(per_second / weights.expression_acceleration) ** 2,
-        ),
+        data,
+        _temporal_term(basis, points.count, views, weights, seen, eyes),
         _shape_prior(head, basis, options, repeats, neutral_prior),
-        FramePrior(),
+        # An eye that no frame shows has nothing but its prior; one behind closed lids was seen before and after.
+        FramePrior(seen.to(like.dtype), ((eyes | ~eyes.any(0)) & seen[:, None]).to(like.dtype)),
         _focal_prior(views, options, unknowns, found, like),
     ]
     if basis.sealed is not None:
-        terms.append(LipSeal(*basis.sealed, weights.lip_seal))
+        terms.append(LipSeal(*basis.sealed, weights.lip_seal * seen))
     closed = _closed_lids(views)
     if basis.closure is not None and closed.any():
         terms.append(ClosedLids(basis.closure, weights.closed_lids * _tensor(closed, like)))
     return Problem(basis, tuple(terms), unknowns)
+
+
+def _eyes_seen(basis: PointBasis, data: PointsTerm) -> Tensor:
+    """(T,2) bool: frames in which some view shows a point of the left and right eyeball."""
+    shown = (data.precision > 0).any(dim=0)[:, basis.eye_index]
+    return torch.stack([shown[:, basis.eye_side == side].any(dim=1) for side in (0, 1)], dim=1)
+
+
+def _temporal_term(
+    basis: PointBasis, points: int, views: Sequence[View], weights: EnergyWeights, seen: Tensor, eyes: Tensor
+) -> TemporalTerm:
+    """E_temp; velocities in gaps are as sure as the accelerations that ``weights.glide`` seconds bring them about."""
+    rate = views[0].alignment.frame_rate
+    vertices, gaze, expression = (
+        count * (rate**2 / sigma) ** 2
+        for count, sigma in (
+            (points, weights.acceleration),
+            (max(len(basis.eye_index), 1), weights.gaze_acceleration),
+            (1, weights.expression_acceleration),
+        )
+    )
+    own = slice(1 + basis.identity_count, basis.size)
+    form = vertices * torch.einsum("aakl->kl", basis.face_gram)[own, own]
+    form = form + expression * torch.eye(len(form), dtype=form.dtype, device=form.device)
+    moved = (rate * weights.glide) ** 2
+    even = torch.ones(len(seen) - 1, dtype=form.dtype, device=form.device)
+    return TemporalTerm(vertices, gaze, expression, Glide.between(form / moved, gaze / moved, even, seen, eyes))
 
 
 def _closed_lids(views: Sequence[View]) -> NDArray[np.bool_]:

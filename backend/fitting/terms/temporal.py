@@ -6,7 +6,7 @@ derivatives need only the Gram matrices Σ_i λ_i B_ia B_ib of the basis, comput
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,13 +15,14 @@ from backend.fitting.geometry import skew
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.point_basis import PointBasis
 from backend.fitting.state import POSE_UNKNOWNS, State
+from backend.fitting.terms.glide import Glide
 
 STENCIL = (1.0, -2.0, 1.0)
 
 
 @dataclass(frozen=True)
 class TemporalTerm:
-    """½ Σ_t (w_v Σ_i λ_i |a_i(t)|² + w_g |gaze acceleration|² + w_φ |φ acceleration|²); zero below three frames.
+    """½ Σ_t (w_v Σ_i λ_i |a_i(t)|² + w_g |gaze acceleration|² + w_φ |φ acceleration|²), and ``glide`` in gaps.
 
     The weights are precisions of accelerations per frame²: of vertices (per m², the face's weighted mean), gaze (per
     rad²), and φ. The last keeps actions that look alike from taking turns, which moves no vertex but spoils the curves.
@@ -30,24 +31,34 @@ class TemporalTerm:
     vertices: float
     gaze: float
     expression: float = 0.0
+    glide: Glide | None = None
 
     def scaled(self, factor: float) -> TemporalTerm:
         """The same term ``factor`` times."""
-        return TemporalTerm(self.vertices * factor, self.gaze * factor, self.expression * factor)
+        return replace(
+            self,
+            vertices=self.vertices * factor,
+            gaze=self.gaze * factor,
+            expression=self.expression * factor,
+            glide=None if self.glide is None else self.glide.scaled(factor),
+        )
 
     def energy(self, basis: PointBasis, state: State) -> Tensor:
         """See ``Term``."""
+        gliding = state.translation.new_zeros(()) if self.glide is None else self.glide.energy(basis, state)
         if state.frame_count < 3:
-            return state.translation.new_zeros(())
+            return gliding
         squared = _residual_moments(basis, state, _moments(basis, state))[2]
         own = sum(
             weight * (x[:-2] - 2 * x[1:-1] + x[2:]).square().sum()
             for weight, x in ((self.gaze, state.gaze), (self.expression, state.expression))
         )
-        return 0.5 * (self.vertices * squared.sum() + own)
+        return 0.5 * (self.vertices * squared.sum() + own) + gliding
 
     def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
         """See ``Term``; the Gauss–Newton blocks are exact."""
+        if self.glide is not None:
+            self.glide.add(equations, basis, state)
         count = state.frame_count - 2
         if count < 1:
             return
@@ -65,8 +76,9 @@ class TemporalTerm:
         _add_own(equations, state.gaze, own, self.gaze)
 
     def speaks_in(self, frames: int) -> Tensor:
-        """See ``Term``: every frame of a take of three or more."""
-        return torch.full((frames,), frames >= 3)
+        """See ``Term``: every frame of a take of three or more; of a shorter one where there is a gap."""
+        accelerated = torch.full((frames,), frames >= 3)
+        return accelerated if self.glide is None else accelerated | self.glide.speaks_in(frames)
 
 
 def _products(lag: int, like: Tensor) -> Tensor:

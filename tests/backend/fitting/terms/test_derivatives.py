@@ -15,6 +15,7 @@ from backend.fitting.normal_equations import NormalEquations, solve
 from backend.fitting.point_basis import build_point_basis
 from backend.fitting.problem import Problem
 from backend.fitting.state import State
+from backend.fitting.terms.glide import Glide
 from backend.fitting.terms.points import PointsTerm
 from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
 from backend.fitting.terms.temporal import TemporalTerm
@@ -70,8 +71,16 @@ def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "on
     unseen.precision[:, :, 3] = 0
     mu = torch.stack([unseen.residuals(basis, state, view) for view in range(views)])
     data = PointsTerm(mu + 2 * torch.randn_like(mu), unseen.precision, centre, robust_scale, unknowns)
-    terms = (data, TemporalTerm(3e4, 7.0, 0.9), *make_priors(basis, unknowns, frames))
+    terms = (data, TemporalTerm(3e4, 7.0, 0.9, make_glide(basis, frames)), *make_priors(basis, unknowns, frames))
     return Problem(basis, terms, unknowns), state
+
+
+def make_glide(basis, frames: int) -> Glide:  # type: ignore[no-untyped-def]
+    """Over a gap of two frames, or of one at the end."""
+    root = torch.randn(basis.expression_count, basis.expression_count, dtype=DOUBLE)
+    seen = torch.tensor([t not in (1, 2) for t in range(frames)])
+    eyes = torch.stack([seen, torch.tensor([t not in (1, 2, 3) for t in range(frames)])], dim=1)
+    return Glide.between(root @ root.T, 3.0, 0.5 + torch.rand(frames - 1, dtype=DOUBLE), seen, eyes)
 
 
 def priors_of(problem: Problem) -> tuple[Term, ...]:
@@ -87,8 +96,8 @@ def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[n
     usual = torch.full((len(unknowns.focal),), math.log(800.0), dtype=DOUBLE)
     return (
         ShapePrior(root @ root.T, torch.randn(4, dtype=DOUBLE), torch.tensor(0.3, dtype=DOUBLE)),
-        FramePrior(),
-        LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0),
+        FramePrior(torch.rand(frames, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
+        LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0 * torch.rand(frames, dtype=DOUBLE)),
         ClosedLids(torch.rand(2, basis.expression_count, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
         FocalPrior(between @ between.T, usual, torch.tensor(solved, dtype=torch.long), index),
     )
@@ -225,8 +234,33 @@ def test_a_term_says_nothing_of_frames_in_which_it_does_not_speak(frames: int) -
         assert not (told & ~speaks).any(), type(term).__name__
         silent[type(term)] = ~speaks
     assert silent[PointsTerm].tolist() == [t == 1 for t in range(frames)]
-    assert silent[TemporalTerm].all() == (frames < 3)
+    assert not silent[TemporalTerm].any()
     assert silent[ShapePrior].all() and silent[FocalPrior].all() and not silent[FramePrior].any()
+
+
+def test_priors_and_glide_are_silent_where_they_weigh_nothing() -> None:
+    problem, _ = make_problem()
+    basis = problem.basis
+    seen = torch.tensor([True, False, False, True, True])
+    eyes = seen[:, None].expand(-1, 2)
+    form = torch.eye(basis.expression_count, dtype=DOUBLE)
+    gap = Glide.between(form, 1.0, torch.ones(4, dtype=DOUBLE), seen, eyes)
+    assert gap.speaks_in(FRAMES).tolist() == [True, True, True, True, False]
+    assert not Glide.between(form, 1.0, torch.ones(4, dtype=DOUBLE), ~seen | seen, ~eyes | eyes).speaks_in(FRAMES).any()
+    assert FramePrior(seen.double(), eyes.double()).speaks_in(FRAMES).tolist() == seen.tolist()
+    assert LipSeal(0, 1, seen.double()).speaks_in(FRAMES).tolist() == seen.tolist()
+    assert not TemporalTerm(1.0, 1.0, 1.0).speaks_in(2).any()
+
+
+def test_the_glides_hessian_is_its_own() -> None:
+    problem, state = make_problem()
+    glide = make_glide(problem.basis, FRAMES)
+    bare = Problem(problem.basis, (glide,), problem.unknowns)
+    matrix, _ = bare.linearise(state).dense()
+    reference = torch.autograd.functional.hessian(
+        lambda step: bare.energy_tensor(stepped(bare, state, step)), torch.zeros(len(matrix), dtype=DOUBLE)
+    )
+    assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 7])
