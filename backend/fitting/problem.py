@@ -24,8 +24,13 @@ from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.terms.types import Term
 from backend.fitting.types import EnergyWeights, FitOptions, View
 from backend.head_model.model import HeadModel
+from backend.observations import ViewAlignment
 
 F64 = NDArray[np.float64]
+
+# Of the mean interval: recorders whose queue empties write pictures at times that nobody took them at, a millisecond
+# apart; believed, they would tie their frames to each other. A camera that doubles its rate for a part is above it.
+LEAST_INTERVAL = 0.4
 
 
 def found_frames(views: Sequence[View]) -> NDArray[np.bool_]:
@@ -110,7 +115,7 @@ def _eyes_seen(basis: PointBasis, data: PointsTerm) -> Tensor:
 def _temporal_term(
     basis: PointBasis, points: int, views: Sequence[View], weights: EnergyWeights, seen: Tensor, eyes: Tensor
 ) -> TemporalTerm:
-    """E_temp; velocities in gaps are as sure as the accelerations that ``weights.glide`` seconds bring them about."""
+    """E_temp; velocities in gaps are as sure as accelerations that bring them about in ``weights.glide`` seconds."""
     rate = views[0].alignment.frame_rate
     vertices, gaze, expression = (
         count * (rate**2 / sigma) ** 2
@@ -124,8 +129,14 @@ def _temporal_term(
     form = vertices * torch.einsum("aakl->kl", basis.face_gram)[own, own]
     form = form + expression * torch.eye(len(form), dtype=form.dtype, device=form.device)
     moved = (rate * weights.glide) ** 2
-    even = torch.ones(len(seen) - 1, dtype=form.dtype, device=form.device)
-    return TemporalTerm(vertices, gaze, expression, Glide.between(form / moved, gaze / moved, even, seen, eyes))
+    intervals = _tensor(frame_intervals(views[0].alignment), form)
+    gliding = Glide.between(form / moved, gaze / moved, intervals, seen, eyes)
+    return TemporalTerm(intervals, vertices, gaze, expression, gliding)
+
+
+def frame_intervals(alignment: ViewAlignment) -> F64:
+    """(T-1,) times between frames in units of their mean, ``1 / frame_rate``; ``LEAST_INTERVAL`` where less is told."""
+    return np.maximum(np.diff(alignment.times) * alignment.frame_rate, LEAST_INTERVAL)
 
 
 def _closed_lids(views: Sequence[View]) -> NDArray[np.bool_]:
