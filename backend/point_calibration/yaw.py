@@ -47,7 +47,7 @@ class _Asked(PointSigma):
 
     asked: list[tuple[float, float]] = field(default_factory=list)
 
-    def pixels(self, yaw: float, inter_ocular_px: float) -> NDArray[np.float32]:
+    def pixels(self, yaw: float, inter_ocular_px: float, apart: F64 | None = None) -> NDArray[np.float32]:  # noqa: ARG002 - a table
         self.asked.append((yaw, inter_ocular_px))
         return np.ones(POINTS, np.float32)
 
@@ -59,7 +59,8 @@ def turned_heads(archive: Path, mirror: NDArray[np.int64], people: int) -> Itera
     per person. Raises UserError where nothing can be rendered (see ``load_ict_head``, ``HeadRenderer``).
     """
     ict, one = load_ict_head(archive), np.ones(2)
-    table = _Asked(np.ones(POINTS), one, one, one, np.zeros(POINTS), 0.0, mirror, np.zeros((POINTS, 2)), "")
+    nowhere = np.zeros((POINTS, 2))
+    table = _Asked(np.ones(POINTS), one, one, one, np.zeros(POINTS), 0.0, mirror, nowhere, nowhere, "")
     turns = np.column_stack([YAWS, np.zeros_like(YAWS)])
     aligner, finder = LandmarkAligner(table), BlazeFaceFinder()
     for person in range(people):

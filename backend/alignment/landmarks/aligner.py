@@ -41,12 +41,16 @@ between any two crops: looking again would tell another answer, not a better one
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """One look at a crop: ``points (478,3)`` in crop coordinates, presence, and the crop that suits the answer."""
+    """One look at a crop: ``points (478,3)`` in crop coordinates, presence, and the crop that suits the answer.
+
+    ``apart (478,2)`` is half the difference of the answers for the crop and its mirror image; None of a single one.
+    """
 
     crop: Crop
     points: F64
     presence: float
     laid: Crop
+    apart: F64 | None
 
 
 class LandmarkAligner:
@@ -111,12 +115,14 @@ class LandmarkAligner:
         count = len(crops)
         if both:
             back = points[count:, self._sigma.mirror] * (-1, 1, 1) + (SIZE, 0, 0)
+            apart = list((points[:count] - back)[..., :2] / 2)
             points, presence = (points[:count] + back) / 2, (presence[:count] + presence[count:]) / 2
         else:
+            apart = [None] * count
             eyes = points[:, LEFT_OUTER_CANTHUS] - points[:, RIGHT_OUTER_CANTHUS]
             points[..., :2] -= np.linalg.norm(eyes, axis=1)[:, None, None] * self._sigma.lean
         laid = [crop_of(box_around(crop.points_to_image(one[:, :2]))) for crop, one in zip(crops, points, strict=True)]
-        return [Look(*look) for look in zip(crops, points, presence.tolist(), laid, strict=True)]
+        return [Look(*look) for look in zip(crops, points, presence.tolist(), laid, apart, strict=True)]
 
     def _told(self, images: Sequence[Image], looks: Sequence[Look]) -> list[Alignment]:
         """The alignments of the last looks, with the irises of closer ones."""
@@ -138,10 +144,11 @@ class LandmarkAligner:
         inter_ocular = float(np.linalg.norm(eyes))
         closed = lid_openings(mu) < CLOSED_EYE
         bias = inter_ocular * self._pose_bias.offsets(points) @ crop.to_image[:, :2].T
+        apart = None if look.apart is None else look.apart / inter_ocular
         seen = PointSet(
             self.point_sets[0],
             mu=(mu - bias).astype(np.float32),
-            sigma=self._sigma.pixels(yaw, inter_ocular * crop.side / SIZE),
+            sigma=self._sigma.pixels(yaw, inter_ocular * crop.side / SIZE, apart),
             valid=_seen(closed),
         )
         return Alignment((seen,), box_around(mu, look.presence), closed)
