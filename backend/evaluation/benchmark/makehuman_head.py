@@ -36,7 +36,7 @@ _EYES = ((range(42, 48), 1.0), (range(36, 42), -1.0))  # iBUG points of the left
 
 def first_edition() -> HeadModel:
     """The open head's first edition: MakeHuman's mesh and actions."""
-    return load_head("open")
+    return load_head("open1")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.datasets.splits import PEOPLES
 from backend.errors import UserError
 from backend.evaluation.benchmark import PERFORMANCES, BenchmarkHead, SequenceSpec, benchmark_sequences, load_ict_head
 from backend.evaluation.benchmark.head import EYES, FaceMotion, camera_vertices, eye_centre
@@ -27,14 +28,15 @@ def _motion(ict: BenchmarkHead, spec: SequenceSpec) -> FaceMotion:
 
 def test_the_full_set_is_ten_people_in_four_performances() -> None:
     specs = benchmark_sequences()
-    assert {(spec.person, spec.performance) for spec in specs} == {(n, p) for n in range(10) for p in PERFORMANCES}
-    assert len(specs) == len({spec.name for spec in specs}) == 40
+    expected = {(people, n, p) for people in PEOPLES for n in range(10) for p in PERFORMANCES}
+    assert {(spec.people, spec.person, spec.performance) for spec in specs} == expected
+    assert len(specs) == len({spec.name for spec in specs}) == 80
     assert all(60 <= spec.frame_count <= 120 and spec.side == 512 for spec in specs)
 
 
 def test_the_quick_set_is_two_people_in_two_performances() -> None:
     specs = benchmark_sequences(quick=True)
-    assert len(specs) == 4
+    assert [spec.people for spec in specs] == ["ict"] * 4 + ["makehuman"] * 4
     assert {spec.frame_count for spec in specs} == {30}
 
 
@@ -48,10 +50,10 @@ def test_people_of_test_and_of_dev_share_no_identity_mode() -> None:
 
 def test_a_person_is_the_same_in_every_performance_and_unlike_the_others() -> None:
     specs = benchmark_sequences()
-    faces = {spec.person: spec.identity(100) for spec in specs}
+    faces = {(spec.people, spec.person): spec.identity(100) for spec in specs}
     for spec in specs:
-        np.testing.assert_array_equal(spec.identity(100), faces[spec.person])
-    assert len({tuple(face) for face in faces.values()}) == 10
+        np.testing.assert_array_equal(spec.identity(100), faces[spec.people, spec.person])
+    assert len({tuple(face) for face in faces.values()}) == 20
 
 
 def test_the_seed_decides_everything(ict: BenchmarkHead) -> None:
