@@ -103,8 +103,8 @@ class CurveAgreement:
 
     @property
     def mean_error(self) -> float:
-        """Over all actions without gaze."""
-        return _mean(self.error[NOT_GAZE])
+        """Over the actions that move, without gaze."""
+        return _mean(self.error[NOT_GAZE][self.moves[NOT_GAZE]])
 
 
 def compare_curves(found: Weights, true: Weights, tracked: NDArray[np.bool_] | None = None) -> CurveAgreement:
