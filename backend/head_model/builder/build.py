@@ -23,6 +23,7 @@ from backend.head_model.builder.scanned import SHARE, mixed_space, read_scanned
 from backend.head_model.builder.scanned_actions import read_scanned_actions
 from backend.head_model.builder.source import Source, load_source
 from backend.head_model.model import HeadModel
+from backend.head_model.quads import whole_in_atlas
 
 LICENCE = (
     "CC0-1.0 (shapes and mesh: MakeHuman and MPFB2) and MIT (identity statistics and actions: ICT-FaceKit); "
@@ -95,6 +96,7 @@ def build_from_source(source: Source, report: Report = lambda _: None) -> HeadMo
             "actions": "ICT-FaceKit's, tongueOut MakeHuman's",
             "amplitudes_mm": json.dumps(amplitudes(source.action_names, expressions)),
         },
+        quads=whole_in_atlas(mesh.quads, mesh.triangles, atlas.uv_triangles.astype(np.int32)),
     )
     report("embedding the landmarks")
     return embed_landmarks(head)
