@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.head_model.builder import identity, rig
+from backend.head_model.builder import eyes, identity, rig
 from backend.head_model.builder.actions import expression_basis
 from backend.head_model.builder.atlas import make_atlas
 from backend.head_model.builder.blink import close_gently
@@ -60,15 +60,16 @@ def build_from_source(source: Source, report: Report = lambda _: None) -> HeadMo
     atlas = make_atlas(mesh, regions, lashes.carry(drawn.mean - _between_eyes(mesh, drawn.mean)))
     report("mixing scanned people in")
     space = mixed_space(drawn, read_scanned(), mesh.mirror, np.maximum(weight, 0.1))
-    origin = _between_eyes(mesh, space.mean)
-    template = lashes.carry(space.mean - origin)
+    mean, basis = _looking_ahead(mesh, space.mean), _looking_ahead(mesh, space.basis)
+    origin = _between_eyes(mesh, mean)
+    template = lashes.carry(mean - origin)
     regressor = rig.joint_regressor(vertices[::10] - origin, joints[::10] - origin, mesh)
     report("assembling the 52 actions and the landmarks")
     expressions = close_gently(expression_basis(source, mesh, lashes), source.action_names, mesh, template)
     head = HeadModel(
         id="open",
         template=_f32(template),
-        shape_basis=_f32(lashes.carry_offsets(space.basis)),
+        shape_basis=_f32(lashes.carry_offsets(basis)),
         expression_basis=_f32(expressions),
         expression_names=source.action_names,
         expression_bounds=np.tile(np.array([0, 1], np.float32), (len(source.action_names), 1)),
@@ -93,6 +94,14 @@ def build_from_source(source: Source, report: Report = lambda _: None) -> HeadMo
     )
     report("embedding the landmarks")
     return embed_landmarks(head)
+
+
+def _looking_ahead(mesh: HeadMesh, shapes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Heads (…,V,3), or offsets of heads, whose eyes look along +z."""
+    changed = shapes.copy()
+    for part in ("left_eyeball", "right_eyeball"):
+        changed[..., mesh.parts[part], :] = eyes.unturned(shapes[..., mesh.parts[part], :])
+    return changed
 
 
 def _between_eyes(mesh: HeadMesh, vertices: NDArray[np.float64]) -> NDArray[np.float64]:
