@@ -33,9 +33,9 @@ _LIP_X = (0.0, 5.0, 12.0, 20.0, 25.5)
 _LIP_UPPER = (-63.0, -61.5, -64.5, -69.0, -71.3)
 _LIP_LOWER = (-84.5, -84.0, -80.5, -75.5, -71.3)
 # midway between the two rows of points that MediaPipe puts on a brow, as calibrated on photographs of people
-_BROW_X = (10.0, 19.0, 30.0, 40.0, 48.0, 54.5)
-_BROW_Y = (14.6, 16.9, 19.2, 19.9, 17.4, 12.8)
-_BROW_HALF = (4.0, 3.5, 2.8, 2.4, 2.0, 1.0)
+_BROW_X = (9.0, 13.0, 19.0, 30.0, 40.0, 48.0, 54.5)
+_BROW_Y = (14.2, 15.4, 16.9, 19.2, 19.9, 17.4, 12.8)
+_BROW_HALF = (2.2, 3.8, 3.5, 2.8, 2.4, 2.0, 1.0)
 
 
 @dataclass(frozen=True)
