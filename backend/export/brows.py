@@ -27,7 +27,7 @@ F64 = NDArray[np.float64]
 
 def brow_hair(head: HeadModel, neutral: NDArray[np.float32]) -> Hair | None:
     """The brows of a person whose neutral is (V,3); None for a head that does not lie in the canonical atlas."""
-    if head.id != "open" and REGISTERED not in head.provenance:
+    if REGISTERED not in head.provenance and not np.array_equal(head.uv_vertices, load_head("open").uv_vertices):
         return None
     places, lift = _places()
     points = _at(places, head.uv_vertices[head.uv_triangles].astype(np.float64))
