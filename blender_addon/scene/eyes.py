@@ -12,6 +12,7 @@ EYES_PART = "eyes"
 IRIS_RADIUS = 0.00585  # m: half the mean horizontal visible iris diameter of adults (11.7 mm)
 PUPIL_RADIUS = 0.0022  # m: a pupil in indoor light
 RING_SLACK = 0.15  # share of a radius by which people's eyes are larger or smaller than the head's mean
+LEAST_GAP = 0.02  # share of a radius between two rings of faces; within one they differ by rounding
 
 
 def parts_with_irises(head: contract.HeadGeometry, polygons: Polygons) -> tuple[tuple[str, ...], NDArray[np.int32]]:
@@ -42,9 +43,11 @@ def parts_with_irises(head: contract.HeadGeometry, polygons: Polygons) -> tuple[
 
 
 def _between_rings(from_axis: NDArray[np.float64], radius: float) -> float:
-    """The middle of the widest gap between faces about a radius: a ring of them is inside or outside as a whole."""
-    near = np.sort(from_axis[np.abs(from_axis / radius - 1) < RING_SLACK])
-    if len(near) < 2:
+    """The gap between faces nearest to a radius: a ring of them is inside or outside as a whole."""
+    order = np.sort(from_axis)
+    gaps = np.flatnonzero(np.diff(order) > LEAST_GAP * radius)
+    if not len(gaps):
         return radius
-    widest = int(np.diff(near).argmax())
-    return float(near[widest : widest + 2].mean())
+    middles = (order[gaps] + order[gaps + 1]) / 2
+    nearest = float(middles[np.abs(middles - radius).argmin()])
+    return nearest if abs(nearest - radius) < RING_SLACK * radius else radius

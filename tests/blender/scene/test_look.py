@@ -117,7 +117,7 @@ def test_one_subdivision_is_smooth_and_leaves_no_crack() -> None:
         "FBX drops shape keys"
     )
     skin = load_head("open").regions["face"]
-    assert np.quantile(np.linalg.norm(now - before, axis=1)[skin] * 1000, 0.99) < 0.8, "and it is still this person"
+    assert np.quantile(np.linalg.norm(now - before, axis=1)[skin] * 1000, 0.99) < 1.0, "and it is still this person"
 
 
 def test_the_mouth_is_dark_inside_and_lips_are_coloured() -> None:
