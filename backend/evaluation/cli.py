@@ -77,6 +77,14 @@ def evaluate(
     benchmark_cache: Annotated[
         Path | None, typer.Option(help="Folder for the rendered sequences; the system's cache where left out.")
     ] = None,
+    look: Annotated[
+        bool,
+        typer.Option("--look", help="Only what an animator sees: curves, a second detector, meaning, contact sheets."),
+    ] = False,
+    clips: Annotated[
+        list[Path] | None,
+        typer.Option("--clip", help="Only look, and only at this clip or photograph; may be repeated.", metavar="FILE"),
+    ] = None,
 ) -> None:
     """Measure trackers on rendered sequences of known truth and on real data; prints tables.
 
@@ -96,6 +104,8 @@ def evaluate(
             weights=weights,
             results=parse_results(results or []),
             benchmark_cache=benchmark_cache,
+            look_only=look,
+            clips=tuple(clips or ()),
             command=shlex.join(["flowface", *sys.argv[1:]]),
         )
     )

@@ -145,7 +145,8 @@ def find_extremes(frames: NDArray[np.int64], of_head: Watched, of_footage: Watch
         footage, head = (w.measures[:, columns].mean(axis=1) for w in (of_footage, of_head))
         if np.isfinite(footage).any():
             at = int(np.nanargmax(sign * footage))
-            found.append(Extreme(words, int(frames[at]), float(footage[at]), float(head[at])))
+            told = f"footage {footage[at]:.1f}, head {head[at]:.1f}"
+            found.append(Extreme(words, int(frames[at]), told))
     return found
 
 

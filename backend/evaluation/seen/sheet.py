@@ -25,16 +25,15 @@ _MARGIN = 1.7  # a tile's side over the longer side of the face's box
 
 @dataclass(frozen=True)
 class Extreme:
-    """A frame worth looking at: why, its index, and the measure in the footage and on the head, %."""
+    """A frame worth looking at: why, its index, and what was measured there."""
 
     words: str
     frame: int
-    footage: float
-    head: float
+    told: str
 
 
 def clip_sheet(path: Path, performance: Performance, clip: Path, extremes: Sequence[Extreme]) -> None:
-    """Write the sheet as PNG: a column for each extreme, captioned with the measure in footage → head.
+    """Write the sheet as PNG: a column for each extreme, captioned with what was measured.
 
     Raises UserError ``no_opengl``, and OSError where nothing can be written.
     """
@@ -98,7 +97,6 @@ def _tile(image: Image, window: tuple[float, float, float], scale: float = 1.0) 
 
 def _caption(extreme: Extreme) -> Image:
     strip = np.full((CAPTION, TILE, 3), 32, np.uint8)
-    lines = (f"{extreme.words}, frame {extreme.frame + 1}", f"footage {extreme.footage:.1f}, head {extreme.head:.1f}")
-    for row, text in enumerate(lines):
+    for row, text in enumerate((f"{extreme.words}, frame {extreme.frame + 1}", extreme.told)):
         cv2.putText(strip, text, (5, 14 + 15 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (235, 235, 235), 1, cv2.LINE_AA)
     return strip
