@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backend.fitting.action_priors import action_priors
 from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.observed_points import ObservedPoints
@@ -94,6 +95,7 @@ def build_problem(
         FramePrior(),
         _focal_prior(views, options, unknowns, found, like),
     ]
+    terms += action_priors(head, weights, found.any(0), like.device)
     if basis.sealed is not None:
         terms.append(LipSeal(*basis.sealed, weights.lip_seal))
     closed = _closed_lids(views)
