@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backend.fitting.action_priors import action_priors
 from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.observed_pairs import pairs_term
@@ -103,6 +104,7 @@ def build_problem(
     pairs = pairs_term(basis, points, views, load_pair_table(), weights.robust_scale, data.principal_point, unknowns)
     if pairs is not None:
         terms.append(pairs)
+    terms += action_priors(head, weights, found.any(0), like.device)
     if basis.sealed is not None:
         terms.append(LipSeal(*basis.sealed, weights.lip_seal * seen))
     closed = _closed_lids(views)

@@ -20,8 +20,10 @@ from backend.fitting.terms.pairs import PairsTerm
 from backend.fitting.terms.points import PointsTerm
 from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
 from backend.fitting.terms.rows import SkinPoints
+from backend.fitting.terms.sparse import OpposedActions, SparseActions
 from backend.fitting.terms.temporal import TemporalTerm, stencils
 from backend.fitting.terms.types import Term
+from backend.fitting.terms.witness import WitnessTerm
 from backend.fitting.types import EnergyWeights
 from backend.head_model import model
 from tests.backend.fitting.small_head import EXPRESSIONS, small_head
@@ -124,6 +126,13 @@ def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[n
         ShapePrior(root @ root.T, torch.randn(4, dtype=DOUBLE), torch.tensor(0.3, dtype=DOUBLE)),
         FramePrior(torch.rand(frames, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
         LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0 * torch.rand(frames, dtype=DOUBLE)),
+        SparseActions(torch.rand(frames, basis.expression_count, dtype=DOUBLE)),
+        WitnessTerm(
+            torch.rand(frames, basis.expression_count, dtype=DOUBLE),
+            10 * torch.rand(frames, basis.expression_count, dtype=DOUBLE),
+            1.5,
+        ),
+        OpposedActions(torch.tensor([0, 1]), torch.tensor([2, 3]), torch.rand(frames, dtype=DOUBLE)),
         ClosedLids(torch.rand(2, basis.expression_count, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
         FocalPrior(between @ between.T, usual, torch.tensor(solved, dtype=torch.long), index),
     )
