@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
 from backend.head_model.model import JOINT_NAMES, HeadModel
-from backend.track.geometry import neutral_of
+from backend.track.geometry import neutral_of, person_of
 from backend.track.types import Track
 from protocol.take import HeadGeometry, Performance, TakeResult
 
@@ -31,7 +31,8 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
     Raises:
         UserError: ``head_changed`` where ``head`` is not the one whose coefficients the track holds.
     """
-    if head.hash != track.head_hash or len(track.deformation) not in (0, len(head.template)):
+    sizes = {len(track.deformation), track.action_corrections.shape[1]}
+    if head.hash != track.head_hash or not sizes <= {0, len(head.template)}:
         sentence = f"The head “{track.head_id}” has changed since “{name}” was tracked."
         raise UserError(ErrorCode.HEAD_CHANGED, sentence, "Track the footage again.")
     neutral = neutral_of(head, track)
@@ -43,7 +44,7 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
             head_hash=track.head_hash,
             neutral=neutral,
             expression_names=head.expression_names,
-            expression_deltas=head.expression_basis,
+            expression_deltas=person_of(head, track).expression_basis,
             expression_bounds=head.expression_bounds,
             triangles=head.triangles,
             uv_vertices=head.uv_vertices,

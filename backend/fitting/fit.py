@@ -24,6 +24,7 @@ from backend.fitting.types import FitOptions, FitResult, FittedCamera, Fixed, So
 from backend.fitting.uncertainty import FitUncertainty, take_uncertainty
 from backend.fitting.windows import WHOLE, minimise_in_windows
 from backend.head_model.model import HeadModel
+from backend.head_model.personal import no_corrections, with_corrections
 
 __all__ = ["choose_device", "fit_take"]
 
@@ -74,8 +75,9 @@ def fit_take(
     ``neutral_prior (V,3)`` metres, head space: this person's neutral as something else predicts it (E_MICA). Frames
     without a face inside the take are bridged by the temporal term; at its ends they hold the nearest seen frame.
     ``initial`` is where the fit starts from instead of a first guess (an earlier fit, or a track's values), and what
-    ``fixed`` names stays there. ``on_progress(fraction, words)`` is called in every iteration. Takes of more than
-    ``windows.WHOLE`` frames are solved in windows, which bounds memory.
+    ``fixed`` names stays there; its ``action_corrections`` stay as they are in any case. ``on_progress(fraction,
+    words)`` is called in every iteration. Takes of more than ``windows.WHOLE`` frames are solved in windows, which
+    bounds memory.
 
     Raises:
         UserError: ``no_face`` where no frame shows enough points, ``views_apart`` and ``rig_scale`` where cameras
@@ -87,7 +89,8 @@ def fit_take(
     if initial is None and fixed is not None:
         raise ValueError("only what has a value can be held fixed: give an initial solution")
     fixed = fixed or Fixed()
-    take = prepare(head, views, options, neutral_prior, initial)
+    corrections = no_corrections() if initial is None else initial.action_corrections
+    take = prepare(with_corrections(head, corrections), views, options, neutral_prior, initial)
 
     def on_iteration(iteration: int, energy: float) -> None:
         if should_cancel is not None and should_cancel():
@@ -112,10 +115,12 @@ def fit_take(
         best = minimise_coarse_to_fine(take.problem(), take.start, everything, on_iteration=on_iteration)
     spread = take_uncertainty(take, best.state, everything)
     known = take.found if fixed.frames is None else take.found | fixed.frames
-    return _result(take, _hold_ends(best.state, known, fixed), best, spread)
+    return _result(take, _hold_ends(best.state, known, fixed), best, spread, corrections)
 
 
-def _result(take: Take, state: State, best: Minimum, spread: FitUncertainty) -> FitResult:
+def _result(
+    take: Take, state: State, best: Minimum, spread: FitUncertainty, corrections: NDArray[np.float32]
+) -> FitResult:
     problem = take.problem()
     head, views, options, origin = take.head, take.views, take.options, take.origin
     basis = problem.basis
@@ -142,6 +147,7 @@ def _result(take: Take, state: State, best: Minimum, spread: FitUncertainty) -> 
         head_translation=state.translation.cpu().numpy() + origin,
         gaze=state.gaze.reshape(-1, 2, 2).cpu().numpy(),
         cameras=tuple(cameras),
+        action_corrections=corrections,
         points=take.points.sets,
         tracked=take.found,
         reprojection_error_px=_reprojection_errors(take, problem, state),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.fitting import FitOptions, FitResult, Fixed, Solution, View, fit_take
+from backend.fitting.personal import fit_personal
 from backend.head_model.model import HeadModel
 from backend.progress import ShouldCancel, never
 from backend.skin_matching.refine_views import MatchedFit, ViewPictures, refine
@@ -20,11 +21,14 @@ class Step(StrEnum):
 
     FITTING = "fitting the head"
     MATCHING = "matching the skin between the views"
+    PERSONAL = "making the actions this person's"
 
 
 @dataclass(frozen=True, eq=False)
 class SolvedTake:
-    """``fit`` is the one to go on with; ``matched`` the skin's, None where it was not asked for or found nothing."""
+    """``fit`` is the one to go on with; ``matched`` the skin's, before personal actions, None where it was not asked
+    for or found nothing.
+    """
 
     fit: FitResult
     matched: MatchedFit | None = None
@@ -43,7 +47,8 @@ def solve_take(
     on_progress: Callable[[Step, float], None] | None = None,
     should_cancel: ShouldCancel = never,
 ) -> SolvedTake:
-    """Fit a take, and match the skin between its views where there are several and ``pictures`` of them.
+    """Fit a take, match the skin between its views where there are several and ``pictures`` of them, and make the
+    actions this person's where the options say so and the take tells them.
 
     ``neutral_prior``, ``initial`` and ``fixed`` are those of ``fit_take``; matching starts from the fit. ``on_fitted``
     gets the joint fit before matching, and may raise; ``on_progress`` gets the fraction of each step.
@@ -69,16 +74,27 @@ def solve_take(
     )
     if on_fitted is not None:
         on_fitted(fit)
-    if pictures is None or len(views) < 2:
-        return SolvedTake(fit)
-    matched = refine(
-        head,
-        views,
-        fit,
-        options,
-        pictures,
-        neutral_prior=neutral_prior,
-        on_progress=hears(Step.MATCHING),
-        should_cancel=should_cancel,
-    )
-    return SolvedTake(fit if matched is None else matched.fit, matched)
+    matched = None
+    if pictures is not None and len(views) > 1:
+        matched = refine(
+            head,
+            views,
+            fit,
+            options,
+            pictures,
+            neutral_prior=neutral_prior,
+            on_progress=hears(Step.MATCHING),
+            should_cancel=should_cancel,
+        )
+        fit = fit if matched is None else matched.fit
+    if initial is None:  # a take that is solved in part keeps the actions that it has
+        personal = hears(Step.PERSONAL)
+        fit = fit_personal(
+            head,
+            views,
+            options,
+            fit,
+            on_progress=lambda fraction, _words: personal(fraction),
+            should_cancel=should_cancel,
+        )
+    return SolvedTake(fit, matched)
