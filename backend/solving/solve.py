@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.fitting import FitOptions, FitResult, Fixed, Solution, View, fit_take
-from backend.fitting.personal import fit_personal
+from backend.fitting.personal import fit_personal, wants_personal
 from backend.head_model.model import HeadModel
 from backend.progress import ShouldCancel, never
 from backend.skin_matching.refine_views import MatchedFit, ViewPictures, refine
@@ -61,6 +61,8 @@ def solve_take(
     def hears(step: Step) -> Callable[[float], None]:
         return lambda fraction: on_progress(step, fraction) if on_progress else None
 
+    # a take that is solved in part keeps the actions that it has
+    personal = initial is None and wants_personal(head, views, options)
     fitting = hears(Step.FITTING)
     fit = fit_take(
         head,
@@ -69,6 +71,7 @@ def solve_take(
         neutral_prior=neutral_prior,
         initial=initial,
         fixed=fixed,
+        draft=personal and len(views) == 1,
         on_progress=lambda fraction, _words: fitting(fraction),
         should_cancel=should_cancel,
     )
@@ -87,14 +90,16 @@ def solve_take(
             should_cancel=should_cancel,
         )
         fit = fit if matched is None else matched.fit
-    if initial is None:  # a take that is solved in part keeps the actions that it has
-        personal = hears(Step.PERSONAL)
+    if personal:
+        refitting = hears(Step.PERSONAL)
         fit = fit_personal(
             head,
             views,
             options,
             fit,
-            on_progress=lambda fraction, _words: personal(fraction),
+            neutral_prior=neutral_prior,
+            fixed=Fixed(identity=len(views) > 1, cameras=len(views) > 1),
+            on_progress=lambda fraction, _words: refitting(fraction),
             should_cancel=should_cancel,
         )
     return SolvedTake(fit, matched)

@@ -8,17 +8,15 @@ their weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from backend.fitting.every_few import LEAST_SEEN, every_few
 from backend.fitting.personal.evidence import normal_equations, strengths_of
 from backend.fitting.personal.unknowns import PersonalUnknowns, prior_form, unknowns_of
-from backend.fitting.point_basis import PointBasis
 from backend.fitting.prepare import Take, prepare, views_at
 from backend.fitting.problem import found_frames
 from backend.fitting.side_by_side import one_core_each
@@ -26,6 +24,7 @@ from backend.fitting.solver.coarse_to_fine import COARSE_POINTS, thinned
 from backend.fitting.solver.levenberg_marquardt import Stage, minimise
 from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.types import FitOptions, Fixed, Solution, View
+from backend.fitting.windows import WHOLE
 from backend.head_model.dense_points import joined_points
 from backend.head_model.model import HeadModel, SurfacePoints
 
@@ -34,8 +33,6 @@ Index = NDArray[np.int64]
 
 FEWEST_FRAMES = 48  # seen; fewer show too little to tell an action's shape from an error that repeats
 FRAMES = 160  # looked at, evenly over the take
-ROUNDS = 2  # corrections, and strengths for them; the second gains a third of what the first does
-STRENGTH_ITERATIONS = 4
 ACTIVE = 0.05  # root mean square strength from which an action has shown itself
 MOVES = 1e-3  # m; an action that moves the skin less has nothing to correct
 FARTHEST_SHARE = 0.6  # of how far an action goes at most, which its correction never exceeds
@@ -58,43 +55,30 @@ def personal_corrections(
     action's; and a correction that would only make an action stronger as a whole is the weight's, unless that is at its
     bound. Raises as ``prepare`` does.
     """
-    frames = _frames(found_frames(views).any(0))
+    found = found_frames(views).any(0)
+    frames = frames_to_look_at(found)
     some, start = views_at(views, frames), solution_at(fit, frames)
     take = prepare(head, some, options, initial=start)
-    chosen = _active(head, start.expression)
-    if not len(chosen):
-        return np.zeros(head.expression_basis.shape, np.float32)
     stride = max(1, take.points.count // COARSE_POINTS)
-    unknowns = unknowns_of(head, chosen, _skin_points(take, stride))
     plain = take.problem().without(TemporalTerm)
     problem, state = (thinned(plain, stride) if stride > 1 else plain), take.start
-    basis = problem.basis
-    coefficients = np.zeros(int(unknowns.start[-1]))
-    for number in range(ROUNDS):
-        problem = replace(problem, basis=with_columns(basis, unknowns, coefficients))
-        if number:
-            stage = Stage(Fixed(identity=True, cameras=True), STRENGTH_ITERATIONS, options.tolerance)
-            state = minimise(problem, state, stage).state
-        matrix, gradient = normal_equations(problem, state, unknowns)
-        prior = prior_form(unknowns, strengths_of(state, unknowns).cpu().numpy())
-        coefficients = cho_solve(cho_factor(matrix + prior), matrix @ coefficients - gradient)
-        coefficients = limited(unknowns, coefficients)
-    return stored(unknowns.corrections(coefficients)).astype(np.float32)
+    if len(found) > WHOLE:  # whose draft knows the key frames only
+        stage = Stage(Fixed(identity=True, cameras=True), options.max_iterations, options.tolerance)
+        state = minimise(problem, state, stage).state
+    chosen = _active(head, state.expression.cpu().numpy())
+    if not len(chosen):
+        return np.zeros(head.expression_basis.shape, np.float32)
+    unknowns = unknowns_of(head, chosen, _skin_points(take, stride))
+    matrix, gradient = normal_equations(problem, state, unknowns)
+    share = found.sum() / len(frames)
+    prior = prior_form(unknowns, strengths_of(state, unknowns).cpu().numpy(), share)
+    coefficients = cho_solve(cho_factor(share * matrix + prior), -share * gradient)
+    return stored(unknowns.corrections(limited(unknowns, coefficients))).astype(np.float32)
 
 
 def stored(corrections: NDArray[np.floating[Any]]) -> NDArray[np.float16]:
     """Corrections as a track keeps them: to 10 µm, which packs to a third."""
     return np.round(corrections, 5).astype(np.float16)
-
-
-def with_columns(basis: PointBasis, unknowns: PersonalUnknowns, coefficients: F64) -> PointBasis:
-    """The basis with the actions corrected at the observed points."""
-    skin = basis.skin.clone()
-    for i, action in enumerate(unknowns.indices.tolist(), 1):
-        part = slice(unknowns.start[i], unknowns.start[i + 1])
-        moved = unknowns.at_points[:, :, part].astype(np.float64) @ coefficients[part]
-        skin[:, :, 1 + basis.identity_count + action] += torch.as_tensor(moved, device=skin.device)
-    return replace(basis, skin=skin, skin_single=skin.to(basis.skin_single.dtype))
 
 
 def limited(unknowns: PersonalUnknowns, coefficients: F64) -> F64:
@@ -103,10 +87,10 @@ def limited(unknowns: PersonalUnknowns, coefficients: F64) -> F64:
     The constant's are 0: it is nobody's.
     """
     kept = np.zeros_like(coefficients)
-    for i, own in enumerate(unknowns.actions, 1):
-        part = slice(unknowns.start[i], unknowns.start[i + 1])
-        farthest = np.linalg.norm(own.field(unknowns.skin, coefficients[part]), axis=1).max()
-        allowed = FARTHEST_SHARE * np.linalg.norm(unknowns.head.expression_basis[own.action], axis=1).max()
+    for i, action in enumerate(unknowns.actions.tolist()):
+        part = unknowns.columns(i)
+        farthest = np.linalg.norm(unknowns.modes[i].field(coefficients[part]), axis=1).max()
+        allowed = FARTHEST_SHARE * np.linalg.norm(unknowns.head.expression_basis[action], axis=1).max()
         kept[part] = coefficients[part] * min(1.0, allowed / max(farthest, 1e-9))
     return kept
 
@@ -125,8 +109,11 @@ def solution_at(fit: Solution, frames: Index) -> Solution:
     )
 
 
-def _frames(found: NDArray[np.bool_]) -> Index:
+def frames_to_look_at(found: NDArray[np.bool_]) -> Index:
+    """At most ``FRAMES`` of the frames that some view saw, evenly; of a take that is solved at every few, those."""
     seen = np.flatnonzero(found)
+    if len(found) <= WHOLE and (few := seen[np.isin(seen, every_few(len(found)))]).size >= LEAST_SEEN:
+        seen = few
     return seen[np.unique(np.linspace(0, len(seen) - 1, min(FRAMES, len(seen))).round().astype(int))]
 
 

@@ -24,7 +24,7 @@ LEAST = 0.02  # strength below which an action is off
 
 def strengths_of(state: State, unknowns: PersonalUnknowns) -> Tensor:
     """(T,A) how strongly the actions are on in each frame."""
-    index = torch.as_tensor(unknowns.indices, device=state.expression.device)
+    index = torch.as_tensor(unknowns.actions, device=state.expression.device)
     strength = state.expression[:, index]
     return torch.where(strength > LEAST, strength, torch.zeros_like(strength))
 
@@ -53,9 +53,13 @@ def normal_equations(problem: Problem, state: State, unknowns: PersonalUnknowns)
     columns = torch.as_tensor(unknowns.at_points, device=on.device)
     parts = [slice(a, b) for a, b in zip(unknowns.start[:-1], unknowns.start[1:], strict=True)]
     matrix = columns.new_zeros(columns.shape[2], columns.shape[2])
+    moved = torch.stack([columns[:, :, part].abs().amax(dim=(1, 2)) > 0 for part in parts])
     for pair, (i, j) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
-        pulled = (weight[pair] @ columns[:, :, parts[j]]).flatten(0, 1)
-        block = columns[:, :, parts[i]].flatten(0, 1).T @ pulled
+        both = (moved[i] & moved[j]).nonzero()[:, 0]  # brows and lips have none
+        if not len(both):
+            continue
+        pulled = (weight[pair, both] @ columns[both, :, parts[j]]).flatten(0, 1)
+        block = columns[both, :, parts[i]].flatten(0, 1).T @ pulled
         matrix[parts[i], parts[j]] = block
         matrix[parts[j], parts[i]] = block.T
     pull = [gradient[i] @ columns[:, :, part].flatten(0, 1).double() for i, part in enumerate(parts)]

@@ -26,9 +26,11 @@ INNER = ("mouth_bag", "eye_sockets")
 """Regions of the skin that nobody sees: they follow, and count for nothing."""
 RIGID = ("teeth", "tongue", "left_eyeball", "right_eyeball")
 """What keeps the head's own actions; other parts that are no skin (lashes, brows) hang on the skin nearest to them."""
+ACROSS = np.array([-1.0, 1.0, 1.0])
+"""Head space, mirrored."""
 MOVED = 3e-4  # m; skin that no action moves farther is left out
 
-FIELDS = 90  # smooth fields over the moving skin: down to waves of about 6 cm, three times ``LENGTH``
+FIELDS = 60  # smooth fields over the moving skin; 90 measure no better
 LENGTH = 0.02  # m, along the skin; how far apart two points must be to differ independently
 SPREAD = 0.006  # m; a correction reaches this far beyond where its action moves, as points beside it ask for
 GAIN = 0.5  # σ of the gain
@@ -114,13 +116,21 @@ class Modes:
         moved = self.path * (self.along @ coefficients[:split])[:, None]
         return np.asarray(moved + self.aside @ coefficients[split:].reshape(3, -1).T)
 
-    def everywhere(self) -> F64:
-        """(n,3,p+3q) the modes themselves."""
-        count = self.aside.shape[1]
-        aside = np.zeros((len(self.path), 3, 3 * count))
-        for axis in range(3):
-            aside[:, axis, axis * count : (axis + 1) * count] = self.aside
-        return np.concatenate([self.path[:, :, None] * self.along[:, None], aside], axis=2)
+    def at(self, there: sparse.csr_matrix) -> F64:
+        """(N,3,p+3q) the modes at N points that ``there (N,n)`` interpolates; to first order in the mesh's edges."""
+        aside = np.asarray(there @ self.aside)
+        along = np.asarray(there @ self.path)[:, :, None] * np.asarray(there @ self.along)[:, None]
+        return np.concatenate([along, np.kron(np.eye(3), aside[:, None]).reshape(len(aside), 3, -1)], axis=2)
+
+    def mirrored(self, mirror: Index) -> Modes:
+        """The same on the other side: ``mirror (n,)`` is each vertex's counterpart."""
+        return Modes(self.path[mirror] * ACROSS, self.along[mirror], self.aside[mirror])
+
+    def strengthening(self, action: F64, weight: F64) -> F64:
+        """(p+3q,) by what share each mode strengthens the whole ``action (n,3)``; vertices count ``weight (n,)``."""
+        counted = weight[:, None] * action
+        along = (counted * self.path).sum(axis=1) @ self.along
+        return np.asarray(np.concatenate([along, (counted.T @ self.aside).ravel()]) / (counted * action).sum())
 
 
 def action_modes(skin: SkinFields, action: F64) -> Modes:
