@@ -18,6 +18,9 @@ TONGUE_DROP, TONGUE_TILT, TONGUE_BACK = 0.0055, 0.14, 0.002
 """Where MakeHuman's tongue, which lies against the palate, is put to rest: metres down at its tip, further down by so
 much for each metre behind it, and metres back. It then lies 2 to 3 mm below the lower teeth's edge along the whole row,
 and an opening jaw shows the throat above it."""
+TONGUE_FURTHER = (0.0, -0.010, 0.014)
+"""Metres that tongueOut brings the tip further than MakeHuman's, which just leaves the lips, rising from the root with the
+square of the way: it hangs over the lower lip, 20 mm past it, well within what people can."""
 ARCH_WIDTH = 0.86
 """MakeHuman's rows of teeth are 40 mm wide where the canines are, 8 mm behind the incisors; human canines are 34 to 35
 mm apart (Bishara et al. 1997, "Arch width changes from 6 weeks to 45 years of age")."""
@@ -38,7 +41,7 @@ def anatomical(
     """A head (V,3) with tongue and teeth where they are in people, and the expression basis (E,V,3) of it.
 
     Upper teeth belong to the skull and stay; lower teeth and tongue go with the lower jaw as one body, whose motions
-    (4,3) are given by action; tongueOut brings the tongue where it brought it from MakeHuman's place.
+    (4,3) are given by action; tongueOut starts from where the tongue rests.
     """
     tongue = mesh.parts["tongue"]
     upper = upper_teeth(mesh, template)
@@ -52,7 +55,9 @@ def anatomical(
     carried = tongue | lower
     for name, motion in jaw.items():
         changed[names.index(name), carried] = np.column_stack([rested[carried], np.ones(carried.sum())]) @ motion
-    changed[names.index("tongueOut"), tongue] -= rested[tongue] - template[tongue]
+    along = (template[tongue, 2] - template[tongue, 2].min()) / np.ptp(template[tongue, 2])
+    further = along[:, None] ** 2 * np.array(TONGUE_FURTHER)
+    changed[names.index("tongueOut"), tongue] += template[tongue] + further - rested[tongue]
     return rested, symmetric(changed, names, mesh.mirror)
 
 
