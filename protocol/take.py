@@ -145,6 +145,9 @@ class Performance:
     )
     """One standard deviation of a vertex of the face, NaN where unknown."""
 
+    iris_color: tuple[float, ...] = ()
+    """sRGB in 0…1 of the person's irises, () where the footage does not tell."""
+
     def __post_init__(self) -> None:
         """Fill in what was left out, as older files and backends do: no actions, unknown uncertainties."""
         fill_left_out(self)

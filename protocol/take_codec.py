@@ -126,6 +126,8 @@ def check_performance(performance: Performance, keys: Keys, sizes: Sizes) -> Non
             raise ProtocolError(ProtocolCode.BAD_TAKE, f"Camera “{camera.name}” has an impossible lens.")
     if not performance.cameras or not sizes[FRAMES]:
         raise ProtocolError(ProtocolCode.BAD_TAKE, "There is no camera or no frame.")
+    if len(performance.iris_color) not in (0, 3) or not all(0 <= value <= 1 for value in performance.iris_color):
+        raise ProtocolError(ProtocolCode.BAD_TAKE, "“iris_color” must be three numbers from 0 to 1, or none.")
     if performance.frame_rate <= 0:
         raise ProtocolError(ProtocolCode.BAD_TAKE, f"“frame_rate” is {performance.frame_rate:g}, expected more than 0.")
 

@@ -90,6 +90,14 @@ def evaluate(
     benchmark_cache: Annotated[
         Path | None, typer.Option(help="Folder for the rendered sequences; the system's cache where left out.")
     ] = None,
+    look: Annotated[
+        bool,
+        typer.Option("--look", help="Only what an animator sees: curves, a second detector, meaning, contact sheets."),
+    ] = False,
+    clips: Annotated[
+        list[Path] | None,
+        typer.Option("--clip", help="Only look, and only at this clip or photograph; may be repeated.", metavar="FILE"),
+    ] = None,
 ) -> None:
     """Measure trackers on rendered sequences of known truth and on real data; prints tables.
 
@@ -110,6 +118,8 @@ def evaluate(
             results=parse_results(results or []),
             benchmark_cache=benchmark_cache,
             peoples=parse_peoples(people),
+            look_only=look,
+            clips=tuple(clips or ()),
             command=shlex.join(["flowface", *sys.argv[1:]]),
         )
     )

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.export.brows import Brows, brows_of
+from backend.export.brows import brow_hair
+from backend.export.hair import with_hair
+from backend.export.lashes import lash_hair
 from backend.head_model.appearance import lip_share, mouth_light
 from backend.head_model.model import JOINT_NAMES, HeadModel
+from backend.head_model.quads import kept_pairs
 from backend.track.geometry import neutral_of
 from backend.track.types import Track
 from protocol.take import HeadGeometry, Performance, TakeResult
@@ -26,7 +29,6 @@ PARTS: dict[str, tuple[str, ...]] = {
     "lashes": ("lashes",),
 }
 """Material slots and the regions of the head that each consists of."""
-BROWS = "brows"
 
 
 def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, Any]) -> TakeResult:
@@ -70,33 +72,23 @@ def head_geometry(head: HeadModel, neutral: NDArray[np.float32]) -> HeadGeometry
         light=mouth_light(head),
         lips=lip_share(head),
     )
-    brows = brows_of(head)
-    return plain if brows is None else _with_brows(plain, brows, head)
+    for hair in (brow_hair(head, neutral), lash_hair(head, neutral)):
+        if hair is not None:
+            plain = with_hair(_without(plain, hair.part), hair)
+    return plain
 
 
-def _with_brows(plain: HeadGeometry, brows: Brows, head: HeadModel) -> HeadGeometry:
-    """The head with brows after its own vertices, moved by what moves the skin under them."""
-    vertices, atlas, faces = len(plain.neutral), len(plain.uv_vertices), len(plain.triangles)
-    deltas = np.stack([brows.carried(head, delta) for delta in plain.expression_deltas]).astype(np.float32)
-    atlas_places = np.einsum(
-        "nk,nkc->nc", brows.points.barycentric, head.uv_vertices[head.uv_triangles[brows.points.triangle]]
-    )
-    count = len(brows.lift)
+def _without(head: HeadGeometry, part: str) -> HeadGeometry:
+    """The head without the faces of a part; its vertices stay, so that those of all takes are in the same order."""
+    if part not in head.part_names:
+        return head
+    kept = head.triangle_part != head.part_names.index(part)
     return dataclasses.replace(
-        plain,
-        neutral=np.concatenate([plain.neutral, brows.positions(head, plain.neutral)]),
-        expression_deltas=np.concatenate([plain.expression_deltas, deltas], axis=1),
-        triangles=np.concatenate([plain.triangles, brows.triangles + vertices]).astype(np.int32),
-        uv_vertices=np.concatenate([plain.uv_vertices, atlas_places]).astype(np.float32),
-        uv_triangles=np.concatenate([plain.uv_triangles, brows.triangles + atlas]).astype(np.int32),
-        skinning_weights=np.concatenate([plain.skinning_weights, brows.carried(head, plain.skinning_weights)]),
-        part_names=(*plain.part_names, BROWS),
-        triangle_part=np.concatenate(
-            [plain.triangle_part, np.full(len(brows.triangles), len(plain.part_names), np.int32)]
-        ),
-        quads=np.concatenate([plain.quads, brows.quads + faces]).astype(np.int32),
-        light=np.concatenate([plain.light, np.ones(count, np.float32)]),
-        lips=np.concatenate([plain.lips, np.zeros(count, np.float32)]),
+        head,
+        triangles=head.triangles[kept],
+        uv_triangles=head.uv_triangles[kept],
+        triangle_part=head.triangle_part[kept],
+        quads=kept_pairs(head.quads, kept),
     )
 
 

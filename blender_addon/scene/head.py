@@ -14,6 +14,8 @@ from . import axes, eyes, materials
 from .polygons import Polygons, polygons_of
 
 UV_MAP = "FlowFace"
+OWN_VERTICES = "flowface_vertices"
+"""The mesh's property that counts the head's own vertices, which come before those of brows and lashes, and all."""
 WEIGHT_STEP = 1 / 4096
 """Finer steps of skinning weights nobody sees: a lid that an eye carries by 1 cm is out by a thousandth of a mm."""
 SHARP_ANGLE = math.radians(70)
@@ -24,15 +26,18 @@ SLIDER_LIMIT = 10.0
 """Blender accepts no shape-key range beyond ±10."""
 
 
-def build_head(name: str, head: contract.HeadGeometry, expression: NDArray[np.float32]) -> Any:
-    """A mesh object of a person's head; ``expression (T,K)`` only widens slider ranges that it would leave."""
+def build_head(name: str, take: contract.TakeResult) -> Any:
+    """A mesh object of the head of a take's person; its expressions only widen slider ranges that they would leave."""
+    head = take.head
     polygons = polygons_of(head)
     part_names, part = eyes.parts_with_irises(head, polygons)
     mesh = _mesh(name, head, polygons, part)
     for part_name in part_names:
-        mesh.materials.append(materials.material_for(part_name))
+        own = part_name == "iris"
+        material = materials.iris_for(take.name, take.iris_color) if own else materials.material_for(part_name)
+        mesh.materials.append(material)
     obj = bpy.data.objects.new(name, mesh)
-    _add_shape_keys(obj, name, head, expression)
+    _add_shape_keys(obj, name, head, take.expression)
     _add_weights(obj, head)
     return obj
 
@@ -52,6 +57,7 @@ def _mesh(name: str, head: contract.HeadGeometry, polygons: Polygons, part: NDAr
     mesh.update(calc_edges=True)
     mesh.validate()
     mesh.set_sharp_from_angle(angle=SHARP_ANGLE)
+    mesh[OWN_VERTICES] = [head.own_vertices or len(head.neutral), len(head.neutral)]
     for attribute, values in ((materials.LIGHT, head.light), (materials.LIPS, head.lips)):
         mesh.attributes.new(attribute, "FLOAT", "POINT").data.foreach_set("value", values)
     return mesh

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import bpy
+from mathutils import Color
 
 PART_KEY = "flowface_part"
 TAKE_KEY = "flowface_take"
@@ -20,10 +21,11 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Surface:
-    """Base colour (linear RGB) and roughness."""
+    """Base colour (linear RGB), roughness, and how bright it is in solid shading, which throws no shadows."""
 
     colour: Colour
     roughness: float
+    solid: float = 1.0
 
 
 SURFACES = {
@@ -31,14 +33,14 @@ SURFACES = {
     "eyes": Surface((0.85, 0.84, 0.82), 0.15),
     "iris": Surface((0.09, 0.16, 0.20), 0.10),
     "pupil": Surface((0.003, 0.003, 0.003), 0.05),
-    "teeth": Surface((0.72, 0.68, 0.58), 0.30),
-    "tongue": Surface((0.42, 0.13, 0.12), 0.40),
-    "mouth": Surface((0.10, 0.02, 0.018), 0.45),
+    "teeth": Surface((0.72, 0.68, 0.58), 0.30, 0.8),
+    "tongue": Surface((0.42, 0.13, 0.12), 0.40, 0.4),
+    "mouth": Surface((0.10, 0.02, 0.018), 0.45, 0.3),
     "lashes": Surface((0.02, 0.015, 0.01), 0.60),
     "brows": Surface((0.045, 0.022, 0.014), 0.70),
 }
 OTHER = Surface((0.45, 0.45, 0.45), 0.5)
-LIP_COLOUR = (0.42, 0.12, 0.10)
+LIP_COLOUR = (0.44, 0.17, 0.14)
 SHADED = ("skin", "teeth", "tongue", "mouth")
 """Parts whose colour is darkened by ``LIGHT``, as no viewport's light finds how little comes into a mouth."""
 
@@ -51,22 +53,29 @@ def material_for(part: str) -> Any:
     return _new(f"FlowFace {part}", part)
 
 
-def iris_for(take_name: str, read: Colour | None) -> Any:
-    """The iris of a take's person: of the colour ``read`` in its footage (linear RGB), unless the user chose another.
+def iris_for(take_name: str, read: tuple[float, ...]) -> Any:
+    """The iris of a take's person, of the colour that was ``read`` in its footage (sRGB), unless the user chose one.
 
-    Where none was read it is everybody's iris.
+    Where none was read, () , it is everybody's iris.
     """
     own = next((m for m in bpy.data.materials if m.get(TAKE_KEY) == take_name and m.library is None), None)
-    if own is None and read is None:
-        return material_for("iris")
+    if not read:
+        return own or material_for("iris")
     if own is None:
         own = _new(f"FlowFace iris {take_name}", "iris")
         own[TAKE_KEY] = take_name
         own[READ_KEY] = colour_of(own)
-    if read is not None and _same(colour_of(own), own.get(READ_KEY)):
-        set_colour(own, read)
+    if _same(colour_of(own), own.get(READ_KEY)):
+        linear = Color(read).from_srgb_to_scene_linear()
+        set_colour(own, (linear.r, linear.g, linear.b))
         own[READ_KEY] = colour_of(own)
     return own
+
+
+def iris_of(head: Any) -> Any | None:
+    """The iris material that a head object wears; None where it wears none of this add-on's."""
+    worn = (slot.material for slot in head.material_slots)
+    return next((material for material in worn if material is not None and material.get(PART_KEY) == "iris"), None)
 
 
 def colour_of(material: Any) -> Colour:
@@ -78,7 +87,8 @@ def colour_of(material: Any) -> Colour:
 
 def set_colour(material: Any, colour: Colour) -> None:
     """Give a part's material a colour (linear RGB), in renders and in the viewport's solid shading."""
-    material.diffuse_color = (*colour, 1.0)
+    surface = SURFACES.get(material.get(PART_KEY), OTHER)
+    material.diffuse_color = (*(surface.solid * value for value in colour), 1.0)
     socket = _colour_socket(material)
     if socket is not None:
         socket.default_value = (*colour, 1.0)
@@ -101,11 +111,18 @@ def _new(name: str, part: str) -> Any:
 
 def _shade(tree: Any, shader: Any, colour: Colour, lips: Colour | None) -> None:
     """Between the part's colour and the shader: the lips' colour where they are, all darkened by ``LIGHT``."""
+    light = _attribute(tree, LIGHT, (-440.0, 100.0))
     darken = _mix(tree, "Mouth Light", "MULTIPLY", (-220.0, 300.0))
     _socket(darken.inputs, "Factor").default_value = 1.0
     _socket(darken.inputs, "A").default_value = (*colour, 1.0)
-    tree.links.new(_attribute(tree, LIGHT, (-440.0, 100.0)).outputs["Color"], _socket(darken.inputs, "B"))
+    tree.links.new(light.outputs["Color"], _socket(darken.inputs, "B"))
     tree.links.new(_socket(darken.outputs, "Result"), shader.inputs["Base Color"])
+    shine = tree.nodes.new("ShaderNodeMath")
+    shine.operation, shine.label, shine.location = "MULTIPLY", "Mouth Light", (-220.0, 60.0)
+    specular = shader.inputs["Specular IOR Level"]
+    shine.inputs[0].default_value = specular.default_value
+    tree.links.new(light.outputs["Fac"], shine.inputs[1])
+    tree.links.new(shine.outputs[0], specular)
     if lips is not None:
         redden = _mix(tree, "Lips", "MIX", (-440.0, 400.0))
         _socket(redden.inputs, "A").default_value = (*colour, 1.0)

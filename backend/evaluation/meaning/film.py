@@ -121,9 +121,7 @@ def _pictures(
             camera = look_at_head(DISTANCE, np.deg2rad(look.yaw + swing), np.deg2rad(look.pitch), TARGET)
             vertices = character.posed(int(frame)) @ camera[:, :3].T + camera[:, 3]
             drawn = None if look.person is None else faces_camera(vertices.astype(np.float32), character.triangles)
-            picture = renderer.render(
-                vertices, character.triangles, world_to_camera=np.eye(3, 4), drawn=drawn, **how
-            )
+            picture = renderer.render(vertices, character.triangles, world_to_camera=np.eye(3, 4), drawn=drawn, **how)
             if noise is not None:
                 top, left = 37 * done % SIDE, 101 * done % SIDE
                 picture = np.clip(picture + noise[top : top + SIDE, left : left + SIDE], 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Arrays out of a binary glTF file (Khronos, glTF 2.0 specification, chapters 3.6 and 4): one buffer, nothing sparse."""
+"""Arrays out of a binary glTF file (Khronos, glTF 2.0 specification, chapters 3.6 and 4): one buffer, none sparse."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Glb:
             raise ValueError(f"accessor {accessor} is malformed")
         if start + (count - 1) * stride + width * kind.itemsize > len(self.buffer):
             raise ValueError(f"accessor {accessor} reaches beyond the buffer")
-        raw = np.ndarray((count, width), kind, self.buffer, start, (stride, kind.itemsize))
+        raw: NDArray[np.generic] = np.ndarray((count, width), kind, self.buffer, start, (stride, kind.itemsize))
         values = raw.astype(np.float64)
         if about.get("normalized"):
             values = np.maximum(values / np.iinfo(kind).max, -1.0)

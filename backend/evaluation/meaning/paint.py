@@ -28,8 +28,8 @@ SIDE = 1024
 SMOOTHING = 2e-3
 """Metres. MediaPipe's points on bare heads scatter by a millimetre or two, which would wrinkle brows and lips."""
 _TOOTH = 60  # vertices: the character's lower teeth are pieces of their own, and none has more
-_TEETH, _TONGUE = (0.84, 0.80, 0.72), (0.60, 0.30, 0.29)
-_PUPIL_PARTS = 4.0  # times finer than its vertices are its eyes' irises painted
+_TEETH = (0.84, 0.80, 0.72)
+_SCLERA = (0.86, 0.83, 0.80)
 
 
 def clay(character: Character) -> F64:
@@ -44,8 +44,8 @@ def clay(character: Character) -> F64:
 def paint_character(character: Character, ict: IctHead, spec: SequenceSpec) -> tuple[Image, F64]:
     """The picture (h,w,3) of ``spec``'s person on the character, v upwards, and its corners' places in it (F,3,2).
 
-    The skin's half of the picture is on its own atlas; eyes and teeth, which share it there, get flat colours by
-    vertex beside it. Raises UserError ``no_opengl``, and ``face_not_found`` where MediaPipe sees no face on either head.
+    The skin's half of the picture is on its own atlas; beside it eyes and teeth, which have none, get their own. Raises
+    UserError ``no_opengl``, and ``face_not_found`` where MediaPipe sees no face on either head.
     """
     rows, columns, place = _texels(character, ict)
     on = atlas(ict)
@@ -58,8 +58,8 @@ def paint_character(character: Character, ict: IctHead, spec: SequenceSpec) -> t
     covered[rows, columns] = True
     filled = distance_transform_edt(~covered, return_distances=False, return_indices=True)
     picture = picture[filled[0], filled[1]]
-    flat, corner_uv = _flat_colors(character, person, ict)
-    whole = np.concatenate([picture, flat], axis=1)
+    beside, corner_uv = _eyes_and_teeth(character, person, ict)
+    whole = np.concatenate([picture, beside], axis=1)
     return (np.clip(whole, 0, 1) * 255 + 0.5).astype(np.uint8), corner_uv
 
 
@@ -120,20 +120,22 @@ def teeth_of(character: Character) -> NDArray[np.bool_]:
     return character.teeth | (character.skin & (np.bincount(piece)[piece] < _TOOTH))
 
 
-def _flat_colors(character: Character, person: Image, ict: IctHead) -> tuple[F64, F64]:
-    """A strip (SIDE,SIDE,3) beside the skin's picture, and all corners' places (F,3,2) in the two together."""
+def _eyes_and_teeth(character: Character, person: Image, ict: IctHead) -> tuple[F64, F64]:
+    """What stands beside the skin's picture (SIDE,SIDE,3), and all corners' places (F,3,2) in the two together.
+
+    Teeth have one colour; an eye's texels are its directions seen from the front.
+    """
     strip = np.zeros((SIDE, SIDE, 3))
     uv = character.corner_uv.copy()
     uv[..., 0] *= 0.5
     half = SIDE // 2
     strip[:half, :half] = _TEETH
-    strip[:half, half:] = _TONGUE
     span = (np.arange(half) + 0.5) / half * 2 - 1
     x, y = np.meshgrid(span, -span)
     ahead = np.sqrt(np.clip(1 - x**2 - y**2, 0, 1))
     iris = _iris(person, ict)
     eye = eye_colors(
-        np.stack([x, y, np.maximum(ahead, 1e-3)], axis=-1).reshape(-1, 3), Palette(iris=iris, sclera=(0.86, 0.83, 0.80))
+        np.stack([x, y, np.maximum(ahead, 1e-3)], axis=-1).reshape(-1, 3), Palette(iris=iris, sclera=_SCLERA)
     )
     strip[half:, :half] = eye.reshape(half, half, 3)
     teeth = teeth_of(character)[character.triangles].all(axis=1)
@@ -142,7 +144,11 @@ def _flat_colors(character: Character, person: Image, ict: IctHead) -> tuple[F64
         of_eye = mask[character.triangles].all(axis=1)
         around = character.neutral[character.triangles[of_eye]] - centre
         around /= np.linalg.norm(around, axis=-1, keepdims=True)
-        front = np.where(around[..., 2:] > 0, around[..., :2], around[..., :2] / np.maximum(np.linalg.norm(around[..., :2], axis=-1, keepdims=True), 1e-9))
+        front = np.where(
+            around[..., 2:] > 0,
+            around[..., :2],
+            around[..., :2] / np.maximum(np.linalg.norm(around[..., :2], axis=-1, keepdims=True), 1e-9),
+        )
         uv[of_eye] = np.stack([0.625 + 0.124 * front[..., 0], 0.25 + 0.248 * front[..., 1]], axis=-1)
     return strip, uv
 

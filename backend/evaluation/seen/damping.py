@@ -84,7 +84,7 @@ def damping_on_people(ict: IctHead, watcher: Watcher, on_frame: Callable[[int], 
 
 
 def damping_on_head(head: HeadModel, watcher: Watcher, on_frame: Callable[[int], None] | None = None) -> Damping:
-    """On a head of ours with identities from its own prior, drawn as fitted heads are. Raises UserError ``no_opengl``."""
+    """On our head with identities from its own prior, drawn as fitted heads are. Raises UserError ``no_opengl``."""
     return _damping((_model(head, number) for number in range(PEOPLE)), watcher, on_frame)
 
 
@@ -92,7 +92,8 @@ Filmed = tuple[MeshSequence, Iterator[Image]]
 
 
 def _damping(people: Iterator[Filmed], watcher: Watcher, on_frame: Callable[[int], None] | None) -> Damping:
-    true, seen = [], []
+    true: list[F64] = []
+    seen: list[F64] = []
     done = 0
     for mesh, pictures in people:
         points = np.full((mesh.frame_count, 68, 2), np.nan)

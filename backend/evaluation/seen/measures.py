@@ -95,8 +95,8 @@ def measures_of(points: F64, ruler: Ruler) -> F64:
 class Agreement:
     """One thing measured over time on footage and on the fitted head, each array (N,).
 
-    ``correlation`` and ``slope`` of the head's on the footage's, NaN where the footage's does not move; ``constant`` the
-    mean difference; ``error`` mean absolute difference, and ``error_moving`` the same after the constant is taken out.
+    ``correlation`` and ``slope`` of the head's on the footage's, NaN where the footage's does not move; ``constant``
+    the mean difference; ``error`` mean absolute difference, ``error_moving`` the same after the constant is taken out.
     """
 
     correlation: F64
@@ -114,6 +114,4 @@ def agree(head: F64, footage: F64, moves_from: float = MOVES) -> Agreement:
     correlation, slope, _ = regression(head, footage, moves_from)
     off = head - footage
     constant = off.mean(axis=0)
-    return Agreement(
-        correlation, slope, constant, np.abs(off).mean(axis=0), np.abs(off - constant).mean(axis=0)
-    )
+    return Agreement(correlation, slope, constant, np.abs(off).mean(axis=0), np.abs(off - constant).mean(axis=0))

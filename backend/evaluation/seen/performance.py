@@ -38,7 +38,6 @@ class Performance:
         seen = np.asarray(seen, np.float64)
         return seen[:, :2] / seen[:, 2:] * self.mesh.focal_px[frame] + self.mesh.principal_point
 
-
     def no_larger_than(self, side: int) -> Performance:
         """The same in an image whose longer side has at most ``side`` pixels."""
         scale = min(1.0, side / max(self.mesh.image_size))
@@ -58,9 +57,7 @@ def perform(tracker: FlowFace, clip: Path) -> Performance:
     head = load_head(tracker.head_name)
     observed = tracker.observe(clip)
     fit = solve_take(head, [View(observed)]).fit
-    return Performance(
-        head, fitted_mesh(head, fit, observed), solve_action_weights(head, fit.expression, fit.gaze)
-    )
+    return Performance(head, fitted_mesh(head, fit, observed), solve_action_weights(head, fit.expression, fit.gaze))
 
 
 class Portrait:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.head_model.builder import identity, rig
+from backend.head_model.builder import eyes, identity, rig
 from backend.head_model.builder.actions import amplitudes, expression_basis
 from backend.head_model.builder.atlas import make_atlas
 from backend.head_model.builder.blink import close_gently
@@ -65,15 +65,16 @@ def build_from_source(source: Source, report: Report = lambda _: None) -> HeadMo
     atlas = make_atlas(mesh, regions, lashes.carry(drawn.mean - _between_eyes(mesh, drawn.mean)))
     report("mixing scanned people in")
     space = mixed_space(drawn, read_scanned(), mesh.mirror, np.maximum(weight, 0.1))
-    origin = _between_eyes(mesh, space.mean)
-    template = lashes.carry(space.mean - origin)
+    mean, basis = _looking_ahead(mesh, space.mean), _looking_ahead(mesh, space.basis)
+    origin = _between_eyes(mesh, mean)
+    template = lashes.carry(mean - origin)
     regressor = rig.joint_regressor(vertices[::10] - origin, joints[::10] - origin, mesh)
     report("assembling the 52 actions and the landmarks")
     template, expressions = _acting(source, mesh, template, regions)
     head = HeadModel(
         id="open",
         template=_f32(template),
-        shape_basis=_f32(lashes.carry_offsets(space.basis)),
+        shape_basis=_f32(lashes.carry_offsets(basis)),
         expression_basis=_f32(lashes.carry_offsets(expressions)),
         expression_names=source.action_names,
         expression_bounds=np.tile(np.array([0, 1], np.float32), (len(source.action_names), 1)),
@@ -112,6 +113,14 @@ def _acting(
     basis = clear_eyes(close_gently(basis, names, mesh, template), names, mesh, template)
     lips = find_lips(mesh, template, regions, basis[names.index("jawOpen")])
     return anatomical(template, meet_lips(basis, names, mesh, lips), names, mesh, scanned.jaw)
+
+
+def _looking_ahead(mesh: HeadMesh, shapes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Heads (…,V,3), or offsets of heads, whose eyes look along +z."""
+    changed = shapes.copy()
+    for part in ("left_eyeball", "right_eyeball"):
+        changed[..., mesh.parts[part], :] = eyes.unturned(shapes[..., mesh.parts[part], :])
+    return changed
 
 
 def _between_eyes(mesh: HeadMesh, vertices: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -98,3 +98,14 @@ def centre_weights() -> NDArray[np.float64]:
     unit, _ = unit_eyeball()
     system = np.concatenate([unit.T, np.ones((1, len(unit)))])
     return np.linalg.pinv(system) @ np.array([0.0, 0.0, 0.0, 1.0])
+
+
+def unturned(shapes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Eyeballs (…,n,3), or offsets of eyeballs, with the same centre and size and nothing else: they look along +z.
+
+    What turned a whole head onto another one turned its eyes with it, and a turn of the eyes is what gaze tells.
+    """
+    unit, _ = unit_eyeball()
+    centre = np.einsum("n,...nc->...c", centre_weights(), np.asarray(shapes, np.float64))[..., None, :]
+    radius = np.einsum("...nc,nc->...", shapes - centre, unit) / len(unit)
+    return np.asarray(centre + radius[..., None, None] * unit)
