@@ -65,8 +65,8 @@ class EvaluationOptions:
     ``split`` says whose faces are looked at: figures are published of ``test``, weights and options are chosen on
     ``dev`` (``splits.toml``). ``results`` maps names to folders of other trackers' results; ``specs`` replaces the
     benchmark's own sequences, which are of ``peoples``; ``benchmark_cache`` None is the system's cache folder.
-    ``weights`` are the alignment network's, None its own. ``look_only`` does nothing but ``backend.evaluation.look``,
-    on ``clips`` alone where there are any.
+    ``look_only`` does nothing but ``backend.evaluation.look``, on ``clips`` alone where there are any. ``weights`` are
+    the alignment network's, None its own.
     """
 
     out: Path

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations
+from backend.fitting.observed_pairs import pairs_term
 from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis, shape_columns
 from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
@@ -23,6 +24,7 @@ from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.terms.types import Term
 from backend.fitting.types import FitOptions, View
 from backend.head_model.model import HeadModel
+from backend.observations.point_pairs import load_pair_table
 
 F64 = NDArray[np.float64]
 
@@ -83,8 +85,9 @@ def build_problem(
     found = found_frames(views)
     repeats = max(1.0, weights.repeated_bias * int(found.any(0).sum()))
     per_second = views[0].alignment.frame_rate ** 2  # from per frame² to per second²
+    data = points_term(points, views, weights.robust_scale, unknowns, like.device)
     terms: list[Term] = [
-        points_term(points, views, weights.robust_scale, unknowns, like.device),
+        data,
         TemporalTerm(
             vertices=points.count * (per_second / weights.acceleration) ** 2,
             gaze=max(len(basis.eye_index), 1) * (per_second / weights.gaze_acceleration) ** 2,
@@ -94,6 +97,9 @@ def build_problem(
         FramePrior(),
         _focal_prior(views, options, unknowns, found, like),
     ]
+    pairs = pairs_term(basis, points, views, load_pair_table(), weights.robust_scale, data.principal_point, unknowns)
+    if pairs is not None:
+        terms.append(pairs)
     if basis.sealed is not None:
         terms.append(LipSeal(*basis.sealed, weights.lip_seal))
     closed = _closed_lids(views)

@@ -24,11 +24,11 @@ from backend.head_model.library import load_head
 from backend.head_model.model import ARKIT_ACTIONS, BoolArray, HeadModel
 from backend.head_model.registration.correspondence import Correspondence, correspond
 from backend.head_model.registration.nonrigid import Anchors, bend_onto, cotangent_laplacian
-from backend.head_model.registration.parts import Parts, parts_of, parts_of_open_head, pieces_of
-from backend.head_model.rims import Numbers, match_ring, walk_rim
+from backend.head_model.registration.parts import Parts, parts_of, parts_of_open_head
 from backend.head_model.registration.types import SourceHead
 from backend.head_model.render import vertex_normals
-from backend.head_model.rigid import similarity_between
+from backend.head_model.rigid import Similarity, similarity_between
+from backend.head_model.rims import Numbers, match_ring, walk_rim
 from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
@@ -70,10 +70,11 @@ def measure(
     names, theirs = scanned_actions(source)
     home = head.template.astype(np.float64)
     laid = lay_over(source, parts, head, match)
-    turn = similarity_between(laid.bent, home, np.maximum(head.vertex_weight, BACKGROUND), scaled=False).rotation
-    carried = carry_actions(theirs, source, parts, head, laid) @ turn.T
+    move = similarity_between(laid.bent, home, np.maximum(head.vertex_weight, BACKGROUND), scaled=False)
+    carried = carry_skin(theirs, head, laid) @ move.rotation.T
+    jaw = jaw_motions(theirs, source, parts, move)
     scale = float(2.0 ** np.ceil(np.log2(np.abs(carried).max() / 1024)))
-    np.savez_compressed(out, names=np.array(names), offsets=(carried / scale).astype(np.float16), scale=scale)
+    np.savez_compressed(out, names=names, offsets=(carried / scale).astype(np.float16), scale=scale, jaw=jaw)
     print(f"{len(names)} actions, {out.stat().st_size / 1e6:.2f} MB")
 
 
@@ -149,35 +150,31 @@ def _rim_rows(
     return np.concatenate(vertices), sparse.vstack(rows).tocsr()
 
 
-def carry_actions(offsets: F64, source: SourceHead, parts: Parts, head: HeadModel, laid: LaidOver) -> F64:
+def carry_skin(offsets: F64, head: HeadModel, laid: LaidOver) -> F64:
     """Offsets (n,V,3) of the source's vertices at the open head's (n,V0,3), in the source's axes.
 
-    Lower teeth and tongue go with the source's lower jaw as one body; upper teeth, eyeballs and lashes stay (lashes are
-    hung on the lids by the builder).
+    Of its skin only: eyeballs, teeth, tongue and lashes, which the builder hangs on the lids, stay.
     """
     own = parts_of_open_head(head)
     carried = np.stack([laid.rows @ offset for offset in offsets])
     for cavity in (own["mouth_bag"], own["eye_sockets"]):
         _fill(carried, cavity, own, head, laid)
-    lower = lower_teeth(head) | own["tongue"]
-    template = source.template.astype(np.float64)
-    jaw = np.linalg.norm(offsets, axis=2).max(axis=0) > STILL
-    row = parts["teeth"] & jaw
-    system = np.column_stack([template[row], np.ones(row.sum())])
-    ours = np.column_stack([laid.bent[lower], np.ones(lower.sum())])
-    for n, offset in enumerate(offsets):
-        if np.linalg.norm(offset[row], axis=1).max() > STILL:
-            carried[n, lower] = ours @ np.linalg.lstsq(system, offset[row], rcond=None)[0]
     return carried
 
 
-def lower_teeth(head: HeadModel) -> BoolArray:
-    """The vertices (V,) of the lower row of teeth: of its two pieces the lower one."""
-    teeth = head.regions["teeth"]
-    pieces = pieces_of(head.triangles, head.vertex_count)
-    heights = {int(n): float(head.template[teeth & (pieces == n), 1].mean()) for n in np.unique(pieces[teeth])}
-    middle = float(np.mean(list(heights.values())))
-    return np.asarray(teeth & np.isin(pieces, [n for n, height in heights.items() if height < middle]))
+def jaw_motions(offsets: F64, source: SourceHead, parts: Parts, move: Similarity) -> F64:
+    """What each action (n,V,3) does to the lower jaw, (n,4,3): a point x of the open head goes by [x, 1] @ motion.
+
+    Fitted to the lower teeth, which move as one body. ``move`` takes the source to the open head.
+    """
+    farthest = np.linalg.norm(offsets, axis=2).max(axis=0)
+    row = parts["teeth"] & (farthest > STILL)
+    system = np.column_stack([move.apply(source.template[row]), np.ones(row.sum())])
+    motions = np.zeros((len(offsets), 4, 3))
+    for n, offset in enumerate(offsets):
+        if np.linalg.norm(offset[row], axis=1).max() > STILL:
+            motions[n] = np.linalg.lstsq(system, offset[row] @ move.rotation.T, rcond=None)[0]
+    return motions
 
 
 def _fill(carried: F64, cavity: BoolArray, own: Parts, head: HeadModel, laid: LaidOver) -> None:

@@ -19,7 +19,11 @@ REACH = 0.006  # metres from the eyeball within which skin is a lid's
 ROUNDS = 4
 
 STATES: tuple[Mapping[str, float], ...] = (
-    *({name: weight} for name in ("eyeBlink", "eyeSquint", "eyeWide", "cheekSquint", "browDown") for weight in (1.0, 0.5)),
+    *(
+        {name: weight}
+        for name in ("eyeBlink", "eyeSquint", "eyeWide", "cheekSquint", "browDown")
+        for weight in (1.0, 0.5)
+    ),
     *({f"eyeLook{way}": weight} for way in ("Down", "Up", "In", "Out") for weight in (1.0, 0.5)),
     {"eyeBlink": 1.0, "eyeSquint": 1.0},
     {"eyeBlink": 1.0, "eyeSquint": 1.0, "cheekSquint": 1.0, "browDown": 1.0},

@@ -12,11 +12,13 @@ from torch import Tensor
 from backend.fitting.cameras import Cameras, CameraUnknowns
 from backend.fitting.geometry import gaze_rotation
 from backend.fitting.normal_equations import NormalEquations, solve
-from backend.fitting.point_basis import build_point_basis
+from backend.fitting.point_basis import PointBasis, build_point_basis
 from backend.fitting.problem import Problem
 from backend.fitting.state import State
+from backend.fitting.terms.pairs import PairsTerm
 from backend.fitting.terms.points import PointsTerm
 from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
+from backend.fitting.terms.rows import SkinPoints
 from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.terms.types import Term
 from backend.fitting.types import EnergyWeights
@@ -70,13 +72,31 @@ def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "on
     unseen.precision[:, :, 3] = 0
     mu = torch.stack([unseen.residuals(basis, state, view) for view in range(views)])
     data = PointsTerm(mu + 2 * torch.randn_like(mu), unseen.precision, centre, robust_scale, unknowns)
-    terms = (data, TemporalTerm(3e4, 7.0, 0.9), *make_priors(basis, unknowns, frames))
+    pairs = make_pairs(basis, data, robust_scale)
+    terms = (data, pairs, TemporalTerm(3e4, 7.0, 0.9), *make_priors(basis, unknowns, frames))
     return Problem(basis, terms, unknowns), state
+
+
+def make_pairs(basis: PointBasis, data: PointsTerm, robust_scale: float) -> PairsTerm:
+    """Three pairs of the points that deform, of which two share one; one frame does not show the last."""
+    first, second = torch.tensor([0, 2, 4]), torch.tensor([1, 3, 3])
+    at = [basis.skin_index[index] for index in (first, second)]
+    precision = torch.rand(*data.precision.shape[:2], 3, dtype=DOUBLE)
+    precision[:, 0, 2] = 0
+    return PairsTerm(
+        SkinPoints(basis.skin[first]),
+        SkinPoints(basis.skin[second]),
+        data.mu[:, :, at[0]] - data.mu[:, :, at[1]],
+        precision,
+        data.principal_point,
+        robust_scale,
+        data.unknowns,
+    )
 
 
 def priors_of(problem: Problem) -> tuple[Term, ...]:
     """The terms that look neither at points nor at motion."""
-    return problem.without(PointsTerm).without(TemporalTerm).terms
+    return problem.without(PointsTerm).without(PairsTerm).without(TemporalTerm).terms
 
 
 def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[no-untyped-def]
@@ -185,6 +205,27 @@ def test_the_data_terms_hessian_is_gauss_newtons(rig: str) -> None:
         root = data.precision.sqrt()[..., None]
         views = range(len(state.cameras))
         return torch.stack([data.residuals(bare.basis, moved, j) * root[j] for j in views]).flatten()
+
+    jacobian = torch.autograd.functional.jacobian(weighted, torch.zeros(len(matrix), dtype=DOUBLE))
+    reference = jacobian.T @ jacobian
+    assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
+
+
+@pytest.mark.parametrize("rig", RIGS)
+def test_the_pairs_hessian_is_gauss_newtons(rig: str) -> None:
+    problem, state = make_problem(frames=2, robust_scale=1e6, rig=rig)
+    pairs = problem.term(PairsTerm)
+    equations = problem.linearise(state)
+    equations = NormalEquations.zeros(2, len(equations.shared), equations.frame.shape[-1], state.expression)
+    pairs.add(equations, problem.basis, state)
+    matrix, _ = equations.dense()
+
+    def weighted(step: Tensor) -> Tensor:
+        moved = stepped(problem, state, step)
+        root = pairs.precision.sqrt()[..., None]
+        whole = slice(0, 2)
+        views = range(len(state.cameras))
+        return torch.stack([pairs.residuals(moved, view, whole) * root[view] for view in views]).flatten()
 
     jacobian = torch.autograd.functional.jacobian(weighted, torch.zeros(len(matrix), dtype=DOUBLE))
     reference = jacobian.T @ jacobian
