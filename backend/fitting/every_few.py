@@ -12,11 +12,10 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from backend.fitting.prepare import Take
-from backend.fitting.problem import Problem, found_frames
+from backend.fitting.problem import found_frames
 from backend.fitting.solver.coarse_to_fine import minimise_coarse_to_fine
 from backend.fitting.solver.levenberg_marquardt import Minimum, Stage
 from backend.fitting.state import State
-from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.windows import frames_of
 
 # Of 4, 5 and 8 the one that saves most: a quarter of the processor time on a clip of 448 frames.
@@ -39,7 +38,7 @@ def minimise_every_few_first(
     if stage.holds_anything or seen.min() < LEAST_SEEN:
         return minimise_coarse_to_fine(take.problem(), take.start, stage, on_iteration=on_iteration)
     few = minimise_coarse_to_fine(
-        _spaced(take.problem(frames)),
+        take.problem(frames),
         frames_of(take.start, frames),
         replace(stage, tolerance=max(stage.tolerance, TOLERANCE)),
         on_iteration=on_iteration,
@@ -52,11 +51,6 @@ def minimise_every_few_first(
     start = between(take.start, few.state, frames)
     whole = minimise_coarse_to_fine(take.problem(), start, stage, on_iteration=further)
     return replace(whole, iterations=few.iterations + whole.iterations)
-
-
-def _spaced(problem: Problem) -> Problem:
-    """E_temp of frames ``STRIDE`` apart: accelerations per frame² are STRIDE² times, and as many times fewer."""
-    return problem.with_term(problem.term(TemporalTerm).scaled(STRIDE**-3.0))
 
 
 def between(start: State, solved: State, frames: NDArray[np.int64]) -> State:
