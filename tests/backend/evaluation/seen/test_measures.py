@@ -63,7 +63,7 @@ def test_the_ruler_is_not_foreshortened() -> None:
     weights = np.tile(np.float32([0, 0, 1]), (68, 1))
     weights[36], weights[45] = (1, 0, 0), (0, 1, 0)
     mesh = MeshSequence(
-        vertices=np.stack([v + (0, 0, 0.6) for v in (canthi, turned)]).astype(np.float32),
+        vertices=np.stack([v + np.array([0, 0, 0.6]) for v in (canthi, turned)]).astype(np.float32),
         triangles=np.array([[0, 1, 2]], np.int32),
         focal_px=np.full(2, 800.0),
         principal_point=np.zeros(2),

@@ -28,7 +28,7 @@ def performance() -> Performance:
     weights[1, JAW] = 1
     points = head.landmarks["ibug68"]
     mesh = MeshSequence(
-        vertices=(facing + (0, 0, 0.7)).astype(np.float32),
+        vertices=(facing + np.array([0, 0, 0.7])).astype(np.float32),
         triangles=head.triangles,
         focal_px=np.full(2, 800.0),
         principal_point=np.array([400.0, 300.0]),
@@ -53,11 +53,12 @@ def test_the_same_picture_is_seen_alike_and_a_mouth_opens(performance: Performan
     with Portrait(small) as portrait:
         shown = [portrait.picture(frame) for frame in range(2)]
     assert shown[0].shape == (300, 400, 3)
-    frames, head, footage = watch(watcher, small, enumerate(shown))
-    assert frames.tolist() == [0, 1]
-    assert head.measures == pytest.approx(footage.measures)
-    opening = head.measures[:, MEASURES.index("mouth opening")]
-    assert opening[1] > opening[0] + 10
+    sight = watch(watcher, small, enumerate(shown))
+    head = sight.head
+    assert sight.frames.tolist() == [0, 1]
+    assert head.measures == pytest.approx(sight.footage.measures)
+    for opening in (m[:, MEASURES.index("mouth opening")] for m in (head.measures, sight.true)):
+        assert opening[1] > opening[0] + 10
     assert head.scores[1, JAW] > head.scores[0, JAW] + 0.3
     assert head.scores[1, SMILE] < 0.3
 
