@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from backend.errors import ErrorCode, UserError
 from backend.head_model.model import HeadModel, posed_vertices
 from backend.head_model.personal import with_corrections
 from backend.track.types import Track
@@ -27,7 +28,13 @@ def person_of(head: HeadModel, track: Track) -> HeadModel:
 
     Whatever poses a track poses this one; ``track.head_hash`` is the hash of ``head``. The neutral is ``neutral_of``'s
     with either.
+
+    Raises:
+        UserError: ``head_changed`` where the corrections are of another head.
     """
+    if track.action_corrections.shape[1] not in (0, head.vertex_count):
+        sentence = f"The head “{track.head_id}” has changed since the footage was tracked."
+        raise UserError(ErrorCode.HEAD_CHANGED, sentence, "Track the footage again.")
     return with_corrections(head, track.action_corrections)
 
 

@@ -82,10 +82,7 @@ def stored(corrections: NDArray[np.floating[Any]]) -> NDArray[np.float16]:
 
 
 def limited(unknowns: PersonalUnknowns, coefficients: F64) -> F64:
-    """The coefficients, an action's scaled down where its correction exceeds ``FARTHEST_SHARE`` of its farthest point.
-
-    The constant's are 0: it is nobody's.
-    """
+    """The coefficients, an action's scaled down where its correction would exceed ``FARTHEST_SHARE`` of it."""
     kept = np.zeros_like(coefficients)
     for i, action in enumerate(unknowns.actions.tolist()):
         part = unknowns.columns(i)

@@ -141,12 +141,6 @@ def action_modes(skin: SkinFields, action: F64) -> Modes:
     return Modes(path, GAIN * _principal(skin, size), ASIDE * around[:, None] * _principal(skin, around))
 
 
-def constant_modes(skin: SkinFields, sigma: float) -> Modes:
-    """The modes of what is the same in all frames, ``sigma`` metres in every direction."""
-    everywhere = np.ones(len(skin.index))
-    return Modes(np.zeros((len(skin.index), 3)), np.zeros((len(skin.index), 0)), sigma * _principal(skin, everywhere))
-
-
 def _principal(skin: SkinFields, size: F64) -> F64:
     """(n,m): the combinations of the fields that hold most of their variance where the skin moves by ``size (n,)``."""
     variance, turn = np.linalg.eigh(skin.fields.T @ ((skin.seen * size**2)[:, None] * skin.fields))

@@ -12,7 +12,6 @@ from backend.fitting.personal.modes import (
     Modes,
     SkinFields,
     action_modes,
-    constant_modes,
     interpolation,
     skin_fields,
 )
@@ -24,7 +23,6 @@ F64 = NDArray[np.float64]
 PRIOR = 0.3  # how often each full activation in the take counts against a correction
 FEW = 4.0  # full activations that it counts for besides: an action that is hardly ever on stays the head's
 SYMMETRY = 1.0  # on the difference of mirrored actions' corrections, in units of the prior
-CONSTANT = 0.003  # m; σ of what the points are off by in all frames, which is no action's
 STRONGER = 0.15  # σ of how much stronger a whole action gets, besides what its weight says already
 SATURATED = 0.6  # the same of an action that is at its bound whenever it is on
 AT_BOUND = 0.95  # of the bound
@@ -34,9 +32,9 @@ NEGLIGIBLE = 0.02  # of what modes move at most: points that move less are not t
 
 @dataclass(frozen=True, eq=False)
 class PersonalUnknowns:
-    """All of them, in columns: the constant's first, then those of ``actions (A,)`` with their ``modes``.
+    """All of them, in columns: those of each of the ``actions (A,)`` with its ``modes``.
 
-    ``start (A+2,)`` is where each part begins. ``at_points (N,3,n)`` metres: what a column moves at observed points.
+    ``start (A+1,)`` is where each action's begin. ``at_points (N,3,n)`` metres: what a column moves at observed points.
     """
 
     head: HeadModel
@@ -48,7 +46,7 @@ class PersonalUnknowns:
 
     def columns(self, number: int) -> slice:
         """The columns of the action that is ``number`` among these."""
-        return slice(int(self.start[number + 1]), int(self.start[number + 2]))
+        return slice(int(self.start[number]), int(self.start[number + 1]))
 
     def corrections(self, coefficients: F64) -> F64:
         """(K_ex,V,3) metres at strength 1."""
@@ -79,7 +77,7 @@ def unknowns_of(head: HeadModel, actions: Index, points: SurfacePoints) -> Perso
             made[partner] = made[action].mirrored(skin.mirror)
     modes = tuple(made[action] for action in chosen)
     there = interpolation(head, points, skin)
-    seen = [own.at(there) for own in (constant_modes(skin, CONSTANT), *modes)]
+    seen = [own.at(there) for own in modes]
     for columns in seen:
         reached = np.abs(columns).max(axis=(1, 2))
         columns[reached < NEGLIGIBLE * reached.max(initial=0)] = 0
@@ -99,8 +97,6 @@ def prior_form(unknowns: PersonalUnknowns, strengths: F64, share: float) -> F64:
     high = share * np.where(strengths > AT_BOUND * upper, np.square(strengths), 0).sum(axis=0)
     weight = PRIOR * (FEW + activity)
     form = np.zeros((int(unknowns.start[-1]),) * 2)
-    constant = np.arange(unknowns.start[1])
-    form[constant, constant] = PRIOR * share * len(strengths)
     order = unknowns.actions.tolist()
     for i, action in enumerate(order):
         own = np.arange(form.shape[0])[unknowns.columns(i)]
