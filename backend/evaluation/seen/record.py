@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.evaluation.metrics.curves import MOVES, NOT_GAZE, curve_figures
+from backend.evaluation.metrics.curves import MOVES, NOT_GAZE, curve_figures, regression
 from backend.evaluation.scores import plain_scores
 from backend.evaluation.seen.measures import GROUPS, MEASURES, Agreement, agree
+from backend.evaluation.seen.measures import MOVES as MOVED
 from backend.evaluation.seen.performance import Performance, perform
 from backend.evaluation.seen.sheet import Extreme, clip_sheet
-from backend.evaluation.seen.watch import Watched, Watcher, watch
+from backend.evaluation.seen.watch import Sight, Watched, Watcher, watch
 from backend.evaluation.trackers.flowface import FlowFace, open_clip
 from backend.footage import prefetch
 
@@ -29,6 +30,8 @@ WATCHED = 90
 """Frames of a clip that are drawn and watched, evenly spread."""
 SIDE = 640
 """Pixels of the longer side of what is drawn and watched: the networks see crops of 192² and 256²."""
+TELLING = 0.8
+"""The correlation with the truth from which what was seen on a clip's own renders tells the damping there."""
 
 _EXTREMES: tuple[tuple[str, str, int], ...] = (
     ("mouth open", "mouth opening", 1),
@@ -63,10 +66,9 @@ def clip_record(
     with_pictures = _pictures(clip, chosen, small.mesh.image_size)
     watcher = Watcher()
     heard = None if on_frame is None else lambda done: on_frame(done, len(chosen))
-    frames, of_head, of_footage = watch(watcher, small, with_pictures, heard)
+    sight = watch(watcher, small, with_pictures, heard)
     watcher.close()
-    extremes = find_extremes(frames, of_head, of_footage)
-    clip_sheet(sheet, performance, clip, extremes)
+    clip_sheet(sheet, performance, clip, find_extremes(sight))
     network = plain_scores(frame.image for frame in prefetch(open_clip(clip)))
     return {
         **head,
@@ -74,8 +76,13 @@ def clip_record(
         "frames": len(tracked),
         "curves": asdict(curve_figures(performance.weights, tracked)),
         "network_curves": asdict(curve_figures(network, np.isfinite(network[:, 0]))),
-        **seen_figures(of_head, of_footage),
-        "watched": {"frames": frames, "head": of_head.measures.round(3), "footage": of_footage.measures.round(3)},
+        **seen_figures(sight),
+        "watched": {
+            "frames": sight.frames,
+            "head": sight.head.measures.round(3),
+            "footage": sight.footage.measures.round(3),
+            "true": sight.true.round(3),
+        },
     }
 
 
@@ -87,14 +94,15 @@ def photo_record(tracker: FlowFace, photo: Path) -> Record:
         return head
     small = performance.no_larger_than(SIDE)
     watcher = Watcher()
-    _, of_head, of_footage = watch(watcher, small, _pictures(photo, np.array([0]), small.mesh.image_size))
+    sight = watch(watcher, small, _pictures(photo, np.array([0]), small.mesh.image_size))
     watcher.close()
     return {
         **head,
         "lost": False,
         "weights": performance.weights[0].round(4),
-        "head": {"measures": of_head.measures[0], "scores": of_head.scores[0].round(4)},
-        "footage": {"measures": of_footage.measures[0], "scores": of_footage.scores[0].round(4)},
+        "head": {"measures": sight.head.measures[0], "scores": sight.head.scores[0].round(4)},
+        "footage": {"measures": sight.footage.measures[0], "scores": sight.footage.scores[0].round(4)},
+        "true": sight.true[0],
     }
 
 
@@ -115,19 +123,26 @@ def photos_figures(records: Sequence[Mapping[str, Any]]) -> Record:
         "frames": len(seen),
         "curves": asdict(curve_figures(weights)) | {"jitter": None},
         "network_curves": asdict(curve_figures(network, np.isfinite(of_footage.scores[:, 0]))) | {"jitter": None},
-        **seen_figures(of_head, of_footage),
+        **seen_figures(Sight(np.arange(len(seen)), of_head, of_footage, _numbers([r["true"] for r in seen]))),
     }
 
 
-def seen_figures(of_head: Watched, of_footage: Watched) -> Record:
-    """``measures`` by name and ``scores``: how the head's agree with the footage's."""
+def seen_figures(sight: Sight) -> Record:
+    """``measures`` by name and ``scores``: how the head's agree with the footage's.
+
+    Each measure's ``damping`` is the slope of what was seen on the drawn head on what was so there; None where the head
+    does not move, or is not seen to move with it.
+    """
+    of_head, of_footage = sight.head, sight.footage
     known = np.isfinite(of_head.measures[:, 0]) & np.isfinite(of_footage.measures[:, 0])
     measures = agree(of_head.measures[known], of_footage.measures[known])
+    truly, damping, _ = regression(of_head.measures[known], sight.true[known], MOVED)
+    damping = np.where(truly >= TELLING, damping, np.nan)
     scored = np.isfinite(of_head.scores[:, 0]) & np.isfinite(of_footage.scores[:, 0])
     scores = agree(of_head.scores[scored], of_footage.scores[scored], MOVES)
     return {
         "seen_frames": int(known.sum()),
-        "measures": {name: _figures(measures, k) for k, name in enumerate(MEASURES)},
+        "measures": {name: _figures(measures, k) | {"damping": float(damping[k])} for k, name in enumerate(MEASURES)},
         "scores": {
             "correlation": _mean(scores.correlation[NOT_GAZE]),
             "slope": _mean(scores.slope[NOT_GAZE]),
@@ -137,16 +152,16 @@ def seen_figures(of_head: Watched, of_footage: Watched) -> Record:
     }
 
 
-def find_extremes(frames: NDArray[np.int64], of_head: Watched, of_footage: Watched) -> list[Extreme]:
+def find_extremes(sight: Sight) -> list[Extreme]:
     """The frames at which the footage's measures have their ends, with what was seen there on either side."""
     found: list[Extreme] = []
     for words, group, sign in _EXTREMES:
         columns = [MEASURES.index(name) for name in GROUPS[group]]
-        footage, head = (w.measures[:, columns].mean(axis=1) for w in (of_footage, of_head))
+        footage, head = (w.measures[:, columns].mean(axis=1) for w in (sight.footage, sight.head))
         if np.isfinite(footage).any():
             at = int(np.nanargmax(sign * footage))
             told = f"footage {footage[at]:.1f}, head {head[at]:.1f}"
-            found.append(Extreme(words, int(frames[at]), told))
+            found.append(Extreme(words, int(sight.frames[at]), told))
     return found
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from backend.alignment.crop import cut
 from backend.alignment.landmarks.face_mesh import SIZE, FaceMeshNetwork
+from backend.evaluation.mesh_landmarks import landmarks_px
 from backend.evaluation.scores import PlainScores
 from backend.evaluation.seen.measures import Ruler, measures_of
 from backend.evaluation.seen.performance import Performance, Portrait
@@ -29,6 +30,16 @@ class Watched:
 
     measures: F64
     scores: F64
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What was seen in ``frames (n,)`` of the drawn head and in the footage, and the head's ``true (n,M)`` measures."""
+
+    frames: NDArray[np.int64]
+    head: Watched
+    footage: Watched
+    true: F64
 
 
 class Watcher:
@@ -61,8 +72,8 @@ def watch(
     performance: Performance,
     footage: Iterable[tuple[int, Image]],
     on_frame: Callable[[int], None] | None = None,
-) -> tuple[NDArray[np.int64], Watched, Watched]:
-    """Frames (n,), what was seen on the drawn head, and what in the footage; ``footage`` gives frames with pictures."""
+) -> Sight:
+    """Look at a fitted head and its footage; ``footage`` gives frames with pictures, of the fitted camera's size."""
     frames: list[int] = []
     points: tuple[list[F64], list[F64]] = ([], [])
     scores: tuple[list[F64], list[F64]] = ([], [])
@@ -81,4 +92,4 @@ def watch(
         Watched(measures_of(np.array(points[side]).reshape(-1, 68, 2), ruler), np.array(scores[side]).reshape(-1, 52))
         for side in (0, 1)
     )
-    return chosen, head, seen
+    return Sight(chosen, head, seen, measures_of(landmarks_px(performance.mesh)[chosen], ruler))
