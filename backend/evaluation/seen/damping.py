@@ -117,7 +117,7 @@ def _damping(people: Iterator[Filmed], watcher: Watcher, on_frame: Callable[[int
 
 
 def _own_slopes(true: list[F64], seen: list[F64], used: list[NDArray[np.intp]]) -> Damping:
-    """Of each measure over its own poses: true and seen (n,M) of each person, and which of ``pose_weights`` they are."""
+    """Of each measure over its own poses: true and seen (n,M) of each person, ``used (n,)`` of ``pose_weights``."""
     correlation, slope = np.full(len(MEASURES), np.nan), np.full(len(MEASURES), np.nan)
     for group, names in GROUPS.items():
         own = [
