@@ -16,7 +16,7 @@ from backend.export.lashes import lash_hair
 from backend.head_model.appearance import lip_share, mouth_light
 from backend.head_model.model import JOINT_NAMES, HeadModel
 from backend.head_model.quads import kept_pairs
-from backend.track.geometry import neutral_of
+from backend.track.geometry import neutral_of, person_of
 from backend.track.types import Track
 from protocol.take import HeadGeometry, Performance, TakeResult
 
@@ -37,23 +37,27 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
     Raises:
         UserError: ``head_changed`` where ``head`` is not the one whose coefficients the track holds.
     """
-    if head.hash != track.head_hash or len(track.deformation) not in (0, len(head.template)):
+    sizes = {len(track.deformation), track.action_corrections.shape[1]}
+    if head.hash != track.head_hash or not sizes <= {0, len(head.template)}:
         sentence = f"The head “{track.head_id}” has changed since “{name}” was tracked."
         raise UserError(ErrorCode.HEAD_CHANGED, sentence, "Track the footage again.")
     return TakeResult(
         name=name,
-        head=head_geometry(head, neutral_of(head, track)),
+        head=head_geometry(person_of(head, track), neutral_of(head, track), head.hash),
         report=report,
         **{item.name: getattr(track, item.name) for item in dataclasses.fields(Performance)},
     )
 
 
-def head_geometry(head: HeadModel, neutral: NDArray[np.float32]) -> HeadGeometry:
-    """The head of a person whose neutral is (V,3), with brows where their place is known."""
+def head_geometry(head: HeadModel, neutral: NDArray[np.float32], head_hash: str | None = None) -> HeadGeometry:
+    """The head of a person whose neutral is (V,3), with brows where their place is known.
+
+    ``head_hash`` is that of the head that ``head`` was made the person's from; None is its own.
+    """
     part_names, triangle_part = triangle_parts(head)
     plain = HeadGeometry(
         head_id=head.id,
-        head_hash=head.hash,
+        head_hash=head_hash or head.hash,
         neutral=neutral,
         expression_names=head.expression_names,
         expression_deltas=head.expression_basis,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.head_model.personal import no_corrections
 from backend.observations import PointSetId, ViewAlignment
 
 
@@ -91,6 +92,7 @@ class FitOptions:
     max_iterations: int = 40
     tolerance: float = 5e-4  # stop when a step lowers the energy by less than this fraction
     device: str = "auto"  # "auto": CUDA when there is one
+    personal_actions: bool = True  # of moving footage, ``backend.fitting.personal``: a solve's step after its fits
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +115,8 @@ class Solution:
     head_translation: NDArray[np.float64]  # (T,3)
     gaze: NDArray[np.float64]  # (T,2,2)
     cameras: tuple[FittedCamera, ...]
+    # (K_ex,V,3) metres at strength 1, added to the head's expressions (``backend.fitting.personal``); (0,0,3): none
+    action_corrections: NDArray[np.float32] = field(default_factory=no_corrections, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 PARTIAL_TRACK = "partial_track.npz"
 CHUNKS = "alignments"  # the folder that keeps alignments as they are made
 MATCH_SHARE = 0.3  # of the progress bar, where skin is matched
+PERSONAL_SHARE = 0.13  # of the progress bar: a quarter of the fit
 ALIGN_SHARE = 0.35  # of the progress bar; the fit takes the rest (measured on CPU: a quarter to a half)
 
 
@@ -228,7 +229,7 @@ def _solve(
         pictures=pictures_of(take.aligned) if matching else None,
         neutral_prior=neutral,
         on_fitted=on_fitted,
-        on_progress=_solving(on_progress, 0.98 - MATCH_SHARE * matching),
+        on_progress=_solving(on_progress, 0.98 - PERSONAL_SHARE - MATCH_SHARE * matching),
         should_cancel=should_cancel,
     )
     if not matching:
@@ -273,7 +274,12 @@ def _solving(on_progress: OnProgress, fit_ends: float) -> Callable[[Step, float]
 
     from backend.solving.solve import Step
 
-    shares = {Step.FITTING: (ALIGN_SHARE, fit_ends), Step.MATCHING: (fit_ends, 0.98)}
+    personal_begins = 0.98 - PERSONAL_SHARE
+    shares = {
+        Step.FITTING: (ALIGN_SHARE, fit_ends),
+        Step.MATCHING: (fit_ends, personal_begins),
+        Step.PERSONAL: (personal_begins, 0.98),
+    }
 
     def report(step: Step, fraction: float) -> None:
         begin, end = shares[step]

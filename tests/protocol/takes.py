@@ -17,7 +17,8 @@ def spoilt(array: Array, good: NDArray[Any], free: str) -> dict[str, NDArray[Any
 
     Sizes among the words of ``free`` are those of no other array.
     """
-    wrong = {"dtype": good.astype(np.float16), "dimensions": good[..., None]}
+    other = np.float64 if good.dtype == np.float16 else np.float16
+    wrong = {"dtype": good.astype(other), "dimensions": good[..., None]}
     for axis, size in enumerate(array.shape):
         if size not in free.split():
             wrong[f"size {size}"] = np.concatenate([good, good.take([0], axis)], axis)

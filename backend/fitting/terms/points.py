@@ -98,6 +98,12 @@ class PointsTerm:
         count = basis.identity_count
         equations.shared[:count, count:] = equations.shared[count:, :count].T
 
+    def skin_pull(self, basis: PointBasis, state: State, frames: slice) -> tuple[Tensor, Tensor]:
+        """Per point that only deforms: weight (t,Ns,3,3) and gradient (t,Ns,3) of the energy in head space, metres."""
+        skin = skin_points(basis, state.coefficients()[frames])
+        weighted = _weigh(skin, state, frames, basis.skin_index, self)
+        return weighted.weight, weighted.gradient
+
     def speaks_in(self, frames: int) -> Tensor:  # noqa: ARG002 - it knows its own
         """See ``Term``: where any view shows any point."""
         return (self.precision > 0).any(dim=0).any(dim=-1).cpu()
