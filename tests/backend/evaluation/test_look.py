@@ -75,7 +75,7 @@ def test_only_the_asked_split_is_looked_at(shared_data: Path, tmp_path: Path) ->
     assert not {path.name for path in test.photos()} & {path.name for path in dev.photos()}
 
 
-def seen(clip: str, slope: float | None, damping: float | None) -> dict[str, Any]:
+def seen(clip: str, slope: float | None) -> dict[str, Any]:
     figures = {"correlation": 0.9, "constant": 1.0, "error": 1.5, "error_moving": 0.5}
     curves = {"contradictions": 0.25, "rest": 2.0, "asymmetry": 0.1, "jitter": 0.01}
     return {
@@ -85,14 +85,14 @@ def seen(clip: str, slope: float | None, damping: float | None) -> dict[str, Any
         "frames": 10,
         "curves": curves,
         "network_curves": dict.fromkeys(curves, 0.0) | {"jitter": None},
-        "measures": {name: figures | {"slope": slope, "damping": damping} for name in MEASURES},
+        "measures": {name: figures | {"slope": slope} for name in MEASURES},
         "scores": {"correlation": 0.8, "slope": 0.5, "error": 0.1, "error_moving": 0.05},
     }
 
 
 def test_slopes_are_freed_of_the_detectors_damping() -> None:
     looks: dict[str, Any] = {
-        "clips": [seen("own", 0.6, 0.4), seen("posed", 0.6, None), seen("still", None, None)],
+        "clips": [seen("damped", 0.6), seen("full", 0.75), seen("still", None)],
         "photographs": [{"lost": True}],
         "meaning": [],
         "damping": [
@@ -103,8 +103,8 @@ def test_slopes_are_freed_of_the_detectors_damping() -> None:
     looks["clips"][2]["measures"] = {n: f | {"correlation": None} for n, f in looks["clips"][2]["measures"].items()}
     curves, motion, place, *_ = look_sheets(looks)
     assert curves.rows[0][3:] == ("0.250 / 0.000", "2.00 / 0.00", "0.100 / 0.000", "0.0100 / –")
-    assert [row[0] for row in motion.rows] == ["own", "posed", "still", "mean"]
+    assert [row[0] for row in motion.rows] == ["damped", "full", "still", "mean"]
     assert {row[2:] for row in motion.rows} == {
-        tuple(text for _ in GROUPS) for text in ("1.20 (0.90)", "0.80 (0.90)", "–", "1.00 (0.90)")
+        tuple(text for _ in GROUPS) for text in ("0.80 (0.90)", "1.00 (0.90)", "–", "0.90 (0.90)")
     }
     assert place.rows[0][2] == "1.0 / 1.5 / 0.5"
