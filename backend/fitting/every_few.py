@@ -12,11 +12,10 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from backend.fitting.prepare import Take
-from backend.fitting.problem import Problem, found_frames
+from backend.fitting.problem import found_frames
 from backend.fitting.solver.coarse_to_fine import minimise_coarse_to_fine
 from backend.fitting.solver.levenberg_marquardt import Minimum, Stage
 from backend.fitting.state import State
-from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.windows import frames_of
 
 # Of 4, 5 and 8 the one that saves most: a quarter of the processor time on a clip of 448 frames.
@@ -60,17 +59,12 @@ def minimise_every_few(
     if stage.holds_anything or seen.min() < LEAST_SEEN:
         return None
     few = minimise_coarse_to_fine(
-        _spaced(take.problem(frames)),
+        take.problem(frames),
         frames_of(take.start, frames),
         replace(stage, tolerance=max(stage.tolerance, TOLERANCE)),
         on_iteration=on_iteration,
     )
     return replace(few, state=between(take.start, few.state, frames))
-
-
-def _spaced(problem: Problem) -> Problem:
-    """E_temp of frames ``STRIDE`` apart: accelerations per frame² are STRIDE² times, and as many times fewer."""
-    return problem.with_term(problem.term(TemporalTerm).scaled(STRIDE**-3.0))
 
 
 def between(start: State, solved: State, frames: NDArray[np.int64]) -> State:

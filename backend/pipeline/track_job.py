@@ -78,6 +78,7 @@ def run_job(
         Cancelled: ``should_cancel`` said so.
     """
     from backend.head_model.library import load_head
+    from backend.pipeline.iris_color import read_iris_color, view_pictures
     from backend.pipeline.open_views import open_views
 
     on_progress(JobProgress("opening the footage", 0.0))
@@ -98,6 +99,7 @@ def run_job(
     report = take.report(fit) | {"matching": matched}
     on_progress(JobProgress("writing the result", 0.99))
     track = take.track(fit, report)
+    track = replace(track, iris_color=read_iris_color(track, head, view_pictures(take.aligned[0])))
     save_alignments(take.saved, job_dir / "alignments.npz")
     save_track(track, job_dir / "track.npz")
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
