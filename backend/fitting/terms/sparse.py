@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from backend.fitting.normal_equations import NormalEquations
@@ -18,21 +19,23 @@ from backend.fitting.state import State
 
 @dataclass(frozen=True, eq=False)
 class SparseActions:
-    """Σ w·φ, which for actions of at least 0 is the absolute value: small mixtures go to 0, strong actions stay.
+    """Σ w k log(1 + φ/k): what the picture does not ask for is off, and what is on is hardly held back.
 
-    A quadratic prior prefers many actions that are a little on to one that is fully on; this one does not care how an
-    amount is divided, and leaves off what the points do not ask for. ``weight (T,K_ex)``.
+    A quadratic prior prefers many actions that are a little on to one that is fully on; this one pulls by w at 0 and by
+    w/(1 + φ/k) at φ. ``weight (T,K_ex)``, ``knee`` k.
     """
 
     weight: Tensor
+    knee: float
 
     def energy(self, basis: PointBasis, state: State) -> Tensor:
         """See ``Term``."""
-        return (self.weight * state.expression).sum()
+        return (self.weight * self.knee * torch.log1p(state.expression / self.knee)).sum()
 
     def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
-        """See ``Term``; it has no curvature."""
-        equations.frame_gradient[:, : basis.expression_count] += self.weight
+        """See ``Term``; it curves downwards, and the straight line that lies above it has no curvature."""
+        pull = self.weight / (1 + state.expression / self.knee)
+        equations.frame_gradient[:, : basis.expression_count] += pull
 
     def speaks_in(self, frames: int) -> Tensor:
         """See ``Term``."""

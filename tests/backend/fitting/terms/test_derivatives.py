@@ -72,13 +72,29 @@ def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "on
     unseen.precision[:, :, 3] = 0
     mu = torch.stack([unseen.residuals(basis, state, view) for view in range(views)])
     data = PointsTerm(mu + 2 * torch.randn_like(mu), unseen.precision, centre, robust_scale, unknowns)
-    terms = (data, TemporalTerm(3e4, 7.0, 0.9), *make_priors(basis, unknowns, frames))
+    terms = (
+        data,
+        TemporalTerm(3e4, 7.0, 0.9),
+        *make_priors(basis, unknowns, frames),
+        *make_bent(basis.expression_count, frames),
+    )
     return Problem(basis, terms, unknowns), state
 
 
 def priors_of(problem: Problem) -> tuple[Term, ...]:
-    """The terms that look neither at points nor at motion."""
-    return problem.without(PointsTerm).without(TemporalTerm).terms
+    """The quadratic terms that look neither at points nor at motion."""
+    others = (PointsTerm, TemporalTerm, SparseActions, OpposedActions, WitnessTerm)
+    return tuple(term for term in problem.terms if not isinstance(term, others))
+
+
+def make_bent(count: int, frames: int) -> tuple[Term, ...]:
+    """Terms whose blocks are the curvature of a parabola above them, not their own."""
+    told = torch.rand(2, frames, count, dtype=DOUBLE)
+    return (
+        SparseActions(3 * torch.rand(frames, count, dtype=DOUBLE), 0.1),
+        OpposedActions(torch.tensor([0, 1]), torch.tensor([2, 2]), torch.rand(frames, dtype=DOUBLE)),
+        WitnessTerm(told[0], 9 * told[1], 1.5),
+    )
 
 
 def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[no-untyped-def]
@@ -91,13 +107,6 @@ def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[n
         ShapePrior(root @ root.T, torch.randn(4, dtype=DOUBLE), torch.tensor(0.3, dtype=DOUBLE)),
         FramePrior(),
         LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0),
-        SparseActions(torch.rand(frames, basis.expression_count, dtype=DOUBLE)),
-        WitnessTerm(
-            torch.rand(frames, basis.expression_count, dtype=DOUBLE),
-            10 * torch.rand(frames, basis.expression_count, dtype=DOUBLE),
-            1.5,
-        ),
-        OpposedActions(torch.tensor([0, 1]), torch.tensor([2, 3]), torch.rand(frames, dtype=DOUBLE)),
         ClosedLids(torch.rand(2, basis.expression_count, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
         FocalPrior(between @ between.T, usual, torch.tensor(solved, dtype=torch.long), index),
     )
@@ -216,6 +225,22 @@ def test_the_priors_hessian_is_theirs(rig: str) -> None:
 
     reference = torch.autograd.functional.hessian(energy, torch.zeros(len(matrix), dtype=DOUBLE))
     assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
+
+
+def test_the_bent_terms_lie_below_the_parabolas_that_steps_take_them_for() -> None:
+    problem, state = make_problem(frames=3)
+    shared = problem.basis.identity_count + problem.unknowns.count
+    for term in make_bent(problem.basis.expression_count, 3):
+        equations = NormalEquations.zeros(3, shared, problem.basis.expression_count + 10, state.expression)
+        term.add(equations, problem.basis, state)
+        matrix, gradient = equations.dense()
+        for _ in range(20):
+            step = torch.zeros_like(gradient)
+            frames = step[shared:].reshape(3, -1)[:, : problem.basis.expression_count]
+            frames += torch.rand_like(frames) - state.expression  # to anywhere within the bounds
+            parabola = term.energy(problem.basis, state) + gradient @ step + 0.5 * step @ matrix @ step
+            assert term.energy(problem.basis, stepped(problem, state, step)) <= parabola + 1e-9, type(term).__name__
+        assert torch.linalg.eigvalsh(matrix).min() > -1e-9
 
 
 @pytest.mark.parametrize("frames", [2, FRAMES])
