@@ -31,9 +31,11 @@ def action_priors(
     terms: list[Term] = []
     pairs = [[names.index(name) for name in pair] for pair in OPPOSED_ACTIONS if set(pair) <= set(names)]
     if pairs:
-        first, second = torch.tensor(pairs, device=device).T
+        opposed = torch.zeros(len(names), len(names), dtype=torch.float64, device=device)
+        for one, other in pairs:
+            opposed[one, other] = opposed[other, one] = 1
         seen = torch.as_tensor(found, dtype=torch.float64, device=device)
-        terms.append(OpposedActions(first, second, weights.opposed_actions * seen))
+        terms.append(OpposedActions(opposed, weights.opposed_actions * seen))
     if witness is not None:
         target, precision = (torch.as_tensor(a, device=device) for a in (witness.target, witness.precision))
         terms.append(WitnessTerm(target, weights.witness * precision, weights.witness_robust_scale))

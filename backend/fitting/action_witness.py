@@ -49,8 +49,8 @@ class WitnessTable:
     """What was learnt: A = ``TOLD`` actions, N = 478 points, F = 2A + 2N features and a constant.
 
     ``mean_points (N,3)`` a face from the front, for its pose; ``neutral_points (N,2)`` and ``usual_scores (A,)`` are
-    those of people at rest; ``weights (F+1,A)``; ``sigma (A,)`` of the answer where a take's own rest is known, ``sigma_alone
-    (A,)`` where it is not, inf for actions of which nothing can be told; ``about`` says how it was measured.
+    those of people at rest; ``weights (F+1,A)``; ``sigma (A,)`` of the answer where a take's own rest is known and
+    ``sigma_alone (A,)`` where it is not, inf for actions of which nothing can be told; ``about`` says what of.
     """
 
     mean_points: F64

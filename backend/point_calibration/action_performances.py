@@ -67,7 +67,7 @@ def performed(ict: IctHead, person: int, aligner: LandmarkAligner, finder: Blaze
 
 
 def drawn_weights(random: np.random.Generator) -> tuple[F32, F32]:
-    """Weights (PICTURES,52) and gaze (PICTURES,2,2): at rest, then single actions, faces as in training, two at once."""
+    """Weights (PICTURES,52) and gaze (PICTURES,2,2): at rest, then single actions, training's faces, two at once."""
     weights = np.zeros((PICTURES, len(ARKIT_ACTIONS)), np.float32)
     gaze = np.zeros((PICTURES, 2, 2), np.float32)
     for number in range(AT_REST, PICTURES):

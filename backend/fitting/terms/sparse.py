@@ -46,26 +46,23 @@ class SparseActions:
 class OpposedActions:
     """Σ w φ_a φ_b over pairs that cannot act at once: each pulls the other to 0 by as much as it is on.
 
-    ``first`` and ``second (P,)`` are the pairs among the expressions, ``weight (T,)``. φ_a φ_b = ½(φ_a + φ_b)² − ½φ_a²
-    − ½φ_b² is not convex; the curvature added is that of its convex part, so that steps still go down.
+    ``pairs (K_ex,K_ex)`` is symmetric, 1 where two oppose each other and 0 elsewhere, ``weight (T,)``. φ_a φ_b =
+    ½(φ_a + φ_b)² − ½φ_a² − ½φ_b² is not convex; the curvature added is that of its convex part, so that steps go down.
     """
 
-    first: Tensor
-    second: Tensor
+    pairs: Tensor
     weight: Tensor
 
     def energy(self, basis: PointBasis, state: State) -> Tensor:
         """See ``Term``."""
-        both = state.expression[:, self.first] * state.expression[:, self.second]
-        return (self.weight[:, None] * both).sum()
+        return 0.5 * (self.weight[:, None] * state.expression * (state.expression @ self.pairs)).sum()
 
     def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
         """See ``Term``."""
-        weight = self.weight[:, None]
-        for one, other in ((self.first, self.second), (self.second, self.first)):
-            equations.frame_gradient.index_add_(1, one, weight * state.expression[:, other])
-            equations.frame[:, one, one] += weight
-            equations.frame[:, one, other] += weight
+        count = basis.expression_count
+        equations.frame_gradient[:, :count] += self.weight[:, None] * (state.expression @ self.pairs)
+        convex = self.pairs + torch.diag(self.pairs.sum(dim=0))
+        equations.frame[:, :count, :count] += self.weight[:, None, None] * convex
 
     def speaks_in(self, frames: int) -> Tensor:
         """See ``Term``."""

@@ -90,9 +90,11 @@ def priors_of(problem: Problem) -> tuple[Term, ...]:
 def make_bent(count: int, frames: int) -> tuple[Term, ...]:
     """Terms whose blocks are the curvature of a parabola above them, not their own."""
     told = torch.rand(2, frames, count, dtype=DOUBLE)
+    opposed = torch.zeros(count, count, dtype=DOUBLE)
+    opposed[[0, 1, 2, 2], [2, 2, 0, 1]] = 1  # one action may have two opposites
     return (
         SparseActions(3 * torch.rand(frames, count, dtype=DOUBLE), 0.1),
-        OpposedActions(torch.tensor([0, 1]), torch.tensor([2, 2]), torch.rand(frames, dtype=DOUBLE)),
+        OpposedActions(opposed, torch.rand(frames, dtype=DOUBLE)),
         WitnessTerm(told[0], 9 * told[1], 1.5),
     )
 
