@@ -168,15 +168,15 @@ class Shot:
 class ViewAlignment(_AllPoints):
     """The point sets that one view shows over T frames.
 
-    Frames without a face have ``found`` False and no valid point. ``frame_rate`` (frames per second) is that of the
-    timeline the frames are on: smoothness is about motion in time. A face is found in the frames of one shot only.
+    Frames without a face have ``found`` False and no valid point. Smoothness is about motion in time: ``times`` says
+    when each frame is, ``frame_rate`` how many there are a second. A face is found in the frames of one shot only.
     """
 
     point_sets: tuple[PointSet, ...]
     image_size: tuple[int, int]  # width, height
     frame_rate: float
     numbers: NDArray[np.int64]  # (T,) footage frame numbers, -1 where the footage has none
-    times: NDArray[np.float64]  # (T,) seconds
+    times: NDArray[np.float64]  # (T,) seconds, ascending
     scene_frames: NDArray[np.float64]  # (T,)
     found: Bools  # (T,)
     boxes: NDArray[np.float64]  # (T,6) BOX_FIELDS; 0 where not found
@@ -267,6 +267,15 @@ class ViewAlignment(_AllPoints):
             if self.action_scores is None
             else np.where(there[:, None], self.action_scores[taken], np.float32(np.nan)),
         )
+
+    def at_times(self, times: NDArray[np.float64]) -> ViewAlignment:
+        """The same frames at ``times`` (T,) seconds, ascending, and at their mean rate; 30 for a single frame."""
+        span = float(times[-1] - times[0])
+        return replace(self, times=times, frame_rate=(len(times) - 1) / span if span > 0 else 30.0)
+
+    def far_apart(self) -> ViewAlignment:
+        """The same frames too far apart in time to be smooth."""
+        return self.at_times(10.0 * np.arange(self.frame_count))
 
     def with_point_set(self, added: PointSet) -> ViewAlignment:
         """The same with one more set, after the others."""
