@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backend.fitting.action_priors import action_priors
+from backend.fitting.action_witness import Witness
 from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.observed_pairs import pairs_term
@@ -85,8 +86,12 @@ def build_problem(
     options: FitOptions,
     unknowns: CameraUnknowns,
     neutral_prior: NDArray[np.floating[Any]] | None,
+    witness: Witness | None = None,
 ) -> Problem:
-    """The whole energy of a take (seeds/001 eq. 12). ``neutral_prior (V,3)`` metres is E_MICA's neutral, or None."""
+    """The whole energy of a take (seeds/001 eq. 12). ``neutral_prior (V,3)`` metres is E_MICA's neutral, or None.
+
+    ``witness`` is what pictures tell of the head's actions in these frames.
+    """
     weights = options.weights
     like = basis.prior
     found = found_frames(views)
@@ -104,7 +109,7 @@ def build_problem(
     pairs = pairs_term(basis, points, views, load_pair_table(), weights.robust_scale, data.principal_point, unknowns)
     if pairs is not None:
         terms.append(pairs)
-    terms += action_priors(head, weights, found.any(0), like.device)
+    terms += action_priors(head, weights, found.any(0), witness, like.device)
     if basis.sealed is not None:
         terms.append(LipSeal(*basis.sealed, weights.lip_seal * seen))
     closed = _closed_lids(views)

@@ -48,7 +48,7 @@ class EnergyWeights:
     expression: float = (
         6.0  # on |φ|² (E_FLAME); low enough that a full action costs less than a 1 σ misfit of its region
     )
-    symmetry: float = 30.0  # on (φ_left − φ_right)² of each pair of actions: 3 left twice the asymmetry of the truth
+    symmetry: float = 3.0  # on (φ_left − φ_right)² of each pair of actions
     gaze_lids: float = 30.0  # ties the eyeLook actions to the gaze angles: eyes carry their lids with them
     lip_seal: float = 3000.0  # on what mouthClose exceeds jawOpen by, squared: it closes what the jaw opened, no more
     vergence: float = 100.0  # on the difference of the two eyes' angles, per rad²
@@ -72,10 +72,12 @@ class EnergyWeights:
     # come out alike by 0.02 to 0.1 (weights off by 0.055 on the mean); 0.03 keeps what is held within 0.05.
     glide: float = 0.03
 
-    # Chosen on rendered dev people of known weights (2 % of their pairs' frames contradict each other without these):
-    # 10 halves the weights' error (0.12 to 0.06) and raises their correlation, 20 loses some of that again.
-    sparse_actions: float = 10.0  # on φ itself, of actions that are 0 or more
+    # Chosen on rendered dev people of known weights, who were not those that the witness was learnt from
     opposed_actions: float = 50.0  # on φ_a φ_b of actions that cannot act at once
+    witness: float = 4.0  # how often the witness counts against points that err together (``action_witness``)
+    witness_robust_scale: float = 10.0  # σ of the witness so counted, half an action; beyond it the points outvote it
+    sparse_actions: float = 40.0  # the pull to 0 of an action that is off, in frames that the witness tells of
+    sparse_knee: float = 0.1  # the strength at which that pull is half
 
 
 @dataclass(frozen=True)

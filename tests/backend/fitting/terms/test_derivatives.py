@@ -77,7 +77,8 @@ def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "on
     data = PointsTerm(mu + 2 * torch.randn_like(mu), unseen.precision, centre, robust_scale, unknowns)
     pairs = make_pairs(basis, data, robust_scale)
     temporal = TemporalTerm(make_intervals(frames), 3e4, 7.0, 0.9, make_glide(basis, frames))
-    terms = (data, pairs, temporal, *make_priors(basis, unknowns, frames))
+    bent = make_bent(basis.expression_count, frames)
+    terms = (data, pairs, temporal, *make_priors(basis, unknowns, frames), *bent)
     return Problem(basis, terms, unknowns), state
 
 
@@ -112,8 +113,21 @@ def make_glide(basis, frames: int) -> Glide:  # type: ignore[no-untyped-def]
 
 
 def priors_of(problem: Problem) -> tuple[Term, ...]:
-    """The terms that look neither at points nor at motion."""
-    return problem.without(PointsTerm).without(PairsTerm).without(TemporalTerm).terms
+    """The quadratic terms that look neither at points nor at motion."""
+    others = (PointsTerm, PairsTerm, TemporalTerm, SparseActions, OpposedActions, WitnessTerm)
+    return tuple(term for term in problem.terms if not isinstance(term, others))
+
+
+def make_bent(count: int, frames: int) -> tuple[Term, ...]:
+    """Terms whose blocks are the curvature of a parabola above them, not their own."""
+    told = torch.rand(2, frames, count, dtype=DOUBLE)
+    opposed = torch.zeros(count, count, dtype=DOUBLE)
+    opposed[[0, 1, 2, 2], [2, 2, 0, 1]] = 1  # one action may have two opposites
+    return (
+        SparseActions(3 * torch.rand(frames, count, dtype=DOUBLE), 0.1),
+        OpposedActions(opposed, torch.rand(frames, dtype=DOUBLE)),
+        WitnessTerm(told[0], 9 * told[1], 1.5),
+    )
 
 
 def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[no-untyped-def]
@@ -126,13 +140,6 @@ def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[n
         ShapePrior(root @ root.T, torch.randn(4, dtype=DOUBLE), torch.tensor(0.3, dtype=DOUBLE)),
         FramePrior(torch.rand(frames, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
         LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0 * torch.rand(frames, dtype=DOUBLE)),
-        SparseActions(torch.rand(frames, basis.expression_count, dtype=DOUBLE)),
-        WitnessTerm(
-            torch.rand(frames, basis.expression_count, dtype=DOUBLE),
-            10 * torch.rand(frames, basis.expression_count, dtype=DOUBLE),
-            1.5,
-        ),
-        OpposedActions(torch.tensor([0, 1]), torch.tensor([2, 3]), torch.rand(frames, dtype=DOUBLE)),
         ClosedLids(torch.rand(2, basis.expression_count, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
         FocalPrior(between @ between.T, usual, torch.tensor(solved, dtype=torch.long), index),
     )
@@ -276,6 +283,22 @@ def test_the_priors_hessian_is_theirs(rig: str) -> None:
 
     reference = torch.autograd.functional.hessian(energy, torch.zeros(len(matrix), dtype=DOUBLE))
     assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
+
+
+def test_the_bent_terms_lie_below_the_parabolas_that_steps_take_them_for() -> None:
+    problem, state = make_problem(frames=3)
+    shared = problem.basis.identity_count + problem.unknowns.count
+    for term in make_bent(problem.basis.expression_count, 3):
+        equations = NormalEquations.zeros(3, shared, problem.basis.expression_count + 10, state.expression)
+        term.add(equations, problem.basis, state)
+        matrix, gradient = equations.dense()
+        for _ in range(20):
+            step = torch.zeros_like(gradient)
+            frames = step[shared:].reshape(3, -1)[:, : problem.basis.expression_count]
+            frames += torch.rand_like(frames) - state.expression  # to anywhere within the bounds
+            parabola = term.energy(problem.basis, state) + gradient @ step + 0.5 * step @ matrix @ step
+            assert term.energy(problem.basis, stepped(problem, state, step)) <= parabola + 1e-9, type(term).__name__
+        assert torch.linalg.eigvalsh(matrix).min() > -1e-9
 
 
 @pytest.mark.parametrize("frames", [2, FRAMES])
