@@ -16,13 +16,14 @@ from backend.fitting.action_priors import action_priors
 from backend.fitting.action_witness import Witness
 from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations
+from backend.fitting.observed_lids import lid_closure_term
 from backend.fitting.observed_pairs import pairs_term
 from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis, shape_columns
 from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
 from backend.fitting.terms.glide import Glide
 from backend.fitting.terms.points import PointsTerm
-from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
+from backend.fitting.terms.priors import FocalPrior, FramePrior, LipSeal, ShapePrior
 from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.terms.types import Term
 from backend.fitting.types import EnergyWeights, FitOptions, View
@@ -107,14 +108,11 @@ def build_problem(
         _focal_prior(views, options, unknowns, found, like),
     ]
     pairs = pairs_term(basis, points, views, load_pair_table(), weights.robust_scale, data.principal_point, unknowns)
-    if pairs is not None:
-        terms.append(pairs)
     terms += action_priors(head, weights, found.any(0), witness, like.device)
     if basis.sealed is not None:
         terms.append(LipSeal(*basis.sealed, weights.lip_seal * seen))
-    closed = _closed_lids(views)
-    if basis.closure is not None and closed.any():
-        terms.append(ClosedLids(basis.closure, weights.closed_lids * _tensor(closed, like)))
+    lids = lid_closure_term(views, basis, weights.closed_lids)
+    terms += [term for term in (pairs, lids) if term is not None]
     return Problem(basis, tuple(terms), unknowns)
 
 
@@ -149,19 +147,6 @@ def _temporal_term(
 def frame_intervals(alignment: ViewAlignment) -> F64:
     """(T-1,) times between frames in units of their mean, ``1 / frame_rate``; ``LEAST_INTERVAL`` where less is told."""
     return np.maximum(np.diff(alignment.times) * alignment.frame_rate, LEAST_INTERVAL)
-
-
-def _closed_lids(views: Sequence[View]) -> NDArray[np.bool_]:
-    """(T,2) eyes that some view saw closed and none saw open."""
-    shape = (views[0].alignment.frame_count, 2)
-    closed, opened = np.zeros(shape, bool), np.zeros(shape, bool)
-    for view in views:
-        lids = view.alignment.lids_closed
-        if lids is not None:
-            seen = view.alignment.tells_pose[:, None]
-            closed |= lids & seen
-            opened |= ~lids & seen
-    return closed & ~opened
 
 
 def _shape_prior(

@@ -56,7 +56,7 @@ class EnergyWeights:
     acceleration: float = 4.0  # σ of a face vertex's acceleration, m/s² (E_temp, eq. 14)
     expression_acceleration: float = 200.0  # σ of an action's own acceleration, 1/s²; keeps curves editable
     gaze_acceleration: float = 135.0  # σ of the gaze angles' acceleration, rad/s²
-    closed_lids: float = 400.0  # on (closure − 1)² of an eye that the aligner saw closed
+    closed_lids: float = 4000.0  # on (closure − told)² of an eye seen closed; of a half-closed one a 64th
     neutral_prior: float = 30.0  # E_MICA: how many observations of the neutral a prediction counts as
     neutral_prior_sigma: float = (
         0.0015  # m; a little over what MICA is off by (seeds/001 tables 3 and 5: 1.11, 1.13 mm)

@@ -16,9 +16,10 @@ from backend.fitting.point_basis import PointBasis, build_point_basis
 from backend.fitting.problem import Problem
 from backend.fitting.state import State
 from backend.fitting.terms.glide import Glide
+from backend.fitting.terms.lids import LidClosure
 from backend.fitting.terms.pairs import PairsTerm
 from backend.fitting.terms.points import PointsTerm
-from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
+from backend.fitting.terms.priors import FocalPrior, FramePrior, LipSeal, ShapePrior
 from backend.fitting.terms.rows import SkinPoints
 from backend.fitting.terms.sparse import OpposedActions, SparseActions
 from backend.fitting.terms.temporal import TemporalTerm, stencils
@@ -140,7 +141,11 @@ def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[n
         ShapePrior(root @ root.T, torch.randn(4, dtype=DOUBLE), torch.tensor(0.3, dtype=DOUBLE)),
         FramePrior(torch.rand(frames, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
         LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0 * torch.rand(frames, dtype=DOUBLE)),
-        ClosedLids(torch.rand(2, basis.expression_count, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
+        LidClosure(
+            torch.rand(2, basis.expression_count, dtype=DOUBLE),
+            torch.rand(frames, 2, dtype=DOUBLE),
+            torch.rand(frames, 2, dtype=DOUBLE),
+        ),
         FocalPrior(between @ between.T, usual, torch.tensor(solved, dtype=torch.long), index),
     )
 
