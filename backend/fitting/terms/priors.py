@@ -139,3 +139,35 @@ class FocalPrior:
     def speaks_in(self, frames: int) -> Tensor:
         """See ``Term``: no frame, only what all share."""
         return torch.zeros(frames, dtype=torch.bool)
+
+
+@dataclass(frozen=True, eq=False)
+class PrincipalPrior:
+    """½ Σ w |c − centre|²/side² over the n cameras whose principal point is solved for: pictures are seldom cropped.
+
+    ``centre (n,2)`` and ``side (n,)`` in pixels, ``weight (n,)``; ``solved (n,)`` are the cameras and ``index (n,)``
+    the places of their principal points' x among the camera unknowns, which are in units of ``side``.
+    """
+
+    centre: Tensor
+    side: Tensor
+    weight: Tensor
+    solved: Tensor
+    index: Tensor
+
+    def _off(self, state: State) -> Tensor:
+        return (state.cameras.principal_point[self.solved] - self.centre) / self.side[:, None]
+
+    def energy(self, basis: PointBasis, state: State) -> Tensor:
+        """See ``Term``."""
+        return 0.5 * (self.weight[:, None] * self._off(state).square()).sum()
+
+    def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
+        """See ``Term``."""
+        at = (len(state.identity) + self.index[:, None] + torch.arange(2, device=self.index.device)).flatten()
+        equations.shared[at, at] += self.weight.repeat_interleave(2)
+        equations.shared_gradient[at] += (self.weight[:, None] * self._off(state)).flatten()
+
+    def speaks_in(self, frames: int) -> Tensor:
+        """See ``Term``: no frame, only what all share."""
+        return torch.zeros(frames, dtype=torch.bool)
