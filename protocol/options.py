@@ -58,6 +58,11 @@ class SolveOptions(Options):
         "Place several views by the skin that they show alike, not by the face's points alone.",
         needs=SEVERAL_VIEWS,
     )
+    personal_actions: bool = option(
+        True,
+        "Personal Actions",
+        "Refine each shape to how this person moves, where the footage shows it; off, shapes are the head model's own.",
+    )
     solve_principal_point: bool = option(
         False,
         "Cropped Footage",

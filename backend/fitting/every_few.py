@@ -26,6 +26,11 @@ LEAST_SEEN = 24
 TOLERANCE = 1e-2
 
 
+def every_few(count: int) -> NDArray[np.int64]:
+    """Every ``STRIDE``-th of so many frames, and the last one."""
+    return np.unique(np.append(np.arange(0, count, STRIDE), count - 1))
+
+
 def minimise_every_few_first(
     take: Take, stage: Stage, *, on_iteration: Callable[[int, float], None] | None = None
 ) -> Minimum:
@@ -33,24 +38,33 @@ def minimise_every_few_first(
 
     Takes of few frames, and stages that hold anything fixed, start as they are. Iterations count both.
     """
-    frames = np.unique(np.append(np.arange(0, len(take.found), STRIDE), len(take.found) - 1))
+    few = minimise_every_few(take, stage, on_iteration=on_iteration)
+    if few is None:
+        return minimise_coarse_to_fine(take.problem(), take.start, stage, on_iteration=on_iteration)
+
+    def further(iteration: int, energy: float) -> None:
+        if on_iteration is not None:
+            on_iteration(few.iterations + iteration, energy)
+
+    whole = minimise_coarse_to_fine(take.problem(), few.state, stage, on_iteration=further)
+    return replace(whole, iterations=few.iterations + whole.iterations)
+
+
+def minimise_every_few(
+    take: Take, stage: Stage, *, on_iteration: Callable[[int, float], None] | None = None
+) -> Minimum | None:
+    """The minimum of every fourth frame, and the whole take's state between them; None where that is no start."""
+    frames = every_few(len(take.found))
     seen = found_frames(take.views)[:, frames].sum(axis=1)
     if stage.holds_anything or seen.min() < LEAST_SEEN:
-        return minimise_coarse_to_fine(take.problem(), take.start, stage, on_iteration=on_iteration)
+        return None
     few = minimise_coarse_to_fine(
         take.problem(frames),
         frames_of(take.start, frames),
         replace(stage, tolerance=max(stage.tolerance, TOLERANCE)),
         on_iteration=on_iteration,
     )
-
-    def further(iteration: int, energy: float) -> None:
-        if on_iteration is not None:
-            on_iteration(few.iterations + iteration, energy)
-
-    start = between(take.start, few.state, frames)
-    whole = minimise_coarse_to_fine(take.problem(), start, stage, on_iteration=further)
-    return replace(whole, iterations=few.iterations + whole.iterations)
+    return replace(few, state=between(take.start, few.state, frames))
 
 
 def between(start: State, solved: State, frames: NDArray[np.int64]) -> State:

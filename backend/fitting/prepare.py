@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backend.errors import ErrorCode, UserError
+from backend.fitting.action_witness import Witness, action_witness
 from backend.fitting.cameras import Cameras, CameraUnknowns
 from backend.fitting.first_guess import Start, first_guess
 from backend.fitting.observed_points import ObservedPoints
@@ -29,7 +30,7 @@ class Take:
     """A take of T frames before its fit.
 
     ``origin (3,)`` is where the recentred world of ``start`` lies in the world of the views; ``found (T,)`` are the
-    frames that some view saw.
+    frames that some view saw. ``witness`` is what pictures tell of the head's actions in all of them.
     """
 
     head: HeadModel
@@ -42,12 +43,14 @@ class Take:
     origin: F64
     found: NDArray[np.bool_]
     start: State
+    witness: Witness | None
 
     def problem(self, frames: Frames | None = None, unknowns: CameraUnknowns | None = None) -> Problem:
         """The energy of all frames, or of some of them (ascending indices) as a take of their own."""
         views = self.views if frames is None else views_at(self.views, frames)
+        told = self.witness if frames is None or self.witness is None else self.witness.at(frames)
         return build_problem(
-            self.head, self.basis, self.points, views, self.options, unknowns or self.unknowns, self.neutral_prior
+            self.head, self.basis, self.points, views, self.options, unknowns or self.unknowns, self.neutral_prior, told
         )
 
 
@@ -101,6 +104,7 @@ def prepare(
         origin=origin,
         found=found,
         start=state,
+        witness=action_witness(head, [view.alignment for view in views]),
     )
 
 

@@ -12,19 +12,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backend.fitting.action_priors import action_priors
+from backend.fitting.action_witness import Witness
 from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations
+from backend.fitting.observed_lids import lid_closure_term
+from backend.fitting.observed_pairs import pairs_term
 from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis, shape_columns
 from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
 from backend.fitting.terms.glide import Glide
 from backend.fitting.terms.points import PointsTerm
-from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, PrincipalPrior, ShapePrior
+from backend.fitting.terms.priors import FocalPrior, FramePrior, LipSeal, PrincipalPrior, ShapePrior
 from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.terms.types import Term
 from backend.fitting.types import EnergyWeights, FitOptions, View
 from backend.head_model.model import HeadModel
 from backend.observations import ViewAlignment
+from backend.observations.point_pairs import load_pair_table
 
 F64 = NDArray[np.float64]
 
@@ -84,8 +89,12 @@ def build_problem(
     options: FitOptions,
     unknowns: CameraUnknowns,
     neutral_prior: NDArray[np.floating[Any]] | None,
+    witness: Witness | None = None,
 ) -> Problem:
-    """The whole energy of a take (seeds/001 eq. 12). ``neutral_prior (V,3)`` metres is E_MICA's neutral, or None."""
+    """The whole energy of a take (seeds/001 eq. 12). ``neutral_prior (V,3)`` metres is E_MICA's neutral, or None.
+
+    ``witness`` is what pictures tell of the head's actions in these frames.
+    """
     weights = options.weights
     like = basis.prior
     found = found_frames(views)
@@ -100,13 +109,14 @@ def build_problem(
         FramePrior(seen.to(like.dtype), ((eyes | ~eyes.any(0)) & seen[:, None]).to(like.dtype)),
         _focal_prior(views, options, unknowns, found, like),
     ]
+    pairs = pairs_term(basis, points, views, load_pair_table(), weights.robust_scale, unknowns)
+    terms += action_priors(head, weights, found.any(0), witness, like.device)
     if any(unknowns.principal):
         terms.append(_principal_prior(views, options, unknowns, found, like))
     if basis.sealed is not None:
         terms.append(LipSeal(*basis.sealed, weights.lip_seal * seen))
-    closed = _closed_lids(views)
-    if basis.closure is not None and closed.any():
-        terms.append(ClosedLids(basis.closure, weights.closed_lids * _tensor(closed, like)))
+    lids = lid_closure_term(views, basis, weights.closed_lids)
+    terms += [term for term in (pairs, lids) if term is not None]
     return Problem(basis, tuple(terms), unknowns)
 
 
@@ -141,19 +151,6 @@ def _temporal_term(
 def frame_intervals(alignment: ViewAlignment) -> F64:
     """(T-1,) times between frames in units of their mean, ``1 / frame_rate``; ``LEAST_INTERVAL`` where less is told."""
     return np.maximum(np.diff(alignment.times) * alignment.frame_rate, LEAST_INTERVAL)
-
-
-def _closed_lids(views: Sequence[View]) -> NDArray[np.bool_]:
-    """(T,2) eyes that some view saw closed and none saw open."""
-    shape = (views[0].alignment.frame_count, 2)
-    closed, opened = np.zeros(shape, bool), np.zeros(shape, bool)
-    for view in views:
-        lids = view.alignment.lids_closed
-        if lids is not None:
-            seen = view.alignment.tells_pose[:, None]
-            closed |= lids & seen
-            opened |= ~lids & seen
-    return closed & ~opened
 
 
 def _shape_prior(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.head_model.personal import no_corrections
 from backend.observations import PointSetId, ViewAlignment
 
 
@@ -65,7 +66,7 @@ class EnergyWeights:
     acceleration: float = 4.0  # σ of a face vertex's acceleration, m/s² (E_temp, eq. 14)
     expression_acceleration: float = 200.0  # σ of an action's own acceleration, 1/s²; keeps curves editable
     gaze_acceleration: float = 135.0  # σ of the gaze angles' acceleration, rad/s²
-    closed_lids: float = 400.0  # on (closure − 1)² of an eye that the aligner saw closed
+    closed_lids: float = 4000.0  # on (closure − told)² of an eye seen closed; of a half-closed one a 64th
     neutral_prior: float = 30.0  # E_MICA: how many observations of the neutral a prediction counts as
     neutral_prior_sigma: float = (
         0.0015  # m; a little over what MICA is off by (seeds/001 tables 3 and 5: 1.11, 1.13 mm)
@@ -84,6 +85,13 @@ class EnergyWeights:
     # moves it by 0.17. With 0.1 a crop of 0.28 is found to within 0.04, with 0.2 to 0.01 (made takes).
     principal_sigma: float = 0.2
 
+    # Chosen on rendered dev people of known weights, who were not those that the witness was learnt from
+    opposed_actions: float = 50.0  # on φ_a φ_b of actions that cannot act at once
+    witness: float = 4.0  # how often the witness counts against points that err together (``action_witness``)
+    witness_robust_scale: float = 10.0  # σ of the witness so counted, half an action; beyond it the points outvote it
+    sparse_actions: float = 40.0  # the pull to 0 of an action that is off, in frames that the witness tells of
+    sparse_knee: float = 0.1  # the strength at which that pull is half
+
 
 @dataclass(frozen=True)
 class FitOptions:
@@ -100,6 +108,7 @@ class FitOptions:
     max_iterations: int = 40
     tolerance: float = 5e-4  # stop when a step lowers the energy by less than this fraction
     device: str = "auto"  # "auto": CUDA when there is one
+    personal_actions: bool = True  # of moving footage, ``backend.fitting.personal``: a solve's step after its fits
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +131,8 @@ class Solution:
     head_translation: NDArray[np.float64]  # (T,3)
     gaze: NDArray[np.float64]  # (T,2,2)
     cameras: tuple[FittedCamera, ...]
+    # (K_ex,V,3) metres at strength 1, added to the head's expressions (``backend.fitting.personal``); (0,0,3): none
+    action_corrections: NDArray[np.float32] = field(default_factory=no_corrections, kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,6 +120,7 @@ def _align_view(
 ) -> tuple[ViewAlignment, ViewAlignment]:
     """The alignment of a view, with its timing, and as ``folder`` keeps it. Raises ``_Faceless`` without a face."""
     from backend.alignment.align_footage import align_footage
+    from backend.alignment.lids import with_lid_closure
 
     info, aligner = view.info, looking.aligner
     size = info.width, info.height
@@ -140,7 +141,8 @@ def _align_view(
         chunks.flush()
         raise _Faceless(error, chunks.read()) from error
     chunks.flush()
-    return alignment, chunks.read()
+    kept = chunks.read()
+    return alignment, kept if aligner.lids is None else with_lid_closure(kept, aligner.lids)
 
 
 def view_warnings(views: Sequence[AlignedView]) -> list[str]:

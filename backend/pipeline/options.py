@@ -25,5 +25,6 @@ def fit_options(spec: TrackJob, head: HeadModel) -> FitOptions:
     return FitOptions(
         deform_region=region or None,
         metric_cameras=spec.metric_cameras,
+        personal_actions=spec.options.personal_actions,
         solve_principal_point=spec.options.solve_principal_point,
     )

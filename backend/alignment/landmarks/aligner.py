@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop, alike, cut, mirrored
-from backend.alignment.eyes import CLOSED_EYE, lid_openings
+from backend.alignment.landmarks.blendshapes import BlendshapeNetwork
 from backend.alignment.landmarks.face_mesh import (
     LEFT_OUTER_CANTHUS,
     POINTS,
@@ -20,10 +20,11 @@ from backend.alignment.landmarks.face_mesh import (
     crop_of,
 )
 from backend.alignment.landmarks.irises import IrisNetwork
+from backend.alignment.landmarks.lid_points import mediapipe_lids
 from backend.alignment.landmarks.networks import cores
 from backend.alignment.landmarks.point_sigma import PointSigma, load_point_sigma
 from backend.alignment.landmarks.pose_bias import PoseBias, load_pose_bias
-from backend.head_model.dense_points import IRIS_POINTS
+from backend.alignment.lids import LidPoints
 from backend.observations import Alignment, FaceBox, PointSet, PointSetId
 
 F64 = NDArray[np.float64]
@@ -83,8 +84,14 @@ class LandmarkAligner:
         lanes = min(cores(), 4)
         self._network, self._irises = FaceMeshNetwork(lanes), IrisNetwork(min(lanes, 2))
         self._sigma = sigma or load_point_sigma()
+        self._blendshapes = BlendshapeNetwork(self._sigma.mirror, min(lanes, 2))
         self._pose_bias = pose_bias or load_pose_bias()
         self._min_presence, self._mirrored = min_presence, mirrored
+
+    @property
+    def lids(self) -> LidPoints:
+        """See ``Aligner``."""
+        return mediapipe_lids()
 
     def align(self, images: Sequence[Image], boxes: Sequence[FaceBox | None]) -> list[Alignment | None]:
         """Alignments of the face in each RGB image (H,W,3); None where the box is None or shows no face."""
@@ -134,7 +141,12 @@ class LandmarkAligner:
             for look, unit in zip(looks, scale, strict=True)
         ]
         better = self._irises.improve(images, np.stack(placed))
-        return [self._alignment(look, mu[:, :2]) for look, mu in zip(looks, better, strict=True)]
+        flat = better[..., :2]
+        scores = self._blendshapes(list(flat))
+        return [
+            replace(self._alignment(look, mu), action_scores=told)
+            for look, mu, told in zip(looks, flat, scores, strict=True)
+        ]
 
     def _alignment(self, look: Look, mu: F64) -> Alignment:
         """Of a look at a crop, with image points ``mu (478,2)``."""
@@ -142,27 +154,18 @@ class LandmarkAligner:
         eyes = points[LEFT_OUTER_CANTHUS] - points[RIGHT_OUTER_CANTHUS]
         yaw = float(np.arctan2(eyes[2], np.hypot(eyes[0], eyes[1])))
         inter_ocular = float(np.linalg.norm(eyes))
-        closed = lid_openings(mu) < CLOSED_EYE
         bias = inter_ocular * self._pose_bias.offsets(points) @ crop.to_image[:, :2].T
         apart = None if look.apart is None else look.apart / inter_ocular
         seen = PointSet(
             self.point_sets[0],
             mu=(mu - bias).astype(np.float32),
             sigma=self._sigma.pixels(yaw, inter_ocular * crop.side / SIZE, apart),
-            valid=_seen(closed),
+            valid=np.ones(POINTS, bool),
         )
-        return Alignment((seen,), box_around(mu, look.presence), closed)
+        return Alignment((seen,), box_around(mu, look.presence))
 
     def close(self) -> None:
         """Stop the networks' threads."""
         self._network.close()
         self._irises.close()
-
-
-def _seen(closed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(478,): all points but the irises behind closed lids, which the network goes on guessing, usually downwards."""
-    seen = np.ones(POINTS, bool)
-    for iris, shut in zip(IRIS_POINTS, closed, strict=True):
-        if shut:
-            seen[list(iris)] = False
-    return seen
+        self._blendshapes.close()

@@ -112,33 +112,6 @@ class LipSeal:
 
 
 @dataclass(frozen=True, eq=False)
-class ClosedLids:
-    """½ w (closure − 1)² for each eye that the aligner saw closed.
-
-    ``closure (2,K_ex)`` gives how far an expression closes the lids: 0 as in the neutral, 1 as in a full blink.
-    ``weight (T,2)`` is 0 where an eye is not known to be closed.
-    """
-
-    closure: Tensor
-    weight: Tensor
-
-    def energy(self, basis: PointBasis, state: State) -> Tensor:
-        """See ``Term``."""
-        return 0.5 * (self.weight * (state.expression @ self.closure.T - 1).square()).sum()
-
-    def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
-        """See ``Term``."""
-        count = self.closure.shape[1]
-        pull = self.weight * (state.expression @ self.closure.T - 1)
-        equations.frame_gradient[:, :count] += pull @ self.closure
-        equations.frame[:, :count, :count] += torch.einsum("ts,si,sj->tij", self.weight, self.closure, self.closure)
-
-    def speaks_in(self, frames: int) -> Tensor:
-        """See ``Term``: where an eye is known to be closed."""
-        return (self.weight > 0).any(dim=1).cpu()
-
-
-@dataclass(frozen=True, eq=False)
 class FocalPrior:
     """½ (log f − log f₀)ᵀ form (log f − log f₀) over the cameras: usual focal lengths, and like cameras being alike.
 

@@ -93,8 +93,8 @@ def aligned(view, rate, count, index=None, camera=None, seed=0):
     random = np.random.default_rng(seed)
     mu = random.uniform((0, 0), SIZE, (count, 6, 2)).astype(np.float32)
     seen = PointSet.of("mediapipe478", mu, np.full((count, 6), 0.5, np.float32), np.ones((count, 6), bool))
-    lids = random.uniform(size=(count, 2)) > 0.5
-    alignment = ViewAlignment.of(seen, image_size=SIZE, frame_rate=rate, lids_closed=lids)
+    lids = random.uniform(size=(count, 2)).astype(np.float32)
+    alignment = ViewAlignment.of(seen, image_size=SIZE, frame_rate=rate, lid_closure=lids)
     index = np.arange(count) if index is None else np.array(index)
     return AlignedView(dataclasses.replace(view, camera=camera), alignment, index)
 
@@ -109,9 +109,9 @@ def test_the_fit_sees_each_view_on_the_first_ones_timeline(folder):
     assert all(view.alignment.frame_rate == pytest.approx(25) for view in views)
     seen = views[1].alignment
     np.testing.assert_array_equal(seen.valid.all(axis=1), [False, True, True, True, False])
-    assert not seen.valid[[0, 4]].any() and not seen.lids_closed[[0, 4]].any()
+    assert not seen.valid[[0, 4]].any() and np.isnan(seen.lid_closure[[0, 4]]).all()
     np.testing.assert_array_equal(seen.mu[1:4], second.alignment.mu[[0, 2, 4]])
-    np.testing.assert_array_equal(seen.lids_closed[1:4], second.alignment.lids_closed[[0, 2, 4]])
+    np.testing.assert_array_equal(seen.lid_closure[1:4], second.alignment.lid_closure[[0, 2, 4]])
     assert views[1].camera.focal_px == 80.0 and views[1].camera.world_to_camera is None
     assert second.footage_frames.tolist() == [-1, 1, 3, 5, -1]
 

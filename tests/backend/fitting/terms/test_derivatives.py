@@ -12,14 +12,19 @@ from torch import Tensor
 from backend.fitting.cameras import Cameras, CameraUnknowns
 from backend.fitting.geometry import gaze_rotation
 from backend.fitting.normal_equations import NormalEquations, solve
-from backend.fitting.point_basis import build_point_basis
+from backend.fitting.point_basis import PointBasis, build_point_basis
 from backend.fitting.problem import Problem
 from backend.fitting.state import State
 from backend.fitting.terms.glide import Glide
+from backend.fitting.terms.lids import LidClosure
+from backend.fitting.terms.pairs import PairsTerm
 from backend.fitting.terms.points import PointsTerm
-from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, PrincipalPrior, ShapePrior
+from backend.fitting.terms.priors import FocalPrior, FramePrior, LipSeal, PrincipalPrior, ShapePrior
+from backend.fitting.terms.rows import SkinPoints
+from backend.fitting.terms.sparse import OpposedActions, SparseActions
 from backend.fitting.terms.temporal import TemporalTerm, stencils
 from backend.fitting.terms.types import Term
+from backend.fitting.terms.witness import WitnessTerm
 from backend.fitting.types import EnergyWeights
 from backend.head_model import model
 from tests.backend.fitting.small_head import EXPRESSIONS, small_head
@@ -72,9 +77,27 @@ def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "on
     unseen.precision[:, :, 3] = 0
     mu = torch.stack([unseen.residuals(basis, state, view) for view in range(views)])
     data = PointsTerm(mu + 2 * torch.randn_like(mu), unseen.precision, robust_scale, unknowns)
+    pairs = make_pairs(basis, data, robust_scale)
     temporal = TemporalTerm(make_intervals(frames), 3e4, 7.0, 0.9, make_glide(basis, frames))
-    terms = (data, temporal, *make_priors(basis, unknowns, frames))
+    bent = make_bent(basis.expression_count, frames)
+    terms = (data, pairs, temporal, *make_priors(basis, unknowns, frames), *bent)
     return Problem(basis, terms, unknowns), state
+
+
+def make_pairs(basis: PointBasis, data: PointsTerm, robust_scale: float) -> PairsTerm:
+    """Three pairs of the points that deform, of which two share one; one frame does not show the last."""
+    first, second = torch.tensor([0, 2, 4]), torch.tensor([1, 3, 3])
+    at = [basis.skin_index[index] for index in (first, second)]
+    precision = torch.rand(*data.precision.shape[:2], 3, dtype=DOUBLE)
+    precision[:, 0, 2] = 0
+    return PairsTerm(
+        SkinPoints(basis.skin[first]),
+        SkinPoints(basis.skin[second]),
+        data.mu[:, :, at[0]] - data.mu[:, :, at[1]],
+        precision,
+        robust_scale,
+        data.unknowns,
+    )
 
 
 def make_intervals(frames: int) -> Tensor:
@@ -91,8 +114,21 @@ def make_glide(basis, frames: int) -> Glide:  # type: ignore[no-untyped-def]
 
 
 def priors_of(problem: Problem) -> tuple[Term, ...]:
-    """The terms that look neither at points nor at motion."""
-    return problem.without(PointsTerm).without(TemporalTerm).terms
+    """The quadratic terms that look neither at points nor at motion."""
+    others = (PointsTerm, PairsTerm, TemporalTerm, SparseActions, OpposedActions, WitnessTerm)
+    return tuple(term for term in problem.terms if not isinstance(term, others))
+
+
+def make_bent(count: int, frames: int) -> tuple[Term, ...]:
+    """Terms whose blocks are the curvature of a parabola above them, not their own."""
+    told = torch.rand(2, frames, count, dtype=DOUBLE)
+    opposed = torch.zeros(count, count, dtype=DOUBLE)
+    opposed[[0, 1, 2, 2], [2, 2, 0, 1]] = 1  # one action may have two opposites
+    return (
+        SparseActions(3 * torch.rand(frames, count, dtype=DOUBLE), 0.1),
+        OpposedActions(opposed, torch.rand(frames, dtype=DOUBLE)),
+        WitnessTerm(told[0], 9 * told[1], 1.5),
+    )
 
 
 def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[no-untyped-def]
@@ -105,7 +141,11 @@ def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[n
         ShapePrior(root @ root.T, torch.randn(4, dtype=DOUBLE), torch.tensor(0.3, dtype=DOUBLE)),
         FramePrior(torch.rand(frames, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
         LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0 * torch.rand(frames, dtype=DOUBLE)),
-        ClosedLids(torch.rand(2, basis.expression_count, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
+        LidClosure(
+            torch.rand(2, basis.expression_count, dtype=DOUBLE),
+            torch.rand(frames, 2, dtype=DOUBLE),
+            torch.rand(frames, 2, dtype=DOUBLE),
+        ),
         FocalPrior(between @ between.T, usual, torch.tensor(solved, dtype=torch.long), index),
         *([make_principal_prior(unknowns)] if any(unknowns.principal) else []),
     )
@@ -224,6 +264,27 @@ def test_the_data_terms_hessian_is_gauss_newtons(rig: str) -> None:
 
 
 @pytest.mark.parametrize("rig", RIGS)
+def test_the_pairs_hessian_is_gauss_newtons(rig: str) -> None:
+    problem, state = make_problem(frames=2, robust_scale=1e6, rig=rig)
+    pairs = problem.term(PairsTerm)
+    equations = problem.linearise(state)
+    equations = NormalEquations.zeros(2, len(equations.shared), equations.frame.shape[-1], state.expression)
+    pairs.add(equations, problem.basis, state)
+    matrix, _ = equations.dense()
+
+    def weighted(step: Tensor) -> Tensor:
+        moved = stepped(problem, state, step)
+        root = pairs.precision.sqrt()[..., None]
+        whole = slice(0, 2)
+        views = range(len(state.cameras))
+        return torch.stack([pairs.residuals(moved, view, whole) * root[view] for view in views]).flatten()
+
+    jacobian = torch.autograd.functional.jacobian(weighted, torch.zeros(len(matrix), dtype=DOUBLE))
+    reference = jacobian.T @ jacobian
+    assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
+
+
+@pytest.mark.parametrize("rig", RIGS)
 def test_the_priors_hessian_is_theirs(rig: str) -> None:
     problem, state = make_problem(frames=2, rig=rig)
     equations = NormalEquations.zeros(
@@ -239,6 +300,22 @@ def test_the_priors_hessian_is_theirs(rig: str) -> None:
 
     reference = torch.autograd.functional.hessian(energy, torch.zeros(len(matrix), dtype=DOUBLE))
     assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
+
+
+def test_the_bent_terms_lie_below_the_parabolas_that_steps_take_them_for() -> None:
+    problem, state = make_problem(frames=3)
+    shared = problem.basis.identity_count + problem.unknowns.count
+    for term in make_bent(problem.basis.expression_count, 3):
+        equations = NormalEquations.zeros(3, shared, problem.basis.expression_count + 10, state.expression)
+        term.add(equations, problem.basis, state)
+        matrix, gradient = equations.dense()
+        for _ in range(20):
+            step = torch.zeros_like(gradient)
+            frames = step[shared:].reshape(3, -1)[:, : problem.basis.expression_count]
+            frames += torch.rand_like(frames) - state.expression  # to anywhere within the bounds
+            parabola = term.energy(problem.basis, state) + gradient @ step + 0.5 * step @ matrix @ step
+            assert term.energy(problem.basis, stepped(problem, state, step)) <= parabola + 1e-9, type(term).__name__
+        assert torch.linalg.eigvalsh(matrix).min() > -1e-9
 
 
 @pytest.mark.parametrize("frames", [2, FRAMES])
