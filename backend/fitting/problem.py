@@ -17,6 +17,7 @@ from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis, shape_columns
 from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
+from backend.fitting.terms.neutral import NeutralFrames
 from backend.fitting.terms.points import PointsTerm
 from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
 from backend.fitting.terms.temporal import TemporalTerm
@@ -25,6 +26,9 @@ from backend.fitting.types import FitOptions, View
 from backend.head_model.model import HeadModel
 
 F64 = NDArray[np.float64]
+
+FREE_AT_REST = ("eyeLook", "eyeBlink")
+"""How the names of actions begin that a face at rest may show."""
 
 
 def found_frames(views: Sequence[View]) -> NDArray[np.bool_]:
@@ -99,7 +103,16 @@ def build_problem(
     closed = _closed_lids(views)
     if basis.closure is not None and closed.any():
         terms.append(ClosedLids(basis.closure, weights.closed_lids * _tensor(closed, like)))
+    if options.neutral_frames:
+        terms.append(neutral_frames_term(head, views, options, like))
     return Problem(basis, tuple(terms), unknowns)
+
+
+def neutral_frames_term(head: HeadModel, views: Sequence[View], options: FitOptions, like: Tensor) -> NeutralFrames:
+    """The term of ``FitOptions.neutral_frames``; what the eyes and their lids do is not held."""
+    at_rest = np.isin(views[0].alignment.numbers, options.neutral_frames)
+    held = np.array([not name.startswith(FREE_AT_REST) for name in head.expression_names], np.float64)
+    return NeutralFrames(_tensor(options.weights.neutral_frames * at_rest, like), _tensor(held, like))
 
 
 def _closed_lids(views: Sequence[View]) -> NDArray[np.bool_]:
