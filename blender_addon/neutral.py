@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .scene.head import OWN_VERTICES
+
 KEPT = 10
 """Files of earlier jobs that stay: one of them may still wait in the backend's queue."""
 
@@ -24,6 +26,9 @@ def write_neutral(obj: Any, folder: Path) -> Path:
     points = mesh.shape_keys.reference_key.data if mesh.shape_keys is not None else mesh.vertices
     vertices = np.empty(3 * len(points), np.float32)
     points.foreach_get("co", vertices)
+    own, built = mesh.get(OWN_VERTICES, (0, 0))
+    if len(points) == built:
+        vertices = vertices[: 3 * own]
     vertices = vertices.reshape(-1, 3) * np.array(obj.scale, np.float32)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{hashlib.sha256(vertices.tobytes()).hexdigest()[:16]}.npz"

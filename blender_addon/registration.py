@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import preferences, pump, session, settings
+from . import iris, preferences, pump, session, settings
 from .operators import (
     backend_start,
     backend_stop,
@@ -37,6 +37,7 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     setattr(bpy.types.Scene, settings.NAME, bpy.props.PointerProperty(type=settings.FlowFaceSettings))
+    setattr(bpy.types.Material, iris.NAME, iris.iris_property())
     bpy.app.handlers.load_post.append(pump.on_file_opened)
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
@@ -47,6 +48,7 @@ def unregister() -> None:
         bpy.app.timers.unregister(pump.tick)
     bpy.app.handlers.load_post.remove(pump.on_file_opened)
     session.end()
+    delattr(bpy.types.Material, iris.NAME)
     delattr(bpy.types.Scene, settings.NAME)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -57,3 +57,8 @@ class SolveOptions(Options):
         "Place several views by the skin that they show alike, not by the face's points alone.",
         needs=SEVERAL_VIEWS,
     )
+    personal_actions: bool = option(
+        True,
+        "Personal Actions",
+        "Refine each shape to how this person moves, where the footage shows it; off, shapes are the head model's own.",
+    )

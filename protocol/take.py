@@ -56,6 +56,19 @@ class HeadGeometry:
     skinning_weights: Annotated[F32, shaped("V", "J")]
     part_names: tuple[str, ...]  # material slots: skin, eyes, teeth, tongue, lashes
     triangle_part: Annotated[I32, shaped("F")]  # index into part_names
+    quads: Annotated[I32, shaped("Q", 2)] = field(default_factory=left_out)
+    """Triangles that are the two halves of one quad; what is in no pair stays a triangle."""
+    own_vertices: int = 0
+    """Vertices of the head model itself, which come first; those after them (brows) are carried by them. 0 for all."""
+
+    light: Annotated[F32, shaped("V", fill=1.0)] = field(default_factory=left_out)
+    """The share of the light outside that comes to a vertex: less than 1 in the mouth."""
+    lips: Annotated[F32, shaped("V", fill=0.0)] = field(default_factory=left_out)
+    """How much of a vertex is lip, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        """Fill in what was left out, as older backends do."""
+        fill_left_out(self)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -131,6 +144,9 @@ class Performance:
         default_factory=left_out
     )
     """One standard deviation of a vertex of the face, NaN where unknown."""
+
+    iris_color: tuple[float, ...] = ()
+    """sRGB in 0…1 of the person's irises, () where the footage does not tell."""
 
     def __post_init__(self) -> None:
         """Fill in what was left out, as older files and backends do: no actions, unknown uncertainties."""

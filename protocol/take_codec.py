@@ -126,6 +126,8 @@ def check_performance(performance: Performance, keys: Keys, sizes: Sizes) -> Non
             raise ProtocolError(ProtocolCode.BAD_TAKE, f"Camera “{camera.name}” has an impossible lens.")
     if not performance.cameras or not sizes[FRAMES]:
         raise ProtocolError(ProtocolCode.BAD_TAKE, "There is no camera or no frame.")
+    if len(performance.iris_color) not in (0, 3) or not all(0 <= value <= 1 for value in performance.iris_color):
+        raise ProtocolError(ProtocolCode.BAD_TAKE, "“iris_color” must be three numbers from 0 to 1, or none.")
     if performance.frame_rate <= 0:
         raise ProtocolError(ProtocolCode.BAD_TAKE, f"“frame_rate” is {performance.frame_rate:g}, expected more than 0.")
 
@@ -135,6 +137,11 @@ def _check_head(head: HeadGeometry, sizes: Sizes) -> None:
     _check_index(head.triangles, sizes["V"], "head/triangles")
     _check_index(head.uv_triangles, sizes["U"], "head/uv_triangles")
     _check_index(head.triangle_part, len(head.part_names), "head/triangle_part")
+    _check_index(head.quads, len(head.triangles), "head/quads")
+    if len(np.unique(head.quads)) != head.quads.size:
+        raise ProtocolError(ProtocolCode.BAD_TAKE, "“head/quads” puts a triangle into two quads.")
+    if not 0 <= head.own_vertices <= sizes["V"]:
+        raise ProtocolError(ProtocolCode.BAD_TAKE, f"“head.own_vertices” must be 0 to {sizes['V']}.")
     if not all(-1 <= parent < joint for joint, parent in enumerate(head.joint_parents.tolist())):
         raise ProtocolError(ProtocolCode.BAD_TAKE, "“head/joint_parents” must name a joint that came before, or -1.")
 

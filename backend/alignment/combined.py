@@ -51,7 +51,12 @@ class CombinedAligner:
             sets.append(_unseen(id, count) if seen is None else seen.point_sets[0])
         if dense is not None:
             sets[0] = replace(sets[0], sigma=sets[0].sigma * self._sigma_scale)
-        return Alignment(point_sets=tuple(sets), box=first.box, lids_closed=second.lids_closed)
+        return Alignment(
+            point_sets=tuple(sets),
+            box=first.box,
+            lids_closed=second.lids_closed,
+            action_scores=None if sparse is None else sparse.action_scores,
+        )
 
 
 def _unseen(id: PointSetId, count: int) -> PointSet:

@@ -15,6 +15,9 @@ from backend.errors import ErrorCode, UserError
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+People = Literal["ict", "makehuman"]
+"""Whose identities and actions are rendered for a benchmark: ICT-FaceKit's, or MakeHuman's."""
+PEOPLES: tuple[People, ...] = ("ict", "makehuman")
 SPLITS_FILE = Path(__file__).with_name("splits.toml")
 
 _PARITY = {"even": 0, "odd": 1}

@@ -11,7 +11,7 @@ from typing import Annotated, cast
 import typer
 
 from backend.alignment.registry import ALIGNERS, DEFAULT_ALIGNER, require_aligner
-from backend.datasets.splits import Split
+from backend.datasets.splits import PEOPLES, People, Split
 from backend.errors import ErrorCode, UserError
 from backend.terminal.options import Weights
 
@@ -44,6 +44,16 @@ def tracker_names(aligners: Sequence[str]) -> tuple[str, ...]:
     return (*(rows[aligner] for aligner in dict.fromkeys(aligners)), *BASELINES)
 
 
+def parse_peoples(text: str) -> tuple[People, ...]:
+    """The rendered people named in ``text``; raises UserError ``bad_split`` for others."""
+    names = _names(text)
+    if not names or set(names) - set(PEOPLES):
+        raise UserError(
+            ErrorCode.BAD_SPLIT, f"“{text}” names no rendered people; there are {', '.join(PEOPLES)}.", "See --people."
+        )
+    return tuple(name for name in PEOPLES if name in names)
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -74,8 +84,19 @@ def evaluate(
     results: Annotated[
         list[str] | None, typer.Option(help="Another tracker's results; may be repeated.", metavar="NAME=FOLDER")
     ] = None,
+    people: Annotated[
+        str, typer.Option(help="Whose rendered sequences, with commas between: ict, makehuman.")
+    ] = ",".join(PEOPLES),
     benchmark_cache: Annotated[
         Path | None, typer.Option(help="Folder for the rendered sequences; the system's cache where left out.")
+    ] = None,
+    look: Annotated[
+        bool,
+        typer.Option("--look", help="Only what an animator sees: curves, a second detector, meaning, contact sheets."),
+    ] = False,
+    clips: Annotated[
+        list[Path] | None,
+        typer.Option("--clip", help="Only look, and only at this clip or photograph; may be repeated.", metavar="FILE"),
     ] = None,
 ) -> None:
     """Measure trackers on rendered sequences of known truth and on real data; prints tables.
@@ -96,6 +117,9 @@ def evaluate(
             weights=weights,
             results=parse_results(results or []),
             benchmark_cache=benchmark_cache,
+            peoples=parse_peoples(people),
+            look_only=look,
+            clips=tuple(clips or ()),
             command=shlex.join(["flowface", *sys.argv[1:]]),
         )
     )

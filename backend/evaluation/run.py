@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
@@ -17,7 +17,7 @@ from rich.console import Console
 
 from backend.alignment.flowface.weights import find_weights, weights_digest
 from backend.alignment.registry import ALIGNERS, takes_weights
-from backend.datasets.splits import SPLITS, Split
+from backend.datasets.splits import PEOPLES, SPLITS, People, Split
 from backend.errors import ErrorCode, UserError
 from backend.evaluation import plots, tables
 from backend.evaluation.benchmark import (
@@ -27,6 +27,9 @@ from backend.evaluation.benchmark import (
     load_truth_full,
     render_sequences,
 )
+from backend.evaluation.draw_plots import draw_plots
+from backend.evaluation.look import Looking, look
+from backend.evaluation.look_tables import look_sheets
 from backend.evaluation.measure import comparable, measure
 from backend.evaluation.progress_view import EvaluationView
 from backend.evaluation.real_data import RealData, Task, able, add_rank_correlation
@@ -36,7 +39,7 @@ from backend.evaluation.trackers.mediapipe_mesh import SMOOTHING_SIGMA, MediaPip
 from backend.evaluation.trackers.results_folder import SEQUENCE, SINGLE, ResultsFolder
 from backend.evaluation.trackers.types import Tracker
 from backend.evaluation.types import MeshSequence
-from backend.evaluation.uncertainty import calibration_curve, uncertainty_records
+from backend.evaluation.uncertainty import uncertainty_records
 from backend.files import write_atomic, write_npz
 from backend.terminal.checkout import git
 
@@ -61,8 +64,9 @@ class EvaluationOptions:
 
     ``split`` says whose faces are looked at: figures are published of ``test``, weights and options are chosen on
     ``dev`` (``splits.toml``). ``results`` maps names to folders of other trackers' results; ``specs`` replaces the
-    benchmark's own sequences; ``benchmark_cache`` None is the system's cache folder. ``weights`` are the alignment
-    network's, None its own.
+    benchmark's own sequences, which are of ``peoples``; ``benchmark_cache`` None is the system's cache folder.
+    ``look_only`` does nothing but ``backend.evaluation.look``, on ``clips`` alone where there are any. ``weights`` are
+    the alignment network's, None its own.
     """
 
     out: Path
@@ -76,6 +80,10 @@ class EvaluationOptions:
     specs: tuple[SequenceSpec, ...] | None = None
     real: bool = True
     uncertainty: bool = True
+    peoples: tuple[People, ...] = PEOPLES
+    look: bool = True
+    look_only: bool = False
+    clips: tuple[Path, ...] = ()
     command: str = ""
 
 
@@ -86,6 +94,8 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
     Raises UserError for options, data or results that cannot be used; KeyboardInterrupt leaves what is done on disk.
     """
     plots.need_matplotlib()
+    if options.look_only or options.clips:
+        options = replace(options, real=False, uncertainty=False, look=True, look_only=True)
     if options.split not in SPLITS:
         raise UserError(ErrorCode.BAD_SPLIT, f"There is no split “{options.split}”; there are {', '.join(SPLITS)}.")
     try:
@@ -100,10 +110,11 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
     with EvaluationView(told) as view:
         trackers = make_trackers(options, store.folder, view.on_frame)
         skipped: list[str] = []
-        runs, heat = _rendered(options, store, trackers, view, skipped)
+        runs, heat = ([], plots.HeatMaps()) if options.look_only else _rendered(options, store, trackers, view, skipped)
         calibrated = _uncertainty(options, store, trackers, view) if runs else []
         real = _real(options, store, trackers, view, skipped)
-        if not runs and not real:
+        looks = _looks(options, store, trackers, view)
+        if not runs and not real and not looks:
             raise UserError(ErrorCode.NOTHING_TO_EVALUATE, " ".join(skipped) or "Nothing was chosen to be evaluated.")
         view.on_stage("drawing the plots")
         results = plain(
@@ -114,11 +125,12 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
                 "runs": runs,
                 "uncertainty": calibrated,
                 "real": real,
+                "looks": looks,
             }
         )
         write_atomic(options.out / "results.json", json.dumps(results, indent=1, allow_nan=False).encode())
         draw_plots(results, heat, options.out)
-    sheets = tables.build_sheets(results)
+    sheets = tables.build_sheets(results) + (look_sheets(results["looks"]) if results["looks"] else [])
     foreword = _foreword(results)
     write_atomic(options.out / "tables.md", tables.to_markdown(sheets, "Evaluation", foreword).encode())
     shown = Console()
@@ -174,10 +186,10 @@ def _rendered(
     """Records of every sequence × protocol × tracker."""
     heat = plots.HeatMaps()
     archive = options.data / "ict" / "ict_facekit.npz"
-    if not archive.is_file():
-        skipped.append(f"The rendered sequences are left out, as the head they are rendered from is not at {archive}.")
-        return [], heat
-    specs = options.specs or tuple(benchmark_sequences(options.split, quick=options.quick))
+    specs = _specs(options)
+    if not archive.is_file() and any(spec.people == "ict" for spec in specs):
+        skipped.append(f"ICT-FaceKit's people are left out, as the head they are rendered from is not at {archive}.")
+        specs = tuple(spec for spec in specs if spec.people != "ict")
     rendered = {}
     view.on_stage("rendering the sequences")
     for sequence in render_sequences(specs, archive, options.benchmark_cache):
@@ -188,7 +200,7 @@ def _rendered(
         sequence = rendered[spec]
         view.on_part("measured", number, len(specs))
         truth = _Lazy(lambda path=sequence.truth: load_truth_full(path))  # type: ignore[misc]
-        if heat.vertices is None:
+        if heat.vertices is None and spec.people == "ict":
             mesh = truth.get().mesh
             heat.vertices, heat.triangles = mesh.neutral, mesh.triangles
             heat.middle = mesh.neutral[mesh.regions["face"]].mean(axis=0) if mesh.neutral is not None else None
@@ -200,6 +212,10 @@ def _rendered(
     return records, heat
 
 
+def _specs(options: EvaluationOptions) -> tuple[SequenceSpec, ...]:
+    return options.specs or tuple(benchmark_sequences(options.split, quick=options.quick, peoples=options.peoples))
+
+
 def _uncertainty(
     options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView
 ) -> list[dict[str, Any]]:
@@ -207,8 +223,10 @@ def _uncertainty(
     ours = [tracker for tracker in trackers if isinstance(tracker, FlowFace) and not tracker.even_sigma]
     if not ours or not options.uncertainty:
         return []
-    specs = options.specs or tuple(benchmark_sequences(options.split, quick=options.quick))
     archive = options.data / "ict" / "ict_facekit.npz"
+    specs = tuple(spec for spec in _specs(options) if spec.people == "ict")  # whose atlas places are known
+    if not archive.is_file():
+        return []
     return uncertainty_records(ours, specs, archive, store, options.benchmark_cache, view.on_stage)
 
 
@@ -244,10 +262,17 @@ def _run(
 ) -> dict[str, Any]:
     key = (spec.name, str(spec.seed), tracker.name, protocol)
     maps_path = store.path(*key, suffix=".npz", parts=tracker.made_by)
-    heat.files.append((protocol, tracker.name, maps_path))
+    if spec.people == "ict":  # the maps of one mesh are drawn
+        heat.files.append((protocol, tracker.name, maps_path))
 
     def make() -> dict[str, Any]:
-        head = {"sequence": spec.name, "performance": spec.performance, "tracker": tracker.name, "protocol": protocol}
+        head = {
+            "sequence": spec.name,
+            "people": spec.people,
+            "performance": spec.performance,
+            "tracker": tracker.name,
+            "protocol": protocol,
+        }
         try:
             predicted = tracker.track(clip, single_image=protocol == SINGLE)
         except UserError as error:
@@ -295,6 +320,17 @@ def _real(
     return found
 
 
+def _looks(
+    options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView
+) -> dict[str, list[dict[str, Any]]]:
+    if not options.look or (not options.real and not options.look_only):
+        return {}
+    looking = Looking(
+        options.data.resolve(), options.out, options.split, options.clips, options.quick, options.benchmark_cache
+    )
+    return look(looking, store, trackers, view)
+
+
 def _do(
     kind: str, work: Sequence[Task], store: Store, view: EvaluationView, made_by: Mapping[str, tuple[str, ...]]
 ) -> list[dict[str, Any]]:
@@ -307,61 +343,6 @@ def _do(
         records.append(plain(make()) if parts is None else store.get(key, make, parts))
     view.on_part(kind, len(work), len(work))
     return records
-
-
-def draw_plots(results: dict[str, Any], heat: plots.HeatMaps, out: Path) -> None:
-    """Every plot for which there are results."""
-    runs = [r for r in results["runs"] if r["ssme_h"]]
-    if runs:
-        plots.plot_horizons(runs, out / "ssme_over_horizon.png")
-        plots.plot_cumulative(
-            _samples(runs, "landmark_nme_frames"),
-            out / "cumulative_nme_rendered.png",
-            label="NME of the inner 51, % of the box",
-            limit=6.0,
-            heading="Rendered frames",
-        )
-        plots.plot_cumulative(
-            _samples(runs, "cd_face_quantiles_mm"),
-            out / "cumulative_cd.png",
-            label="distance of a face vertex, mm",
-            limit=5.0,
-            heading="Rendered heads",
-        )
-    if results["uncertainty"]:
-        plots.plot_calibration(
-            {
-                tracker: calibration_curve([r for r in results["uncertainty"] if r["tracker"] == tracker])
-                for tracker in dict.fromkeys(r["tracker"] for r in results["uncertainty"])
-            },
-            out / "sigma_calibration.png",
-        )
-    photos = (results["real"] or {}).get("photos") or []
-    if photos:
-        plots.plot_cumulative(
-            {
-                tracker: [float("inf") if r["lost"] else r["nme_strict"] for r in photos if r["tracker"] == tracker]
-                for tracker in dict.fromkeys(r["tracker"] for r in photos)
-            },
-            out / "cumulative_nme_photos.png",
-            label="NME on the strict subset, % of the outer eye corners' distance",
-            limit=6.0,
-            heading="Photographs",
-        )
-    if heat.vertices is not None and heat.triangles is not None:
-        for kind, label in (("ssme", "motion error, pixels"), ("cd", "distance, mm")):
-            maps = heat.means(kind, SEQUENCE)
-            if maps:
-                path = out / f"heat_map_{kind}.png"
-                plots.plot_heat_maps(maps, heat.vertices, heat.triangles, path, middle=heat.middle, label=label)
-
-
-def _samples(runs: Sequence[dict[str, Any]], name: str) -> dict[str, list[float]]:
-    samples: dict[str, list[float]] = {}
-    for run in runs:
-        values = samples.setdefault(f"{run['tracker']}, {tables.PROTOCOLS[run['protocol']]}", [])
-        values += [float("inf") if v is None else v for v in run.get(name) or []]
-    return {key: values for key, values in samples.items() if values}
 
 
 def _provenance(options: EvaluationOptions) -> dict[str, Any]:

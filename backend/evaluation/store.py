@@ -27,7 +27,10 @@ WITHOUT_EFFECT = (
         "timing",
     ),
     "training",
-    *(f"evaluation/{name}.py" for name in ("tables", "plots", "run", "cli", "progress_view")),
+    *(
+        f"evaluation/{name}.py"
+        for name in ("tables", "look_tables", "plots", "draw_plots", "run", "cli", "progress_view")
+    ),
 )
 """Parts of the backend that no measured number depends on."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from rich.table import Table
@@ -14,6 +15,7 @@ from backend.evaluation.types import REGIONS
 Record = Mapping[str, Any]
 
 PROTOCOLS = {"single": "single image", "sequence": "sequence"}
+PEOPLE = {"ict": "ICT-FaceKit's people", "makehuman": "MakeHuman's people"}
 NOTHING = "–"
 
 
@@ -41,15 +43,12 @@ def mean(values: Sequence[Any]) -> float | None:
 
 
 def summarise(runs: Sequence[Record]) -> list[dict[str, Any]]:
-    """Means over the sequences, one record per protocol and tracker, in the order of first appearance."""
-    keys = list(dict.fromkeys((run["protocol"], run["tracker"]) for run in runs))
+    """Means over the sequences, one record per people, protocol and tracker, in the order of first appearance."""
+    fields = ("people", "protocol", "tracker")
+    keys = list(dict.fromkeys(tuple(run[field] for field in fields) for run in runs))
     return [
-        {
-            "protocol": protocol,
-            "tracker": tracker,
-            **_means([r for r in runs if r["protocol"] == protocol and r["tracker"] == tracker]),
-        }
-        for protocol, tracker in keys
+        {**dict(zip(fields, key, strict=True)), **_means([r for r in runs if tuple(r[f] for f in fields) == key])}
+        for key in keys
     ]
 
 
@@ -84,10 +83,10 @@ FIGURES: dict[str, tuple[str, int]] = {
 def build_sheets(results: Record) -> list[Sheet]:
     """Every table of an evaluation's results."""
     sheets = []
-    for protocol, words in PROTOCOLS.items():
-        summary = [s for s in results["summary"] if s["protocol"] == protocol]
+    for (people, whose), (protocol, words) in product(PEOPLE.items(), PROTOCOLS.items()):
+        summary = [s for s in results["summary"] if (s["people"], s["protocol"]) == (people, protocol)]
         if summary:
-            sheets += [_main_sheet(summary, words), _more_sheet(summary, words)]
+            sheets += [_main_sheet(summary, f"{whose}, {words}"), _more_sheet(summary, f"{whose}, {words}")]
     if results["runs"]:
         sheets.append(_performance_sheet(results["runs"]))
     if results.get("uncertainty"):
@@ -108,7 +107,7 @@ def _main_sheet(summary: Sequence[Record], words: str) -> Sheet:
     frames = max(s["frames"] for s in summary)
     count = max(s["sequences"] for s in summary)
     return Sheet(
-        f"Rendered sequences, {words}",
+        f"Rendered sequences of {words}",
         columns,
         rows,
         f"CD in mm after rigid alignment with scale, SSME in pixels (mean over horizons); {count} sequences, "
@@ -129,7 +128,7 @@ def _more_sheet(summary: Sequence[Record], words: str) -> Sheet:
         for s in summary
     )
     return Sheet(
-        f"Rendered sequences, {words}: the rest",
+        f"Rendered sequences of {words}: the rest",
         columns,
         rows,
         "Stability: 1 is best, all others: lower is better. NME: inner 51 landmarks, % of the face's box. Rotation: "
@@ -139,13 +138,14 @@ def _more_sheet(summary: Sequence[Record], words: str) -> Sheet:
 
 def _performance_sheet(runs: Sequence[Record]) -> Sheet:
     kinds = list(dict.fromkeys(run["performance"] for run in runs))
-    keys = list(dict.fromkeys((run["protocol"], run["tracker"]) for run in runs))
+    fields = ("people", "protocol", "tracker")
+    keys = list(dict.fromkeys(tuple(run[field] for field in fields) for run in runs))
     rows = []
-    for protocol, tracker in keys:
-        mine = [r for r in runs if r["protocol"] == protocol and r["tracker"] == tracker]
+    for people, protocol, tracker in keys:
+        mine = [r for r in runs if tuple(r[field] for field in fields) == (people, protocol, tracker)]
         cells = [figure(mean([_of(r, "ssme", "face") for r in mine if r["performance"] == kind])) for kind in kinds]
-        rows.append((tracker, PROTOCOLS[protocol], *cells))
-    return Sheet("SSME of the face by performance, pixels", ("tracker", "protocol", *kinds), tuple(rows))
+        rows.append((tracker, PEOPLE[people], PROTOCOLS[protocol], *cells))
+    return Sheet("SSME of the face by performance, pixels", ("tracker", "people", "protocol", *kinds), tuple(rows))
 
 
 UNCERTAINTY_FIGURES: dict[str, tuple[str, int]] = {
@@ -171,7 +171,7 @@ def _uncertainty_sheet(records: Sequence[Record]) -> Sheet:
             cells.append(figure(value * 100 if value is not None and field.startswith("within") else value, digits))
         rows.append((tracker, mine[0]["aligner"], *cells))
     return Sheet(
-        "Calibration of the aligners' σ, rendered sequences",
+        "Calibration of the aligners' σ, rendered sequences of ICT-FaceKit's people",
         ("tracker", "aligner", *(words for words, _ in UNCERTAINTY_FIGURES.values())),
         tuple(rows),
         "Of each surface point that the fit is given, in every fifth frame, per axis in % of the inter-ocular "

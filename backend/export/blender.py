@@ -10,8 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
+from backend.export.brows import brow_hair
+from backend.export.hair import with_hair
+from backend.export.lashes import lash_hair
+from backend.head_model.appearance import lip_share, mouth_light
 from backend.head_model.model import JOINT_NAMES, HeadModel
-from backend.track.geometry import neutral_of
+from backend.head_model.quads import kept_pairs
+from backend.track.geometry import neutral_of, person_of
 from backend.track.types import Track
 from protocol.take import HeadGeometry, Performance, TakeResult
 
@@ -20,6 +25,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "eyes": ("left_eyeball", "right_eyeball"),
     "teeth": ("teeth",),
     "tongue": ("tongue",),
+    "mouth": ("mouth_bag", "gums"),
     "lashes": ("lashes",),
 }
 """Material slots and the regions of the head that each consists of."""
@@ -31,32 +37,62 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
     Raises:
         UserError: ``head_changed`` where ``head`` is not the one whose coefficients the track holds.
     """
-    if head.hash != track.head_hash or len(track.deformation) not in (0, len(head.template)):
+    sizes = {len(track.deformation), track.action_corrections.shape[1]}
+    if head.hash != track.head_hash or not sizes <= {0, len(head.template)}:
         sentence = f"The head “{track.head_id}” has changed since “{name}” was tracked."
         raise UserError(ErrorCode.HEAD_CHANGED, sentence, "Track the footage again.")
-    neutral = neutral_of(head, track)
-    part_names, triangle_part = triangle_parts(head)
     return TakeResult(
         name=name,
-        head=HeadGeometry(
-            head_id=head.id,
-            head_hash=track.head_hash,
-            neutral=neutral,
-            expression_names=head.expression_names,
-            expression_deltas=head.expression_basis,
-            expression_bounds=head.expression_bounds,
-            triangles=head.triangles,
-            uv_vertices=head.uv_vertices,
-            uv_triangles=head.uv_triangles,
-            joint_names=JOINT_NAMES,
-            joint_parents=head.parents,
-            joints=head.joints(neutral),
-            skinning_weights=head.skinning_weights,
-            part_names=part_names,
-            triangle_part=triangle_part,
-        ),
+        head=head_geometry(person_of(head, track), neutral_of(head, track), head.hash),
         report=report,
         **{item.name: getattr(track, item.name) for item in dataclasses.fields(Performance)},
+    )
+
+
+def head_geometry(head: HeadModel, neutral: NDArray[np.float32], head_hash: str | None = None) -> HeadGeometry:
+    """The head of a person whose neutral is (V,3), with brows where their place is known.
+
+    ``head_hash`` is that of the head that ``head`` was made the person's from; None is its own.
+    """
+    part_names, triangle_part = triangle_parts(head)
+    plain = HeadGeometry(
+        head_id=head.id,
+        head_hash=head_hash or head.hash,
+        neutral=neutral,
+        expression_names=head.expression_names,
+        expression_deltas=head.expression_basis,
+        expression_bounds=head.expression_bounds,
+        triangles=head.triangles,
+        uv_vertices=head.uv_vertices,
+        uv_triangles=head.uv_triangles,
+        joint_names=JOINT_NAMES,
+        joint_parents=head.parents,
+        joints=head.joints(neutral),
+        skinning_weights=head.skinning_weights,
+        part_names=part_names,
+        triangle_part=triangle_part,
+        quads=head.quads,
+        own_vertices=head.vertex_count,
+        light=mouth_light(head),
+        lips=lip_share(head),
+    )
+    for hair in (brow_hair(head, neutral), lash_hair(head, neutral)):
+        if hair is not None:
+            plain = with_hair(_without(plain, hair.part), hair)
+    return plain
+
+
+def _without(head: HeadGeometry, part: str) -> HeadGeometry:
+    """The head without the faces of a part; its vertices stay, so that those of all takes are in the same order."""
+    if part not in head.part_names:
+        return head
+    kept = head.triangle_part != head.part_names.index(part)
+    return dataclasses.replace(
+        head,
+        triangles=head.triangles[kept],
+        uv_triangles=head.uv_triangles[kept],
+        triangle_part=head.triangle_part[kept],
+        quads=kept_pairs(head.quads, kept),
     )
 
 
@@ -69,6 +105,7 @@ def triangle_parts(head: HeadModel) -> tuple[tuple[str, ...], NDArray[np.int32]]
         for region in regions:
             inside |= head.regions.get(region, False)
         members = inside[head.triangles].all(axis=1)
+        members[head.quads] = members[head.quads].all(axis=1, keepdims=True)
         if members.any():
             part[members] = len(names)
             names.append(name)

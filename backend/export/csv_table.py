@@ -8,6 +8,7 @@ import io
 import numpy as np
 
 from backend.head_model.model import ARKIT_ACTIONS, HeadModel
+from backend.track.geometry import person_of
 from backend.track.types import Track
 
 POSE_COLUMNS = (
@@ -30,7 +31,7 @@ def csv_table(track: Track, head: HeadModel) -> bytes:
     else:
         from backend.head_model.action_weights import solve_action_weights
 
-        weights = solve_action_weights(head, track.expression, track.gaze).astype(np.float64)
+        weights = solve_action_weights(person_of(head, track), track.expression, track.gaze).astype(np.float64)
     gaze = track.gaze.reshape(-1, 4)
     numbers = np.concatenate([track.head_rotation, track.head_translation, gaze, weights], axis=1)
     text = io.StringIO(newline="")

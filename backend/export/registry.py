@@ -59,10 +59,10 @@ def export_track(track: Track, name: str) -> bytes:
         UserError: ``unknown_export``; ``head_unknown`` and ``head_changed`` where the track's head is not there as it
             was; what the export itself cannot do.
     """
-    from backend.head_model.library import load_head
+    from backend.head_model.library import load_head_of
 
     require_export(name)
-    head = load_head(track.head_id)
+    head = load_head_of(track.head_id, track.head_hash)
     if head.hash != track.head_hash:
         sentence = f"The head “{track.head_id}” has changed since the footage was tracked."
         raise UserError(ErrorCode.HEAD_CHANGED, sentence, "Track the footage again.")

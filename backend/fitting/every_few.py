@@ -12,11 +12,10 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from backend.fitting.prepare import Take
-from backend.fitting.problem import Problem, found_frames
+from backend.fitting.problem import found_frames
 from backend.fitting.solver.coarse_to_fine import minimise_coarse_to_fine
 from backend.fitting.solver.levenberg_marquardt import Minimum, Stage
 from backend.fitting.state import State
-from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.windows import frames_of
 
 # Of 4, 5 and 8 the one that saves most: a quarter of the processor time on a clip of 448 frames.
@@ -27,6 +26,11 @@ LEAST_SEEN = 24
 TOLERANCE = 1e-2
 
 
+def every_few(count: int) -> NDArray[np.int64]:
+    """Every ``STRIDE``-th of so many frames, and the last one."""
+    return np.unique(np.append(np.arange(0, count, STRIDE), count - 1))
+
+
 def minimise_every_few_first(
     take: Take, stage: Stage, *, on_iteration: Callable[[int, float], None] | None = None
 ) -> Minimum:
@@ -34,29 +38,33 @@ def minimise_every_few_first(
 
     Takes of few frames, and stages that hold anything fixed, start as they are. Iterations count both.
     """
-    frames = np.unique(np.append(np.arange(0, len(take.found), STRIDE), len(take.found) - 1))
-    seen = found_frames(take.views)[:, frames].sum(axis=1)
-    if stage.holds_anything or seen.min() < LEAST_SEEN:
+    few = minimise_every_few(take, stage, on_iteration=on_iteration)
+    if few is None:
         return minimise_coarse_to_fine(take.problem(), take.start, stage, on_iteration=on_iteration)
-    few = minimise_coarse_to_fine(
-        _spaced(take.problem(frames)),
-        frames_of(take.start, frames),
-        replace(stage, tolerance=max(stage.tolerance, TOLERANCE)),
-        on_iteration=on_iteration,
-    )
 
     def further(iteration: int, energy: float) -> None:
         if on_iteration is not None:
             on_iteration(few.iterations + iteration, energy)
 
-    start = between(take.start, few.state, frames)
-    whole = minimise_coarse_to_fine(take.problem(), start, stage, on_iteration=further)
+    whole = minimise_coarse_to_fine(take.problem(), few.state, stage, on_iteration=further)
     return replace(whole, iterations=few.iterations + whole.iterations)
 
 
-def _spaced(problem: Problem) -> Problem:
-    """E_temp of frames ``STRIDE`` apart: accelerations per frame² are STRIDE² times, and as many times fewer."""
-    return problem.with_term(problem.term(TemporalTerm).scaled(STRIDE**-3.0))
+def minimise_every_few(
+    take: Take, stage: Stage, *, on_iteration: Callable[[int, float], None] | None = None
+) -> Minimum | None:
+    """The minimum of every fourth frame, and the whole take's state between them; None where that is no start."""
+    frames = every_few(len(take.found))
+    seen = found_frames(take.views)[:, frames].sum(axis=1)
+    if stage.holds_anything or seen.min() < LEAST_SEEN:
+        return None
+    few = minimise_coarse_to_fine(
+        take.problem(frames),
+        frames_of(take.start, frames),
+        replace(stage, tolerance=max(stage.tolerance, TOLERANCE)),
+        on_iteration=on_iteration,
+    )
+    return replace(few, state=between(take.start, few.state, frames))
 
 
 def between(start: State, solved: State, frames: NDArray[np.int64]) -> State:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backend.errors import Cancelled
-from backend.fitting.every_few import minimise_every_few_first
+from backend.fitting.every_few import minimise_every_few, minimise_every_few_first
 from backend.fitting.point_basis import PointBasis, shape_columns
 from backend.fitting.prepare import Take, choose_device, prepare
 from backend.fitting.problem import Problem
@@ -21,9 +21,10 @@ from backend.fitting.solver.levenberg_marquardt import Minimum, Stage
 from backend.fitting.state import State
 from backend.fitting.terms.points import PointsTerm
 from backend.fitting.types import FitOptions, FitResult, FittedCamera, Fixed, Solution, View
-from backend.fitting.uncertainty import FitUncertainty, take_uncertainty
-from backend.fitting.windows import WHOLE, minimise_in_windows
+from backend.fitting.uncertainty import FitUncertainty, take_uncertainty, unknown_uncertainty
+from backend.fitting.windows import WHOLE, minimise_in_windows, minimise_key_frames
 from backend.head_model.model import HeadModel
+from backend.head_model.personal import no_corrections, with_corrections
 
 __all__ = ["choose_device", "fit_take"]
 
@@ -66,6 +67,7 @@ def fit_take(
     neutral_prior: NDArray[np.float32] | None = None,
     initial: Solution | None = None,
     fixed: Fixed | None = None,
+    draft: bool = False,
     on_progress: Progress | None = None,
     should_cancel: Callable[[], bool] | None = None,
 ) -> FitResult:
@@ -74,8 +76,10 @@ def fit_take(
     ``neutral_prior (V,3)`` metres, head space: this person's neutral as something else predicts it (E_MICA). Frames
     without a face inside the take are bridged by the temporal term; at its ends they hold the nearest seen frame.
     ``initial`` is where the fit starts from instead of a first guess (an earlier fit, or a track's values), and what
-    ``fixed`` names stays there. ``on_progress(fraction, words)`` is called in every iteration. Takes of more than
-    ``windows.WHOLE`` frames are solved in windows, which bounds memory.
+    ``fixed`` names stays there; its ``action_corrections`` stay as they are in any case. A ``draft`` solves only what
+    such a start needs: every few frames, of a long take what all frames share, and no uncertainty (NaN); it starts from
+    nothing. ``on_progress(fraction, words)`` is called in every iteration. Takes of more than ``windows.WHOLE`` frames
+    are solved in windows, which bounds memory.
 
     Raises:
         UserError: ``no_face`` where no frame shows enough points, ``views_apart`` and ``rig_scale`` where cameras
@@ -87,16 +91,10 @@ def fit_take(
     if initial is None and fixed is not None:
         raise ValueError("only what has a value can be held fixed: give an initial solution")
     fixed = fixed or Fixed()
-    take = prepare(head, views, options, neutral_prior, initial)
+    corrections = no_corrections() if initial is None else initial.action_corrections
+    take = prepare(with_corrections(head, corrections), views, options, neutral_prior, initial)
 
-    def on_iteration(iteration: int, energy: float) -> None:
-        if should_cancel is not None and should_cancel():
-            raise Cancelled
-        if on_progress is not None:
-            # Nobody knows how many iterations it takes; ten are usual, and each brings half of what is left.
-            on_progress(1 - 0.5 ** ((iteration - 1) / 3), f"iteration {iteration}, energy {energy:.4g}")
-
-    def on_window(fraction: float, words: str) -> None:
+    def tell(fraction: float, words: str) -> None:
         if should_cancel is not None and should_cancel():
             raise Cancelled
         if on_progress is not None:
@@ -104,18 +102,43 @@ def fit_take(
 
     fixed = replace(fixed, expression=fixed.expression or options.neutral)
     everything = Stage(fixed, options.max_iterations, options.tolerance)
-    if len(take.found) > WHOLE:
-        best = minimise_in_windows(take, everything, on_progress=on_window)
-    elif initial is None:
-        best = minimise_every_few_first(take, everything, on_iteration=on_iteration)
+    best = _draft(take, everything, tell) if draft and initial is None else None
+    if best is not None:
+        spread = unknown_uncertainty(best.state)
     else:
-        best = minimise_coarse_to_fine(take.problem(), take.start, everything, on_iteration=on_iteration)
-    spread = take_uncertainty(take, best.state, everything)
+        best = _minimum(take, everything, initial is None, tell)
+        spread = take_uncertainty(take, best.state, everything)
     known = take.found if fixed.frames is None else take.found | fixed.frames
-    return _result(take, _hold_ends(best.state, known, fixed), best, spread)
+    return _result(take, _hold_ends(best.state, known, fixed), best, spread, corrections)
 
 
-def _result(take: Take, state: State, best: Minimum, spread: FitUncertainty) -> FitResult:
+def _minimum(take: Take, stage: Stage, from_nothing: bool, tell: Progress) -> Minimum:
+    on_iteration = _told(tell)
+    if len(take.found) > WHOLE:
+        return minimise_in_windows(take, stage, on_progress=tell)
+    if from_nothing:
+        return minimise_every_few_first(take, stage, on_iteration=on_iteration)
+    return minimise_coarse_to_fine(take.problem(), take.start, stage, on_iteration=on_iteration)
+
+
+def _draft(take: Take, stage: Stage, tell: Progress) -> Minimum | None:
+    """Where the fit of a whole take may start; None where a few frames tell too little of it."""
+    if len(take.found) > WHOLE:
+        return minimise_key_frames(take, stage, _told(tell))
+    return minimise_every_few(take, stage, on_iteration=_told(tell))
+
+
+def _told(tell: Progress) -> Callable[[int, float], None]:
+    def on_iteration(iteration: int, energy: float) -> None:
+        # Nobody knows how many iterations it takes; ten are usual, and each brings half of what is left.
+        tell(1 - 0.5 ** ((iteration - 1) / 3), f"iteration {iteration}, energy {energy:.4g}")
+
+    return on_iteration
+
+
+def _result(
+    take: Take, state: State, best: Minimum, spread: FitUncertainty, corrections: NDArray[np.float32]
+) -> FitResult:
     problem = take.problem()
     head, views, options, origin = take.head, take.views, take.options, take.origin
     basis = problem.basis
@@ -142,6 +165,7 @@ def _result(take: Take, state: State, best: Minimum, spread: FitUncertainty) -> 
         head_translation=state.translation.cpu().numpy() + origin,
         gaze=state.gaze.reshape(-1, 2, 2).cpu().numpy(),
         cameras=tuple(cameras),
+        action_corrections=corrections,
         points=take.points.sets,
         tracked=take.found,
         reprojection_error_px=_reprojection_errors(take, problem, state),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -53,6 +54,7 @@ class PointBasis:
     lower: Tensor  # (K_ex,)
     upper: Tensor  # (K_ex,)
     prior: Tensor  # (K_ex+4,K_ex+4) quadratic form on (φ, gaze): priors that couple no frames
+    eye_prior: Tensor  # (2,K_ex+4,K_ex+4) those of the (left, right) eye by itself
     sealed: tuple[int, int] | None  # (mouthClose, jawOpen) among the expressions, where the head has both
     closure: Tensor | None  # (2,K_ex) how far an expression closes the (left, right) lids; 1 is a full blink
     outer_canthi: Tensor  # (2,3,K) the outer eye corners, for the inter-ocular distance
@@ -84,30 +86,40 @@ def _at_points(columns: F64, head: HeadModel, points: SurfacePoints) -> F64:
 
 
 def _prior(head: HeadModel, weights: EnergyWeights) -> F64:
-    """Quadratic form on (φ, gaze): size, left/right symmetry, lids follow the eyes, both eyes look at one thing."""
+    """Quadratic form on (φ, gaze): size, left/right symmetry, both eyes look at one thing."""
     names = list(head.expression_names)
     count = len(names)
     form = np.zeros((count + 4, count + 4))
     form[np.arange(count), np.arange(count)] = weights.expression
-    rows: list[tuple[float, dict[int, float]]] = []
     for i, name in enumerate(names):
         partner = name[:-4] + "Right"
         if name.endswith("Left") and "Look" not in name and partner in names:
-            rows.append((weights.symmetry, {i: 1.0, names.index(partner): -1.0}))
-    for side, actions in enumerate(LOOK_ACTIONS):
+            form += _squared(weights.symmetry, {i: 1.0, names.index(partner): -1.0}, len(form))
+    for axis in (0, 1):
+        form += _squared(weights.vergence, {count + axis: 1.0, count + 2 + axis: -1.0}, len(form))
+    return form
+
+
+def _eye_prior(head: HeadModel, weights: EnergyWeights) -> F64:
+    """Quadratic forms on (φ, gaze) of each eye: its lids follow it, and it looks ahead."""
+    names = list(head.expression_names)
+    count = len(names)
+    forms = np.zeros((2, count + 4, count + 4))
+    for side, (form, actions) in enumerate(zip(forms, LOOK_ACTIONS, strict=True)):
+        yaw, pitch = count + 2 * side, count + 2 * side + 1
+        form[[yaw, pitch], [yaw, pitch]] += weights.gaze
         if all(a in names for a in actions):
             plus_yaw, minus_yaw, up, down = (names.index(a) for a in actions)
-            yaw, pitch = count + 2 * side, count + 2 * side + 1
             for plus, minus, angle in ((plus_yaw, minus_yaw, yaw), (up, down, pitch)):
-                rows.append((weights.gaze_lids, {plus: 1.0, minus: -1.0, angle: -1.0 / FULL_LOOK_ANGLE}))
-    rows += [(weights.vergence, {count + a: 1.0, count + 2 + a: -1.0}) for a in (0, 1)]
-    rows += [(weights.gaze, {count + a: 1.0}) for a in range(4)]
-    for weight, entries in rows:
-        row = np.zeros(count + 4)
-        for index, value in entries.items():
-            row[index] = value
-        form += weight * np.outer(row, row)
-    return form
+                form += _squared(weights.gaze_lids, {plus: 1.0, minus: -1.0, angle: -1.0 / FULL_LOOK_ANGLE}, len(form))
+    return forms
+
+
+def _squared(weight: float, entries: Mapping[int, float], size: int) -> F64:
+    """The form of ½ weight·(Σ entries·x)²."""
+    row = np.zeros(size)
+    row[list(entries)] = list(entries.values())
+    return np.asarray(weight * np.outer(row, row))
 
 
 def _sealed(head: HeadModel) -> tuple[int, int] | None:
@@ -173,6 +185,7 @@ def build_point_basis(
         lower=tensor(head.expression_bounds[:, 0]),
         upper=tensor(head.expression_bounds[:, 1]),
         prior=tensor(_prior(head, weights)),
+        eye_prior=tensor(_eye_prior(head, weights)),
         sealed=_sealed(head),
         closure=None if (closure := lid_closure(head)) is None else tensor(closure),
         outer_canthi=tensor(ibug[[36, 45]]),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from backend.fitting.types import Solution
 from backend.head_model.model import HeadModel, posed_vertices
+from backend.head_model.personal import with_corrections
 
 
 def neutral_vertices(head: HeadModel, solution: Solution) -> NDArray[np.float32]:
@@ -24,6 +25,7 @@ def world_vertices(
 ) -> NDArray[Any]:
     """Vertices (n,V,3) in the world, metres, at some of a solution's frames; ``dtype`` is the precision of the pose."""
     neutral = neutral_vertices(head, solution)
-    posed = posed_vertices(head, neutral, solution.expression[frames], solution.gaze[frames]).astype(dtype)
+    person = with_corrections(head, solution.action_corrections)
+    posed = posed_vertices(person, neutral, solution.expression[frames], solution.gaze[frames]).astype(dtype)
     rotation = solution.head_rotation[frames].astype(dtype)
     return posed @ rotation.transpose(0, 2, 1) + solution.head_translation[frames, None].astype(dtype)

@@ -12,21 +12,29 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backend.fitting.action_priors import action_priors
 from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations
+from backend.fitting.observed_pairs import pairs_term
 from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis, shape_columns
 from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
+from backend.fitting.terms.glide import Glide
 from backend.fitting.terms.neutral import NeutralFrames
 from backend.fitting.terms.points import PointsTerm
 from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
 from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.terms.types import Term
-from backend.fitting.types import FitOptions, View
+from backend.fitting.types import EnergyWeights, FitOptions, View
 from backend.head_model.model import HeadModel
+from backend.observations import ViewAlignment
+from backend.observations.point_pairs import load_pair_table
 
 F64 = NDArray[np.float64]
 
+# Of the mean interval: recorders whose queue empties write pictures at times that nobody took them at, a millisecond
+# apart; believed, they would tie their frames to each other. A camera that doubles its rate for a part is above it.
+LEAST_INTERVAL = 0.4
 FREE_AT_REST = ("eyeLook", "eyeBlink")
 """How the names of actions begin that a face at rest may show."""
 
@@ -86,20 +94,22 @@ def build_problem(
     like = basis.prior
     found = found_frames(views)
     repeats = max(1.0, weights.repeated_bias * int(found.any(0).sum()))
-    per_second = views[0].alignment.frame_rate ** 2  # from per frame² to per second²
+    data = points_term(points, views, weights.robust_scale, unknowns, like.device)
+    seen, eyes = torch.as_tensor(found.any(0), device=like.device), _eyes_seen(basis, data)
     terms: list[Term] = [
-        points_term(points, views, weights.robust_scale, unknowns, like.device),
-        TemporalTerm(
-            vertices=points.count * (per_second / weights.acceleration) ** 2,
-            gaze=max(len(basis.eye_index), 1) * (per_second / weights.gaze_acceleration) ** 2,
-            expression=(per_second / weights.expression_acceleration) ** 2,
-        ),
+        data,
+        _temporal_term(basis, points.count, views, weights, seen, eyes),
         _shape_prior(head, basis, options, repeats, neutral_prior),
-        FramePrior(),
+        # An eye that no frame shows has nothing but its prior; one behind closed lids was seen before and after.
+        FramePrior(seen.to(like.dtype), ((eyes | ~eyes.any(0)) & seen[:, None]).to(like.dtype)),
         _focal_prior(views, options, unknowns, found, like),
     ]
+    pairs = pairs_term(basis, points, views, load_pair_table(), weights.robust_scale, data.principal_point, unknowns)
+    if pairs is not None:
+        terms.append(pairs)
+    terms += action_priors(head, weights, found.any(0), like.device)
     if basis.sealed is not None:
-        terms.append(LipSeal(*basis.sealed, weights.lip_seal))
+        terms.append(LipSeal(*basis.sealed, weights.lip_seal * seen))
     closed = _closed_lids(views)
     if basis.closure is not None and closed.any():
         terms.append(ClosedLids(basis.closure, weights.closed_lids * _tensor(closed, like)))
@@ -108,6 +118,37 @@ def build_problem(
     return Problem(basis, tuple(terms), unknowns)
 
 
+def _eyes_seen(basis: PointBasis, data: PointsTerm) -> Tensor:
+    """(T,2) bool: frames in which some view shows a point of the left and right eyeball."""
+    shown = (data.precision > 0).any(dim=0)[:, basis.eye_index]
+    return torch.stack([shown[:, basis.eye_side == side].any(dim=1) for side in (0, 1)], dim=1)
+
+
+def _temporal_term(
+    basis: PointBasis, points: int, views: Sequence[View], weights: EnergyWeights, seen: Tensor, eyes: Tensor
+) -> TemporalTerm:
+    """E_temp; velocities in gaps are as sure as accelerations that bring them about in ``weights.glide`` seconds."""
+    rate = views[0].alignment.frame_rate
+    vertices, gaze, expression = (
+        count * (rate**2 / sigma) ** 2
+        for count, sigma in (
+            (points, weights.acceleration),
+            (max(len(basis.eye_index), 1), weights.gaze_acceleration),
+            (1, weights.expression_acceleration),
+        )
+    )
+    own = slice(1 + basis.identity_count, basis.size)
+    form = vertices * torch.einsum("aakl->kl", basis.face_gram)[own, own]
+    form = form + expression * torch.eye(len(form), dtype=form.dtype, device=form.device)
+    moved = (rate * weights.glide) ** 2
+    intervals = _tensor(frame_intervals(views[0].alignment), form)
+    gliding = Glide.between(form / moved, gaze / moved, intervals, seen, eyes)
+    return TemporalTerm(intervals, vertices, gaze, expression, gliding)
+
+
+def frame_intervals(alignment: ViewAlignment) -> F64:
+    """(T-1,) times between frames in units of their mean, ``1 / frame_rate``; ``LEAST_INTERVAL`` where less is told."""
+    return np.maximum(np.diff(alignment.times) * alignment.frame_rate, LEAST_INTERVAL)
 def neutral_frames_term(head: HeadModel, views: Sequence[View], options: FitOptions, like: Tensor) -> NeutralFrames:
     """The term of ``FitOptions.neutral_frames``; what the eyes and their lids do is not held."""
     at_rest = np.isin(views[0].alignment.numbers, options.neutral_frames)

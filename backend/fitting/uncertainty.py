@@ -166,6 +166,20 @@ def take_uncertainty(take: Take, state: State, stage: Stage, *, length: int = WH
     return replace(parts[0], **per_frame)
 
 
+def unknown_uncertainty(state: State) -> FitUncertainty:
+    """NaN throughout, of a fit whose uncertainty nobody asked for; identity's and cameras' are left out (0,)."""
+    unknown = state.gaze.new_full((state.frame_count,), torch.nan)
+    return FitUncertainty(
+        expression=unknown[:, None].expand(state.expression.shape),
+        rotation=unknown[:, None].expand(-1, 3),
+        translation=unknown[:, None].expand(-1, 3),
+        gaze=unknown[:, None].expand(-1, 4),
+        identity=unknown[:0],
+        cameras=unknown[:0],
+        vertex_mm=unknown,
+    )
+
+
 def _frames(spread: FitUncertainty, kept: slice) -> FitUncertainty:
     return replace(spread, **{name: getattr(spread, name)[kept] for name in PER_FRAME})
 

@@ -176,6 +176,15 @@ def solve_window(
     _put(state, window.first, best.state, window.pinned, window.keep)
 
 
+def minimise_key_frames(take: Take, stage: Stage, on_iteration: Callable[[int, float], None]) -> Minimum:
+    """A long take's identity, δ_d and cameras from key frames; its frames are left at their start.
+
+    The energies are the key frames'.
+    """
+    solved = solve_shared(take, stage, KEY_FRAMES, on_iteration)
+    return Minimum(with_shared(take, solved.state, stage.fixed), solved.energy, solved.iterations)
+
+
 def minimise_in_windows(
     take: Take,
     stage: Stage,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.head_model.atlas_texels import AtlasTexels
+from backend.head_model.atlas_texels import AtlasTexels, sample
 from backend.head_model.library import load_head
 from backend.head_model.model import JOINT_NAMES, HeadModel
 
@@ -20,16 +21,21 @@ EYE_DISTANCE_MM = 60.2
 REGISTERED = "registered_to"
 """The key of ``HeadModel.provenance`` that heads in the open head's atlas have."""
 
+GAMMA = 2.2
+MOUTH_RADIUS_MM = 10.0
+"""Radius of a mouth that is open as in speech: 20 mm between the lips."""
+
+_MOUTH_PARTS = ("mouth_bag", "teeth", "tongue", "gums")
 _EYES = (("left_eyeball", "left_eye"), ("right_eyeball", "right_eye"))
+_PLACES = 512  # side of the atlas picture that places are read from: half a millimetre on the face
+_LIP_EDGE_MM = 1.5  # over which skin becomes lip
 _LIP_X = (0.0, 5.0, 12.0, 20.0, 25.5)
 _LIP_UPPER = (-63.0, -61.5, -64.5, -69.0, -71.3)
 _LIP_LOWER = (-84.5, -84.0, -80.5, -75.5, -71.3)
-# Where the landmark network sees brows on renders of fitted heads as high as on the neutral photographs (45 of training
-# people, ``python -m backend.point_calibration`` reads the same) that they were fitted to, within 0.6 % of the
-# inter-ocular distance; their inner ends lie 3 mm below where a mean MakeHuman face would have them.
-_BROW_X = (10.0, 20.0, 32.0, 42.0, 52.0)
-_BROW_Y = (12.0, 16.8, 20.5, 19.9, 13.7)
-_BROW_HALF = (4.2, 4.0, 3.4, 2.6, 1.2)
+# midway between the two rows of points that MediaPipe puts on a brow, as calibrated on photographs of people
+_BROW_X = (9.0, 13.0, 19.0, 30.0, 40.0, 48.0, 54.5)
+_BROW_Y = (14.2, 15.4, 16.9, 19.2, 19.9, 17.4, 12.8)
+_BROW_HALF = (2.2, 3.8, 3.5, 2.8, 2.4, 2.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ def default_colors(head: HeadModel, palette: Palette | None = None) -> NDArray[n
         column, row = np.clip(np.floor(head.uv.T * len(texture)), 0, len(texture) - 1).astype(int)
         return (texture[len(texture) - 1 - row, column] / 255).astype(np.float32)
     colors = skin_colors(face_coordinates(head, head.template), palette)
+    light = mouth_light(head)
     masks = head.regions
     for name, color in _part_colors(palette):
         if name in masks:
@@ -67,7 +74,7 @@ def default_colors(head: HeadModel, palette: Palette | None = None) -> NDArray[n
         if part in masks and masks[part].any():
             around = head.template[masks[part]] - head.joints(head.template)[JOINT_NAMES.index(joint)]
             colors[masks[part]] = eye_colors(around, palette)
-    return colors.astype(np.float32)
+    return (colors * light[:, None] ** (1 / GAMMA)).astype(np.float32)
 
 
 def paint_texture(head: HeadModel, side: int = 1024, palette: Palette | None = None) -> NDArray[np.uint8]:
@@ -91,6 +98,7 @@ def paint_texture(head: HeadModel, side: int = 1024, palette: Palette | None = N
             inside = head.regions[part][head.triangles].all(axis=1)[triangle]
             centre = head.joints(head.template)[JOINT_NAMES.index(joint)]
             colors[inside] = eye_colors(points[inside] - centre, palette)
+    colors *= texels.on_surface(head, mouth_light(head))[:, None] ** (1 / GAMMA)
     covered = np.zeros((side, side), bool)
     covered[texels.rows, texels.columns] = True
     return _bleed(texels.picture(colors), covered)
@@ -98,10 +106,14 @@ def paint_texture(head: HeadModel, side: int = 1024, palette: Palette | None = N
 
 def _bleed(image: NDArray[np.float32], covered: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The picture with the nearest colour spread over the empty texels, so that filtering finds no black at seams."""
+    return np.clip(_spread(image, covered) * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def _spread(image: NDArray[np.float32], covered: NDArray[np.bool_]) -> NDArray[np.float32]:
     from scipy.ndimage import distance_transform_edt
 
     rows, columns = distance_transform_edt(~covered, return_distances=False, return_indices=True)
-    return np.clip(image[rows, columns] * 255 + 0.5, 0, 255).astype(np.uint8)
+    return image[rows, columns]
 
 
 def _part_colors(palette: Palette) -> tuple[tuple[str, Color], ...]:
@@ -113,6 +125,22 @@ def _part_colors(palette: Palette) -> tuple[tuple[str, Color], ...]:
         ("gums", palette.tongue),
         ("lashes", palette.lashes),
     )
+
+
+def mouth_light(head: HeadModel) -> NDArray[np.float32]:
+    """The share (V,) of the light in front of the mouth that reaches each vertex inside; 1 outside.
+
+    A disk of light of radius r at distance d lights what faces it by r² / (r² + d²) of what it would close by (the form
+    factor of a disk, e.g. Howell's catalogue B-4): r is an open mouth's, d the depth behind the incisors.
+    """
+    light = np.ones(head.vertex_count, np.float32)
+    inside = np.any([head.regions[name] for name in _MOUTH_PARTS if name in head.regions] or [light < 0], axis=0)
+    if inside.any():
+        depth = face_coordinates(head, head.template)[:, 2]
+        teeth = head.regions.get("teeth", inside)
+        behind = np.maximum(depth[teeth if teeth.any() else inside].max() - depth[inside], 0.0)
+        light[inside] = MOUTH_RADIUS_MM**2 / (MOUTH_RADIUS_MM**2 + behind**2)
+    return light
 
 
 def face_coordinates(head: HeadModel, points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -128,6 +156,39 @@ def lip_depth(face: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     upper, lower = np.interp(x, _LIP_X, _LIP_UPPER), np.interp(x, _LIP_X, _LIP_LOWER)
     depth = np.minimum(upper - y, y - lower)
     return np.where((x < _LIP_X[-1]) & (face[..., 2] > 0), depth, -np.maximum(np.abs(depth), 1.0))
+
+
+def lip_share(head: HeadModel) -> NDArray[np.float32]:
+    """How much of each vertex (V,) is lip, 0 to 1, on the skin outside the mouth."""
+    share = np.clip(lip_depth(canonical_face(head)) / _LIP_EDGE_MM + 0.5, 0, 1)
+    inside = [head.regions[name] for name in (*_MOUTH_PARTS, "lashes") if name in head.regions]
+    for mask in inside:
+        share[mask] = 0.0
+    return share.astype(np.float32)
+
+
+def canonical_face(head: HeadModel) -> NDArray[np.float64]:
+    """``face_coordinates`` (V,3) of the places of the open head that a head's vertices have in the atlas."""
+    if REGISTERED not in head.provenance:
+        return face_coordinates(head, head.template)
+    at = head.uv.astype(np.float64) * (1, -1) + (0, 1)
+    return sample(_open_face(), at * _PLACES)
+
+
+@lru_cache(maxsize=1)
+def _open_face() -> NDArray[np.float32]:
+    """The open head's ``face_coordinates`` as a picture of the atlas."""
+    head = load_head("open")
+    texels = AtlasTexels.of(head, _PLACES)
+    covered = np.zeros((_PLACES, _PLACES), bool)
+    covered[texels.rows, texels.columns] = True
+    return _spread(texels.picture(texels.on_surface(head, face_coordinates(head, head.template))), covered)
+
+
+def brow_outline(steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """An eyebrow from its inner to its outer end: |x|, y of its middle line and half its height, each (steps,), mm."""
+    x = np.linspace(_BROW_X[0], _BROW_X[-1], steps)
+    return x, np.interp(x, _BROW_X, _BROW_Y), np.interp(x, _BROW_X, _BROW_HALF)
 
 
 def brow_depth(face: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -148,7 +209,7 @@ def skin_colors(face: NDArray[np.floating[Any]], palette: Palette) -> NDArray[np
     hairline = 62 - 0.006 * np.minimum(x, 70) ** 2
     behind = np.clip((-z - 62) / 14, 0, 1) * np.clip((y + 55) / 20, 0, 1)
     colors = _mix(colors, palette.scalp, 0.8 * np.maximum(np.clip((y - hairline) / 10, 0, 1), behind))
-    colors = _mix(colors, palette.lips, np.clip(lip_depth(face) / 1.5 + 0.5, 0, 1))
+    colors = _mix(colors, palette.lips, np.clip(lip_depth(face) / _LIP_EDGE_MM + 0.5, 0, 1))
     return _mix(colors, palette.brows, 0.9 * np.clip(brow_depth(face) / 2.0 + 0.5, 0, 1))
 
 

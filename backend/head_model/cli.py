@@ -108,7 +108,7 @@ def show(
         "sheet.png"
     ),
 ) -> None:
-    """Draw a contact sheet: identities, every expression, landmarks and the atlas."""
+    """Draw a contact sheet: identities, faces, every expression, landmarks and the atlas."""
     import cv2
 
     from backend.head_model.sheet import contact_sheet

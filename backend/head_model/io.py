@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from backend.errors import ErrorCode, UserError
 from backend.head_model.dense_points import DERIVED
 from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints
+from backend.head_model.quads import fault_of
 
 FORMAT = "flowface-head"
 VERSION = 1
@@ -50,6 +51,8 @@ def save_head(head: HeadModel, path: Path) -> None:
             continue  # follows from the rest, and is made anew when the head is loaded
         arrays[f"landmark.{name}.triangle"] = np.asarray(points.triangle, np.int32)
         arrays[f"landmark.{name}.barycentric"] = np.asarray(points.barycentric, np.float32)
+    if len(head.quads):
+        arrays["quads"] = np.asarray(head.quads, np.int32)
     if head.action_names:
         scales["action_basis"] = _half_scale(head.action_basis)
         arrays["action_basis"] = (head.action_basis / scales["action_basis"]).astype(np.float16)
@@ -136,7 +139,11 @@ def inconsistency(head: HeadModel) -> str:
     for name, array, bound in (("triangles", head.triangles, vertices), ("uv_triangles", head.uv_triangles, atlas)):
         if array.size and (array.min() < 0 or array.max() >= bound):
             return f"{name} points outside 0…{bound - 1}"
-    return _mask_fault(head.regions, vertices) or _landmark_fault(head.landmarks, faces)
+    return (
+        _mask_fault(head.regions, vertices)
+        or _landmark_fault(head.landmarks, faces)
+        or fault_of(head.quads, head.triangles, head.uv_triangles)
+    )
 
 
 def _mask_fault(regions: Mapping[str, NDArray[np.bool_]], vertices: int) -> str:
@@ -181,6 +188,8 @@ def _assemble(arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> 
         **{name: arrays[name].astype(np.float32) for name in _FLOATS},
         **{name: arrays[name].astype(np.int32) for name in _INTEGERS},
     }
+    if "quads" in arrays:
+        numbers["quads"] = arrays["quads"].astype(np.int32)
     actions: dict[str, Any] = {"action_names": tuple(str(name) for name in header.get("action_names", ()))}
     if actions["action_names"]:
         basis = arrays["action_basis"].astype(np.float32) * np.float32(scales["action_basis"])

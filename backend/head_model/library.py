@@ -18,6 +18,8 @@ from backend.head_model.model import HeadModel
 
 ASSETS = Path(__file__).parent / "assets"
 OPEN_HEAD = ASSETS / "open_head.npz"
+BUILT_IN = {"open": OPEN_HEAD, "open1": ASSETS / "open1_head.npz"}
+"""The heads that come with FlowFace by name, the current one first: earlier editions are there for their tracks."""
 DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
 """Names that Windows takes for devices, with any ending."""
 
@@ -37,10 +39,10 @@ def user_heads_dir() -> Path:
 
 
 def list_heads() -> list[HeadEntry]:
-    """Every head there is, the built-in open head first, then the user's by name."""
-    heads = [HeadEntry("open", OPEN_HEAD, True)]
+    """Every head there is, the built-in open head first and its earlier editions next, then the user's by name."""
+    heads = [HeadEntry(name, path, True) for name, path in BUILT_IN.items()]
     added = sorted(user_heads_dir().glob("*.npz")) if user_heads_dir().is_dir() else []
-    return heads + [HeadEntry(path.stem, path, False) for path in added if path.stem != "open"]
+    return heads + [HeadEntry(path.stem, path, False) for path in added if path.stem not in BUILT_IN]
 
 
 def load_head(name: str = "open") -> HeadModel:
@@ -65,6 +67,19 @@ def load_head(name: str = "open") -> HeadModel:
     return _read_cached(entry.path, state.st_mtime_ns, state.st_size)
 
 
+def load_head_of(head_id: str, head_hash: str) -> HeadModel:
+    """The head that a track was made with: of the editions of ``head_id`` the one whose hash is ``head_hash``.
+
+    Editions of one head share the id in their files. Where none has the hash it is the head called ``head_id``, which
+    the caller finds to be another. Raises ``UserError`` as ``load_head`` does.
+    """
+    current = load_head(head_id)
+    if current.hash == head_hash or head_id not in BUILT_IN:
+        return current
+    editions = (load_head(name) for name in BUILT_IN if name != head_id)
+    return next((head for head in editions if head.id == head_id and head.hash == head_hash), current)
+
+
 def require_new_name(name: str, *, replace: bool = False) -> None:
     """Refuse a name that no new head can have.
 
@@ -80,9 +95,9 @@ def require_new_name(name: str, *, replace: bool = False) -> None:
         raise UserError(
             ErrorCode.HEAD_NAME, f"{name!r} cannot name a file on Windows, so that no head can have this name."
         )
-    if name == "open":
+    if name in BUILT_IN:
         raise UserError(
-            ErrorCode.HEAD_NAME, "The name 'open' belongs to the built-in head.", "Choose another with --name."
+            ErrorCode.HEAD_NAME, f"The name {name!r} belongs to a built-in head.", "Choose another with --name."
         )
     if not replace and (user_heads_dir() / f"{name}.npz").exists():
         raise UserError(
@@ -119,8 +134,8 @@ def remove_head(name: str) -> Path:
 
     Raises ``UserError``: ``head_built_in`` for the open head, ``head_unknown``, ``output_unwritable``.
     """
-    if name == "open":
-        raise UserError(ErrorCode.HEAD_BUILT_IN, "The head 'open' came with FlowFace and cannot be removed.")
+    if name in BUILT_IN:
+        raise UserError(ErrorCode.HEAD_BUILT_IN, f"The head {name!r} came with FlowFace and cannot be removed.")
     entry = {entry.name: entry for entry in list_heads()}.get(name)
     if entry is None:
         raise UserError(

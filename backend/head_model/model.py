@@ -75,6 +75,8 @@ class HeadModel:
     # ARKit actions where the expressions are not those themselves; read them through ``actions_of``
     action_names: tuple[str, ...] = ()
     action_basis: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 3), np.float32))  # (A,V,3) m at strength 1
+    # (Q,2) triangles that are the two halves of one quad of the source; what is in no pair is a triangle there too
+    quads: IntArray = field(default_factory=lambda: np.zeros((0, 2), np.int32))
 
     @property
     def vertex_count(self) -> int:
@@ -86,6 +88,8 @@ class HeadModel:
         digest = hashlib.sha256(self.id.encode())
         for item in fields(self):
             value = getattr(self, item.name)
+            if item.name == "quads":
+                continue  # the same surface, whichever way it is told
             # a head without actions of its own keeps the hash that tracks made before there were any refer to
             if isinstance(value, np.ndarray) and (value.size or item.name != "action_basis"):
                 digest.update(item.name.encode())

@@ -1,4 +1,4 @@
-"""The contact sheet of a head: identities, every expression by name, and the atlas."""
+"""The contact sheet of a head: identities, faces, every expression by name, and the atlas."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from backend.head_model import render
 from backend.head_model.appearance import paint_texture
-from backend.head_model.model import HeadModel, surface_positions
+from backend.head_model.faces import FACES, face_vertices
+from backend.head_model.model import HeadModel, actions_of, surface_positions
 
 TILE = 220
 COLUMNS = 9
+FACE_TILE, FACE_COLUMNS = 330, 6
+THREE_QUARTER = 0.65  # radians
 ATLAS_PX = 900
 
 Image = NDArray[np.uint8]
@@ -23,8 +26,9 @@ Image = NDArray[np.uint8]
 def contact_sheet(head: HeadModel, seed: int = 1) -> Image:
     """One RGB picture (H,W,3) of a head model.
 
-    The mean head from all sides, ±2σ of the first identity components, random people, every expression at full strength
-    with its name, landmarks and the atlas.
+    The mean head from all sides, ±2σ of the first identity components, random people, the faces an animator asks for
+    from two sides where the head has ARKit's actions, every expression at full strength with its name, landmarks and
+    the atlas.
 
     Raises ``UserError`` ``no_opengl`` where nothing can be drawn.
     """
@@ -38,6 +42,14 @@ def contact_sheet(head: HeadModel, seed: int = 1) -> Image:
             *_grid(draw.components()),
             _heading("random identities"),
             *_grid(draw.people(seed)),
+        ]
+    if actions_of(head)[0]:
+        with render.HeadRenderer((FACE_TILE, FACE_TILE)) as renderer:
+            tiles = _Tiles(head, texture, renderer).faces()
+            rows += [_heading("faces: mixtures of ARKit's actions"), *_grid(tiles, FACE_COLUMNS)]
+    with render.HeadRenderer((TILE, TILE)) as renderer:
+        draw = _Tiles(head, texture, renderer)
+        rows += [
             _heading("expressions at 1"),
             *_grid(draw.expressions()),
             _heading("landmarks (MediaPipe-478, iBUG-68) and the atlas"),
@@ -78,8 +90,8 @@ class _Tiles:
             self.head.triangles,
             texture=self.texture,
             corner_uv=self.corners,
-            focal_px=TILE * 2.9 * zoom,
-            principal_point=(TILE / 2, TILE / 2),
+            focal_px=self.renderer.size[0] * 2.9 * zoom,
+            principal_point=(self.renderer.size[0] / 2, self.renderer.size[1] / 2),
             world_to_camera=render.look_at_head(16 * self.unit, yaw, pitch, target.tolist()),
         )
         return _labelled(image, label)
@@ -98,6 +110,12 @@ class _Tiles:
         for n in range(2 * COLUMNS):
             neutral = self.head.neutral(rng.normal(size=len(self.head.shape_basis)))
             yield self.tile(neutral, f"person {n}", rng.uniform(-0.6, 0.6))
+
+    def faces(self) -> Iterator[Image]:
+        for face in FACES:
+            vertices = face_vertices(self.head, face)
+            for yaw in (0.0, THREE_QUARTER):
+                yield self.tile(vertices, face.name, yaw, zoom=1.6)
 
     def expressions(self) -> Iterator[Image]:
         for name, offset in zip(self.head.expression_names, self.head.expression_basis, strict=True):
@@ -132,10 +150,10 @@ def _landmarks(head: HeadModel, texture: Image, renderer: render.HeadRenderer) -
     return image
 
 
-def _grid(tiles: Iterator[Image]) -> list[Image]:
+def _grid(tiles: Iterator[Image], columns: int = COLUMNS) -> list[Image]:
     images = list(tiles)
-    images += [np.full_like(images[0], 32)] * (-len(images) % COLUMNS)
-    return [np.concatenate(images[n : n + COLUMNS], axis=1) for n in range(0, len(images), COLUMNS)]
+    images += [np.full_like(images[0], 32)] * (-len(images) % columns)
+    return [np.concatenate(images[n : n + columns], axis=1) for n in range(0, len(images), columns)]
 
 
 def _heading(text: str) -> Image:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
 from backend.files import read_npz, write_npz
-from backend.head_model.model import SurfacePoints
+from backend.head_model.model import ARKIT_ACTIONS, SurfacePoints
 from backend.observations.types import BOX_FIELDS, AlignedFrame, PointSet, PointSetId, ViewAlignment
 
 CHUNK_FRAMES = 64
@@ -34,6 +34,7 @@ SHAPES = {
     "faces_seen": ("i8", 1),
     "shot_numbers": ("i8", 1),
     "lids_closed": ("?", 2),
+    "action_scores": ("f4", 2),
 }
 """The arrays of a view beside its point sets."""
 SET_SHAPES = {"mu": ("f4", 3), "sigma": ("f4", 2), "valid": ("?", 2)}
@@ -80,7 +81,11 @@ def _prefix(view: int) -> str:
 
 
 def _view_arrays(view: ViewAlignment) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {name: getattr(view, name) for name in SHAPES if name != "lids_closed"}
+    always = SHAPES.keys() - {"lids_closed", "action_scores"}
+    arrays: dict[str, NDArray[Any]] = {name: getattr(view, name) for name in sorted(always)}
+    scores = view.action_scores
+    untold = np.full((view.frame_count, len(ARKIT_ACTIONS)), np.nan, np.float32)
+    arrays["action_scores"] = untold if scores is None else scores
     lids = view.lids_closed
     arrays["lids_closed"] = np.zeros((view.frame_count, 2), bool) if lids is None else lids
     arrays["image_size"] = np.array(view.image_size, np.int64)
@@ -105,10 +110,14 @@ def _read_view(arrays: Arrays, prefix: str, path: Path) -> ViewAlignment:
         found["lids_closed"] = np.zeros((len(found["numbers"]), 2), bool)  # files made before anyone looked
     if "shot_numbers" not in found and "numbers" in found:
         found["shot_numbers"] = np.zeros(len(found["numbers"]), np.int64)  # files made before cuts were looked for
+    if "action_scores" not in found and "numbers" in found:  # files made before anyone was asked
+        found["action_scores"] = np.full((len(found["numbers"]), len(ARKIT_ACTIONS)), np.nan, np.float32)
     _check(found, SHAPES, prefix, path)
     frames = len(found["numbers"])
     if found["boxes"].shape != (frames, len(BOX_FIELDS)) or found["lids_closed"].shape != (frames, 2):
         raise _bad(path, f"“{prefix}boxes” must have {len(BOX_FIELDS)} columns, “{prefix}lids_closed” 2")
+    if found["action_scores"].shape[1] != len(ARKIT_ACTIONS):
+        raise _bad(path, f"“{prefix}action_scores” must have {len(ARKIT_ACTIONS)} columns")
     aligner = _word(arrays, f"{prefix}aligner", path, FIRST.made_by)
     sets = _read_sets(arrays, prefix, path, frames)
     size = arrays.get(f"{prefix}image_size", np.zeros(2, np.int64))

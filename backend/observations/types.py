@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.head_model.model import SurfacePoints
+from backend.head_model.model import ARKIT_ACTIONS, SurfacePoints
 
 F32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -131,11 +131,14 @@ class Alignment(_AllPoints):
     """One face in one picture: point sets with ``mu (N,2)``.
 
     ``lids_closed (2,)`` bool: which eyes, the subject's left and right, are seen closed; None where nobody looked.
+    ``action_scores (52,)`` float32 in 0…1, in the order of ``ARKIT_ACTIONS``: how strongly each action is seen, NaN
+    where that is not told; None where nobody looked.
     """
 
     point_sets: tuple[PointSet, ...]
     box: FaceBox
     lids_closed: Bools | None = None
+    action_scores: F32 | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,15 +168,15 @@ class Shot:
 class ViewAlignment(_AllPoints):
     """The point sets that one view shows over T frames.
 
-    Frames without a face have ``found`` False and no valid point. ``frame_rate`` (frames per second) is that of the
-    timeline the frames are on: smoothness is about motion in time. A face is found in the frames of one shot only.
+    Frames without a face have ``found`` False and no valid point. Smoothness is about motion in time: ``times`` says
+    when each frame is, ``frame_rate`` how many there are a second. A face is found in the frames of one shot only.
     """
 
     point_sets: tuple[PointSet, ...]
     image_size: tuple[int, int]  # width, height
     frame_rate: float
     numbers: NDArray[np.int64]  # (T,) footage frame numbers, -1 where the footage has none
-    times: NDArray[np.float64]  # (T,) seconds
+    times: NDArray[np.float64]  # (T,) seconds, ascending
     scene_frames: NDArray[np.float64]  # (T,)
     found: Bools  # (T,)
     boxes: NDArray[np.float64]  # (T,6) BOX_FIELDS; 0 where not found
@@ -182,6 +185,8 @@ class ViewAlignment(_AllPoints):
     lids_closed: Bools | None  # (T,2) eyes (left, right) seen closed; None where nobody looked
     aligner: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)  # busy time of "decode" and "align"; they overlap
+    # (T,52) how strongly each of ARKIT_ACTIONS is seen, 0…1, NaN where not told; None where nobody looked
+    action_scores: F32 | None = None
 
     @classmethod
     def of(
@@ -258,7 +263,19 @@ class ViewAlignment(_AllPoints):
             faces_seen=self.faces_seen[taken],
             shot_numbers=self.shot_numbers[taken],
             lids_closed=None if self.lids_closed is None else self.lids_closed[taken] & there[:, None],
+            action_scores=None
+            if self.action_scores is None
+            else np.where(there[:, None], self.action_scores[taken], np.float32(np.nan)),
         )
+
+    def at_times(self, times: NDArray[np.float64]) -> ViewAlignment:
+        """The same frames at ``times`` (T,) seconds, ascending, and at their mean rate; 30 for a single frame."""
+        span = float(times[-1] - times[0])
+        return replace(self, times=times, frame_rate=(len(times) - 1) / span if span > 0 else 30.0)
+
+    def far_apart(self) -> ViewAlignment:
+        """The same frames too far apart in time to be smooth."""
+        return self.at_times(10.0 * np.arange(self.frame_count))
 
     def with_point_set(self, added: PointSet) -> ViewAlignment:
         """The same with one more set, after the others."""
@@ -289,7 +306,10 @@ class ViewAlignment(_AllPoints):
                 stacked.mu[t], stacked.sigma[t], stacked.valid[t] = one.mu, one.sigma, one.valid
             sets.append(stacked)
         boxes, lids = np.zeros((len(frames), len(BOX_FIELDS))), np.zeros((len(frames), 2), bool)
+        scores = np.full((len(frames), len(ARKIT_ACTIONS)), np.nan, np.float32)
         for t, alignment in seen:
+            if alignment.action_scores is not None:
+                scores[t] = alignment.action_scores
             boxes[t] = [getattr(alignment.box, name) for name in BOX_FIELDS]
             if alignment.lids_closed is not None:
                 lids[t] = alignment.lids_closed
@@ -305,6 +325,7 @@ class ViewAlignment(_AllPoints):
             faces_seen=np.array([frame.faces_seen for frame in frames], np.int64),
             shot_numbers=np.array([frame.shot for frame in frames], np.int64),
             lids_closed=lids,
+            action_scores=scores,
             aligner=aligner,
             seconds=dict(seconds or {}),
         )
@@ -326,6 +347,8 @@ class ViewAlignment(_AllPoints):
                     valid=np.concatenate([s.valid for s in whole]),
                 )
             )
-        names = ("numbers", "times", "scene_frames", "found", "boxes", "faces_seen", "shot_numbers", "lids_closed")
+        names = ["numbers", "times", "scene_frames", "found", "boxes", "faces_seen", "shot_numbers", "lids_closed"]
+        if all(part.action_scores is not None for part in parts):
+            names.append("action_scores")
         arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         return replace(first, point_sets=tuple(sets), **arrays)

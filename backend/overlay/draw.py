@@ -61,7 +61,7 @@ def write_overlay(
     info = footage.info
     target = path.with_suffix(".png" if info.kind == "still" else ".mp4")
     part = target.with_name(f".{target.stem}.part{target.suffix}")
-    painter = _Painter(take, info)
+    painter = OverlayPainter(take, info)
 
     def pictures(frames: Iterator[FootageFrame]) -> Iterator[tuple[FootageFrame, Picture]]:
         for done, frame in enumerate(frames, start=1):
@@ -90,19 +90,21 @@ def write_overlay(
     return target
 
 
-class _Painter:
+class OverlayPainter:
+    """Draws single frames of a take, enlarged where the footage is small (``scale`` times)."""
+
     def __init__(self, take: OverlayTake, info: FootageInfo) -> None:
         self._take = take
         self._index = {int(number): t for t, number in enumerate(take.numbers)}
-        self._scale = max(1, -(-_LEAST_SIDE // min(info.width, info.height)))
+        self.scale = max(1, -(-_LEAST_SIDE // min(info.width, info.height)))
         self._edges, self._edge_triangles = _edges(take.triangles)
         self._outline: NDArray[np.bool_] | None = None  # (E,) without the quads' diagonals
 
     def draw(self, frame: FootageFrame) -> Picture:
         """The frame, enlarged where it is small, padded to even sides, with everything drawn on it."""
         picture = frame.image
-        if self._scale > 1:
-            size = picture.shape[1] * self._scale, picture.shape[0] * self._scale
+        if self.scale > 1:
+            size = picture.shape[1] * self.scale, picture.shape[0] * self.scale
             picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
         height, width = picture.shape[:2]
         picture = np.asarray(
@@ -124,7 +126,7 @@ class _Painter:
         return picture
 
     def _wireframe(self, picture: Picture, t: int, colour: Colour) -> None:
-        vertices = np.asarray(self._take.vertices_at(t), np.float64) * (self._scale, self._scale, 1)
+        vertices = np.asarray(self._take.vertices_at(t), np.float64) * (self.scale, self.scale, 1)
         if self._outline is None:
             self._outline = ~diagonals(vertices, self._take.triangles, self._edges)
         shown = visible_edges(vertices, self._take.triangles, self._edges, self._edge_triangles) & self._outline
@@ -148,9 +150,9 @@ class _Painter:
 
     def _points(self, picture: Picture, points: NDArray[np.float32]) -> None:
         height, width = picture.shape[:2]
-        size = float(np.ptp(points, axis=0).max()) * self._scale
+        size = float(np.ptp(points, axis=0).max()) * self.scale
         radius = round(float(np.clip(size / 260, 0.7, 3)) * (1 << _SHIFT))
-        for x, y in _fixed(np.asarray(points, np.float64) * self._scale):
+        for x, y in _fixed(np.asarray(points, np.float64) * self.scale):
             if -8 << _SHIFT < x < (width + 8) << _SHIFT and -8 << _SHIFT < y < (height + 8) << _SHIFT:
                 cv2.circle(picture, (int(x), int(y)), radius, POINT, -1, cv2.LINE_AA, _SHIFT)
 

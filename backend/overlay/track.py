@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.files import file_name
-from backend.head_model.library import load_head
+from backend.head_model.library import load_head_of
 from backend.head_model.model import HeadModel
 from backend.observations import ViewAlignment
 from backend.observations.io import load_alignments
@@ -32,7 +32,7 @@ def write_overlays(track: Track, head_id: str, alignments: bytes, out: Path) -> 
     """
     from backend.overlay.draw import write_overlay
 
-    head = load_head(head_id)
+    head = load_head_of(head_id, track.head_hash)
     with tempfile.TemporaryDirectory(prefix="flowface-") as folder:
         saved = Path(folder) / "alignments.npz"
         saved.write_bytes(alignments)

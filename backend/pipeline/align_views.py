@@ -174,8 +174,8 @@ def views_to_fit(views: Sequence[AlignedView], focal_px: float | None) -> list[V
 
     ``focal_px`` pins the focal length of views whose camera is not known.
     """
-    rate = _mean_rate(views[0].opened.seconds(views[0].alignment.times))
-    return [_to_fit(view, focal_px, rate) for view in views]
+    times = views[0].opened.seconds(views[0].alignment.times)
+    return [_to_fit(view, focal_px, times) for view in views]
 
 
 def picture_at(view: AlignedView, frame: int) -> NDArray[np.uint8] | None:
@@ -248,11 +248,11 @@ def _ideal(alignment: ViewAlignment, lens: Lens) -> ViewAlignment:
     return replace(alignment, point_sets=tuple(sets))
 
 
-def _to_fit(view: AlignedView, focal_px: float | None, rate: float) -> View:
+def _to_fit(view: AlignedView, focal_px: float | None, times: NDArray[np.float64]) -> View:
     from backend.fitting import KnownCamera, View
 
     lens, camera = view.opened.lens, view.opened.camera
-    observed = replace(view.alignment.at(view.index), frame_rate=rate)
+    observed = view.alignment.at(view.index).at_times(times)
     if lens is not None:
         observed = _ideal(observed, lens)
     if camera is None:
@@ -266,9 +266,3 @@ def _to_fit(view: AlignedView, focal_px: float | None, rate: float) -> View:
             world_to_camera=None if extrinsics is None else np.reshape(np.array(extrinsics, np.float64), (3, 4)),
         ),
     )
-
-
-def _mean_rate(times: NDArray[np.float64]) -> float:
-    """Frames per second over the take; 30 for a single frame, whose rate means nothing."""
-    span = float(times[-1] - times[0])
-    return (len(times) - 1) / span if span > 0 else 30.0

@@ -22,4 +22,8 @@ def fit_options(spec: TrackJob, head: HeadModel) -> FitOptions:
     region = spec.options.deform_region
     if region is None:
         region = "nose" if len(spec.views) > 1 and "nose" in head.regions else ""
-    return FitOptions(deform_region=region or None, metric_cameras=spec.metric_cameras)
+    return FitOptions(
+        deform_region=region or None,
+        metric_cameras=spec.metric_cameras,
+        personal_actions=spec.options.personal_actions,
+    )

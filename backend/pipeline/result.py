@@ -38,11 +38,15 @@ def make_track(
     """
     from backend.head_model.action_weights import solve_action_weights
     from backend.head_model.model import ARKIT_ACTIONS, actions_of
+    from backend.head_model.personal import with_corrections
 
     first = views[0].alignment
     has_actions = bool(actions_of(head)[0])
     frames = len(first.numbers)
-    actions = solve_action_weights(head, fit.expression, fit.gaze) if has_actions else np.zeros((frames, 0), np.float32)
+    person = with_corrections(head, fit.action_corrections)
+    actions = np.zeros((frames, 0), np.float32)
+    if has_actions:
+        actions = solve_action_weights(person, fit.expression, fit.gaze)
     deformed = bool(np.any(fit.deformation))
     errors = [_mean(error, (1,)) for error in fit.reprojection_error_percent_iod]
     cameras = tuple(
@@ -70,6 +74,7 @@ def make_track(
         actions=actions,
         uncertainty_mm=fit.uncertainty_mm.astype(np.float32),
         expression_sigma=fit.expression_sigma.astype(np.float32),
+        action_corrections=fit.action_corrections.astype(np.float16),
     )
 
 
@@ -94,6 +99,7 @@ def solution_of(track: Track, head: HeadModel) -> Solution:
         head_translation=track.head_translation.astype(np.float64),
         gaze=track.gaze.astype(np.float64),
         cameras=tuple(cameras),
+        action_corrections=track.action_corrections.astype(np.float32),
     )
 
 

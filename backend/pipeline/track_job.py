@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 PARTIAL_TRACK = "partial_track.npz"
 CHUNKS = "alignments"  # the folder that keeps alignments as they are made
 MATCH_SHARE = 0.3  # of the progress bar, where skin is matched
+PERSONAL_SHARE = 0.13  # of the progress bar: a quarter of the fit
 ALIGN_SHARE = 0.35  # of the progress bar; the fit takes the rest (measured on CPU: a quarter to a half)
 
 
@@ -77,6 +78,7 @@ def run_job(
         Cancelled: ``should_cancel`` said so.
     """
     from backend.head_model.library import load_head
+    from backend.pipeline.iris_color import read_iris_color, view_pictures
     from backend.pipeline.open_views import open_views
 
     on_progress(JobProgress("opening the footage", 0.0))
@@ -97,6 +99,7 @@ def run_job(
     report = take.report(fit) | {"matching": matched}
     on_progress(JobProgress("writing the result", 0.99))
     track = take.track(fit, report)
+    track = replace(track, iris_color=read_iris_color(track, head, view_pictures(take.aligned[0])))
     save_alignments(take.saved, job_dir / "alignments.npz")
     save_track(track, job_dir / "track.npz")
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
@@ -226,7 +229,7 @@ def _solve(
         pictures=pictures_of(take.aligned) if matching else None,
         neutral_prior=neutral,
         on_fitted=on_fitted,
-        on_progress=_solving(on_progress, 0.98 - MATCH_SHARE * matching),
+        on_progress=_solving(on_progress, 0.98 - PERSONAL_SHARE - MATCH_SHARE * matching),
         should_cancel=should_cancel,
     )
     if not matching:
@@ -271,7 +274,12 @@ def _solving(on_progress: OnProgress, fit_ends: float) -> Callable[[Step, float]
 
     from backend.solving.solve import Step
 
-    shares = {Step.FITTING: (ALIGN_SHARE, fit_ends), Step.MATCHING: (fit_ends, 0.98)}
+    personal_begins = 0.98 - PERSONAL_SHARE
+    shares = {
+        Step.FITTING: (ALIGN_SHARE, fit_ends),
+        Step.MATCHING: (fit_ends, personal_begins),
+        Step.PERSONAL: (personal_begins, 0.98),
+    }
 
     def report(step: Step, fraction: float) -> None:
         begin, end = shares[step]

@@ -126,4 +126,4 @@ def _spread(found: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _at(view: View, frames: NDArray[np.int64]) -> View:
     """A view's frames, too far apart in time to be smooth."""
-    return replace(view, alignment=replace(view.alignment.at(frames), frame_rate=0.1))
+    return replace(view, alignment=view.alignment.at(frames).far_apart())

@@ -24,7 +24,7 @@ from backend.alignment.landmarks.face_mesh import LEFT_OUTER_CANTHUS, POINTS, RI
 from backend.alignment.landmarks.plain_mesh import face_oval, tesselation
 from backend.alignment.landmarks.point_sigma import load_point_sigma
 from backend.alignment.landmarks.pose_bias import TABLE, PoseBias, pose_features
-from backend.evaluation.benchmark import IctHead, load_ict_head
+from backend.evaluation.benchmark import BenchmarkHead, load_ict_head
 from backend.observations import Alignment
 from backend.point_calibration.rendered_heads import EXPRESSIONS, Lifted, dev_person, lift, pictures
 
@@ -64,7 +64,7 @@ class _Raw(LandmarkAligner):
         return super()._alignment(look, mu)
 
 
-def person_samples(ict: IctHead, person: int, aligner: _Raw, finder: BlazeFaceFinder) -> list[Sample]:
+def person_samples(ict: BenchmarkHead, person: int, aligner: _Raw, finder: BlazeFaceFinder) -> list[Sample]:
     """All pictures of one rendered person in which the aligner finds the face: neutral and with an expression."""
     spec, samples = dev_person(person, len(TURNS)), []
     for expression in (EXPRESSIONS[0], EXPRESSIONS[1 + person % (len(EXPRESSIONS) - 1)]):

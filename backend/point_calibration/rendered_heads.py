@@ -6,15 +6,15 @@ skin, light, lens and background of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.evaluation.benchmark import IctHead, SequenceSpec
-from backend.evaluation.benchmark.ict_head import EYES, NECK_PIVOT, FaceMotion, camera_vertices
+from backend.evaluation.benchmark import BenchmarkHead, SequenceSpec
+from backend.evaluation.benchmark.head import EYES, NECK_PIVOT, FaceMotion, camera_vertices
 from backend.evaluation.benchmark.scene import Scene, make_scene
 from backend.evaluation.benchmark.studio import Studio
 from backend.head_model.render import HeadRenderer
@@ -38,12 +38,15 @@ def dev_person(person: int, pictures: int) -> SequenceSpec:
 
 
 def pictures(
-    ict: IctHead, spec: SequenceSpec, expression: Mapping[str, float], turns: F64
+    ict: BenchmarkHead, spec: SequenceSpec, expression: Mapping[str, float] | Sequence[Mapping[str, float]], turns: F64
 ) -> Iterator[tuple[F64, Picture]]:
     """Vertices (V,3) in camera space and the picture, for each of ``turns (n,2)``: yaw and pitch in radians.
 
-    Yaw is positive to the subject's left, pitch upwards; both are about the head's own axes, yaw first.
+    Yaw is positive to the subject's left, pitch upwards; both are about the head's own axes, yaw first. ``expression``
+    holds the actions' strengths, of all pictures or of each.
     """
+    if isinstance(expression, Mapping):
+        expression = [expression] * len(turns)
     scene, neutral = make_scene(spec), ict.neutral(spec.identity(len(ict.identity_basis)))
     posed = camera_vertices(
         neutral, ict.expression_basis, (ict.groups[EYES[0]], ict.groups[EYES[1]]), ict.follows_head,
@@ -55,13 +58,18 @@ def pictures(
 
 
 def _turning(
-    ict: IctHead, neutral: NDArray[np.float32], scene: Scene, expression: Mapping[str, float], turns: F64
+    ict: BenchmarkHead,
+    neutral: NDArray[np.float32],
+    scene: Scene,
+    expressions: Sequence[Mapping[str, float]],
+    turns: F64,
 ) -> FaceMotion:
     """The head turned on shoulders that stay, the eyes still in the head."""
     count = len(turns)
     strengths = np.zeros((count, len(ict.expression_names)), np.float32)
-    for action, strength in expression.items():
-        strengths[:, ict.expression_names.index(action)] = strength
+    for own, expression in zip(strengths, expressions, strict=True):
+        for action, strength in expression.items():
+            own[ict.expression_names.index(action)] = strength
     rotation = FACING_CAMERA * Rotation.from_euler("YX", turns * (1, -1))
     pivot = np.array(NECK_PIVOT)
     base = np.array(scene.place) + FACING_CAMERA.apply(pivot - neutral[ict.narrow_face].mean(axis=0))
@@ -90,7 +98,7 @@ class Lifted:
         return np.asarray(points[:, :2] / points[:, 2:] * self.focal_px + self.middle)
 
 
-def lift(ict: IctHead, spec: SequenceSpec, vertices: F64, points: F64) -> Lifted:
+def lift(ict: BenchmarkHead, spec: SequenceSpec, vertices: F64, points: F64) -> Lifted:
     """The places of the image points (478,2) of a picture made with ``spec`` on the head that it shows."""
     scene, middle = make_scene(spec), spec.side / 2
     with HeadRenderer((spec.side, spec.side)) as renderer:

@@ -42,10 +42,16 @@ class TurnedHead:
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked(PointSigma):
+class LookedUp(PointSigma):
     """A table that notes what the aligner looks up in it: the yaw and the inter-ocular distance it believes in."""
 
     asked: list[tuple[float, float]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, mirror: NDArray[np.int64]) -> LookedUp:
+        """A table that says nothing itself; ``mirror (478,)`` is each point's mirror image."""
+        one = np.ones(2)
+        return cls(np.ones(POINTS), one, one, one, np.zeros(POINTS), 0.0, mirror, np.zeros((POINTS, 2)), "")
 
     def pixels(self, yaw: float, inter_ocular_px: float) -> NDArray[np.float32]:
         self.asked.append((yaw, inter_ocular_px))
@@ -58,8 +64,7 @@ def turned_heads(archive: Path, mirror: NDArray[np.int64], people: int) -> Itera
     ``archive`` is ``ict_facekit.npz``, ``mirror (478,)`` each point's mirror image. About 4 s
     per person. Raises UserError where nothing can be rendered (see ``load_ict_head``, ``HeadRenderer``).
     """
-    ict, one = load_ict_head(archive), np.ones(2)
-    table = _Asked(np.ones(POINTS), one, one, one, np.zeros(POINTS), 0.0, mirror, np.zeros((POINTS, 2)), "")
+    ict, table = load_ict_head(archive), LookedUp.of(mirror)
     turns = np.column_stack([YAWS, np.zeros_like(YAWS)])
     aligner, finder = LandmarkAligner(table), BlazeFaceFinder()
     for person in range(people):

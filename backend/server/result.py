@@ -8,7 +8,8 @@ from pathlib import Path
 
 from backend.errors import ErrorCode, UserError
 from backend.export.blender import take_result
-from backend.head_model.library import list_heads, load_head
+from backend.head_model.library import list_heads, load_head, load_head_of
+from backend.head_model.model import HeadModel
 from backend.server.jobs import read_spec
 from backend.track.io import load_track
 from backend.track.types import Track
@@ -31,17 +32,18 @@ def load_take(folder: Path, name: str) -> TakeResult | None:
         report = json.loads((folder / "report.json").read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(ErrorCode.BAD_JOB, f"The job file {folder / 'report.json'} is damaged: {error}") from error
-    return take_result(track, load_head(_head_name(spec, track)), name, report)
+    return take_result(track, _head(spec, track), name, report)
 
 
 def load_partial_take(path: Path, name: str) -> TakeResult:
     """The take of a partial track in a running job's folder, with its provenance for a report; raises UserError."""
     track = load_track(path)
-    return take_result(track, load_head(_head_name(read_spec(path.parent), track)), name, track.provenance)
+    return take_result(track, _head(read_spec(path.parent), track), name, track.provenance)
 
 
-def _head_name(spec: Job, track: Track) -> str:
-    return spec.head if isinstance(spec, TrackJob) else track.head_id
+def _head(spec: Job, track: Track) -> HeadModel:
+    name = spec.head if isinstance(spec, TrackJob) else track.head_id
+    return load_head_of(name, track.head_hash)
 
 
 def known_heads() -> tuple[HeadInfo, ...]:

@@ -329,7 +329,7 @@ class _Take:
     def _at_key_frames(self) -> list[View]:
         """The key frames as a take of their own, too far apart in time to be smooth."""
         few = views_at(self.views, self.frames)
-        return [replace(view, alignment=replace(view.alignment, frame_rate=0.1)) for view in few]
+        return [replace(view, alignment=view.alignment.far_apart()) for view in few]
 
     def _keypoints_seen(
         self, view: View, found: Sequence[Matches], j: int, at: Frames, keypoints: Keypoints

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.fitting import FitOptions, FitResult, Fixed, Solution, View, fit_take
+from backend.fitting.personal import fit_personal, wants_personal
 from backend.head_model.model import HeadModel
 from backend.progress import ShouldCancel, never
 from backend.skin_matching.refine_views import MatchedFit, ViewPictures, refine
@@ -20,11 +21,14 @@ class Step(StrEnum):
 
     FITTING = "fitting the head"
     MATCHING = "matching the skin between the views"
+    PERSONAL = "making the actions this person's"
 
 
 @dataclass(frozen=True, eq=False)
 class SolvedTake:
-    """``fit`` is the one to go on with; ``matched`` the skin's, None where it was not asked for or found nothing."""
+    """``fit`` is the one to go on with; ``matched`` the skin's, before personal actions, None where it was not asked
+    for or found nothing.
+    """
 
     fit: FitResult
     matched: MatchedFit | None = None
@@ -43,7 +47,8 @@ def solve_take(
     on_progress: Callable[[Step, float], None] | None = None,
     should_cancel: ShouldCancel = never,
 ) -> SolvedTake:
-    """Fit a take, and match the skin between its views where there are several and ``pictures`` of them.
+    """Fit a take, match the skin between its views where there are several and ``pictures`` of them, and make the
+    actions this person's where the options say so and the take tells them.
 
     ``neutral_prior``, ``initial`` and ``fixed`` are those of ``fit_take``; matching starts from the fit. ``on_fitted``
     gets the joint fit before matching, and may raise; ``on_progress`` gets the fraction of each step.
@@ -56,6 +61,8 @@ def solve_take(
     def hears(step: Step) -> Callable[[float], None]:
         return lambda fraction: on_progress(step, fraction) if on_progress else None
 
+    # a take that is solved in part keeps the actions that it has
+    personal = initial is None and wants_personal(head, views, options)
     fitting = hears(Step.FITTING)
     fit = fit_take(
         head,
@@ -64,21 +71,35 @@ def solve_take(
         neutral_prior=neutral_prior,
         initial=initial,
         fixed=fixed,
+        draft=personal and len(views) == 1,
         on_progress=lambda fraction, _words: fitting(fraction),
         should_cancel=should_cancel,
     )
     if on_fitted is not None:
         on_fitted(fit)
-    if pictures is None or len(views) < 2:
-        return SolvedTake(fit)
-    matched = refine(
-        head,
-        views,
-        fit,
-        options,
-        pictures,
-        neutral_prior=neutral_prior,
-        on_progress=hears(Step.MATCHING),
-        should_cancel=should_cancel,
-    )
-    return SolvedTake(fit if matched is None else matched.fit, matched)
+    matched = None
+    if pictures is not None and len(views) > 1:
+        matched = refine(
+            head,
+            views,
+            fit,
+            options,
+            pictures,
+            neutral_prior=neutral_prior,
+            on_progress=hears(Step.MATCHING),
+            should_cancel=should_cancel,
+        )
+        fit = fit if matched is None else matched.fit
+    if personal:
+        refitting = hears(Step.PERSONAL)
+        fit = fit_personal(
+            head,
+            views,
+            options,
+            fit,
+            neutral_prior=neutral_prior,
+            fixed=Fixed(identity=len(views) > 1, cameras=len(views) > 1),
+            on_progress=lambda fraction, _words: refitting(fraction),
+            should_cancel=should_cancel,
+        )
+    return SolvedTake(fit, matched)

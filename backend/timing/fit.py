@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,9 +98,7 @@ def _race_take(options: BenchmarkOptions) -> tuple[Take, str]:
     frames = 75 if options.quick else RACE_FRAMES
     footage = open_footage(str(clip), (1, frames))
     seen = align_footage(footage, find_aligner(DEFAULT_ALIGNER, head), finder=face_finder())
-    span = float(seen.times[-1] - seen.times[0])
-    rate = (seen.frame_count - 1) / span if span > 0 else 30.0
-    return prepare(head, [View(replace(seen, frame_rate=rate))], FitOptions()), clip.name
+    return prepare(head, [View(seen.at_times(seen.times))], FitOptions()), clip.name
 
 
 def _demo_clip(out: Path) -> Path:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from backend.errors import ErrorCode, UserError
 from backend.head_model.model import HeadModel, posed_vertices
+from backend.head_model.personal import with_corrections
 from backend.track.types import Track
 from protocol.arrays import at_frames
 
@@ -17,6 +20,22 @@ def neutral_of(head: HeadModel, track: Track) -> NDArray[np.float32]:
     """The neutral (V,3) of the person tracked: identity and, where the fit solved for one, deformation δ_d."""
     neutral = head.neutral(track.identity)
     return neutral + track.deformation if len(track.deformation) else neutral
+
+
+@lru_cache(maxsize=4)
+def person_of(head: HeadModel, track: Track) -> HeadModel:
+    """The head as the person tracked performs it: its expressions with the track's ``action_corrections``.
+
+    Whatever poses a track poses this one; ``track.head_hash`` is the hash of ``head``. The neutral is ``neutral_of``'s
+    with either.
+
+    Raises:
+        UserError: ``head_changed`` where the corrections are of another head.
+    """
+    if track.action_corrections.shape[1] not in (0, head.vertex_count):
+        sentence = f"The head “{track.head_id}” has changed since the footage was tracked."
+        raise UserError(ErrorCode.HEAD_CHANGED, sentence, "Track the footage again.")
+    return with_corrections(head, track.action_corrections)
 
 
 def seen_vertices(
@@ -36,7 +55,7 @@ def seen_vertices(
     if neutral is None:
         neutral = neutral_of(head, track)
     some = at_frames(track, frames)
-    posed = posed_vertices(head, neutral, some.expression, some.gaze)
+    posed = posed_vertices(person_of(head, track), neutral, some.expression, some.gaze)
     if vertices is not None:
         posed = posed[:, vertices]
     rotation = Rotation.from_rotvec(some.head_rotation).as_matrix()

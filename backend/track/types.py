@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from protocol.arrays import left_out, shaped
 from protocol.take import F32, F64, I64, Performance
 from protocol.take import CameraTrack as CameraTrack
+
+F16 = NDArray[np.float16]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -18,7 +21,7 @@ class Track(Performance):
     """The result of a take: a performance, whose it is, and how it came about.
 
     The frames are the first view's. The person's neutral is the head's with ``identity``, plus ``deformation`` (δ_d,
-    ``neutral_of``).
+    ``neutral_of``), and the person's expressions are the head's plus ``action_corrections`` (``person_of``).
     """
 
     head_id: str
@@ -32,3 +35,5 @@ class Track(Performance):
         default_factory=left_out
     )
     """One standard deviation, NaN where unknown."""
+    action_corrections: Annotated[F16, shaped("K", "P", 3, since=3)] = field(default_factory=left_out)
+    """Metres at strength 1: this person's expressions less the head's (``person_of``). P is V, or 0: there are none."""

@@ -6,8 +6,9 @@ from typing import Any
 
 import bpy
 
-from .. import session
-from ..scene import confidence
+from .. import iris, session
+from ..scene import confidence, materials
+from ..scene.ownership import HEAD
 from .text import draw_text
 
 
@@ -40,6 +41,7 @@ class FLOWFACE_PT_take(bpy.types.Panel):  # type: ignore[misc]
             row.label(text="Low Confidence")
             row.operator("flowface.next_low_confidence", text="", icon="TRIA_LEFT").backwards = True
             row.operator("flowface.next_low_confidence", text="", icon="TRIA_RIGHT")
+        _draw_iris(self.layout, take.get(HEAD))
         draw_export(self.layout)
 
 
@@ -50,6 +52,12 @@ def draw_export(layout: Any) -> None:
         layout.label(text=f"Exporting: {now.exporting.stage}", icon="SORTTIME")
     elif now.exports:
         layout.operator_menu_enum("flowface.export", "format", text="Export", icon="EXPORT")
+
+
+def _draw_iris(layout: Any, head: Any) -> None:
+    material = materials.iris_of(head) if head is not None else None
+    if material is not None:
+        layout.prop(material, iris.NAME, text="Iris")
 
 
 def _draw_views(layout: Any, context: Any, known: confidence.Confidence, frame: int) -> None:

@@ -36,7 +36,7 @@ def build_take(
     old = replace.retire(collection)
 
     armature = build_armature(context, take.name, take.head)
-    head = build_head(f"{take.name} head", take.head, take.expression)
+    head = build_head(f"{take.name} head", take)
     bind(head, armature)
     new = {replace.ARMATURE: armature, replace.HEAD: head}
     for role, obj in new.items():

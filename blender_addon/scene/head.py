@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from ..vendor import take as contract
 from . import axes, eyes, materials
+from .polygons import Polygons, polygons_of
 
 UV_MAP = "FlowFace"
+OWN_VERTICES = "flowface_vertices"
+"""The mesh's property that counts the head's own vertices, which come before those of brows and lashes, and all."""
 WEIGHT_STEP = 1 / 4096
 """Finer steps of skinning weights nobody sees: a lid that an eye carries by 1 cm is out by a thousandth of a mm."""
 SHARP_ANGLE = math.radians(70)
@@ -23,34 +26,40 @@ SLIDER_LIMIT = 10.0
 """Blender accepts no shape-key range beyond ±10."""
 
 
-def build_head(name: str, head: contract.HeadGeometry, expression: NDArray[np.float32]) -> Any:
-    """A mesh object of a person's head; ``expression (T,K)`` only widens slider ranges that it would leave."""
-    part_names, triangle_part = eyes.parts_with_irises(head)
-    mesh = _mesh(name, head, triangle_part)
-    for part in part_names:
-        mesh.materials.append(materials.material_for(part))
+def build_head(name: str, take: contract.TakeResult) -> Any:
+    """A mesh object of the head of a take's person; its expressions only widen slider ranges that they would leave."""
+    head = take.head
+    polygons = polygons_of(head)
+    part_names, part = eyes.parts_with_irises(head, polygons)
+    mesh = _mesh(name, head, polygons, part)
+    for part_name in part_names:
+        own = part_name == "iris"
+        material = materials.iris_for(take.name, take.iris_color) if own else materials.material_for(part_name)
+        mesh.materials.append(material)
     obj = bpy.data.objects.new(name, mesh)
-    _add_shape_keys(obj, name, head, expression)
+    _add_shape_keys(obj, name, head, take.expression)
     _add_weights(obj, head)
     return obj
 
 
-def _mesh(name: str, head: contract.HeadGeometry, triangle_part: NDArray[np.int32]) -> Any:
+def _mesh(name: str, head: contract.HeadGeometry, polygons: Polygons, part: NDArray[np.int32]) -> Any:
     mesh = bpy.data.meshes.new(name)
-    faces = len(head.triangles)
     mesh.vertices.add(len(head.neutral))
     mesh.vertices.foreach_set("co", axes.head_points(head.neutral).astype(np.float32).ravel())
-    mesh.loops.add(3 * faces)
-    mesh.loops.foreach_set("vertex_index", np.ascontiguousarray(head.triangles, np.int32).ravel())
-    mesh.polygons.add(faces)
-    mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * faces, 3, dtype=np.int32))
-    mesh.polygons.foreach_set("material_index", triangle_part)
-    mesh.polygons.foreach_set("use_smooth", np.ones(faces, np.bool_))
-    corners = head.uv_vertices[head.uv_triangles].astype(np.float32)
+    mesh.loops.add(len(polygons.vertex))
+    mesh.loops.foreach_set("vertex_index", polygons.vertex)
+    mesh.polygons.add(len(polygons.start))
+    mesh.polygons.foreach_set("loop_start", polygons.start)
+    mesh.polygons.foreach_set("material_index", part)
+    mesh.polygons.foreach_set("use_smooth", np.ones(len(part), np.bool_))
+    corners = head.uv_vertices[polygons.uv].astype(np.float32)
     mesh.uv_layers.new(name=UV_MAP, do_init=False).uv.foreach_set("vector", corners.ravel())
     mesh.update(calc_edges=True)
     mesh.validate()
     mesh.set_sharp_from_angle(angle=SHARP_ANGLE)
+    mesh[OWN_VERTICES] = [head.own_vertices or len(head.neutral), len(head.neutral)]
+    for attribute, values in ((materials.LIGHT, head.light), (materials.LIPS, head.lips)):
+        mesh.attributes.new(attribute, "FLOAT", "POINT").data.foreach_set("value", values)
     return mesh
 
 

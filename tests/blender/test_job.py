@@ -12,6 +12,7 @@ import pytest
 from bpy_extras.object_utils import world_to_camera_view
 from mathutils import Matrix, Vector
 
+from backend.export.blender import head_geometry
 from backend.head_model.library import load_head
 from backend.pipeline.neutral_prior import predicted_neutral, predictor_for
 from blender_addon import job, preferences, settings
@@ -268,17 +269,12 @@ def test_head_of_the_scene_is_handed_over_as_the_neutral_face(tmp_path: Path, mo
     identity = np.random.default_rng(3).normal(size=len(head.shape_basis)).astype(np.float32)
     take = make_take(Shot())
     neutral = head.neutral(identity)
-    geometry = replace(
-        take.head,
-        neutral=neutral,
-        expression_deltas=head.expression_basis[: len(take.head.expression_names)],
-        triangles=head.triangles,
-        uv_vertices=head.uv_vertices,
-        uv_triangles=head.uv_triangles,
-        joints=head.joints(neutral),
-        skinning_weights=head.skinning_weights,
-        triangle_part=np.zeros(len(head.triangles), np.int32),
-    )
+    whole = head_geometry(head, neutral)
+    assert len(whole.neutral) > head.vertex_count, "it has brows and lashes, which are no part of the neutral"
+    names = take.head.expression_names
+    deltas = whole.expression_deltas[: len(names)]
+    bounds = take.head.expression_bounds
+    geometry = replace(whole, expression_names=names, expression_deltas=deltas, expression_bounds=bounds)
     built = build.build_take(bpy.context, replace(take, head=geometry))[HEAD]
     chosen().neutral_head = built
     bpy.context.scene.frame_set(6)

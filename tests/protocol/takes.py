@@ -15,11 +15,12 @@ from protocol.take import CameraTrack, HeadGeometry, TakeResult
 def spoilt(array: Array, good: NDArray[Any], free: str) -> dict[str, NDArray[Any]]:
     """Versions of a declared array that it must not be, by what is wrong with them.
 
-    Sizes in ``free`` are those of no other array.
+    Sizes among the words of ``free`` are those of no other array.
     """
-    wrong = {"dtype": good.astype(np.float16), "dimensions": good[..., None]}
+    other = np.float64 if good.dtype == np.float16 else np.float16
+    wrong = {"dtype": good.astype(other), "dimensions": good[..., None]}
     for axis, size in enumerate(array.shape):
-        if size != free:
+        if size not in free.split():
             wrong[f"size {size}"] = np.concatenate([good, good.take([0], axis)], axis)
     if array.finite and good.dtype.kind == "f":
         for value in (np.nan, np.inf):
@@ -52,6 +53,10 @@ def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
         skinning_weights=np.full((5, 5), 0.2, np.float32),
         part_names=("skin", "eyes"),
         triangle_part=np.array([0, 1], np.int32),
+        quads=np.array([[0, 1]], np.int32),
+        own_vertices=4,
+        light=np.linspace(0.2, 1, 5).astype(np.float32),
+        lips=np.linspace(1, 0, 5).astype(np.float32),
     )
     views = tuple(
         CameraTrack(
@@ -93,4 +98,5 @@ def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
         action_names=("jawOpen", "mouthPucker", "tongueOut"),
         actions=random.uniform(size=(frames, 3)).astype(np.float32),
         uncertainty_mm=error * 0.5,
+        iris_color=(0.25, 0.5, 0.125),
     )

@@ -111,7 +111,7 @@ def test_no_array_arrives_otherwise_than_declared(prefix, array):
     """Each array there is, each way to be wrong: a new array is held to its declaration from its first line on."""
     fields, arrays = take_to_wire(small_take(frames=4, cameras=2))
     name = prefix + array.name
-    for what, wrong in spoilt(array, arrays[name], free="U").items():
+    for what, wrong in spoilt(array, arrays[name], free="U Q").items():
         # Of arrays that contradict each other's size, the one that comes second is named.
         with pytest.raises(ProtocolError, match="has shape" if what.startswith("size") else f"“{name}” ") as caught:
             take_from_wire(fields, arrays | {name: wrong})
@@ -152,3 +152,30 @@ def test_a_take_from_before_actions_and_uncertainty_still_arrives():
 def test_a_report_with_something_unknown_is_not_sent():
     with pytest.raises(ProtocolError, match="ndarray"):
         take_to_wire(dataclasses.replace(small_take(), report={"a": np.zeros(2)}))
+
+
+def test_a_head_from_before_quads_and_brows_still_arrives():
+    fields, arrays = take_to_wire(small_take())
+    arrays = {name: array for name, array in arrays.items() if name not in ("head/quads", "head/light", "head/lips")}
+    head = {name: value for name, value in fields["head"].items() if name != "own_vertices"}
+    fields = {name: value for name, value in fields.items() if name != "iris_color"} | {"head": head}
+    take = take_from_wire(fields, arrays)
+    assert take.head.quads.shape == (0, 2) and take.head.own_vertices == 0 and take.iris_color == ()
+    assert take.head.light.tolist() == [1] * 5 and take.head.lips.tolist() == [0] * 5
+
+
+@pytest.mark.parametrize(
+    ("quads", "own", "iris", "says"),
+    [
+        ([[0, 2]], 5, (), "head/quads"),
+        ([[0, 0]], 5, (), "two quads"),
+        ([[0, 1]], 6, (), "own_vertices"),
+        ([[0, 1]], 5, (0.1, 0.2), "iris_color"),
+        ([[0, 1]], 5, (0.1, 0.2, 1.5), "iris_color"),
+    ],
+)
+def test_looks_that_cannot_be_are_refused(quads, own, iris, says):
+    take = small_take()
+    head = dataclasses.replace(take.head, quads=np.array(quads, np.int32), own_vertices=own)
+    with pytest.raises(ProtocolError, match=says):
+        take_to_wire(dataclasses.replace(take, head=head, iris_color=iris))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop, alike, cut, mirrored
 from backend.alignment.eyes import CLOSED_EYE, lid_openings
+from backend.alignment.landmarks.blendshapes import BlendshapeNetwork
 from backend.alignment.landmarks.face_mesh import (
     LEFT_OUTER_CANTHUS,
     POINTS,
@@ -79,6 +80,7 @@ class LandmarkAligner:
         lanes = min(cores(), 4)
         self._network, self._irises = FaceMeshNetwork(lanes), IrisNetwork(min(lanes, 2))
         self._sigma = sigma or load_point_sigma()
+        self._blendshapes = BlendshapeNetwork(self._sigma.mirror, min(lanes, 2))
         self._pose_bias = pose_bias or load_pose_bias()
         self._min_presence, self._mirrored = min_presence, mirrored
 
@@ -128,7 +130,12 @@ class LandmarkAligner:
             for look, unit in zip(looks, scale, strict=True)
         ]
         better = self._irises.improve(images, np.stack(placed))
-        return [self._alignment(look, mu[:, :2]) for look, mu in zip(looks, better, strict=True)]
+        flat = better[..., :2]
+        scores = self._blendshapes(list(flat))
+        return [
+            replace(self._alignment(look, mu), action_scores=told)
+            for look, mu, told in zip(looks, flat, scores, strict=True)
+        ]
 
     def _alignment(self, look: Look, mu: F64) -> Alignment:
         """Of a look at a crop, with image points ``mu (478,2)``."""
@@ -150,6 +157,7 @@ class LandmarkAligner:
         """Stop the networks' threads."""
         self._network.close()
         self._irises.close()
+        self._blendshapes.close()
 
 
 def _seen(closed: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """``python -m backend.alignment.landmarks.convert TASK IRIS FAR``: make the file of landmark networks.
 
 TASK is MediaPipe's Face Landmarker bundle (``face_landmarker.task``, a zip): of it come the face detector for near
-faces and the 256² landmark network. IRIS (``iris_landmark.tflite``) and FAR
+faces, the 256² landmark network and the blendshape network. IRIS (``iris_landmark.tflite``) and FAR
 (``face_detection_full_range_sparse.tflite``) lie in the wheel of mediapipe 0.10.21. Weights of 32 bits are stored as 16
 and given back by operators before each run, as in the bundle's networks. Prints the SHA-256 that ``networks.py`` names.
 """
@@ -27,7 +27,11 @@ FORMAT = "flowface-landmark-networks-1"
 _ORIGIN = (
     "MediaPipe, Copyright The MediaPipe Authors, Apache License 2.0; re-packed by backend.alignment.landmarks.convert"
 )
-_TASK = {"detector": "face_detector.tflite", "face_mesh": "face_landmarks_detector.tflite"}
+_TASK = {
+    "detector": "face_detector.tflite",
+    "face_mesh": "face_landmarks_detector.tflite",
+    "blendshapes": "face_blendshapes.tflite",
+}
 
 
 def convert(

@@ -25,10 +25,10 @@ from safetensors.numpy import load
 from backend.errors import ErrorCode, UserError
 
 F32 = NDArray[np.float32]
-NetworkName = Literal["detector", "far_detector", "face_mesh", "iris"]
+NetworkName = Literal["detector", "far_detector", "face_mesh", "iris", "blendshapes"]
 
 NETWORKS = Path(__file__).with_name("networks.safetensors")
-SHA256 = "7560417fa1532a450183c4a2c46dc6f548b79238ca44d20650c7e1c7e90b0f6e"
+SHA256 = "1126064b86a5c5df8f2ebe9dcfe21770a811d63c987aefa29956024ce59417d7"
 """Of ``NETWORKS``."""
 MAX_BYTES = 16 << 20
 
@@ -59,21 +59,21 @@ def cores() -> int:
 
 
 class Network:
-    """One network, pictures in, arrays out. Not safe to call from two threads at once.
+    """One network, pictures (or points) in, arrays out. Not safe to call from two threads at once.
 
     ``lanes`` copies of it run side by side, one thread each: several pictures share the cores better so than one
     picture's operators do.
     """
 
     def __init__(self, content: bytes, *, scale: float = 1 / 255, shift: float = 0.0, lanes: int = 1) -> None:
-        """``content`` is the flatbuffer; the network is shown ``scale`` × value + ``shift`` of pictures of uint8."""
+        """``content`` is the flatbuffer; the network is shown ``scale`` × value + ``shift`` of what it is given."""
         self._lanes = [_Lane(content, scale, shift) for _ in range(max(1, lanes))]
         self._pool = ThreadPoolExecutor(len(self._lanes) - 1, "landmarks") if len(self._lanes) > 1 else None
         self.size: int = self._lanes[0].size
         """Pixels along each side of its pictures."""
 
-    def __call__(self, pictures: Sequence[NDArray[np.uint8]]) -> list[F32]:
-        """The network's outputs, each (B,n) for B pictures (size,size,3) RGB."""
+    def __call__(self, pictures: Sequence[NDArray[Any]]) -> list[F32]:
+        """The network's outputs, each (B,n) for B pictures (size,size,3) RGB of uint8, or B rows of points."""
         shares = [range(lane, len(pictures), len(self._lanes)) for lane in range(len(self._lanes))]
         answers: list[list[F32]] = [[] for _ in pictures]
 
@@ -108,7 +108,7 @@ class _Lane:
         self._scale, self._shift = np.float32(scale), np.float32(shift)
         self.size = int(told["shape"][1])
 
-    def __call__(self, picture: NDArray[np.uint8]) -> list[F32]:
+    def __call__(self, picture: NDArray[Any]) -> list[F32]:
         shown = self._picture[0]
         shown[...] = picture
         shown *= self._scale

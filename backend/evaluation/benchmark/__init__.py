@@ -1,19 +1,22 @@
-"""Sequences rendered from the ICT-FaceKit head, with exact truth: made from a seed when they are first asked for."""
+"""Sequences rendered from ICT-FaceKit's and MakeHuman's people, with exact truth: made from a seed when asked for."""
 
-from backend.evaluation.benchmark.ict_head import IctHead, load_ict_head
+from backend.evaluation.benchmark.head import BenchmarkHead
+from backend.evaluation.benchmark.ict_head import load_ict_head
 from backend.evaluation.benchmark.make import BenchmarkSequence, default_cache, render_sequence, render_sequences
+from backend.evaluation.benchmark.makehuman_head import load_makehuman_head
 from backend.evaluation.benchmark.specs import PERFORMANCES, SequenceSpec, benchmark_sequences
 from backend.evaluation.benchmark.truth import Truth, load_truth, load_truth_full
 
 __all__ = [
     "PERFORMANCES",
+    "BenchmarkHead",
     "BenchmarkSequence",
-    "IctHead",
     "SequenceSpec",
     "Truth",
     "benchmark_sequences",
     "default_cache",
     "load_ict_head",
+    "load_makehuman_head",
     "load_truth",
     "load_truth_full",
     "render_sequence",

@@ -17,7 +17,8 @@ import platformdirs
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.evaluation.benchmark.ict_head import EYES, FaceMotion, IctHead, camera_vertices, load_ict_head
+from backend.evaluation.benchmark.head import EYES, BenchmarkHead, FaceMotion, camera_vertices
+from backend.evaluation.benchmark.heads import benchmark_head
 from backend.evaluation.benchmark.motion import perform
 from backend.evaluation.benchmark.scene import Scene, make_scene
 from backend.evaluation.benchmark.specs import VERSION, SequenceSpec
@@ -45,7 +46,7 @@ def default_cache() -> Path:
     return platformdirs.user_cache_path("flowface", appauthor=False) / "benchmark"
 
 
-def render_sequence(spec: SequenceSpec, ict: IctHead, cache: Path | None = None) -> BenchmarkSequence:
+def render_sequence(spec: SequenceSpec, ict: BenchmarkHead, cache: Path | None = None) -> BenchmarkSequence:
     """Render a sequence, or find it rendered; ``cache`` is a folder outside the repository (``default_cache``).
 
     Raises UserError ``no_opengl``, ``no_backgrounds``, or ``cache_folder`` where nothing can be written.
@@ -80,9 +81,10 @@ def render_sequences(
     """Render what is not in the cache yet, several sequences at a time, and give each back as it is done.
 
     ``workers`` processes, one per core where it is not said. Closing the iterator stops the work after the sequences
-    that are being rendered. Raises UserError as ``load_ict_head`` and ``render_sequence`` do.
+    that are being rendered. Raises UserError as ``benchmark_head`` and ``render_sequence`` do.
     """
-    load_ict_head(ict_path)
+    for people in {spec.people for spec in specs}:
+        benchmark_head(people, ict_path)
     todo = []
     for spec in specs:
         done = _sequence(spec, cache)
@@ -120,13 +122,13 @@ def _end_with_parent() -> None:
 
 def _render_apart(spec: SequenceSpec, ict_path: Path, cache: Path | None) -> BenchmarkSequence | tuple[str, str, str]:
     try:
-        return render_sequence(spec, load_ict_head(ict_path), cache)
+        return render_sequence(spec, benchmark_head(spec.people, ict_path), cache)
     except UserError as error:  # it would not survive the way back as an exception
         return error.code, error.message, error.hint
 
 
 def sequence_motion(
-    spec: SequenceSpec, ict: IctHead, seconds: NDArray[np.float64]
+    spec: SequenceSpec, ict: BenchmarkHead, seconds: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], FaceMotion]:
     """The person's neutral (V,3) and what they do at ``seconds (n,)``."""
     neutral = ict.neutral(spec.identity(len(ict.identity_basis)))
@@ -134,7 +136,7 @@ def sequence_motion(
     return neutral, perform(ict, spec, face, np.array(make_scene(spec).place), seconds)
 
 
-def _render_into(folder: Path, spec: SequenceSpec, ict: IctHead) -> None:
+def _render_into(folder: Path, spec: SequenceSpec, ict: BenchmarkHead) -> None:
     scene = make_scene(spec)
     neutral, motion = sequence_motion(spec, ict, np.arange(spec.frame_count) / spec.frame_rate)
     encode_evenly(folder / CLIP, render_frames(spec, ict, scene), spec.frame_rate, crf=scene.crf, repeatable=True)
@@ -143,7 +145,7 @@ def _render_into(folder: Path, spec: SequenceSpec, ict: IctHead) -> None:
     )
 
 
-def render_frames(spec: SequenceSpec, ict: IctHead, scene: Scene) -> Iterator[Image]:
+def render_frames(spec: SequenceSpec, ict: BenchmarkHead, scene: Scene) -> Iterator[Image]:
     """RGB pictures (side,side,3) of every frame, blurred by the shutter, which is centred on the frame's time."""
     opened = (np.arange(scene.subframes) - (scene.subframes - 1) / 2) / scene.subframes * scene.shutter
     with Studio(spec, ict, scene, spec.frame_count) as studio:
@@ -154,7 +156,7 @@ def render_frames(spec: SequenceSpec, ict: IctHead, scene: Scene) -> Iterator[Im
             yield studio.grained(total // len(posed), frame)
 
 
-def _posed(spec: SequenceSpec, ict: IctHead, opened: NDArray[np.float64]) -> Iterator[NDArray[np.float32]]:
+def _posed(spec: SequenceSpec, ict: BenchmarkHead, opened: NDArray[np.float64]) -> Iterator[NDArray[np.float32]]:
     """Vertices (subframes,V,3) of every frame."""
     frames = np.arange(spec.frame_count)[:, None] + opened
     left, right = (ict.groups[name] for name in EYES)

@@ -1,8 +1,8 @@
-"""The benchmark's performances: smooth curves over ICT's actions, gaze, and turns of the head, drawn from a seed."""
+"""The benchmark's performances: smooth curves over the actions, gaze, and turns of the head, drawn from a seed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,45 +10,22 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial.transform import Rotation
 
-from backend.evaluation.benchmark.ict_head import NECK_PIVOT, FaceMotion, IctHead
+from backend.evaluation.benchmark.head import NECK_PIVOT, BenchmarkHead, FaceMotion
+from backend.evaluation.benchmark.repertoire import REPERTOIRES, Pose
 from backend.evaluation.benchmark.specs import SequenceSpec
 from backend.head_model.gaze import FULL_LOOK_ANGLE, LOOK_ACTIONS
 from backend.synthesis.performance import FACING_CAMERA, swell
 
 F64 = NDArray[np.float64]
-Pose = Mapping[str, float]
-
 MAX_ANGLES = np.deg2rad((60.0, 35.0))
 """The farthest that a turning head goes to either side, and up and down (seeds/000 C)."""
 
 LONG_ENOUGH = 3.0  # seconds; both sides, up and down in less would be faster than people turn
 
-VISEMES: tuple[Pose, ...] = (
-    {},
-    {"mouthPress": 0.5, "mouthRollLower": 0.3, "mouthRollUpper": 0.3},
-    {"jawOpen": 0.42, "mouthLowerDown": 0.2},
-    {"jawOpen": 0.22, "mouthStretch": 0.35, "mouthSmile": 0.2},
-    {"jawOpen": 0.12, "mouthStretch": 0.5, "mouthUpperUp": 0.25},
-    {"jawOpen": 0.25, "mouthFunnel": 0.6},
-    {"jawOpen": 0.10, "mouthPucker": 0.7},
-    {"jawOpen": 0.18, "mouthFunnel": 0.35, "mouthPucker": 0.35},
-    {"jawOpen": 0.08, "mouthRollLower": 0.5, "mouthUpperUp": 0.3},
-    {"jawOpen": 0.15, "mouthUpperUp": 0.4, "mouthLowerDown": 0.4},
-    {"jawOpen": 0.30, "mouthClose": 0.20, "mouthShrugUpper": 0.3},
-)
-EXTREMES: tuple[Pose, ...] = (
-    {"jawOpen": 1.0, "mouthStretch": 0.6, "eyeSquint": 0.8, "browDown": 0.8, "noseSneer": 0.6, "mouthUpperUp": 0.5},
-    {"cheekPuff": 1.0, "mouthPress": 0.5, "eyeWide": 0.3},
-    {"mouthPucker": 1.0, "browInnerUp": 0.6},
-    {"mouthFunnel": 1.0, "browInnerUp": 1.0, "browOuterUp": 1.0, "eyeWide": 0.9, "jawOpen": 0.4},
-    {"mouthSmile": 1.0, "cheekSquint": 0.9, "jawOpen": 0.3, "mouthUpperUp": 0.4},
-    {"mouthFrown": 1.0, "browDown": 1.0, "mouthShrugLower": 0.8, "noseSneer": 0.4},
-    {"jawLeft": 0.9, "mouthLeft": 0.8, "browOuterUp_R": 0.9, "eyeBlink_L": 1.0},
-    {"mouthSmile_R": 1.0, "mouthRight": 0.6, "browDown_L": 0.9, "cheekSquint_R": 0.8},
-)
 
-
-def perform(ict: IctHead, spec: SequenceSpec, face: NDArray[np.floating[Any]], place: F64, seconds: F64) -> FaceMotion:
+def perform(
+    ict: BenchmarkHead, spec: SequenceSpec, face: NDArray[np.floating[Any]], place: F64, seconds: F64
+) -> FaceMotion:
     """The performance at ``seconds (n,)``, which may lie between frames.
 
     ``face (3,)`` is the middle of the person's face in head space and ``place (3,)`` where in camera space it rests.
@@ -57,11 +34,12 @@ def perform(ict: IctHead, spec: SequenceSpec, face: NDArray[np.floating[Any]], p
     # Drawn at the frames' times whatever is asked for, so that the shutter's moments see the same performance.
     random = spec.random("motion")
     curves = np.zeros((len(seconds), len(ict.expression_names)))
+    own = REPERTOIRES[spec.people]
     if spec.performance == "extreme":
-        _pose_to_pose(curves, ict, seconds, duration, random, EXTREMES, hold=0.35, change=0.3, least=0.85)
+        _pose_to_pose(curves, ict, seconds, duration, random, own.extremes, own.hold, own.change, least=0.85)
     else:
         loudness = {"speech": 1.0, "gaze": 0.15, "turns": 0.6}[spec.performance]
-        _pose_to_pose(curves, ict, seconds, duration, random, VISEMES, 0.03, 0.14, 0.6, loudness)
+        _pose_to_pose(curves, ict, seconds, duration, random, own.visemes, 0.03, 0.14, 0.6, loudness)
         _brows(curves, ict, seconds, duration, random)
     yaw, pitch, roll, sway = _head(spec, seconds, duration, random)
     gaze = _gaze(spec, seconds, duration, yaw, pitch, random)
@@ -81,7 +59,7 @@ def perform(ict: IctHead, spec: SequenceSpec, face: NDArray[np.floating[Any]], p
     )
 
 
-def _columns(ict: IctHead, action: str) -> list[int]:
+def _columns(ict: BenchmarkHead, action: str) -> list[int]:
     """The columns of an action; one without a side means both sides."""
     names = ict.expression_names
     found = [names.index(name) for name in (action, f"{action}_L", f"{action}_R") if name in names]
@@ -92,7 +70,7 @@ def _columns(ict: IctHead, action: str) -> list[int]:
 
 def _pose_to_pose(
     curves: F64,
-    ict: IctHead,
+    ict: BenchmarkHead,
     seconds: F64,
     duration: float,
     random: np.random.Generator,
@@ -119,7 +97,7 @@ def _pose_to_pose(
     curves += PchipInterpolator(times, np.stack(keys))(seconds)
 
 
-def _brows(curves: F64, ict: IctHead, seconds: F64, duration: float, random: np.random.Generator) -> None:
+def _brows(curves: F64, ict: BenchmarkHead, seconds: F64, duration: float, random: np.random.Generator) -> None:
     for _ in range(max(1, round(duration / 1.2))):
         action = ("browInnerUp", "browOuterUp", "browDown", "eyeSquint", "mouthSmile")[random.integers(5)]
         bump = random.uniform(0.2, 0.7) * swell(seconds, random.uniform(0, duration), random.uniform(0.5, 1.2))
@@ -181,7 +159,7 @@ def _blinks(seconds: F64, duration: float, every: float, random: np.random.Gener
     return closed
 
 
-def _lids(curves: F64, ict: IctHead, gaze: F64, blink: F64) -> None:
+def _lids(curves: F64, ict: BenchmarkHead, gaze: F64, blink: F64) -> None:
     """Let the lids follow the gaze and close on a blink, whatever else the eyes do."""
     signed = np.stack([gaze[:, 0], -gaze[:, 0], gaze[:, 1], -gaze[:, 1]]) / FULL_LOOK_ANGLE
     for side, actions in zip("LR", LOOK_ACTIONS, strict=True):

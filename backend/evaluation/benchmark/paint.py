@@ -1,4 +1,4 @@
-"""Paints a person on the ICT head's own atlas: skin, brows, lips, lids, stubble, hair, eyes, teeth, a shirt."""
+"""Paints a person on the head's own atlas: skin, brows, lips, lids, stubble, hair, eyes, teeth, a shirt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 from scipy.spatial import cKDTree
 
-from backend.evaluation.benchmark.ict_head import EYES, IctHead, eye_centre
+from backend.datasets.splits import People
+from backend.evaluation.benchmark.head import EYES, BenchmarkHead, eye_centre
 from backend.evaluation.benchmark.regions import lip_depth_cm
 from backend.evaluation.benchmark.specs import SequenceSpec
 from backend.head_model.appearance import Palette, eye_colors
@@ -21,10 +22,6 @@ F64 = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
 SIDE = 1024
-_FACE, _HEAD, _GUMS, _TEETH, _EYE = range(5)
-# (scale, left, bottom) of each of the archive's tiles in one picture; the face takes the most of it.
-_CELLS = np.array([(0.75, 0, 0.25), (0.25, 0.75, 0.75), (0.25, 0.75, 0.5), (0.25, 0.75, 0.25), (0.25, 0, 0)])
-
 _SKINS = (
     (0.93, 0.76, 0.67),
     (0.87, 0.67, 0.55),
@@ -34,6 +31,8 @@ _SKINS = (
     (0.31, 0.20, 0.15),
 )
 _HAIRS = ((0.10, 0.08, 0.07), (0.20, 0.13, 0.09), (0.34, 0.22, 0.13), (0.55, 0.40, 0.24), (0.45, 0.43, 0.42))
+_BEARDS: dict[People, tuple[float, ...]] = {"ict": (0.0, 0.0, 0.25, 0.5), "makehuman": (0.0, 0.0, 0.5, 0.9)}
+"""How much of the skin a beard covers, each as likely."""
 _IRISES = ((0.25, 0.16, 0.09), (0.36, 0.25, 0.14), (0.32, 0.36, 0.24), (0.34, 0.43, 0.52))
 
 
@@ -41,11 +40,10 @@ _IRISES = ((0.25, 0.16, 0.09), (0.36, 0.25, 0.14), (0.32, 0.36, 0.24), (0.34, 0.
 class Atlas:
     """The head's surface in one picture: where each covered texel (n,) lies on the template, and on which part.
 
-    ``corner_uv (F,3,2)`` in 0…1; ``rows``, ``columns (n,)``; ``points (n,3)`` cm; ``part (n,)`` indexes the head's
+    ``rows``, ``columns (n,)``; ``points (n,3)`` cm; ``part (n,)`` indexes the head's
     groups; ``nearest (2,SIDE,SIDE)`` leads every texel to a covered one.
     """
 
-    corner_uv: NDArray[np.float32]
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
     points: F64
@@ -53,16 +51,11 @@ class Atlas:
     nearest: NDArray[np.int32]
 
 
-@lru_cache(maxsize=1)
-def atlas(ict: IctHead) -> Atlas:
-    """Lay the archive's tiles side by side and look up every texel; raises UserError ``no_opengl``."""
+@lru_cache(maxsize=2)
+def atlas(ict: BenchmarkHead) -> Atlas:
+    """Look up every texel of the head's picture; raises UserError ``no_opengl``."""
     group = np.argmax(np.stack(list(ict.groups.values())), axis=0)[ict.triangles[:, 0]]
-    names = list(ict.groups)
-    tile = np.floor(ict.corner_uv[..., 0].mean(axis=1)).astype(int)
-    base = np.where(np.isin(group, [names.index(eye) for eye in EYES]), 0, tile)
-    cell = _CELLS[np.where(np.isin(group, [names.index(eye) for eye in EYES]), _EYE, tile)]
-    corner_uv = (ict.corner_uv - np.stack([base, 0 * base], axis=1)[:, None]) * cell[:, None, :1] + cell[:, None, 1:]
-    flat = np.pad(corner_uv.reshape(-1, 2) * [1, -1] + [0, 1], ((0, 0), (0, 1)), constant_values=1.0)
+    flat = np.pad(ict.corner_uv.reshape(-1, 2) * [1, -1] + [0, 1], ((0, 0), (0, 1)), constant_values=1.0)
     with HeadRenderer((SIDE, SIDE)) as renderer:
         seen = renderer.surface(
             flat,
@@ -80,22 +73,23 @@ def atlas(ict: IctHead) -> Atlas:
     weights = np.column_stack([1 - second_third.sum(axis=1), second_third])
     points = np.einsum("nk,nkc->nc", weights, ict.template[ict.triangles[triangle]].astype(np.float64)) * 100
     nearest = distance_transform_edt(seen < 0, return_distances=False, return_indices=True).astype(np.int32)
-    return Atlas(corner_uv.astype(np.float32), rows, columns, points, group[triangle], nearest)
+    return Atlas(rows, columns, points, group[triangle], nearest)
 
 
-def paint_person(ict: IctHead, spec: SequenceSpec) -> Image:
-    """The picture (SIDE,SIDE,3) of a person on ``atlas(ict).corner_uv``, v upwards; the same in all their sequences."""
+def paint_person(ict: BenchmarkHead, spec: SequenceSpec) -> Image:
+    """The picture (SIDE,SIDE,3) of a person on the head's ``corner_uv``, v upwards; the same in all their sequences."""
     random = spec.random("paint", whole_person=True)
     on = atlas(ict)
     tone = (spec.person + random.uniform(0, 1)) * (len(_SKINS) - 1) / 10 % (len(_SKINS) - 1)
     skin = _between(_SKINS, (tone * 2.3) % (len(_SKINS) - 1))
     hair = _between(_HAIRS, random.uniform(0, 1.5 if skin[0] < 0.7 else len(_HAIRS) - 1))
     fine, mottled = _noise(on.points, 0.09, random), _noise(on.points, 0.8, random)
-    colors = _skin(ict, on, skin, hair, fine, mottled, random)
+    colors = _skin(ict, on, skin, hair, fine, mottled, _BEARDS[spec.people], random)
     shirt = random.uniform(0.08, 0.75, 3)
     collar = on.points[:, 1] + 12.6 - 0.02 * on.points[:, 0] ** 2 + 0.12 * (on.points[:, 2] - 4)
     colors = _mix(colors, shirt * (1 + 0.12 * fine[:, None]), _step(-collar, 0.15))
     _inside(colors, ict, on, fine)
+    _worn(colors, ict, on, shirt, hair, fine)
     eye = _part(ict, on, *EYES)
     # Both eyes share their texels, so one stands for both.
     centre = eye_centre(ict.template, ict.groups[EYES[0]]) * 100
@@ -110,7 +104,16 @@ def paint_person(ict: IctHead, spec: SequenceSpec) -> Image:
     return (np.clip(picture[on.nearest[0], on.nearest[1]], 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def _skin(ict: IctHead, on: Atlas, skin: F64, hair: F64, fine: F64, mottled: F64, random: np.random.Generator) -> F64:
+def _skin(
+    ict: BenchmarkHead,
+    on: Atlas,
+    skin: F64,
+    hair: F64,
+    fine: F64,
+    mottled: F64,
+    beards: tuple[float, ...],
+    random: np.random.Generator,
+) -> F64:
     x, y, z = np.abs(on.points[:, 0]), on.points[:, 1], on.points[:, 2]
     blood = skin * (1.0, 0.78, 0.76)
     colors = np.broadcast_to(skin, on.points.shape) * (1 + 0.035 * fine + 0.03 * mottled)[:, None]
@@ -123,12 +126,12 @@ def _skin(ict: IctHead, on: Atlas, skin: F64, hair: F64, fine: F64, mottled: F64
     nostrils = _bump(x, 0.75, 0.38) * _bump(y, -0.95, 0.22) * (z > 9.5) * (z < 11.6)
     colors = _mix(colors, skin * 0.25, nostrils)
     beard = _bump(x, 0.0, 7.0) * _step(-1.6 - y + 0.18 * x, 0.5) * _step(z - 2.0, 1.0) * _step(y + 8.5, 0.8)
-    beard *= random.choice((0.0, 0.0, 0.25, 0.5)) * (0.8 + 0.4 * fine)
+    beard *= random.choice(beards) * (0.8 + 0.4 * fine)
     colors = _mix(colors, 0.5 * (skin + hair), beard * (lip_depth_cm(ict, on.points / 100) < 0))
     lips = np.array((0.96, 0.68, 0.68)) * skin * random.uniform(0.82, 0.97)
     depth = lip_depth_cm(ict, on.points / 100)
     colors = _mix(colors, lips * (1 + 0.05 * fine)[:, None], _step(depth, 0.12))
-    marks = ict.template[ict.landmarks68].astype(np.float64) * 100
+    marks = ict.marks * 100
     colors = _mix(colors, hair * 0.9, _brow(x, y, z, marks, fine, random))
     colors = _mix(colors, np.array((0.13, 0.09, 0.08)), _lash_line(on.points, marks))
     return _mix(colors, hair * (1 + 0.25 * fine)[:, None], _hair(x, y, z, mottled, random))
@@ -171,7 +174,7 @@ def _hair(x: F64, y: F64, z: F64, mottled: F64, random: np.random.Generator) -> 
     return amount * _step(np.maximum(above, np.where(x > 3, beside, -1.0)) + 0.15 * mottled, 0.35) * ~ear
 
 
-def _inside(colors: F64, ict: IctHead, on: Atlas, fine: F64) -> None:
+def _inside(colors: F64, ict: BenchmarkHead, on: Atlas, fine: F64) -> None:
     """Colour the mouth's inside in place, darker the deeper."""
     deep = np.clip((on.points[:, 2] - 4.0) / 6.5, 0.12, 1.0)[:, None] * (1 + 0.03 * fine[:, None])
     for name, color in (
@@ -185,7 +188,15 @@ def _inside(colors: F64, ict: IctHead, on: Atlas, fine: F64) -> None:
     colors[sockets] = (0.45, 0.25, 0.22)
 
 
-def _part(ict: IctHead, on: Atlas, *names: str) -> NDArray[np.bool_]:
+def _worn(colors: F64, ict: BenchmarkHead, on: Atlas, shirt: F64, hair: F64, fine: F64) -> None:
+    """Colour in place what people of MakeHuman wear."""
+    for name, color, grain in (("bust", shirt, 0.12), ("hair", hair, 0.35), ("glasses", np.full(3, 0.09), 0.0)):
+        if name in ict.groups:
+            where = _part(ict, on, name)
+            colors[where] = color * (1 + grain * fine[where, None])
+
+
+def _part(ict: BenchmarkHead, on: Atlas, *names: str) -> NDArray[np.bool_]:
     return np.isin(on.part, [list(ict.groups).index(name) for name in names])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.evaluation.benchmark.ict_head import EYES, IctHead
+from backend.evaluation.benchmark.head import EYES, BenchmarkHead
 
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
@@ -22,10 +22,10 @@ _MOUTH_MARGIN = np.array([0.9, 0.9])
 _EAR_BOX = ((6.6, 9.5), (-2.5, 4.1), (-3.2, 1.9))  # |x|, y, z in cm on the template
 
 
-def region_masks(ict: IctHead) -> dict[str, Bool]:
+def region_masks(ict: BenchmarkHead) -> dict[str, Bool]:
     """Vertex masks (V,) of the regions that measures are reported for; the eyes take the eyeballs in."""
     points = ict.template.astype(np.float64) * 100
-    marks = points[ict.landmarks68]
+    marks = ict.marks * 100
     skin = ict.groups["face"]
     eyeballs = ict.groups[EYES[0]] | ict.groups[EYES[1]]
     eyes = np.zeros(len(points), bool)
@@ -45,14 +45,14 @@ def region_masks(ict: IctHead) -> dict[str, Bool]:
     }
 
 
-def lip_mask(ict: IctHead) -> Bool:
+def lip_mask(ict: BenchmarkHead) -> Bool:
     """The lips' vertices (V,): the red of both lips, as far as it shows on a closed or an open mouth."""
     return ict.narrow_face & (lip_depth_cm(ict, ict.template) > 0)
 
 
-def lip_depth_cm(ict: IctHead, points: NDArray[np.floating[Any]]) -> F64:
+def lip_depth_cm(ict: BenchmarkHead, points: NDArray[np.floating[Any]]) -> F64:
     """Depth in cm of points (…,3) on the template, metres, inside the lips seen from the front; negative outside."""
-    marks = ict.template[ict.landmarks68].astype(np.float64) * 100
+    marks = ict.marks * 100
     x, y, z = (points[..., axis].astype(np.float64) * 100 for axis in range(3))
     top, bottom = marks[list(_OUTER_LIP_TOP)], marks[list(_OUTER_LIP_BOTTOM)]
     upper = np.interp(x, top[:, 0], top[:, 1])
@@ -60,17 +60,6 @@ def lip_depth_cm(ict: IctHead, points: NDArray[np.floating[Any]]) -> F64:
     depth = np.minimum(upper - y, y - lower)
     outside = (x < top[0, 0]) | (x > top[-1, 0]) | (z < 8.5)
     return np.where(outside, -np.maximum(np.abs(depth), 0.3), depth)
-
-
-def landmark_points(ict: IctHead) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The iBUG-68 landmarks, which are vertices here, as (triangle (68,), barycentric (68,3))."""
-    triangle = np.empty(68, np.int32)
-    weights = np.zeros((68, 3), np.float32)
-    for index, vertex in enumerate(ict.landmarks68):
-        rows, corners = np.nonzero(ict.triangles == vertex)
-        triangle[index] = rows[0]
-        weights[index, corners[0]] = 1.0
-    return triangle, weights
 
 
 def _in_ellipse(points: F64, contour: F64, margin: F64) -> Bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.datasets.splits import SPLITS, Split, identity_modes
+from backend.datasets.splits import PEOPLES, SPLITS, People, Split, identity_modes
 
 PerformanceName = Literal["speech", "gaze", "extreme", "turns"]
 PERFORMANCES: tuple[PerformanceName, ...] = ("speech", "gaze", "extreme", "turns")
@@ -43,40 +45,55 @@ class SequenceSpec:
     frame_count: int
     frame_rate: float = FRAME_RATE
     side: int = SIDE
+    people: People = "ict"
 
     @property
     def name(self) -> str:
         size = "" if self.side == SIDE else f"_{self.side}px"
-        return f"{self.split}_{self.person:02}_{self.performance}_{self.frame_count}{size}"
+        people = "" if self.people == "ict" else f"{self.people}_"
+        return f"{people}{self.split}_{self.person:02}_{self.performance}_{self.frame_count}{size}"
 
     def random(self, what: str, *, whole_person: bool = False) -> np.random.Generator:
         """A generator for one aspect of this sequence, or of this person in all their sequences."""
         words = [self.split, what, "" if whole_person else self.performance]
+        words += [] if self.people == "ict" else [self.people]
         numbers = [byte for word in words for byte in (*word.encode(), 0)]
         return np.random.default_rng([self.seed, VERSION, self.person, *numbers])
 
     def identity(self, count: int) -> NDArray[np.float32]:
         """Identity coefficients (count,), which are zero on the modes that the split may not use."""
         coefficients = np.zeros(count, np.float32)
+        if self.people == "makehuman":
+            coefficients[person_mode(self.split, self.person)] = 1
+            return coefficients
         modes = identity_modes(self.split, count)
         drawn = self.random("identity", whole_person=True).standard_normal(len(modes))
         coefficients[modes] = np.clip(drawn, -_IDENTITY_BOUND, _IDENTITY_BOUND)
         return coefficients
 
 
-def benchmark_sequences(split: Split = "test", quick: bool = False, seed: int = DEFAULT_SEED) -> list[SequenceSpec]:
-    """The sequences of a split: 10 people × 4 performances of 60 to 120 frames, or for ``quick`` 2 × 2 of 30 frames."""
+def person_mode(split: Split, person: int) -> int:
+    """The identity mode of a MakeHuman person, who are one mode each: dev's ten, then test's ten."""
+    return person % PEOPLE + (PEOPLE if split == "test" else 0)
+
+
+def benchmark_sequences(
+    split: Split = "test", quick: bool = False, seed: int = DEFAULT_SEED, peoples: Sequence[People] = PEOPLES
+) -> list[SequenceSpec]:
+    """The sequences of a split: 10 people × 4 performances of 60 to 120 frames, or for ``quick`` 2 × 2 of 30 frames.
+
+    Of each of ``peoples``.
+    """
     if split not in SPLITS:
         raise ValueError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
     people, performances = (_QUICK_PEOPLE, _QUICK_PERFORMANCES) if quick else (PEOPLE, PERFORMANCES)
     specs = []
-    for person in range(people):
-        for performance in performances:
-            length = np.random.default_rng([seed, person, PERFORMANCES.index(performance)])
-            frames = (
-                _QUICK_FRAMES
-                if quick
-                else int(length.integers(SHORTEST_TURNS if performance == "turns" else SHORTEST, LONGEST + 1))
-            )
-            specs.append(SequenceSpec(split, seed, person, performance, frames))
+    for kind, person, performance in product(peoples, range(people), performances):
+        length = np.random.default_rng([seed, person, PERFORMANCES.index(performance)])
+        frames = (
+            _QUICK_FRAMES
+            if quick
+            else int(length.integers(SHORTEST_TURNS if performance == "turns" else SHORTEST, LONGEST + 1))
+        )
+        specs.append(SequenceSpec(split, seed, person, performance, frames, people=kind))
     return specs

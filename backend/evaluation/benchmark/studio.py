@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.evaluation.benchmark.ict_head import IctHead
-from backend.evaluation.benchmark.paint import atlas, paint_person
+from backend.evaluation.benchmark.head import BenchmarkHead
+from backend.evaluation.benchmark.paint import paint_person
 from backend.evaluation.benchmark.scene import Scene, make_background, noise_tile
 from backend.evaluation.benchmark.specs import SequenceSpec
 from backend.head_model.render import HeadRenderer
@@ -23,7 +23,7 @@ class Studio:
     Raises UserError ``no_opengl`` and ``no_backgrounds``.
     """
 
-    def __init__(self, spec: SequenceSpec, ict: IctHead, scene: Scene, count: int) -> None:
+    def __init__(self, spec: SequenceSpec, ict: BenchmarkHead, scene: Scene, count: int) -> None:
         self._side, self._ict = spec.side, ict
         self._noise = noise_tile(spec, scene.noise)
         self._shift = spec.random("shift").integers(0, spec.side, (count, 2))
@@ -33,7 +33,7 @@ class Studio:
             "world_to_camera": np.eye(3, 4),
             "background": make_background(spec),
             "texture": paint_person(ict, spec),
-            "corner_uv": atlas(ict).corner_uv,
+            "corner_uv": ict.corner_uv,
             "lights": scene.lights,
             "ambient": scene.ambient,
             "gloss": scene.gloss,

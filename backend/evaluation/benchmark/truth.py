@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.evaluation.benchmark.ict_head import EYES, FaceMotion, IctHead, camera_vertices
-from backend.evaluation.benchmark.regions import landmark_points, lip_mask, region_masks
+from backend.evaluation.benchmark.head import EYES, BenchmarkHead, FaceMotion, camera_vertices
+from backend.evaluation.benchmark.regions import lip_mask, region_masks
 from backend.evaluation.types import REGIONS, MeshSequence
 from backend.files import read_npz, write_npz
 
@@ -46,7 +46,7 @@ class Truth:
 
 def save_truth(
     path: Path,
-    ict: IctHead,
+    ict: BenchmarkHead,
     neutral: NDArray[np.float32],
     motion: FaceMotion,
     *,
@@ -55,7 +55,6 @@ def save_truth(
     frame_rate: float,
 ) -> None:
     """Write what ``load_truth_full`` reads, atomically."""
-    triangle, barycentric = landmark_points(ict)
     masks = region_masks(ict)
     active = motion.expression.any(axis=0)
     write_npz(
@@ -71,8 +70,8 @@ def save_truth(
             "triangles": ict.triangles,
             "eyes": np.stack([ict.groups[name] for name in EYES]),
             "lips": lip_mask(ict),
-            "landmark_triangle": triangle,
-            "landmark_barycentric": barycentric,
+            "landmark_triangle": ict.landmarks68.triangle,
+            "landmark_barycentric": ict.landmarks68.barycentric,
             "camera": np.array([focal_px, side, frame_rate], np.float64),
             **{f"region_{name}": masks[name] for name in REGIONS},
         },

@@ -14,6 +14,7 @@ from torch import Tensor
 from backend.fitting.normal_equations import solve_bounded
 from backend.fitting.problem import Problem
 from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
+from backend.fitting.terms.points import PointsTerm
 from backend.fitting.types import Fixed
 
 MAX_DAMPING = 1e8
@@ -84,6 +85,7 @@ def minimise(
     """
     frame_free, shared_free = free_unknowns(problem, state, stage)
     count = problem.basis.expression_count
+    unseen = ~problem.term(PointsTerm).speaks_in(state.frame_count).to(frame_free.device)
     history = [problem.energy(state)]
     damping, iteration = 1e-3, 0
     equations = problem.linearise(state)
@@ -92,7 +94,9 @@ def minimise(
         if on_iteration is not None:
             on_iteration(iteration, history[-1])
         free = frame_free.clone()
-        free[:, :count] &= ~at_bounds(problem, state, equations.frame_gradient)
+        # A frame in which nothing is seen leaves its bound only together with those about it, which its own gradient
+        # does not tell: of a smile held over ten frames that left all of it out. The solve tells which of them stay.
+        free[:, :count] &= ~at_bounds(problem, state, equations.frame_gradient) | unseen[:, None]
         lower, upper = problem.basis.lower - state.expression, problem.basis.upper - state.expression
         try:
             shared_step, frame_step = solve_bounded(equations, free, shared_free, damping, lower, upper)

@@ -58,7 +58,7 @@ class PointsTerm:
     def residuals(self, basis: PointBasis, state: State, view: int, frames: slice = slice(None)) -> Tensor:
         """Projected minus observed positions (t,N,2) in pixels of one view."""
         head = head_points(basis, state.coefficients()[frames], state.gaze[frames])
-        camera, _ = _seen(head, state, frames, view)
+        camera, _ = seen_points(head, state, frames, view)
         image, _ = project(camera, state.cameras.log_focal[view].exp(), self.principal_point[view])
         return image - self.mu[view, frames]
 
@@ -71,7 +71,7 @@ class PointsTerm:
             total = state.translation.new_zeros(())
             head = head_points(basis, coefficients[frames], state.gaze[frames])
             for view in range(len(state.cameras)):
-                camera, _ = _seen(head, state, frames, view)
+                camera, _ = seen_points(head, state, frames, view)
                 image, _ = project(camera, state.cameras.log_focal[view].exp(), self.principal_point[view])
                 squared = (image - self.mu[view, frames]).square().sum(-1) * self.precision[view, frames]
                 total = total + 0.5 * self.weight * scale * torch.log1p(squared / scale).sum()
@@ -98,6 +98,12 @@ class PointsTerm:
         count = basis.identity_count
         equations.shared[:count, count:] = equations.shared[count:, :count].T
 
+    def skin_pull(self, basis: PointBasis, state: State, frames: slice) -> tuple[Tensor, Tensor]:
+        """Per point that only deforms: weight (t,Ns,3,3) and gradient (t,Ns,3) of the energy in head space, metres."""
+        skin = skin_points(basis, state.coefficients()[frames])
+        weighted = _weigh(skin, state, frames, basis.skin_index, self)
+        return weighted.weight, weighted.gradient
+
     def speaks_in(self, frames: int) -> Tensor:  # noqa: ARG002 - it knows its own
         """See ``Term``: where any view shows any point."""
         return (self.precision > 0).any(dim=0).any(dim=-1).cpu()
@@ -113,7 +119,7 @@ class PointsTerm:
         )
 
 
-def _seen(head: Tensor, state: State, frames: slice, view: int) -> tuple[Tensor, Tensor]:
+def seen_points(head: Tensor, state: State, frames: slice, view: int) -> tuple[Tensor, Tensor]:
     """Head-space points (t,N,3) in a camera's space, and the rotations (t,3,3) that took them there."""
     cameras = state.cameras
     rotation = cameras.rotation[view] @ state.rotation[frames]
@@ -150,7 +156,7 @@ def _weigh(head: Tensor, state: State, frames: slice, index: Tensor, data: Point
     couplings = []
     for view in range(len(state.cameras)):
         precision = data.precision[view, frames][:, index].to(head.dtype)
-        camera, rotation = _seen(head, state, frames, view)
+        camera, rotation = seen_points(head, state, frames, view)
         image, jacobian = project(camera, state.cameras.log_focal[view].exp(), data.principal_point[view])
         residual = image - data.mu[view, frames][:, index]
         fade = 1 / (1 + residual.square().sum(-1) * precision / data.robust_scale**2)
@@ -162,7 +168,7 @@ def _weigh(head: Tensor, state: State, frames: slice, index: Tensor, data: Point
         weight += weighted.mT @ jacobian
         gradient += torch.einsum("tnia,tni->tna", jacobian, pull)
         if unknowns.moves(view):
-            own = _camera_jacobian(head, jacobian, image - data.principal_point[view], state, frames, unknowns, view)
+            own = camera_jacobian(head, jacobian, image - data.principal_point[view], state, frames, unknowns, view)
             pulled = curvature * own
             couplings.append(
                 _Coupling(
@@ -175,7 +181,7 @@ def _weigh(head: Tensor, state: State, frames: slice, index: Tensor, data: Point
     return _Weighted(weight, gradient, tuple(couplings))
 
 
-def _camera_jacobian(
+def camera_jacobian(
     head: Tensor,
     jacobian: Tensor,
     from_centre: Tensor,
@@ -224,14 +230,14 @@ def _add_cameras(
         equations.shared_gradient[camera] += coupling.gradient
 
 
-def _moved(points: Tensor) -> Tensor:
+def moved(points: Tensor) -> Tensor:
     """(t,N,3,6): the derivative of points (t,N,3) to their frame's δ and τ, [−skew(x) | 1]."""
-    moved = points.new_zeros(*points.shape, POSE_UNKNOWNS)
+    by_pose = points.new_zeros(*points.shape, POSE_UNKNOWNS)
     for row, column, axis in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-        moved[..., row, column] = points[..., axis]
-        moved[..., column, row] = -points[..., axis]
-        moved[..., row, 3 + row] = 1
-    return moved
+        by_pose[..., row, column] = points[..., axis]
+        by_pose[..., column, row] = -points[..., axis]
+        by_pose[..., row, 3 + row] = 1
+    return by_pose
 
 
 def _add_skin(equations: NormalEquations, basis: PointBasis, points: Tensor, weighted: _Weighted) -> None:
@@ -242,8 +248,8 @@ def _add_skin(equations: NormalEquations, basis: PointBasis, points: Tensor, wei
     """
     identity_count, expression_count = basis.identity_count, basis.expression_count
     pose = slice(expression_count, expression_count + POSE_UNKNOWNS)
-    moved = _moved(points)
-    pulled = weighted.weight @ moved
+    by_pose = moved(points)
+    pulled = weighted.weight @ by_pose
     # Laid out as (N,3,t,·), so that every frame's columns stand side by side for one large product with the basis.
     single = basis.skin_single
     count, frame_count = single.shape[0], points.shape[0]
@@ -262,7 +268,7 @@ def _add_skin(equations: NormalEquations, basis: PointBasis, points: Tensor, wei
     equations.arrow[:, :identity_count, pose] += to_pose[:, :identity_count]
     equations.frame[:, :expression_count, pose] += to_pose[:, identity_count:]
     equations.frame[:, pose, :expression_count] += to_pose[:, identity_count:].mT
-    equations.frame[:, pose, pose] += moved.flatten(1, 2).mT @ pulled.flatten(1, 2)
+    equations.frame[:, pose, pose] += by_pose.flatten(1, 2).mT @ pulled.flatten(1, 2)
     flat = basis.skin[..., 1:].flatten(0, 1)
     shape = flat[:, :identity_count]
     total = (weighted.weight.sum(0) @ basis.skin[..., 1 : 1 + identity_count]).flatten(0, 1)
@@ -270,8 +276,8 @@ def _add_skin(equations: NormalEquations, basis: PointBasis, points: Tensor, wei
     along = weighted.gradient.flatten(1) @ flat
     equations.shared_gradient[:identity_count] += along[:, :identity_count].sum(0)
     equations.frame_gradient[:, :expression_count] += along[:, identity_count:]
-    equations.frame_gradient[:, pose] += (weighted.gradient.flatten(1)[:, None] @ moved.flatten(1, 2))[:, 0]
-    _add_cameras(equations, identity_count, weighted, single[..., 1:].flatten(0, 1), moved.flatten(1, 2))
+    equations.frame_gradient[:, pose] += (weighted.gradient.flatten(1)[:, None] @ by_pose.flatten(1, 2))[:, 0]
+    _add_cameras(equations, identity_count, weighted, single[..., 1:].flatten(0, 1), by_pose.flatten(1, 2))
 
 
 def _add_eyes(equations: NormalEquations, basis: PointBasis, eyes: EyePoints, weighted: _Weighted) -> None:
@@ -279,7 +285,7 @@ def _add_eyes(equations: NormalEquations, basis: PointBasis, eyes: EyePoints, we
     identity_count, expression_count = basis.identity_count, basis.expression_count
     own = eyes.position.new_zeros(*eyes.position.shape, equations.frame.shape[-1])
     own[..., :expression_count] = eyes.columns[..., 1 + identity_count :]
-    own[..., expression_count : expression_count + POSE_UNKNOWNS] = _moved(eyes.position)
+    own[..., expression_count : expression_count + POSE_UNKNOWNS] = moved(eyes.position)
     for side in (0, 1):
         on_side = (basis.eye_side == side).nonzero()[:, 0]
         first = expression_count + POSE_UNKNOWNS + 2 * side

@@ -46,40 +46,55 @@ class ShapePrior:
 
 @dataclass(frozen=True, eq=False)
 class FramePrior:
-    """½ (φ, gaze)ᵀ form (φ, gaze) in every frame: |φ|², symmetry, lids that follow the eyes (``PointBasis.prior``)."""
+    """½ (φ, gaze)ᵀ form (φ, gaze): |φ|², symmetry, eyes that look at one thing; lids that follow them, eyes ahead.
+
+    ``seen (T,)`` is 1 in frames that show the face and 0 in others, ``eyes (T,2)`` the same of the left and right eye
+    by itself (``PointBasis.prior`` and ``eye_prior``): what nobody saw is as it was before and after, not at rest.
+    """
+
+    seen: Tensor
+    eyes: Tensor
 
     def energy(self, basis: PointBasis, state: State) -> Tensor:
         """See ``Term``."""
         own = torch.cat([state.expression, state.gaze], dim=1)
-        return 0.5 * torch.einsum("ti,ij,tj->", own, basis.prior, own)
+        return 0.5 * torch.einsum("ti,tij,tj->", own, self._forms(basis), own)
 
     def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
         """See ``Term``."""
         size, device = basis.expression_count, basis.prior.device
         own = torch.arange(size + 4, device=device)
         own[size:] += POSE_UNKNOWNS
-        equations.frame[:, own[:, None], own] += basis.prior
-        equations.frame_gradient[:, own] += torch.cat([state.expression, state.gaze], dim=1) @ basis.prior
+        forms = self._forms(basis)
+        equations.frame[:, own[:, None], own] += forms
+        pull = forms @ torch.cat([state.expression, state.gaze], dim=1)[..., None]
+        equations.frame_gradient[:, own] += pull[..., 0]
+
+    def _forms(self, basis: PointBasis) -> Tensor:
+        return self.seen[:, None, None] * basis.prior + torch.einsum("te,eij->tij", self.eyes, basis.eye_prior)
 
     def speaks_in(self, frames: int) -> Tensor:
-        """See ``Term``: every frame."""
-        return torch.ones(frames, dtype=torch.bool)
+        """See ``Term``: where the face is seen."""
+        return ((self.seen > 0) | (self.eyes > 0).any(dim=1)).cpu()
 
 
 @dataclass(frozen=True, eq=False)
 class LipSeal:
-    """½ w max(0, mouthClose − jawOpen)²: on ARKit heads mouthClose closes the lips that the open jaw took apart."""
+    """½ w max(0, mouthClose − jawOpen)²: on ARKit heads mouthClose closes the lips that the open jaw took apart.
 
-    close: int  # among the expressions
+    ``close`` and ``jaw`` are places among the expressions; ``weight (T,)``.
+    """
+
+    close: int
     jaw: int
-    weight: float
+    weight: Tensor
 
     def _excess(self, state: State) -> Tensor:
         return (state.expression[:, self.close] - state.expression[:, self.jaw]).clamp_min(0)
 
     def energy(self, basis: PointBasis, state: State) -> Tensor:
         """See ``Term``."""
-        return 0.5 * self.weight * self._excess(state).square().sum()
+        return 0.5 * (self.weight * self._excess(state).square()).sum()
 
     def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
         """See ``Term``."""
@@ -92,8 +107,8 @@ class LipSeal:
                 equations.frame[:, row, column] += sign * other * active
 
     def speaks_in(self, frames: int) -> Tensor:
-        """See ``Term``: every frame."""
-        return torch.ones(frames, dtype=torch.bool)
+        """See ``Term``: where it weighs anything."""
+        return (self.weight > 0).cpu()
 
 
 @dataclass(frozen=True, eq=False)

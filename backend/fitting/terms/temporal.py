@@ -1,12 +1,15 @@
 """E_temp (seeds/001 eq. 14): the acceleration of every face vertex, exactly, at the cost of a few small matrices.
 
+Accelerations are second divided differences over the frames' own times, so that dropped frames and varying rates are
+what they are, weighted by the time that each stands for: the energy is ∫ |a|² dt however densely frames lie.
+
 World positions are x_i(t) = R_t B_i p_t + τ_t with p = (1, β, φ), so sums over vertices of products of positions and
 derivatives need only the Gram matrices Σ_i λ_i B_ia B_ib of the basis, computed once (``PointBasis.face_gram``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,66 +18,104 @@ from backend.fitting.geometry import skew
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.point_basis import PointBasis
 from backend.fitting.state import POSE_UNKNOWNS, State
+from backend.fitting.terms.glide import Glide
 
-STENCIL = (1.0, -2.0, 1.0)
+REACH = 3  # frames that an acceleration is told by
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TemporalTerm:
-    """½ Σ_t (w_v Σ_i λ_i |a_i(t)|² + w_g |gaze acceleration|² + w_φ |φ acceleration|²); zero below three frames.
+    """½ Σ_t (w_v Σ_i λ_i |a_i(t)|² + w_g |gaze acceleration|² + w_φ |φ acceleration|²), and ``glide`` in gaps.
 
-    The weights are precisions of accelerations per frame²: of vertices (per m², the face's weighted mean), gaze (per
-    rad²), and φ. The last keeps actions that look alike from taking turns, which moves no vertex but spoils the curves.
+    ``intervals (T-1,)`` are the times between frames in units of their mean. The weights are precisions of
+    accelerations per that squared: of vertices (per m², the face's weighted mean), gaze (per rad²), and φ. The last
+    keeps actions that look alike from taking turns, which moves no vertex but spoils the curves.
     """
 
+    intervals: Tensor
     vertices: float
     gaze: float
     expression: float = 0.0
+    glide: Glide | None = None
 
     def scaled(self, factor: float) -> TemporalTerm:
         """The same term ``factor`` times."""
-        return TemporalTerm(self.vertices * factor, self.gaze * factor, self.expression * factor)
+        return replace(
+            self,
+            vertices=self.vertices * factor,
+            gaze=self.gaze * factor,
+            expression=self.expression * factor,
+            glide=None if self.glide is None else self.glide.scaled(factor),
+        )
 
     def energy(self, basis: PointBasis, state: State) -> Tensor:
         """See ``Term``."""
+        gliding = state.translation.new_zeros(()) if self.glide is None else self.glide.energy(basis, state)
         if state.frame_count < 3:
-            return state.translation.new_zeros(())
-        squared = _residual_moments(basis, state, _moments(basis, state))[2]
+            return gliding
+        factors = stencils(self.intervals)
+        squared = _residual_moments(basis, state, _moments(basis, state), factors)[2]
         own = sum(
-            weight * (x[:-2] - 2 * x[1:-1] + x[2:]).square().sum()
+            weight * _accelerations(x, factors).square().sum()
             for weight, x in ((self.gaze, state.gaze), (self.expression, state.expression))
         )
-        return 0.5 * (self.vertices * squared.sum() + own)
+        return 0.5 * (self.vertices * squared.sum() + own) + gliding
 
     def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
         """See ``Term``; the Gauss–Newton blocks are exact."""
+        if self.glide is not None:
+            self.glide.add(equations, basis, state)
         count = state.frame_count - 2
         if count < 1:
             return
-        moments = _moments(basis, state)
-        cross, mean, _ = _residual_moments(basis, state, moments)
-        windows = [slice(offset, offset + count) for offset in range(3)]
+        factors, moments = stencils(self.intervals), _moments(basis, state)
+        cross, mean, _ = _residual_moments(basis, state, moments, factors)
+        windows = [(factors[:, offset], slice(offset, offset + count)) for offset in range(REACH)]
         own = basis.expression_count + POSE_UNKNOWNS
         for lag, blocks in enumerate((equations.frame, equations.next_frame, equations.after_next)):
             pairs = state.frame_count - lag
             inner = _between(basis, state, moments, slice(pairs), slice(lag, lag + pairs))
-            blocks[:, :own, :own].addcmul_(inner, self.vertices * _products(lag, inner)[:, None, None])
+            blocks[:, :own, :own].addcmul_(inner, self.vertices * _products(lag, factors)[:, None, None])
         _add_shared(equations, basis, state, self, moments, windows, cross)
         _add_gradient(equations, basis, state, self, moments, windows, cross, mean)
-        _add_own(equations, state.expression, 0, self.expression)
-        _add_own(equations, state.gaze, own, self.gaze)
+        _add_own(equations, state.expression, 0, self.expression, factors)
+        _add_own(equations, state.gaze, own, self.gaze, factors)
 
     def speaks_in(self, frames: int) -> Tensor:
-        """See ``Term``: every frame of a take of three or more."""
-        return torch.full((frames,), frames >= 3)
+        """See ``Term``: every frame of a take of three or more; of a shorter one where there is a gap."""
+        accelerated = torch.full((frames,), frames >= 3)
+        return accelerated if self.glide is None else accelerated | self.glide.speaks_in(frames)
 
 
-def _products(lag: int, like: Tensor) -> Tensor:
+def stencils(intervals: Tensor) -> Tensor:
+    """(T-2,3): the factors of three frames in a row that give √(time) times their acceleration; (1, −2, 1) where even.
+
+    ``intervals (T-1,)`` > 0 between frames. The time that an acceleration stands for is the mean of the two about it.
+    """
+    before, after = intervals[:-1], intervals[1:]
+    root = ((before + after) / 2).sqrt()
+    first, last = 1 / (before * root), 1 / (after * root)
+    return torch.stack([first, -first - last, last], dim=1)
+
+
+def _accelerations(values: Tensor, factors: Tensor) -> Tensor:
+    """(T-2,…) of values (T,…), each times the root of its time."""
+    count = len(factors)
+    by_frame = factors.reshape(count, REACH, *[1] * (values.dim() - 1))
+    return by_frame[:, 0] * values[:count] + by_frame[:, 1] * values[1 : count + 1] + by_frame[:, 2] * values[2:]
+
+
+def _products(lag: int, factors: Tensor) -> Tensor:
     """(n,) for n pairs of frames ``lag`` apart: Σ over the stencils that hold both of the product of their factors."""
-    factors = like.new_tensor(STENCIL)
-    products = factors[: len(STENCIL) - lag] * factors[lag:]
-    stencils = like.new_ones(1, 1, len(like) - len(products) + 1)
-    return torch.nn.functional.conv1d(stencils, products.flip(0)[None, None], padding=len(products) - 1)[0, 0]
+    count = len(factors)
+    products = factors.new_zeros(count + REACH - 1 - lag)
+    for offset in range(REACH - lag):
+        products[offset : offset + count] += factors[:, offset] * factors[:, offset + lag]
+    return products
+
+
+Windows = list[tuple[Tensor, slice]]
+"""Of a stencil's first, second and third frames: their factors (n,), and which frames they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,19 +136,17 @@ def _moments(basis: PointBasis, state: State) -> _Moments:
     )
 
 
-def _residual_moments(basis: PointBasis, state: State, moments: _Moments) -> tuple[Tensor, Tensor, Tensor]:
+def _residual_moments(
+    basis: PointBasis, state: State, moments: _Moments, factors: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Of the accelerations a_i (T-2 of them): Σλ a_c B_bk (n,3,3,K), Σλ a (n,3), and Σλ |a|² (n,)."""
     turned = torch.einsum("tca,tabk->tcbk", state.rotation, moments.cross)
     world = turned + state.translation[:, :, None, None] * basis.face_sum
     mean = (state.rotation @ moments.first[..., None])[..., 0] + state.translation
-    count = state.frame_count - 2
-
-    def second_difference(x: Tensor) -> Tensor:
-        return x[:count] - 2 * x[1 : count + 1] + x[2:]
-
-    cross, mean = second_difference(world), second_difference(mean)
+    count = len(factors)
+    cross, mean = _accelerations(world, factors), _accelerations(mean, factors)
     squared = cross.new_zeros(count)
-    for offset, factor in enumerate(STENCIL):
+    for offset, factor in enumerate(factors.unbind(dim=1)):
         window = slice(offset, offset + count)
         inner = torch.einsum("ncb,ncbk,nk->n", state.rotation[window], cross, moments.coefficients[window])
         squared = squared + factor * (inner + (state.translation[window] * mean).sum(-1))
@@ -146,16 +185,16 @@ def _between(basis: PointBasis, state: State, moments: _Moments, first: slice, s
     return torch.cat([top, torch.cat([left, bottom], dim=-1)], dim=-2)
 
 
-def _add_own(equations: NormalEquations, values: Tensor, first: int, weight: float) -> None:
+def _add_own(equations: NormalEquations, values: Tensor, first: int, weight: float, factors: Tensor) -> None:
     """The acceleration of unknowns (T,n) themselves, which begin at ``first`` among a frame's."""
-    count, size = values.shape[0] - 2, values.shape[1]
-    bent = values[:-2] - 2 * values[1:-1] + values[2:]
+    count, size = len(factors), values.shape[1]
+    bent = _accelerations(values, factors)
     diagonal = torch.arange(first, first + size, device=values.device)
-    blocks = {0: equations.frame, 1: equations.next_frame, 2: equations.after_next}
-    for i, factor in enumerate(STENCIL):
-        equations.frame_gradient[i : i + count, first : first + size] += weight * factor * bent
-        for j in range(i, 3):
-            blocks[j - i][i : i + count, diagonal, diagonal] += weight * factor * STENCIL[j]
+    blocks = (equations.frame, equations.next_frame, equations.after_next)
+    for lag, block in enumerate(blocks):
+        block[:, diagonal, diagonal] += weight * _products(lag, factors)[:, None]
+    for offset, factor in enumerate(factors.unbind(dim=1)):
+        equations.frame_gradient[offset : offset + count, first : first + size] += weight * factor[:, None] * bent
 
 
 def _add_shared(
@@ -164,21 +203,20 @@ def _add_shared(
     state: State,
     weights: TemporalTerm,
     moments: _Moments,
-    windows: list[slice],
+    windows: Windows,
     cross: Tensor,
 ) -> None:
     identity = slice(1, 1 + basis.identity_count)
     own = basis.expression_count + POSE_UNKNOWNS
-    bent = sum(factor * state.rotation[w] for factor, w in zip(STENCIL, windows, strict=True))
-    assert isinstance(bent, Tensor)
+    bent = _accelerations(state.rotation, torch.stack([factor for factor, _ in windows], dim=1))
     gram = basis.face_gram[:, :, identity, identity]
     count = basis.identity_count
     equations.shared[:count, :count] += weights.vertices * torch.einsum("nca,ncb,abkl->kl", bent, bent, gram)
     equations.shared_gradient[:count] += weights.vertices * torch.einsum("ncb,ncbk->k", bent, cross[..., identity])
-    for factor, window in zip(STENCIL, windows, strict=True):
+    for factor, window in windows:
         relative = bent.mT @ state.rotation[window]
         inner = _against(basis, relative, identity, moments, window)
-        equations.arrow[window, :count, :own] += weights.vertices * factor * inner
+        equations.arrow[window, :count, :own] += weights.vertices * factor[:, None, None] * inner
 
 
 def _add_gradient(
@@ -187,16 +225,16 @@ def _add_gradient(
     state: State,
     weights: TemporalTerm,
     moments: _Moments,
-    windows: list[slice],
+    windows: Windows,
     cross: Tensor,
     mean: Tensor,
 ) -> None:
     expression = slice(1 + basis.identity_count, basis.size)
-    for factor, window in zip(STENCIL, windows, strict=True):
+    for factor, window in windows:
         rotation = state.rotation[window]
         to_expression = torch.einsum("ncb,ncbk->nk", rotation, cross[..., expression])
         with_position = torch.einsum("ncdk,nk->ncd", cross, moments.coefficients[window])  # Σλ a_c x_d
         to_rotation = torch.einsum("ncb,jbd,ncd->nj", rotation, _generators(rotation), with_position)
         to_translation = (rotation.mT @ mean[..., None])[..., 0]
         own = torch.cat([to_expression, to_rotation, to_translation], dim=-1)
-        equations.frame_gradient[window, : own.shape[1]] += weights.vertices * factor * own
+        equations.frame_gradient[window, : own.shape[1]] += weights.vertices * factor[:, None] * own

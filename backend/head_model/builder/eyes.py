@@ -54,14 +54,24 @@ def unit_eyeball() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     following = (k + 1) % SEGMENTS
     first, last = 1, 1 + (len(RING_DEGREES) - 1) * SEGMENTS
     triangles = [np.stack([np.zeros_like(k), first + following, first + k], axis=1)]
-    for start in range(first, last, SEGMENTS):
-        inner, outer = start, start + SEGMENTS
-        quads = np.stack([inner + k, inner + following, outer + following, outer + k], axis=1)
-        # the other diagonal on the other half, so that the ball is mirror-symmetric
-        quads[SEGMENTS // 2 :] = np.roll(quads[SEGMENTS // 2 :], -1, axis=1)
+    for quads in ring_quads().reshape(-1, SEGMENTS, 4):
         triangles += [quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]]
     triangles.append(np.stack([last + k, last + following, np.full_like(k, len(vertices) - 1)], axis=1))
     return vertices, np.concatenate(triangles)
+
+
+def ring_quads() -> NDArray[np.int64]:
+    """The quads (n,4) between the rings of ``unit_eyeball``, ring after ring; its triangles halve them at 0–2."""
+    k = np.arange(SEGMENTS)
+    following = (k + 1) % SEGMENTS
+    rings = []
+    for inner in range(1, 1 + (len(RING_DEGREES) - 1) * SEGMENTS, SEGMENTS):
+        outer = inner + SEGMENTS
+        quads = np.stack([inner + k, inner + following, outer + following, outer + k], axis=1)
+        # the other diagonal on the other half, so that the ball is mirror-symmetric
+        quads[SEGMENTS // 2 :] = np.roll(quads[SEGMENTS // 2 :], -1, axis=1)
+        rings.append(quads)
+    return np.concatenate(rings)
 
 
 def eyeball_mirror() -> NDArray[np.int64]:
@@ -88,3 +98,14 @@ def centre_weights() -> NDArray[np.float64]:
     unit, _ = unit_eyeball()
     system = np.concatenate([unit.T, np.ones((1, len(unit)))])
     return np.linalg.pinv(system) @ np.array([0.0, 0.0, 0.0, 1.0])
+
+
+def unturned(shapes: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Eyeballs (…,n,3), or offsets of eyeballs, with the same centre and size and nothing else: they look along +z.
+
+    What turned a whole head onto another one turned its eyes with it, and a turn of the eyes is what gaze tells.
+    """
+    unit, _ = unit_eyeball()
+    centre = np.einsum("n,...nc->...c", centre_weights(), np.asarray(shapes, np.float64))[..., None, :]
+    radius = np.einsum("...nc,nc->...", shapes - centre, unit) / len(unit)
+    return np.asarray(centre + radius[..., None, None] * unit)

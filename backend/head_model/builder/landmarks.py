@@ -26,6 +26,9 @@ CALIBRATION = Path(__file__).with_name("mediapipe_calibration.npz")
 IBUG68_CALIBRATION = Path(__file__).with_name("ibug68_calibration.npz")
 LEAST_OF_UPPER_LID, MOST_OF_LOWER_LID = 0.1, 0.25
 """Shares of the farthest drop in a blink. Towards the corners the upper lid's edge goes down by 0.2 of it."""
+LOWER_LIP_SHARE = 0.608
+"""Share of the farthest drop in an opening jaw from which skin about the mouth is the lower lip's. Between those of the
+last upper (0.603) and the first lower (0.613) vertex at the corners."""
 LIFTED = 468
 """MediaPipe's points without its irises, which come after them."""
 
@@ -158,7 +161,7 @@ def lower_jaw(head: HeadModel) -> NDArray[np.bool_]:
     """The vertices (V,) that an opening jaw takes along."""
     opened = -head.expression_basis[head.expression_names.index("jawOpen"), :, 1]
     lips = head.regions["lips"]
-    return opened > 0.45 * opened[lips].max()
+    return opened > LOWER_LIP_SHARE * opened[lips].max()
 
 
 def _blink_drop(head: HeadModel) -> NDArray[np.float32]:

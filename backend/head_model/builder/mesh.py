@@ -13,6 +13,7 @@ from scipy import sparse
 from backend.head_model.builder import eyes
 from backend.head_model.builder.lashes import LENGTH, lash_roots
 from backend.head_model.builder.source import Source
+from backend.head_model.quads import halves_of
 
 NECK_DROP, NECK_DEPTH, NECK_SLOPE = 0.155, 0.054, 0.36
 """The cut passes 155 mm below and 54 mm behind the point between the eyes, and rises by 0.36 towards the back."""
@@ -40,6 +41,7 @@ class HeadMesh:
     eye_vertices: tuple[NDArray[np.int64], NDArray[np.int64]]
     eye_directions: tuple[NDArray[np.float64], NDArray[np.float64]]
     triangles: NDArray[np.int32]  # (F,3)
+    quads: NDArray[np.int32]  # (Q,2) triangles that are one quad of the base mesh or of an eyeball
     mirror: NDArray[np.int64]  # (V,)
     parts: Mapping[str, NDArray[np.bool_]]  # (V,) each; every vertex is in exactly one
     lash_roots: NDArray[np.int64]  # (V,) the vertex that a lash vertex grows from; itself elsewhere
@@ -182,10 +184,20 @@ def _assemble(
         (eye_vertices[0], eye_vertices[1]),
         (directions[0], directions[1]),
         all_triangles.astype(np.int32),
+        halves_of(_faces(source, renumbered, starts), all_triangles),
         mirror,
         parts,
         root_of,
         np.asarray(combination.argmax(axis=1)).ravel(),
+    )
+
+
+def _faces(source: Source, renumbered: NDArray[np.int64], starts: list[int]) -> NDArray[np.int64]:
+    """The quads (n,4) that the mesh is cut from, in its numbers; a corner that is cut off has -1."""
+    groups = ["body", *(group for groups in PART_GROUPS.values() for group in groups)]
+    padded = np.append(renumbered, np.full(max(0, len(source.vertices) - len(renumbered)), -1))
+    return np.concatenate(
+        [*(padded[source.groups[group]] for group in groups), *(eyes.ring_quads() + s for s in starts)]
     )
 
 

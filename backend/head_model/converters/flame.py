@@ -37,8 +37,8 @@ _SHIFTS = (-0.12, 0.0, 0.12)  # radians about +y
 CARRIED = 0.25
 """The share of a jaw opening that expressions may miss and still count as carrying the jaw; a skinned jaw is not quite
 a real one, so expressions that do carry it miss some. Columns that are added without need cost little (the prior shares
-the motion out), missing ones keep the mouth shut: hence on the low side. Made from the open head's actions, expressions
-with the jaw miss 0.20 and those without it 0.50."""
+the motion out), missing ones keep the mouth shut: hence on the low side. Made from the actions of the open head's
+first edition, expressions with the jaw miss 0.20 and those without it 0.50."""
 
 _PROBE = 0.25  # radians: the opening that expressions are tested with
 _EXPRESSION_NOISE = 1e-3  # m: how exactly, against unit-normal coefficients

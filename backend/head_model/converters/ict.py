@@ -1,7 +1,8 @@
 """ICT-FaceKit (USC Institute for Creative Technologies, MIT): its folder of OBJ files, or one npz archive of it.
 
 Li et al. 2020, "Learning formation of physically-based face attributes". The archive holds what the folder does:
-``neutral (V,3)``, ``identity_deltas (100,V,3)``, ``expression_deltas (E,V,3)``, ``expression_names``, ``triangles``.
+``neutral (V,3)``, ``identity_deltas (100,V,3)``, ``expression_deltas (E,V,3)``, ``expression_names``, ``triangles``,
+and, as it may, ``faces``: the quads that the triangles are halves of.
 Units are centimetres; identity modes are scaled to one standard deviation; ``_L`` is the subject's left.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
 from backend.head_model.converters.obj import read_obj, read_obj_vertices
+from backend.head_model.quads import halves_of, kept_pairs
 from backend.head_model.registration.types import SourceHead
 
 F32 = NDArray[np.float32]
@@ -59,6 +61,7 @@ class _Raw:
 
     neutral: NDArray[np.float64]
     triangles: NDArray[np.int32]
+    quads: NDArray[np.int32]  # (Q,2) halves of a face with four corners
     identity: F32  # (K,V,3) offsets
     expression: F32  # (E,V,3) offsets
     expression_names: tuple[str, ...]
@@ -80,11 +83,12 @@ def read_ict(path: Path, name: str = "ict", on_progress: Callable[[float], None]
         )
     regions, kept = _parts(len(raw.neutral))
     number = np.cumsum(kept, dtype=np.int32) - 1
+    whole = kept[raw.triangles].all(axis=1)
     names, expression, actions = _expressions(raw, kept)
     return SourceHead(
         id=name,
         template=(raw.neutral[kept] * METRES).astype(np.float32),
-        triangles=number[raw.triangles[kept[raw.triangles].all(axis=1)]],
+        triangles=number[raw.triangles[whole]],
         shape_basis=raw.identity[:, kept] * np.float32(METRES),
         expression_basis=expression,
         expression_names=names,
@@ -93,6 +97,7 @@ def read_ict(path: Path, name: str = "ict", on_progress: Callable[[float], None]
         provenance={"source": "ICT-FaceKit", "file": path.name, "identities": str(len(raw.identity))},
         regions={region: mask[kept] for region, mask in regions.items()},
         actions=actions,
+        quads=kept_pairs(raw.quads, whole),
     )
 
 
@@ -138,6 +143,7 @@ def _read_archive(path: Path) -> _Raw:
             raw = _Raw(
                 data["neutral"].astype(np.float64),
                 data["triangles"].astype(np.int32),
+                _halves(data),
                 data["identity_deltas"].astype(np.float32),
                 data["expression_deltas"].astype(np.float32),
                 tuple(map(str, data["expression_names"])),
@@ -149,6 +155,14 @@ def _read_archive(path: Path) -> _Raw:
             "Give ICT-FaceKit's folder of .obj files, or an archive with neutral, identity_deltas and so on.",
         ) from error
     return _checked(raw, path)
+
+
+def _halves(data: Mapping[str, NDArray[Any]]) -> NDArray[np.int32]:
+    """The triangles (Q,2) of each of the archive's quads, where it has them: ``faces (N,4)``, -1 in a triangle."""
+    faces = data.get("faces", np.zeros((0, 4), np.int32))
+    if faces.ndim != 2 or faces.shape[1] != 4 or faces.dtype.kind != "i":
+        raise ValueError(f"faces is {faces.dtype} {faces.shape}, expected int32 (N, 4)")
+    return halves_of(faces, data["triangles"])
 
 
 def _checked(raw: _Raw, path: Path) -> _Raw:
@@ -194,7 +208,12 @@ def _read_folder(path: Path, on_progress: Callable[[float], None]) -> _Raw:
             ErrorCode.ICT_MISSING, f"The folder {path} holds no {missing}.", "Give ICT-FaceKit's folder FaceXModel."
         )
     return _Raw(
-        neutral.vertices, neutral.triangles, np.stack(identity), np.stack(list(expression.values())), tuple(expression)
+        neutral.vertices,
+        neutral.triangles,
+        neutral.quads,
+        np.stack(identity),
+        np.stack(list(expression.values())),
+        tuple(expression),
     )
 
 

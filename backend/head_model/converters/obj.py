@@ -15,10 +15,14 @@ MAX_BYTES = 256 << 20
 
 @dataclass(frozen=True, eq=False)
 class ObjMesh:
-    """Vertices (V,3) in the file's unit and triangles (F,3); larger faces are cut into fans."""
+    """Vertices (V,3) in the file's unit and triangles (F,3); larger faces are cut into fans.
+
+    ``quads (Q,2)`` are the two triangles of each face with four corners.
+    """
 
     vertices: NDArray[np.float64]
     triangles: NDArray[np.int32]
+    quads: NDArray[np.int32]
 
 
 def read_obj(path: Path) -> ObjMesh:
@@ -37,7 +41,9 @@ def read_obj(path: Path) -> ObjMesh:
     index = np.where(index < 0, index + len(vertices), index - 1)  # negative ones count from the end
     if index.min() < 0 or index.max() >= len(vertices):
         raise _unreadable(path, f"a face points outside its {len(vertices)} vertices")
-    return ObjMesh(vertices, index.astype(np.int32))
+    sizes = np.array([len(face) for face in faces])
+    first = (np.cumsum(np.maximum(sizes - 2, 0)) - 2)[sizes == 4]
+    return ObjMesh(vertices, index.astype(np.int32), np.stack([first, first + 1], axis=1).astype(np.int32))
 
 
 def read_obj_vertices(path: Path) -> NDArray[np.float64]:

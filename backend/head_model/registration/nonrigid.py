@@ -71,7 +71,7 @@ def bend_onto(
 
     ``drawn (V,)`` says which vertices are pulled; the others follow smoothly. Vertices of no triangle stay.
     """
-    laplacian, mass = _cotangent_laplacian(start, triangles)
+    laplacian, mass = cotangent_laplacian(start, triangles)
     bending = laplacian.T @ sparse.diags(1 / mass) @ laplacian
     # both in units of the pull of one vertex on a mesh of this density
     size = float(np.median(mass))
@@ -121,7 +121,7 @@ def _solve(
     return np.asarray(factor.solve(right.ravel()).reshape(count, 3))
 
 
-def _cotangent_laplacian(vertices: F64, triangles: IntArray) -> tuple[sparse.csr_matrix, F64]:
+def cotangent_laplacian(vertices: F64, triangles: IntArray) -> tuple[sparse.csr_matrix, F64]:
     """The positive semi-definite cotangent Laplacian (V,V) and each vertex's share of the area (V,), m².
 
     Botsch and Sorkine 2008, "On linear variational surface deformation methods", eq. 6; cotangents clipped to keep

@@ -13,6 +13,7 @@ from backend.errors import ErrorCode, UserError
 from backend.head_model.appearance import REGISTERED
 from backend.head_model.library import load_head
 from backend.head_model.model import ARKIT_ACTIONS, BoolArray, HeadModel
+from backend.head_model.quads import whole_in_atlas
 from backend.head_model.registration import rig
 from backend.head_model.registration.actions import carry_actions, lid_gap_mm
 from backend.head_model.registration.atlas import Atlas, canonical_atlas
@@ -114,6 +115,7 @@ def _assemble(
         provenance=dict(source.provenance),
         action_names=names,
         action_basis=actions,
+        quads=whole_in_atlas(source.quads, source.triangles.astype(np.int32), atlas.uv_triangles.astype(np.int32)),
     )
 
 

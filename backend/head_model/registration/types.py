@@ -46,6 +46,7 @@ class SourceHead:
     regions: Mapping[str, BoolArray] = field(default_factory=dict)  # name -> (V,), the names of HeadModel.regions
     landmarks: Mapping[str, SurfacePoints] = field(default_factory=dict)  # complete "mediapipe478" and/or "ibug68"
     actions: Mapping[str, FloatArray] = field(default_factory=dict)  # ARKit name -> (V,3) m, where its author made it
+    quads: IntArray = field(default_factory=lambda: np.zeros((0, 2), np.int32))  # (Q,2) as in HeadModel
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from backend.evaluation.types import REGIONS
 def run(tracker: str, protocol: str, ssme: float | None, cd: float, **more: object) -> dict[str, object]:
     return {
         "sequence": "s",
+        "people": "ict",
         "performance": "speech",
         "tracker": tracker,
         "protocol": protocol,
@@ -51,6 +52,14 @@ def test_a_summary_is_the_mean_over_the_sequences() -> None:
     assert first["ssme"]["ears"] is None
     assert first["cd_mm"]["nose"] == pytest.approx(2.0)
     assert first["lip_error_mm"] == pytest.approx(3.0)
+
+
+def test_other_people_have_tables_of_their_own() -> None:
+    runs = [*RUNS, run("ours", "single", 7.0, 4.0, people="makehuman")]
+    sheets = build_sheets({"runs": runs, "summary": summarise(runs), "real": None})
+    ours = {sheet.title: sheet.rows[0] for sheet in sheets if sheet.title.endswith("single image")}
+    assert ours["Rendered sequences of ICT-FaceKit's people, single image"][-2] == "2.00"
+    assert ours["Rendered sequences of MakeHuman's people, single image"][-2] == "7.00"
 
 
 def test_the_main_table_is_that_of_the_paper() -> None:

@@ -8,6 +8,7 @@ import torch
 
 from backend.fitting import FitOptions, FitResult, View, fit_take
 from backend.fitting.normal_equations import solve
+from backend.fitting.terms.pairs import PairsTerm
 from backend.fitting.terms.points import PointsTerm
 from backend.fitting.terms.temporal import TemporalTerm
 from tests.backend.fitting.terms.test_derivatives import DOUBLE, RIGS, make_problem, priors_of, stepped
@@ -23,7 +24,7 @@ def test_the_step_is_dense_gauss_newtons(rig: str) -> None:
     """The Jacobian of all weighted residuals by autograd, its normal equations solved as one matrix."""
     problem, state = make_problem(frames=3, robust_scale=1e7, rig=rig)
     problem = problem.without(TemporalTerm)
-    data = problem.term(PointsTerm)
+    data, pairs = problem.term(PointsTerm), problem.term(PairsTerm)
     equations = problem.linearise(state)
     views = len(state.cameras)
     size = equations.arrow.shape[1] + equations.frame_gradient.numel()
@@ -33,7 +34,10 @@ def test_the_step_is_dense_gauss_newtons(rig: str) -> None:
         parts = [
             data.residuals(problem.basis, moved, view) * data.precision[view, ..., None].sqrt() for view in range(views)
         ]
-        return torch.stack(parts).flatten()
+        parts += [
+            pairs.residuals(moved, view, slice(None)) * pairs.precision[view, ..., None].sqrt() for view in range(views)
+        ]
+        return torch.cat([part.flatten() for part in parts])
 
     zero = torch.zeros(size, dtype=DOUBLE)
     jacobian = torch.autograd.functional.jacobian(weighted, zero, vectorize=True)

@@ -1,7 +1,8 @@
 """Files in FLAME's exact format, made from the open head: 5,023 vertices, 9,976 triangles, 300 shapes, 100 expressions.
 
 FLAME's own files may not be shipped with tests. These hold another person (the open head's mean moved along its
-identities, its vertices in another order), so that registration has something to find.
+identities, its vertices in another order) with other actions (its first edition's), so that registration has something
+to find.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class MadeFlame:
 
 def make_flame(*, jaw: bool = True, seed: int = 20) -> MadeFlame:
     """Fields of a FLAME whose expressions leave the jaw to its joint (2020, 2023) or, ``jaw=False``, carry it."""
-    head = load_head("open")
+    head = load_head("open1")
     rng = np.random.default_rng(seed)
     mapping, triangles = _flame_mesh(head, rng)
     actions = tuple(name for name in ARKIT_ACTIONS if not (jaw and name in JAW_ACTIONS))

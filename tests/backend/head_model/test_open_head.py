@@ -222,3 +222,11 @@ def test_identities_vary_like_adults(head):
         widths.append(np.ptp(face[:, 0]) * MM)
     assert 58 < np.mean(eyes) < 66 and 1.5 < np.std(eyes) < 6
     assert 110 < np.mean(widths) < 150 and np.std(widths) < 12
+
+
+def test_eyes_look_straight_ahead_where_the_gaze_is_zero(head, people):
+    """A pupil that is off its axis is read as a gaze that nobody has: 2 degrees of it shift everybody's."""
+    for person in [head.template, *people]:
+        for centre, joint in ((473, "left_eye"), (468, "right_eye")):
+            axis = landmark(head, centre, person) - head.joints(person)[JOINT_NAMES.index(joint)]
+            assert np.degrees(np.arccos(axis[2] / np.linalg.norm(axis))) < 0.05

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.errors import UserError
-from backend.head_model.model import SurfacePoints
+from backend.head_model.model import ARKIT_ACTIONS, SurfacePoints
 from backend.observations import AlignedFrame, Alignment, FaceBox, PointSet, PointSetId
 from backend.observations.io import (
     CHUNK_FRAMES,
@@ -38,6 +38,7 @@ def frame(number: int, found: bool = True) -> AlignedFrame:
         (seen,),
         FaceBox(1.5, 2.5, 30.0, 40.0, 0.75, 0.125 * number),
         np.array([number % 2 == 0, number % 3 == 0]) if number % 7 else None,
+        random.uniform(size=len(ARKIT_ACTIONS)).astype(np.float32) if number % 5 else None,
     )
     return AlignedFrame(number, number / 25, float(number), alignment if found else None, number % 3)
 
@@ -102,6 +103,9 @@ def test_chunks_come_back_whole(tmp_path, count):
                 np.testing.assert_array_equal(getattr(saved, name)[t], getattr(item.alignment, name))
             closed = item.alignment.lids_closed
             assert saved.lids_closed[t].tolist() == ([False, False] if closed is None else closed.tolist())
+            scores = item.alignment.action_scores
+            untold = np.full(len(ARKIT_ACTIONS), np.nan, np.float32)
+            np.testing.assert_array_equal(saved.action_scores[t], untold if scores is None else scores)
             assert FaceBox(*saved.boxes[t]) == item.alignment.box
 
 
@@ -178,7 +182,7 @@ def test_a_damaged_file_is_refused(tmp_path, name):
     save_alignment(chunks.read(), tmp_path / "whole.npz")
     with np.load(tmp_path / "whole.npz") as data:
         arrays = {key: data[key] for key in data.files}
-    absent = [] if name in ("lids_closed", "shot_numbers") else [None]
+    absent = [] if name in ("lids_closed", "shot_numbers", "action_scores") else [None]
     for wrong in [*absent, arrays[name][:1], arrays[name].astype(np.complex64).real[..., None]]:
         damaged = arrays | {name: wrong} if wrong is not None else {k: v for k, v in arrays.items() if k != name}
         np.savez(tmp_path / "a.npz", **damaged)

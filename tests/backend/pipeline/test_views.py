@@ -122,6 +122,19 @@ def test_a_rate_that_the_file_gets_wrong_is_put_right(folder):
     assert views_to_fit([view], None)[0].alignment.frame_rate == pytest.approx(100)
 
 
+def test_every_view_has_the_takes_own_times(folder):
+    """Uneven as they are, and as they really were where the file is wrong about its rate."""
+    slow, fast = opened(folder, "slow.mp4", "fast.mp4", slow={"frame_rate": 50.0})
+    times = np.cumsum([0.0, 1, 1, 3, 1, 2]) / 25
+    first = aligned(slow, rate=25, count=6)
+    first = dataclasses.replace(first, alignment=dataclasses.replace(first.alignment, times=times))
+    second = aligned(fast, rate=50, count=60, index=np.array([0, 1, -1, 5, 6, 8]))
+    views = views_to_fit([first, second], None)
+    for view in views:
+        assert view.alignment.times == pytest.approx(times / 2)
+        assert view.alignment.frame_rate == pytest.approx(5 / times[-1] * 2)
+
+
 def test_the_lens_is_taken_out_of_what_was_seen(folder):
     camera = CameraSpec(SIZE, 60.0, 1.1, (31.0, 25.0), (-0.2, 0.05, 0.001, 0.0))
     (slow,) = opened(folder, "slow.mp4")

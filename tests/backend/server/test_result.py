@@ -27,6 +27,7 @@ def track_of(head, frames=4):
         expression=random.uniform(size=(frames, len(head.expression_names))).astype(np.float32),
         deformation=random.normal(size=head.template.shape).astype(np.float32),
         expression_sigma=np.zeros((0, 0), np.float32),
+        action_corrections=(0.01 * random.normal(size=head.expression_basis.shape)).astype(np.float16),
     )
 
 
@@ -37,6 +38,8 @@ def test_the_head_is_this_persons():
     expected = head.template + np.tensordot(track.identity, head.shape_basis, 1) + track.deformation
     np.testing.assert_allclose(take.head.neutral, expected, atol=1e-5)
     np.testing.assert_allclose(take.head.joints, head.joint_regressor @ expected, atol=1e-5)
+    personal = head.expression_basis + track.action_corrections.astype(np.float32)
+    np.testing.assert_array_equal(take.head.expression_deltas, personal)
     assert take.name == "a name" and take.report == {"frames": 4}
     assert take.cameras == track.cameras and take.action_names == track.action_names
 
@@ -62,7 +65,11 @@ def test_triangles_know_their_material_and_absent_ones_get_no_slot():
 
 def test_a_head_that_changed_since_is_refused():
     head = small_head()
-    for changes in ({"head_hash": "f" * 16}, {"deformation": np.zeros((3, 3), np.float32)}):
+    for changes in (
+        {"head_hash": "f" * 16},
+        {"deformation": np.zeros((3, 3), np.float32)},
+        {"action_corrections": np.ones((len(head.expression_names), 3, 3), np.float16)},
+    ):
         track = dataclasses.replace(track_of(head), **changes)
         with pytest.raises(UserError, match="has changed") as caught:
             take_result(track, head, "t", {})

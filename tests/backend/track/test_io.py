@@ -66,6 +66,7 @@ def small_track(frames: int = 4, cameras: int = 1) -> Track:
         actions=random.uniform(size=(frames, 2)).astype(np.float32),
         uncertainty_mm=error,
         expression_sigma=random.uniform(size=(frames, 3)).astype(np.float32),
+        action_corrections=random.normal(size=(3, 11, 3)).astype(np.float16),
     )
 
 
@@ -132,7 +133,7 @@ def rewritten(tmp_path, **changes):
 
 
 def header(**changes):
-    base = {"format": "flowface-track", "version": 2, "head_id": "open", "head_hash": "x", "frame_rate": 25.0}
+    base = {"format": "flowface-track", "version": 3, "head_id": "open", "head_hash": "x", "frame_rate": 25.0}
     camera = {"name": "c", "footage": "f", "footage_kind": "video", "footage_first_frame": 1, "footage_frame_count": 4}
     camera |= {"footage_rotation": 0, "image_size": [4, 3]}
     full = base | {"cameras": [camera], "action_names": ["jawOpen", "mouthPucker"], "provenance": {}} | changes
@@ -145,7 +146,7 @@ def header(**changes):
         ({"header": None}, "no header"),
         ({"header": np.zeros(3, np.uint8)}, "damaged"),
         ({"header": header(format="other")}, "something else"),
-        ({"header": header(version=3)}, "format version 3"),
+        ({"header": header(version=4)}, "format version 4"),
         ({"header": header(action_names=None)}, "action_names” must be a list"),
         ({"header": header(action_names=[1, 2])}, "incomplete"),
         ({"header": header(action_names=["jawOpen"])}, "“actions” has shape"),
@@ -169,7 +170,7 @@ def test_a_file_that_is_no_whole_track_is_refused_by_name(tmp_path, changes, wor
 
 
 EVERY_ARRAY = [
-    (prefix, array, {"identity": "K_id", "deformation": "V"}.get(array.name, ""))
+    (prefix, array, {"identity": "K_id", "deformation": "V", "action_corrections": "P"}.get(array.name, ""))
     for prefix, cls in (("", Track), ("camera0_", CameraTrack))
     for array in declared(cls).values()
 ]
@@ -200,13 +201,20 @@ def test_a_complete_header_is_read(tmp_path):
 
 
 def test_a_track_of_version_1_is_read(tmp_path):
-    new = ("deformation", "actions", "uncertainty_mm", "expression_sigma")
+    new = ("deformation", "actions", "uncertainty_mm", "expression_sigma", "action_corrections")
     new += ("camera0_reprojection_error_percent_iod", "camera0_footage_frames")
     track = load_track(rewritten(tmp_path, header=header(version=1, action_names=None), **dict.fromkeys(new)))
     assert track.actions.shape == (4, 0) and track.deformation.shape == (0, 3) and track.action_names == ()
     assert np.isnan(track.uncertainty_mm).all() and np.isnan(track.expression_sigma).all()
     assert track.uncertainty_mm.shape == (4,) and track.expression_sigma.shape == (4, 3)
     np.testing.assert_array_equal(track.cameras[0].footage_frames, track.frames)
+    save_track(track, tmp_path / "again.npz")
+    assert_same(track, load_track(tmp_path / "again.npz"))
+
+
+def test_a_track_of_version_2_has_no_personal_actions(tmp_path):
+    track = load_track(rewritten(tmp_path, header=header(version=2), action_corrections=None))
+    assert track.action_corrections.shape == (3, 0, 3)
     save_track(track, tmp_path / "again.npz")
     assert_same(track, load_track(tmp_path / "again.npz"))
 

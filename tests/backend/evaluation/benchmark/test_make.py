@@ -16,7 +16,7 @@ from backend.alignment.landmarks.aligner import LandmarkAligner
 from backend.alignment.landmarks.face_finder import BlazeFaceFinder
 from backend.errors import UserError
 from backend.evaluation.benchmark import (
-    IctHead,
+    BenchmarkHead,
     SequenceSpec,
     Truth,
     load_ict_head,
@@ -25,7 +25,7 @@ from backend.evaluation.benchmark import (
     render_sequence,
     render_sequences,
 )
-from backend.evaluation.benchmark.ict_head import EYES, eye_centre
+from backend.evaluation.benchmark.head import EYES, eye_centre
 from backend.evaluation.benchmark.make import render_frames
 from backend.evaluation.benchmark.scene import make_background, make_scene
 from backend.footage import open_footage
@@ -41,12 +41,12 @@ def ict_path(shared_data: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ict(ict_path: Path) -> IctHead:
+def ict(ict_path: Path) -> BenchmarkHead:
     return load_ict_head(ict_path)
 
 
 @pytest.fixture(scope="module")
-def clean(ict: IctHead, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[NDArray[np.uint8]], Truth]:
+def clean(ict: BenchmarkHead, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[NDArray[np.uint8]], Truth]:
     """Every frame of LARGE without blur, noise or compression, and the truth of it."""
     truth = load_truth_full(render_sequence(LARGE, ict, tmp_path_factory.mktemp("clean")).truth)
     return list(render_frames(LARGE, ict, replace(make_scene(LARGE), subframes=1, noise=0.0))), truth
@@ -81,13 +81,17 @@ def test_the_true_mesh_covers_exactly_what_differs_from_the_background(
             assert ((covered >= 0) & differs).sum() / union.sum() > 0.98
 
 
-def test_lips_and_irises_lie_where_the_truth_says(ict: IctHead, clean: tuple[list[NDArray[np.uint8]], Truth]) -> None:
+def test_lips_and_irises_lie_where_the_truth_says(
+    ict: BenchmarkHead, clean: tuple[list[NDArray[np.uint8]], Truth]
+) -> None:
     frames, truth = clean
     mesh, blink = truth.mesh, truth.expression_names.index("eyeBlink_L")
     image = mesh.image_positions()
-    cheek = np.linalg.norm(ict.template - ict.template[ict.landmarks68[30]] * (0, 1, 1) - (0.045, 0, -0.03), axis=1)
+    cheek = np.linalg.norm(
+        ict.template - ict.template[ict.landmark_vertices[30]] * (0, 1, 1) - (0.045, 0, -0.03), axis=1
+    )
     index = int(truth.expression[:, blink].argmin())
-    lower_lip = _at(frames[index], image[index, ict.landmarks68[[56, 57, 58]]] - (0, 3)).mean(axis=0)
+    lower_lip = _at(frames[index], image[index, ict.landmark_vertices[[56, 57, 58]]] - (0, 3)).mean(axis=0)
     skin = _at(frames[index], image[index, np.argsort(cheek)[:40]]).mean(axis=0)
     assert lower_lip[0] / lower_lip[1] > 1.05 * skin[0] / skin[1]
     assert mesh.neutral is not None
@@ -111,7 +115,7 @@ def test_landmarks_stay_on_the_mesh_through_the_camera(clean: tuple[list[NDArray
     assert (marks[:, 8, 1] > marks[:, 27, 1]).all()
 
 
-def test_mediapipe_finds_every_face_close_to_the_truth(ict: IctHead, tmp_path: Path) -> None:
+def test_mediapipe_finds_every_face_close_to_the_truth(ict: BenchmarkHead, tmp_path: Path) -> None:
     for spec in (LARGE, SequenceSpec("dev", 5, 2, "extreme", frame_count=8)):
         sequence = render_sequence(spec, ict, tmp_path)
         mesh = load_truth(sequence.truth)
@@ -134,7 +138,7 @@ def test_mediapipe_finds_every_face_close_to_the_truth(ict: IctHead, tmp_path: P
         assert error.mean() < 0.06
 
 
-def test_frames_of_the_clip_and_of_the_truth_count_alike(ict: IctHead, tmp_path: Path) -> None:
+def test_frames_of_the_clip_and_of_the_truth_count_alike(ict: BenchmarkHead, tmp_path: Path) -> None:
     sequence = render_sequence(SMALL, ict, tmp_path)
     decoded = np.array(_decoded(sequence.clip), np.float64)
     assert decoded.shape == (SMALL.frame_count, SMALL.side, SMALL.side, 3)
@@ -143,7 +147,7 @@ def test_frames_of_the_clip_and_of_the_truth_count_alike(ict: IctHead, tmp_path:
         assert ((decoded - frame) ** 2).mean(axis=(1, 2, 3)).argmin() == index
 
 
-def test_the_same_seed_gives_the_same_pictures_and_truth(ict: IctHead, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_pictures_and_truth(ict: BenchmarkHead, tmp_path: Path) -> None:
     first, second = (render_sequence(SMALL, ict, tmp_path / name) for name in ("a", "b"))
     np.testing.assert_array_equal(_decoded(first.clip), _decoded(second.clip))
     one, other = load_truth(first.truth), load_truth(second.truth)
@@ -152,7 +156,9 @@ def test_the_same_seed_gives_the_same_pictures_and_truth(ict: IctHead, tmp_path:
     assert not np.array_equal(one.vertices, other_seed.vertices)
 
 
-def test_what_is_there_stays_and_what_is_half_there_is_made_again(ict: IctHead, ict_path: Path, tmp_path: Path) -> None:
+def test_what_is_there_stays_and_what_is_half_there_is_made_again(
+    ict: BenchmarkHead, ict_path: Path, tmp_path: Path
+) -> None:
     specs = [SMALL, replace(SMALL, person=4)]
     done = list(render_sequences(specs[:1], ict_path, tmp_path, workers=1))
     stamp = done[0].clip.stat().st_mtime_ns
@@ -166,7 +172,7 @@ def test_what_is_there_stays_and_what_is_half_there_is_made_again(ict: IctHead, 
     assert left == sorted(spec.name for spec in specs)
 
 
-def test_a_cache_that_cannot_be_written_is_said_in_words(ict: IctHead, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_said_in_words(ict: BenchmarkHead, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(UserError) as caught:
         render_sequence(SMALL, ict, tmp_path / "file")

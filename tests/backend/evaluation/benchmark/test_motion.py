@@ -7,34 +7,36 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.datasets.splits import PEOPLES
 from backend.errors import UserError
-from backend.evaluation.benchmark import PERFORMANCES, IctHead, SequenceSpec, benchmark_sequences, load_ict_head
-from backend.evaluation.benchmark.ict_head import EYES, FaceMotion, camera_vertices, eye_centre
+from backend.evaluation.benchmark import PERFORMANCES, BenchmarkHead, SequenceSpec, benchmark_sequences, load_ict_head
+from backend.evaluation.benchmark.head import EYES, FaceMotion, camera_vertices, eye_centre
 from backend.evaluation.benchmark.make import sequence_motion
-from backend.evaluation.benchmark.regions import landmark_points, lip_mask, region_masks
+from backend.evaluation.benchmark.regions import lip_mask, region_masks
 from backend.evaluation.benchmark.scene import FOCAL_RANGE, make_scene
 from backend.evaluation.types import REGIONS
 
 
 @pytest.fixture(scope="module")
-def ict(shared_data: Path) -> IctHead:
+def ict(shared_data: Path) -> BenchmarkHead:
     return load_ict_head(shared_data / "ict" / "ict_facekit.npz")
 
 
-def _motion(ict: IctHead, spec: SequenceSpec) -> FaceMotion:
+def _motion(ict: BenchmarkHead, spec: SequenceSpec) -> FaceMotion:
     return sequence_motion(spec, ict, np.arange(spec.frame_count) / spec.frame_rate)[1]
 
 
 def test_the_full_set_is_ten_people_in_four_performances() -> None:
     specs = benchmark_sequences()
-    assert {(spec.person, spec.performance) for spec in specs} == {(n, p) for n in range(10) for p in PERFORMANCES}
-    assert len(specs) == len({spec.name for spec in specs}) == 40
+    expected = {(people, n, p) for people in PEOPLES for n in range(10) for p in PERFORMANCES}
+    assert {(spec.people, spec.person, spec.performance) for spec in specs} == expected
+    assert len(specs) == len({spec.name for spec in specs}) == 80
     assert all(60 <= spec.frame_count <= 120 and spec.side == 512 for spec in specs)
 
 
 def test_the_quick_set_is_two_people_in_two_performances() -> None:
     specs = benchmark_sequences(quick=True)
-    assert len(specs) == 4
+    assert [spec.people for spec in specs] == ["ict"] * 4 + ["makehuman"] * 4
     assert {spec.frame_count for spec in specs} == {30}
 
 
@@ -48,13 +50,13 @@ def test_people_of_test_and_of_dev_share_no_identity_mode() -> None:
 
 def test_a_person_is_the_same_in_every_performance_and_unlike_the_others() -> None:
     specs = benchmark_sequences()
-    faces = {spec.person: spec.identity(100) for spec in specs}
+    faces = {(spec.people, spec.person): spec.identity(100) for spec in specs}
     for spec in specs:
-        np.testing.assert_array_equal(spec.identity(100), faces[spec.person])
-    assert len({tuple(face) for face in faces.values()}) == 10
+        np.testing.assert_array_equal(spec.identity(100), faces[spec.people, spec.person])
+    assert len({tuple(face) for face in faces.values()}) == 20
 
 
-def test_the_seed_decides_everything(ict: IctHead) -> None:
+def test_the_seed_decides_everything(ict: BenchmarkHead) -> None:
     for one, same, other in zip(
         benchmark_sequences(seed=1)[:4], benchmark_sequences(seed=1), benchmark_sequences(seed=2), strict=False
     ):
@@ -65,7 +67,7 @@ def test_the_seed_decides_everything(ict: IctHead) -> None:
         assert not np.array_equal(_motion(ict, one).expression, _motion(ict, other).expression)
 
 
-def test_moments_of_the_shutter_see_the_same_performance(ict: IctHead) -> None:
+def test_moments_of_the_shutter_see_the_same_performance(ict: BenchmarkHead) -> None:
     for spec in benchmark_sequences()[:4]:
         whole = _motion(ict, spec)
         _, moment = sequence_motion(spec, ict, np.array([17 / spec.frame_rate]))
@@ -74,7 +76,7 @@ def test_moments_of_the_shutter_see_the_same_performance(ict: IctHead) -> None:
         np.testing.assert_allclose(moment.gaze[0], whole.gaze[17], atol=1e-6)
 
 
-def test_performances_cover_what_they_promise(ict: IctHead) -> None:
+def test_performances_cover_what_they_promise(ict: BenchmarkHead) -> None:
     names = list(ict.expression_names)
     motions = {p: [_motion(ict, s) for s in benchmark_sequences() if s.performance == p] for p in PERFORMANCES}
     for motion in (m for group in motions.values() for m in group):
@@ -105,7 +107,7 @@ def test_cameras_cover_the_range_of_lenses() -> None:
     assert focal.max() / focal.min() > 2.5
 
 
-def test_a_posed_head_is_the_neutral_moved_and_its_eyes_turn_about_their_centres(ict: IctHead) -> None:
+def test_a_posed_head_is_the_neutral_moved_and_its_eyes_turn_about_their_centres(ict: BenchmarkHead) -> None:
     spec = benchmark_sequences()[0]
     neutral, motion = sequence_motion(spec, ict, np.array([0.4]))
     still = FaceMotion(
@@ -132,7 +134,7 @@ def test_a_posed_head_is_the_neutral_moved_and_its_eyes_turn_about_their_centres
     assert turned == pytest.approx(20, abs=0.1)  # towards the subject's left
 
 
-def test_regions_are_symmetric_and_apart(ict: IctHead) -> None:
+def test_regions_are_symmetric_and_apart(ict: BenchmarkHead) -> None:
     masks = region_masks(ict)
     assert tuple(masks) == REGIONS
     for mask in masks.values():
@@ -143,17 +145,17 @@ def test_regions_are_symmetric_and_apart(ict: IctHead) -> None:
         assert not (masks[one] & masks[other]).any(), (one, other)
     lips = lip_mask(ict)
     assert not (lips & ~masks["mouth"]).any()
-    marks = ict.landmarks68
+    marks = ict.landmark_vertices
     assert masks["mouth"][marks[48:68]].all()
     assert masks["eyes"][marks[36:48]].all()
     assert masks["nose"][marks[28:36]].all()
     assert np.abs(ict.template[masks["ears"], 0]).min() > 0.06
 
 
-def test_landmarks_are_the_archives_vertices(ict: IctHead) -> None:
-    triangle, weights = landmark_points(ict)
+def test_landmarks_are_the_archives_vertices(ict: BenchmarkHead) -> None:
+    triangle, weights = (ict.landmarks68.triangle, ict.landmarks68.barycentric)
     positions = np.einsum("nk,nkc->nc", weights, ict.template[ict.triangles[triangle]])
-    np.testing.assert_array_equal(positions, ict.template[ict.landmarks68])
+    np.testing.assert_array_equal(positions, ict.marks)
     assert (positions[36:42, 0] < 0).all()  # iBUG counts the subject's right eye first
 
 

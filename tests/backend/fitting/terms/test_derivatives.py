@@ -12,13 +12,18 @@ from torch import Tensor
 from backend.fitting.cameras import Cameras, CameraUnknowns
 from backend.fitting.geometry import gaze_rotation
 from backend.fitting.normal_equations import NormalEquations, solve
-from backend.fitting.point_basis import build_point_basis
+from backend.fitting.point_basis import PointBasis, build_point_basis
 from backend.fitting.problem import Problem
 from backend.fitting.state import State
+from backend.fitting.terms.glide import Glide
+from backend.fitting.terms.pairs import PairsTerm
 from backend.fitting.terms.points import PointsTerm
 from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
-from backend.fitting.terms.temporal import TemporalTerm
+from backend.fitting.terms.rows import SkinPoints
+from backend.fitting.terms.sparse import OpposedActions, SparseActions
+from backend.fitting.terms.temporal import TemporalTerm, stencils
 from backend.fitting.terms.types import Term
+from backend.fitting.terms.witness import WitnessTerm
 from backend.fitting.types import EnergyWeights
 from backend.head_model import model
 from tests.backend.fitting.small_head import EXPRESSIONS, small_head
@@ -70,13 +75,45 @@ def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "on
     unseen.precision[:, :, 3] = 0
     mu = torch.stack([unseen.residuals(basis, state, view) for view in range(views)])
     data = PointsTerm(mu + 2 * torch.randn_like(mu), unseen.precision, centre, robust_scale, unknowns)
-    terms = (data, TemporalTerm(3e4, 7.0, 0.9), *make_priors(basis, unknowns, frames))
+    pairs = make_pairs(basis, data, robust_scale)
+    temporal = TemporalTerm(make_intervals(frames), 3e4, 7.0, 0.9, make_glide(basis, frames))
+    terms = (data, pairs, temporal, *make_priors(basis, unknowns, frames))
     return Problem(basis, terms, unknowns), state
+
+
+def make_pairs(basis: PointBasis, data: PointsTerm, robust_scale: float) -> PairsTerm:
+    """Three pairs of the points that deform, of which two share one; one frame does not show the last."""
+    first, second = torch.tensor([0, 2, 4]), torch.tensor([1, 3, 3])
+    at = [basis.skin_index[index] for index in (first, second)]
+    precision = torch.rand(*data.precision.shape[:2], 3, dtype=DOUBLE)
+    precision[:, 0, 2] = 0
+    return PairsTerm(
+        SkinPoints(basis.skin[first]),
+        SkinPoints(basis.skin[second]),
+        data.mu[:, :, at[0]] - data.mu[:, :, at[1]],
+        precision,
+        data.principal_point,
+        robust_scale,
+        data.unknowns,
+    )
+
+
+def make_intervals(frames: int) -> Tensor:
+    """Times between frames, in units of their mean: no two alike."""
+    return torch.linspace(0.5, 1.5, frames, dtype=DOUBLE)[1:].flip(0)
+
+
+def make_glide(basis, frames: int) -> Glide:  # type: ignore[no-untyped-def]
+    """Over a gap of two frames, or of one at the end."""
+    root = torch.randn(basis.expression_count, basis.expression_count, dtype=DOUBLE)
+    seen = torch.tensor([t not in (1, 2) for t in range(frames)])
+    eyes = torch.stack([seen, torch.tensor([t not in (1, 2, 3) for t in range(frames)])], dim=1)
+    return Glide.between(root @ root.T, 3.0, make_intervals(frames), seen, eyes)
 
 
 def priors_of(problem: Problem) -> tuple[Term, ...]:
     """The terms that look neither at points nor at motion."""
-    return problem.without(PointsTerm).without(TemporalTerm).terms
+    return problem.without(PointsTerm).without(PairsTerm).without(TemporalTerm).terms
 
 
 def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[no-untyped-def]
@@ -87,8 +124,15 @@ def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[n
     usual = torch.full((len(unknowns.focal),), math.log(800.0), dtype=DOUBLE)
     return (
         ShapePrior(root @ root.T, torch.randn(4, dtype=DOUBLE), torch.tensor(0.3, dtype=DOUBLE)),
-        FramePrior(),
-        LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0),
+        FramePrior(torch.rand(frames, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
+        LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0 * torch.rand(frames, dtype=DOUBLE)),
+        SparseActions(torch.rand(frames, basis.expression_count, dtype=DOUBLE)),
+        WitnessTerm(
+            torch.rand(frames, basis.expression_count, dtype=DOUBLE),
+            10 * torch.rand(frames, basis.expression_count, dtype=DOUBLE),
+            1.5,
+        ),
+        OpposedActions(torch.tensor([0, 1]), torch.tensor([2, 3]), torch.rand(frames, dtype=DOUBLE)),
         ClosedLids(torch.rand(2, basis.expression_count, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
         FocalPrior(between @ between.T, usual, torch.tensor(solved, dtype=torch.long), index),
     )
@@ -140,6 +184,7 @@ def _acceleration_jacobian(problem: Problem, state: State) -> Tensor:
     columns = torch.as_tensor(columns[skin], dtype=DOUBLE)
     count = problem.basis.expression_count
     shared_size = problem.basis.identity_count + 1
+    times = problem.term(TemporalTerm).intervals
 
     def acceleration(step: Tensor) -> Tensor:
         frames = step[shared_size:].reshape(state.frame_count, -1)
@@ -156,7 +201,9 @@ def _acceleration_jacobian(problem: Problem, state: State) -> Tensor:
         local = local + torch.cross(delta[:, None].expand_as(local), local, dim=-1) + tau[:, None]
         world = local @ state.rotation.mT + state.translation[:, None]
         weight = math.sqrt(problem.term(TemporalTerm).vertices / len(skin))
-        return (weight * (world[:-2] - 2 * world[1:-1] + world[2:])).flatten()
+        velocity = world.diff(dim=0) / times[:, None, None]
+        stands_for = ((times[1:] + times[:-1]) / 2)[:, None, None]
+        return (weight * stands_for.sqrt() * velocity.diff(dim=0) / stands_for).flatten()
 
     size = shared_size + state.frame_count * (count + 10)
     return torch.autograd.functional.jacobian(acceleration, torch.zeros(size, dtype=DOUBLE))
@@ -166,7 +213,8 @@ def test_the_temporal_term_equals_a_sum_over_all_face_vertices() -> None:
     problem, state = make_problem()
     size = problem.basis.expression_count + 10
     equations = NormalEquations.zeros(FRAMES, problem.basis.identity_count + 1, size, state.expression)
-    TemporalTerm(problem.term(TemporalTerm).vertices, 0.0).add(equations, problem.basis, state)
+    temporal = problem.term(TemporalTerm)
+    TemporalTerm(temporal.intervals, temporal.vertices, 0.0).add(equations, problem.basis, state)
     matrix, _ = equations.dense()
     jacobian = _acceleration_jacobian(problem, state)
     reference = jacobian.T @ jacobian
@@ -185,6 +233,27 @@ def test_the_data_terms_hessian_is_gauss_newtons(rig: str) -> None:
         root = data.precision.sqrt()[..., None]
         views = range(len(state.cameras))
         return torch.stack([data.residuals(bare.basis, moved, j) * root[j] for j in views]).flatten()
+
+    jacobian = torch.autograd.functional.jacobian(weighted, torch.zeros(len(matrix), dtype=DOUBLE))
+    reference = jacobian.T @ jacobian
+    assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
+
+
+@pytest.mark.parametrize("rig", RIGS)
+def test_the_pairs_hessian_is_gauss_newtons(rig: str) -> None:
+    problem, state = make_problem(frames=2, robust_scale=1e6, rig=rig)
+    pairs = problem.term(PairsTerm)
+    equations = problem.linearise(state)
+    equations = NormalEquations.zeros(2, len(equations.shared), equations.frame.shape[-1], state.expression)
+    pairs.add(equations, problem.basis, state)
+    matrix, _ = equations.dense()
+
+    def weighted(step: Tensor) -> Tensor:
+        moved = stepped(problem, state, step)
+        root = pairs.precision.sqrt()[..., None]
+        whole = slice(0, 2)
+        views = range(len(state.cameras))
+        return torch.stack([pairs.residuals(moved, view, whole) * root[view] for view in views]).flatten()
 
     jacobian = torch.autograd.functional.jacobian(weighted, torch.zeros(len(matrix), dtype=DOUBLE))
     reference = jacobian.T @ jacobian
@@ -225,8 +294,37 @@ def test_a_term_says_nothing_of_frames_in_which_it_does_not_speak(frames: int) -
         assert not (told & ~speaks).any(), type(term).__name__
         silent[type(term)] = ~speaks
     assert silent[PointsTerm].tolist() == [t == 1 for t in range(frames)]
-    assert silent[TemporalTerm].all() == (frames < 3)
+    assert not silent[TemporalTerm].any()
     assert silent[ShapePrior].all() and silent[FocalPrior].all() and not silent[FramePrior].any()
+
+
+def test_even_frames_have_the_second_differences_stencil() -> None:
+    assert torch.allclose(stencils(torch.ones(3, dtype=DOUBLE)), torch.tensor([[1.0, -2.0, 1.0]] * 2, dtype=DOUBLE))
+
+
+def test_priors_and_glide_are_silent_where_they_weigh_nothing() -> None:
+    problem, _ = make_problem()
+    basis = problem.basis
+    seen = torch.tensor([True, False, False, True, True])
+    eyes = seen[:, None].expand(-1, 2)
+    form = torch.eye(basis.expression_count, dtype=DOUBLE)
+    gap = Glide.between(form, 1.0, torch.ones(4, dtype=DOUBLE), seen, eyes)
+    assert gap.speaks_in(FRAMES).tolist() == [True, True, True, True, False]
+    assert not Glide.between(form, 1.0, torch.ones(4, dtype=DOUBLE), ~seen | seen, ~eyes | eyes).speaks_in(FRAMES).any()
+    assert FramePrior(seen.double(), eyes.double()).speaks_in(FRAMES).tolist() == seen.tolist()
+    assert LipSeal(0, 1, seen.double()).speaks_in(FRAMES).tolist() == seen.tolist()
+    assert not TemporalTerm(make_intervals(2), 1.0, 1.0, 1.0).speaks_in(2).any()
+
+
+def test_the_glides_hessian_is_its_own() -> None:
+    problem, state = make_problem()
+    glide = make_glide(problem.basis, FRAMES)
+    bare = Problem(problem.basis, (glide,), problem.unknowns)
+    matrix, _ = bare.linearise(state).dense()
+    reference = torch.autograd.functional.hessian(
+        lambda step: bare.energy_tensor(stepped(bare, state, step)), torch.zeros(len(matrix), dtype=DOUBLE)
+    )
+    assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 7])

@@ -39,6 +39,8 @@ def test_shapes_are_offsets_in_metres_in_the_files_order(folder):
 def test_quads_and_every_way_to_write_a_face_become_triangles(folder):
     mesh = read_obj(folder / "generic_neutral_mesh.obj")
     assert mesh.triangles.tolist() == [[0, 1, 2], [0, 2, 3], [0, 1, 4], [4, 3, 2]]
+    assert mesh.quads.tolist() == [[0, 1]]
+    assert read_ict(folder).quads.tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +108,9 @@ def archive(path, **changes):
 def test_an_archive_holds_the_same(tmp_path):
     head = read_ict(archive(tmp_path / "ict.npz"))
     assert head.expression_names == ("jawOpen",) and np.allclose(head.expression_basis, 0.01)
+    assert head.quads.shape == (0, 2)
+    halves, faces = np.array([[0, 1, 2], [0, 2, 3]]), np.array([[0, 1, 2, 3]])
+    assert read_ict(archive(tmp_path / "quads.npz", triangles=halves, faces=faces)).quads.tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +119,7 @@ def test_an_archive_holds_the_same(tmp_path):
         ({"neutral": None}, "ict_unreadable"),
         ({"neutral": np.array([{}], dtype=object)}, "ict_unreadable"),
         ({"neutral": np.full_like(VERTICES, np.inf)}, "ict_inconsistent"),
+        ({"faces": np.zeros((3, 5), int)}, "ict_unreadable"),
         ({"identity_deltas": np.zeros((2, 4, 3))}, "ict_inconsistent"),
         ({"expression_names": np.array(["a", "b"])}, "ict_inconsistent"),
         ({"triangles": np.array([[0, 1, 5]])}, "ict_inconsistent"),

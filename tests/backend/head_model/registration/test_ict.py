@@ -105,5 +105,5 @@ def test_listing_shows_it_and_removing_takes_it_away(ict, tmp_path, monkeypatch)
     again = run.invoke(app, ["head", "add", "ict", str(tmp_path)])
     assert isinstance(again.exception, UserError) and again.exception.code == "head_exists"
     assert run.invoke(app, ["head", "remove", "ict"]).exit_code == 0
-    assert [entry.name for entry in library.list_heads()] == ["open"]
+    assert [entry.name for entry in library.list_heads()] == ["open", "open1"]
     assert not library.picture_path("ict").exists()
