@@ -107,7 +107,9 @@ def fit_take(
         spread = unknown_uncertainty(best.state)
     else:
         best = _minimum(take, everything, initial is None, tell)
-        spread = take_uncertainty(take, best.state, everything)
+        # a shape that frames at rest told stays as it is, and yet is no surer than another
+        solved = replace(fixed, identity=fixed.identity and not options.neutral_frames)
+        spread = take_uncertainty(take, best.state, replace(everything, fixed=solved))
     known = take.found if fixed.frames is None else take.found | fixed.frames
     return _result(take, _hold_ends(best.state, known, fixed), best, spread, corrections)
 

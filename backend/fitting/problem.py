@@ -22,6 +22,7 @@ from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis, shape_columns
 from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
 from backend.fitting.terms.glide import Glide
+from backend.fitting.terms.neutral import NeutralFrames
 from backend.fitting.terms.points import PointsTerm
 from backend.fitting.terms.priors import FocalPrior, FramePrior, LipSeal, PrincipalPrior, ShapePrior
 from backend.fitting.terms.temporal import TemporalTerm
@@ -36,6 +37,8 @@ F64 = NDArray[np.float64]
 # Of the mean interval: recorders whose queue empties write pictures at times that nobody took them at, a millisecond
 # apart; believed, they would tie their frames to each other. A camera that doubles its rate for a part is above it.
 LEAST_INTERVAL = 0.4
+FREE_AT_REST = ("eyeLook", "eyeBlink")
+"""How the names of actions begin that a face at rest may show."""
 
 
 def found_frames(views: Sequence[View]) -> NDArray[np.bool_]:
@@ -117,6 +120,8 @@ def build_problem(
         terms.append(LipSeal(*basis.sealed, weights.lip_seal * seen))
     lids = lid_closure_term(views, basis, weights.closed_lids)
     terms += [term for term in (pairs, lids) if term is not None]
+    if options.neutral_frames:
+        terms.append(neutral_frames_term(head, views, options, like))
     return Problem(basis, tuple(terms), unknowns)
 
 
@@ -151,6 +156,13 @@ def _temporal_term(
 def frame_intervals(alignment: ViewAlignment) -> F64:
     """(T-1,) times between frames in units of their mean, ``1 / frame_rate``; ``LEAST_INTERVAL`` where less is told."""
     return np.maximum(np.diff(alignment.times) * alignment.frame_rate, LEAST_INTERVAL)
+
+
+def neutral_frames_term(head: HeadModel, views: Sequence[View], options: FitOptions, like: Tensor) -> NeutralFrames:
+    """The term of ``FitOptions.neutral_frames``; what the eyes and their lids do is not held."""
+    at_rest = np.isin(views[0].alignment.numbers, options.neutral_frames)
+    held = np.array([not name.startswith(FREE_AT_REST) for name in head.expression_names], np.float64)
+    return NeutralFrames(_tensor(options.weights.neutral_frames * at_rest, like), _tensor(held, like))
 
 
 def _shape_prior(

@@ -92,6 +92,8 @@ class EnergyWeights:
     sparse_actions: float = 40.0  # the pull to 0 of an action that is off, in frames that the witness tells of
     sparse_knee: float = 0.1  # the strength at which that pull is half
 
+    neutral_frames: float = 1000.0  # on |φ|² in the frames known to be neutral
+
 
 @dataclass(frozen=True)
 class FitOptions:
@@ -100,6 +102,7 @@ class FitOptions:
     weights: EnergyWeights = field(default_factory=EnergyWeights)
     identity_components: int = 60
     neutral: bool = False  # the face is known to be neutral: expressions stay at 0 (calibration)
+    neutral_frames: tuple[int, ...] = ()  # footage frame numbers of the first view in which the face is at rest
     deform_region: str | None = None  # the head's region in which δ_d is solved for; None: nowhere
     metric_cameras: bool = True  # known extrinsics are in metres; False: their common scale is solved for
     key_frames: tuple[int, ...] = ()  # frames from which long takes must tell what all frames share, besides their own

@@ -42,7 +42,7 @@ def mirror_image(person: Performed, mirror: NDArray[np.int64]) -> Performed:
     return Performed(
         weights=mirrored_scores(person.weights),
         scores=mirrored_scores(person.scores),
-        points=person.points[:, mirror] * np.float32((-1, 1)),
+        points=person.points[:, mirror] * np.array((-1, 1), np.float32),
         resting=person.resting,
     )
 
