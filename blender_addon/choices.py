@@ -16,8 +16,8 @@ Item = tuple[str, str, str, str, int]
 
 DEFAULT_HEAD = "open"
 DEFAULT_ALIGNER = "mediapipe"
-HEAD_TITLES = {"open": "Open Head"}
-"""The title of the built-in head; whatever a user added is called by its own id."""
+HEAD_TITLES = {"open": "Open Head", "open1": "Open Head, First Edition"}
+"""The titles of the built-in heads; whatever a user added is called by its own id."""
 
 _kept: dict[str, str] = {}
 """Blender does not own the strings of a dynamic enum: without a reference from here they would be freed while shown."""

@@ -69,8 +69,8 @@ def _motion_sheet(seen: Sequence[Record], damping: Mapping[str, Sequence[Any]]) 
         ("clip", "tracker", *GROUPS),
         (*rows, *summary),
         "MediaPipe's 192² network, which the tracker does not use, sees the footage and the drawn head in the same "
-        "crops; slopes are divided by what it sees of the head's true motion over what it sees of a person's. A dash: "
-        "it does not move there.",
+        "crops; slopes are divided by what it sees of our head's true motion over what it sees of a rendered person's "
+        "in the same poses. A dash: it does not move there.",
     )
 
 
@@ -91,12 +91,11 @@ def _slope(moving: Moving) -> str:
 
 
 def _ratio(damping: Mapping[str, Sequence[Any]], tracker: str, name: str) -> float:
-    """Of the detector's damping on our head to that on people; 1 where it was not measured."""
-    heads = [of for of in damping if of != "people" and tracker.endswith(of)] or [of for of in damping if of == "open"]
-    if not heads or "people" not in damping:
+    """Of the detector's damping on our head to that on people, both in the same poses; 1 where it was not measured."""
+    of = next((of for of in damping if of != "people" and tracker.endswith(f"-{of}")), "open")
+    if of not in damping or "people" not in damping:
         return 1.0
-    column = MEASURES.index(name)
-    head, people = damping[heads[0]][column], damping["people"][column]
+    head, people = (damping[whose][MEASURES.index(name)] for whose in (of, "people"))
     return float(head) / float(people) if head and people else 1.0
 
 

@@ -112,14 +112,14 @@ def test_added_head_appears_with_refresh_and_goes_into_the_job(
     monkeypatch.setattr(preferences._Defaults, "endpoint", endpoint)
     assert not bpy.ops.flowface.heads_refresh.poll()
     start_server(endpoint)
-    wait_until(lambda: len(session.current().heads) == 1, pump.tick)
+    wait_until(lambda: len(session.current().heads) == 2, pump.tick)
     assert session.current().connection is Connection.CONNECTED
     assert session.current().aligners == available_aligners()
     heads.mkdir(parents=True)
     shutil.copy(OPEN_HEAD, heads / "second.npz")
     assert bpy.ops.flowface.heads_refresh() == {"FINISHED"}
-    wait_until(lambda: len(session.current().heads) == 2, pump.tick)
-    assert offered() == ["open", "second"]
+    wait_until(lambda: len(session.current().heads) == 3, pump.tick)
+    assert offered() == ["open", "open1", "second"]
     chosen().head = "second"
     clip = tmp_path / "clip.mp4"
     clip.touch()

@@ -17,7 +17,7 @@ from backend.evaluation.scores import plain_scores
 from backend.evaluation.seen.measures import GROUPS, MEASURES, Agreement, agree
 from backend.evaluation.seen.performance import Performance, perform
 from backend.evaluation.seen.sheet import Extreme, clip_sheet
-from backend.evaluation.seen.watch import Watched, Watcher, watch
+from backend.evaluation.seen.watch import Sight, Watched, Watcher, watch
 from backend.evaluation.trackers.flowface import FlowFace, open_clip
 from backend.footage import prefetch
 
@@ -29,7 +29,6 @@ WATCHED = 90
 """Frames of a clip that are drawn and watched, evenly spread."""
 SIDE = 640
 """Pixels of the longer side of what is drawn and watched: the networks see crops of 192² and 256²."""
-
 _EXTREMES: tuple[tuple[str, str, int], ...] = (
     ("mouth open", "mouth opening", 1),
     ("mouth wide", "mouth width", 1),
@@ -63,10 +62,9 @@ def clip_record(
     with_pictures = _pictures(clip, chosen, small.mesh.image_size)
     watcher = Watcher()
     heard = None if on_frame is None else lambda done: on_frame(done, len(chosen))
-    frames, of_head, of_footage = watch(watcher, small, with_pictures, heard)
+    sight = watch(watcher, small, with_pictures, heard)
     watcher.close()
-    extremes = find_extremes(frames, of_head, of_footage)
-    clip_sheet(sheet, performance, clip, extremes)
+    clip_sheet(sheet, performance, clip, find_extremes(sight))
     network = plain_scores(frame.image for frame in prefetch(open_clip(clip)))
     return {
         **head,
@@ -74,8 +72,12 @@ def clip_record(
         "frames": len(tracked),
         "curves": asdict(curve_figures(performance.weights, tracked)),
         "network_curves": asdict(curve_figures(network, np.isfinite(network[:, 0]))),
-        **seen_figures(of_head, of_footage),
-        "watched": {"frames": frames, "head": of_head.measures.round(3), "footage": of_footage.measures.round(3)},
+        **seen_figures(sight),
+        "watched": {
+            "frames": sight.frames,
+            "head": sight.head.measures.round(3),
+            "footage": sight.footage.measures.round(3),
+        },
     }
 
 
@@ -87,14 +89,14 @@ def photo_record(tracker: FlowFace, photo: Path) -> Record:
         return head
     small = performance.no_larger_than(SIDE)
     watcher = Watcher()
-    _, of_head, of_footage = watch(watcher, small, _pictures(photo, np.array([0]), small.mesh.image_size))
+    sight = watch(watcher, small, _pictures(photo, np.array([0]), small.mesh.image_size))
     watcher.close()
     return {
         **head,
         "lost": False,
         "weights": performance.weights[0].round(4),
-        "head": {"measures": of_head.measures[0], "scores": of_head.scores[0].round(4)},
-        "footage": {"measures": of_footage.measures[0], "scores": of_footage.scores[0].round(4)},
+        "head": {"measures": sight.head.measures[0], "scores": sight.head.scores[0].round(4)},
+        "footage": {"measures": sight.footage.measures[0], "scores": sight.footage.scores[0].round(4)},
     }
 
 
@@ -115,12 +117,13 @@ def photos_figures(records: Sequence[Mapping[str, Any]]) -> Record:
         "frames": len(seen),
         "curves": asdict(curve_figures(weights)) | {"jitter": None},
         "network_curves": asdict(curve_figures(network, np.isfinite(of_footage.scores[:, 0]))) | {"jitter": None},
-        **seen_figures(of_head, of_footage),
+        **seen_figures(Sight(np.arange(len(seen)), of_head, of_footage)),
     }
 
 
-def seen_figures(of_head: Watched, of_footage: Watched) -> Record:
+def seen_figures(sight: Sight) -> Record:
     """``measures`` by name and ``scores``: how the head's agree with the footage's."""
+    of_head, of_footage = sight.head, sight.footage
     known = np.isfinite(of_head.measures[:, 0]) & np.isfinite(of_footage.measures[:, 0])
     measures = agree(of_head.measures[known], of_footage.measures[known])
     scored = np.isfinite(of_head.scores[:, 0]) & np.isfinite(of_footage.scores[:, 0])
@@ -137,16 +140,16 @@ def seen_figures(of_head: Watched, of_footage: Watched) -> Record:
     }
 
 
-def find_extremes(frames: NDArray[np.int64], of_head: Watched, of_footage: Watched) -> list[Extreme]:
+def find_extremes(sight: Sight) -> list[Extreme]:
     """The frames at which the footage's measures have their ends, with what was seen there on either side."""
     found: list[Extreme] = []
     for words, group, sign in _EXTREMES:
         columns = [MEASURES.index(name) for name in GROUPS[group]]
-        footage, head = (w.measures[:, columns].mean(axis=1) for w in (of_footage, of_head))
+        footage, head = (w.measures[:, columns].mean(axis=1) for w in (sight.footage, sight.head))
         if np.isfinite(footage).any():
             at = int(np.nanargmax(sign * footage))
             told = f"footage {footage[at]:.1f}, head {head[at]:.1f}"
-            found.append(Extreme(words, int(frames[at]), told))
+            found.append(Extreme(words, int(sight.frames[at]), told))
     return found
 
 

@@ -31,6 +31,15 @@ class Watched:
     scores: F64
 
 
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What was seen in ``frames (n,)`` of the drawn head and in the footage."""
+
+    frames: NDArray[np.int64]
+    head: Watched
+    footage: Watched
+
+
 class Watcher:
     """The second landmark network, and the blendshape network on MediaPipe's mesh."""
 
@@ -61,8 +70,8 @@ def watch(
     performance: Performance,
     footage: Iterable[tuple[int, Image]],
     on_frame: Callable[[int], None] | None = None,
-) -> tuple[NDArray[np.int64], Watched, Watched]:
-    """Frames (n,), what was seen on the drawn head, and what in the footage; ``footage`` gives frames with pictures."""
+) -> Sight:
+    """Look at a fitted head and its footage; ``footage`` gives frames with pictures, of the fitted camera's size."""
     frames: list[int] = []
     points: tuple[list[F64], list[F64]] = ([], [])
     scores: tuple[list[F64], list[F64]] = ([], [])
@@ -81,4 +90,4 @@ def watch(
         Watched(measures_of(np.array(points[side]).reshape(-1, 68, 2), ruler), np.array(scores[side]).reshape(-1, 52))
         for side in (0, 1)
     )
-    return chosen, head, seen
+    return Sight(chosen, head, seen)

@@ -12,8 +12,8 @@ from backend.head_model.builder.actions import mirrored
 from backend.head_model.builder.mesh import HeadMesh
 
 OVERLAP = 1.25
-"""The reach of a full blink past the first touch, so that eyes larger than the mean close too: of 12 random people's eyes
-at most 3 % is left open. With 1.1 it is 12 %, with 1.33 none."""
+"""The reach of a full blink past the first touch, so that eyes larger than the mean close too: of 12 random people's
+eyes at most 3 % is left open. With 1.1 it is 12 %, with 1.33 none."""
 
 _SIZE = (360, 180)
 _MM_PER_PX = 0.15

@@ -111,8 +111,8 @@ def _acting(
     scanned = read_scanned_actions()
     basis = expression_basis(source, scanned.skin, mesh)
     basis = clear_eyes(close_gently(basis, names, mesh, template), names, mesh, template)
-    lips = find_lips(mesh, template, regions, basis[names.index("jawOpen")])
-    return anatomical(template, meet_lips(basis, names, mesh, lips), names, mesh, scanned.jaw)
+    lips = find_lips(mesh.triangles, regions, template, basis[names.index("jawOpen")])
+    return anatomical(template, meet_lips(basis, names, mesh.mirror, lips), names, mesh, scanned.jaw)
 
 
 def _looking_ahead(mesh: HeadMesh, shapes: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from backend.head_model.builder.actions import mirrored, swapped_side, symmetric
-from backend.head_model.builder.mesh import HeadMesh
 from backend.head_model.rims import Rim, places, walk_rim
 
 F64 = NDArray[np.float64]
@@ -19,7 +18,7 @@ RINGS = (0, 1, 2, 3)
 """Rings about the mouth on which lips can touch, from the cavity's border outwards."""
 FADE = 0.010  # metres from a lip's rim within which a correction of it fades
 CORNER = 0.06  # share of the way between the corners of the mouth within which it fades too
-ROUNDS = 2  # a correction's neighbours in the ring also move; what is left after two is below 0.1 mm
+ROUNDS = 4  # a correction's neighbours in the ring also move
 
 CLOSED = (
     "mouthSmileLeft", "mouthDimpleLeft", "mouthStretchLeft", "mouthFrownLeft", "mouthPressLeft", "mouthLeft",
@@ -59,25 +58,29 @@ class Lips:
 COLUMNS = np.linspace(0, 1, 41)
 
 
-def find_lips(mesh: HeadMesh, template: F64, regions: Mapping[str, NDArray[np.bool_]], jaw_open: F64) -> Lips:
-    """The lips of a head (V,3); the lower one is what an opening jaw (V,3) takes along."""
-    outer = mesh.parts["skin"] & ~regions["mouth_bag"] & ~regions["eye_sockets"]
-    rim = walk_rim(mesh.triangles, outer, regions["mouth_bag"], len(RINGS))
+def find_lips(
+    triangles: NDArray[np.int32], regions: Mapping[str, NDArray[np.bool_]], template: F64, jaw_open: F64
+) -> Lips:
+    """The lips of a head (V,3); the lower one is what an opening jaw, offsets (V,3), takes along."""
+    skin = regions["skin"]
+    rim = walk_rim(triangles, skin & ~regions["mouth_bag"] & ~regions["eye_sockets"], regions["mouth_bag"], len(RINGS))
     ring = rim.at(1)
     along = places(template[ring])
     above, below = ring[along <= 1], ring[along > 1]
     share = np.clip(-jaw_open[:, 1] / np.median(-jaw_open[below, 1]), 0, 1)
     order = np.argsort(along[along <= 1])
     across = np.interp(template[:, 0], template[above[order], 0], along[along <= 1][order])
-    return Lips(rim, template, (1 - share) * _near(template, above, mesh), share * _near(template, below, mesh), across)
+    upper, lower = (1 - share) * _near(template, above), share * _near(template, below)
+    return Lips(rim, template, np.where(skin, upper, 0), np.where(skin, lower, 0), across)
 
 
-def _near(template: F64, rim: NDArray[np.int64], mesh: HeadMesh) -> F64:
+def _near(template: F64, rim: NDArray[np.int64]) -> F64:
+    """How near (V,) the vertices are to a rim, 1 on it."""
     distance, _ = cKDTree(template[rim]).query(template)
-    return np.where(mesh.parts["skin"], np.exp(-((distance / FADE) ** 2)), 0)
+    return np.asarray(np.exp(-((distance / FADE) ** 2)))
 
 
-def meet_lips(basis: F64, names: tuple[str, ...], mesh: HeadMesh, lips: Lips) -> F64:
+def meet_lips(basis: F64, names: tuple[str, ...], mirror: NDArray[np.int64], lips: Lips) -> F64:
     """The expression basis (E,V,3) whose lips meet as in the neutral face, column by column between the corners.
 
     Gaps are closed by both lips in ``CLOSED`` actions, and in both lip rolls together. Where a full jawOpen is closed
@@ -97,5 +100,5 @@ def meet_lips(basis: F64, names: tuple[str, ...], mesh: HeadMesh, lips: Lips) ->
         closed = changed[rows["jawOpen"]] + changed[rows["mouthClose"]]
         changed[rows["mouthClose"], :, 1] += lips.lift(lips.gaps(lips.template + closed) - neutral, lips.lower)
     for name in CLOSED:
-        changed[rows[swapped_side(name)]] = mirrored(changed[rows[name]], mesh.mirror)
-    return symmetric(changed, names, mesh.mirror)
+        changed[rows[swapped_side(name)]] = mirrored(changed[rows[name]], mirror)
+    return symmetric(changed, names, mirror)

@@ -64,3 +64,14 @@ def test_what_cannot_be_exported_is_named(changes, name, code):
     with pytest.raises(UserError) as caught:
         export_track(replace(performance("/clip.mp4"), **changes), name)
     assert caught.value.code == code
+
+
+def test_a_track_of_an_earlier_edition_of_the_head_is_exported_with_that_edition():
+    first = load_head("open1")
+    assert first.id == "open" and first.hash != load_head().hash
+    track = replace(
+        performance("/clip.mp4"), head_hash=first.hash, action_names=(), actions=np.zeros((10, 0), np.float32)
+    )
+    columns = table(export_track(track, "csv"))
+    weights = solve_action_weights(first, track.expression, track.gaze)
+    np.testing.assert_allclose(np.transpose([columns[name] for name in ARKIT_ACTIONS]), weights, atol=1e-6, rtol=0)

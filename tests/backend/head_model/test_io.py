@@ -90,7 +90,9 @@ def test_a_head_is_added_whole_replaced_on_request_and_removed(head, tmp_path, m
     assert caught.value.code == "head_unknown"
 
 
-@pytest.mark.parametrize("name", ["open", "open1", "", "a/b", "..", ".hidden", "x" * 41, "nul\0", "NUL", "com1.head", "dot."])
+@pytest.mark.parametrize(
+    "name", ["open", "open1", "", "a/b", "..", ".hidden", "x" * 41, "nul\0", "NUL", "com1.head", "dot."]
+)
 def test_names_that_are_taken_or_no_file_names_are_refused(name, head, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     with pytest.raises(UserError) as caught:
@@ -107,6 +109,16 @@ def test_listing_and_loading_by_name(head):
     with pytest.raises(UserError) as caught:
         load_head("nobody")
     assert caught.value.code == "head_unknown" and "open" in caught.value.message
+
+
+def test_a_tracks_head_is_found_among_the_editions_by_its_hash(head):
+    first = load_head("open1")
+    assert first.id == head.id == "open" and first.hash == "84a2c51e9cab8288", "the hash in tracks made with it"
+    assert library.load_head_of("open", first.hash) is first and library.load_head_of("open", head.hash) is head
+    assert library.load_head_of("open1", first.hash) is first
+    assert library.load_head_of("open", "f" * 16) is head, "what has no such edition is told to have changed"
+    with pytest.raises(UserError, match="nobody"):
+        library.load_head_of("nobody", first.hash)
 
 
 def test_a_users_head_is_found_by_its_file_name(head, tmp_path, monkeypatch):
