@@ -347,12 +347,8 @@ class ViewAlignment(_AllPoints):
                 )
             )
         names = ["numbers", "times", "scene_frames", "found", "boxes", "faces_seen", "shot_numbers"]
-        if all(part.action_scores is not None for part in parts):
-            names.append("action_scores")
+        told = ("lid_closure", "action_scores")
+        names += [name for name in told if all(getattr(part, name) is not None for part in parts)]
         arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        lids = (
-            None
-            if any(part.lid_closure is None for part in parts)
-            else np.concatenate([part.lid_closure for part in parts])
-        )
-        return replace(first, point_sets=tuple(sets), lid_closure=lids, **arrays)
+        untold: dict[str, Any] = {"lid_closure": None, "action_scores": None}
+        return replace(first, point_sets=tuple(sets), **(untold | arrays))

@@ -37,7 +37,6 @@ def frame(number: int, found: bool = True) -> AlignedFrame:
     alignment = Alignment(
         (seen,),
         FaceBox(1.5, 2.5, 30.0, 40.0, 0.75, 0.125 * number),
-        np.array([number % 2 == 0, number % 3 == 0]) if number % 7 else None,
         random.uniform(size=len(ARKIT_ACTIONS)).astype(np.float32) if number % 5 else None,
     )
     return AlignedFrame(number, number / 25, float(number), alignment if found else None, number % 3)
@@ -151,7 +150,7 @@ def test_lids_of_old_files_are_closed_open_or_unknown(tmp_path):
     save_alignment(replace(chunks.read(), lid_closure=np.float32([[0, 0.5], [1, np.nan]])), tmp_path / "whole.npz")
     np.testing.assert_array_equal(load_alignment(tmp_path / "whole.npz").lid_closure, [[0, 0.5], [1, np.nan]])
     with np.load(tmp_path / "whole.npz") as data:
-        oldest = {name: data[name] for name in data.files if "lid" not in name}
+        oldest = {name: data[name] for name in data.files if "lid_closure" not in name}
     np.savez(tmp_path / "oldest.npz", **oldest)
     assert np.isnan(load_alignment(tmp_path / "oldest.npz").lid_closure).all(), "from before anyone looked at lids"
     np.savez(tmp_path / "old.npz", lids_closed=np.array([[True, False], [False, False]]), **oldest)
