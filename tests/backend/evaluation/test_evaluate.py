@@ -174,7 +174,11 @@ def test_a_result_of_another_length_is_refused(truth: Truth, options: Evaluation
 
 def test_without_data_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        evaluate(EvaluationOptions(out=tmp_path / "out", data=tmp_path / "nowhere", trackers=("mediapipe-mesh",)))
+        evaluate(
+            EvaluationOptions(
+                out=tmp_path / "out", data=tmp_path / "nowhere", trackers=("mediapipe-mesh",), peoples=("ict",)
+            )
+        )
     assert caught.value.code == "nothing_to_evaluate"
     assert "nowhere" in caught.value.message
 
