@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 from backend.datasets.splits import Split, split_of_clip, split_of_photo, split_of_scan
 from backend.errors import ErrorCode, UserError
 from backend.evaluation.mesh_landmarks import OUTER_EYE_CORNERS, landmarks_camera, landmarks_px
-from backend.evaluation.metrics.landmarks import INNER_51, boundary_error, overall_error, silhouette_edges
+from backend.evaluation.metrics.landmarks import INNER_51, boundary_error, jaw_line, overall_error, silhouette_edges
 from backend.evaluation.metrics.stability import temporal_stability
 from backend.evaluation.scan import Scan, joint_record, read_scan, scan_record
 from backend.evaluation.trackers.flowface import observe_clip, track_or_none
@@ -180,13 +180,14 @@ def photo_record(tracker: Tracker, path: Path, annotated: Annotation, name: str)
         "nme_inner": float(np.mean([error[i] for i in error if i in INNER_51])),
         "landmark_errors": error,
     }
-    outline = silhouette_edges(
+    silhouette = silhouette_edges(
         mesh.vertices[0],
         mesh.triangles,
         focal_px=float(mesh.focal_px[0]),
         principal_point=mesh.principal_point,
         allowed=tracker.outline(mesh),
     )
+    outline = np.concatenate([silhouette, jaw_line(found)])  # the photographs are frontal: all of the jaw is seen
     record["boundary_error"] = boundary_error(true[list(JAW_FRL189)], outline, 100 / unit) * 100
     record["nme_overall"] = float(overall_error(np.array(record["nme_inner"]), np.array(record["boundary_error"])))
     pupils = tracker.pupils(mesh)

@@ -106,6 +106,17 @@ def silhouette_edges(
     return np.asarray(seen[..., :2] / seen[..., 2:] * focal_px + np.asarray(principal_point, np.float64))
 
 
+def jaw_line(landmarks: NDArray[np.floating[Any]]) -> F64:
+    """Edges (16,2,2) between neighbours of iBUG-68's boundary points, of ``landmarks (68,2)`` in pixels.
+
+    Seen from the front, a head's chin is no silhouette: the skin below it still faces the camera down to the throat
+    (on the open head by 8° to 16°), and what annotators mark is the ridge of the jaw. A mesh that ends at the jaw has
+    its border there; a whole head has this line.
+    """
+    points = np.asarray(landmarks, np.float64)[BOUNDARY_17]
+    return np.stack([points[:-1], points[1:]], axis=1)
+
+
 @dataclass(frozen=True, eq=False)
 class CumulativeCurve:
     """``fraction (k,)`` of the images with an error of at most ``threshold (k,)``; area and failures up to ``limit``.

@@ -128,10 +128,10 @@ class FlowFace:
         return seen[..., :2] / seen[..., 2:] * mesh.focal_px[:, None, None] + mesh.principal_point
 
     def outline(self, mesh: MeshSequence) -> NDArray[np.bool_]:  # noqa: ARG002 - all its meshes are of one head
-        """(V,) the skin without ears; see ``Tracker``."""
-        regions = load_head(self.head_name).regions
-        inside = [regions[name] for name in ("ears", "mouth_bag", "eye_sockets") if name in regions]
-        return np.asarray(regions["skin"] & ~np.any(inside, axis=0))
+        """(V,) the skin above the jaw, without ears; see ``Tracker``."""
+        head = load_head(self.head_name)
+        inside = [head.regions[name] for name in ("ears", "mouth_bag", "eye_sockets") if name in head.regions]
+        return np.asarray(head.regions["skin"] & ~np.any(inside, axis=0) & above_jaw(head))
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -163,6 +163,17 @@ class FlowFace:
         for index, camera in zip(seen, fit.cameras, strict=True):
             world_to_camera[index], focal[index] = camera.world_to_camera, camera.focal_px
         return SeveralViews(fitted_mesh(head, fit, next(iter(seen.values()))), world_to_camera, focal)
+
+
+def above_jaw(head: HeadModel) -> NDArray[np.bool_]:
+    """(V,) vertices that stand above the jaw line (iBUG-68's boundary) seen from the front, or at most 3 mm below it.
+
+    The neck's outline passes close to the corners of the jaw; it is not the face's.
+    """
+    jaw = surface_positions(head.landmarks["ibug68"], head.triangles, head.template)[:17]
+    across = np.argsort(jaw[:, 0])
+    line = np.interp(head.template[:, 0], jaw[across, 0], jaw[across, 1])
+    return np.asarray(head.template[:, 1] >= line - 0.003)
 
 
 def track_or_none(tracker: Tracker, clip: Path, *, single_image: bool) -> MeshSequence | None:

@@ -13,10 +13,14 @@ from backend.evaluation.metrics.landmarks import (
     INNER_51,
     boundary_error,
     cumulative_curve,
+    jaw_line,
     normalised_mean_error,
     overall_error,
     silhouette_edges,
 )
+from backend.evaluation.trackers.flowface import FlowFace
+from backend.head_model.library import load_head
+from backend.head_model.model import surface_positions
 from tests.backend.evaluation.patches import ball, sequence
 
 
@@ -117,3 +121,22 @@ def test_the_curve_rises_and_its_area_is_the_integral(errors: list[float]) -> No
 def test_a_curve_needs_errors() -> None:
     with pytest.raises(ValueError, match="at least one error"):
         cumulative_curve(np.array([]))
+
+
+def test_a_frontal_chin_is_the_jaw_line_and_no_silhouette() -> None:
+    """The skin below the open head's chin faces a camera in front: without the jaw's ridge the throat would count."""
+    head = load_head()
+    facing = head.template * np.array([1.0, -1.0, -1.0]) + np.array([0.0, 0.0, 0.8])
+    seen = surface_positions(head.landmarks["ibug68"], head.triangles, facing)
+    pixels = seen[:, :2] / seen[:, 2:] * 900.0 + 400.0
+    allowed = FlowFace().outline(None)  # type: ignore[arg-type] - all its meshes are of one head
+    silhouette = silhouette_edges(
+        facing, head.triangles, focal_px=900.0, principal_point=np.full(2, 400.0), allowed=allowed
+    )
+    apart = float(np.linalg.norm(pixels[36] - pixels[45]))
+    chin, cheeks = pixels[7:10] + np.array((0.0, 1.0)), pixels[[3, 4, 12, 13]]
+    assert boundary_error(chin, silhouette, apart) > 0.2
+    assert boundary_error(chin, jaw_line(pixels), apart) < 0.02
+    assert boundary_error(cheeks, silhouette, apart) < 0.06, "there it is both"
+    throat = facing[:, 1] > seen[8, 1] + 0.02
+    assert not (allowed & throat).any(), "and the neck's outline is not the face's"
