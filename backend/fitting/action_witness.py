@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,7 @@ class Seen:
     facing: F64
 
     @classmethod
-    def of(cls, scores: NDArray[np.floating], points: NDArray[np.floating], mean_points: F64) -> Seen:  # type: ignore[type-arg]
+    def of(cls, scores: NDArray[np.floating[Any]], points: NDArray[np.floating[Any]], mean_points: F64) -> Seen:
         """Of image points (T,N,2). ``moved``: off the mean face, seen from the front, in its units.
 
         The pose is that of weak perspective, from the best affine map of ``mean_points (N,3)`` to the image.

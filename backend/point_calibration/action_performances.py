@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from backend.alignment.landmarks.aligner import LandmarkAligner
 from backend.alignment.landmarks.face_finder import BlazeFaceFinder
-from backend.evaluation.benchmark import IctHead
-from backend.evaluation.benchmark.ict_head import EYES, NECK_PIVOT, FaceMotion, camera_vertices
+from backend.evaluation.benchmark import BenchmarkHead
+from backend.evaluation.benchmark.head import EYES, NECK_PIVOT, FaceMotion, camera_vertices
 from backend.evaluation.benchmark.scene import Scene, make_scene
 from backend.evaluation.benchmark.studio import Studio
 from backend.head_model.model import ARKIT_ACTIONS
@@ -42,7 +42,7 @@ class Performed:
     resting: NDArray[np.bool_]
 
 
-def performed(ict: IctHead, person: int, aligner: LandmarkAligner, finder: BlazeFaceFinder) -> Performed:
+def performed(ict: BenchmarkHead, person: int, aligner: LandmarkAligner, finder: BlazeFaceFinder) -> Performed:
     """Render and align one person, whose looks and performance follow from the number."""
     spec = dev_person(person, PICTURES)
     random = spec.random("actions")
@@ -103,7 +103,7 @@ def without_opposites(weights: NDArray[Any]) -> F32:
     return kept
 
 
-def ict_strengths(ict: IctHead, weights: F32) -> F32:
+def ict_strengths(ict: BenchmarkHead, weights: F32) -> F32:
     """ARKit weights (T,52) as strengths (T,K) of ICT's actions, of which some have two sides where ARKit's have one."""
     names = list(ict.expression_names)
     strengths = np.zeros((len(weights), len(names)), np.float32)
@@ -115,7 +115,7 @@ def ict_strengths(ict: IctHead, weights: F32) -> F32:
 
 
 def _motion(
-    ict: IctHead, neutral: F32, scene: Scene, weights: F32, gaze: F32, random: np.random.Generator
+    ict: BenchmarkHead, neutral: F32, scene: Scene, weights: F32, gaze: F32, random: np.random.Generator
 ) -> FaceMotion:
     turns = random.normal(size=(len(weights), 2)) * TURN
     turns[:AT_REST] = 0
