@@ -107,7 +107,9 @@ def fit_take(
         spread = unknown_uncertainty(best.state)
     else:
         best = _minimum(take, everything, initial is None, tell)
-        spread = take_uncertainty(take, best.state, everything)
+        # a shape that frames at rest told stays as it is, and yet is no surer than another
+        solved = replace(fixed, identity=fixed.identity and not options.neutral_frames)
+        spread = take_uncertainty(take, best.state, replace(everything, fixed=solved))
     known = take.found if fixed.frames is None else take.found | fixed.frames
     return _result(take, _hold_ends(best.state, known, fixed), best, spread, corrections)
 
@@ -151,8 +153,7 @@ def _result(
         columns = shape_columns(head, options.identity_components, options.deform_region, options.weights)
         deformation = np.einsum("k,kvc->vc", shape[components:], columns[components:])
     cameras = []
-    data = problem.term(PointsTerm)
-    for j, centre in enumerate(data.principal_point.tolist()):
+    for j, centre in enumerate(state.cameras.principal_point.tolist()):
         turn = state.cameras.rotation[j].cpu().numpy()
         shift = state.cameras.translation[j].cpu().numpy() - turn @ origin
         focal = views[j].camera.focal_px or float(state.cameras.log_focal[j].exp())

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.fitting import FitOptions, FitResult, Fixed, Solution, View, fit_take
+from backend.fitting.neutral import AtRest, may_rest, shape_at_rest
 from backend.fitting.personal import fit_personal, wants_personal
 from backend.head_model.model import HeadModel
 from backend.progress import ShouldCancel, never
@@ -21,17 +23,18 @@ class Step(StrEnum):
 
     FITTING = "fitting the head"
     MATCHING = "matching the skin between the views"
-    PERSONAL = "making the actions this person's"
+    PERSONAL = "making the head this person's"
 
 
 @dataclass(frozen=True, eq=False)
 class SolvedTake:
     """``fit`` is the one to go on with; ``matched`` the skin's, before personal actions, None where it was not asked
-    for or found nothing.
+    for or found nothing; ``at_rest`` the frames that were taken for neutral, None where there are none.
     """
 
     fit: FitResult
     matched: MatchedFit | None = None
+    at_rest: AtRest | None = None
 
 
 def solve_take(
@@ -47,8 +50,9 @@ def solve_take(
     on_progress: Callable[[Step, float], None] | None = None,
     should_cancel: ShouldCancel = never,
 ) -> SolvedTake:
-    """Fit a take, match the skin between its views where there are several and ``pictures`` of them, and make the
-    actions this person's where the options say so and the take tells them.
+    """Fit a take, with expressions of zero in the frames at rest, match the skin between its views where there are
+    several and ``pictures`` of them, and make the actions this person's where the options say so and the take tells
+    them.
 
     ``neutral_prior``, ``initial`` and ``fixed`` are those of ``fit_take``; matching starts from the fit. ``on_fitted``
     gets the joint fit before matching, and may raise; ``on_progress`` gets the fraction of each step.
@@ -63,6 +67,8 @@ def solve_take(
 
     # a take that is solved in part keeps the actions that it has
     personal = initial is None and wants_personal(head, views, options)
+    rests = initial is None and may_rest(views, options)
+    draft = (personal or rests) and len(views) == 1
     fitting = hears(Step.FITTING)
     fit = fit_take(
         head,
@@ -71,12 +77,16 @@ def solve_take(
         neutral_prior=neutral_prior,
         initial=initial,
         fixed=fixed,
-        draft=personal and len(views) == 1,
+        draft=draft,
         on_progress=lambda fraction, _words: fitting(fraction),
         should_cancel=should_cancel,
     )
     if on_fitted is not None:
         on_fitted(fit)
+    at_rest: AtRest | None = None
+    if rests:
+        fit, options, at_rest = shape_at_rest(head, views, options, fit, neutral_prior)
+    shaped = Fixed(identity=at_rest is not None or len(views) > 1, cameras=len(views) > 1)
     matched = None
     if pictures is not None and len(views) > 1:
         matched = refine(
@@ -90,16 +100,11 @@ def solve_take(
             should_cancel=should_cancel,
         )
         fit = fit if matched is None else matched.fit
+    again: dict[str, Any] = {"neutral_prior": neutral_prior, "fixed": shaped, "should_cancel": should_cancel}
+    refitting = hears(Step.PERSONAL)
+    again["on_progress"] = lambda fraction, _words: refitting(fraction)
     if personal:
-        refitting = hears(Step.PERSONAL)
-        fit = fit_personal(
-            head,
-            views,
-            options,
-            fit,
-            neutral_prior=neutral_prior,
-            fixed=Fixed(identity=len(views) > 1, cameras=len(views) > 1),
-            on_progress=lambda fraction, _words: refitting(fraction),
-            should_cancel=should_cancel,
-        )
-    return SolvedTake(fit, matched)
+        fit = fit_personal(head, views, options, fit, **again)
+    elif draft or (at_rest is not None and matched is None):
+        fit = fit_take(head, views, options, initial=fit, **again)
+    return SolvedTake(fit, matched, at_rest)
