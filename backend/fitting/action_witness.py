@@ -170,13 +170,19 @@ def action_witness(head: HeadModel, views: Sequence[ViewAlignment]) -> Witness |
 
     Views err alike, so several are no surer than the best of them, and of two opposed actions the stronger one is told.
     """
-    index = [ARKIT_ACTIONS.index(name) if name in ARKIT_ACTIONS else -1 for name in head.expression_names]
+    index = [_told_as(name) for name in head.expression_names]
     if max(index, default=-1) < 0:
         return None
     told = told_by_all(views)
     known = np.array(index) >= 0
     target, precision = told.target[:, index], np.where(known, told.precision[:, index], 0.0)
     return Witness(target, precision) if precision.any() else None
+
+
+def _told_as(name: str) -> int:
+    """An expression's place in ``ARKIT_ACTIONS``, one side's in that of both (browInnerUpLeft); -1 for none."""
+    both = name.removesuffix("Left").removesuffix("Right")
+    return next((ARKIT_ACTIONS.index(known) for known in (name, both) if known in ARKIT_ACTIONS), -1)
 
 
 def told_by_all(views: Sequence[ViewAlignment]) -> Witness:

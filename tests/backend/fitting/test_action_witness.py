@@ -110,6 +110,14 @@ def test_who_cannot_be_told_of_hears_nothing(smiling: ViewAlignment) -> None:
     assert action_witness(replace(small_head(), expression_names=names), [smiling]) is None
 
 
+def test_an_action_that_a_head_has_for_each_side_is_told_for_both(smiling: ViewAlignment) -> None:
+    head = load_head()
+    split = tuple("browInnerUpLeft" if name == "browInnerUp" else name for name in head.expression_names)
+    whole, half = action_witness(head, [smiling]), action_witness(replace(head, expression_names=split), [smiling])
+    assert whole is not None and half is not None
+    np.testing.assert_array_equal(whole.precision, half.precision)
+
+
 @pytest.mark.slow
 def test_the_fit_hears_it(smiling: ViewAlignment) -> None:
     """Curves at rest where the face is, and amplitude kept where it moves."""
