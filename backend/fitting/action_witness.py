@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,7 @@ class Seen:
     facing: F64
 
     @classmethod
-    def of(cls, scores: NDArray[np.floating], points: NDArray[np.floating], mean_points: F64) -> Seen:  # type: ignore[type-arg]
+    def of(cls, scores: NDArray[np.floating[Any]], points: NDArray[np.floating[Any]], mean_points: F64) -> Seen:
         """Of image points (T,N,2). ``moved``: off the mean face, seen from the front, in its units.
 
         The pose is that of weak perspective, from the best affine map of ``mean_points (N,3)`` to the image.
@@ -169,13 +170,19 @@ def action_witness(head: HeadModel, views: Sequence[ViewAlignment]) -> Witness |
 
     Views err alike, so several are no surer than the best of them, and of two opposed actions the stronger one is told.
     """
-    index = [ARKIT_ACTIONS.index(name) if name in ARKIT_ACTIONS else -1 for name in head.expression_names]
+    index = [_told_as(name) for name in head.expression_names]
     if max(index, default=-1) < 0:
         return None
     told = told_by_all(views)
     known = np.array(index) >= 0
     target, precision = told.target[:, index], np.where(known, told.precision[:, index], 0.0)
     return Witness(target, precision) if precision.any() else None
+
+
+def _told_as(name: str) -> int:
+    """An expression's place in ``ARKIT_ACTIONS``, one side's in that of both (browInnerUpLeft); -1 for none."""
+    both = name.removesuffix("Left").removesuffix("Right")
+    return next((ARKIT_ACTIONS.index(known) for known in (name, both) if known in ARKIT_ACTIONS), -1)
 
 
 def told_by_all(views: Sequence[ViewAlignment]) -> Witness:

@@ -89,7 +89,7 @@ class EnergyWeights:
     opposed_actions: float = 50.0  # on φ_a φ_b of actions that cannot act at once
     witness: float = 4.0  # how often the witness counts against points that err together (``action_witness``)
     witness_robust_scale: float = 10.0  # σ of the witness so counted, half an action; beyond it the points outvote it
-    sparse_actions: float = 40.0  # the pull to 0 of an action that is off, in frames that the witness tells of
+    sparse_actions: float = 30.0  # the pull to 0 of an action that is off, in frames that the witness tells of
     sparse_knee: float = 0.1  # the strength at which that pull is half
 
     neutral_frames: float = 1000.0  # on |φ|² in the frames known to be neutral

@@ -69,14 +69,14 @@ def learn(people: Sequence[Performed], mean_points: F64, mirror: NDArray[np.int6
     said, true = (np.concatenate(each) for each in zip(*told, strict=True))
     good = np.array([np.corrcoef(said[:, k], true[:, k])[0, 1] if said[:, k].any() else 0.0 for k in range(TOLD)])
     sigma, sigma_alone = (np.sqrt(np.square(np.concatenate(each)).mean(axis=0)) for each in (off, off_alone))
-    unknown = np.where(good >= LEAST_CORRELATION, 1.0, np.inf)
+    known = good >= LEAST_CORRELATION
     table = WitnessTable(
         mean_points=mean_points,
         neutral_points=neutral,
         usual_scores=usual,
         weights=regression(own, truth),
-        sigma=sigma * unknown,
-        sigma_alone=sigma_alone * unknown,
+        sigma=np.where(known, sigma, np.inf),
+        sigma_alone=np.where(known, sigma_alone, np.inf),
         about="",
     )
     return table, good
