@@ -149,6 +149,8 @@ def _temporal_term(
 def frame_intervals(alignment: ViewAlignment) -> F64:
     """(T-1,) times between frames in units of their mean, ``1 / frame_rate``; ``LEAST_INTERVAL`` where less is told."""
     return np.maximum(np.diff(alignment.times) * alignment.frame_rate, LEAST_INTERVAL)
+
+
 def neutral_frames_term(head: HeadModel, views: Sequence[View], options: FitOptions, like: Tensor) -> NeutralFrames:
     """The term of ``FitOptions.neutral_frames``; what the eyes and their lids do is not held."""
     at_rest = np.isin(views[0].alignment.numbers, options.neutral_frames)
