@@ -103,6 +103,7 @@ class ErrorCode(StrEnum):
     # options of the command line
     BAD_BOX = "bad_box"
     BAD_FRAMES = "bad_frames"
+    BAD_LENS = "bad_lens"
     BAD_NUMBERS = "bad_numbers"
     BAD_OFFSET = "bad_offset"
     BAD_OPTION = "bad_option"

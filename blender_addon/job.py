@@ -98,6 +98,9 @@ def _views(context: Any, chosen: Any, main: Path) -> tuple[tuple[m.ViewSpec, ...
                 frame_rate=row.frame_rate if row.use_frame_rate else None,
                 camera=camera,
                 face=_face(row) if row is not chosen and row.face == "POINT" else None,
+                # A scene camera knows its lens; what is typed beside it stays for when none is chosen.
+                focal_mm=row.focal_mm if row.use_focal_mm and camera is None else None,
+                sensor_mm=row.sensor_mm if row.use_focal_mm and camera is None else None,
             )
         )
     if chosen.cameras == "SCENE" and not known:

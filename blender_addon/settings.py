@@ -58,6 +58,40 @@ def _frame_rate() -> Any:
     )
 
 
+def _use_focal_mm() -> Any:
+    return bpy.props.BoolProperty(
+        name="Set Lens",
+        description="Say which lens filmed this footage, instead of finding it from the footage or its EXIF",
+    )
+
+
+def _focal_mm() -> Any:
+    return bpy.props.FloatProperty(
+        name="Lens",
+        description="Focal length of the lens in millimetres, or its equivalent on full frame",
+        default=35.0,
+        min=0.1,
+        soft_min=8.0,
+        soft_max=300.0,
+        max=100_000.0,
+        precision=2,
+    )
+
+
+def _sensor_mm() -> Any:
+    return bpy.props.FloatProperty(
+        name="Sensor",
+        description="What the longer side of the picture is on the camera's sensor, in millimetres; 36 is full frame, "
+        "and right for a focal length given as its equivalent there",
+        default=36.0,
+        min=0.1,
+        soft_min=4.0,
+        soft_max=70.0,
+        max=100_000.0,
+        precision=2,
+    )
+
+
 def _face() -> Any:
     return bpy.props.EnumProperty(
         name="Face",
@@ -111,6 +145,9 @@ class FlowFaceView(bpy.types.PropertyGroup):  # type: ignore[misc]
     )
     use_frame_rate: _use_frame_rate()  # type: ignore[valid-type]
     frame_rate: _frame_rate()  # type: ignore[valid-type]
+    use_focal_mm: _use_focal_mm()  # type: ignore[valid-type]
+    focal_mm: _focal_mm()  # type: ignore[valid-type]
+    sensor_mm: _sensor_mm()  # type: ignore[valid-type]
     camera: _scene_camera()  # type: ignore[valid-type]
     face: _face()  # type: ignore[valid-type]
     face_point: _face_point()  # type: ignore[valid-type]
@@ -170,6 +207,9 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
 
     use_frame_rate: _use_frame_rate()  # type: ignore[valid-type]
     frame_rate: _frame_rate()  # type: ignore[valid-type]
+    use_focal_mm: _use_focal_mm()  # type: ignore[valid-type]
+    focal_mm: _focal_mm()  # type: ignore[valid-type]
+    sensor_mm: _sensor_mm()  # type: ignore[valid-type]
     neutral_head: bpy.props.PointerProperty(  # type: ignore[valid-type]
         name="Neutral Head",
         description="A head of this scene, built by FlowFace, whose neutral shape this take is to have: of an earlier "

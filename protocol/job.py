@@ -23,6 +23,10 @@ class DistortionModel(StrEnum):
     """OpenCV's fisheye model (Kannala–Brandt): θ_d = θ (1 + k1 θ² + k2 θ⁴ + k3 θ⁶ + k4 θ⁸); all 0 is equidistant."""
 
 
+FULL_FRAME_MM = 36.0
+"""The longer side of a frame of 35 mm film."""
+MILLIMETRES = (0.1, 100_000.0)
+"""What a focal length or a sensor's side may be: of a phone's thumbnail of a sensor to a telescope."""
 DISTORTION_LENGTHS = {DistortionModel.BROWN_CONRADY: (0, 4, 5, 8), DistortionModel.FISHEYE: (4,)}
 """The counts of numbers that a camera's ``distortion`` may have."""
 
@@ -158,6 +162,10 @@ class ViewSpec:
     at the moment of the first view's first frame: positive for a camera that was started earlier. ``frame_rate`` is
     the rate at which the footage was really shot where its file does not say; None is the file's. ``face`` is the face
     to track in this view; None is the job's choice in the first view and the largest in others.
+
+    ``focal_mm`` is the lens's focal length where the camera is not known otherwise, and ``sensor_mm`` what the longer
+    side of the picture is on the sensor; None is 36, which is full frame, and what equivalents to it are given for.
+    ``principal_point`` is where the lens looks, in pixels of the footage as displayed; None is its middle.
     """
 
     footage: str
@@ -167,9 +175,30 @@ class ViewSpec:
     camera: CameraSpec | None = None
     face: FaceChoice | None = None
     files: tuple[str, ...] = ()
+    focal_mm: float | None = None
+    sensor_mm: float | None = None
+    principal_point: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where a number is none that footage can have."""
+        for name in ("focal_mm", "sensor_mm"):
+            millimetres = getattr(self, name)
+            if millimetres is not None and not MILLIMETRES[0] <= millimetres <= MILLIMETRES[1]:
+                raise ProtocolError(
+                    ProtocolCode.BAD_FIELD,
+                    f"“view.{name}” must be a length of {MILLIMETRES[0]:g} to {MILLIMETRES[1]:g} millimetres.",
+                )
+        if self.sensor_mm is not None and self.focal_mm is None:
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“view.sensor_mm” means nothing without “view.focal_mm”.")
+        if self.principal_point is not None and not all(abs(value) < 1e6 for value in self.principal_point):
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“view.principal_point” must be two numbers of pixels.")
+        if self.camera is not None and (
+            (self.focal_mm is not None and self.camera.focal_px is not None)
+            or (self.principal_point is not None and self.camera.principal_point is not None)
+        ):
+            raise ProtocolError(
+                ProtocolCode.BAD_FIELD, f"The lens of the view “{self.name}” is given twice: beside its camera's own."
+            )
         if not math.isfinite(self.offset):
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“view.offset” must be a finite number of seconds.")
         if self.frame_rate is not None and not (math.isfinite(self.frame_rate) and self.frame_rate > 0):

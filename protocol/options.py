@@ -33,7 +33,8 @@ class SolveOptions(Options):
     focal_px: float | None = option(
         None,
         "Focal Length",
-        "The focal length of every view whose camera is not known; without it, it is solved for.",
+        "The focal length of every view whose camera is not known; without it, it is solved for, from what a picture's "
+        "EXIF says where it says any.",
         above=0.0,
         unit="pixels",
     )
@@ -61,4 +62,10 @@ class SolveOptions(Options):
         True,
         "Personal Actions",
         "Refine each shape to how this person moves, where the footage shows it; off, shapes are the head model's own.",
+    )
+    solve_principal_point: bool = option(
+        False,
+        "Cropped Footage",
+        "The footage was cropped, so that the lens does not look at its middle: find where it does. It takes a head "
+        "that turns, and several seconds of it.",
     )

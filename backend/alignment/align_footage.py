@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from backend.alignment.choice import FaceChoice
 from backend.alignment.face_following import align_frames
+from backend.alignment.lids import with_lid_closure
 from backend.alignment.types import Aligner, FaceFinder
 from backend.errors import Cancelled, ErrorCode, UserError
 from backend.footage import Footage, prefetch
@@ -54,7 +55,7 @@ def align_footage(
         raise Cancelled
     info = footage.info
     _require_face(frames, str(info.path))
-    return ViewAlignment.stacked(
+    view = ViewAlignment.stacked(
         frames,
         aligner.point_sets,
         aligner=aligner.name,
@@ -62,6 +63,7 @@ def align_footage(
         frame_rate=info.frame_rate,
         seconds=clock.seconds,
     )
+    return view if aligner.lids is None else with_lid_closure(view, aligner.lids)
 
 
 def _require_face(frames: Sequence[AlignedFrame], footage_name: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.alignment.lids import LidPoints
 from backend.alignment.types import Aligner
 from backend.head_model.dense_points import DENSE
 from backend.head_model.model import HeadModel
@@ -33,6 +34,7 @@ class CombinedAligner:
         if [id.name for id in self.point_sets] != [DENSE, SPARSE]:
             raise ValueError(f"cannot combine points of {' and '.join(id.name for id in self.point_sets)}")
         self._dense, self._sparse, self._sigma_scale = dense, sparse, np.float32(dense_sigma_scale)
+        self.lids = _lids_of_both(dense.lids, sparse.lids)
         self._counts = len(head.landmarks[DENSE]), len(head.landmarks[SPARSE])
 
     def align(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[FaceBox | None]) -> list[Alignment | None]:
@@ -42,9 +44,8 @@ class CombinedAligner:
         return [self._joined(a, b) for a, b in zip(dense, self._sparse.align(images, known), strict=True)]
 
     def _joined(self, dense: Alignment | None, sparse: Alignment | None) -> Alignment | None:
-        """MediaPipe tells closed lids the better where it sees the face."""
-        first, second = dense or sparse, sparse or dense
-        if first is None or second is None:
+        first = dense or sparse
+        if first is None:
             return None
         sets = []
         for id, count, seen in zip(self.point_sets, self._counts, (dense, sparse), strict=True):
@@ -54,9 +55,15 @@ class CombinedAligner:
         return Alignment(
             point_sets=tuple(sets),
             box=first.box,
-            lids_closed=second.lids_closed,
             action_scores=None if sparse is None else sparse.action_scores,
         )
+
+
+def _lids_of_both(dense: LidPoints | None, sparse: LidPoints | None) -> LidPoints | None:
+    """MediaPipe tells closed lids the better; they hide the eyes of both sets."""
+    if dense is None or sparse is None:
+        return sparse or dense
+    return replace(sparse, behind=(*dense.behind, *sparse.behind))
 
 
 def _unseen(id: PointSetId, count: int) -> PointSet:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.alignment.lids import LidPoints
 from backend.observations import Alignment, FaceBox, PointSetId
 
 
@@ -20,6 +21,11 @@ class Aligner(Protocol):
     @property
     def point_sets(self) -> tuple[PointSetId, ...]:
         """The sets of every alignment, in order."""
+        ...
+
+    @property
+    def lids(self) -> LidPoints | None:
+        """The points that tell how far lids are closed; None where it has none."""
         ...
 
     def align(self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[FaceBox | None]) -> list[Alignment | None]:

@@ -53,6 +53,21 @@ def parse_offsets(texts: list[str]) -> dict[str, float]:
     return offsets
 
 
+def parse_lenses(texts: list[str], flag: str, what: str, count: int = 1) -> dict[str, tuple[float, ...]]:
+    """``[VIEW=]NUMBER[,NUMBER]`` each, as a map by view, "" for every view; raises UserError (``bad_lens``)."""
+    lenses = {}
+    for text in texts:
+        view, _, numbers = text.rpartition("=")
+        try:
+            values = tuple(float(part) for part in numbers.split(","))
+        except ValueError:
+            values = ()
+        if len(values) != count or not all(abs(value) < 1e6 for value in values):
+            raise UserError(ErrorCode.BAD_LENS, f"“{text}” is no value of {flag}: expected [VIEW=]{what}.")
+        lenses[view.strip()] = values
+    return lenses
+
+
 @with_options
 def track(
     footage: Annotated[
@@ -95,6 +110,28 @@ def track(
             metavar="VIEW=SECONDS",
         ),
     ] = None,
+    focal_mm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Focal length of the lens of every view, or of the view named, in millimetres. May be repeated.",
+            metavar="[VIEW=]MM",
+        ),
+    ] = None,
+    sensor_mm: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the longer side of the picture is on the sensor; 36, full frame, without it: right for focal "
+            "lengths told as equivalents to it. May be repeated.",
+            metavar="[VIEW=]MM",
+        ),
+    ] = None,
+    principal_point: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where the lens looks, in pixels: not the middle of a picture that was cropped. May be repeated.",
+            metavar="[VIEW=]X,Y",
+        ),
+    ] = None,
     neutral: Annotated[
         Path | None,
         typer.Option(
@@ -128,6 +165,9 @@ def track(
         blend=blend,
         overlay=overlay,
         offsets=parse_offsets(offset or []),
+        focal_mm=parse_lenses(focal_mm or [], "--focal-mm", "MM"),
+        sensor_mm=parse_lenses(sensor_mm or [], "--sensor-mm", "MM"),
+        principal_points=parse_lenses(principal_point or [], "--principal-point", "X,Y", 2),
         calibration=tuple(calibration or ()),
         calibration_unit=calibration_unit,
         neutral=neutral,

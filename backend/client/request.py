@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from backend.alignment.registry import ALIGNERS, require_aligner, takes_weights
 from backend.cameras.calibration import cameras_for_views, load_calibration
 from backend.errors import ErrorCode, UserError
+from protocol.job import MILLIMETRES
 from protocol.messages import CameraSpec, FaceChoice, TrackJob, ViewSpec
 from protocol.options import SolveOptions, option_fields
 
@@ -21,10 +23,11 @@ class TrackRequest:
     ``footage`` is one piece per camera, or a text file that lists its images; the first one's frames are the take's.
     ``faces`` are boxes (left, top, width, height) in pixels around the face to track, by view (its name, its number
     from 1, or "" for the first); without one the largest is. ``offsets`` are seconds by view: its time at the first
-    one's first frame. ``calibration`` files know the cameras, in ``calibration_unit`` ("": as they say). ``neutral`` is
-    an earlier track.npz, a mesh or a picture with this person's neutral face; ``neutral_frames`` (first, last) are the
-    first footage's own in which the face is neutral, None where they are to be found. ``aligner`` is one of
-    ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be relative.
+    one's first frame. ``focal_mm`` and ``sensor_mm`` (one number each) and ``principal_points`` (two, pixels) are by
+    view, "" for all that are not named. ``calibration`` files know the cameras, in ``calibration_unit`` ("": as they
+    say). ``neutral`` is an earlier track.npz, a mesh or a picture with this person's neutral face; ``neutral_frames``
+    (first, last) are the first footage's own in which the face is neutral, None where they are to be found. ``aligner``
+    is one of ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be relative.
 
     ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
     files named in ``TrackOutput.files`` are written, over earlier ones of the same names; nothing else there is
@@ -41,6 +44,9 @@ class TrackRequest:
     blend: bool = True
     overlay: bool = True
     offsets: Mapping[str, float] = field(default_factory=dict)
+    focal_mm: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    sensor_mm: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    principal_points: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     calibration: tuple[Path, ...] = ()
     calibration_unit: str = ""
     neutral: Path | None = None
@@ -52,7 +58,7 @@ def job_spec(request: TrackRequest) -> TrackJob:
     """The job that a request asks for.
 
     Raises:
-        UserError: a calibration that cannot be read or has no camera for a view; ``unknown_view``,
+        UserError: a calibration that cannot be read or has no camera for a view; ``unknown_view``, ``bad_lens``,
             ``unknown_aligner``, ``weights_unused``.
     """
     paths = [os.path.abspath(path) for path in request.footage]  # noqa: PTH100 - resolve() would follow links
@@ -73,10 +79,11 @@ def job_spec(request: TrackRequest) -> TrackJob:
         )
     offsets = {_view_number(key, names): seconds for key, seconds in request.offsets.items()}
     faces = {_view_number(key, names): FaceChoice("box", box=box) for key, box in request.faces.items()}
+    lenses = _lenses(request, names, cameras)
     return TrackJob(
         views=tuple(
-            ViewSpec(path, name, offsets.get(i, 0.0), camera=camera, face=faces.get(i) if i else None)
-            for i, (path, name, camera) in enumerate(zip(paths, names, cameras, strict=True))
+            ViewSpec(path, name, offsets.get(i, 0.0), camera=camera, face=faces.get(i) if i else None, **lens)
+            for i, (path, name, camera, lens) in enumerate(zip(paths, names, cameras, lenses, strict=True))
         ),
         frames=request.frames,
         head=request.head,
@@ -87,6 +94,39 @@ def job_spec(request: TrackRequest) -> TrackJob:
         neutral_frames=request.neutral_frames,
         neutral_from=os.path.abspath(request.neutral) if request.neutral else "",  # noqa: PTH100 - as the footage
     )
+
+
+def _lenses(request: TrackRequest, names: Sequence[str], cameras: Sequence[CameraSpec | None]) -> list[dict[str, Any]]:
+    """The fields of each view's lens; raises UserError (``bad_lens``) for what is given twice or makes no sense."""
+    focal, sensor, principal = (
+        _by_view(given, names) for given in (request.focal_mm, request.sensor_mm, request.principal_points)
+    )
+    lenses = []
+    for name, camera, mm, side, centre in zip(names, cameras, focal, sensor, principal, strict=True):
+        beside = camera is not None and (
+            (mm is not None and camera.focal_px is not None)
+            or (centre is not None and camera.principal_point is not None)
+        )
+        wrong = {
+            f"The lens of the view “{name}” is in the calibration already.": beside,
+            "--focal-mm and --focal-px both give a focal length.": mm is not None
+            and request.options.focal_px is not None,
+            f"--sensor-mm means nothing without a --focal-mm of the view “{name}”.": mm is None and side is not None,
+            f"A lens of the view “{name}” of {MILLIMETRES[0]:g} to {MILLIMETRES[1]:g} mm was expected.": any(
+                value is not None and not MILLIMETRES[0] <= value[0] <= MILLIMETRES[1] for value in (mm, side)
+            ),
+        }
+        for sentence, so in wrong.items():
+            if so:
+                raise UserError(ErrorCode.BAD_LENS, sentence, "Give every lens once, in millimetres or in pixels.")
+        lenses.append({"focal_mm": mm and mm[0], "sensor_mm": side and side[0], "principal_point": centre})
+    return lenses
+
+
+def _by_view(given: Mapping[str, tuple[float, ...]], names: Sequence[str]) -> list[tuple[float, ...] | None]:
+    """What is given of each view by its name or number, or else of all."""
+    named = {_view_number(key, names): value for key, value in given.items() if key}
+    return [named.get(number, given.get("")) for number in range(len(names))]
 
 
 def _absolute(options: SolveOptions) -> SolveOptions:

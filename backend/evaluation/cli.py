@@ -58,6 +58,15 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+Look = Annotated[
+    bool, typer.Option("--look", help="Only what an animator sees: curves, a second detector, meaning, contact sheets.")
+]
+Clips = Annotated[
+    list[Path] | None,
+    typer.Option("--clip", help="Only look, and only at this clip or photograph; may be repeated.", metavar="FILE"),
+]
+
+
 def evaluate(
     quick: Annotated[bool, typer.Option("--quick", help="A few short sequences and photographs: minutes.")] = False,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, JSON and plots.")] = Path(
@@ -90,14 +99,8 @@ def evaluate(
     benchmark_cache: Annotated[
         Path | None, typer.Option(help="Folder for the rendered sequences; the system's cache where left out.")
     ] = None,
-    look: Annotated[
-        bool,
-        typer.Option("--look", help="Only what an animator sees: curves, a second detector, meaning, contact sheets."),
-    ] = False,
-    clips: Annotated[
-        list[Path] | None,
-        typer.Option("--clip", help="Only look, and only at this clip or photograph; may be repeated.", metavar="FILE"),
-    ] = None,
+    look: Look = False,
+    clips: Clips = None,
 ) -> None:
     """Measure trackers on rendered sequences of known truth and on real data; prints tables.
 

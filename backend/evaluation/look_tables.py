@@ -69,8 +69,8 @@ def _motion_sheet(seen: Sequence[Record], damping: Mapping[str, Sequence[Any]]) 
         ("clip", "tracker", *GROUPS),
         (*rows, *summary),
         "MediaPipe's 192² network, which the tracker does not use, sees the footage and the drawn head in the same "
-        "crops; slopes are divided by what it sees of the head's true motion (in the clip's own renders where it moves "
-        "there, else of posed heads) over what it sees of a rendered person's. A dash: it does not move there.",
+        "crops; slopes are divided by what it sees of our head's true motion over what it sees of a rendered person's "
+        "in the same poses. A dash: it does not move there.",
     )
 
 
@@ -82,7 +82,7 @@ def _moving(record: Record, names: Sequence[str], damping: Mapping[str, Sequence
     slopes = []
     for name in names:
         slope = record["measures"][name]["slope"]
-        slopes.append(None if slope is None else slope / _ratio(damping, record, name))
+        slopes.append(None if slope is None else slope / _ratio(damping, record["tracker"], name))
     return mean(slopes), mean([record["measures"][name]["correlation"] for name in names])
 
 
@@ -90,13 +90,12 @@ def _slope(moving: Moving) -> str:
     return NOTHING if moving[0] is None else f"{figure(moving[0])} ({figure(moving[1])})"
 
 
-def _ratio(damping: Mapping[str, Sequence[Any]], record: Record, name: str) -> float:
-    """Of the detector's damping on the drawn head to that on people; 1 where either is unknown."""
-    column, head = MEASURES.index(name), record["measures"][name]["damping"]
-    if head is None:
-        of = next((of for of in damping if of != "people" and record["tracker"].endswith(f"-{of}")), "open")
-        head = damping[of][column] if of in damping else None
-    people = damping["people"][column] if "people" in damping else None
+def _ratio(damping: Mapping[str, Sequence[Any]], tracker: str, name: str) -> float:
+    """Of the detector's damping on our head to that on people, both in the same poses; 1 where it was not measured."""
+    of = next((of for of in damping if of != "people" and tracker.endswith(f"-{of}")), "open")
+    if of not in damping or "people" not in damping:
+        return 1.0
+    head, people = (damping[whose][MEASURES.index(name)] for whose in (of, "people"))
     return float(head) / float(people) if head and people else 1.0
 
 

@@ -41,23 +41,21 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
     if head.hash != track.head_hash or not sizes <= {0, len(head.template)}:
         sentence = f"The head “{track.head_id}” has changed since “{name}” was tracked."
         raise UserError(ErrorCode.HEAD_CHANGED, sentence, "Track the footage again.")
+    shown = head_geometry(person_of(head, track), neutral_of(head, track))
     return TakeResult(
         name=name,
-        head=head_geometry(person_of(head, track), neutral_of(head, track), head.hash),
+        head=dataclasses.replace(shown, head_hash=track.head_hash),
         report=report,
         **{item.name: getattr(track, item.name) for item in dataclasses.fields(Performance)},
     )
 
 
-def head_geometry(head: HeadModel, neutral: NDArray[np.float32], head_hash: str | None = None) -> HeadGeometry:
-    """The head of a person whose neutral is (V,3), with brows where their place is known.
-
-    ``head_hash`` is that of the head that ``head`` was made the person's from; None is its own.
-    """
+def head_geometry(head: HeadModel, neutral: NDArray[np.float32]) -> HeadGeometry:
+    """The head of a person whose neutral is (V,3), with brows where their place is known."""
     part_names, triangle_part = triangle_parts(head)
     plain = HeadGeometry(
         head_id=head.id,
-        head_hash=head_hash or head.hash,
+        head_hash=head.hash,
         neutral=neutral,
         expression_names=head.expression_names,
         expression_deltas=head.expression_basis,

@@ -9,21 +9,24 @@ from torch import Tensor
 
 from backend.fitting.geometry import rotation_exp
 
-FULL = 7
-"""Everything a camera could change in: rotation δ (3), translation τ (3), log focal (1)."""
+FULL = 9
+"""Everything a camera could change in: rotation δ (3), translation τ (3), log focal (1), principal point (2)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cameras:
     """C pinhole cameras, float64: x_camera = R x_world + t, then focal and principal point.
 
-    ``rotation (C,3,3)``, ``translation (C,3)`` metres, ``log_focal (C,)``. The world here has its origin at the head's
+    ``rotation (C,3,3)``, ``translation (C,3)`` metres, ``log_focal (C,)``, ``principal_point (C,2)`` pixels.
+
+    The world here has its origin at the head's
     mean position, so that turning a camera does not throw the head out of its view; ``fit`` moves it back.
     """
 
     rotation: Tensor
     translation: Tensor
     log_focal: Tensor
+    principal_point: Tensor
 
     def __len__(self) -> int:
         return len(self.log_focal)
@@ -33,8 +36,9 @@ class Cameras:
 class CameraUnknowns:
     """The parameters of C cameras that a fit solves for; U unknowns in all, in this order.
 
-    Camera by camera: rotation and translation (6) where ``extrinsics[j]``, then log focal where ``focal[j]``; last the
-    log scale (1) of the rig where ``scaled`` names cameras whose extrinsics are known up to one common scale.
+    Camera by camera: rotation and translation (6) where ``extrinsics[j]``, then log focal where ``focal[j]``, then the
+    principal point (2) where ``principal[j]``, in units of the longer side ``side[j]`` of its picture (pixels); last
+    the log scale (1) of the rig where ``scaled`` names cameras whose extrinsics are known up to one common scale.
     ``origin (3,)`` is where the recentred world's origin lies in the world of those extrinsics.
     """
 
@@ -42,23 +46,31 @@ class CameraUnknowns:
     focal: tuple[bool, ...]
     scaled: tuple[bool, ...]
     origin: Tensor
+    principal: tuple[bool, ...]
+    side: tuple[float, ...]
+
+    @classmethod
+    def none(cls, count: int, origin: Tensor) -> CameraUnknowns:
+        """Of ``count`` cameras that are all left as they are."""
+        still = (False,) * count
+        return cls(still, still, still, origin, still, (1.0,) * count)
 
     @property
     def count(self) -> int:
         """U."""
-        return 6 * sum(self.extrinsics) + sum(self.focal) + int(any(self.scaled))
+        return self.first(len(self.focal)) + int(any(self.scaled))
 
     def moves(self, view: int) -> bool:
         """True where any unknown changes this camera."""
-        return self.extrinsics[view] or self.focal[view] or self.scaled[view]
+        return self.extrinsics[view] or self.focal[view] or self.scaled[view] or self.principal[view]
 
     def first(self, view: int) -> int:
         """The index of this camera's first own unknown."""
-        return 6 * sum(self.extrinsics[:view]) + sum(self.focal[:view])
+        return 6 * sum(self.extrinsics[:view]) + sum(self.focal[:view]) + 2 * sum(self.principal[:view])
 
     def columns(self, view: int) -> list[int]:
         """The indices, among the U, of the unknowns that change this camera."""
-        own = 6 * self.extrinsics[view] + int(self.focal[view])
+        own = 6 * self.extrinsics[view] + int(self.focal[view]) + 2 * self.principal[view]
         columns = list(range(self.first(view), self.first(view) + own))
         return columns + ([self.count - 1] if self.scaled[view] else [])
 
@@ -66,13 +78,19 @@ class CameraUnknowns:
         """The index of this camera's log focal among the unknowns; only where it is solved for."""
         return self.first(view) + 6 * int(self.extrinsics[view])
 
+    def principal_index(self, view: int) -> int:
+        """The index of this camera's principal point's x; only where it is solved for."""
+        return self.focal_index(view) + int(self.focal[view])
+
     def jacobian(self, cameras: Cameras, view: int) -> Tensor:
-        """(7,k): this camera's (δ, τ, log f) by the k unknowns of ``columns``."""
+        """(9,k): this camera's (δ, τ, log f, principal point) by the k unknowns of ``columns``."""
         like = cameras.translation
         full = torch.eye(FULL, dtype=like.dtype, device=like.device)
         own = [full[:, :6]] if self.extrinsics[view] else []
         if self.focal[view]:
-            own.append(full[:, 6:])
+            own.append(full[:, 6:7])
+        if self.principal[view]:
+            own.append(self.side[view] * full[:, 7:])
         if self.scaled[view]:
             rig = torch.zeros_like(full[:, :1])
             rig[3:6, 0] = cameras.rotation[view].T @ cameras.translation[view] - self.origin
@@ -81,7 +99,7 @@ class CameraUnknowns:
 
     def moved(self, cameras: Cameras, step: Tensor) -> Cameras:
         """The cameras after a step (U,): rotations R ← R exp(δ), positions along their rays, focals by logarithm."""
-        rotation, translation, log_focal = [], [], []
+        rotation, translation, log_focal, principal_point = [], [], [], []
         for view in range(len(cameras)):
             first = self.first(view)
             turn, shift = cameras.rotation[view], cameras.translation[view]
@@ -95,10 +113,15 @@ class CameraUnknowns:
             focal = cameras.log_focal[view]
             if self.focal[view]:
                 focal = focal + step[self.focal_index(view)]
+            centre = cameras.principal_point[view]
+            if self.principal[view]:
+                index = self.principal_index(view)
+                centre = centre + self.side[view] * step[index : index + 2]
             rotation.append(turn)
             translation.append(shift)
             log_focal.append(focal)
-        return Cameras(torch.stack(rotation), torch.stack(translation), torch.stack(log_focal))
+            principal_point.append(centre)
+        return Cameras(*(torch.stack(part) for part in (rotation, translation, log_focal, principal_point)))
 
 
 def moved_along_ray(position: Tensor, step: Tensor) -> Tensor:

@@ -44,12 +44,18 @@ def first_guess(mean: F64, points: ObservedPoints, views: Sequence[View], option
     Raises ``UserError`` ``views_apart`` where an unknown camera sees the face in no frame that is synchronised with one
     of another.
     """
-    focal = np.array([v.camera.focal_px or options.usual_focal * max(v.alignment.image_size) for v in views])
+    focal = np.array([_supposed_focal(v, options) for v in views])
     poses = [_view_poses(mean, points, view, f) for view, f in zip(views, focal, strict=True)]
     extrinsics = _camera_poses(views, poses, options)
     rotation, translation, found = _in_world(poses, extrinsics)
     rotation, translation = bridge(found, rotation[found], translation[found])
     return Start(rotation, translation, extrinsics, focal)
+
+
+def _supposed_focal(view: View, options: FitOptions) -> float:
+    camera = view.camera
+    told = camera.focal_told.focal_px if camera.focal_told else options.usual_focal * max(view.alignment.image_size)
+    return camera.focal_px or told
 
 
 def _view_poses(mean: F64, points: ObservedPoints, view: View, focal: float) -> _Poses:

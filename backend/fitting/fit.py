@@ -153,8 +153,7 @@ def _result(
         columns = shape_columns(head, options.identity_components, options.deform_region, options.weights)
         deformation = np.einsum("k,kvc->vc", shape[components:], columns[components:])
     cameras = []
-    data = problem.term(PointsTerm)
-    for j, centre in enumerate(data.principal_point.tolist()):
+    for j, centre in enumerate(state.cameras.principal_point.tolist()):
         turn = state.cameras.rotation[j].cpu().numpy()
         shift = state.cameras.translation[j].cpu().numpy() - turn @ origin
         focal = views[j].camera.focal_px or float(state.cameras.log_focal[j].exp())

@@ -27,13 +27,9 @@ def pairs_term(
     views: Sequence[View],
     table: PairTable,
     robust_scale: float,
-    principal_point: torch.Tensor,
     unknowns: CameraUnknowns,
 ) -> PairsTerm | None:
-    """E_pairs of what ``views`` saw; None where none of them was aligned by MediaPipe's networks.
-
-    ``principal_point (C,2)`` pixels.
-    """
+    """E_pairs of what ``views`` saw; None where none of them was aligned by MediaPipe's networks."""
     ids = [own.id for own in points.sets]
     if TOLD not in ids:
         return None
@@ -50,7 +46,6 @@ def pairs_term(
         second=skin(table.second),
         difference=torch.as_tensor(np.stack([table.difference(s) for s in seen]), device=device),
         precision=torch.as_tensor(np.stack([table.precision(s) for s in seen]), device=device),
-        principal_point=principal_point,
         robust_scale=robust_scale,
         unknowns=unknowns,
     )

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backend.errors import ErrorCode, UserError
+from backend.fitting.action_witness import Witness, action_witness
 from backend.fitting.cameras import Cameras, CameraUnknowns
 from backend.fitting.first_guess import Start, first_guess
 from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis, build_point_basis, shape_columns
-from backend.fitting.problem import Problem, build_problem, camera_unknowns, found_frames
+from backend.fitting.problem import Problem, build_problem, camera_unknowns, found_frames, principal_point
 from backend.fitting.state import State
 from backend.fitting.types import FitOptions, Solution, View
 from backend.head_model.model import HeadModel
@@ -29,7 +30,7 @@ class Take:
     """A take of T frames before its fit.
 
     ``origin (3,)`` is where the recentred world of ``start`` lies in the world of the views; ``found (T,)`` are the
-    frames that some view saw.
+    frames that some view saw. ``witness`` is what pictures tell of the head's actions in all of them.
     """
 
     head: HeadModel
@@ -42,12 +43,14 @@ class Take:
     origin: F64
     found: NDArray[np.bool_]
     start: State
+    witness: Witness | None
 
     def problem(self, frames: Frames | None = None, unknowns: CameraUnknowns | None = None) -> Problem:
         """The energy of all frames, or of some of them (ascending indices) as a take of their own."""
         views = self.views if frames is None else views_at(self.views, frames)
+        told = self.witness if frames is None or self.witness is None else self.witness.at(frames)
         return build_problem(
-            self.head, self.basis, self.points, views, self.options, unknowns or self.unknowns, self.neutral_prior
+            self.head, self.basis, self.points, views, self.options, unknowns or self.unknowns, self.neutral_prior, told
         )
 
 
@@ -85,7 +88,7 @@ def prepare(
     if initial is None:
         start = first_guess(_mean_points(basis), points, views, options)
         origin = start.translation[found].mean(0)
-        state = _start_state(basis, start, origin)
+        state = _start_state(basis, views, start, origin)
     else:
         _require_alike(initial, views, basis)
         origin = initial.head_translation[found].mean(0)
@@ -101,6 +104,7 @@ def prepare(
         origin=origin,
         found=found,
         start=state,
+        witness=action_witness(head, [view.alignment for view in views]),
     )
 
 
@@ -124,7 +128,7 @@ def _mean_points(basis: PointBasis) -> F64:
     return points
 
 
-def _start_state(basis: PointBasis, start: Start, origin: F64) -> State:
+def _start_state(basis: PointBasis, views: Sequence[View], start: Start, origin: F64) -> State:
     """The first guess as a state, its world moved to have its origin at the head."""
     device = basis.prior.device
     frames = len(start.translation)
@@ -139,6 +143,7 @@ def _start_state(basis: PointBasis, start: Start, origin: F64) -> State:
             rotation=tensor(cameras[:, :, :3]),
             translation=tensor(cameras[:, :, 3] + cameras[:, :, :3] @ origin),
             log_focal=tensor(np.log(start.focal_px)),
+            principal_point=tensor(np.array([principal_point(view) for view in views])),
         ),
         expression=tensor(np.zeros((frames, basis.expression_count))).clamp(basis.lower, basis.upper),
         rotation=tensor(start.rotation),
@@ -177,6 +182,10 @@ def state_of(
         for camera, view in zip(initial.cameras, views, strict=True)
     ]
     focal = [view.camera.focal_px or c.focal_px for c, view in zip(initial.cameras, views, strict=True)]
+    centres = [
+        camera.principal_point if options.solve_principal_point else principal_point(view)
+        for camera, view in zip(initial.cameras, views, strict=True)
+    ]
     cameras = np.stack(poses).astype(np.float64)
 
     def tensor(array: F64) -> Tensor:
@@ -188,6 +197,7 @@ def state_of(
             rotation=tensor(cameras[:, :, :3]),
             translation=tensor(cameras[:, :, 3] + cameras[:, :, :3] @ origin),
             log_focal=tensor(np.log(np.array(focal))),
+            principal_point=tensor(np.array(centres)),
         ),
         expression=tensor(initial.expression).clamp(basis.lower, basis.upper),
         rotation=tensor(initial.head_rotation),

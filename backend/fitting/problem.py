@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backend.fitting.action_priors import action_priors
+from backend.fitting.action_witness import Witness
 from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations
+from backend.fitting.observed_lids import lid_closure_term
 from backend.fitting.observed_pairs import pairs_term
 from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis, shape_columns
@@ -22,7 +24,7 @@ from backend.fitting.state import GAZE_UNKNOWNS, POSE_UNKNOWNS, State
 from backend.fitting.terms.glide import Glide
 from backend.fitting.terms.neutral import NeutralFrames
 from backend.fitting.terms.points import PointsTerm
-from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
+from backend.fitting.terms.priors import FocalPrior, FramePrior, LipSeal, PrincipalPrior, ShapePrior
 from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.terms.types import Term
 from backend.fitting.types import EnergyWeights, FitOptions, View
@@ -56,13 +58,13 @@ def points_term(
     return PointsTerm(
         mu=torch.as_tensor(mu, device=device),
         precision=torch.as_tensor(precision, device=device),
-        principal_point=torch.tensor([_centre(view) for view in views], dtype=torch.float64, device=device),
         robust_scale=robust_scale,
         unknowns=unknowns,
     )
 
 
-def _centre(view: View) -> tuple[float, float]:
+def principal_point(view: View) -> tuple[float, float]:
+    """Where a view's optical axis is known, or has to be supposed, to meet its picture: pixels."""
     width, height = view.alignment.image_size
     return view.camera.principal_point or (width / 2, height / 2)
 
@@ -77,6 +79,8 @@ def camera_unknowns(views: Sequence[View], options: FitOptions, origin: F64, lik
         focal=tuple(view.camera.focal_px is None for view in views),
         scaled=tuple(k and scaled for k in known),
         origin=_tensor(origin, like),
+        principal=tuple(options.solve_principal_point and v.camera.principal_point is None for v in views),
+        side=tuple(float(max(view.alignment.image_size)) for view in views),
     )
 
 
@@ -88,8 +92,12 @@ def build_problem(
     options: FitOptions,
     unknowns: CameraUnknowns,
     neutral_prior: NDArray[np.floating[Any]] | None,
+    witness: Witness | None = None,
 ) -> Problem:
-    """The whole energy of a take (seeds/001 eq. 12). ``neutral_prior (V,3)`` metres is E_MICA's neutral, or None."""
+    """The whole energy of a take (seeds/001 eq. 12). ``neutral_prior (V,3)`` metres is E_MICA's neutral, or None.
+
+    ``witness`` is what pictures tell of the head's actions in these frames.
+    """
     weights = options.weights
     like = basis.prior
     found = found_frames(views)
@@ -104,15 +112,14 @@ def build_problem(
         FramePrior(seen.to(like.dtype), ((eyes | ~eyes.any(0)) & seen[:, None]).to(like.dtype)),
         _focal_prior(views, options, unknowns, found, like),
     ]
-    pairs = pairs_term(basis, points, views, load_pair_table(), weights.robust_scale, data.principal_point, unknowns)
-    if pairs is not None:
-        terms.append(pairs)
-    terms += action_priors(head, weights, found.any(0), like.device)
+    pairs = pairs_term(basis, points, views, load_pair_table(), weights.robust_scale, unknowns)
+    terms += action_priors(head, weights, found.any(0), witness, like.device)
+    if any(unknowns.principal):
+        terms.append(_principal_prior(views, options, unknowns, found, like))
     if basis.sealed is not None:
         terms.append(LipSeal(*basis.sealed, weights.lip_seal * seen))
-    closed = _closed_lids(views)
-    if basis.closure is not None and closed.any():
-        terms.append(ClosedLids(basis.closure, weights.closed_lids * _tensor(closed, like)))
+    lids = lid_closure_term(views, basis, weights.closed_lids)
+    terms += [term for term in (pairs, lids) if term is not None]
     if options.neutral_frames:
         terms.append(neutral_frames_term(head, views, options, like))
     return Problem(basis, tuple(terms), unknowns)
@@ -158,19 +165,6 @@ def neutral_frames_term(head: HeadModel, views: Sequence[View], options: FitOpti
     return NeutralFrames(_tensor(options.weights.neutral_frames * at_rest, like), _tensor(held, like))
 
 
-def _closed_lids(views: Sequence[View]) -> NDArray[np.bool_]:
-    """(T,2) eyes that some view saw closed and none saw open."""
-    shape = (views[0].alignment.frame_count, 2)
-    closed, opened = np.zeros(shape, bool), np.zeros(shape, bool)
-    for view in views:
-        lids = view.alignment.lids_closed
-        if lids is not None:
-            seen = view.alignment.tells_pose[:, None]
-            closed |= lids & seen
-            opened |= ~lids & seen
-    return closed & ~opened
-
-
 def _shape_prior(
     head: HeadModel,
     basis: PointBasis,
@@ -199,9 +193,9 @@ def _shape_prior(
 def focal_form(views: Sequence[View], options: FitOptions, found: NDArray[np.bool_]) -> tuple[F64, F64]:
     """The prior ½ (x − usual)ᵀ form (x − usual) of log focals x: ``form (C,C)``, ``usual (C,)``.
 
-    Each camera near the usual focal length, and cameras of one picture size near each other. The cameras of a take are
-    mostly of one kind and set alike; all that are count once against the usual focal. ``found (C,T)`` are the frames
-    that each view shows the face in.
+    Each camera near the usual focal length, or nearer to what its pictures say of it, and cameras of one picture size
+    near each other. The cameras of a take are mostly of one kind and set alike; all that are count once against the
+    usual focal. ``found (C,T)`` are the frames that each view shows the face in.
     """
     weights = options.weights
     repeats = np.maximum(1.0, weights.repeated_bias * found.sum(1))
@@ -211,7 +205,13 @@ def focal_form(views: Sequence[View], options: FitOptions, found: NDArray[np.boo
     form = np.diag(weights.focal_weight * repeats / weights.focal_log_sigma**2 / many)
     tie = weights.focal_weight * repeats.mean() / weights.focal_alike_log_sigma**2
     form += tie * (np.eye(len(views)) - alike / many)
-    return form, np.array([math.log(options.usual_focal * max(size)) for size in sizes])
+    usual = np.array([math.log(options.usual_focal * max(size)) for size in sizes])
+    for j, told in enumerate(view.camera.focal_told for view in views):
+        if told is not None:
+            sharper = told.log_sigma**-2 - weights.focal_log_sigma**-2 / many[j]
+            form[j, j] += weights.focal_weight * repeats[j] * sharper
+            usual[j] = math.log(told.focal_px)
+    return form, usual
 
 
 def _focal_prior(
@@ -224,6 +224,22 @@ def _focal_prior(
         usual=_tensor(usual, like),
         solved=torch.tensor(solved, dtype=torch.long, device=like.device),
         index=torch.tensor([unknowns.focal_index(j) for j in solved], dtype=torch.long, device=like.device),
+    )
+
+
+def _principal_prior(
+    views: Sequence[View], options: FitOptions, unknowns: CameraUnknowns, found: NDArray[np.bool_], like: Tensor
+) -> PrincipalPrior:
+    weights = options.weights
+    solved = [j for j in range(len(views)) if unknowns.principal[j]]
+    repeats = np.maximum(1.0, weights.repeated_bias * found.sum(1))[solved]
+    side = np.array(unknowns.side)[solved]
+    return PrincipalPrior(
+        centre=_tensor([principal_point(views[j]) for j in solved], like),
+        side=_tensor(side, like),
+        weight=_tensor(weights.focal_weight * repeats / weights.principal_sigma**2, like),
+        solved=torch.tensor(solved, dtype=torch.long, device=like.device),
+        index=torch.tensor([unknowns.principal_index(j) for j in solved], dtype=torch.long, device=like.device),
     )
 
 

@@ -11,6 +11,15 @@ from backend.head_model.personal import no_corrections
 from backend.observations import PointSetId, ViewAlignment
 
 
+@dataclass(frozen=True)
+class ToldFocal:
+    """A focal length that is told, but not known to the pixel: by a picture's EXIF. ``log_sigma`` is its logarithm's
+    standard deviation."""
+
+    focal_px: float
+    log_sigma: float
+
+
 @dataclass(frozen=True, eq=False)
 class KnownCamera:
     """The parameters of a view's camera that are known before the fit; None is solved for.
@@ -20,8 +29,9 @@ class KnownCamera:
     """
 
     focal_px: float | None = None
-    principal_point: tuple[float, float] | None = None  # pixels; None is the image centre, which is never solved for
+    principal_point: tuple[float, float] | None = None  # pixels; None is the centre, or ``solve_principal_point``
     world_to_camera: NDArray[np.float64] | None = None
+    focal_told: ToldFocal | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +58,7 @@ class EnergyWeights:
     expression: float = (
         6.0  # on |φ|² (E_FLAME); low enough that a full action costs less than a 1 σ misfit of its region
     )
-    symmetry: float = 30.0  # on (φ_left − φ_right)² of each pair of actions: 3 left twice the asymmetry of the truth
+    symmetry: float = 3.0  # on (φ_left − φ_right)² of each pair of actions
     gaze_lids: float = 30.0  # ties the eyeLook actions to the gaze angles: eyes carry their lids with them
     lip_seal: float = 3000.0  # on what mouthClose exceeds jawOpen by, squared: it closes what the jaw opened, no more
     vergence: float = 100.0  # on the difference of the two eyes' angles, per rad²
@@ -56,7 +66,7 @@ class EnergyWeights:
     acceleration: float = 4.0  # σ of a face vertex's acceleration, m/s² (E_temp, eq. 14)
     expression_acceleration: float = 200.0  # σ of an action's own acceleration, 1/s²; keeps curves editable
     gaze_acceleration: float = 135.0  # σ of the gaze angles' acceleration, rad/s²
-    closed_lids: float = 400.0  # on (closure − 1)² of an eye that the aligner saw closed
+    closed_lids: float = 4000.0  # on (closure − told)² of an eye seen closed; of a half-closed one a 64th
     neutral_prior: float = 30.0  # E_MICA: how many observations of the neutral a prediction counts as
     neutral_prior_sigma: float = (
         0.0015  # m; a little over what MICA is off by (seeds/001 tables 3 and 5: 1.11, 1.13 mm)
@@ -71,11 +81,16 @@ class EnergyWeights:
     # s in which a movement dies away where the face is not seen. Frames of lp_d10 and lp_d3, hidden 3 to 20 at a time,
     # come out alike by 0.02 to 0.1 (weights off by 0.055 on the mean); 0.03 keeps what is held within 0.05.
     glide: float = 0.03
+    # σ of a cropped picture's principal point about its centre, in longer sides: a third cropped off a square's side
+    # moves it by 0.17. With 0.1 a crop of 0.28 is found to within 0.04, with 0.2 to 0.01 (made takes).
+    principal_sigma: float = 0.2
 
-    # Chosen on rendered dev people of known weights (2 % of their pairs' frames contradict each other without these):
-    # 10 halves the weights' error (0.12 to 0.06) and raises their correlation, 20 loses some of that again.
-    sparse_actions: float = 10.0  # on φ itself, of actions that are 0 or more
+    # Chosen on rendered dev people of known weights, who were not those that the witness was learnt from
     opposed_actions: float = 50.0  # on φ_a φ_b of actions that cannot act at once
+    witness: float = 4.0  # how often the witness counts against points that err together (``action_witness``)
+    witness_robust_scale: float = 10.0  # σ of the witness so counted, half an action; beyond it the points outvote it
+    sparse_actions: float = 40.0  # the pull to 0 of an action that is off, in frames that the witness tells of
+    sparse_knee: float = 0.1  # the strength at which that pull is half
 
     neutral_frames: float = 1000.0  # on |φ|² in the frames known to be neutral
 
@@ -91,6 +106,7 @@ class FitOptions:
     deform_region: str | None = None  # the head's region in which δ_d is solved for; None: nowhere
     metric_cameras: bool = True  # known extrinsics are in metres; False: their common scale is solved for
     key_frames: tuple[int, ...] = ()  # frames from which long takes must tell what all frames share, besides their own
+    solve_principal_point: bool = False  # the pictures may have been cropped
     usual_focal: float = 1.3  # the focal prior's centre, in units of the longer image side (42° across it)
     max_iterations: int = 40
     tolerance: float = 5e-4  # stop when a step lowers the energy by less than this fraction

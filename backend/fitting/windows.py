@@ -161,8 +161,7 @@ def solve_window(
     take: Take, state: State, stage: Stage, window: Window, on_iteration: Callable[[int, float], None] | None = None
 ) -> None:
     """Solve a window's frames given ``state``'s identity, cameras and pinned frames; writes those kept into it."""
-    count = len(take.views)
-    still = CameraUnknowns((False,) * count, (False,) * count, (False,) * count, take.unknowns.origin)
+    still = CameraUnknowns.none(len(take.views), take.unknowns.origin)
     index = np.arange(window.first, window.stop)
     held = index < window.first + window.pinned
     if stage.fixed.frames is not None:

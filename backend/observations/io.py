@@ -33,7 +33,7 @@ SHAPES = {
     "boxes": ("f8", 2),
     "faces_seen": ("i8", 1),
     "shot_numbers": ("i8", 1),
-    "lids_closed": ("?", 2),
+    "lid_closure": ("f4", 2),
     "action_scores": ("f4", 2),
 }
 """The arrays of a view beside its point sets."""
@@ -81,13 +81,13 @@ def _prefix(view: int) -> str:
 
 
 def _view_arrays(view: ViewAlignment) -> dict[str, NDArray[Any]]:
-    always = SHAPES.keys() - {"lids_closed", "action_scores"}
+    always = SHAPES.keys() - {"lid_closure", "action_scores"}
     arrays: dict[str, NDArray[Any]] = {name: getattr(view, name) for name in sorted(always)}
     scores = view.action_scores
     untold = np.full((view.frame_count, len(ARKIT_ACTIONS)), np.nan, np.float32)
     arrays["action_scores"] = untold if scores is None else scores
-    lids = view.lids_closed
-    arrays["lids_closed"] = np.zeros((view.frame_count, 2), bool) if lids is None else lids
+    lids = view.lid_closure
+    arrays["lid_closure"] = np.full((view.frame_count, 2), np.nan, np.float32) if lids is None else lids
     arrays["image_size"] = np.array(view.image_size, np.int64)
     arrays["frame_rate"] = np.array([view.frame_rate], np.float64)
     arrays["aligner"] = _bytes(view.aligner)
@@ -106,16 +106,16 @@ def _bytes(text: str) -> NDArray[np.uint8]:
 
 def _read_view(arrays: Arrays, prefix: str, path: Path) -> ViewAlignment:
     found: dict[str, Any] = {name: arrays[prefix + name] for name in SHAPES if prefix + name in arrays}
-    if "lids_closed" not in found and "numbers" in found:
-        found["lids_closed"] = np.zeros((len(found["numbers"]), 2), bool)  # files made before anyone looked
+    if "lid_closure" not in found and "numbers" in found:
+        found["lid_closure"] = _closure_of_old(arrays, prefix, len(found["numbers"]))
     if "shot_numbers" not in found and "numbers" in found:
         found["shot_numbers"] = np.zeros(len(found["numbers"]), np.int64)  # files made before cuts were looked for
     if "action_scores" not in found and "numbers" in found:  # files made before anyone was asked
         found["action_scores"] = np.full((len(found["numbers"]), len(ARKIT_ACTIONS)), np.nan, np.float32)
     _check(found, SHAPES, prefix, path)
     frames = len(found["numbers"])
-    if found["boxes"].shape != (frames, len(BOX_FIELDS)) or found["lids_closed"].shape != (frames, 2):
-        raise _bad(path, f"“{prefix}boxes” must have {len(BOX_FIELDS)} columns, “{prefix}lids_closed” 2")
+    if found["boxes"].shape != (frames, len(BOX_FIELDS)) or found["lid_closure"].shape != (frames, 2):
+        raise _bad(path, f"“{prefix}boxes” must have {len(BOX_FIELDS)} columns, “{prefix}lid_closure” 2")
     if found["action_scores"].shape[1] != len(ARKIT_ACTIONS):
         raise _bad(path, f"“{prefix}action_scores” must have {len(ARKIT_ACTIONS)} columns")
     aligner = _word(arrays, f"{prefix}aligner", path, FIRST.made_by)
@@ -131,6 +131,14 @@ def _read_view(arrays: Arrays, prefix: str, path: Path) -> ViewAlignment:
         aligner=aligner,
         **found,
     )
+
+
+def _closure_of_old(arrays: Arrays, prefix: str, frames: int) -> NDArray[np.float32]:
+    """Files that only say which lids were seen closed know nothing of the others; older ones know nothing at all."""
+    closed = arrays.get(f"{prefix}lids_closed")
+    if closed is None or closed.dtype != np.bool_ or closed.shape != (frames, 2):
+        return np.full((frames, 2), np.nan, np.float32)
+    return np.where(closed, np.float32(1), np.float32(0))
 
 
 def _read_sets(arrays: Arrays, prefix: str, path: Path, frames: int) -> tuple[PointSet, ...]:

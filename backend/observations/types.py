@@ -108,6 +108,11 @@ def _joined(parts: Sequence[NDArray[Any]], axis: int) -> NDArray[Any]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=axis)
 
 
+def _told(values: F32, there: Bools) -> F32:
+    """Values (T,…) of only these frames, NaN elsewhere."""
+    return np.where(there[:, None], values, np.float32(np.nan))
+
+
 class _AllPoints:
     """The points of all sets as one array, set after set."""
 
@@ -130,14 +135,12 @@ class _AllPoints:
 class Alignment(_AllPoints):
     """One face in one picture: point sets with ``mu (N,2)``.
 
-    ``lids_closed (2,)`` bool: which eyes, the subject's left and right, are seen closed; None where nobody looked.
     ``action_scores (52,)`` float32 in 0…1, in the order of ``ARKIT_ACTIONS``: how strongly each action is seen, NaN
     where that is not told; None where nobody looked.
     """
 
     point_sets: tuple[PointSet, ...]
     box: FaceBox
-    lids_closed: Bools | None = None
     action_scores: F32 | None = None
 
 
@@ -182,7 +185,7 @@ class ViewAlignment(_AllPoints):
     boxes: NDArray[np.float64]  # (T,6) BOX_FIELDS; 0 where not found
     faces_seen: NDArray[np.int64]  # (T,) 0 where the image was not searched for more faces
     shot_numbers: NDArray[np.int64]  # (T,) how many cuts lie between the footage's first frame and this one
-    lids_closed: Bools | None  # (T,2) eyes (left, right) seen closed; None where nobody looked
+    lid_closure: F32 | None  # (T,2) of the (left, right) eye, 0 open … 1 closed, NaN not seen; None: nobody looked
     aligner: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)  # busy time of "decode" and "align"; they overlap
     # (T,52) how strongly each of ARKIT_ACTIONS is seen, 0…1, NaN where not told; None where nobody looked
@@ -194,7 +197,7 @@ class ViewAlignment(_AllPoints):
         *point_sets: PointSet,
         image_size: tuple[int, int],
         frame_rate: float = 30.0,
-        lids_closed: Bools | None = None,
+        lid_closure: F32 | None = None,
     ) -> ViewAlignment:
         """An alignment of frames numbered from 1 that come from no footage; ``point_sets`` have T frames each."""
         valid = np.concatenate([s.valid for s in point_sets], axis=1)
@@ -211,7 +214,7 @@ class ViewAlignment(_AllPoints):
             boxes=np.zeros((frames, len(BOX_FIELDS))),
             faces_seen=np.zeros(frames, np.int64),
             shot_numbers=np.zeros(frames, np.int64),
-            lids_closed=lids_closed,
+            lid_closure=lid_closure,
             aligner=point_sets[0].id.made_by,
         )
 
@@ -262,10 +265,8 @@ class ViewAlignment(_AllPoints):
             boxes=self.boxes[taken],
             faces_seen=self.faces_seen[taken],
             shot_numbers=self.shot_numbers[taken],
-            lids_closed=None if self.lids_closed is None else self.lids_closed[taken] & there[:, None],
-            action_scores=None
-            if self.action_scores is None
-            else np.where(there[:, None], self.action_scores[taken], np.float32(np.nan)),
+            lid_closure=None if self.lid_closure is None else _told(self.lid_closure[taken], there),
+            action_scores=None if self.action_scores is None else _told(self.action_scores[taken], there),
         )
 
     def at_times(self, times: NDArray[np.float64]) -> ViewAlignment:
@@ -305,14 +306,12 @@ class ViewAlignment(_AllPoints):
                 one = alignment.point_sets[number]
                 stacked.mu[t], stacked.sigma[t], stacked.valid[t] = one.mu, one.sigma, one.valid
             sets.append(stacked)
-        boxes, lids = np.zeros((len(frames), len(BOX_FIELDS))), np.zeros((len(frames), 2), bool)
+        boxes = np.zeros((len(frames), len(BOX_FIELDS)))
         scores = np.full((len(frames), len(ARKIT_ACTIONS)), np.nan, np.float32)
         for t, alignment in seen:
             if alignment.action_scores is not None:
                 scores[t] = alignment.action_scores
             boxes[t] = [getattr(alignment.box, name) for name in BOX_FIELDS]
-            if alignment.lids_closed is not None:
-                lids[t] = alignment.lids_closed
         return cls(
             point_sets=tuple(sets),
             image_size=image_size,
@@ -324,7 +323,7 @@ class ViewAlignment(_AllPoints):
             boxes=boxes,
             faces_seen=np.array([frame.faces_seen for frame in frames], np.int64),
             shot_numbers=np.array([frame.shot for frame in frames], np.int64),
-            lids_closed=lids,
+            lid_closure=None,
             action_scores=scores,
             aligner=aligner,
             seconds=dict(seconds or {}),
@@ -347,8 +346,9 @@ class ViewAlignment(_AllPoints):
                     valid=np.concatenate([s.valid for s in whole]),
                 )
             )
-        names = ["numbers", "times", "scene_frames", "found", "boxes", "faces_seen", "shot_numbers", "lids_closed"]
-        if all(part.action_scores is not None for part in parts):
-            names.append("action_scores")
+        names = ["numbers", "times", "scene_frames", "found", "boxes", "faces_seen", "shot_numbers"]
+        told = ("lid_closure", "action_scores")
+        names += [name for name in told if all(getattr(part, name) is not None for part in parts)]
         arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        return replace(first, point_sets=tuple(sets), **arrays)
+        untold: dict[str, Any] = {"lid_closure": None, "action_scores": None}
+        return replace(first, point_sets=tuple(sets), **(untold | arrays))

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from backend.alignment.types import Aligner, FaceFinder
     from backend.fitting import View
 
+EXIF_LOG_SIGMA = 0.03
+"""σ of log focal length as EXIF tells it: lenses may be 5 % off what is engraved on them (a uniform error of that has
+this σ), equivalents are whole millimetres (1 % at 28), and some are told by width, not diagonal (4 % at 4:3)."""
+
 OnAligned = Callable[[str, int, int], None]
 """Gets what is being done in words, frames done and frames in all, over all views."""
 
@@ -116,6 +120,7 @@ def _align_view(
 ) -> tuple[ViewAlignment, ViewAlignment]:
     """The alignment of a view, with its timing, and as ``folder`` keeps it. Raises ``_Faceless`` without a face."""
     from backend.alignment.align_footage import align_footage
+    from backend.alignment.lids import with_lid_closure
 
     info, aligner = view.info, looking.aligner
     size = info.width, info.height
@@ -136,7 +141,8 @@ def _align_view(
         chunks.flush()
         raise _Faceless(error, chunks.read()) from error
     chunks.flush()
-    return alignment, chunks.read()
+    kept = chunks.read()
+    return alignment, kept if aligner.lids is None else with_lid_closure(kept, aligner.lids)
 
 
 def view_warnings(views: Sequence[AlignedView]) -> list[str]:
@@ -156,6 +162,7 @@ def view_warnings(views: Sequence[AlignedView]) -> list[str]:
                 f"The calibration of “{opened.spec.name}” is for {width} × {height} pixels and was scaled to "
                 f"{to_width} × {to_height}: right if the footage shows the whole picture, wrong if it was cropped."
             )
+        warnings += [prefix + said for said in _exif_warnings(opened)]
         if opened.lens is not None and opened.lens.model == DistortionModel.FISHEYE:
             warnings.append(
                 f"“{opened.spec.name}” was filmed through a fisheye lens: the head stands where an ideal camera sees "
@@ -167,6 +174,17 @@ def view_warnings(views: Sequence[AlignedView]) -> list[str]:
                 "frames were matched by time."
             )
     return warnings
+
+
+def _exif_warnings(view: OpenView) -> list[str]:
+    """What a user should know of a focal length that was told and not used."""
+    exif, size = view.exif, f"{view.info.width} × {view.info.height}"
+    if exif is None or not exif.cropped or view.focal_source(None) != "solved":
+        return []
+    return [
+        f"EXIF tells a focal length ({exif.says}), but the picture has {size} pixels: it was cropped, and the focal "
+        "length solved for. The lens may look beside its middle, too: give the principal point, or have it solved for."
+    ]
 
 
 def views_to_fit(views: Sequence[AlignedView], focal_px: float | None) -> list[View]:
@@ -250,19 +268,21 @@ def _ideal(alignment: ViewAlignment, lens: Lens) -> ViewAlignment:
 
 def _to_fit(view: AlignedView, focal_px: float | None, times: NDArray[np.float64]) -> View:
     from backend.fitting import KnownCamera, View
+    from backend.fitting.types import ToldFocal
 
     lens, camera = view.opened.lens, view.opened.camera
     observed = view.alignment.at(view.index).at_times(times)
     if lens is not None:
         observed = _ideal(observed, lens)
-    if camera is None:
-        return View(observed, KnownCamera(focal_px=focal_px))
-    extrinsics = camera.world_to_camera
+    extrinsics = None if camera is None else camera.world_to_camera
+    exif = view.opened.exif
+    told = ToldFocal(exif.focal_px, EXIF_LOG_SIGMA) if exif is not None and exif.focal_px is not None else None
     return View(
         observed,
         KnownCamera(
-            focal_px=camera.focal_px or focal_px,
-            principal_point=camera.principal_point,
+            focal_px=(camera and camera.focal_px) or view.opened.given_focal_px or focal_px,
+            principal_point=(camera and camera.principal_point) or view.opened.spec.principal_point,
             world_to_camera=None if extrinsics is None else np.reshape(np.array(extrinsics, np.float64), (3, 4)),
+            focal_told=told,
         ),
     )

@@ -13,7 +13,9 @@ from backend.cameras.calibration import camera_for_size
 from backend.cameras.distortion import Lens
 from backend.errors import ErrorCode, UserError
 from backend.footage import DEFAULT_SEQUENCE_RATE, Footage, FootageInfo, images_of, open_footage
+from backend.footage.exif import ExifFocal, exif_focal
 from backend.footage.timeline import frames_between
+from protocol.job import FULL_FRAME_MM
 from protocol.messages import CameraSpec, TrackJob, ViewSpec
 
 
@@ -25,6 +27,7 @@ class OpenView:
     footage: Footage
     camera: CameraSpec | None
     rate: float
+    exif: ExifFocal | None = None
 
     @property
     def info(self) -> FootageInfo:
@@ -34,6 +37,21 @@ class OpenView:
     def seconds(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """The file's times as they really were: other ones where the file is wrong about its frame rate."""
         return times * (self.info.frame_rate / self.rate)
+
+    @property
+    def given_focal_px(self) -> float | None:
+        """The focal length of a lens that was given in millimetres."""
+        if self.spec.focal_mm is None:
+            return None
+        return self.spec.focal_mm / (self.spec.sensor_mm or FULL_FRAME_MM) * max(self.info.width, self.info.height)
+
+    def focal_source(self, focal_px: float | None) -> str:
+        """Where the view's focal length is from; ``focal_px`` is the job's own for views whose camera is not known."""
+        if self.camera is not None and self.camera.focal_px is not None:
+            return "calibration"
+        if self.given_focal_px is not None or focal_px is not None:
+            return "given"
+        return "solved" if self.exif is None or self.exif.cropped else "exif"
 
     @property
     def calibrated(self) -> bool:
@@ -46,7 +64,8 @@ class OpenView:
         camera = self.camera
         if camera is None or (camera.focal_ratio == 1.0 and not camera.distortion):
             return None
-        centre = camera.principal_point or (self.info.width / 2, self.info.height / 2)
+        middle = self.info.width / 2, self.info.height / 2
+        centre = camera.principal_point or self.spec.principal_point or middle
         return Lens(camera.focal_px or 1.0, centre, camera.focal_ratio, camera.distortion, camera.distortion_model)
 
 
@@ -78,7 +97,9 @@ def open_views(spec: TrackJob) -> list[OpenView]:
                 raise views_apart(name, view)
             footage = footage.part(wanted)
         camera = view.camera and camera_for_size(view.camera, (info.width, info.height), name)
-        views.append(OpenView(replace(view, name=name), footage, camera, rate))
+        # A video's first picture has no EXIF; of a sequence one camera took all.
+        exif = exif_focal(info.files[0]) if info.files else None
+        views.append(OpenView(replace(view, name=name), footage, camera, rate, exif))
     return views
 
 

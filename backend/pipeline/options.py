@@ -26,4 +26,5 @@ def fit_options(spec: TrackJob, head: HeadModel) -> FitOptions:
         deform_region=region or None,
         metric_cameras=spec.metric_cameras,
         personal_actions=spec.options.personal_actions,
+        solve_principal_point=spec.options.solve_principal_point,
     )

@@ -75,7 +75,10 @@ def _view_report(index: int, view: AlignedView, fit: FitResult, focal_px: float 
         "shots": shots_report(view.alignment),
         "reprojection_error_percent_iod": _summary(fit.reprojection_error_percent_iod[index]),
         "focal_px": round(fit.cameras[index].focal_px, 3),
-        "focal_known": focal_px is not None or (camera is not None and camera.focal_px is not None),
+        "focal_known": view.opened.focal_source(focal_px) in ("calibration", "given"),
+        "focal_from": view.opened.focal_source(focal_px),
+        "exif_focal": None if view.opened.exif is None else view.opened.exif.says,
+        "principal_point": [round(value, 3) for value in fit.cameras[index].principal_point],
         "position_known": camera is not None and camera.world_to_camera is not None,
     }
 

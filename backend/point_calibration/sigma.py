@@ -85,9 +85,9 @@ class Instrument:
     def __init__(self, mirror: NDArray[np.int64] | None = None) -> None:
         neutral = np.zeros(POINTS)
         knots, factor = np.array([-np.pi / 2, np.pi / 2]), np.ones(2)
-        index = np.arange(POINTS) if mirror is None else mirror
+        index, nowhere = np.arange(POINTS) if mirror is None else mirror, np.zeros((POINTS, 2))
         self.aligner = LandmarkAligner(
-            PointSigma(neutral, knots, factor, factor, neutral, 0.0, index, np.zeros((POINTS, 2)), "")
+            PointSigma(neutral, knots, factor, factor, neutral, 0.0, index, nowhere, nowhere, "")
         )
         self.finder = BlazeFaceFinder()
 
@@ -334,7 +334,7 @@ def main(
         f"(webmorphR.stim, CC BY 4.0), {len(turned)} renderings of turned ICT-FaceKit heads (MIT); train and dev only"
     )
     PointSigma(
-        sigma, _YAW_KNOTS, side, middle, lateral, floor, mirror, -(apart - apart[mirror] * (-1, 1)) / 2, about
+        sigma, _YAW_KNOTS, side, middle, lateral, floor, mirror, -(apart - apart[mirror] * (-1, 1)) / 2, mean, about
     ).save(out)
 
     held_out = meaning(list(load_portraits(photos, instrument, test=True)), names, portraits)

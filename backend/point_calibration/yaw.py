@@ -50,10 +50,15 @@ class LookedUp(PointSigma):
     @classmethod
     def of(cls, mirror: NDArray[np.int64]) -> LookedUp:
         """A table that says nothing itself; ``mirror (478,)`` is each point's mirror image."""
-        one = np.ones(2)
-        return cls(np.ones(POINTS), one, one, one, np.zeros(POINTS), 0.0, mirror, np.zeros((POINTS, 2)), "")
+        one, nowhere = np.ones(2), np.zeros((POINTS, 2))
+        return cls(np.ones(POINTS), one, one, one, np.zeros(POINTS), 0.0, mirror, nowhere, nowhere, "")
 
-    def pixels(self, yaw: float, inter_ocular_px: float) -> NDArray[np.float32]:
+    def pixels(
+        self,
+        yaw: float,
+        inter_ocular_px: float,
+        apart: F64 | None = None,  # noqa: ARG002 - a table's
+    ) -> NDArray[np.float32]:
         self.asked.append((yaw, inter_ocular_px))
         return np.ones(POINTS, np.float32)
 

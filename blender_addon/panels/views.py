@@ -60,6 +60,7 @@ def _draw_view(layout: Any, view: Any) -> None:
     column.prop(view, "footage")
     column.prop(view, "offset")
     draw_frame_rate(column, view)
+    draw_lens(column, view)
     _draw_face(column, view, view.name)
 
 
@@ -75,6 +76,13 @@ def _draw_face(column: Any, row_of: Any, name: str) -> None:
 def draw_frame_rate(layout: Any, view: Any) -> None:
     """The rate at which a view was shot, where its file does not know."""
     solve_options.draw_open(layout, "Frame Rate", view, "frame_rate")
+
+
+def draw_lens(layout: Any, view: Any) -> None:
+    """The lens that filmed a view, in millimetres, where it is known."""
+    solve_options.draw_open(layout, "Lens (mm)", view, "focal_mm")
+    if view.use_focal_mm:
+        layout.prop(view, "sensor_mm", text="Sensor (mm)")
 
 
 def _draw_scene_cameras(layout: Any, chosen: Any) -> None:
@@ -105,6 +113,7 @@ def draw_options(layout: Any, chosen: Any) -> None:
         column.prop(chosen, "neutral_from")
     _draw_neutral_frames(column, chosen)
     draw_frame_rate(column, chosen)
+    draw_lens(column, chosen)
     column.prop(chosen, "match_scene", text="Match Scene")
 
 

@@ -71,6 +71,12 @@ def expected_pixels(footage: Path, index: int) -> np.ndarray:
     return camera.focal_px[index] * world[:, :2] / world[:, 2:] + camera.principal_point
 
 
+def off_by(collection: bpy.types.Collection, footage: Path, index: int) -> float:
+    """The largest distance in pixels of the head's own vertices, which come before those of brows and lashes."""
+    expected = expected_pixels(footage, index)
+    return float(np.abs(shown_pixels(collection)[: len(expected)] - expected).max())
+
+
 @pytest.mark.usefixtures("connected")
 def test_tracked_take_is_shown_as_it_was_fitted(footage: Path) -> None:
     track()
@@ -78,7 +84,7 @@ def test_tracked_take_is_shown_as_it_was_fitted(footage: Path) -> None:
     collection = bpy.data.collections["someone"]
     for index in (0, 4, 9):
         bpy.context.scene.frame_set(index + 1)
-        assert np.abs(shown_pixels(collection) - expected_pixels(footage, index)).max() < 0.1
+        assert off_by(collection, footage, index) < 0.1
 
 
 @pytest.mark.usefixtures("connected")
@@ -193,7 +199,7 @@ def test_headless_writes_a_scene_that_plays(
     collection = bpy.data.collections["someone"]
     for index in (2, 8):
         bpy.context.scene.frame_set(index + 1)
-        assert np.abs(shown_pixels(collection) - expected_pixels(footage, index)).max() < 0.1
+        assert off_by(collection, footage, index) < 0.1
     background = collection[camera_role("camera")].data.background_images[0]
     assert Path(background.clip.filepath) == footage
     views = [space.region_3d.view_perspective for space in viewports()]

@@ -81,12 +81,14 @@ def test_views_and_options_reach_the_job(clip: Path) -> None:
     chosen().use_range, chosen().frame_first, chosen().frame_last = True, 3, 9
     chosen().face, chosen().face_point, chosen().face_frame = "POINT", (70, 40), 5
     neutral.face, neutral.face_point, neutral.face_frame = "POINT", (30, 20), 2
+    left.use_focal_mm, left.focal_mm, left.sensor_mm = True, 50.0, 24.0
     chosen().deform_region, chosen().neutral_from = "NONE", str(clip)
     made = spec()
     assert [view.name for view in made.views] == ["camera", "left", "neutral"]
     assert [Path(view.footage).name for view in made.views] == ["front.mp4", "left.mp4", "neutral.mp4"]
     assert [view.offset for view in made.views] == pytest.approx([0.0, 0.48, 0.0])
     assert [view.frame_rate for view in made.views] == [None, None, 50.0]
+    assert [(view.focal_mm, view.sensor_mm) for view in made.views] == [(None, None), (50.0, 24.0), (None, None)]
     assert made.frames == (3, 9)
     assert made.face == FaceChoice("point", point=(70.0, 40.0), frame=5)
     assert [view.face for view in made.views] == [None, None, FaceChoice("point", point=(30.0, 20.0), frame=2)]

@@ -19,6 +19,7 @@ class ToyAligner:
 
     name = INFO.name
     point_sets = (PointSetId("ibug68", INFO.name),)
+    lids = None
 
     def __init__(self, head: HeadModel) -> None:
         points = surface_positions(head.landmarks["ibug68"], head.triangles, head.template)

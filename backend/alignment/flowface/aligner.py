@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop, cut
-from backend.alignment.eyes import CLOSED_EYE, lid_openings
 from backend.alignment.flowface.crop import CropLayout
 from backend.alignment.flowface.framing import alike, box_of, crop_of
 from backend.alignment.flowface.network import FlowFaceNetwork
 from backend.alignment.flowface.plausible import Bounds, FaceShape, plausible
-from backend.head_model.dense_points import DENSE, EYE_POINTS, atlas_nu, has_eye_points
+from backend.alignment.lids import LidPoints
+from backend.head_model.dense_points import DENSE, EYE_POINTS, LID_POINTS, atlas_nu, has_eye_points
 from backend.head_model.library import load_head
-from backend.head_model.model import JOINT_NAMES, HeadModel
+from backend.head_model.model import JOINT_NAMES, HeadModel, surface_positions
 from backend.observations import Alignment, FaceBox, PointSet, PointSetId
 
 F64 = NDArray[np.float64]
@@ -82,7 +82,7 @@ class FlowFaceAligner:
         nu = np.concatenate([atlas_nu(head, points), np.column_stack([face[:, 0], 1 - face[:, 1]])])
         both = np.stack([nu, mirrored_nu(nu, open_head)])
         self._nu = torch.as_tensor(both.astype(np.float32), device=self._device)
-        self._eye = _eye_of(head) if has_eye_points(head) else None
+        self.lids = _lids_of(head, self.point_sets[0]) if has_eye_points(head) else None
 
     def align(self, images: Sequence[Image], boxes: Sequence[FaceBox | None]) -> list[Alignment | None]:
         """Alignments of the face in each RGB image (H,W,3); None where the box is None or shows no face."""
@@ -146,19 +146,12 @@ class FlowFaceAligner:
             return answer.mu.double().cpu().numpy(), answer.sigma.double().cpu().numpy()
 
     def _alignment(self, look: _Look, laid: Crop) -> Alignment:
-        closed = None
         valid = np.ones(self._count, bool)
-        if self._eye is not None:
-            by_index = dict(zip(EYE_POINTS, look.mu, strict=False))
-            closed = lid_openings(by_index) < CLOSED_EYE
-            for side in range(2):
-                if closed[side]:
-                    valid &= self._eye != side  # behind closed lids there is nothing to see
         score = float(np.clip(1 - 0.5 * look.spread / self._options.bounds.spread, 0, 1))
         seen = PointSet(
             self.point_sets[0], mu=look.mu.astype(np.float32), sigma=look.sigma.astype(np.float32), valid=valid
         )
-        return Alignment((seen,), box_of(laid, score), closed)
+        return Alignment((seen,), box_of(laid, score))
 
 
 def mirrored_nu(nu: NDArray[np.floating[Any]], open_head: HeadModel) -> NDArray[np.floating[Any]]:
@@ -175,6 +168,22 @@ def mirrored_nu(nu: NDArray[np.floating[Any]], open_head: HeadModel) -> NDArray[
     inside &= (1 - nu[:, 1] >= low - margin) & (1 - nu[:, 1] <= high + margin)
     mirrored[inside, 0] = left + right - nu[inside, 0]
     return mirrored
+
+
+def _lids_of(head: HeadModel, id: PointSetId) -> LidPoints:
+    """The lids among the dense points, on the head's own mean face; closed lids hide the eyeballs."""
+    points, eye = head.landmarks[DENSE], _eye_of(head)
+    shape = surface_positions(points, head.triangles, head.template) * (1.0, -1.0, -1.0)
+    at = {index: place for place, index in enumerate(EYE_POINTS)}
+    corners = shape[[at[index] for _, _, *both in LID_POINTS for index in both]]
+    moving = np.any([head.regions[name] for name in ("lids", "lips", "ears") if name in head.regions], axis=0)
+    still = ~moving[head.triangles[points.triangle]].any(axis=1) & (eye < 0)
+    low = corners[:, 1].max() + 0.5 * np.ptp(
+        corners[:, 0]
+    )  # half a width below the eyes the jaw begins to move the skin
+    left, right = (np.array([[at[upper], at[lower]]]) for upper, lower, _, _ in LID_POINTS)
+    rigid = np.flatnonzero(still & (shape[:, 1] < low))
+    return LidPoints(id, shape, rigid, (left, right), ((id, (np.flatnonzero(eye == 0), np.flatnonzero(eye == 1))),))
 
 
 def _eye_of(head: HeadModel) -> NDArray[np.int64]:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop, alike, cut, mirrored
-from backend.alignment.eyes import CLOSED_EYE, lid_openings
 from backend.alignment.landmarks.blendshapes import BlendshapeNetwork
 from backend.alignment.landmarks.face_mesh import (
     LEFT_OUTER_CANTHUS,
@@ -21,10 +20,11 @@ from backend.alignment.landmarks.face_mesh import (
     crop_of,
 )
 from backend.alignment.landmarks.irises import IrisNetwork
+from backend.alignment.landmarks.lid_points import mediapipe_lids
 from backend.alignment.landmarks.networks import cores
 from backend.alignment.landmarks.point_sigma import PointSigma, load_point_sigma
 from backend.alignment.landmarks.pose_bias import PoseBias, load_pose_bias
-from backend.head_model.dense_points import IRIS_POINTS
+from backend.alignment.lids import LidPoints
 from backend.observations import Alignment, FaceBox, PointSet, PointSetId
 
 F64 = NDArray[np.float64]
@@ -42,12 +42,16 @@ between any two crops: looking again would tell another answer, not a better one
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """One look at a crop: ``points (478,3)`` in crop coordinates, presence, and the crop that suits the answer."""
+    """One look at a crop: ``points (478,3)`` in crop coordinates, presence, and the crop that suits the answer.
+
+    ``apart (478,2)`` is half the difference of the answers for the crop and its mirror image; None of a single one.
+    """
 
     crop: Crop
     points: F64
     presence: float
     laid: Crop
+    apart: F64 | None
 
 
 class LandmarkAligner:
@@ -84,6 +88,11 @@ class LandmarkAligner:
         self._pose_bias = pose_bias or load_pose_bias()
         self._min_presence, self._mirrored = min_presence, mirrored
 
+    @property
+    def lids(self) -> LidPoints:
+        """See ``Aligner``."""
+        return mediapipe_lids()
+
     def align(self, images: Sequence[Image], boxes: Sequence[FaceBox | None]) -> list[Alignment | None]:
         """Alignments of the face in each RGB image (H,W,3); None where the box is None or shows no face."""
         crops = {}
@@ -113,12 +122,14 @@ class LandmarkAligner:
         count = len(crops)
         if both:
             back = points[count:, self._sigma.mirror] * (-1, 1, 1) + (SIZE, 0, 0)
+            apart = list((points[:count] - back)[..., :2] / 2)
             points, presence = (points[:count] + back) / 2, (presence[:count] + presence[count:]) / 2
         else:
+            apart = [None] * count
             eyes = points[:, LEFT_OUTER_CANTHUS] - points[:, RIGHT_OUTER_CANTHUS]
             points[..., :2] -= np.linalg.norm(eyes, axis=1)[:, None, None] * self._sigma.lean
         laid = [crop_of(box_around(crop.points_to_image(one[:, :2]))) for crop, one in zip(crops, points, strict=True)]
-        return [Look(*look) for look in zip(crops, points, presence.tolist(), laid, strict=True)]
+        return [Look(*look) for look in zip(crops, points, presence.tolist(), laid, apart, strict=True)]
 
     def _told(self, images: Sequence[Image], looks: Sequence[Look]) -> list[Alignment]:
         """The alignments of the last looks, with the irises of closer ones."""
@@ -143,27 +154,18 @@ class LandmarkAligner:
         eyes = points[LEFT_OUTER_CANTHUS] - points[RIGHT_OUTER_CANTHUS]
         yaw = float(np.arctan2(eyes[2], np.hypot(eyes[0], eyes[1])))
         inter_ocular = float(np.linalg.norm(eyes))
-        closed = lid_openings(mu) < CLOSED_EYE
         bias = inter_ocular * self._pose_bias.offsets(points) @ crop.to_image[:, :2].T
+        apart = None if look.apart is None else look.apart / inter_ocular
         seen = PointSet(
             self.point_sets[0],
             mu=(mu - bias).astype(np.float32),
-            sigma=self._sigma.pixels(yaw, inter_ocular * crop.side / SIZE),
-            valid=_seen(closed),
+            sigma=self._sigma.pixels(yaw, inter_ocular * crop.side / SIZE, apart),
+            valid=np.ones(POINTS, bool),
         )
-        return Alignment((seen,), box_around(mu, look.presence), closed)
+        return Alignment((seen,), box_around(mu, look.presence))
 
     def close(self) -> None:
         """Stop the networks' threads."""
         self._network.close()
         self._irises.close()
         self._blendshapes.close()
-
-
-def _seen(closed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(478,): all points but the irises behind closed lids, which the network goes on guessing, usually downwards."""
-    seen = np.ones(POINTS, bool)
-    for iris, shut in zip(IRIS_POINTS, closed, strict=True):
-        if shut:
-            seen[list(iris)] = False
-    return seen

@@ -37,6 +37,11 @@ _SWAP = np.array(
 """Where in ``ARKIT_ACTIONS`` each action's mirror image is."""
 
 
+def mirrored_scores(scores: F32) -> F32:
+    """Scores or weights (…,52) of the mirror image."""
+    return scores[..., _SWAP]
+
+
 class BlendshapeNetwork:
     """Scores of many faces at once. Not safe to call from two threads at once."""
 
@@ -59,7 +64,7 @@ class BlendshapeNetwork:
         told = self._network(shown)[0][:, 1:]
         scores = np.full((2, len(points), len(ARKIT_ACTIONS)), np.nan, np.float32)
         scores[..., :_TOLD] = told.reshape(2, len(points), _TOLD)
-        return np.asarray((scores[0] + scores[1][:, _SWAP]) / 2, np.float32)
+        return np.asarray((scores[0] + mirrored_scores(scores[1])) / 2, np.float32)
 
     def close(self) -> None:
         """Stop the network's threads."""

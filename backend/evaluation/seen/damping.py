@@ -1,7 +1,9 @@
 """How much of a true motion the second detector tells, on rendered people and on renders of our head.
 
 What it sees of a head drawn by us moves less than the head, and what it sees of a person less than the person; a slope
-of one on the other is only worth something once both are divided out.
+of one on the other is only worth something once both are divided out. Both are measured in the same poses: what it sees
+of a clip's own fitted head mixes in other motions (a mouth that goes aside takes the chin along), which the footage's
+has as well.
 """
 
 from __future__ import annotations
@@ -117,7 +119,7 @@ def _damping(people: Iterator[Filmed], watcher: Watcher, on_frame: Callable[[int
 
 
 def _own_slopes(true: list[F64], seen: list[F64], used: list[NDArray[np.intp]]) -> Damping:
-    """Of each measure over its own poses: true and seen (n,M) of each person, and which of ``pose_weights`` they are."""
+    """Of each measure over its own poses: true and seen (n,M) of each person, ``used (n,)`` of ``pose_weights``."""
     correlation, slope = np.full(len(MEASURES), np.nan), np.full(len(MEASURES), np.nan)
     for group, names in GROUPS.items():
         own = [

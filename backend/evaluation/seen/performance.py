@@ -17,6 +17,7 @@ from backend.head_model.action_weights import solve_action_weights
 from backend.head_model.appearance import paint_texture
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, surface_positions
+from backend.head_model.personal import with_corrections
 from backend.head_model.render import HeadRenderer
 from backend.solving import solve_take
 
@@ -57,7 +58,8 @@ def perform(tracker: FlowFace, clip: Path) -> Performance:
     head = load_head(tracker.head_name)
     observed = tracker.observe(clip)
     fit = solve_take(head, [View(observed)]).fit
-    return Performance(head, fitted_mesh(head, fit, observed), solve_action_weights(head, fit.expression, fit.gaze))
+    person = with_corrections(head, fit.action_corrections)
+    return Performance(head, fitted_mesh(head, fit, observed), solve_action_weights(person, fit.expression, fit.gaze))
 
 
 class Portrait:

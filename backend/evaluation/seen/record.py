@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.evaluation.metrics.curves import MOVES, NOT_GAZE, curve_figures, regression
+from backend.evaluation.metrics.curves import MOVES, NOT_GAZE, curve_figures
 from backend.evaluation.scores import plain_scores
 from backend.evaluation.seen.measures import GROUPS, MEASURES, Agreement, agree
-from backend.evaluation.seen.measures import MOVES as MOVED
 from backend.evaluation.seen.performance import Performance, perform
 from backend.evaluation.seen.sheet import Extreme, clip_sheet
 from backend.evaluation.seen.watch import Sight, Watched, Watcher, watch
@@ -30,9 +29,6 @@ WATCHED = 90
 """Frames of a clip that are drawn and watched, evenly spread."""
 SIDE = 640
 """Pixels of the longer side of what is drawn and watched: the networks see crops of 192² and 256²."""
-TELLING = 0.8
-"""The correlation with the truth from which what was seen on a clip's own renders tells the damping there."""
-
 _EXTREMES: tuple[tuple[str, str, int], ...] = (
     ("mouth open", "mouth opening", 1),
     ("mouth wide", "mouth width", 1),
@@ -81,7 +77,6 @@ def clip_record(
             "frames": sight.frames,
             "head": sight.head.measures.round(3),
             "footage": sight.footage.measures.round(3),
-            "true": sight.true.round(3),
         },
     }
 
@@ -102,7 +97,6 @@ def photo_record(tracker: FlowFace, photo: Path) -> Record:
         "weights": performance.weights[0].round(4),
         "head": {"measures": sight.head.measures[0], "scores": sight.head.scores[0].round(4)},
         "footage": {"measures": sight.footage.measures[0], "scores": sight.footage.scores[0].round(4)},
-        "true": sight.true[0],
     }
 
 
@@ -123,26 +117,20 @@ def photos_figures(records: Sequence[Mapping[str, Any]]) -> Record:
         "frames": len(seen),
         "curves": asdict(curve_figures(weights)) | {"jitter": None},
         "network_curves": asdict(curve_figures(network, np.isfinite(of_footage.scores[:, 0]))) | {"jitter": None},
-        **seen_figures(Sight(np.arange(len(seen)), of_head, of_footage, _numbers([r["true"] for r in seen]))),
+        **seen_figures(Sight(np.arange(len(seen)), of_head, of_footage)),
     }
 
 
 def seen_figures(sight: Sight) -> Record:
-    """``measures`` by name and ``scores``: how the head's agree with the footage's.
-
-    Each measure's ``damping`` is the slope of what was seen on the drawn head on what was so there; None where the head
-    does not move, or is not seen to move with it.
-    """
+    """``measures`` by name and ``scores``: how the head's agree with the footage's."""
     of_head, of_footage = sight.head, sight.footage
     known = np.isfinite(of_head.measures[:, 0]) & np.isfinite(of_footage.measures[:, 0])
     measures = agree(of_head.measures[known], of_footage.measures[known])
-    truly, damping, _ = regression(of_head.measures[known], sight.true[known], MOVED)
-    damping = np.where(truly >= TELLING, damping, np.nan)
     scored = np.isfinite(of_head.scores[:, 0]) & np.isfinite(of_footage.scores[:, 0])
     scores = agree(of_head.scores[scored], of_footage.scores[scored], MOVES)
     return {
         "seen_frames": int(known.sum()),
-        "measures": {name: _figures(measures, k) | {"damping": float(damping[k])} for k, name in enumerate(MEASURES)},
+        "measures": {name: _figures(measures, k) for k, name in enumerate(MEASURES)},
         "scores": {
             "correlation": _mean(scores.correlation[NOT_GAZE]),
             "slope": _mean(scores.slope[NOT_GAZE]),

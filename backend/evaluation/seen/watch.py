@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from backend.alignment.crop import cut
 from backend.alignment.landmarks.face_mesh import SIZE, FaceMeshNetwork
-from backend.evaluation.mesh_landmarks import landmarks_px
 from backend.evaluation.scores import PlainScores
 from backend.evaluation.seen.measures import Ruler, measures_of
 from backend.evaluation.seen.performance import Performance, Portrait
@@ -34,12 +33,11 @@ class Watched:
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """What was seen in ``frames (n,)`` of the drawn head and in the footage, and the head's ``true (n,M)`` measures."""
+    """What was seen in ``frames (n,)`` of the drawn head and in the footage."""
 
     frames: NDArray[np.int64]
     head: Watched
     footage: Watched
-    true: F64
 
 
 class Watcher:
@@ -92,4 +90,4 @@ def watch(
         Watched(measures_of(np.array(points[side]).reshape(-1, 68, 2), ruler), np.array(scores[side]).reshape(-1, 52))
         for side in (0, 1)
     )
-    return Sight(chosen, head, seen, measures_of(landmarks_px(performance.mesh)[chosen], ruler))
+    return Sight(chosen, head, seen)

@@ -38,6 +38,10 @@ class FacesSeen:
     shapes: F64
 
 
+OPEN_BELOW = 0.5
+"""The closure below which lids count as open; one that is not seen closes nothing."""
+
+
 def rotation_in_view(fit: FitResult, view: int) -> F64:
     """(T,3,3) from head space to a camera's."""
     return np.einsum("ij,tjk->tik", fit.cameras[view].world_to_camera[:, :3], fit.head_rotation)
@@ -50,7 +54,8 @@ def frontal(view: View, fit: FitResult, number: int) -> Bools:
     pitch = np.arcsin(np.clip(rotation[:, 1, 2], -1.0, 1.0))
     alignment = view.alignment
     found = alignment.tells_pose & (np.abs(yaw) < FRONTAL) & (np.abs(pitch) < FRONTAL)
-    return found if alignment.lids_closed is None else found & ~alignment.lids_closed.any(axis=1)
+    closure = alignment.lid_closure
+    return found if closure is None else found & ~(closure > OPEN_BELOW).any(axis=1)
 
 
 def faces_seen(

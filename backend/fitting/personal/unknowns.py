@@ -21,7 +21,7 @@ from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
 F64 = NDArray[np.float64]
 
 PRIOR = 0.3  # how often each full activation in the take counts against a correction
-FEW = 4.0  # full activations that it counts for besides: an action that is hardly ever on stays the head's
+FEW = 12.0  # full activations that it counts for besides: an action that is hardly ever on stays the head's
 SYMMETRY = 1.0  # on the difference of mirrored actions' corrections, in units of the prior
 STRONGER = 0.15  # σ of how much stronger a whole action gets, besides what its weight says already
 SATURATED = 0.6  # the same of an action that is at its bound whenever it is on

@@ -25,14 +25,12 @@ class PairsTerm:
 
     ``first``, ``second`` are the P points x_a and x_b; ``difference (C,T,P,2)`` pixels = μ_a − μ_b; ``precision
     (C,T,P)`` = 1/σ² of what a pair tells beyond its two points (``PairTable``), 0 where either is not seen.
-    ``principal_point (C,2)``.
     """
 
     first: SkinPoints
     second: SkinPoints
     difference: Tensor
     precision: Tensor
-    principal_point: Tensor
     robust_scale: float
     unknowns: CameraUnknowns
 
@@ -54,8 +52,7 @@ class PairsTerm:
         """Projected minus observed differences (t,P,2) in pixels of one view."""
         coefficients = state.coefficients()[frames]
         a, b = (
-            seen_skin(points.positions(coefficients), state, frames, view, self.principal_point[view], None)
-            for points in (self.first, self.second)
+            seen_skin(points.positions(coefficients), state, frames, view, None) for points in (self.first, self.second)
         )
         return a.image - b.image - self.difference[view, frames]
 
@@ -76,7 +73,7 @@ class PairsTerm:
             equations.shared_gradient.add_(part.shared_gradient)
 
     def _rows(self, heads: list[Tensor], moves: list[Tensor], state: State, frames: slice, view: int) -> Rows:
-        a, b = (seen_skin(head, state, frames, view, self.principal_point[view], self.unknowns) for head in heads)
+        a, b = (seen_skin(head, state, frames, view, self.unknowns) for head in heads)
         residual = a.image - b.image - self.difference[view, frames]
         precision = self.precision[view, frames].to(residual.dtype)
         weight = precision / (1 + residual.square().sum(-1) * precision / self.robust_scale**2)

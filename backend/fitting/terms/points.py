@@ -32,7 +32,7 @@ class PointsTerm:
 
     ``mu (C,T,N,2)`` pixels, ``precision (C,T,N)`` = 1/σ² (0 where not valid), of the N points of all point sets.
 
-    ``principal_point (C,2)``. Both large arrays are float32; whatever is computed from them is not. ``weight`` is how
+    Both large arrays are float32; whatever is computed from them is not. ``weight`` is how
     often each point counts.
 
     The Cauchy kernel's second derivative, averaged over a residual's directions in the image, is the square of its
@@ -42,7 +42,6 @@ class PointsTerm:
 
     mu: Tensor
     precision: Tensor
-    principal_point: Tensor
     robust_scale: float
     unknowns: CameraUnknowns
     weight: float = 1.0
@@ -59,7 +58,7 @@ class PointsTerm:
         """Projected minus observed positions (t,N,2) in pixels of one view."""
         head = head_points(basis, state.coefficients()[frames], state.gaze[frames])
         camera, _ = seen_points(head, state, frames, view)
-        image, _ = project(camera, state.cameras.log_focal[view].exp(), self.principal_point[view])
+        image, _ = image_of(camera, state, view)
         return image - self.mu[view, frames]
 
     def energy(self, basis: PointBasis, state: State) -> Tensor:
@@ -72,7 +71,7 @@ class PointsTerm:
             head = head_points(basis, coefficients[frames], state.gaze[frames])
             for view in range(len(state.cameras)):
                 camera, _ = seen_points(head, state, frames, view)
-                image, _ = project(camera, state.cameras.log_focal[view].exp(), self.principal_point[view])
+                image, _ = image_of(camera, state, view)
                 squared = (image - self.mu[view, frames]).square().sum(-1) * self.precision[view, frames]
                 total = total + 0.5 * self.weight * scale * torch.log1p(squared / scale).sum()
             return total
@@ -127,6 +126,12 @@ def seen_points(head: Tensor, state: State, frames: slice, view: int) -> tuple[T
     return head @ rotation.mT + translation[:, None], rotation
 
 
+def image_of(camera: Tensor, state: State, view: int) -> tuple[Tensor, Tensor]:
+    """A view's camera-space points (t,N,3) in its image (t,N,2), and the derivative to them (t,N,2,3)."""
+    cameras = state.cameras
+    return project(camera, cameras.log_focal[view].exp(), cameras.principal_point[view])
+
+
 @dataclass(frozen=True, eq=False)
 class _Coupling:
     """One camera's k unknowns (``columns`` among the U) against the points and against each other.
@@ -157,7 +162,7 @@ def _weigh(head: Tensor, state: State, frames: slice, index: Tensor, data: Point
     for view in range(len(state.cameras)):
         precision = data.precision[view, frames][:, index].to(head.dtype)
         camera, rotation = seen_points(head, state, frames, view)
-        image, jacobian = project(camera, state.cameras.log_focal[view].exp(), data.principal_point[view])
+        image, jacobian = image_of(camera, state, view)
         residual = image - data.mu[view, frames][:, index]
         fade = 1 / (1 + residual.square().sum(-1) * precision / data.robust_scale**2)
         precision = data.weight * precision * fade
@@ -168,7 +173,9 @@ def _weigh(head: Tensor, state: State, frames: slice, index: Tensor, data: Point
         weight += weighted.mT @ jacobian
         gradient += torch.einsum("tnia,tni->tna", jacobian, pull)
         if unknowns.moves(view):
-            own = camera_jacobian(head, jacobian, image - data.principal_point[view], state, frames, unknowns, view)
+            own = camera_jacobian(
+                head, jacobian, image - state.cameras.principal_point[view], state, frames, unknowns, view
+            )
             pulled = curvature * own
             couplings.append(
                 _Coupling(
@@ -192,16 +199,17 @@ def camera_jacobian(
 ) -> Tensor:
     """(t,N,2,k): a view's image points by its camera's unknowns. ``jacobian`` is by the point in head space.
 
-    Log focal moves a point away from the principal point. Turning the camera moves the world's point x by −x × δ,
-    shifting it by τ, both in world axes (``Cameras``).
+    Log focal moves a point away from the principal point, which takes all points with it. Turning the camera moves the
+    world's point x by −x × δ, shifting it by τ, both in world axes (``Cameras``).
     """
     by_unknown = unknowns.jacobian(state.cameras, view)
     if not (unknowns.extrinsics[view] or unknowns.scaled[view]):
-        return from_centre[..., None] * by_unknown[6]
+        return from_centre[..., None] * by_unknown[6] + by_unknown[7:]
     rotation = state.rotation[frames]
     by_point = jacobian @ rotation.mT[:, None]  # by the point in world axes
     world = head @ rotation.mT + state.translation[frames, None]
-    full = torch.cat([by_point @ -skew(world), by_point, from_centre[..., None]], dim=-1)
+    along = torch.eye(2, dtype=head.dtype, device=head.device).expand(*from_centre.shape, 2)
+    full = torch.cat([by_point @ -skew(world), by_point, from_centre[..., None], along], dim=-1)
     return full @ by_unknown
 
 

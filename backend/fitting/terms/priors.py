@@ -112,33 +112,6 @@ class LipSeal:
 
 
 @dataclass(frozen=True, eq=False)
-class ClosedLids:
-    """½ w (closure − 1)² for each eye that the aligner saw closed.
-
-    ``closure (2,K_ex)`` gives how far an expression closes the lids: 0 as in the neutral, 1 as in a full blink.
-    ``weight (T,2)`` is 0 where an eye is not known to be closed.
-    """
-
-    closure: Tensor
-    weight: Tensor
-
-    def energy(self, basis: PointBasis, state: State) -> Tensor:
-        """See ``Term``."""
-        return 0.5 * (self.weight * (state.expression @ self.closure.T - 1).square()).sum()
-
-    def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
-        """See ``Term``."""
-        count = self.closure.shape[1]
-        pull = self.weight * (state.expression @ self.closure.T - 1)
-        equations.frame_gradient[:, :count] += pull @ self.closure
-        equations.frame[:, :count, :count] += torch.einsum("ts,si,sj->tij", self.weight, self.closure, self.closure)
-
-    def speaks_in(self, frames: int) -> Tensor:
-        """See ``Term``: where an eye is known to be closed."""
-        return (self.weight > 0).any(dim=1).cpu()
-
-
-@dataclass(frozen=True, eq=False)
 class FocalPrior:
     """½ (log f − log f₀)ᵀ form (log f − log f₀) over the cameras: usual focal lengths, and like cameras being alike.
 
@@ -162,6 +135,38 @@ class FocalPrior:
         pull = self.form @ (state.cameras.log_focal - self.usual)
         equations.shared[at[:, None], at] += self.form[self.solved[:, None], self.solved]
         equations.shared_gradient[at] += pull[self.solved]
+
+    def speaks_in(self, frames: int) -> Tensor:
+        """See ``Term``: no frame, only what all share."""
+        return torch.zeros(frames, dtype=torch.bool)
+
+
+@dataclass(frozen=True, eq=False)
+class PrincipalPrior:
+    """½ Σ w |c − centre|²/side² over the n cameras whose principal point is solved for: pictures are seldom cropped.
+
+    ``centre (n,2)`` and ``side (n,)`` in pixels, ``weight (n,)``; ``solved (n,)`` are the cameras and ``index (n,)``
+    the places of their principal points' x among the camera unknowns, which are in units of ``side``.
+    """
+
+    centre: Tensor
+    side: Tensor
+    weight: Tensor
+    solved: Tensor
+    index: Tensor
+
+    def _off(self, state: State) -> Tensor:
+        return (state.cameras.principal_point[self.solved] - self.centre) / self.side[:, None]
+
+    def energy(self, basis: PointBasis, state: State) -> Tensor:
+        """See ``Term``."""
+        return 0.5 * (self.weight[:, None] * self._off(state).square()).sum()
+
+    def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
+        """See ``Term``."""
+        at = (len(state.identity) + self.index[:, None] + torch.arange(2, device=self.index.device)).flatten()
+        equations.shared[at, at] += self.weight.repeat_interleave(2)
+        equations.shared_gradient[at] += (self.weight[:, None] * self._off(state)).flatten()
 
     def speaks_in(self, frames: int) -> Tensor:
         """See ``Term``: no frame, only what all share."""

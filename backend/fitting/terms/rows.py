@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from backend.fitting.cameras import CameraUnknowns
-from backend.fitting.geometry import project
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.point_basis import PointBasis
 from backend.fitting.state import POSE_UNKNOWNS, State
-from backend.fitting.terms.points import camera_jacobian, moved, seen_points
+from backend.fitting.terms.points import camera_jacobian, image_of, moved, seen_points
 
 # Frames linearised at once: bounds the memory of the Jacobians of a hundred residuals to about 10 MB a core.
 CHUNK_FRAMES = 64
@@ -55,16 +54,16 @@ class SeenSkin:
     camera: Tensor | None
 
 
-def seen_skin(
-    head: Tensor, state: State, frames: slice, view: int, principal_point: Tensor, unknowns: CameraUnknowns | None
-) -> SeenSkin:
-    """Head-space points (t,n,3) as a view shows them; ``principal_point (2,)`` pixels. None: no camera's derivative."""
+def seen_skin(head: Tensor, state: State, frames: slice, view: int, unknowns: CameraUnknowns | None) -> SeenSkin:
+    """Head-space points (t,n,3) as a view shows them; without ``unknowns`` no camera's derivative."""
     camera, rotation = seen_points(head, state, frames, view)
-    image, jacobian = project(camera, state.cameras.log_focal[view].exp(), principal_point)
+    image, jacobian = image_of(camera, state, view)
     jacobian = jacobian @ rotation[:, None]
     own = None
     if unknowns is not None and unknowns.moves(view):
-        own = camera_jacobian(head, jacobian, image - principal_point, state, frames, unknowns, view)
+        own = camera_jacobian(
+            head, jacobian, image - state.cameras.principal_point[view], state, frames, unknowns, view
+        )
     return SeenSkin(image, jacobian, own)
 
 

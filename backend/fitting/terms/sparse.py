@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from backend.fitting.normal_equations import NormalEquations
@@ -18,21 +19,23 @@ from backend.fitting.state import State
 
 @dataclass(frozen=True, eq=False)
 class SparseActions:
-    """Σ w·φ, which for actions of at least 0 is the absolute value: small mixtures go to 0, strong actions stay.
+    """Σ w k log(1 + φ/k): what the picture does not ask for is off, and what is on is hardly held back.
 
-    A quadratic prior prefers many actions that are a little on to one that is fully on; this one does not care how an
-    amount is divided, and leaves off what the points do not ask for. ``weight (T,K_ex)``.
+    A quadratic prior prefers many actions that are a little on to one that is fully on; this one pulls by w at 0 and by
+    w/(1 + φ/k) at φ. ``weight (T,K_ex)``, ``knee`` k.
     """
 
     weight: Tensor
+    knee: float
 
     def energy(self, basis: PointBasis, state: State) -> Tensor:
         """See ``Term``."""
-        return (self.weight * state.expression).sum()
+        return (self.weight * self.knee * torch.log1p(state.expression / self.knee)).sum()
 
     def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
-        """See ``Term``; it has no curvature."""
-        equations.frame_gradient[:, : basis.expression_count] += self.weight
+        """See ``Term``; it curves downwards, and the straight line that lies above it has no curvature."""
+        pull = self.weight / (1 + state.expression / self.knee)
+        equations.frame_gradient[:, : basis.expression_count] += pull
 
     def speaks_in(self, frames: int) -> Tensor:
         """See ``Term``."""
@@ -43,26 +46,23 @@ class SparseActions:
 class OpposedActions:
     """Σ w φ_a φ_b over pairs that cannot act at once: each pulls the other to 0 by as much as it is on.
 
-    ``first`` and ``second (P,)`` are the pairs among the expressions, ``weight (T,)``. φ_a φ_b = ½(φ_a + φ_b)² − ½φ_a²
-    − ½φ_b² is not convex; the curvature added is that of its convex part, so that steps still go down.
+    ``pairs (K_ex,K_ex)`` is symmetric, 1 where two oppose each other and 0 elsewhere, ``weight (T,)``. φ_a φ_b =
+    ½(φ_a + φ_b)² − ½φ_a² − ½φ_b² is not convex; the curvature added is that of its convex part, so that steps go down.
     """
 
-    first: Tensor
-    second: Tensor
+    pairs: Tensor
     weight: Tensor
 
     def energy(self, basis: PointBasis, state: State) -> Tensor:
         """See ``Term``."""
-        both = state.expression[:, self.first] * state.expression[:, self.second]
-        return (self.weight[:, None] * both).sum()
+        return 0.5 * (self.weight[:, None] * state.expression * (state.expression @ self.pairs)).sum()
 
     def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
         """See ``Term``."""
-        weight = self.weight[:, None]
-        for one, other in ((self.first, self.second), (self.second, self.first)):
-            equations.frame_gradient.index_add_(1, one, weight * state.expression[:, other])
-            equations.frame[:, one, one] += weight
-            equations.frame[:, one, other] += weight
+        count = basis.expression_count
+        equations.frame_gradient[:, :count] += self.weight[:, None] * (state.expression @ self.pairs)
+        convex = self.pairs + torch.diag(self.pairs.sum(dim=0))
+        equations.frame[:, :count, :count] += self.weight[:, None, None] * convex
 
     def speaks_in(self, frames: int) -> Tensor:
         """See ``Term``."""

@@ -54,8 +54,8 @@ def test_irises_behind_closed_lids_are_not_observed(shared_data: Path, aligner: 
     )
     assert not closed.valid[0, 468:].any()
     assert closed.valid[0, :468].all()
-    assert closed.lids_closed.tolist() == [[True, True]]
-    assert opened.valid.all() and not opened.lids_closed.any()
+    assert closed.lid_closure.tolist() == [[1.0, 1.0]]
+    assert opened.valid.all() and (opened.lid_closure < 0.3).all()
 
 
 def test_the_chosen_one_of_two_people_is_followed(two_people: Path, aligner: LandmarkAligner) -> None:

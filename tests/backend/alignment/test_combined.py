@@ -37,7 +37,6 @@ def test_both_are_told_side_by_side(head_and_parts) -> None:  # type: ignore[no-
     np.testing.assert_array_equal(joined.mu, np.concatenate([of_dense.mu, of_sparse.mu]))
     np.testing.assert_allclose(joined.sigma, np.concatenate([3 * of_dense.sigma, of_sparse.sigma]), rtol=1e-6)
     assert joined.box == of_dense.box
-    assert joined.lids_closed is not None and (joined.lids_closed == of_sparse.lids_closed).all()
 
 
 def test_what_one_does_not_see_the_other_tells_alone(head_and_parts) -> None:  # type: ignore[no-untyped-def]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.client.cli import parse_faces, parse_offsets
+from backend.client.cli import parse_faces, parse_lenses, parse_offsets
 from backend.client.request import TrackRequest, job_spec, view_names
 from backend.errors import UserError
 from backend.files import file_name
@@ -47,6 +47,49 @@ def test_offsets_are_given_by_name_or_number():
         with pytest.raises(UserError, match="There is no view") as caught:
             job_spec(request(*footage, offsets=wrong))
         assert caught.value.code == "unknown_view" and "left" in caught.value.message
+
+
+def test_lenses_are_given_for_all_views_or_by_name():
+    footage = ("/x/left.mp4", "/x/right.mp4", "/x/top.mp4")
+    lenses = {
+        "focal_mm": parse_lenses(["35", "right=50"], "--focal-mm", "MM"),
+        "sensor_mm": parse_lenses(["2=23.5"], "--sensor-mm", "MM"),
+        "principal_points": parse_lenses(["top=900,500.5"], "--principal-point", "X,Y", 2),
+    }
+    views = job_spec(request(*footage, **lenses)).views
+    assert [view.focal_mm for view in views] == [35.0, 50.0, 35.0]
+    assert [view.sensor_mm for view in views] == [None, 23.5, None]
+    assert [view.principal_point for view in views] == [None, None, (900.0, 500.5)]
+
+
+@pytest.mark.parametrize(
+    ("lenses", "sentence"),
+    [
+        ({"sensor_mm": {"": (36.0,)}}, "means nothing without a --focal-mm"),
+        ({"focal_mm": {"": (-3.0,)}}, "mm was expected"),
+        ({"focal_mm": {"": (35.0,)}, "options": SolveOptions(focal_px=900)}, "both give a focal length"),
+        ({"focal_mm": {"left": (35.0,)}}, "no view “left”"),
+    ],
+)
+def test_lenses_that_make_no_sense_are_refused(lenses, sentence):
+    with pytest.raises(UserError, match=sentence):
+        job_spec(request("/x/a.mp4", **lenses))
+
+
+@pytest.mark.parametrize("text", ["wide", "left=", "35,36", "nan", "inf"])
+def test_what_is_no_lens_is_refused(text):
+    with pytest.raises(UserError, match="no value of --focal-mm") as caught:
+        parse_lenses([text], "--focal-mm", "MM")
+    assert caught.value.code == "bad_lens"
+
+
+def test_a_lens_beside_a_calibration_that_has_it_is_refused(tmp_path):
+    file = tmp_path / "a.json"
+    camera = {"image_width": 640, "image_height": 480, "camera_matrix": [[600, 0, 320], [0, 600, 240], [0, 0, 1]]}
+    file.write_text(json.dumps({"cameras": {"a": camera}}))
+    for lens in ({"focal_mm": {"": (35.0,)}}, {"principal_points": {"": (3.0, 4.0)}}):
+        with pytest.raises(UserError, match="in the calibration already"):
+            job_spec(request("/x/a.mp4", calibration=(file,), **lens))
 
 
 def test_the_face_can_be_chosen_in_every_view():

@@ -21,11 +21,11 @@ def view_of(
     valid: NDArray[np.bool_],
     image_size: tuple[int, int],
     frame_rate: float = 30.0,
-    lids_closed: NDArray[np.bool_] | None = None,
+    lid_closure: NDArray[np.float32] | None = None,
 ) -> ViewAlignment:
     """A view in which one point set was seen."""
     seen = PointSet.of(point_set, mu.astype(np.float32), sigma.astype(np.float32), valid)
-    return ViewAlignment.of(seen, image_size=image_size, frame_rate=frame_rate, lids_closed=lids_closed)
+    return ViewAlignment.of(seen, image_size=image_size, frame_rate=frame_rate, lid_closure=lid_closure)
 
 
 def changed(seen: ViewAlignment, **arrays: NDArray[Any]) -> ViewAlignment:

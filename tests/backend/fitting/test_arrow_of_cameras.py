@@ -10,7 +10,9 @@ from backend.fitting import FitOptions, FitResult, View, fit_take
 from backend.fitting.normal_equations import solve
 from backend.fitting.terms.pairs import PairsTerm
 from backend.fitting.terms.points import PointsTerm
+from backend.fitting.terms.sparse import OpposedActions, SparseActions
 from backend.fitting.terms.temporal import TemporalTerm
+from backend.fitting.terms.witness import WitnessTerm
 from tests.backend.fitting.terms.test_derivatives import DOUBLE, RIGS, make_problem, priors_of, stepped
 from tests.backend.fitting.test_several_views import Known, calibrated, make_known
 
@@ -23,7 +25,8 @@ BACK = [2, 0, 1]
 def test_the_step_is_dense_gauss_newtons(rig: str) -> None:
     """The Jacobian of all weighted residuals by autograd, its normal equations solved as one matrix."""
     problem, state = make_problem(frames=3, robust_scale=1e7, rig=rig)
-    problem = problem.without(TemporalTerm)
+    for other in (TemporalTerm, SparseActions, OpposedActions, WitnessTerm):
+        problem = problem.without(other)
     data, pairs = problem.term(PointsTerm), problem.term(PairsTerm)
     equations = problem.linearise(state)
     views = len(state.cameras)

@@ -205,9 +205,9 @@ def test_lids_that_were_seen_closed_close(known: Known) -> None:
     o, names = known.seen[0], known.head.expression_names
     o = changed(o, sigma=np.full_like(o.sigma, 6.0))
     blink = [names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")]
-    lids = np.zeros((24, 2), bool)
-    lids[10:14, 0] = True
+    lids = np.zeros((24, 2), np.float32)
+    lids[10:14, 0] = 1
     opened = fit_take(known.head, [View(o)])
-    closed = fit_take(known.head, [View(replace(o, lids_closed=lids))])
+    closed = fit_take(known.head, [View(replace(o, lid_closure=lids))])
     assert (closed.expression[10:14, blink[0]] > opened.expression[10:14, blink[0]] + 0.05).all()
     assert np.abs(closed.expression[:8, blink] - opened.expression[:8, blink]).max() < 0.05

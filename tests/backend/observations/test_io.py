@@ -37,7 +37,6 @@ def frame(number: int, found: bool = True) -> AlignedFrame:
     alignment = Alignment(
         (seen,),
         FaceBox(1.5, 2.5, 30.0, 40.0, 0.75, 0.125 * number),
-        np.array([number % 2 == 0, number % 3 == 0]) if number % 7 else None,
         random.uniform(size=len(ARKIT_ACTIONS)).astype(np.float32) if number % 5 else None,
     )
     return AlignedFrame(number, number / 25, float(number), alignment if found else None, number % 3)
@@ -101,8 +100,6 @@ def test_chunks_come_back_whole(tmp_path, count):
         else:
             for name in SET_SHAPES:
                 np.testing.assert_array_equal(getattr(saved, name)[t], getattr(item.alignment, name))
-            closed = item.alignment.lids_closed
-            assert saved.lids_closed[t].tolist() == ([False, False] if closed is None else closed.tolist())
             scores = item.alignment.action_scores
             untold = np.full(len(ARKIT_ACTIONS), np.nan, np.float32)
             np.testing.assert_array_equal(saved.action_scores[t], untold if scores is None else scores)
@@ -143,9 +140,21 @@ def test_every_view_comes_back(tmp_path):
         for name in (*SHAPES, *SET_SHAPES):
             np.testing.assert_array_equal(getattr(view, name), getattr(again, name))
     assert load_alignment(tmp_path / "alignments.npz").numbers.tolist() == [20, 21]
-    with np.load(tmp_path / "alignments.npz") as data:
-        np.savez(tmp_path / "old.npz", **{name: data[name] for name in data.files if "lids" not in name})
-    assert not load_alignments(tmp_path / "old.npz")[1].lids_closed.any(), "from before anyone looked at lids"
+
+
+def test_lids_of_old_files_are_closed_open_or_unknown(tmp_path):
+    chunks = AlignmentChunks(tmp_path / "alignments")
+    for n in range(2):
+        chunks.add(frame(n))
+    chunks.flush()
+    save_alignment(replace(chunks.read(), lid_closure=np.float32([[0, 0.5], [1, np.nan]])), tmp_path / "whole.npz")
+    np.testing.assert_array_equal(load_alignment(tmp_path / "whole.npz").lid_closure, [[0, 0.5], [1, np.nan]])
+    with np.load(tmp_path / "whole.npz") as data:
+        oldest = {name: data[name] for name in data.files if "lid_closure" not in name}
+    np.savez(tmp_path / "oldest.npz", **oldest)
+    assert np.isnan(load_alignment(tmp_path / "oldest.npz").lid_closure).all(), "from before anyone looked at lids"
+    np.savez(tmp_path / "old.npz", lids_closed=np.array([[True, False], [False, False]]), **oldest)
+    assert load_alignment(tmp_path / "old.npz").lid_closure.tolist() == [[1, 0], [0, 0]]
 
 
 def test_no_chunk_is_said(tmp_path):
@@ -182,7 +191,7 @@ def test_a_damaged_file_is_refused(tmp_path, name):
     save_alignment(chunks.read(), tmp_path / "whole.npz")
     with np.load(tmp_path / "whole.npz") as data:
         arrays = {key: data[key] for key in data.files}
-    absent = [] if name in ("lids_closed", "shot_numbers", "action_scores") else [None]
+    absent = [] if name in ("lid_closure", "shot_numbers", "action_scores") else [None]
     for wrong in [*absent, arrays[name][:1], arrays[name].astype(np.complex64).real[..., None]]:
         damaged = arrays | {name: wrong} if wrong is not None else {k: v for k, v in arrays.items() if k != name}
         np.savez(tmp_path / "a.npz", **damaged)

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.io import imsave
 
 from backend.cameras.distortion import Lens, distort
@@ -92,8 +93,8 @@ def aligned(view, rate, count, index=None, camera=None, seed=0):
     random = np.random.default_rng(seed)
     mu = random.uniform((0, 0), SIZE, (count, 6, 2)).astype(np.float32)
     seen = PointSet.of("mediapipe478", mu, np.full((count, 6), 0.5, np.float32), np.ones((count, 6), bool))
-    lids = random.uniform(size=(count, 2)) > 0.5
-    alignment = ViewAlignment.of(seen, image_size=SIZE, frame_rate=rate, lids_closed=lids)
+    lids = random.uniform(size=(count, 2)).astype(np.float32)
+    alignment = ViewAlignment.of(seen, image_size=SIZE, frame_rate=rate, lid_closure=lids)
     index = np.arange(count) if index is None else np.array(index)
     return AlignedView(dataclasses.replace(view, camera=camera), alignment, index)
 
@@ -108,9 +109,9 @@ def test_the_fit_sees_each_view_on_the_first_ones_timeline(folder):
     assert all(view.alignment.frame_rate == pytest.approx(25) for view in views)
     seen = views[1].alignment
     np.testing.assert_array_equal(seen.valid.all(axis=1), [False, True, True, True, False])
-    assert not seen.valid[[0, 4]].any() and not seen.lids_closed[[0, 4]].any()
+    assert not seen.valid[[0, 4]].any() and np.isnan(seen.lid_closure[[0, 4]]).all()
     np.testing.assert_array_equal(seen.mu[1:4], second.alignment.mu[[0, 2, 4]])
-    np.testing.assert_array_equal(seen.lids_closed[1:4], second.alignment.lids_closed[[0, 2, 4]])
+    np.testing.assert_array_equal(seen.lid_closure[1:4], second.alignment.lid_closure[[0, 2, 4]])
     assert views[1].camera.focal_px == 80.0 and views[1].camera.world_to_camera is None
     assert second.footage_frames.tolist() == [-1, 1, 3, 5, -1]
 
@@ -133,6 +134,44 @@ def test_every_view_has_the_takes_own_times(folder):
     for view in views:
         assert view.alignment.times == pytest.approx(times / 2)
         assert view.alignment.frame_rate == pytest.approx(5 / times[-1] * 2)
+
+
+def test_what_is_told_of_a_lens_reaches_the_fit(folder):
+    """In millimetres by view, then the job's pixels for what is left."""
+    lens = {"focal_mm": 35.0, "sensor_mm": 28.0, "principal_point": (30.0, 20.0)}
+    slow, fast = opened(folder, "slow.mp4", "fast.mp4", slow=lens)
+    views = views_to_fit([aligned(slow, 25, 5), aligned(fast, 50, 5)], focal_px=77.0)
+    assert [view.camera.focal_px for view in views] == [pytest.approx(35 / 28 * 64), 77.0]
+    assert [view.camera.principal_point for view in views] == [(30.0, 20.0), None]
+    assert [slow.focal_source(77.0), fast.focal_source(77.0), fast.focal_source(None)] == ["given", "given", "solved"]
+
+
+def with_exif(path, size, tags):
+    """A JPEG whose EXIF has these tags in its own directory."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update(tags)
+    Image.new("RGB", size, (90, 90, 90)).save(path, exif=exif)
+
+
+def test_a_pictures_exif_tells_its_focal_length_until_it_was_cropped(tmp_path):
+    tags = {41989: 50, 40962: 120, 40963: 80}
+    for name, size in (("whole", (120, 80)), ("smaller", (60, 40)), ("upright", (80, 120)), ("cropped", (80, 80))):
+        with_exif(tmp_path / f"{name}.jpg", size, tags)
+    told = {}
+    for name in ("whole", "smaller", "upright", "cropped"):
+        (view,) = opened(tmp_path, f"{name}.jpg")
+        fitted = views_to_fit([aligned(view, 25, 1)], None)[0].camera
+        told[name] = fitted.focal_told and fitted.focal_told.focal_px
+        assert fitted.focal_px is None
+        assert view.focal_source(None) == ("solved" if name == "cropped" else "exif")
+        said = view_warnings([aligned(view, 25, 1)])
+        assert [("it was cropped" in sentence) for sentence in said] == ([True] if name == "cropped" else [])
+    assert told == {
+        "whole": pytest.approx(120 * 50 / 36),
+        "smaller": pytest.approx(60 * 50 / 36),
+        "upright": pytest.approx(120 * 50 / 36),
+        "cropped": None,
+    }
 
 
 def test_the_lens_is_taken_out_of_what_was_seen(folder):

@@ -11,16 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from backend.alignment.flowface.aligner import FlowFaceAligner, FlowFaceOptions, mirrored_nu
 from backend.alignment.flowface.crop import CropLayout
 from backend.alignment.flowface.framing import alike, box_of, crop_of
 from backend.alignment.flowface.network import FlowFaceNetwork
 from backend.alignment.flowface.plausible import Bounds, FaceShape
+from backend.alignment.lids import with_lid_closure
 from backend.head_model.dense_points import DENSE, EYE_POINTS, atlas_nu
 from backend.head_model.library import load_head
 from backend.head_model.model import JOINT_NAMES
-from backend.observations import FaceBox
+from backend.observations import FaceBox, PointSet, ViewAlignment
 from tests.backend.alignment.flowface.networks import SMALL, atlas_of, constant_network, flow_px
 
 HEAD = load_head()
@@ -173,23 +175,25 @@ def test_a_face_is_told_by_its_shape() -> None:
 
 
 def test_closed_lids_hide_the_eye() -> None:
-    """The atlas shows open eyes: a point set whose upper lid is its lower one has closed eyes."""
-    (opened,) = aligner().align([IMAGE], [FaceBox(40, 30, 30, 30)])
-    points = HEAD.landmarks[DENSE]
-    shut = points.triangle.copy(), points.barycentric.copy()
-    for array in shut:
-        array[EYE_POINTS.index(386)] = array[EYE_POINTS.index(374)]
-    blinking = replace(
-        HEAD, landmarks={**HEAD.landmarks, DENSE: replace(points, triangle=shut[0], barycentric=shut[1])}
-    )
-    (closed,) = FlowFaceAligner(constant_network(), blinking).align([IMAGE], [FaceBox(40, 30, 30, 30)])
-    assert opened is not None and closed is not None
-    assert opened.lids_closed is not None and opened.lids_closed.tolist() == [False, False] and opened.valid.all()
-    assert closed.lids_closed is not None and closed.lids_closed.tolist() == [True, False]
+    """The mean head, turned and nodding, as the network's points would show it; then its left lids meet."""
+    lids, points = aligner().lids, HEAD.landmarks[DENSE]
+    assert lids is not None
+
+    def seen(shape: NDArray[np.float64]) -> ViewAlignment:
+        turned = shape @ Rotation.from_euler("XY", [20, -15], degrees=True).as_matrix().T
+        mu = (900 * turned[None, :, :2] + 300).astype(np.float32)
+        told = PointSet(lids.id, mu, np.ones(mu.shape[:2], np.float32), np.ones(mu.shape[:2], bool))
+        return with_lid_closure(ViewAlignment.of(told, image_size=(600, 600)), lids)
+
+    opened, shut = seen(lids.shape), lids.shape.copy()
+    shut[EYE_POINTS.index(386)] = shut[EYE_POINTS.index(374)]
+    closed = seen(shut)
+    assert (opened.lid_closure < 0.1).all() and opened.valid.all()
+    assert closed.lid_closure[0, 0] == 1 and closed.lid_closure[0, 1] < 0.1
     weights = HEAD.skinning_weights[HEAD.triangles[points.triangle]][:, :, JOINT_NAMES.index("left_eye")]
     on_left_eye = (weights * points.barycentric).sum(axis=1) > 0.5
     assert on_left_eye.sum() > 20
-    np.testing.assert_array_equal(closed.valid, ~on_left_eye)
+    np.testing.assert_array_equal(closed.valid[0], ~on_left_eye)
 
 
 @pytest.mark.slow

@@ -57,6 +57,20 @@ def test_every_point_has_its_own_uncertainty(found: Alignment) -> None:
     assert np.ptp(found.sigma) > 0.8 * np.ptp(usual) * iod(found.mu)
 
 
+def test_what_hides_a_face_makes_its_points_unsure(
+    aligner: LandmarkAligner, portrait: Picture, found: Alignment
+) -> None:
+    """A band over the mouth, and the same picture blurred by a tenth of the inter-ocular distance."""
+    covered = portrait.copy()
+    low, high = found.mu[[61, 291]].min(axis=0).astype(int), found.mu[[61, 291]].max(axis=0).astype(int)
+    covered[low[1] - 12 : high[1] + 30, low[0] - 10 : low[0] + 55] = (70, 90, 60)
+    blurred = np.asarray(cv2.GaussianBlur(portrait, (0, 0), 0.1 * iod(found.mu)), np.uint8)
+    beside = aligned(aligner, covered, found.box).sigma / found.sigma
+    assert beside[[0, 13, 14, 17]].mean() > 1.1, "the lips"  # 1.26
+    assert beside[[33, 133, 105]].mean() < 1.05, "an eye and a brow"  # 0.98
+    assert np.median(aligned(aligner, blurred, found.box).sigma / found.sigma) > 1.15  # 1.33
+
+
 def test_an_answer_depends_on_image_and_box_only(aligner: LandmarkAligner, found: Alignment, portrait: Picture) -> None:
     first = align(aligner, portrait, found.box)
     aligner.align([np.ascontiguousarray(portrait[::-1, ::-1])], [FaceBox(200, 180, 160, 190, roll=np.pi)])

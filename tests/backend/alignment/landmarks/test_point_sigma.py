@@ -12,7 +12,7 @@ from backend.datasets.splits import person_number
 from backend.point_calibration.sigma import main, mirror_index
 from backend.point_calibration.yaw import TurnedHead, turned_heads, yaw_growth
 
-RIGHT_CHEEK, LEFT_CHEEK, NOSE_TIP = 234, 454, 1
+RIGHT_CHEEK, LEFT_CHEEK, NOSE_TIP, LIP = 234, 454, 1, 14
 
 
 def test_the_committed_table_is_whole() -> None:
@@ -52,11 +52,24 @@ def test_sigma_grows_with_the_face_but_not_below_the_grid() -> None:
     assert table.pixels(0, 1e-6).min() == pytest.approx(table.floor_px, rel=1e-3)
 
 
+def test_sigma_grows_where_the_two_looks_disagree_and_about_there() -> None:
+    table = load_point_sigma()
+    usual = table.pixels(0.0, 100.0)
+    np.testing.assert_allclose(table.pixels(0.0, 100.0, np.full((478, 2), 0.001)), usual, rtol=1e-6)
+    mouth = np.linalg.norm(table.place - table.place[LIP], axis=1) < 0.25
+    apart = np.where(mouth[:, None], 0.06, 0.0) * np.ones(2)
+    grown = table.pixels(0.0, 100.0, apart) / usual
+    assert (grown >= 1).all()
+    assert grown[mouth].min() > 1.5
+    assert grown[np.linalg.norm(table.place - table.place[LIP], axis=1) > 0.8].max() < 1.02
+
+
 def test_a_table_survives_its_file(tmp_path: Path) -> None:
     table = load_point_sigma()
     table.save(tmp_path / "again.npz")
     again = load_point_sigma(tmp_path / "again.npz")
-    np.testing.assert_array_equal(again.pixels(0.4, 80), table.pixels(0.4, 80))
+    apart = np.full((478, 2), 0.03)
+    np.testing.assert_array_equal(again.pixels(0.4, 80, apart), table.pixels(0.4, 80, apart))
 
 
 def test_growth_is_told_from_the_bias_of_the_side_that_turns_away() -> None:

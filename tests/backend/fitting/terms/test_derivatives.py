@@ -16,9 +16,10 @@ from backend.fitting.point_basis import PointBasis, build_point_basis
 from backend.fitting.problem import Problem
 from backend.fitting.state import State
 from backend.fitting.terms.glide import Glide
+from backend.fitting.terms.lids import LidClosure
 from backend.fitting.terms.pairs import PairsTerm
 from backend.fitting.terms.points import PointsTerm
-from backend.fitting.terms.priors import ClosedLids, FocalPrior, FramePrior, LipSeal, ShapePrior
+from backend.fitting.terms.priors import FocalPrior, FramePrior, LipSeal, PrincipalPrior, ShapePrior
 from backend.fitting.terms.rows import SkinPoints
 from backend.fitting.terms.sparse import OpposedActions, SparseActions
 from backend.fitting.terms.temporal import TemporalTerm, stencils
@@ -33,10 +34,11 @@ DOUBLE = torch.float64
 
 # Which cameras move how: one as in a take of one view; three of which all, one parameter or the rig's scale are solved.
 RIGS = {
-    "one view": ((False,), (True,), (False,)),
-    "unknown rig": ((False, True, True), (True, False, True), (False, False, False)),
-    "rig of unknown scale": ((False, False, True), (True, True, False), (True, True, False)),
-    "all known": ((False, False), (False, False), (False, False)),
+    "one view": ((False,), (True,), (False,), (False,)),
+    "cropped view": ((False,), (True,), (False,), (True,)),
+    "unknown rig": ((False, True, True), (True, False, True), (False, False, False), (True, False, True)),
+    "rig of unknown scale": ((False, False, True), (True, True, False), (True, True, False), (False, True, False)),
+    "all known": ((False, False), (False, False), (False, False), (False, False)),
 }
 
 
@@ -47,7 +49,7 @@ def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "on
     basis = build_point_basis(head, (head.landmarks["all"],), EnergyWeights(), 4, None, torch.device("cpu"), DOUBLE)
     points = len(basis.skin_index) + len(basis.eye_index)
     angles = 0.2 * torch.randn(frames, 3, dtype=DOUBLE)
-    extrinsics, focal, scaled = RIGS[rig]
+    extrinsics, focal, scaled, principal = RIGS[rig]
     views = len(focal)
     about = 0.4 * torch.randn(views, 3, dtype=DOUBLE)
     flip = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=DOUBLE))
@@ -57,27 +59,28 @@ def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "on
             rotation=torch.linalg.matrix_exp(torch.stack([_skew(a) for a in about])),
             translation=torch.tensor([0.02, -0.01, 0.6], dtype=DOUBLE) + 0.05 * torch.randn(views, 3, dtype=DOUBLE),
             log_focal=torch.linspace(math.log(700.0), math.log(900.0), views, dtype=DOUBLE),
+            principal_point=torch.tensor([256.0, 250.0], dtype=DOUBLE) + 9 * torch.randn(views, 2, dtype=DOUBLE),
         ),
         expression=torch.rand(frames, basis.expression_count, dtype=DOUBLE),
         rotation=torch.linalg.matrix_exp(torch.stack([_skew(a) for a in angles])) @ flip,
         translation=0.02 * torch.randn(frames, 3, dtype=DOUBLE),
         gaze=0.2 * torch.randn(frames, 4, dtype=DOUBLE),
     )
-    centre = torch.tensor([256.0, 250.0], dtype=DOUBLE).expand(views, 2)
-    unknowns = CameraUnknowns(extrinsics, focal, scaled, torch.tensor([0.1, 0.02, 0.5], dtype=DOUBLE))
+    origin = torch.tensor([0.1, 0.02, 0.5], dtype=DOUBLE)
+    unknowns = CameraUnknowns(extrinsics, focal, scaled, origin, principal, (500.0,) * views)
     unseen = PointsTerm(
         torch.zeros(views, frames, points, 2, dtype=DOUBLE),
         torch.rand(views, frames, points, dtype=DOUBLE),
-        centre,
         1.0,
         unknowns,
     )
     unseen.precision[:, :, 3] = 0
     mu = torch.stack([unseen.residuals(basis, state, view) for view in range(views)])
-    data = PointsTerm(mu + 2 * torch.randn_like(mu), unseen.precision, centre, robust_scale, unknowns)
+    data = PointsTerm(mu + 2 * torch.randn_like(mu), unseen.precision, robust_scale, unknowns)
     pairs = make_pairs(basis, data, robust_scale)
     temporal = TemporalTerm(make_intervals(frames), 3e4, 7.0, 0.9, make_glide(basis, frames))
-    terms = (data, pairs, temporal, *make_priors(basis, unknowns, frames))
+    bent = make_bent(basis.expression_count, frames)
+    terms = (data, pairs, temporal, *make_priors(basis, unknowns, frames), *bent)
     return Problem(basis, terms, unknowns), state
 
 
@@ -92,7 +95,6 @@ def make_pairs(basis: PointBasis, data: PointsTerm, robust_scale: float) -> Pair
         SkinPoints(basis.skin[second]),
         data.mu[:, :, at[0]] - data.mu[:, :, at[1]],
         precision,
-        data.principal_point,
         robust_scale,
         data.unknowns,
     )
@@ -112,8 +114,21 @@ def make_glide(basis, frames: int) -> Glide:  # type: ignore[no-untyped-def]
 
 
 def priors_of(problem: Problem) -> tuple[Term, ...]:
-    """The terms that look neither at points nor at motion."""
-    return problem.without(PointsTerm).without(PairsTerm).without(TemporalTerm).terms
+    """The quadratic terms that look neither at points nor at motion."""
+    others = (PointsTerm, PairsTerm, TemporalTerm, SparseActions, OpposedActions, WitnessTerm)
+    return tuple(term for term in problem.terms if not isinstance(term, others))
+
+
+def make_bent(count: int, frames: int) -> tuple[Term, ...]:
+    """Terms whose blocks are the curvature of a parabola above them, not their own."""
+    told = torch.rand(2, frames, count, dtype=DOUBLE)
+    opposed = torch.zeros(count, count, dtype=DOUBLE)
+    opposed[[0, 1, 2, 2], [2, 2, 0, 1]] = 1  # one action may have two opposites
+    return (
+        SparseActions(3 * torch.rand(frames, count, dtype=DOUBLE), 0.1),
+        OpposedActions(opposed, torch.rand(frames, dtype=DOUBLE)),
+        WitnessTerm(told[0], 9 * told[1], 1.5),
+    )
 
 
 def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[no-untyped-def]
@@ -126,15 +141,24 @@ def make_priors(basis, unknowns: CameraUnknowns, frames: int):  # type: ignore[n
         ShapePrior(root @ root.T, torch.randn(4, dtype=DOUBLE), torch.tensor(0.3, dtype=DOUBLE)),
         FramePrior(torch.rand(frames, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
         LipSeal(EXPRESSIONS.index("mouthClose"), EXPRESSIONS.index("jawOpen"), 40.0 * torch.rand(frames, dtype=DOUBLE)),
-        SparseActions(torch.rand(frames, basis.expression_count, dtype=DOUBLE)),
-        WitnessTerm(
-            torch.rand(frames, basis.expression_count, dtype=DOUBLE),
-            10 * torch.rand(frames, basis.expression_count, dtype=DOUBLE),
-            1.5,
+        LidClosure(
+            torch.rand(2, basis.expression_count, dtype=DOUBLE),
+            torch.rand(frames, 2, dtype=DOUBLE),
+            torch.rand(frames, 2, dtype=DOUBLE),
         ),
-        OpposedActions(torch.tensor([0, 1]), torch.tensor([2, 3]), torch.rand(frames, dtype=DOUBLE)),
-        ClosedLids(torch.rand(2, basis.expression_count, dtype=DOUBLE), torch.rand(frames, 2, dtype=DOUBLE)),
         FocalPrior(between @ between.T, usual, torch.tensor(solved, dtype=torch.long), index),
+        *([make_principal_prior(unknowns)] if any(unknowns.principal) else []),
+    )
+
+
+def make_principal_prior(unknowns: CameraUnknowns) -> PrincipalPrior:
+    solved = [j for j, free in enumerate(unknowns.principal) if free]
+    return PrincipalPrior(
+        centre=torch.full((len(solved), 2), 255.0, dtype=DOUBLE),
+        side=torch.tensor([unknowns.side[j] for j in solved], dtype=DOUBLE),
+        weight=torch.linspace(1e4, 2e4, len(solved), dtype=DOUBLE),
+        solved=torch.tensor(solved),
+        index=torch.tensor([unknowns.principal_index(j) for j in solved]),
     )
 
 
@@ -276,6 +300,22 @@ def test_the_priors_hessian_is_theirs(rig: str) -> None:
 
     reference = torch.autograd.functional.hessian(energy, torch.zeros(len(matrix), dtype=DOUBLE))
     assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
+
+
+def test_the_bent_terms_lie_below_the_parabolas_that_steps_take_them_for() -> None:
+    problem, state = make_problem(frames=3)
+    shared = problem.basis.identity_count + problem.unknowns.count
+    for term in make_bent(problem.basis.expression_count, 3):
+        equations = NormalEquations.zeros(3, shared, problem.basis.expression_count + 10, state.expression)
+        term.add(equations, problem.basis, state)
+        matrix, gradient = equations.dense()
+        for _ in range(20):
+            step = torch.zeros_like(gradient)
+            frames = step[shared:].reshape(3, -1)[:, : problem.basis.expression_count]
+            frames += torch.rand_like(frames) - state.expression  # to anywhere within the bounds
+            parabola = term.energy(problem.basis, state) + gradient @ step + 0.5 * step @ matrix @ step
+            assert term.energy(problem.basis, stepped(problem, state, step)) <= parabola + 1e-9, type(term).__name__
+        assert torch.linalg.eigvalsh(matrix).min() > -1e-9
 
 
 @pytest.mark.parametrize("frames", [2, FRAMES])
