@@ -42,6 +42,7 @@ class ErrorCode(StrEnum):
     FACE_NOT_CHOSEN = "face_not_chosen"
     FACE_NOT_FOUND = "face_not_found"
     MESH_SIZE = "mesh_size"
+    NEUTRAL_OUTSIDE = "neutral_outside"
     NO_FACE = "no_face"
     OTHER_TOPOLOGY = "other_topology"
     RIG_SCALE = "rig_scale"

@@ -28,6 +28,10 @@ def job_of(context: Any) -> tuple[m.TrackJob, known_cameras.KnownCameras | None]
     chosen = settings.of(context.scene)
     if chosen.use_range and chosen.frame_first > chosen.frame_last:
         raise CannotTrack(f"The frame range {chosen.frame_first}-{chosen.frame_last} ends before it starts.")
+    if chosen.use_neutral_frames and chosen.neutral_first > chosen.neutral_last:
+        raise CannotTrack(
+            f"The range of neutral frames {chosen.neutral_first}-{chosen.neutral_last} ends before it starts."
+        )
     main = _existing(chosen.footage, "footage")
     try:
         views, known = _views(context, chosen, main)
@@ -41,6 +45,7 @@ def job_of(context: Any) -> tuple[m.TrackJob, known_cameras.KnownCameras | None]
             options=solve_options.read(m.SolveOptions, chosen),
             metric_cameras=_to_scale(chosen, known),
             neutral_from=_neutral(context, chosen),
+            neutral_frames=(chosen.neutral_first, chosen.neutral_last) if chosen.use_neutral_frames else None,
         )
     except (codec.ProtocolError, known_cameras.CannotUse) as problem:
         raise CannotTrack(str(problem)) from problem

@@ -13,6 +13,7 @@ from .operators import (
     export,
     heads_refresh,
     look_through,
+    mark_neutral,
     next_low_confidence,
     pick_face,
     track,
@@ -25,7 +26,8 @@ from .panels import views as panel_views
 
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
-    *(build_take, view_add, view_remove, pick_face, look_through, next_low_confidence, export),
+    *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
+    *(next_low_confidence, export),
 )
 CLASSES = tuple(
     cls for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_take) for cls in module.CLASSES

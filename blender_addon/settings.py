@@ -219,9 +219,25 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
     )
     neutral_from: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Neutral File",
-        description="track.npz of an earlier take of this person, or a mesh (.obj) of the head as this person, whose "
-        "neutral shape this take is to have",
+        description="A picture of this person's calm face, track.npz of an earlier take of them, or a mesh (.obj) of "
+        "the head as this person, whose neutral shape this take is to have",
         subtype="FILE_PATH",
+    )
+    use_neutral_frames: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Neutral Frames",
+        description="Say in which frames the face is neutral; without it, the calmest frames of the take are used",
+    )
+    neutral_first: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="First Neutral",
+        description="First frame in which the face is neutral, counted as the footage's own frames",
+        default=1,
+        min=0,
+    )
+    neutral_last: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Last Neutral",
+        description="Last frame in which the face is neutral",
+        default=1,
+        min=0,
     )
 
     views: bpy.props.CollectionProperty(type=FlowFaceView)  # type: ignore[valid-type]

@@ -213,7 +213,8 @@ class TrackJob(Job):
 
     ``frames`` is (first, last) of the first view, both included, None for all. ``metric_cameras`` False: the known
     extrinsics share an unknown scale, which is solved for. ``neutral_from`` is a mesh, or an earlier take's track.npz,
-    whose neutral face is this person's (E_MICA of seeds/001); "" for none.
+    whose neutral face is this person's (E_MICA of seeds/001), or a picture of it; "" for none. ``neutral_frames``
+    are (first, last) of the first view's frames in which the face is neutral, None where they are to be found.
     """
 
     KIND: ClassVar[str] = "track"
@@ -226,24 +227,19 @@ class TrackJob(Job):
     options: SolveOptions = field(default_factory=SolveOptions)
     metric_cameras: bool = True
     neutral_from: str = ""
+    neutral_frames: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        """Raise ProtocolError (``bad_field``) where there is no footage or the frame range runs backwards."""
+        """Raise ProtocolError (``bad_field``) where there is no footage or a frame range runs backwards."""
         if not self.views or not all(view.footage for view in self.views):
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.views” must name the footage of at least one camera.")
         if any("\0" in path for view in self.views for path in (view.footage, *view.files)):
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.views” names footage that no file can be called.")
         if "\0" in self.neutral_from:
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.neutral_from” is nothing that a file can be called.")
-        if self.frames is None:
-            return
-        first, last = self.frames
-        if first < 0 or last >= 1 << 31:
-            raise ProtocolError(
-                ProtocolCode.BAD_FIELD, f"The frame range {first}:{last} is not one that footage can have."
-            )
-        if first > last:
-            raise ProtocolError(ProtocolCode.BAD_FIELD, f"The frame range {first}:{last} ends before it starts.")
+        for words, frames in (("frame range", self.frames), ("range of neutral frames", self.neutral_frames)):
+            if frames is not None:
+                _require_range(words, *frames)
 
     @property
     def footage(self) -> str:
@@ -254,6 +250,13 @@ class TrackJob(Job):
     def paths(self) -> tuple[str, ...]:
         """Every view's footage."""
         return tuple(view.footage for view in self.views)
+
+
+def _require_range(words: str, first: int, last: int) -> None:
+    if first < 0 or last >= 1 << 31:
+        raise ProtocolError(ProtocolCode.BAD_FIELD, f"The {words} {first}:{last} is not one that footage can have.")
+    if first > last:
+        raise ProtocolError(ProtocolCode.BAD_FIELD, f"The {words} {first}:{last} ends before it starts.")
 
 
 JOBS: dict[str, type[Job]] = {kind.KIND: kind for kind in (TrackJob, ExportJob)}

@@ -134,8 +134,17 @@ def track(
     ] = None,
     neutral: Annotated[
         Path | None,
-        typer.Option(help="This person's neutral face: an earlier track.npz, or a mesh of the head (.obj)."),
+        typer.Option(
+            help="This person's neutral face: a picture of it, an earlier track.npz, or a mesh of the head (.obj)."
+        ),
     ] = None,
+    neutral_frames: Annotated[
+        str,
+        typer.Option(
+            help="First and last frame in which the face is neutral, or one such frame; the calmest where left out.",
+            metavar="A[:B]",
+        ),
+    ] = "",
     options: SolveOptions = DEFAULT_OPTIONS,
     endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write scene.blend.")] = True,
@@ -162,6 +171,7 @@ def track(
         calibration=tuple(calibration or ()),
         calibration_unit=calibration_unit,
         neutral=neutral,
+        neutral_frames=parse_frames(neutral_frames) if neutral_frames else None,
         options=options,
     )
     track_with_progress(request)

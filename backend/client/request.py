@@ -25,8 +25,9 @@ class TrackRequest:
     from 1, or "" for the first); without one the largest is. ``offsets`` are seconds by view: its time at the first
     one's first frame. ``focal_mm`` and ``sensor_mm`` (one number each) and ``principal_points`` (two, pixels) are by
     view, "" for all that are not named. ``calibration`` files know the cameras, in ``calibration_unit`` ("": as they
-    say). ``neutral`` is an earlier track.npz or a mesh with this person's neutral face. ``aligner`` is one of
-    ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be relative.
+    say). ``neutral`` is an earlier track.npz, a mesh or a picture with this person's neutral face; ``neutral_frames``
+    (first, last) are the first footage's own in which the face is neutral, None where they are to be found. ``aligner``
+    is one of ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be relative.
 
     ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
     files named in ``TrackOutput.files`` are written, over earlier ones of the same names; nothing else there is
@@ -49,6 +50,7 @@ class TrackRequest:
     calibration: tuple[Path, ...] = ()
     calibration_unit: str = ""
     neutral: Path | None = None
+    neutral_frames: tuple[int, int] | None = None
     options: SolveOptions = field(default_factory=SolveOptions)
 
 
@@ -89,6 +91,7 @@ def job_spec(request: TrackRequest) -> TrackJob:
         face=faces.get(0, FaceChoice()),
         options=_absolute(request.options),
         metric_cameras=metric,
+        neutral_frames=request.neutral_frames,
         neutral_from=os.path.abspath(request.neutral) if request.neutral else "",  # noqa: PTH100 - as the footage
     )
 

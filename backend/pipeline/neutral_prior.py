@@ -9,19 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
 from backend.files import read_npz
+from backend.footage import IMAGE_SUFFIXES, open_footage
 from backend.head_model.converters.obj import read_obj_vertices
 from backend.head_model.model import HeadModel
 from backend.head_model.rigid import similarity_between
 from backend.observations import PointSet
 from backend.track.geometry import neutral_of
 from backend.track.io import load_track
+
+if TYPE_CHECKING:
+    from backend.alignment.types import Aligner
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -102,8 +106,30 @@ class MeshNeutral:
         return laid_onto_mean(head, vertices, self.path)[None]
 
 
-def predictor_for(path: str) -> NeutralPredictor:
-    """The reader of ``path``: a track.npz, or a mesh. Raises UserError ``file_missing``, ``bad_mesh``."""
+@dataclass(frozen=True, eq=False)
+class PictureNeutral:
+    """The neutral in a picture of the person with a face at rest, as ``aligner`` sees it and a fit explains it."""
+
+    path: Path
+    aligner: Aligner
+    pictures_wanted: int = 0
+
+    def neutrals(self, head: HeadModel, pictures: Iterable[FacePicture] = ()) -> F32:  # noqa: ARG002 - it has its own
+        """(1,V,3). Raises UserError ``no_face`` and what opening a picture raises."""
+        from backend.alignment.align_footage import align_footage
+        from backend.alignment.finder import face_finder
+        from backend.fitting import FitOptions, View, fit_take
+        from backend.fitting.posed import neutral_vertices
+
+        seen = align_footage(open_footage(self.path, alone=True), self.aligner, finder=face_finder())
+        return neutral_vertices(head, fit_take(head, [View(seen)], FitOptions(neutral=True)))[None]
+
+
+def predictor_for(path: str, aligner: Aligner | None = None) -> NeutralPredictor:
+    """The reader of ``path``: a track.npz, a mesh, or, for an ``aligner`` that looks at it, a picture.
+
+    Raises UserError ``file_missing``, ``bad_mesh``.
+    """
     file = Path(path)
     if not file.is_file():
         raise UserError(
@@ -114,10 +140,12 @@ def predictor_for(path: str) -> NeutralPredictor:
         return TrackNeutral(file) if "header" in read_npz(file, "neutral") else MeshNeutral(file)
     if suffix == ".obj":
         return MeshNeutral(file)
+    if suffix in IMAGE_SUFFIXES and aligner is not None:
+        return PictureNeutral(file, aligner)
     raise UserError(
         ErrorCode.BAD_MESH,
-        f"The neutral face cannot be read from {file}: its name ends neither in .npz nor in .obj.",
-        "Give an earlier take's track.npz, or a mesh of the head as .obj.",
+        f"The neutral face cannot be read from {file}: it is neither a picture nor a .npz nor a .obj.",
+        "Give a picture of the calm face, an earlier take's track.npz, or a mesh of the head as .obj.",
     )
 
 

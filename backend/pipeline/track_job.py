@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
 from backend.files import write_atomic
 from backend.observations.io import save_alignments
+from backend.pipeline.neutral_marks import at_rest_report, marked_numbers, require_marks_within
 from backend.pipeline.options import fit_options
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
@@ -85,18 +86,21 @@ def run_job(
     head = load_head(spec.head)
     options = fit_options(spec, head)
     aligner = find_aligner(spec.aligner, head, Path(spec.options.weights) if spec.options.weights else None)
-    opened, prior = open_views(spec), _Prior(spec.neutral_from, head)
+    opened = open_views(spec)
+    require_marks_within(spec, opened[0].info)
+    prior = _Prior(spec.neutral_from, head, aligner)
     take = _align(spec, head, opened, aligner, job_dir, on_progress, should_cancel)
     take = _with_proxies(take, job_dir, on_progress, should_cancel)
     neutral = prior.neutral(take.aligned[0])
+    options = replace(options, neutral_frames=marked_numbers(spec, take.aligned[0].alignment))
 
     def on_fitted_partly(fit: FitResult) -> None:
         if on_partial:
             save_track(take.track(fit), job_dir / PARTIAL_TRACK)
             on_partial(PARTIAL_TRACK)
 
-    fit, matched = _solve(take, options, neutral, on_fitted_partly, on_progress, should_cancel)
-    report = take.report(fit) | {"matching": matched}
+    fit, further = _solve(take, options, neutral, on_fitted_partly, on_progress, should_cancel)
+    report = take.report(fit) | further
     on_progress(JobProgress("writing the result", 0.99))
     track = take.track(fit, report)
     track = replace(track, iris_color=read_iris_color(track, head, view_pictures(take.aligned[0])))
@@ -139,12 +143,12 @@ class _AlignedTake:
 class _Prior:
     """What somebody else says of the person's neutral (E_MICA); nothing where ``path`` is empty."""
 
-    def __init__(self, path: str, head: HeadModel) -> None:
+    def __init__(self, path: str, head: HeadModel, aligner: Aligner) -> None:
         """Raises UserError for a file that tells none, before anything dear is done."""
         from backend.pipeline.neutral_prior import predicted_neutral, predictor_for
 
         self._head = head
-        self._predictor = predictor_for(path) if path else None
+        self._predictor = predictor_for(path, aligner) if path else None
         at_once = self._predictor is not None and not self._predictor.pictures_wanted
         self._neutral = predicted_neutral(self._predictor, head) if self._predictor and at_once else None
 
@@ -205,8 +209,8 @@ def _solve(
     on_fitted_partly: Callable[[FitResult], None],
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
-) -> tuple[FitResult, dict[str, Any] | None]:
-    """The fit, and what the report says of the skin matched in it."""
+) -> tuple[FitResult, dict[str, Any]]:
+    """The fit, and what the report says of its neutral and of the skin matched in it."""
     from backend.pipeline.align_views import views_to_fit
     from backend.pipeline.match_skin import matching_report, pictures_of
     from backend.pipeline.view_consistency import check_consistency
@@ -232,11 +236,11 @@ def _solve(
         on_progress=_solving(on_progress, 0.98 - PERSONAL_SHARE - MATCH_SHARE * matching),
         should_cancel=should_cancel,
     )
-    if not matching:
-        return solved.fit, None
-    report, said = matching_report(take.aligned, solved.matched)
-    take.warnings.extend(said)
-    return solved.fit, report
+    further: dict[str, Any] = {"neutral": at_rest_report(solved.at_rest), "matching": None}
+    if matching:
+        further["matching"], said = matching_report(take.aligned, solved.matched)
+        take.warnings.extend(said)
+    return solved.fit, further
 
 
 def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:

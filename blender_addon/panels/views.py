@@ -111,9 +111,21 @@ def draw_options(layout: Any, chosen: Any) -> None:
     column.prop(chosen, "neutral_head")
     if chosen.neutral_head is None:
         column.prop(chosen, "neutral_from")
+    _draw_neutral_frames(column, chosen)
     draw_frame_rate(column, chosen)
     draw_lens(column, chosen)
     column.prop(chosen, "match_scene", text="Match Scene")
+
+
+def _draw_neutral_frames(column: Any, chosen: Any) -> None:
+    row = column.row(heading="Neutral Frames", align=True)
+    row.prop(chosen, "use_neutral_frames", text="")
+    numbers = row.row(align=True)
+    numbers.enabled = chosen.use_neutral_frames
+    numbers.prop(chosen, "neutral_first", text="")
+    numbers.prop(chosen, "neutral_last", text="")
+    row.operator("flowface.mark_neutral", text="", icon="MARKER_HLT")
+    row.operator("flowface.clear_neutral", text="", icon="X")
 
 
 CLASSES = (FLOWFACE_UL_views,)

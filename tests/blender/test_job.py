@@ -102,6 +102,26 @@ def test_views_and_options_reach_the_job(clip: Path) -> None:
     assert spec().options == SolveOptions(), "one view has nothing to match"
 
 
+def test_the_neutral_is_marked_on_the_frame_that_is_shown(clip: Path) -> None:
+    scene = bpy.context.scene
+    assert spec().neutral_frames is None and not bpy.ops.flowface.clear_neutral.poll()
+    for frame, marked in ((7, (7, 7)), (12, (7, 12)), (3, (3, 12)), (5, (3, 12))):
+        scene.frame_set(frame)
+        assert bpy.ops.flowface.mark_neutral() == {"FINISHED"}
+        assert spec().neutral_frames == marked
+    chosen().neutral_last = 2
+    assert refusal() == "The range of neutral frames 3-2 ends before it starts."
+    bpy.ops.flowface.clear_neutral()
+    assert spec().neutral_frames is None
+    camera = scene.camera = scene_camera()
+    movie = camera.data.background_images.new()
+    movie.source, movie.clip = "MOVIE_CLIP", bpy.data.movieclips.load(str(clip))
+    movie.clip.frame_start = 101
+    scene.frame_set(102)
+    bpy.ops.flowface.mark_neutral()
+    assert spec().neutral_frames == (2, 2)
+
+
 def test_views_get_different_names_and_can_be_removed(clip: Path) -> None:
     for _ in range(3):
         bpy.ops.flowface.view_add(filepath=str(clip))

@@ -37,6 +37,7 @@ SPEC = m.TrackJob(
     options=m.SolveOptions(focal_px=812.5, deform_region="", weights="/nets/mine.safetensors", match_skin=False),
     metric_cameras=False,
     neutral_from="/people/her neutral.obj",
+    neutral_frames=(12, 20),
 )
 EXAMPLES = [
     m.Hello("add-on", "0.1.0"),

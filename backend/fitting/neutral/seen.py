@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ SEEN_OFTEN = 0.95  # the share of the frames in which a point must be valid
 RESTLESS = ("lids", "left_eyeball", "right_eyeball", "eye_sockets")
 """The regions that no rest holds still: eyes look and blink."""
 FRONTAL = np.radians(25.0)
-"""The yaw and pitch up to which points in a picture tell shape and expression apart as in a photograph from the front."""
+"""The yaw and pitch up to which points in a picture tell shape and expression apart as in a portrait."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ def rotation_in_view(fit: FitResult, view: int) -> F64:
 
 
 def frontal(view: View, fit: FitResult, number: int) -> Bools:
-    """(T,) frames in which a view shows the face from the front, with open eyes; ``number`` is the view's in the fit."""
+    """(T,) frames in which a view, ``number`` of the fit, shows the face from the front with open eyes."""
     rotation = rotation_in_view(fit, number)
     yaw = np.arctan2(rotation[:, 0, 2], -rotation[:, 2, 2])
     pitch = np.arcsin(np.clip(rotation[:, 1, 2], -1.0, 1.0))
@@ -71,7 +72,7 @@ def faces_seen(
     used = used[:: max(1, len(used) // POINTS)]
     corners, share = head.triangles[surface.triangle[used]], surface.barycentric[used].astype(np.float64)
 
-    def at_points(fields: NDArray[np.floating]) -> F64:
+    def at_points(fields: NDArray[np.floating[Any]]) -> F64:
         return np.asarray(np.einsum("nc,...ncd->...nd", share, fields[..., corners, :].astype(np.float64)))
 
     home, shapes = at_points(head.template), at_points(head.shape_basis[:components])

@@ -1,4 +1,4 @@
-"""Frames in which the face is known to be at rest: their expressions stay near zero, so that the identity explains them."""
+"""Frames in which the face is at rest: their expressions stay near zero, so that the identity explains them."""
 
 # ruff: noqa: ARG002 - a term need not look at all that the contract offers
 

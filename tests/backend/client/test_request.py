@@ -25,6 +25,11 @@ def test_one_piece_of_footage_is_the_job_it_always_was():
     assert spec.options == SolveOptions() and spec.metric_cameras and spec.neutral_from == ""
 
 
+def test_neutral_frames_and_a_picture_of_the_neutral_reach_the_job():
+    spec = job_spec(request("/clips/a.mp4", neutral=Path("/clips/calm.jpg"), neutral_frames=(12, 20)))
+    assert (spec.neutral_from, spec.neutral_frames) == ("/clips/calm.jpg", (12, 20))
+
+
 def test_views_are_called_as_their_files():
     assert view_names(["/x/left.mp4", "/x/right.mp4"]) == ["left", "right"]
     assert view_names(["/left/take.mp4", "/right/take.mp4"]) == ["left take", "right take"]

@@ -37,6 +37,7 @@ def earlier_take(head, identity, tmp_path, **changes):
         expression=np.zeros((4, len(head.expression_names)), np.float32),
         expression_sigma=np.zeros((0, 0), np.float32),
         deformation=np.full((head.vertex_count, 3), 0.001, np.float32),
+        action_corrections=np.zeros((0, 0, 3), np.float16),
     )
     save_track(dataclasses.replace(track, **changes), tmp_path / "track.npz")
     return str(tmp_path / "track.npz")
