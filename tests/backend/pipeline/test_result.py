@@ -76,7 +76,7 @@ def test_a_fit_goes_on_from_the_file_of_a_track(known: Known, whole: FitResult, 
     again = fit_take(known.head, views, OPTIONS, initial=start)
     assert again.iterations <= whole.iterations / 2
     assert again.energy[0] == pytest.approx(whole.energy[-1], rel=1e-3)
-    assert again.energy[-1] == pytest.approx(whole.energy[-1], rel=1e-4)
+    assert (1 - 1e-3) * whole.energy[-1] < again.energy[-1] < (1 + 1e-4) * whole.energy[-1]
 
 
 def test_a_tracks_frames_can_be_held(known: Known, whole: FitResult) -> None:
