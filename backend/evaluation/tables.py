@@ -212,8 +212,8 @@ def _photo_sheet(records: Sequence[Record]) -> Sheet:
         ("tracker", *PHOTO_FIGURES.values(), "lost"),
         tuple(rows),
         "In % of the distance between the outer eye corners. Inner: the annotated ones of iBUG's inner 51; boundary: "
-        "nine points along the jaw to the mesh's silhouette or jaw line; 1 : 3 weights these two as seeds/004 does. The "
-        "annotation's points differ a little from iBUG's.",
+        "nine points along the jaw to the mesh's silhouette or jaw line; 1 : 3 weights these two as seeds/004 does. "
+        "The annotation's points differ a little from iBUG's.",
     )
 
 
