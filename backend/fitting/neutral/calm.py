@@ -23,7 +23,7 @@ Frames = NDArray[np.int64]
 
 CALM = 100.0
 """The energy up to which a frame is calm. Of single training photographs 90 % of the neutral ones lie below 92 and 95 %
-below 113, 90 % of the smiling ones above 71 and three quarters above 120. Training clips come down to 31 to 64 at rest;
+below 108, 90 % of the smiling ones above 72 and three quarters above 114. Training clips come down to 31 to 64 at rest;
 496 and more are those of a man who smiles throughout, 112 and more of a woman whose lips are never at rest."""
 ALIKE = 0.35
 """σ of a point, RMS over the face without its pose, up to which frames show the same face. Neighbouring calm frames

@@ -49,7 +49,7 @@ def test_marked_frames_are_believed() -> None:
     """Even where they smile, with 2.4 in all: the smile is then this person's neutral as far as shapes have it."""
     marked = solved(neutral_frames=(3, 4, 5))
     assert marked.at_rest == AtRest((3, 4, 5), marked=True)
-    assert marked.fit.expression[2:5][:, HELD].sum(axis=1).max() < 1.0
+    assert marked.fit.expression[2:5][:, HELD].sum(axis=1).max() < 1.6
 
 
 def test_a_face_known_to_be_neutral_and_a_still_are_left_alone() -> None:
