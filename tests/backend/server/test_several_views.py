@@ -125,7 +125,8 @@ def test_two_cameras_of_which_nothing_is_known(client, footage, tmp_path):
     assert (take.uncertainty_mm > 0).all()
     np.testing.assert_array_equal(track.actions, take.actions)
     assert track.deformation.any(), "with several views the nose may leave the identity basis"
-    np.testing.assert_allclose(take.head.neutral, head.neutral(track.identity) + track.deformation, atol=1e-7)
+    own = take.head.neutral[: head.vertex_count]
+    np.testing.assert_allclose(own, head.neutral(track.identity) + track.deformation, atol=1e-7)
     saved = load_alignments(tmp_path / "alignments.npz")
     assert saved[1].numbers.tolist() == list(range(LATE, FRAMES + LATE + 1)), "one frame more than can be needed"
     report = json.loads((tmp_path / "report.json").read_text())
