@@ -50,10 +50,10 @@ _UNIT = 10.0  # of points' offsets, so that they are as large as scores
 
 @dataclass(frozen=True, eq=False)
 class WitnessTable:
-    """What was learnt: A = ``TOLD`` actions, N = 478 points, F = 2A + 2N features and a constant.
+    """What was learnt: A = ``TOLD`` actions, N = 478 points, F = 2A + 2N features.
 
     ``mean_points (N,3)`` a face from the front, for its pose; ``neutral_points (N,2)`` and ``usual_scores (A,)`` are
-    those of people at rest; ``weights (F+1,A)``; ``sigma (A,)`` of the answer where a take's own rest is known and
+    those of people at rest; ``weights (F,A)``; ``sigma (A,)`` of the answer where a take's own rest is known and
     ``sigma_alone (A,)`` where it is not, inf for actions of which nothing can be told; ``about`` says what of.
     """
 
@@ -129,13 +129,13 @@ class Seen:
         return np.argsort(active, kind="stable")[: max(1, int(np.ceil(CALM_SHARE * len(active))))]
 
     def features(self, rest_scores: F64, rest_points: F64) -> F64:
-        """(T,F+1): rise of the scores, its root, the points' offsets from rest, and 1."""
+        """(T,F): rise of the scores, its root, and the points' offsets: at rest all 0, and so is what is told."""
         rise = np.maximum(self.scores - rest_scores, 0)
         off = (self.moved - rest_points).reshape(len(rise), -1)
-        return np.concatenate([rise, np.sqrt(rise), off, np.ones((len(rise), 1))], axis=1)
+        return np.concatenate([rise, np.sqrt(rise), off], axis=1)
 
     def features_of_take(self, usual_scores: F64) -> F64:
-        """(T,F+1) from the rest that the take itself shows."""
+        """(T,F) from the rest that the take itself shows."""
         calm = self.calm(usual_scores)
         return self.features(np.quantile(self.scores, 0.1, axis=0), self.moved[calm].mean(axis=0))
 

@@ -83,7 +83,7 @@ def learn(people: Sequence[Performed], mean_points: F64, mirror: NDArray[np.int6
 
 
 def regression(features: Sequence[F64], truth: Sequence[F64]) -> F64:
-    """(F+1,A) ridge regression's weights."""
+    """(F,A) ridge regression's weights."""
     given, wanted = np.concatenate(features), np.concatenate(truth)
     ridge = RIDGE * np.eye(given.shape[1])
     return np.linalg.solve(given.T @ given + ridge, given.T @ wanted)

@@ -35,7 +35,7 @@ def take(frames: int = FRAMES, yaw: float = 0.0, **curves: NDArray[np.float64]) 
     posed = points[0] + np.einsum("tk,knc->tnc", weights, points[1:])
     seen = posed @ Rotation.from_euler("Y", yaw, degrees=True).as_matrix().T * (1, -1, -1) + (0, 0, 1.0)
     mu = 1200 * seen[..., :2] / seen[..., 2:] + np.array(SIZE) / 2
-    mu += np.random.default_rng(5).normal(scale=0.1, size=mu.shape)
+    mu += np.random.default_rng(5).normal(scale=0.3, size=mu.shape)
     network = BlendshapeNetwork(load_point_sigma().mirror)
     scores = network(list(mu))
     network.close()
