@@ -30,6 +30,7 @@ from backend.head_model.render import vertex_normals
 from backend.head_model.rigid import Similarity, similarity_between
 from backend.head_model.rims import Numbers, match_ring, walk_rim
 from backend.head_model.surface import MeshSurface
+from backend.point_calibration.identities import BACKGROUND
 
 F64 = NDArray[np.float64]
 
@@ -55,7 +56,6 @@ RIM_PULL = 200.0
 FILL_DEPTH = 5
 """Edges from the matched rings into a cavity within which its walls move."""
 STILL = 1e-3  # metres that teeth which belong to the skull do not move: rounding and the author's hand
-BACKGROUND = 0.1  # weight off the face, as in the builder
 
 
 def measure(

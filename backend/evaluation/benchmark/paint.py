@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,27 @@ class Atlas:
 def atlas(ict: BenchmarkHead) -> Atlas:
     """Look up every texel of the head's picture; raises UserError ``no_opengl``."""
     group = np.argmax(np.stack(list(ict.groups.values())), axis=0)[ict.triangles[:, 0]]
-    flat = np.pad(ict.corner_uv.reshape(-1, 2) * [1, -1] + [0, 1], ((0, 0), (0, 1)), constant_values=1.0)
+    on = covered_texels(ict.corner_uv)
+    points = np.einsum("nk,nkc->nc", on.weights, ict.template[ict.triangles[on.triangle]].astype(np.float64)) * 100
+    covered = np.zeros((SIDE, SIDE), bool)
+    covered[on.rows, on.columns] = True
+    nearest = distance_transform_edt(~covered, return_distances=False, return_indices=True).astype(np.int32)
+    return Atlas(on.rows, on.columns, points, group[on.triangle], nearest)
+
+
+@dataclass(frozen=True, eq=False)
+class CoveredTexels:
+    """The texels (n,) that triangles cover: which one each shows, and where in it, ``weights (n,3)``."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    triangle: NDArray[np.int32]
+    weights: F64
+
+
+def covered_texels(corner_uv: NDArray[np.floating[Any]]) -> CoveredTexels:
+    """What triangles with ``corner_uv (F,3,2)`` cover of a picture of ``SIDE``²; raises UserError ``no_opengl``."""
+    flat = np.pad(corner_uv.reshape(-1, 2) * (1, -1) + (0, 1), ((0, 0), (0, 1)), constant_values=1.0)
     with HeadRenderer((SIDE, SIDE)) as renderer:
         seen = renderer.surface(
             flat,
@@ -70,10 +91,7 @@ def atlas(ict: BenchmarkHead) -> Atlas:
     centre = np.stack([columns + 0.5, rows + 0.5], axis=1) / SIDE
     edges = np.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]], axis=2)
     second_third = np.linalg.solve(edges, (centre - corners[:, 0])[..., None])[..., 0]
-    weights = np.column_stack([1 - second_third.sum(axis=1), second_third])
-    points = np.einsum("nk,nkc->nc", weights, ict.template[ict.triangles[triangle]].astype(np.float64)) * 100
-    nearest = distance_transform_edt(seen < 0, return_distances=False, return_indices=True).astype(np.int32)
-    return Atlas(rows, columns, points, group[triangle], nearest)
+    return CoveredTexels(rows, columns, triangle, np.column_stack([1 - second_third.sum(axis=1), second_third]))
 
 
 def paint_person(ict: BenchmarkHead, spec: SequenceSpec) -> Image:

@@ -13,18 +13,17 @@ from scipy.spatial import cKDTree
 
 from backend.alignment.landmarks.plain_mesh import still_face_mesh
 from backend.evaluation.benchmark.head import EYES, BenchmarkHead
-from backend.evaluation.benchmark.paint import atlas, paint_person
+from backend.evaluation.benchmark.paint import SIDE, atlas, covered_texels, paint_person
 from backend.evaluation.benchmark.specs import SequenceSpec
 from backend.evaluation.meaning.character import Character
 from backend.head_model.appearance import Palette, eye_colors
 from backend.head_model.registration.face_points import BareHead, find_face_points
 from backend.head_model.registration.warp import SpaceWarp
-from backend.head_model.render import HeadRenderer
 
 F64 = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
-SIDE = 1024
+
 SMOOTHING = 2e-3
 """Metres. MediaPipe's points on bare heads scatter by a millimetre or two, which would wrinkle brows and lips."""
 _TOOTH = 60  # vertices: the character's lower teeth are pieces of their own, and none has more
@@ -69,25 +68,10 @@ _SKIN = ("face", "head_and_neck", "mouth_socket", "eye_socket_left", "eye_socket
 def _texels(character: Character, ict: BenchmarkHead) -> tuple[NDArray[np.intp], NDArray[np.intp], F64]:
     """Texels of the skin's atlas, and where on the ICT head's template (n,3), metres, each of them lies."""
     triangles = character.skin[character.triangles].all(axis=1)
-    corners = character.corner_uv[triangles].reshape(-1, 2) * (1, -1) + (0, 1)
-    flat = np.pad(corners, ((0, 0), (0, 1)), constant_values=1.0)
-    with HeadRenderer((SIDE, SIDE)) as renderer:
-        seen = renderer.surface(
-            flat,
-            np.arange(len(flat)).reshape(-1, 3),
-            focal_px=SIDE,
-            principal_point=(0.0, 0.0),
-            world_to_camera=np.eye(3, 4),
-        ).triangle
-    rows, columns = np.nonzero(seen >= 0)
-    triangle = seen[rows, columns]
-    flat_corners = flat.reshape(-1, 3, 3)[triangle, :, :2]
-    centre = np.stack([columns + 0.5, rows + 0.5], axis=1) / SIDE
-    edges = np.stack([flat_corners[:, 1] - flat_corners[:, 0], flat_corners[:, 2] - flat_corners[:, 0]], axis=2)
-    second_third = np.linalg.solve(edges, (centre - flat_corners[:, 0])[..., None])[..., 0]
-    weights = np.column_stack([1 - second_third.sum(axis=1), second_third])
-    points = np.einsum("nk,nkc->nc", weights, character.neutral[character.triangles[triangles][triangle]])
-    return rows, columns, _warp(character, ict)(points)
+    on = covered_texels(character.corner_uv[triangles])
+    corners = character.neutral[character.triangles[triangles][on.triangle]]
+    points = np.einsum("nk,nkc->nc", on.weights, corners)
+    return on.rows, on.columns, _warp(character, ict)(points)
 
 
 @lru_cache(maxsize=1)

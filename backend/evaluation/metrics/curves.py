@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.head_model.model import ARKIT_ACTIONS
+from backend.head_model.opposed_actions import OPPOSED_ACTIONS
 
 F64 = NDArray[np.float64]
 Weights = NDArray[np.floating[Any]]
@@ -19,18 +20,6 @@ CALM_SHARE = 0.05
 MOVES = 0.05
 """The standard deviation of a true curve from which its correlation says something: of a curve that is on for a tenth
 of the time at a sixth of its strength. Below, tracking noise of a few hundredths decides."""
-_SIDES = ("Left", "Right")
-_ACROSS = (("mouthLeft", "mouthRight"), ("jawLeft", "jawRight"))
-_ON_EACH_SIDE = (
-    ("mouthSmile", "mouthFrown"),
-    ("eyeWide", "eyeBlink"),
-    ("eyeWide", "eyeSquint"),
-    ("browDown", "browOuterUp"),
-    ("eyeLookIn", "eyeLookOut"),
-    ("eyeLookUp", "eyeLookDown"),
-)
-OPPOSITES = (*_ACROSS, *((f"{a}{side}", f"{b}{side}") for side in _SIDES for a, b in _ON_EACH_SIDE))
-"""Actions that no face does at once."""
 GAZE = tuple(name for name in ARKIT_ACTIONS if name.startswith("eyeLook"))
 MIRRORED = tuple(
     (name, name.replace("Left", "Right")) for name in ARKIT_ACTIONS if name.endswith("Left") and name not in GAZE
@@ -50,7 +39,7 @@ NOT_GAZE = action_index(tuple(name for name in ARKIT_ACTIONS if name not in GAZE
 class CurveFigures:
     """How fit for use a take's curves are; NaN where there are too few frames.
 
-    ``contradictions``: the share of frames in which both of a pair of ``OPPOSITES`` are above ``ON``, mean of the
+    ``contradictions``: the share of frames in which both of a pair of ``OPPOSED_ACTIONS`` are above ``ON``, mean of the
     pairs. ``rest``: the sum of all weights without gaze that the calmest 5 % of the frames stay below. ``asymmetry``:
     mean difference of left and right without gaze. ``jitter``: mean second difference of all 52 over three frames.
     Apple's own on a lively performance (the facecap character): 0.001, 3.6, 0.057 and 0.0085.
@@ -69,7 +58,7 @@ def curve_figures(weights: Weights, tracked: NDArray[np.bool_] | None = None) ->
     shown = w[seen]
     if not len(shown):
         return CurveFigures(*[float("nan")] * 4)
-    one, other = (action_index(names) for names in zip(*OPPOSITES, strict=True))
+    one, other = (action_index(names) for names in zip(*OPPOSED_ACTIONS, strict=True))
     left, right = (action_index(names) for names in zip(*MIRRORED, strict=True))
     steps = np.abs(w[2:] - 2 * w[1:-1] + w[:-2])[seen[2:] & seen[1:-1] & seen[:-2]]
     return CurveFigures(

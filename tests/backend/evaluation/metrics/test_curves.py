@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.evaluation.metrics.curves import MIRRORED, OPPOSITES, compare_curves, curve_figures
+from backend.evaluation.metrics.curves import MIRRORED, compare_curves, curve_figures
 from backend.head_model.model import ARKIT_ACTIONS
+from backend.head_model.opposed_actions import OPPOSED_ACTIONS
 
 
 def weights(frames: int, **curves: list[float]) -> np.ndarray:
@@ -20,7 +21,7 @@ def weights(frames: int, **curves: list[float]) -> np.ndarray:
 
 def test_opposites_contradict_each_other_where_both_are_on() -> None:
     w = weights(4, mouthLeft=[0.2, 0.2, 0.05, 0], mouthRight=[0.3, 0.1, 0.9, 0], jawOpen=[1, 1, 1, 1])
-    assert len(OPPOSITES) == 14
+    assert len(OPPOSED_ACTIONS) == 14
     assert curve_figures(w).contradictions == pytest.approx(1 / 4 / 14)  # 0.1 itself is not above 0.1
 
 
