@@ -33,7 +33,7 @@ def tick() -> float:
 def _round(context: Any, now: session.Session) -> bool:
     now.connect(preferences.get(context).endpoint)
     changed = now.poll()
-    if now.job is not None and now.job.take is not None and not now.job.elsewhere:
+    if now.job is not None and now.job.take is not None and not (now.job.elsewhere or now.job.question):
         return build_when_possible(context, now.job.scene) or changed
     return changed
 

@@ -121,7 +121,12 @@ def _draw_progress(layout: Any, now: session.Session, mode: str) -> None:
     elif job.status is not None and job.status.seconds_remaining is not None and not job.cancelling:
         text += f", {_duration(job.status.seconds_remaining)} left"
     layout.progress(factor=job.fraction, type="BAR", text=text)
-    if job.take is not None and job.elsewhere:
+    if job.question:
+        draw_text(layout.box(), job.question, bpy.context.region.width, "QUESTION")
+        row = layout.row(align=True)
+        row.operator("flowface.build_take", text="Replace Head").answer = "REPLACE"
+        row.operator("flowface.build_take", text="Second Take").answer = "SECOND"
+    elif job.take is not None and job.elsewhere:
         layout.operator("flowface.build_take", text="Build Here", icon="IMPORT")
     layout.operator("flowface.cancel", icon="CANCEL")
 
