@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import iris, preferences, pump, session, settings
+from . import iris, preferences, pump, session, settings, take_properties
 from .operators import (
     backend_start,
     backend_stop,
@@ -16,21 +16,30 @@ from .operators import (
     mark_neutral,
     next_low_confidence,
     pick_face,
+    take_delete,
+    take_duplicate,
+    take_match_scene,
+    take_show,
+    take_version,
     track,
     view_add,
     view_remove,
 )
 from .panels import main as panel
 from .panels import take as panel_take
+from .panels import takes as panel_takes
 from .panels import views as panel_views
 
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, export),
+    *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
 )
 CLASSES = tuple(
-    cls for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_take) for cls in module.CLASSES
+    cls
+    for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_takes, panel_take)
+    for cls in module.CLASSES
 )
 
 
@@ -40,6 +49,8 @@ def register() -> None:
         bpy.utils.register_class(cls)
     setattr(bpy.types.Scene, settings.NAME, bpy.props.PointerProperty(type=settings.FlowFaceSettings))
     setattr(bpy.types.Material, iris.NAME, iris.iris_property())
+    for name, prop in take_properties.properties().items():
+        setattr(bpy.types.Collection, name, prop)
     bpy.app.handlers.load_post.append(pump.on_file_opened)
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
@@ -51,6 +62,8 @@ def unregister() -> None:
     bpy.app.handlers.load_post.remove(pump.on_file_opened)
     session.end()
     delattr(bpy.types.Material, iris.NAME)
+    for name in take_properties.properties():
+        delattr(bpy.types.Collection, name)
     delattr(bpy.types.Scene, settings.NAME)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)
