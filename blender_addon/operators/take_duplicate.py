@@ -29,6 +29,7 @@ again while it is chosen"""
         """Duplicate it and choose the copy."""
         copy = takes.duplicate(context.scene, takes.shown_take(context))
         context.scene.flowface.take = copy
+        context.view_layer.update()  # else it does not have the new objects yet
         rig = ownership.member(copy, ownership.ARMATURE)
         if rig is not None and rig.name in context.view_layer.objects:
             context.view_layer.objects.active = rig

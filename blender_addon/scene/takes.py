@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from . import ownership as replace
+from . import root
 from . import versions_of_take as versions
 
 SETTINGS, CHOSEN = "flowface", "take"
@@ -85,13 +86,13 @@ def delete(take: Any) -> None:
                 holder.children.link(child)
     record = take.get(versions.RECORD, {})
     stored = [value for data in record.values() for key, value in data.items() if key in ("shape", "mesh")]
-    blocks = [*_blocks(take), *stored, *_pictures(built)]
+    blocks = [block for block in dict.fromkeys([*_blocks(take), *stored, *_pictures(built)]) if block not in built]
     for action in (block for block in blocks if isinstance(block, bpy.types.Action)):
         action.use_fake_user = False
     bpy.data.collections.remove(take)
     for obj in built:
         bpy.data.objects.remove(obj)
-    _purge([block for block in dict.fromkeys(blocks) if block not in built])
+    _purge(blocks)
 
 
 def _holders(take: Any) -> list[Any]:
@@ -144,6 +145,9 @@ def duplicate(scene: Any, take: Any) -> Any:
         _own_animation(copies[obj], copy)
         _repoint(copies[obj], copies)
     scene.collection.children.link(collection)
+    place = root.free_place(scene, collection)
+    if place is not None:
+        copies[replace.member(take, replace.ROOT)].matrix_world = place
     return collection
 
 
