@@ -20,6 +20,8 @@ from .backend_places import HOW_TO_INSTALL, CannotStart, Launch
 LOG_LINES = 500
 MAX_LOG_BYTES = 8 << 20
 LOG_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ ")
+_NEWS = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ INFO ")
+"""Begins lines of what went as it should, which explain no end."""
 _LOG_TIME = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ (INFO )?")
 
 
@@ -122,7 +124,15 @@ def _environment() -> dict[str, str]:
     return kept | {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
+KILLED = 9
+CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
+
+
 def _how_ended(code: int) -> str:
+    if code == -KILLED:
+        return f"was killed (signal {KILLED}), as systems do where memory runs out"
+    if -code in CRASHES:
+        return f"crashed ({CRASHES[-code]})"
     if code < 0:
         return f"was ended by signal {-code}"
     if code >= 1 << 31:  # Windows' own codes, such as an access violation
@@ -134,7 +144,11 @@ def _explain(code: int, log: Sequence[str]) -> str:
     text = "\n".join(log[-40:])
     if "No module named backend" in text or "No module named 'backend'" in text:
         return f"The Python that was asked to start the backend does not have it. {HOW_TO_INSTALL}"
-    last = next((line for line in reversed(log) if line.strip() and not line.startswith("{")), "")
-    last = LOG_PREFIX.sub("", last)
+    if code == 0:
+        return "The backend was stopped by another program."
     how = _how_ended(code)
+    if code < 0:
+        return f"The backend {how}."
+    last = next((line for line in reversed(log) if line.strip() and not line.startswith("{")), "")
+    last = LOG_PREFIX.sub("", last) if not _NEWS.match(last) else ""
     return f"The backend {how}: {last}" if last else f"The backend {how} and left no message."

@@ -33,6 +33,12 @@ class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
         description="Start the backend by itself when Track is pressed and none is running",
         default=True,
     )
+    finish_jobs: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Finish Jobs without Blender",
+        description="A backend that Blender started goes on with its jobs when Blender is closed, and then ends; their "
+        "results are in the list of jobs the next time",
+        default=True,
+    )
 
     def draw(self, _context: Any) -> None:
         """Draw the preferences."""
@@ -50,6 +56,7 @@ class _Defaults:
     environment = ""
     endpoint = DEFAULT_ENDPOINT
     autostart = True
+    finish_jobs = True
 
 
 def get(context: Any) -> Any:

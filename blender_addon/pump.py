@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import traceback
 from typing import Any
 
@@ -9,6 +10,8 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import preferences, session
+from .active_job import Home
+from .scene.ownership import JOB_KEY
 
 BUSY_INTERVAL = 0.05  # seconds
 IDLE_INTERVAL = 0.25
@@ -21,8 +24,9 @@ def tick() -> float:
         changed = _round(bpy.context, now)
     except Exception as error:
         traceback.print_exc()
+        kept = f" The result of “{now.job.name}” is kept in the list of jobs." if now.job and now.job.done else ""
         now.job = now.exporting = None
-        now.notice = session.Notice(f"FlowFace failed because of an error of its own: {error}", is_error=True)
+        now.notice = session.Notice(f"FlowFace failed because of an error of its own: {error}.{kept}", is_error=True)
         changed = True
     if changed:
         _redraw()
@@ -34,44 +38,102 @@ def _round(context: Any, now: session.Session) -> bool:
     now.connect(preferences.get(context).endpoint)
     changed = now.poll()
     if now.job is not None and now.job.take is not None and not now.job.elsewhere:
-        return build_when_possible(context, now.job.scene) or changed
-    return changed
+        return build_when_possible(context, now.job.home) or changed
+    return now.tell_news() or changed
 
 
-def build_when_possible(context: Any, scene_name: str) -> bool:
+def build_when_possible(context: Any, home: Home) -> bool:
     """Build the fetched take into the scene that it was tracked for; False where the user must finish first.
 
-    Bones can only be made in Object Mode, and an undo step in the middle of a drag or a render would hurt.
+    An undo step in the middle of a drag or a render would hurt, and bones can only be made in Object Mode: Pose Mode is
+    left for that and entered again, other modes are the user's to leave.
     """
     windows = context.window_manager.windows
     window = context.window or (windows[0] if len(windows) else None)
-    if window is None or _user_is_busy(windows):
+    if window is None or rendering() or _user_is_moving(windows):
         return False
-    scene = bpy.data.scenes.get(scene_name) or window.scene
+    scene = scene_of(home) or window.scene
     window = next((shown for shown in windows if shown.scene == scene), window)
     visited = window.scene
     window.scene = scene  # operators work on what their window shows
     try:
         with context.temp_override(window=window):
-            if not bpy.ops.flowface.build_take.poll():
-                return False
-            bpy.ops.flowface.build_take("EXEC_DEFAULT", True)  # True: with an undo step
+            posing = bpy.context.active_object if bpy.context.mode == "POSE" else None
+            if posing is not None:
+                posing = posing.name
+                bpy.ops.object.mode_set(mode="OBJECT")
+            try:
+                if not bpy.ops.flowface.build_take.poll():
+                    return False
+                bpy.ops.flowface.build_take("EXEC_DEFAULT", True)  # True: with an undo step
+            finally:
+                _pose_again(posing)
     finally:
         window.scene = visited
     return True
 
 
+def _pose_again(name: str | None) -> None:
+    active = bpy.context.active_object
+    if name is not None and active is not None and active.name == name and active.type == "ARMATURE":
+        bpy.ops.object.mode_set(mode="POSE")
+
+
+def home_of(scene: Any) -> Home:
+    """Where a take of this scene belongs."""
+    return Home(bpy.data.filepath, scene.name, scene.session_uid)
+
+
+def scene_of(home: Home) -> Any:
+    """The scene of the open file that a take belongs to; None where it was deleted."""
+    same = (scene for scene in bpy.data.scenes if scene.session_uid == home.number)
+    return next(same, None) or bpy.data.scenes.get(home.scene)
+
+
 @persistent  # type: ignore[untyped-decorator]
 def on_file_opened(*_: Any) -> None:
-    """A take that was tracked for another file must not appear in this one unasked."""
+    """A take that was tracked for another file must not appear in this one unasked; in its own it must."""
     job = session.current().job
     if job is not None:
-        job.elsewhere = True
+        job.home = dataclasses.replace(job.home, number=0)
+        job.elsewhere = not bpy.data.filepath or bpy.data.filepath != job.home.file
 
 
-def _user_is_busy(windows: Any) -> bool:
-    if bpy.app.is_job_running("RENDER"):
-        return True
+@persistent  # type: ignore[untyped-decorator]
+def on_file_saved(*_: Any) -> None:
+    """The file that a take belongs to may have another name now."""
+    job = session.current().job
+    if job is not None and not job.elsewhere:
+        job.home = dataclasses.replace(job.home, file=bpy.data.filepath)
+
+
+def still_true(notice: session.Notice) -> bool:
+    """False for what is told of a take that was undone, deleted or belongs to another file."""
+    return not notice.built or any(item.get(JOB_KEY) == notice.built for item in bpy.data.collections)
+
+
+def waits_for(context: Any) -> str:
+    """What a fetched take waits for, in a sentence; "" where it is built next."""
+    mode = context.mode
+    if mode not in ("OBJECT", "POSE"):
+        return f"Ready: it is built when you leave {_mode_name(mode)}"
+    if rendering():
+        return "Ready: it is built when the render is over"
+    return "Ready: it is built when you let go" if _user_is_moving(context.window_manager.windows) else ""
+
+
+def _mode_name(mode: str) -> str:
+    """Such as “Edit Mode” of EDIT_MESH; the menu of modes calls them so."""
+    words = "Edit" if mode.startswith("EDIT") else mode.replace("_", " ").title()
+    return f"{words} Mode"
+
+
+def rendering() -> bool:
+    """True while a render is under way, into which nothing may be built."""
+    return bool(bpy.app.is_job_running("RENDER"))
+
+
+def _user_is_moving(windows: Any) -> bool:
     return any(
         operator.bl_idname.startswith(("TRANSFORM_OT_", "VIEW3D_OT_"))
         for window in windows

@@ -12,6 +12,7 @@ from .operators import (
     cancel,
     export,
     heads_refresh,
+    jobs,
     look_through,
     mark_neutral,
     next_low_confidence,
@@ -20,6 +21,7 @@ from .operators import (
     view_add,
     view_remove,
 )
+from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import take as panel_take
 from .panels import views as panel_views
@@ -27,10 +29,12 @@ from .panels import views as panel_views
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
-    *(next_low_confidence, export),
+    *(next_low_confidence, export, jobs),
 )
 CLASSES = tuple(
-    cls for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_take) for cls in module.CLASSES
+    cls
+    for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_take, panel_jobs)
+    for cls in module.CLASSES
 )
 
 
@@ -41,6 +45,7 @@ def register() -> None:
     setattr(bpy.types.Scene, settings.NAME, bpy.props.PointerProperty(type=settings.FlowFaceSettings))
     setattr(bpy.types.Material, iris.NAME, iris.iris_property())
     bpy.app.handlers.load_post.append(pump.on_file_opened)
+    bpy.app.handlers.save_post.append(pump.on_file_saved)
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
 
@@ -49,7 +54,8 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(pump.tick):
         bpy.app.timers.unregister(pump.tick)
     bpy.app.handlers.load_post.remove(pump.on_file_opened)
-    session.end()
+    bpy.app.handlers.save_post.remove(pump.on_file_saved)
+    session.end(finish=preferences.get(bpy.context).finish_jobs)
     delattr(bpy.types.Material, iris.NAME)
     delattr(bpy.types.Scene, settings.NAME)
     for cls in reversed(CLASSES):

@@ -6,75 +6,33 @@ after an undo old references are dead.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .active_job import ActiveJob as ActiveJob
+from .active_job import Home, Remains
+from .active_job import Notice as Notice
 from .backend_places import CannotStart, find_launch
 from .backend_process import BackendProcess
 from .client import Client, Connection, ConnectionEvent, Event
 from .codes import ClientCode
 from .export_task import ExportTask
+from .job_list import JobList
 from .vendor import messages as m
-from .vendor import take as contract
 from .versions import mismatch, own_version
 
 if TYPE_CHECKING:
     from .scene.known_cameras import KnownCameras
 
 UNREACHABLE = "The FlowFace backend is not running. Start it in the FlowFace panel or with “flowface serve”."
+STILL_STOPPING = "The previous backend is still stopping; try again in a moment."
 NEWS_SECONDS = 2.0
-
-
-@dataclass
-class ActiveJob:
-    """The job that Track was pressed for, until its scene is built or it has failed."""
-
-    spec: m.TrackJob
-    scene: str
-    match_scene: bool
-    known_cameras: KnownCameras | None = None  # the scene's cameras as they stood when Track was pressed
-    status: m.JobStatus | None = None  # None until the backend has taken it
-    submitted: bool = False
-    cancelling: bool = False
-    take: contract.TakeResult | None = None  # fetched, to be built
-    elsewhere: bool = False  # another file was opened meanwhile: build only when asked to
-
-    @property
-    def stage(self) -> str:
-        """The present stage, in a few words."""
-        if self.take is not None:
-            return "Ready; another file is open now" if self.elsewhere else "Building the scene"
-        if self.cancelling:
-            return "Cancelling"
-        if self.status is None:
-            return "Submitting" if self.submitted else "Waiting for the backend"
-        if self.status.state is m.JobState.QUEUED:
-            ahead = self.status.queue_position
-            return f"Waiting for {ahead} other job{'s' if ahead > 1 else ''}" if ahead else "Waiting for the backend"
-        if self.status.state is m.JobState.DONE:
-            return "Fetching the result"
-        counted = f" {self.status.frames_done}/{self.status.frames_total}" if self.status.frames_total else ""
-        stage = self.status.stage or "working"
-        return f"{stage[0].upper()}{stage[1:]}{counted}"
-
-    @property
-    def fraction(self) -> float:
-        """The share of the whole job that is done, 0…1."""
-        return min(max(self.status.fraction, 0.0), 1.0) if self.status else 0.0
-
-
-@dataclass(frozen=True)
-class Notice:
-    """The last thing worth telling."""
-
-    text: str
-    is_error: bool = False
+LOST_PATIENCE = 30.0
+"""Seconds that a job waits for its backend to answer again: a machine that slept is back much sooner."""
 
 
 class Session:
@@ -88,6 +46,7 @@ class Session:
         self.process: BackendProcess | None = None
         self.job: ActiveJob | None = None
         self.notice: Notice | None = None
+        self.jobs = JobList(self._send)
         self.heads: tuple[m.HeadInfo, ...] = ()  # what the backend offers; stays when the connection is lost
         self.aligners: tuple[m.AlignerInfo, ...] = ()
         self.exports: tuple[m.ExportInfo, ...] = ()
@@ -95,6 +54,7 @@ class Session:
         self._handlers: dict[int, Callable[[m.Message], None]] = {}
         self._stopper: threading.Thread | None = None
         self._ended_at = 0.0
+        self._cameras: dict[str, KnownCameras] = {}  # of jobs that are not built, as long as this Blender runs
 
     # connection and backend
 
@@ -139,66 +99,116 @@ class Session:
         """True where this add-on started the backend that runs."""
         return self.process is not None and self.process.running
 
-    def start_backend(self, environment: str, endpoint: str, log_file: Path | None) -> None:
-        """Start a backend; says why where it cannot.
+    def start_backend(
+        self, environment: str, endpoint: str, log_file: Path | None, further: Sequence[str] = ()
+    ) -> None:
+        """Start a backend, with ``further`` options of ``flowface serve``; says why where it cannot.
 
         Raises:
             CannotStart: with a sentence for the user.
         """
         if self.owns_backend or self.connection is Connection.CONNECTED:
             return
-        if self._stopper is not None and self._stopper.is_alive():
-            raise CannotStart("The previous backend is still stopping; try again in a moment.")
+        if self.stopping:
+            raise CannotStart(STILL_STOPPING)
         self.connect(endpoint)
-        options = ["--endpoint", endpoint, "--parent-pid", str(os.getpid())]
+        options = ["--endpoint", endpoint, "--parent-pid", str(os.getpid()), *further]
         self.process = BackendProcess(find_launch(environment), options, log_file)
         self.notice = None
 
+    @property
+    def stopping(self) -> bool:
+        """True while a backend that was told to stop has not ended."""
+        return self._stopper is not None and self._stopper.is_alive()
+
     def stop_backend(self, *, wait: bool = False) -> None:
-        """Stop the backend that this add-on started, in a thread of its own so that Blender goes on."""
+        """Stop the backend that this add-on started, in a thread of its own so that Blender goes on.
+
+        A job that it was working on ends here and now, whatever news of it may come.
+        """
         process, self.process = self.process, None
         if process is None:
             return
         self._stopper = threading.Thread(target=process.stop, name="FlowFace backend stop")
         self._stopper.start()
+        job = self.job
+        if job is not None and job.take is None:
+            self._end(
+                f"The backend was stopped; the result of “{job.name}” is kept in the list of jobs."
+                if job.done
+                else f"The backend was stopped, and the tracking of “{job.name}” with it. Track it again."
+            )
         if wait:
             self._stopper.join()
 
-    def close(self) -> None:
-        """End everything that this add-on started; waits for it."""
+    def let_go(self, *, finish: bool) -> Remains:
+        """Close the connection and end what this add-on started; what is left of it for another session.
+
+        With ``finish``, a backend of one's own whose job is not finished goes on with it. Waits for an end.
+        """
+        job, remains = self.job, Remains()
+        if job is not None and not job.done and self.owns_backend and not finish:
+            text = f"The add-on was switched off, and the tracking of “{job.name}” with it. Track it again."
+            remains.notice = Notice(text, is_error=True)
+        elif job is not None and job.submitted and job.status is None:
+            remains.notice = Notice(job.let_go)
+        elif job is not None:
+            remains.job, job.lost_at = job, None
+            if not job.done:
+                remains.process, self.process = self.process, None
         self.job = None
         self.disconnect()
         self.stop_backend(wait=True)
+        return remains
 
     # jobs
 
     def track(
-        self, spec: m.TrackJob, scene: str, *, match_scene: bool, known_cameras: KnownCameras | None = None
+        self, spec: m.TrackJob, home: Home, *, match_scene: bool, known_cameras: KnownCameras | None = None
     ) -> None:
         """Track a take; it is submitted as soon as the backend answers."""
         self.notice = None
-        self.job = ActiveJob(spec, scene, match_scene, known_cameras)
-        if self.connection is Connection.CONNECTED:
+        self.job = ActiveJob(spec.name, home, match_scene, spec, known_cameras)
+        if self.stopping and not self.owns_backend:
+            self._fail(STILL_STOPPING)
+        elif self.connection is Connection.CONNECTED:
             self._submit()
         elif self.connection is Connection.REFUSED or not self.owns_backend:
             self._fail(self.connection_sentence)
 
+    def take_up(self, status: m.JobStatus, home: Home, *, match_scene: bool) -> None:
+        """Follow a job of the list to its end and build its take, or fetch and build one that is done."""
+        self.notice = None
+        known = self._cameras.get(status.job_id)
+        self.job = ActiveJob(status.name, home, match_scene, None, known, submitted=True)
+        self._send(m.Status(status.job_id, subscribe=True), self._on_status)
+
     def cancel(self) -> None:
-        """Cancel the job; one that no backend has taken, or whose backend is gone, is simply forgotten."""
+        """Cancel the job. A result that is there already is kept, and a job that nobody can reach is let go."""
         job = self.job
         if job is None:
             return
-        reachable = self.connection is Connection.CONNECTED and self.client is not None
-        if not reachable or not job.submitted or (job.status is not None and job.status.finished):
+        if job.done:
+            self._end(f"“{job.name}” is kept: build it from the list of jobs.")
+        elif not job.submitted or (job.status is not None and job.status.finished):
             self._end("Cancelled.")
-            return
-        job.cancelling = True
-        if job.status is not None:
-            self._send(m.Cancel(job.status.job_id), self._on_status)
+        elif self.connection is not Connection.CONNECTED:
+            self._end(job.let_go)
+        else:
+            job.cancelling = True
+            if job.status is not None:
+                self._send(m.Cancel(job.status.job_id), self._on_status)
+
+    def cancel_listed(self, job_id: str) -> None:
+        """Ask the backend to stop a job of the list, which may be another client's."""
+        self._send(m.Cancel(job_id), self._on_listed)
 
     def take_built(self, text: str) -> None:
         """The job's scene has been built."""
-        self._end(text)
+        built = self.job.status.job_id if self.job is not None and self.job.status is not None else ""
+        self._cameras.pop(built, None)
+        self.job, self.notice = None, Notice(text, built=built)
+        self.ask_jobs()
 
     def export(self, job_id: str, format: str, path: Path) -> None:
         """Have a tracked take written as a file for other tools and save it as ``path``; a notice tells the end."""
@@ -215,6 +225,11 @@ class Session:
         if self.connection is Connection.CONNECTED:
             self._send(m.Heads(), self._on_heads)
 
+    def ask_jobs(self) -> None:
+        """Ask the backend which jobs it has."""
+        if self.connection is Connection.CONNECTED:
+            self.jobs.ask()
+
     def poll(self, budget: float = 0.01) -> bool:
         """Handle what the client received, in at most ``budget`` seconds and without ever waiting.
 
@@ -223,7 +238,9 @@ class Session:
         events = self.client.poll(budget) if self.client is not None else []
         for event in events:
             self._handle(event)
-        return self._watch_process() or bool(events)
+        if self.connection is Connection.CONNECTED:
+            self.jobs.ask_when_due()
+        return self._watch_process() or self._watch_lost() or bool(events)
 
     def _watch_process(self) -> bool:
         if self.process is None or self.process.running:
@@ -238,11 +255,29 @@ class Session:
         self.process, self._ended_at = None, 0.0
         if ended_unnoticed:
             return True
-        if self.job is not None:
-            self._fail(why or UNREACHABLE)
-        else:
+        job = self.job
+        if job is None:
             self.notice = Notice(why or UNREACHABLE, is_error=True)
+        elif job.done:
+            if job.take is None:
+                self._fail(f"{why} The result of “{job.name}” is kept in the list of jobs.".strip())
+        else:
+            self._fail(f"{why or UNREACHABLE} “{job.name}” was not tracked to its end: track it again.")
         return True
+
+    def _watch_lost(self) -> bool:
+        """Let a job go whose backend, which somebody else started, does not come back."""
+        job = self.job
+        if job is None or job.take is not None or not job.submitted:
+            return False
+        if self.connection is Connection.CONNECTED:
+            job.lost_at = None
+        elif not self.owns_backend:
+            job.lost_at = job.lost_at or time.monotonic()
+            if time.monotonic() - job.lost_at > LOST_PATIENCE:
+                self._fail(f"The backend does not answer any more. {job.let_go}")
+                return True
+        return False
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, ConnectionEvent):
@@ -265,6 +300,8 @@ class Session:
     def _on_connected(self, welcome: m.Welcome) -> None:
         self.backend_version = welcome.backend_version
         self.ask_heads()
+        self.jobs.expect_news()
+        self.ask_jobs()
         job = self.job
         if job is None:
             return
@@ -274,33 +311,50 @@ class Session:
             self._submit()
 
     def _submit(self) -> None:
-        if self.job is not None:
+        if self.job is not None and self.job.spec is not None:
             self.job.submitted = True
             self._send(m.Submit(self.job.spec), self._on_status)
 
     def _on_status(self, message: m.Message) -> None:
-        job = self.job
+        status, job = getattr(message, "job", None), self.job
+        if isinstance(status, m.JobStatus):
+            self.jobs.update(status)
         if job is None:
             return
         if isinstance(message, m.Error):
             if message.code == ClientCode.CONNECTION_LOST and job.status is not None:
-                return  # _on_connected or _watch_process will know more
+                return  # _on_connected, _watch_process or _watch_lost will know more
             self._fail(f"{message.message} {message.hint}".strip())
             return
-        status = getattr(message, "job", None)
         if not isinstance(status, m.JobStatus) or (job.status is not None and status.job_id != job.status.job_id):
             return
         first, was_done = job.status is None, job.status is not None and job.status.finished
         job.status = status
-        if first and job.cancelling:
-            self._send(m.Cancel(status.job_id), self._on_status)
+        if first:
+            self._on_taken(job, status)
         if status.finished and not was_done:
             self._on_finished(job, status)
+
+    def _on_taken(self, job: ActiveJob, status: m.JobStatus) -> None:
+        if job.known_cameras is not None:
+            self._cameras[status.job_id] = job.known_cameras
+        if job.cancelling:
+            self._send(m.Cancel(status.job_id), self._on_status)
+        if self.jobs.find(status.job_id) is None:
+            self.ask_jobs()
+
+    def _on_listed(self, message: m.Message) -> None:
+        if isinstance(message, m.StatusReply):
+            self.jobs.update(message.job)
+        elif isinstance(message, m.Error):
+            self.notice = Notice(f"{message.message} {message.hint}".strip(), is_error=True)
 
     def _on_finished(self, job: ActiveJob, status: m.JobStatus) -> None:
         if status.state is m.JobState.DONE and not job.cancelling:
             self._send(m.Result(status.job_id), self._on_result)
-        elif status.state in (m.JobState.DONE, m.JobState.CANCELLED):
+        elif status.state is m.JobState.DONE:
+            self._end(f"“{job.name}” was done before it could be cancelled: its result is kept in the list of jobs.")
+        elif status.state is m.JobState.CANCELLED:
             self._end("Cancelled.")
         else:
             self._fail(str(status.problem) if status.problem else f"The job was {status.state}.")
@@ -318,34 +372,43 @@ class Session:
         elif isinstance(message, m.Error):
             self._fail(f"{message.message} {message.hint}".strip())
 
+    def tell_news(self) -> bool:
+        """Tell of results that came while nobody was there, where nothing else is being told; True where it did."""
+        text = self.jobs.news() if self.job is None and self.notice is None else ""
+        if text:
+            self.notice = Notice(text)
+        return bool(text)
+
     def _send(self, message: m.Message, handler: Callable[[m.Message], None]) -> None:
         if self.client is not None:
             self._handlers[self.client.send(message)] = handler
 
-    def _end(self, text: str) -> None:
+    def _end(self, text: str, *, is_error: bool = False) -> None:
         self.job = None
-        self.notice = Notice(text)
+        self.notice = Notice(text, is_error=is_error)
+        self.ask_jobs()
 
     def _fail(self, text: str) -> None:
-        self.job = None
-        self.notice = Notice(text, is_error=True)
+        self._end(text, is_error=True)
 
 
 _current: Session | None = None
+_remains = Remains()
 
 
 def current() -> Session:
     """The session of this Blender; made on first use."""
-    global _current
+    global _current, _remains
     if _current is None:
         _current = Session()
+        _current.job, _current.process, _current.notice = _remains.job, _remains.process, _remains.notice
+        _remains = Remains()
     return _current
 
 
-def end() -> None:
-    """Close the session, if there is one."""
-    global _current
+def end(*, finish: bool = False) -> None:
+    """Close the session, if there is one; ``finish``: a backend of its own goes on with an unfinished job."""
+    global _current, _remains
     session, _current = _current, None
     if session is not None:
-        with contextlib.suppress(OSError):
-            session.close()
+        _remains = session.let_go(finish=finish)

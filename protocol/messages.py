@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from .codec import Arrays, Frame, ProtocolError, decode, encode, request_of
 from .codes import ProtocolCode
 from .fields import from_plain, to_plain
+from .job import JOBS as JOBS
 from .job import CameraSpec as CameraSpec
 from .job import DistortionModel as DistortionModel
 from .job import ExportJob as ExportJob
@@ -74,6 +75,7 @@ class JobStatus:
     problem: Problem | None = None  # of a failed or interrupted job
     partial: int = 0  # while it runs: how many partial takes it has made; ``Result.partial`` asks for the latest
     kind: str = TrackJob.KIND
+    fetched: bool = False  # somebody has fetched its result
 
     @property
     def finished(self) -> bool:

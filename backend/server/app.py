@@ -47,8 +47,9 @@ class Server:
         *,
         runner: str = DEFAULT_RUNNER,
         parent_pid: int | None = None,
+        finish_jobs: bool = False,
     ) -> None:
-        """Bind and start the worker.
+        """Bind and start the worker. With ``finish_jobs``, the parent's end waits for the end of all jobs.
 
         Raises:
             UserError: ``bad_endpoint``, ``not_loopback``, ``in_use``, ``jobs_folder``.
@@ -58,6 +59,7 @@ class Server:
         for status in self._store.mark_interrupted():
             log.warning("job %s lost its backend and is marked as interrupted", status.job_id)
         self._parent = ParentWatch(parent_pid) if parent_pid else None
+        self._finish_jobs = finish_jobs
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.linger = 500  # milliseconds for the goodbye
@@ -104,7 +106,7 @@ class Server:
                 if self._socket in ready:
                     self._handle_request()
                 self._scheduler.tick()
-                if self._parent and self._parent.gone():
+                if self._parent and self._parent.gone() and (self._scheduler.idle or not self._finish_jobs):
                     log.info("the process that started this backend has ended; so does the backend")
                     break
         finally:
@@ -208,7 +210,9 @@ class Server:
             raise UserError(ErrorCode.UNKNOWN_FILE, f"The result of “{status.name}” has no file “{unknown[0][:60]}”.")
         wanted = left if message.all_files else message.files
         files = {name: np.frombuffer(left[name].read_bytes(), np.uint8) for name in wanted}
-        return m.ResultReply(status, load_take(self._store.folder(message.job_id), status.name), files)
+        take = load_take(self._store.folder(message.job_id), status.name)
+        self._store.mark_fetched(status)
+        return m.ResultReply(status, take, files)
 
     @staticmethod
     def _require_usable(status: m.JobStatus) -> None:

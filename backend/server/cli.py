@@ -25,6 +25,9 @@ def serve(
     ] = DEFAULT_ENDPOINT,
     jobs_dir: Annotated[Path | None, typer.Option(help="Folder for jobs and their results.")] = None,
     parent_pid: Annotated[int | None, typer.Option(help="Stop when this process ends.")] = None,
+    finish_jobs: Annotated[
+        bool, typer.Option("--finish-jobs", help="When that process ends, finish all jobs before stopping.")
+    ] = False,
     private: Annotated[bool, typer.Option(help="Do not tell other programs where this backend listens.")] = False,
 ) -> None:
     """Run a backend that add-on and command line can submit footage to.
@@ -38,7 +41,7 @@ def serve(
 
     _set_up_logging()
     try:
-        server = Server(jobs_dir or default_jobs_dir(), endpoint, parent_pid=parent_pid)
+        server = Server(jobs_dir or default_jobs_dir(), endpoint, parent_pid=parent_pid, finish_jobs=finish_jobs)
     except UserError as error:
         log.error("%s", error)
         raise typer.Exit(1) from None

@@ -75,6 +75,11 @@ class Scheduler:
             return dataclasses.replace(status, stage=stage, queue_position=ahead)
         return status
 
+    @property
+    def idle(self) -> bool:
+        """True where no job runs or waits."""
+        return self._running is None and not self._queue
+
     def partial_file(self, job_id: str) -> Path | None:
         """The track of what is known of a running job's take by now; None where there is none."""
         if job_id != self._running or self._partial_file is None:
