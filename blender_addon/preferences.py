@@ -59,6 +59,11 @@ class _Defaults:
     finish_jobs = True
 
 
+def name() -> str:
+    """What Blender calls the add-on in its preferences."""
+    return str(__package__)
+
+
 def get(context: Any) -> Any:
     """The preferences, or their defaults where the add-on is not enabled as one."""
     addon = context.preferences.addons.get(__package__)

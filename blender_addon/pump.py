@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import preferences, session
+from . import action_slots, preferences, session
 from .active_job import Home
 from .scene.ownership import JOB_KEY
 
@@ -39,6 +39,7 @@ def _round(context: Any, now: session.Session) -> bool:
     changed = now.poll()
     if now.job is not None and now.job.take is not None and not now.job.elsewhere:
         return build_when_possible(context, now.job.home) or changed
+    action_slots.pick_where_chosen()
     return now.tell_news() or changed
 
 
@@ -93,6 +94,7 @@ def scene_of(home: Home) -> Any:
 @persistent  # type: ignore[untyped-decorator]
 def on_file_opened(*_: Any) -> None:
     """A take that was tracked for another file must not appear in this one unasked; in its own it must."""
+    action_slots.watch()
     job = session.current().job
     if job is not None:
         job.home = dataclasses.replace(job.home, number=0)

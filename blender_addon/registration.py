@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import bpy
 
-from . import iris, preferences, pump, session, settings
+from . import action_slots, iris, preferences, pump, session, settings
 from .operators import (
     backend_start,
     backend_stop,
     build_take,
     cancel,
     export,
+    footage_pick,
     heads_refresh,
     jobs,
     look_through,
     mark_neutral,
     next_low_confidence,
+    open_preferences,
     pick_face,
     track,
     view_add,
@@ -29,7 +31,7 @@ from .panels import views as panel_views
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
-    *(next_low_confidence, export, jobs),
+    *(next_low_confidence, export, jobs, footage_pick, open_preferences),
 )
 CLASSES = tuple(
     cls
@@ -46,6 +48,7 @@ def register() -> None:
     setattr(bpy.types.Material, iris.NAME, iris.iris_property())
     bpy.app.handlers.load_post.append(pump.on_file_opened)
     bpy.app.handlers.save_post.append(pump.on_file_saved)
+    action_slots.watch()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
 
@@ -53,6 +56,7 @@ def unregister() -> None:
     """Take everything back, and end the backend that the add-on started."""
     if bpy.app.timers.is_registered(pump.tick):
         bpy.app.timers.unregister(pump.tick)
+    action_slots.forget()
     bpy.app.handlers.load_post.remove(pump.on_file_opened)
     bpy.app.handlers.save_post.remove(pump.on_file_saved)
     session.end(finish=preferences.get(bpy.context).finish_jobs)

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import session
+from .. import footage_paths, grades, session
 from ..scene import ownership
 from ..scene.build import build_take, look_through_camera
 from ..scene.footage import missing_footage
@@ -40,10 +40,15 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         )
         if job.status is not None:
             built[ownership.JOB_KEY] = job.status.job_id
+        footage_paths.keep_relative(context.scene, footage_paths.pictures_of(_cameras(built)))
         if job.match_scene:
             look_through_camera([context.screen])  # of other workspaces the user decides
         now.take_built(_summary(job.take))
         return {"FINISHED"}
+
+
+def _cameras(built: Any) -> list[Any]:
+    return [view.camera for view in ownership.shown_views(built) if view.camera is not None]
 
 
 def _summary(take: contract.TakeResult) -> str:
@@ -51,7 +56,7 @@ def _summary(take: contract.TakeResult) -> str:
     text = f"Tracked {tracked} of {frames} frame{'s' if frames > 1 else ''}"
     if tracked:
         error = take.reprojection_error_percent_iod[take.tracked].mean()
-        text += f", mean error {error:.2f} % of the inter-ocular distance"
+        text += f", mean error {error:.2f} % of the inter-ocular distance ({grades.of_error(error)})"
     faces = int(take.report.get("faces_seen", 1))
     if faces > 1:
         text += f". {faces} faces were seen: the largest was tracked"
