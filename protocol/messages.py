@@ -253,6 +253,41 @@ class JobList(Message):
 
 
 @dataclass(frozen=True)
+class Storage(Message):
+    """Ask how much the jobs folder holds; answered by ``StorageReply``."""
+
+    TYPE: ClassVar[str] = "storage"
+
+
+@dataclass(frozen=True)
+class Prune(Message):
+    """Delete the oldest jobs until the folder holds at most ``max_bytes``; answered by ``StorageReply``.
+
+    A job that is queued or running is kept, and one whose result nobody has fetched.
+    """
+
+    TYPE: ClassVar[str] = "prune"
+    max_bytes: int
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) for less than nothing."""
+        if self.max_bytes < 0:
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“prune.max_bytes” must not be below 0.")
+
+
+@dataclass(frozen=True)
+class StorageReply(Message):
+    """Reply to ``Storage`` and ``Prune``: the jobs folder on the backend's machine, and what it holds."""
+
+    TYPE: ClassVar[str] = "storage_reply"
+    folder: str
+    jobs: int
+    bytes: int
+    bytes_free: int  # on its disk
+    deleted: int = 0  # jobs, by this request
+
+
+@dataclass(frozen=True)
 class Shutdown(Message):
     """Stop the backend; a running job is interrupted. Answered by ``Goodbye``."""
 
@@ -280,7 +315,7 @@ MESSAGES: dict[str, type[Message]] = {
     cls.TYPE: cls
     for cls in (
         *(Hello, Welcome, Heads, HeadList, Submit, Submitted, Status, StatusReply, Progress),
-        *(Result, ResultReply, Cancel, Jobs, JobList, Shutdown, Goodbye, Error),
+        *(Result, ResultReply, Cancel, Jobs, JobList, Storage, Prune, StorageReply, Shutdown, Goodbye, Error),
     )
 }
 
