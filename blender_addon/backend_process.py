@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from .backend_places import HOW_TO_INSTALL, CannotStart, Launch
 
@@ -41,12 +41,11 @@ class BackendProcess:
             self._process = subprocess.Popen(
                 [*launch.command, *options],
                 cwd=launch.folder,
-                env=_environment(),
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                start_new_session=sys.platform != "win32",
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                **options_of_popen(sys.platform),
             )
         except OSError as error:
             raise CannotStart(f"“{launch.command[0]}” cannot be run: {error.strerror}. {HOW_TO_INSTALL}") from error
@@ -117,7 +116,14 @@ def _open_log(path: Path | None) -> IO[bytes] | None:
         return None  # a log in memory is enough to work with
 
 
-def _environment() -> dict[str, str]:
+def options_of_popen(system: str) -> dict[str, Any]:
+    """Options of ``Popen`` that keep a terminal's Ctrl-C from a child, and open no window on Windows."""
+    if system == "win32":
+        return {"creationflags": getattr(subprocess, "CREATE_NO_WINDOW", 0)}
+    return {"start_new_session": True}
+
+
+def environment() -> dict[str, str]:
     """This process's environment without what makes Blender's Python Blender's, and with UTF-8 everywhere."""
     hidden = {"PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__"}
     kept = {name: value for name, value in os.environ.items() if name not in hidden}

@@ -22,7 +22,8 @@ class JobList:
         self.jobs: tuple[m.JobStatus, ...] = ()
         self._send = send
         self._asked_at = 0.0
-        self._new_to_tell = True
+        self._news: tuple[m.JobStatus, ...] = ()  # found on a new connection and not told yet
+        self._news_expected = False
 
     def ask(self) -> None:
         """Ask for the list; it is replaced when the answer comes."""
@@ -49,10 +50,9 @@ class JobList:
 
     def news(self) -> str:
         """A sentence about results that came while nobody was there, once after each ``expect_news``; else ""."""
-        waiting = self.waiting
-        if not self._new_to_tell or not waiting:
+        waiting, self._news = self._news, ()
+        if not waiting:
             return ""
-        self._new_to_tell = False
         if len(waiting) == 1:
             return f"“{waiting[0].name}” was tracked meanwhile: build it from the list of jobs."
         names = ", ".join(f"“{job.name}”" for job in waiting[:3])
@@ -61,8 +61,10 @@ class JobList:
 
     def expect_news(self) -> None:
         """A new connection: what came before it is worth telling."""
-        self._new_to_tell = True
+        self._news_expected = True
 
     def _on_list(self, message: m.Message) -> None:
         if isinstance(message, m.JobList):
             self.jobs = tuple(job for job in message.jobs if job.kind in m.JOBS and m.JOBS[job.kind].GIVES_TAKE)
+            if self._news_expected:
+                self._news_expected, self._news = False, self.waiting

@@ -9,9 +9,8 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import action_slots, preferences, session
+from . import action_slots, building, preferences, session
 from .active_job import Home
-from .scene.ownership import JOB_KEY
 
 BUSY_INTERVAL = 0.05  # seconds
 IDLE_INTERVAL = 0.25
@@ -30,12 +29,17 @@ def tick() -> float:
         changed = True
     if changed:
         _redraw()
+    checking = now.check is not None and now.check.running
+    if checking:
+        _redraw("PREFERENCES", "WINDOW")
     busy = now.job is not None or now.exporting is not None or now.backend_starting
     return BUSY_INTERVAL if busy else IDLE_INTERVAL
 
 
 def _round(context: Any, now: session.Session) -> bool:
-    now.connect(preferences.get(context).endpoint)
+    wanted = preferences.get(context)
+    now.keep_bytes = preferences.keep_bytes(wanted)
+    now.connect(wanted.endpoint)
     changed = now.poll()
     if now.job is not None and now.job.take is not None and not now.job.elsewhere:
         return build_when_possible(context, now.job.home) or changed
@@ -51,9 +55,9 @@ def build_when_possible(context: Any, home: Home) -> bool:
     """
     windows = context.window_manager.windows
     window = context.window or (windows[0] if len(windows) else None)
-    if window is None or rendering() or _user_is_moving(windows):
+    if window is None or building.rendering() or building.user_is_moving(windows):
         return False
-    scene = scene_of(home) or window.scene
+    scene = building.scene_of(home) or window.scene
     window = next((shown for shown in windows if shown.scene == scene), window)
     visited = window.scene
     window.scene = scene  # operators work on what their window shows
@@ -80,17 +84,6 @@ def _pose_again(name: str | None) -> None:
         bpy.ops.object.mode_set(mode="POSE")
 
 
-def home_of(scene: Any) -> Home:
-    """Where a take of this scene belongs."""
-    return Home(bpy.data.filepath, scene.name, scene.session_uid)
-
-
-def scene_of(home: Home) -> Any:
-    """The scene of the open file that a take belongs to; None where it was deleted."""
-    same = (scene for scene in bpy.data.scenes if scene.session_uid == home.number)
-    return next(same, None) or bpy.data.scenes.get(home.scene)
-
-
 @persistent  # type: ignore[untyped-decorator]
 def on_file_opened(*_: Any) -> None:
     """A take that was tracked for another file must not appear in this one unasked; in its own it must."""
@@ -109,44 +102,10 @@ def on_file_saved(*_: Any) -> None:
         job.home = dataclasses.replace(job.home, file=bpy.data.filepath)
 
 
-def still_true(notice: session.Notice) -> bool:
-    """False for what is told of a take that was undone, deleted or belongs to another file."""
-    return not notice.built or any(item.get(JOB_KEY) == notice.built for item in bpy.data.collections)
-
-
-def waits_for(context: Any) -> str:
-    """What a fetched take waits for, in a sentence; "" where it is built next."""
-    mode = context.mode
-    if mode not in ("OBJECT", "POSE"):
-        return f"Ready: it is built when you leave {_mode_name(mode)}"
-    if rendering():
-        return "Ready: it is built when the render is over"
-    return "Ready: it is built when you let go" if _user_is_moving(context.window_manager.windows) else ""
-
-
-def _mode_name(mode: str) -> str:
-    """Such as “Edit Mode” of EDIT_MESH; the menu of modes calls them so."""
-    words = "Edit" if mode.startswith("EDIT") else mode.replace("_", " ").title()
-    return f"{words} Mode"
-
-
-def rendering() -> bool:
-    """True while a render is under way, into which nothing may be built."""
-    return bool(bpy.app.is_job_running("RENDER"))
-
-
-def _user_is_moving(windows: Any) -> bool:
-    return any(
-        operator.bl_idname.startswith(("TRANSFORM_OT_", "VIEW3D_OT_"))
-        for window in windows
-        for operator in getattr(window, "modal_operators", ())
-    )
-
-
-def _redraw() -> None:
+def _redraw(area_type: str = "VIEW_3D", region_type: str = "UI") -> None:
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
+            if area.type == area_type:
                 for region in area.regions:
-                    if region.type == "UI":
+                    if region.type == region_type:
                         region.tag_redraw()

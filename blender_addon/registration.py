@@ -10,6 +10,7 @@ from .operators import (
     backend_stop,
     build_take,
     cancel,
+    check,
     export,
     footage_pick,
     heads_refresh,
@@ -31,7 +32,7 @@ from .panels import views as panel_views
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
-    *(next_low_confidence, export, jobs, footage_pick, open_preferences),
+    *(next_low_confidence, export, jobs, footage_pick, open_preferences, check),
 )
 CLASSES = tuple(
     cls

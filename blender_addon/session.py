@@ -1,4 +1,4 @@
-"""The add-on's state while Blender runs: connection, own backend, the job in progress and what to tell the user.
+"""The add-on's state while Blender runs: its link to the backend, the job in progress and what to tell the user.
 
 Everything here runs on Blender's main thread and returns at once. Blender's data is referred to by name, never held:
 after an undo old references are dead.
@@ -6,140 +6,72 @@ after an undo old references are dead.
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .active_job import ActiveJob as ActiveJob
 from .active_job import Home, Remains
 from .active_job import Notice as Notice
-from .backend_places import CannotStart, find_launch
-from .backend_process import BackendProcess
-from .client import Client, Connection, ConnectionEvent, Event
+from .backend_link import STILL_STOPPING as STILL_STOPPING
+from .backend_link import UNREACHABLE, BackendLink
+from .check import Check
+from .client import Connection, ConnectionEvent
 from .codes import ClientCode
 from .export_task import ExportTask
 from .job_list import JobList
 from .vendor import messages as m
-from .versions import mismatch, own_version
 
 if TYPE_CHECKING:
     from .scene.known_cameras import KnownCameras
 
-UNREACHABLE = "The FlowFace backend is not running. Start it in the FlowFace panel or with “flowface serve”."
-STILL_STOPPING = "The previous backend is still stopping; try again in a moment."
-NEWS_SECONDS = 2.0
 LOST_PATIENCE = 30.0
 """Seconds that a job waits for its backend to answer again: a machine that slept is back much sooner."""
 
 
-class Session:
+class Session(BackendLink):
     """One per running Blender."""
 
     def __init__(self) -> None:
-        self.client: Client | None = None
-        self.connection = Connection.CONNECTING
-        self.connection_sentence = UNREACHABLE
-        self.backend_version = ""
-        self.process: BackendProcess | None = None
+        super().__init__()
         self.job: ActiveJob | None = None
         self.notice: Notice | None = None
         self.jobs = JobList(self._send)
-        self.heads: tuple[m.HeadInfo, ...] = ()  # what the backend offers; stays when the connection is lost
-        self.aligners: tuple[m.AlignerInfo, ...] = ()
-        self.exports: tuple[m.ExportInfo, ...] = ()
         self.exporting: ExportTask | None = None
-        self._handlers: dict[int, Callable[[m.Message], None]] = {}
-        self._stopper: threading.Thread | None = None
-        self._ended_at = 0.0
+        self.keep_bytes: int | None = None  # that jobs may take on the backend's disk; None: all are kept
+        self.check: Check | None = None  # the last that was asked for
         self._cameras: dict[str, KnownCameras] = {}  # of jobs that are not built, as long as this Blender runs
-
-    # connection and backend
-
-    def connect(self, endpoint: str) -> None:
-        """Keep a connection to ``endpoint``; does nothing where there is one already."""
-        if self.client is not None and self.client.endpoint == endpoint:
-            return
-        self.disconnect()
-        client = Client(endpoint, version=own_version())
-        try:
-            client.start()
-        except ValueError as error:
-            client.close()
-            self.connection, self.connection_sentence = Connection.REFUSED, str(error)
-            return
-        self.client = client
-        self.connection, self.connection_sentence = Connection.CONNECTING, UNREACHABLE
-
-    def disconnect(self) -> None:
-        """Close the connection; jobs go on in the backend."""
-        if self.client is not None:
-            self.client.close()
-        if self.exporting is not None:
-            self.exporting.give_up("The connection was closed before the export was written.")
-        self.client = None
-        self._handlers.clear()
-        self.connection, self.connection_sentence = Connection.CONNECTING, UNREACHABLE
-
-    @property
-    def version_warning(self) -> str:
-        """A sentence where the connected backend is of another version than the add-on, else ""."""
-        connected = self.connection is Connection.CONNECTED
-        return mismatch(own_version(), self.backend_version) if connected else ""
-
-    @property
-    def backend_starting(self) -> bool:
-        """True where this add-on started a backend that does not answer yet."""
-        return self.process is not None and self.process.running and self.connection is not Connection.CONNECTED
-
-    @property
-    def owns_backend(self) -> bool:
-        """True where this add-on started the backend that runs."""
-        return self.process is not None and self.process.running
 
     def start_backend(
         self, environment: str, endpoint: str, log_file: Path | None, further: Sequence[str] = ()
     ) -> None:
-        """Start a backend, with ``further`` options of ``flowface serve``; says why where it cannot.
+        """Start a backend, with ``further`` options of ``flowface serve``; raises CannotStart."""
+        if not self.owns_backend and self.connection is not Connection.CONNECTED:
+            super().start_backend(environment, endpoint, log_file, further)
+            self.notice = None
 
-        Raises:
-            CannotStart: with a sentence for the user.
-        """
-        if self.owns_backend or self.connection is Connection.CONNECTED:
-            return
-        if self.stopping:
-            raise CannotStart(STILL_STOPPING)
-        self.connect(endpoint)
-        options = ["--endpoint", endpoint, "--parent-pid", str(os.getpid()), *further]
-        self.process = BackendProcess(find_launch(environment), options, log_file)
-        self.notice = None
-
-    @property
-    def stopping(self) -> bool:
-        """True while a backend that was told to stop has not ended."""
-        return self._stopper is not None and self._stopper.is_alive()
+    def disconnect(self) -> None:
+        """Close the connection; jobs go on in the backend."""
+        super().disconnect()
+        if self.exporting is not None:
+            self.exporting.give_up("The connection was closed before the export was written.")
 
     def stop_backend(self, *, wait: bool = False) -> None:
-        """Stop the backend that this add-on started, in a thread of its own so that Blender goes on.
+        """Stop the backend that this add-on started.
 
         A job that it was working on ends here and now, whatever news of it may come.
         """
-        process, self.process = self.process, None
-        if process is None:
+        if self.process is None:
             return
-        self._stopper = threading.Thread(target=process.stop, name="FlowFace backend stop")
-        self._stopper.start()
+        super().stop_backend()
         job = self.job
-        if job is not None and job.take is None:
-            self._end(
-                f"The backend was stopped; the result of “{job.name}” is kept in the list of jobs."
-                if job.done
-                else f"The backend was stopped, and the tracking of “{job.name}” with it. Track it again."
-            )
+        if job is not None and job.done and job.take is None:
+            self._end(f"The backend was stopped; the result of “{job.name}” is kept in the list of jobs.")
+        elif job is not None and job.take is None:
+            self._end(f"The backend was stopped, and the tracking of “{job.name}” with it. Track it again.")
         if wait:
-            self._stopper.join()
+            self.wait_for_stop()
 
     def let_go(self, *, finish: bool) -> Remains:
         """Close the connection and end what this add-on started; what is left of it for another session.
@@ -157,6 +89,8 @@ class Session:
             if not job.done:
                 remains.process, self.process = self.process, None
         self.job = None
+        if self.check is not None:
+            self.check.stop()
         self.disconnect()
         self.stop_backend(wait=True)
         return remains
@@ -209,6 +143,7 @@ class Session:
         self._cameras.pop(built, None)
         self.job, self.notice = None, Notice(text, built=built)
         self.ask_jobs()
+        self.ask_storage()
 
     def export(self, job_id: str, format: str, path: Path) -> None:
         """Have a tracked take written as a file for other tools and save it as ``path``; a notice tells the end."""
@@ -220,11 +155,6 @@ class Session:
         self.exporting = None
         self.notice = Notice(text, is_error)
 
-    def ask_heads(self) -> None:
-        """Ask the backend which heads, aligners and exports it has; the answer replaces the lists."""
-        if self.connection is Connection.CONNECTED:
-            self._send(m.Heads(), self._on_heads)
-
     def ask_jobs(self) -> None:
         """Ask the backend which jobs it has."""
         if self.connection is Connection.CONNECTED:
@@ -235,35 +165,19 @@ class Session:
 
         Returns whether anything changed that a user sees.
         """
-        events = self.client.poll(budget) if self.client is not None else []
-        for event in events:
-            self._handle(event)
+        changed = super().poll(budget)
         if self.connection is Connection.CONNECTED:
             self.jobs.ask_when_due()
-        return self._watch_process() or self._watch_lost() or bool(events)
+        return self._watch_lost() or changed
 
-    def _watch_process(self) -> bool:
-        if self.process is None or self.process.running:
-            return False
-        if self.connection is Connection.CONNECTED:
-            # Either the news of the lost connection is still on its way, or another backend answers at this address.
-            self._ended_at = self._ended_at or time.monotonic()
-            if time.monotonic() - self._ended_at < NEWS_SECONDS:
-                return False
-        ended_unnoticed = self.connection is Connection.CONNECTED
-        why = self.process.why_ended()
-        self.process, self._ended_at = None, 0.0
-        if ended_unnoticed:
-            return True
-        job = self.job
+    def _on_process_ended(self, why: str) -> None:
+        job, why = self.job, why or UNREACHABLE
         if job is None:
-            self.notice = Notice(why or UNREACHABLE, is_error=True)
-        elif job.done:
-            if job.take is None:
-                self._fail(f"{why} The result of “{job.name}” is kept in the list of jobs.".strip())
-        else:
-            self._fail(f"{why or UNREACHABLE} “{job.name}” was not tracked to its end: track it again.")
-        return True
+            self.notice = Notice(why, is_error=True)
+        elif not job.done:
+            self._fail(f"{why} “{job.name}” was not tracked to its end: track it again.")
+        elif job.take is None:
+            self._fail(f"{why} The result of “{job.name}” is kept in the list of jobs.")
 
     def _watch_lost(self) -> bool:
         """Let a job go whose backend, which somebody else started, does not come back."""
@@ -279,35 +193,20 @@ class Session:
                 return True
         return False
 
-    def _handle(self, event: Event) -> None:
-        if isinstance(event, ConnectionEvent):
-            self.connection, self.connection_sentence = event.state, event.sentence
-            if event.state is not Connection.CONNECTED and self.exporting is not None:
-                self.exporting.give_up(event.sentence)  # progress that was subscribed to no longer comes
-            if event.welcome is not None:
-                self._on_connected(event.welcome)
-            elif event.state is Connection.REFUSED and self.job is not None:
-                self._fail(event.sentence)
+    def _on_connection(self, event: ConnectionEvent) -> None:
+        if event.state is not Connection.CONNECTED and self.exporting is not None:
+            self.exporting.give_up(event.sentence)  # progress that was subscribed to no longer comes
+        job = self.job
+        if event.state is Connection.REFUSED and job is not None and job.take is None:
+            self._fail(event.sentence)
+        if event.state is not Connection.CONNECTED:
             return
-        handler = self._handlers.get(event.request)
-        if not isinstance(event.message, m.Progress):
-            self._handlers.pop(event.request, None)
-        if isinstance(event.message, m.Submitted | m.StatusReply) and handler is not None:
-            self._handlers[event.request] = handler  # progress is pushed under the same id
-        if handler is not None:
-            handler(event.message)
-
-    def _on_connected(self, welcome: m.Welcome) -> None:
-        self.backend_version = welcome.backend_version
-        self.ask_heads()
         self.jobs.expect_news()
         self.ask_jobs()
-        job = self.job
-        if job is None:
-            return
-        if job.status is not None:  # the connection had been lost: pick the job up again
+        self.ask_storage(self.keep_bytes)
+        if job is not None and job.status is not None:  # the connection had been lost: pick the job up again
             self._send(m.Status(job.status.job_id, subscribe=True), self._on_status)
-        elif not job.submitted:
+        elif job is not None and not job.submitted:
             self._submit()
 
     def _submit(self) -> None:
@@ -359,11 +258,6 @@ class Session:
         else:
             self._fail(str(status.problem) if status.problem else f"The job was {status.state}.")
 
-    def _on_heads(self, message: m.Message) -> None:
-        if isinstance(message, m.HeadList):
-            self.heads, self.aligners = message.heads, message.described_aligners
-            self.exports = message.exports
-
     def _on_result(self, message: m.Message) -> None:
         if self.job is None:
             return
@@ -378,10 +272,6 @@ class Session:
         if text:
             self.notice = Notice(text)
         return bool(text)
-
-    def _send(self, message: m.Message, handler: Callable[[m.Message], None]) -> None:
-        if self.client is not None:
-            self._handlers[self.client.send(message)] = handler
 
     def _end(self, text: str, *, is_error: bool = False) -> None:
         self.job = None

@@ -19,7 +19,7 @@ def start(context: Any) -> None:
     """
     wanted = preferences.get(context)
     log_file = preferences.user_folder() / "backend.log"
-    options = ["--finish-jobs"] if wanted.finish_jobs else []
+    options = ["--device", wanted.device.lower(), *(["--finish-jobs"] if wanted.finish_jobs else [])]
     session.current().start_backend(bpy.path.abspath(wanted.environment), wanted.endpoint, log_file, options)
 
 

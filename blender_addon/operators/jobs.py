@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import pump, session, settings
+from .. import building, session, settings
 from ..client import Connection
 
 
@@ -45,7 +45,7 @@ class FLOWFACE_OT_job_take_up(_OnJob, bpy.types.Operator):  # type: ignore[misc]
         if status is None:
             self.report({"WARNING"}, "This job is no longer in the list")
             return {"CANCELLED"}
-        home, match_scene = pump.home_of(context.scene), settings.of(context.scene).match_scene
+        home, match_scene = building.home_of(context.scene), settings.of(context.scene).match_scene
         now.take_up(status, home, match_scene=match_scene)
         return {"FINISHED"}
 

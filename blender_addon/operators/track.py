@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import preferences, pump, session, settings
+from .. import building, preferences, session, settings
 from ..backend_places import CannotStart
 from ..client import Connection
 from ..job import CannotTrack, job_of
@@ -45,7 +45,7 @@ class FLOWFACE_OT_track(bpy.types.Operator):  # type: ignore[misc]
                 backend_start.start(context)
             except CannotStart as problem:
                 return self._refuse(str(problem), preferences=True)
-        now.track(spec, pump.home_of(context.scene), match_scene=chosen.match_scene, known_cameras=known_cameras)
+        now.track(spec, building.home_of(context.scene), match_scene=chosen.match_scene, known_cameras=known_cameras)
         if now.notice is not None and now.notice.is_error:
             return self._refuse(now.notice.text)
         return {"FINISHED"}

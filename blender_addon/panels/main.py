@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import pump, session, settings
+from .. import building, session, settings
 from ..active_job import time_left
 from ..backend_process import short_lines
 from ..client import Connection
@@ -47,7 +47,7 @@ class FLOWFACE_PT_main(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
             _draw_track(self.layout, chosen, context.region.width)
         else:
             _draw_progress(self.layout, now, context)
-        if now.notice is not None and pump.still_true(now.notice):
+        if now.notice is not None and building.still_true(now.notice):
             _draw_notice(self.layout.box(), now.notice, context.region.width)
 
 
@@ -147,7 +147,7 @@ def _draw_progress(layout: Any, now: session.Session, context: Any) -> None:
 def _progress_text(now: session.Session, job: session.ActiveJob, context: Any) -> str:
     """What happens to the job, and how long it will take, in one line or sentence."""
     if job.take is not None:
-        return job.stage if job.elsewhere else (pump.waits_for(context) or job.stage)
+        return job.stage if job.elsewhere else (building.waits_for(context) or job.stage)
     if now.connection is not Connection.CONNECTED and job.submitted:
         return "Connection lost, trying again"
     left = time_left(job.status.seconds_remaining) if job.status is not None and not job.cancelling else ""

@@ -13,7 +13,7 @@ import pytest
 
 import blender_addon
 from backend.server.app import Server
-from blender_addon import preferences, pump, session, settings
+from blender_addon import building, preferences, pump, session, settings
 from blender_addon.client import Connection
 from blender_addon.scene.ownership import ARMATURE
 from protocol import messages as m
@@ -215,11 +215,11 @@ def test_an_undone_take_is_no_longer_told_of() -> None:
     bpy.ops.ed.undo_push(message="Before")
     bpy.ops.flowface.track()
     notice = ended()
-    assert pump.still_true(notice)
+    assert building.still_true(notice)
     bpy.ops.ed.undo()
-    assert not pump.still_true(notice)
+    assert not building.still_true(notice)
     bpy.ops.ed.redo()
-    assert pump.still_true(notice)
+    assert building.still_true(notice)
 
 
 @pytest.mark.usefixtures("performing")
@@ -245,9 +245,9 @@ def test_a_take_waits_in_other_modes_and_says_for_what() -> None:
     wait_until(lambda: session.current().job.take is not None, pump.tick)
     pump.tick()
     assert not takes()
-    assert pump.waits_for(bpy.context) == "Ready: it is built when you leave Edit Mode"
+    assert building.waits_for(bpy.context) == "Ready: it is built when you leave Edit Mode"
     bpy.ops.object.mode_set(mode="OBJECT")
-    assert pump.waits_for(bpy.context) == ""
+    assert building.waits_for(bpy.context) == ""
     ended()
     assert takes() == ["someone"]
 

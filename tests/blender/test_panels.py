@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 import pytest
 
-from blender_addon import action_slots, footage_paths, grades, pump, session, settings
+from blender_addon import action_slots, building, footage_paths, grades, session, settings
 from blender_addon.active_job import time_left
 from blender_addon.compat import LAYERED_ACTIONS
 from blender_addon.panels.jobs import local_time, words_of
@@ -44,7 +44,7 @@ def test_time_left_is_a_round_number(seconds: float | None, says: str) -> None:
 
 def test_progress_says_where_a_job_stands_and_how_long_it_takes() -> None:
     now = session.current()
-    job = now.job = session.ActiveJob("clip", pump.home_of(bpy.context.scene), True)
+    job = now.job = session.ActiveJob("clip", building.home_of(bpy.context.scene), True)
     now.connection = session.Connection.CONNECTED
     said = []
     for state in (
