@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import bpy
 
 from . import compat
+from .scene import versions_of_take as versions
 
 _OWNER = object()
 """Of the subscription; Blender ends it by this."""
@@ -43,15 +45,31 @@ def pick_slots() -> int:
     An Action of a take has one slot, so that there is no choice to make.
     """
     picked = 0
-    for block in (*bpy.data.objects, *bpy.data.shape_keys, *bpy.data.cameras):
-        animation = block.animation_data
-        if animation is None or animation.action is None or compat.ACTION_KEY not in animation.action:
-            continue
-        if animation.action_slot is None and len(suitable := _suitable(block, animation.action)) == 1:
-            animation.action_slot = suitable[0]
-            picked += 1
+    for block in _animated():
+        action = block.animation_data.action
+        if compat.ACTION_KEY in action and block.animation_data.action_slot is None:
+            compat.assign_action(block, action)
+            picked += block.animation_data.action_slot is not None
     return picked
 
 
-def _suitable(block: Any, action: Any) -> list[Any]:
-    return [slot for slot in action.slots if slot.target_id_type in (block.id_type, "UNSPECIFIED")]
+def actions_of(collection: Any) -> dict[str, Any]:
+    """The Actions that animate a take now, by the role of what they animate."""
+    blocks = versions.animated(collection)
+    found = {role: block.animation_data for role, block in blocks.items()}
+    return {role: animation.action for role, animation in found.items() if animation is not None and animation.action}
+
+
+def follow(collection: Any, before: Mapping[str, Any]) -> None:
+    """Give the take's new Actions to whatever of the user's had one of those ``before``: it goes with the take."""
+    now = actions_of(collection)
+    newer = {action: now[role] for role, action in before.items() if role in now and now[role] != action}
+    own = set(versions.animated(collection).values())
+    for block in _animated():
+        if block not in own and block.animation_data.action in newer:
+            compat.assign_action(block, newer[block.animation_data.action])
+
+
+def _animated() -> list[Any]:
+    blocks = (*bpy.data.objects, *bpy.data.shape_keys, *bpy.data.cameras)
+    return [block for block in blocks if block.animation_data is not None and block.animation_data.action is not None]

@@ -35,6 +35,7 @@ class ActiveJob:
     submitted: bool = False
     cancelling: bool = False
     take: contract.TakeResult | None = None  # fetched, to be built
+    question: str = ""  # what the user is to decide before it is built
     elsewhere: bool = False  # another file is open: build only when asked to
     lost_at: float | None = None  # since when the backend does not answer, by time.monotonic
 
@@ -53,6 +54,8 @@ class ActiveJob:
     @property
     def stage(self) -> str:
         """The present stage, in a few words."""
+        if self.question:
+            return "Waiting for your answer"
         if self.take is not None:
             return "Ready; another file is open now" if self.elsewhere else "Building the scene"
         if self.cancelling:

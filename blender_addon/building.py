@@ -7,7 +7,8 @@ from typing import Any
 import bpy
 
 from .active_job import Home, Notice
-from .scene.ownership import JOB_KEY
+from .scene import versions_of_take as versions
+from .scene.ownership import JOB_KEY, TAKE_KEY
 
 
 def home_of(scene: Any) -> Home:
@@ -23,7 +24,15 @@ def scene_of(home: Home) -> Any:
 
 def still_true(notice: Notice) -> bool:
     """False for what is told of a take that was undone, deleted or belongs to another file."""
-    return not notice.built or any(item.get(JOB_KEY) == notice.built for item in bpy.data.collections)
+    return not notice.built or notice.built in built_jobs()
+
+
+def built_jobs() -> set[str]:
+    """The jobs whose takes are in this file, as any of their versions."""
+    takes = [item for item in bpy.data.collections if TAKE_KEY in item]
+    return {str(take.get(JOB_KEY, "")) for take in takes} | {
+        version.job for take in takes for version in versions.all_of(take)
+    }
 
 
 def waits_for(context: Any) -> str:

@@ -41,7 +41,7 @@ def _round(context: Any, now: session.Session) -> bool:
     now.keep_bytes = preferences.keep_bytes(wanted)
     now.connect(wanted.endpoint)
     changed = now.poll()
-    if now.job is not None and now.job.take is not None and not now.job.elsewhere:
+    if now.job is not None and now.job.take is not None and not (now.job.elsewhere or now.job.question):
         return build_when_possible(context, now.job.home) or changed
     action_slots.pick_where_chosen()
     return now.tell_news() or changed

@@ -7,10 +7,9 @@ from typing import Any
 
 import bpy
 
-from .. import session
+from .. import building, session
 from ..active_job import stage_of, time_left
 from ..client import Connection
-from ..scene.ownership import JOB_KEY
 from ..vendor import messages as m
 from .text import draw_text
 
@@ -50,7 +49,7 @@ class FLOWFACE_PT_jobs(bpy.types.Panel):  # type: ignore[misc]
         if now.connection is not Connection.CONNECTED:
             draw_text(self.layout, "Start the backend to see its jobs.", context.region.width)
             return
-        built = {collection.get(JOB_KEY) for collection in bpy.data.collections}
+        built = building.built_jobs()
         column = self.layout.column(align=True)
         for status in now.jobs.jobs[:ROWS]:
             _draw_job(column, now, status, built=status.job_id in built)

@@ -137,7 +137,12 @@ def _draw_progress(layout: Any, now: session.Session, context: Any) -> None:
     layout.progress(factor=job.fraction, type="BAR", text=text if shown else f"{job.fraction:.0%}")
     if not shown:
         draw_text(layout, text, width)
-    if job.take is not None and job.elsewhere:
+    if job.question:
+        draw_text(layout.box(), job.question, width, "QUESTION")
+        row = layout.row(align=True)
+        row.operator("flowface.build_take", text="Replace Head").answer = "REPLACE"
+        row.operator("flowface.build_take", text="Second Take").answer = "SECOND"
+    elif job.take is not None and job.elsewhere:
         layout.operator("flowface.build_take", text="Build Here", icon="IMPORT")
     lost = now.connection is not Connection.CONNECTED and job.submitted
     words = "Keep for Later" if job.done else ("Stop Waiting" if lost else "Cancel")
@@ -147,7 +152,7 @@ def _draw_progress(layout: Any, now: session.Session, context: Any) -> None:
 def _progress_text(now: session.Session, job: session.ActiveJob, context: Any) -> str:
     """What happens to the job, and how long it will take, in one line or sentence."""
     if job.take is not None:
-        return job.stage if job.elsewhere else (building.waits_for(context) or job.stage)
+        return job.stage if job.elsewhere or job.question else (building.waits_for(context) or job.stage)
     if now.connection is not Connection.CONNECTED and job.submitted:
         return "Connection lost, trying again"
     left = time_left(job.status.seconds_remaining) if job.status is not None and not job.cancelling else ""

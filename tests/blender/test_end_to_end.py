@@ -95,7 +95,7 @@ def test_take_is_one_undo_step() -> None:
     before = {obj.name for obj in bpy.data.objects}
     resolution = bpy.context.scene.render.resolution_x
     track()
-    assert len(bpy.data.objects) == len(before) + 3
+    assert len(bpy.data.objects) == len(before) + 4
     bpy.ops.ed.undo()
     assert {obj.name for obj in bpy.data.objects} == before
     assert bpy.context.scene.render.resolution_x == resolution

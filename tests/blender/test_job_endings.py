@@ -13,8 +13,9 @@ import pytest
 
 import blender_addon
 from backend.server.app import Server
-from blender_addon import building, preferences, pump, session, settings
+from blender_addon import action_slots, building, preferences, pump, session, settings
 from blender_addon.client import Connection
+from blender_addon.compat import LAYERED_ACTIONS
 from blender_addon.scene.ownership import ARMATURE
 from protocol import messages as m
 
@@ -235,6 +236,24 @@ def test_a_take_comes_in_pose_mode_and_the_user_stays_there() -> None:
     ended()
     assert bpy.context.mode == "POSE" and bpy.context.active_object.name == "own"
     assert takes() == ["someone"]
+
+
+@pytest.mark.usefixtures("performing")
+def test_what_was_given_an_action_of_the_take_follows_it_when_it_is_tracked_again() -> None:
+    bpy.ops.flowface.track()
+    ended()
+    armature = bpy.data.collections["someone"][ARMATURE]
+    other = bpy.data.objects.new("other", armature.data)
+    bpy.context.scene.collection.objects.link(other)
+    first = other.animation_data_create().action = armature.animation_data.action
+    action_slots.pick_slots()
+    bpy.ops.flowface.track()
+    ended()
+    armature = bpy.data.collections["someone"][ARMATURE]
+    shown = bpy.data.objects["other"].animation_data
+    assert shown.action == armature.animation_data.action != first
+    if LAYERED_ACTIONS:
+        assert shown.action_slot == armature.animation_data.action_slot
 
 
 @pytest.mark.usefixtures("performing")
