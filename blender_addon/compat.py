@@ -13,6 +13,10 @@ from .keys import Keys
 
 LAYERED_ACTIONS = bpy.app.version >= (4, 4, 0)
 """Actions have slots, layers and strips from 4.4 on, and nothing else from 5.0 on."""
+RELATIVE_PATHS = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
+"""Options of a path property that may begin with “//”: without them Blender makes it absolute from 4.5 on."""
+ACTION_KEY = "flowface_action"
+"""Of the Actions that a take was built with."""
 CLIPS_OBEY_ROTATION = bpy.app.version >= (4, 4, 0)
 """Movie clips turn themselves by the file's rotation flag (4.5.15 does, 4.3.2 does not)."""
 
@@ -105,6 +109,7 @@ class ActionWriter:
 
     def __init__(self, data_block: Any, name: str, copy: Any = None) -> None:
         action = bpy.data.actions.new(name) if copy is None else copy
+        action[ACTION_KEY] = True
         if copy is not None:
             action.name = name
         assign_action(data_block, action)

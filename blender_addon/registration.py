@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import bpy
 
-from . import iris, preferences, pump, session, settings, take_properties
+from . import action_slots, iris, preferences, pump, session, settings, take_properties
 from .operators import (
     backend_start,
     backend_stop,
     build_take,
     cancel,
+    check,
     export,
+    footage_pick,
     heads_refresh,
+    jobs,
     look_through,
     mark_neutral,
     next_low_confidence,
+    open_preferences,
     pick_face,
     take_delete,
     take_duplicate,
@@ -25,6 +29,7 @@ from .operators import (
     view_add,
     view_remove,
 )
+from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import take as panel_take
 from .panels import takes as panel_takes
@@ -33,12 +38,12 @@ from .panels import views as panel_views
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
-    *(next_low_confidence, export),
+    *(next_low_confidence, export, jobs, footage_pick, open_preferences, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
 )
 CLASSES = tuple(
     cls
-    for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_takes, panel_take)
+    for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_takes, panel_take, panel_jobs)
     for cls in module.CLASSES
 )
 
@@ -52,6 +57,8 @@ def register() -> None:
     for name, prop in take_properties.properties().items():
         setattr(bpy.types.Collection, name, prop)
     bpy.app.handlers.load_post.append(pump.on_file_opened)
+    bpy.app.handlers.save_post.append(pump.on_file_saved)
+    action_slots.watch()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
 
@@ -59,8 +66,10 @@ def unregister() -> None:
     """Take everything back, and end the backend that the add-on started."""
     if bpy.app.timers.is_registered(pump.tick):
         bpy.app.timers.unregister(pump.tick)
+    action_slots.forget()
     bpy.app.handlers.load_post.remove(pump.on_file_opened)
-    session.end()
+    bpy.app.handlers.save_post.remove(pump.on_file_saved)
+    session.end(finish=preferences.get(bpy.context).finish_jobs)
     delattr(bpy.types.Material, iris.NAME)
     for name in take_properties.properties():
         delattr(bpy.types.Collection, name)

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from . import choices, solve_options
+from . import choices, compat, solve_options
 from .scene import ownership, takes
 from .vendor import options
 
@@ -154,6 +154,7 @@ class FlowFaceView(bpy.types.PropertyGroup):  # type: ignore[misc]
         description="What this camera filmed: a video, or a sequence: its folder, a pattern, any of its images, or a "
         "text (.txt) that lists them",
         subtype="FILE_PATH",
+        options=compat.RELATIVE_PATHS,
     )
     offset: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Started Earlier",
@@ -189,6 +190,7 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
         description="A video, a photograph, or a sequence: its folder, a pattern, any of its images, or a text (.txt) "
         "that lists them",
         subtype="FILE_PATH",
+        options=compat.RELATIVE_PATHS,
     )
     use_range: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Frame Range",
@@ -242,6 +244,7 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
         description="A picture of this person's calm face, track.npz of an earlier take of them, or a mesh (.obj) of "
         "the head as this person, whose neutral shape this take is to have",
         subtype="FILE_PATH",
+        options=compat.RELATIVE_PATHS,
     )
     use_neutral_frames: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Neutral Frames",

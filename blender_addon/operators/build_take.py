@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import session
+from .. import action_slots, footage_paths, grades, session
 from ..scene import ownership, takes
 from ..scene import versions_of_take as versions
 from ..scene.build import build_take, look_through_camera
@@ -55,6 +55,7 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         if plan.lost and self.answer == "ASK" and not bpy.app.background:
             job.question = plan.question()
             return {"CANCELLED"}
+        before = action_slots.actions_of(plan.collection) if plan.collection is not None else {}
         first = not ownership.takes_of(context.scene)
         built = build_take(
             context,
@@ -64,10 +65,17 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
             plan=plan.accept() if self.answer == "REPLACE" else plan,
             job=job.status.job_id if job.status is not None else "",
         )
+        if before and built == plan.collection:
+            action_slots.follow(built, before)
+        footage_paths.keep_relative(context.scene, footage_paths.pictures_of(_cameras(built)))
         if job.match_scene and first:
             look_through_camera([context.screen])  # of other workspaces the user decides
         now.take_built(_summary(job.take, built, plan.collection))
         return {"FINISHED"}
+
+
+def _cameras(built: Any) -> list[Any]:
+    return [view.camera for view in ownership.shown_views(built) if view.camera is not None]
 
 
 def _summary(take: contract.TakeResult, built: Any, before: Any) -> str:
@@ -75,7 +83,7 @@ def _summary(take: contract.TakeResult, built: Any, before: Any) -> str:
     text = f"Tracked {tracked} of {frames} frame{'s' if frames > 1 else ''}"
     if tracked:
         error = take.reprojection_error_percent_iod[take.tracked].mean()
-        text += f", mean error {error:.2f} % of the inter-ocular distance"
+        text += f", mean error {error:.2f} % of the inter-ocular distance ({grades.of_error(error)})"
     faces = int(take.report.get("faces_seen", 1))
     if faces > 1:
         text += f". {faces} faces were seen: the largest was tracked"

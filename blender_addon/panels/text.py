@@ -29,6 +29,12 @@ def draw_text(layout: Any, text: str, width: int, icon: str = "NONE") -> None:
         column.label(text=line, icon=icon if index == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
 
 
+def fits(text: str, width: int) -> bool:
+    """True where a text, alone in its row, is no longer than a sidebar of this width (pixels) can show."""
+    scale = bpy.context.preferences.system.ui_scale
+    return _measure(scale)(text) <= width - scale * MARGINS
+
+
 def wrapped(text: str, room: float, measure: Callable[[str], float]) -> list[str]:
     """Lines no longer than ``room`` (as ``measure`` says), broken at spaces, else after a slash, else anywhere."""
     lines = [""]

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import compat
+from .. import compat, grades
 from ..vendor import take as contract
 from . import animation
 from . import ownership as replace
@@ -51,8 +51,10 @@ class Confidence:
             return f"Frame {frame}: outside the take"
         if error == contract.NOT_TRACKED:
             return f"Frame {frame}: no face was found"
-        text = f"Frame {frame}: error {error:.1f} %"
-        return f"{text}, uncertainty {uncertainty:.1f} mm" if uncertainty is not None else text
+        text = f"Frame {frame}: error {error:.1f} % ({grades.of_error(error)})"
+        if uncertainty is None:
+            return text
+        return f"{text}, uncertainty {uncertainty:.1f} mm ({grades.of_uncertainty(uncertainty)})"
 
     def low_confidence_ranges(self) -> list[tuple[float, float]]:
         """First and last frame of each range of low-confidence frames, in order.
