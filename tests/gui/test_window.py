@@ -131,6 +131,26 @@ def test_problems_in_the_panel(window: Window, start_backend: Callable[[str], Se
         assert sentence in done.stdout
 
 
+def test_states_of_the_panel(window: Window, start_backend: Callable[..., Server]) -> None:
+    """What is said in each state, the check of the preferences, and nothing built before the user is ready for it."""
+    (window.folder / "until-cancelled.mp4").touch()
+    write_clip(window.folder / "someone.mp4", 640, 480)
+    server, performing = (
+        start_backend(f"tests.{name}") for name in ("backend.server.runners:run", "blender.runners:perform")
+    )
+    nowhere = f"tcp://127.0.0.1:{free_port()}"
+    done = window.run("states.py", nowhere, server.endpoint, performing.endpoint, str(window.folder))
+    assert done.returncode == 0, done.stdout
+    for sentence in (
+        f"2-backend-missing: There is no Python in “{window.folder}/nothing”.",
+        f"check: good: The address {nowhere} is free",
+        f"check: bad: There is no Python in “{window.folder}/nothing”.",
+        "5-cancelled: Cancelled.",
+        "7-built: Tracked 10 of 10 frames, mean error 0.90 % of the inter-ocular distance (good).",
+    ):
+        assert sentence in done.stdout
+
+
 def test_background_is_upright_and_the_right_frame(window: Window, start_backend: Callable[[str], Server]) -> None:
     """Rotated and anamorphic videos, a sequence that starts at 1001 and a photograph that lies on its side."""
     folder = window.folder
