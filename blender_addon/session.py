@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -267,6 +268,7 @@ class Session(BackendLink):
             return
         if isinstance(message, m.ResultReply) and message.take is not None:
             self.job.take = message.take
+            self.jobs.update(replace(message.job, fetched=True))
         elif isinstance(message, m.Error):
             self._fail(f"{message.message} {message.hint}".strip())
 

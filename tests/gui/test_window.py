@@ -24,8 +24,8 @@ from tests.blender.test_client import free_port
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
-TRACK_BUTTON = ("908", "283")  # in a window of 1280 × 800, found by looking at 1-ready.png
-CANCEL_BUTTON = ("908", "304")
+TRACK_BUTTON = ("908", "300")  # in a window of 1280 × 800, found by looking at 1-ready.png
+CANCEL_BUTTON = ("908", "321")
 VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("cameras=840,223", "solve=840,412", "from_scene=958,412", "options=840,248", "track=908,283"),
     *("aligner=950,298", "network=940,346"),
