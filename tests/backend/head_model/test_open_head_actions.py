@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from backend.head_model import render
-from backend.head_model.builder.lid_clearance import SKIN, STATES
 from backend.head_model.builder.lips import CLOSED, Lips, find_lips
 from backend.head_model.builder.mouth import upper_teeth
 from backend.head_model.converters.ict import read_ict
 from backend.head_model.gaze import FULL_LOOK_ANGLE
 from backend.head_model.library import load_head
+from backend.head_model.lid_clearance import SKIN, STATES
 from backend.head_model.model import SurfacePoints, surface_positions
 from backend.head_model.registration.parts import parts_of, parts_of_open_head
 from backend.head_model.rims import walk_rim
