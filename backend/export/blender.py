@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.export.brows import brow_hair
 from backend.export.hair import with_hair
-from backend.export.lashes import lash_hair
 from backend.head_model.appearance import lip_share, mouth_light
+from backend.head_model.brows import brow_hair
+from backend.head_model.lashes import lash_hair
 from backend.head_model.model import JOINT_NAMES, HeadModel
 from backend.head_model.quads import kept_pairs
 from backend.track.geometry import neutral_of, person_of
