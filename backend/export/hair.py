@@ -28,7 +28,7 @@ def with_hair(head: HeadGeometry, hair: Hair) -> HeadGeometry:
         part_names=names,
         triangle_part=_joined(head.triangle_part, np.full(len(halves), names.index(hair.part))),
         quads=_joined(head.quads, np.arange(len(halves)).reshape(-1, 2) + faces),
-        light=_joined(head.light, np.ones(count)),
+        light=_joined(head.light, hair.light),
         lips=_joined(head.lips, np.zeros(count)),
     )
 

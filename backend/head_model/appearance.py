@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backend.head_model.atlas_texels import AtlasTexels, sample
 from backend.head_model.library import load_head
-from backend.head_model.model import JOINT_NAMES, HeadModel
+from backend.head_model.model import JOINT_NAMES, HeadModel, actions_of
 
 Color = tuple[float, float, float]
 
@@ -131,16 +131,30 @@ def mouth_light(head: HeadModel) -> NDArray[np.float32]:
     """The share (V,) of the light in front of the mouth that reaches each vertex inside; 1 outside.
 
     A disk of light of radius r at distance d lights what faces it by r² / (r² + d²) of what it would close by (the form
-    factor of a disk, e.g. Howell's catalogue B-4): r is an open mouth's, d the depth behind the incisors.
+    factor of a disk, e.g. Howell's catalogue B-4): r is an open mouth's, d the depth behind the incisors. A tongue that
+    is put out would bring its darkness along, so that its depth is that of a third of the way out.
     """
     light = np.ones(head.vertex_count, np.float32)
     inside = np.any([head.regions[name] for name in _MOUTH_PARTS if name in head.regions] or [light < 0], axis=0)
     if inside.any():
-        depth = face_coordinates(head, head.template)[:, 2]
+        depth = face_coordinates(head, _partly_out(head))[:, 2]
         teeth = head.regions.get("teeth", inside)
-        behind = np.maximum(depth[teeth if teeth.any() else inside].max() - depth[inside], 0.0)
-        light[inside] = MOUTH_RADIUS_MM**2 / (MOUTH_RADIUS_MM**2 + behind**2)
+        light[inside] = light_behind(depth[teeth if teeth.any() else inside].max() - depth[inside])
     return light
+
+
+def _partly_out(head: HeadModel) -> NDArray[np.float32]:
+    """The template (V,3) with its tongue a third of the way out."""
+    names, basis = actions_of(head)
+    tongue = head.regions.get("tongue")
+    if tongue is None or "tongueOut" not in names:
+        return head.template
+    return head.template + tongue[:, None] * basis[names.index("tongueOut")] / 3
+
+
+def light_behind(depth_mm: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """The share (n,) of the light that comes through an open mouth to places (n,) so far behind the incisors."""
+    return np.asarray(MOUTH_RADIUS_MM**2 / (MOUTH_RADIUS_MM**2 + np.maximum(depth_mm, 0.0) ** 2), np.float64)
 
 
 def face_coordinates(head: HeadModel, points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

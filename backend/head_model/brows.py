@@ -70,6 +70,7 @@ def brow_hair(head: HeadModel, neutral: NDArray[np.float32]) -> Hair | None:
         at_points(head, points, head.skinning_weights).astype(np.float32),
         brows.places().astype(np.float32),
         brows.quads,
+        np.ones(len(points), np.float32),
     )
 
 

@@ -1,4 +1,4 @@
-"""A head as pictures show it: painted, with the brows and lashes that scenes get."""
+"""A head as pictures show it: painted, with the brows, lashes and teeth that scenes get."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from backend.head_model.brows import Brows
 from backend.head_model.lashes import Lashes
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
+from backend.head_model.teeth import InMouth, teeth_of
 
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """What a picture of a head is drawn from; brows and lashes follow its V vertices, N in all.
+    """What a picture of a head is drawn from; brows, lashes and teeth follow its V vertices, N in all.
 
     A head of another atlas than the open head's is drawn as it is.
     """
@@ -26,7 +27,7 @@ class Drawing:
     texture: NDArray[np.uint8]  # (side,side,3) on the head's atlas
     triangles: NDArray[np.int32]  # (F,3)
     corner_uv: NDArray[np.float32]  # (F,3,2)
-    grown: tuple[Brows | Lashes, ...]
+    grown: tuple[Brows | Lashes | InMouth, ...]
 
     @classmethod
     def of(cls, head: HeadModel) -> Drawing:
@@ -35,15 +36,18 @@ class Drawing:
         brows, lashes = Brows.of(head), Lashes.of(head)
         if brows is None or lashes is None:
             return cls(paint_texture(head), triangles, corner_uv, ())
-        strips = head.regions.get("lashes", np.zeros(head.vertex_count, bool))[triangles].all(axis=1)
-        brow_places, count = brows.places(), len(lashes.places())
-        start, pieces, corners = head.vertex_count, [triangles[~strips]], [corner_uv[~strips]]
-        for grown, places in ((brows, brow_places), (lashes, np.tile(_lash_place(), (count, 1)))):
-            halves = np.concatenate([grown.quads[:, [0, 1, 2]], grown.quads[:, [0, 2, 3]]])
+        teeth = teeth_of(head)
+        replaced = ("lashes", "teeth") if teeth else ("lashes",)
+        kept = ~np.any([head.regions[name][triangles].all(axis=1) for name in replaced if name in head.regions], axis=0)
+        start, pieces, corners = head.vertex_count, [triangles[kept]], [corner_uv[kept]]
+        lash_places = np.tile(_lash_place(), (len(lashes.places()), 1))
+        grown: tuple[Brows | Lashes | InMouth, ...] = (brows, lashes, *teeth)
+        for item, places in zip(grown, (brows.places(), lash_places, *(piece.at for piece in teeth)), strict=True):
+            halves = np.concatenate([item.quads[:, [0, 1, 2]], item.quads[:, [0, 2, 3]]])
             pieces.append(halves + start)
             corners.append(places[halves].astype(np.float32))
             start += len(places)
-        return cls(paint_texture(head), np.concatenate(pieces), np.concatenate(corners), (brows, lashes))
+        return cls(paint_texture(head), np.concatenate(pieces), np.concatenate(corners), grown)
 
     def vertices(self, posed: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """(N,3) for the head's vertices (V,3), metres, wherever they are."""

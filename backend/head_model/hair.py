@@ -24,6 +24,7 @@ class Hair:
     weights: NDArray[np.float32]  # (N,J)
     places: NDArray[np.float32]  # (N,2) in the atlas
     quads: NDArray[np.int32]  # (M,4) corners among the N, counter-clockwise seen from outside
+    light: NDArray[np.float32]  # (N,) the share of light that comes to each
 
 
 def at_points(head: HeadModel, points: SurfacePoints, values: NDArray[Any]) -> NDArray[np.float64]:

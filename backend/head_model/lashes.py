@@ -106,6 +106,7 @@ def lash_hair(head: HeadModel, neutral: NDArray[np.float32]) -> Hair | None:
         lashes.shared(head.skinning_weights).astype(np.float32),
         lashes.places().astype(np.float32),
         lashes.quads,
+        np.ones(len(placed), np.float32),
     )
 
 

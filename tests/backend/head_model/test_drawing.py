@@ -30,7 +30,8 @@ def test_a_picture_has_the_brows_and_lashes_of_the_scene(head, drawing):
     assert np.abs(shown - scene.neutral).max() * MM < 0.01
     assert np.array_equal(np.unique(drawing.triangles[:, 0]), np.unique(scene.triangles[:, 0]))
     assert drawing.triangles.shape == drawing.corner_uv.shape[:2]
-    assert not head.regions["lashes"][drawing.triangles[drawing.triangles < head.vertex_count]].any()
+    replaced = head.regions["lashes"] | head.regions["teeth"]
+    assert not replaced[drawing.triangles[drawing.triangles < head.vertex_count]].any()
 
 
 def test_they_go_with_a_head_that_turns_and_moves_before_a_camera(head, drawing):
@@ -44,15 +45,16 @@ def test_they_go_with_a_head_that_turns_and_moves_before_a_camera(head, drawing)
     assert lashes[:, 1].min() * MM < -6, "lashes of a closed lid are down where it is"
 
 
-def test_lashes_are_drawn_dark_and_brows_as_painted(head, drawing):
+def test_lashes_and_brows_are_drawn_dark_and_teeth_lit_from_the_front(head, drawing):
     side = len(drawing.texture)
     grown = (drawing.triangles >= head.vertex_count).all(axis=1)
     middle = drawing.corner_uv[grown].mean(axis=1)
     column, row = np.clip((middle * (side, -side) + (0, side)).T, 0, side - 1).astype(int)
     tone = drawing.texture[row, column].mean(axis=1)
-    brows = drawing.grown[0].quads.size // 4 * 2
-    assert tone[brows:].max() < 60, "each lash"
-    assert np.median(tone[:brows]) < 90, "brows but for their rims"
+    ends = np.cumsum([2 * len(grown.quads) for grown in drawing.grown])
+    brows, lashes, teeth, _ = np.split(tone, ends[:-1])
+    assert lashes.max() < 60 and np.median(brows) < 90, "each lash, and brows but for their rims"
+    assert teeth.max() > 200 and np.quantile(teeth, 0.1) < 120, "front teeth are lit, back teeth less"
 
 
 def test_a_head_of_another_atlas_is_drawn_as_it_is(head):
