@@ -84,9 +84,11 @@ class _Tiles:
         self, vertices: NDArray[Any], label: str = "", yaw: float = 0.0, pitch: float = 0.0, zoom: float = 1.0
     ) -> Image:
         target = self.centre + self.unit * np.array([0, -0.35 - 0.35 / zoom, -0.8 / zoom])
+        shown = self.drawing.vertices(vertices)
         image = self.renderer.render(
-            self.drawing.vertices(vertices),
+            shown,
             self.drawing.triangles,
+            self.drawing.shades(shown),
             texture=self.drawing.texture,
             corner_uv=self.drawing.corner_uv,
             focal_px=self.renderer.size[0] * 2.9 * zoom,

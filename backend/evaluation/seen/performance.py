@@ -93,5 +93,10 @@ class Portrait:
         focal = float(mesh.focal_px[frame])
         vertices = self._drawing.vertices(mesh.vertices[frame])
         return self._renderer.render(
-            vertices, self._drawing.triangles, focal_px=focal, background=self._background, **self._how
+            vertices,
+            self._drawing.triangles,
+            self._drawing.shades(vertices),
+            focal_px=focal,
+            background=self._background,
+            **self._how,
         )

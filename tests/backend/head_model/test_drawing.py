@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from backend.export.blender import head_geometry
+from backend.head_model.appearance import GAMMA, mouth_light
 from backend.head_model.drawing import Drawing
 from backend.head_model.faces import FACES, face_vertices
 from backend.head_model.library import load_head
@@ -62,3 +63,34 @@ def test_a_head_of_another_atlas_is_drawn_as_it_is(head):
     plain = Drawing.of(moved)
     assert np.array_equal(plain.triangles, head.triangles)
     assert np.array_equal(plain.vertices(head.template), head.template)
+
+
+def shades_of(head, drawing, name, turn=None):
+    face = face_vertices(head, next(face for face in FACES if face.name == name))
+    shown = drawing.vertices(face if turn is None else face @ turn.T + (0.1, -0.2, 0.7))
+    return drawing.shades(shown)[:, 0]
+
+
+def test_light_in_the_mouth_follows_the_lips(head, drawing):
+    ends = np.cumsum([head.vertex_count, *(len(item.places()) for item in drawing.grown)])
+    teeth = drawing.vertices(head.template)[ends[2] : ends[3]]
+    front = ends[2] + np.flatnonzero(teeth[:, 2] > teeth[:, 2].max() - 0.002)
+    shades = {name: shades_of(head, drawing, name) for name in ("smile with teeth", "O", "kiss", "shout")}
+    seen = {name: np.median(shade[front]) for name, shade in shades.items()}
+    assert seen["shout"] > seen["O"] > 2 * seen["kiss"], (
+        "lips put forward round a small opening leave teeth in the dark"
+    )
+    assert seen["smile with teeth"] > 0.8
+    outside = ~np.any([head.regions[name] for name in ("mouth_bag", "teeth", "tongue")], axis=0)
+    assert (shades["O"][: head.vertex_count][outside] == 1).all() and (shades["O"][ends[0] : ends[2]] == 1).all()
+    turn = np.array([[0.8, 0, 0.6], [0, -1, 0], [0.6, 0, -0.8]])
+    assert np.allclose(shades_of(head, drawing, "O", turn), shades["O"], atol=1e-3), "wherever the head is"
+
+
+def test_a_tongue_that_is_out_is_lit(head, drawing):
+    face = face_vertices(head, next(face for face in FACES if face.name == "tongue"))
+    light = drawing.shades(drawing.vertices(face))[: head.vertex_count, 0] * mouth_light(head) ** (1 / GAMMA)
+    tongue = head.regions["tongue"]
+    ahead = face[:, 2] > face[head.regions["lips"], 2].max()
+    assert (tongue & ahead).sum() > 20 and light[tongue & ahead].min() > 0.99
+    assert mouth_light(head)[tongue & ahead].min() > 0.5, "in scenes, too, where it does not follow the lips"
