@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from backend.export.blender import take_result
 from backend.head_model.library import load_head
 from backend.head_model.lid_clearance import with_clear_lids
 from backend.head_model.model import JOINT_NAMES, posed_vertices
 from backend.head_model.personal import with_corrections
+from backend.track.geometry import person_of
 from tests.backend.heads import small_head
+from tests.backend.track.test_io import small_track
 
 MM = 1000.0
 SIDES = ("left", "right")
@@ -115,3 +118,25 @@ def test_heads_without_lids_or_round_eyes_stay_as_they_are(head):
     balls = head.regions["left_eyeball"] | head.regions["right_eyeball"]
     oval[balls, 1] *= 1.3
     assert with_clear_lids(head, oval) is head
+
+
+def test_what_is_shown_of_a_track_has_clear_lids(head, people):
+    """Overlays pose ``person_of``; Blender's scene has its shape keys."""
+    neutral = head.neutral(people[1].astype(np.float32))
+    track = replace(
+        small_track(1),
+        head_id=head.id,
+        head_hash=head.hash,
+        identity=people[1].astype(np.float32),
+        deformation=np.zeros((0, 3), np.float32),
+        expression=expression(head, {"eyeBlink": 1.0}),
+        expression_sigma=np.zeros((0, 0), np.float32),
+        action_corrections=sinking(head, 1).astype(np.float16),
+    )
+    assert (
+        eyes_shown_through(with_corrections(head, track.action_corrections), neutral, {"eyeBlink": 1.0}, (0, 0)) > 0.3
+    )
+    assert eyes_shown_through(person_of(head, track), neutral, {"eyeBlink": 1.0}, (0, 0)) < 0.05
+    scene = take_result(track, head, "take", {}).head
+    deltas = scene.expression_deltas[:, : head.vertex_count]
+    assert eyes_shown_through(replace(head, expression_basis=deltas), neutral, {"eyeBlink": 1.0}, (0, 0)) < 0.05
