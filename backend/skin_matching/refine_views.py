@@ -52,8 +52,8 @@ turned by another angle (the bas relief): on a rendered clip 0.08 px of residual
 POORLY_CONSTRAINED = 0.08
 """σ of every camera's log focal above which views do not tell them either, as of cameras in nearly one place.
 
-On rendered rigs of dev three views 25° apart leave 0.012 and less, 9° apart 0.010 and 4° apart 0.019, whose cameras the
-matches turn from 0.44° off to 0.07°.
+On rendered rigs of dev three views 25° apart leave 0.012 and less, 9° apart 0.014 and 4° apart 0.019, whose cameras the
+matches bring from 0.41° off to 0.05°.
 """
 WORSE = 4.0
 """% of the inter-ocular distance by which the aligner's points may miss more afterwards. Cameras in their places bare
