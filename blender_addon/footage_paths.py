@@ -49,6 +49,43 @@ def keep_relative(scene: Any, pictures: Iterable[Any]) -> None:
             picture.filepath = bpy.path.relpath(str(path))
 
 
+def move_relative(new_file: str) -> None:
+    """Before the file is saved as ``new_file``: let relative footage be found from there, as Blender lets its own."""
+    if not bpy.data.is_saved or not new_file:
+        return
+    old, new = Path(bpy.data.filepath).parent, Path(new_file).parent
+    if old != new:
+        _rebase(old, new)
+
+
+def stay_relative(saved_file: str) -> None:
+    """After saving: where it made a copy or failed, let relative footage be found from the open file again."""
+    if bpy.data.is_saved and saved_file and Path(saved_file) != Path(bpy.data.filepath):
+        old, new = Path(saved_file).parent, Path(bpy.data.filepath).parent
+        if old != new:
+            _rebase(old, new)
+
+
+def _rebase(old: Path, new: Path) -> None:
+    for scene in bpy.data.scenes:
+        chosen = settings.of(scene)
+        for row in (chosen, *chosen.views):
+            _rebase_in(row, "footage", old, new)
+        for name in ("neutral_from", "weights"):
+            _rebase_in(chosen, name, old, new)
+
+
+def _rebase_in(row: Any, name: str, old: Path, new: Path) -> None:
+    path = getattr(row, name)
+    if not path.startswith(RELATIVE):
+        return
+    absolute = bpy.path.abspath(path, start=str(old))
+    try:
+        setattr(row, name, bpy.path.relpath(absolute, start=str(new)))
+    except ValueError:  # on another drive of Windows
+        setattr(row, name, absolute)
+
+
 def pictures_of(cameras: Iterable[Any]) -> list[Any]:
     """The clips and images behind these cameras."""
     backgrounds = [background for camera in cameras for background in camera.data.background_images]

@@ -68,6 +68,7 @@ class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
 
     def draw(self, _context: Any) -> None:
         """Draw the preferences."""
+        _draw_check(self.layout)
         column = self.layout.column()
         column.use_property_split = True
         for name in ("environment", "endpoint", "device", "autostart", "finish_jobs", "keep_gb"):
@@ -76,7 +77,6 @@ class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
                 _draw_under(column, describe(bpy.path.abspath(self.environment)))
             elif name == "keep_gb":
                 _draw_storage(column)
-        _draw_check(self.layout)
 
 
 def _draw_under(column: Any, text: str) -> None:

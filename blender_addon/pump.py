@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import action_slots, building, preferences, session
+from . import action_slots, building, footage_paths, preferences, session
 from .active_job import Home
 
 BUSY_INTERVAL = 0.05  # seconds
@@ -95,8 +95,21 @@ def on_file_opened(*_: Any) -> None:
 
 
 @persistent  # type: ignore[untyped-decorator]
-def on_file_saved(*_: Any) -> None:
+def on_file_saving(path: str, *_: Any) -> None:
+    """Relative footage is found from the new place of the file, too."""
+    footage_paths.move_relative(path)
+
+
+@persistent  # type: ignore[untyped-decorator]
+def on_file_not_saved(path: str, *_: Any) -> None:
+    """Take back what was prepared for it."""
+    footage_paths.stay_relative(path)
+
+
+@persistent  # type: ignore[untyped-decorator]
+def on_file_saved(path: str, *_: Any) -> None:
     """The file that a take belongs to may have another name now."""
+    footage_paths.stay_relative(path)
     job = session.current().job
     if job is not None and not job.elsewhere:
         job.home = dataclasses.replace(job.home, file=bpy.data.filepath)

@@ -46,18 +46,24 @@ CLASSES = tuple(
     for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_takes, panel_take, panel_jobs)
     for cls in module.CLASSES
 )
+HANDLERS = {
+    "load_post": pump.on_file_opened,
+    "save_pre": pump.on_file_saving,
+    "save_post": pump.on_file_saved,
+    "save_post_fail": pump.on_file_not_saved,
+}
 
 
 def register() -> None:
-    """Register all classes, the scene settings, the timer and the handler."""
+    """Register all classes, the scene settings, the timer and the handlers."""
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     setattr(bpy.types.Scene, settings.NAME, bpy.props.PointerProperty(type=settings.FlowFaceSettings))
     setattr(bpy.types.Material, iris.NAME, iris.iris_property())
     for name, prop in take_properties.properties().items():
         setattr(bpy.types.Collection, name, prop)
-    bpy.app.handlers.load_post.append(pump.on_file_opened)
-    bpy.app.handlers.save_post.append(pump.on_file_saved)
+    for name, handler in HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
     action_slots.watch()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
@@ -67,8 +73,8 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(pump.tick):
         bpy.app.timers.unregister(pump.tick)
     action_slots.forget()
-    bpy.app.handlers.load_post.remove(pump.on_file_opened)
-    bpy.app.handlers.save_post.remove(pump.on_file_saved)
+    for name, handler in HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
     session.end(finish=preferences.get(bpy.context).finish_jobs)
     delattr(bpy.types.Material, iris.NAME)
     for name in take_properties.properties():

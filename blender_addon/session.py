@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from .vendor import messages as m
 if TYPE_CHECKING:
     from .scene.known_cameras import KnownCameras
 
+_LOST = "and the tracking of “{}” with it. Track it again."
 LOST_PATIENCE = 30.0
 """Seconds that a job waits for its backend to answer again: a machine that slept is back much sooner."""
 
@@ -76,18 +78,21 @@ class Session(BackendLink):
     def let_go(self, *, finish: bool) -> Remains:
         """Close the connection and end what this add-on started; what is left of it for another session.
 
-        With ``finish``, a backend of one's own whose job is not finished goes on with it. Waits for an end.
+        With ``finish``, a backend of one's own goes on with its unfinished jobs, whoever's. Waits for an end.
         """
         job, remains = self.job, Remains()
-        if job is not None and not job.done and self.owns_backend and not finish:
-            text = f"The add-on was switched off, and the tracking of “{job.name}” with it. Track it again."
-            remains.notice = Notice(text, is_error=True)
-        elif job is not None and job.submitted and job.status is None:
+        unfinished = (job is not None and not job.done) or any(not listed.finished for listed in self.jobs.jobs)
+        if finish and unfinished and self.owns_backend:
+            remains.process, self.process = self.process, None
+        if job is None:
+            pass
+        elif job.take is None and self.owns_backend:  # and is stopped with it
+            words = "the result of “{}” is kept in the list of jobs." if job.done else _LOST
+            remains.notice = Notice(f"The add-on was switched off, {words.format(job.name)}", is_error=not job.done)
+        elif job.submitted and job.status is None:
             remains.notice = Notice(job.let_go)
-        elif job is not None:
+        else:
             remains.job, job.lost_at = job, None
-            if not job.done:
-                remains.process, self.process = self.process, None
         self.job = None
         if self.check is not None:
             self.check.stop()
@@ -263,6 +268,7 @@ class Session(BackendLink):
             return
         if isinstance(message, m.ResultReply) and message.take is not None:
             self.job.take = message.take
+            self.jobs.update(replace(message.job, fetched=True))
         elif isinstance(message, m.Error):
             self._fail(f"{message.message} {message.hint}".strip())
 

@@ -77,10 +77,13 @@ class FLOWFACE_PT_log(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
 
 
 def _draw_backend(layout: Any, now: session.Session) -> None:
+    if now.connection is Connection.CONNECTED and not now.owns_backend:
+        draw_text(layout, "Backend running (started elsewhere)", bpy.context.region.width, "LINKED")
+        _draw_problem(layout, now)
+        return
     row = layout.row()
     if now.connection is Connection.CONNECTED:
-        where = "" if now.owns_backend else " (started elsewhere)"
-        row.label(text=f"Backend running{where}", icon="LINKED")
+        row.label(text="Backend running", icon="LINKED")
     elif now.connection is Connection.REFUSED:
         row.label(text="Backend cannot be used", icon="ERROR")
     elif now.backend_starting:
@@ -94,6 +97,11 @@ def _draw_backend(layout: Any, now: session.Session) -> None:
     elif now.connection is not Connection.CONNECTED:
         button.operator("flowface.backend_start", text="Start")
         _preferences_button(row, "")
+    _draw_problem(layout, now)
+
+
+def _draw_problem(layout: Any, now: session.Session) -> None:
+    """What is wrong with the backend that answers."""
     if now.version_warning:
         draw_text(layout, now.version_warning, bpy.context.region.width, "ERROR")
     if now.connection is Connection.REFUSED and (now.notice is None or now.notice.text != now.connection_sentence):

@@ -168,6 +168,7 @@ def test_an_export_ends_when_the_connection_is_lost(tmp_path: Path, endpoint: st
         answer(m.Welcome("test", 1))
         answer(m.HeadList((), exports=(m.ExportInfo("csv", "Table", ".csv", "numbers"),)))
         answer(m.JobList(()))
+        answer(m.StorageReply("/jobs", 0, 0, 1))
         wait_until(lambda: bool(session.current().exports), pump.tick)
         session.current().export("20260101-000000-01234567", "csv", tmp_path / "a.csv")
         answer(m.Submitted(m.JobStatus("20260101-000000-01234568", "a", m.JobState.RUNNING, "writing Table")))

@@ -117,6 +117,25 @@ def test_a_path_that_was_chosen_as_relative_stays_so_in_the_scene(tmp_path: Path
     assert [clip.filepath for clip in clips] == ["//relative.mp4", str(tmp_path / "absolute.mp4")]
 
 
+def test_relative_footage_is_found_from_wherever_the_file_is_saved(tmp_path: Path) -> None:
+    (tmp_path / "shots" / "one").mkdir(parents=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    chosen, clip = settings.of(bpy.context.scene), tmp_path / "clip.mp4"
+    chosen.footage = "//clip.mp4"
+    chosen.views.add().footage = str(clip)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shots" / "copy.blend"), copy=True)
+    assert chosen.footage == "//clip.mp4", "the file that is open has not moved"
+    with pytest.raises(RuntimeError):
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "nowhere" / "shot.blend"))
+    assert chosen.footage == "//clip.mp4", "nor has one that could not be saved"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shots" / "one" / "shot.blend"))
+    assert [chosen.footage, chosen.views[0].footage] == ["//../../clip.mp4", str(clip)]
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shots" / "one" / "again.blend"))
+    assert chosen.footage == "//../../clip.mp4"
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shots" / "copy.blend"))
+    assert settings.of(bpy.context.scene).footage == "//../clip.mp4"
+
+
 @pytest.mark.parametrize("chosen", ["//shot", "//shot/frame_####.png", "//shot/frame_0102.png"])
 def test_a_sequence_stays_relative_however_it_was_chosen(tmp_path: Path, chosen: str) -> None:
     (tmp_path / "shot").mkdir()

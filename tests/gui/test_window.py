@@ -24,8 +24,8 @@ from tests.blender.test_client import free_port
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
-TRACK_BUTTON = ("908", "283")  # in a window of 1280 × 800, found by looking at 1-ready.png
-CANCEL_BUTTON = ("908", "304")
+TRACK_BUTTON = ("908", "300")  # in a window of 1280 × 800, found by looking at 1-ready.png
+CANCEL_BUTTON = ("908", "321")
 VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("cameras=840,223", "solve=840,412", "from_scene=958,412", "options=840,248", "track=908,283"),
     *("aligner=950,298", "network=940,346"),
@@ -127,6 +127,26 @@ def test_problems_in_the_panel(window: Window, start_backend: Callable[[str], Se
         f"missing-file: There is no footage at {window.folder}/nothing.mp4.",
         f"failed-job: No face was found in {window.folder}/user-error.mp4. Choose footage that shows a face.",
         "cancelled: Cancelled.",
+    ):
+        assert sentence in done.stdout
+
+
+def test_states_of_the_panel(window: Window, start_backend: Callable[..., Server]) -> None:
+    """What is said in each state, the check of the preferences, and nothing built before the user is ready for it."""
+    (window.folder / "until-cancelled.mp4").touch()
+    write_clip(window.folder / "someone.mp4", 640, 480)
+    server, performing = (
+        start_backend(f"tests.{name}") for name in ("backend.server.runners:run", "blender.runners:perform")
+    )
+    nowhere = f"tcp://127.0.0.1:{free_port()}"
+    done = window.run("states.py", nowhere, server.endpoint, performing.endpoint, str(window.folder))
+    assert done.returncode == 0, done.stdout
+    for sentence in (
+        f"2-backend-missing: There is no Python in “{window.folder}/nothing”.",
+        f"check: good: The address {nowhere} is free",
+        f"check: bad: There is no Python in “{window.folder}/nothing”.",
+        "5-cancelled: Cancelled.",
+        "7-built: Tracked 10 of 10 frames, mean error 0.90 % of the inter-ocular distance (good).",
     ):
         assert sentence in done.stdout
 
