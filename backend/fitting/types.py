@@ -71,6 +71,7 @@ class EnergyWeights:
     neutral_prior_sigma: float = (
         0.0015  # m; a little over what MICA is off by (seeds/001 tables 3 and 5: 1.11, 1.13 mm)
     )
+    learned_neutral: float = 100.0  # the same of ``backend.fitting.learned_neutral``; 0: without it
     deform: float = 3.0  # E_deform, on |δ_d|² in standard deviations of ``deform_sigma``
     deform_sigma: float = 0.0015  # m; about what MakeHuman's identities alone leave of scanned people
     deform_length: float = 0.008  # m; how far apart two points must be to deform independently
