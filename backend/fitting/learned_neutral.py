@@ -78,15 +78,12 @@ def load_neutral_table(path: Path = TABLE) -> NeutralTable:
 
 
 def identity_space(head: HeadModel) -> str:
-    """A name for a head's mean and its first ``COMPONENTS`` identity components; other heads have another."""
-    digest = hashlib.sha256()
-    for array in (head.template, head.shape_basis[:COMPONENTS]):
-        digest.update(np.ascontiguousarray(array, np.float32).tobytes())
-    return digest.hexdigest()[:16]
+    """A name for a head's first ``COMPONENTS`` identity components; heads with others have another."""
+    return hashlib.sha256(np.ascontiguousarray(head.shape_basis[:COMPONENTS], np.float32).tobytes()).hexdigest()[:16]
 
 
 def learned_neutral(head: HeadModel, views: Sequence[ViewAlignment]) -> F32 | None:
-    """Neutral vertices (V,3), metres in head space, of the person in a take of one view, as its frames tell on the mean.
+    """Neutral vertices (V,3), metres in head space, of the person in a take of one view: the mean over its frames.
 
     None where nothing can be told: for a head with other identities than those learnt, for points that another aligner
     made, of several views, whose parallax tells more, and where no frame shows all points of a face that looks towards

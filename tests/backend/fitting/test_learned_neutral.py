@@ -78,7 +78,6 @@ def test_people_are_told_apart_from_the_mean_head_and_fitted_nearer_to_the_truth
         for weights, distances in ((EnergyWeights(learned_neutral=0), without), (EnergyWeights(), fitted)):
             fit = solve_take(head, [View(person.front)], FitOptions(weights=weights)).fit
             distances.append(distance(head, neutral_vertices(head, fit), person.neutral))
-    print(mean, told, without, fitted)
     assert np.mean(told) < 0.9 * np.mean(mean)
     assert np.mean(fitted) < 0.97 * np.mean(without)
 
