@@ -13,7 +13,7 @@ from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis
 from backend.fitting.terms.pairs import PairsTerm
 from backend.fitting.terms.rows import SkinPoints
-from backend.fitting.types import View
+from backend.fitting.types import EnergyWeights, View
 from backend.observations import PointSetId
 from backend.observations.point_pairs import PairTable
 
@@ -26,10 +26,13 @@ def pairs_term(
     points: ObservedPoints,
     views: Sequence[View],
     table: PairTable,
-    robust_scale: float,
+    weights: EnergyWeights,
     unknowns: CameraUnknowns,
 ) -> PairsTerm | None:
-    """E_pairs of what ``views`` saw; None where none of them was aligned by MediaPipe's networks."""
+    """E_pairs of what ``views`` saw, each pair counted ``weights.pairs`` times.
+
+    None where none of them was aligned by MediaPipe's networks.
+    """
     ids = [own.id for own in points.sets]
     if TOLD not in ids:
         return None
@@ -45,7 +48,7 @@ def pairs_term(
         first=skin(table.first),
         second=skin(table.second),
         difference=torch.as_tensor(np.stack([table.difference(s) for s in seen]), device=device),
-        precision=torch.as_tensor(np.stack([table.precision(s) for s in seen]), device=device),
-        robust_scale=robust_scale,
+        precision=weights.pairs * torch.as_tensor(np.stack([table.precision(s) for s in seen]), device=device),
+        robust_scale=weights.robust_scale,
         unknowns=unknowns,
     )

@@ -112,7 +112,7 @@ def build_problem(
         FramePrior(seen.to(like.dtype), ((eyes | ~eyes.any(0)) & seen[:, None]).to(like.dtype)),
         _focal_prior(views, options, unknowns, found, like),
     ]
-    pairs = pairs_term(basis, points, views, load_pair_table(), weights.robust_scale, unknowns)
+    pairs = pairs_term(basis, points, views, load_pair_table(), weights, unknowns)
     terms += action_priors(head, weights, found.any(0), witness, like.device)
     if any(unknowns.principal):
         terms.append(_principal_prior(views, options, unknowns, found, like))
