@@ -1,0 +1,70 @@
+"""The jaw's outline in a take's energy: it draws the jaw where a picture shows it, and not along itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.fitting import FitOptions, View, fit_take
+from backend.fitting.posed import world_vertices
+from backend.fitting.prepare import prepare
+from backend.fitting.terms.outline import OutlineTerm
+from backend.head_model.model import surface_positions
+from backend.observations import PointSet, PointSetId, ViewAlignment
+from backend.observations.jaw_outline import load_jaw_outline
+from tests.backend.fitting.made_takes import FOCAL_PX, SIDE, Seen, head, performance, view
+
+F64 = NDArray[np.float64]
+OUTLINE = load_jaw_outline()
+# As sure as MediaPipe's in this size of picture: of the jaw 4 % of the inter-ocular distance, of others 1.
+SIGMA = np.where(np.isin(np.arange(478), OUTLINE.points), 6.0, 1.5).astype(np.float32)
+
+
+def of_mediapipe(seen: ViewAlignment, made_by: str = "mediapipe") -> ViewAlignment:
+    (points,) = seen.point_sets
+    return replace(seen, point_sets=(replace(points, id=PointSetId("mediapipe478", made_by)),))
+
+
+def frontal() -> PointSet:
+    return view(performance(1), Seen()).alignment.point_sets[0]
+
+
+def normals() -> F64:
+    """(P,2) across the outline of the frontal mean head, away from the face."""
+    seen = frontal()
+    normal = OUTLINE.normals(seen)[0]
+    outwards = OUTLINE.positions(seen)[0] - seen.mu[0].mean(axis=0)
+    return normal * np.sign((normal * outwards).sum(axis=1, keepdims=True))
+
+
+def fitted_jaw(moved: F64, made_by: str) -> F64:
+    """(P,2) pixels of the fitted jaw where its seen points lie ``moved (P,2)`` from the mean head's, all others on it."""
+    off = np.zeros((478, 2))
+    off[OUTLINE.points] = moved
+    seen = of_mediapipe(view(performance(1), Seen(noise=off, sigma=SIGMA)).alignment, made_by)
+    given = View(seen, view(performance(1), Seen()).camera)
+    fitted = fit_take(head(), [given], FitOptions())
+    points = surface_positions(head().landmarks["mediapipe478"], head().triangles, world_vertices(head(), fitted))
+    jaw = points[0, OUTLINE.points].astype(np.float64)
+    return jaw[:, :2] / jaw[:, 2:] * FOCAL_PX + SIDE / 2
+
+
+def test_a_jaw_that_is_too_narrow_is_drawn_outwards() -> None:
+    """A jaw 5 px wider than the mean head's, whose points are 6 px unsure: by those alone it hardly moves."""
+    across = normals()
+    gained = {}
+    for maker in ("mediapipe", "somebody"):  # what was measured of one aligner's points says nothing of another's
+        still = fitted_jaw(np.zeros_like(across), maker)
+        gained[maker] = float(((fitted_jaw(5 * across, maker) - still) * across).sum(axis=1).mean())
+    print(gained)
+
+
+def test_points_that_slid_along_the_outline_pull_no_more_than_without_it() -> None:
+    along = normals() @ np.array([[0.0, 1.0], [-1.0, 0.0]])
+    moved = {}
+    for maker in ("mediapipe", "somebody"):
+        still = fitted_jaw(np.zeros_like(along), maker)
+        moved[maker] = fitted_jaw(5 * along, maker) - still
+        print(maker, np.abs((moved[maker] * along).sum(1)).mean(), np.linalg.norm(moved[maker], axis=1).mean())
