@@ -136,7 +136,8 @@ def main(
     both = Measured(*(np.concatenate([getattr(m, name) for m in each.values()]) for name in ("ratio", "turned")))
     share = shares(both)
     turn = doubling_turn(both, share)
-    about = f"{len(both.turned)} renderings of {people} MakeHuman (CC0) and {people} ICT-FaceKit heads (MIT), dev identities"
+    heads = f"{people} heads each of MakeHuman (CC0) and ICT-FaceKit (MIT), dev identities"
+    about = f"{len(both.turned)} renderings of {heads}"
     JawOutline(CHAIN, share, turn, about).save(out)
     sigma = load_point_sigma().sigma_fraction
     for point, own in zip(CHAIN[1:-1].tolist(), share, strict=True):

@@ -41,9 +41,7 @@ def test_the_step_is_dense_gauss_newtons(rig: str) -> None:
         parts += [
             pairs.residuals(moved, view, slice(None)) * pairs.precision[view, ..., None].sqrt() for view in range(views)
         ]
-        parts += [
-            outline.residuals(moved, view, slice(None)) * outline.precision[view].sqrt() for view in range(views)
-        ]
+        parts += [outline.residuals(moved, view, slice(None)) * outline.precision[view].sqrt() for view in range(views)]
         return torch.cat([part.flatten() for part in parts])
 
     zero = torch.zeros(size, dtype=DOUBLE)
