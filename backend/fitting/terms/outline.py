@@ -4,6 +4,10 @@ seeds/004 draws dense vertices of the head's silhouette to the face's boundary. 
 silhouette of a turned head: the network draws the same places of the jaw wherever the head looks
 (``backend/point_calibration/jaw_outline.py``). What seeds/004 wins by density is kept: a point counts across the
 outline, and what it errs by along the outline pulls nothing.
+
+Measured without and with it: outline of 58 training photographs 2.52 to 2.42 % of the inter-ocular distance (pairwise
+-0.10 ± 0.03), landmarks and pupils as before; 12 rendered dev sequences of both peoples: motion error of the face (SSME)
+0.4 to 1.5 % less, chamfer distance unchanged on the mean.
 """
 
 from __future__ import annotations
