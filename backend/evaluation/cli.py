@@ -66,6 +66,8 @@ Clips = Annotated[
     typer.Option("--clip", help="Only look, and only at this clip or photograph; may be repeated.", metavar="FILE"),
 ]
 
+Rigs = Annotated[bool, typer.Option("--rigs", help="Only several cameras: rendered people's, and the scan's in test.")]
+
 
 def evaluate(
     quick: Annotated[bool, typer.Option("--quick", help="A few short sequences and photographs: minutes.")] = False,
@@ -99,6 +101,7 @@ def evaluate(
     benchmark_cache: Annotated[
         Path | None, typer.Option(help="Folder for the rendered sequences; the system's cache where left out.")
     ] = None,
+    rigs: Rigs = False,
     look: Look = False,
     clips: Clips = None,
 ) -> None:
@@ -121,6 +124,7 @@ def evaluate(
             results=parse_results(results or []),
             benchmark_cache=benchmark_cache,
             peoples=parse_peoples(people),
+            rigs_only=rigs,
             look_only=look,
             clips=tuple(clips or ()),
             command=shlex.join(["flowface", *sys.argv[1:]]),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.evaluation.benchmark import Truth
+from backend.evaluation.benchmark import Truth, load_truth_full
 from backend.evaluation.mesh_landmarks import NOSE_BASE, landmarks_px
 from backend.evaluation.metrics.chamfer import AlignedFrame, align_frames, chamfer, keypoints7, neutral_only
 from backend.evaluation.metrics.landmarks import INNER_51, normalised_mean_error
@@ -96,6 +97,27 @@ def comparable(truth: MeshSequence) -> MeshSequence:
     near = np.linalg.norm(truth.neutral - nose, axis=1) < FACE_RADIUS
     regions = {name: mask & outside for name, mask in truth.regions.items()}
     return replace(truth, regions=regions | {"face": regions["face"] & near})
+
+
+class LazyTruth:
+    """The truth in a file, read only where something has to be measured."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._truth: Truth | None = None
+        self._shape: MeshSequence | None = None
+
+    def get(self) -> Truth:
+        """Raises UserError as ``load_truth_full`` does."""
+        if self._truth is None:
+            self._truth = load_truth_full(self._path)
+        return self._truth
+
+    def shape(self) -> MeshSequence:
+        """The truth that shapes are compared with."""
+        if self._shape is None:
+            self._shape = comparable(self.get().mesh)
+        return self._shape
 
 
 def _landmark_figures(truth: MeshSequence, predicted: MeshSequence) -> dict[str, Any]:

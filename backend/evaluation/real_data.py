@@ -22,7 +22,8 @@ from backend.errors import ErrorCode, UserError
 from backend.evaluation.mesh_landmarks import OUTER_EYE_CORNERS, landmarks_camera, landmarks_px
 from backend.evaluation.metrics.landmarks import INNER_51, boundary_error, jaw_line, overall_error, silhouette_edges
 from backend.evaluation.metrics.stability import temporal_stability
-from backend.evaluation.scan import Scan, joint_record, read_scan, scan_record
+from backend.evaluation.rig import joint_record
+from backend.evaluation.scan import Scan, read_scan, scan_record
 from backend.evaluation.trackers.flowface import observe_clip, track_or_none
 from backend.evaluation.trackers.results_folder import ResultsFolder
 from backend.evaluation.trackers.types import Tracker, ViewsTracker
@@ -99,11 +100,11 @@ class RealData:
         if (found := self._read_scan()) is None:
             return
         folder, scan = found
-        views = str(len(scan.cameras))
+        views, rig = str(len(scan.cameras)), scan.rig(folder)
         for tracker in trackers:
             if isinstance(tracker, ViewsTracker):
                 for variant in tracker.variants:
-                    work = _bound(joint_record, tracker, folder, scan, variant)
+                    work = _bound(joint_record, tracker, rig, variant)
                     yield ("scan_jointly", tracker.name, variant, views), work
 
     def _zoom(self, trackers: Sequence[Tracker]) -> Iterator[Task]:

@@ -22,23 +22,22 @@ from backend.errors import ErrorCode, UserError
 from backend.evaluation import plots, tables
 from backend.evaluation.benchmark import (
     SequenceSpec,
-    Truth,
+    benchmark_rigs,
     benchmark_sequences,
-    load_truth_full,
     render_sequences,
 )
 from backend.evaluation.draw_plots import draw_plots
 from backend.evaluation.look import Looking, look
 from backend.evaluation.look_tables import look_sheets
-from backend.evaluation.measure import comparable, measure
+from backend.evaluation.measure import LazyTruth, measure
 from backend.evaluation.progress_view import EvaluationView
 from backend.evaluation.real_data import RealData, Task, able, add_rank_correlation
+from backend.evaluation.rendered_rigs import RenderedRigs
 from backend.evaluation.store import EVERYTHING, Store, code_digest, plain
 from backend.evaluation.trackers.flowface import FlowFace
 from backend.evaluation.trackers.mediapipe_mesh import SMOOTHING_SIGMA, MediaPipeMesh
 from backend.evaluation.trackers.results_folder import SEQUENCE, SINGLE, ResultsFolder
 from backend.evaluation.trackers.types import Tracker
-from backend.evaluation.types import MeshSequence
 from backend.evaluation.uncertainty import uncertainty_records
 from backend.files import write_atomic, write_npz
 from backend.terminal.checkout import git
@@ -65,8 +64,9 @@ class EvaluationOptions:
     ``split`` says whose faces are looked at: figures are published of ``test``, weights and options are chosen on
     ``dev`` (``splits.toml``). ``results`` maps names to folders of other trackers' results; ``specs`` replaces the
     benchmark's own sequences, which are of ``peoples``; ``benchmark_cache`` None is the system's cache folder.
-    ``look_only`` does nothing but ``backend.evaluation.look``, on ``clips`` alone where there are any. ``weights`` are
-    the alignment network's, None its own.
+    ``rigs_only`` looks at several cameras alone, rendered people's and the scan's. ``look_only`` does
+    nothing but ``backend.evaluation.look``, on ``clips`` alone where there are any. ``weights`` are the alignment
+    network's, None its own.
     """
 
     out: Path
@@ -81,6 +81,8 @@ class EvaluationOptions:
     real: bool = True
     uncertainty: bool = True
     peoples: tuple[People, ...] = PEOPLES
+    rigs: bool = True
+    rigs_only: bool = False
     look: bool = True
     look_only: bool = False
     clips: tuple[Path, ...] = ()
@@ -95,7 +97,7 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
     """
     plots.need_matplotlib()
     if options.look_only or options.clips:
-        options = replace(options, real=False, uncertainty=False, look=True, look_only=True)
+        options = replace(options, real=False, uncertainty=False, rigs=False, look=True, look_only=True)
     if options.split not in SPLITS:
         raise UserError(ErrorCode.BAD_SPLIT, f"There is no split “{options.split}”; there are {', '.join(SPLITS)}.")
     try:
@@ -110,11 +112,13 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
     with EvaluationView(told) as view:
         trackers = make_trackers(options, store.folder, view.on_frame)
         skipped: list[str] = []
-        runs, heat = ([], plots.HeatMaps()) if options.look_only else _rendered(options, store, trackers, view, skipped)
+        some = options.look_only or options.rigs_only
+        runs, heat = ([], plots.HeatMaps()) if some else _rendered(options, store, trackers, view, skipped)
         calibrated = _uncertainty(options, store, trackers, view) if runs else []
+        rigs = _rigs(options, store, trackers, view, skipped)
         real = _real(options, store, trackers, view, skipped)
         looks = _looks(options, store, trackers, view)
-        if not runs and not real and not looks:
+        if not runs and not rigs and not real and not looks:
             raise UserError(ErrorCode.NOTHING_TO_EVALUATE, " ".join(skipped) or "Nothing was chosen to be evaluated.")
         view.on_stage("drawing the plots")
         results = plain(
@@ -124,6 +128,7 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
                 "summary": tables.summarise(runs),
                 "runs": runs,
                 "uncertainty": calibrated,
+                "rigs": rigs,
                 "real": real,
                 "looks": looks,
             }
@@ -186,10 +191,8 @@ def _rendered(
     """Records of every sequence × protocol × tracker."""
     heat = plots.HeatMaps()
     archive = options.data / "ict" / "ict_facekit.npz"
-    specs = _specs(options)
-    if not archive.is_file() and any(spec.people == "ict" for spec in specs):
-        skipped.append(f"ICT-FaceKit's people are left out, as the head they are rendered from is not at {archive}.")
-        specs = tuple(spec for spec in specs if spec.people != "ict")
+    peoples = _at_hand(options, skipped)
+    specs = tuple(spec for spec in _specs(options) if spec.people in peoples)
     rendered = {}
     view.on_stage("rendering the sequences")
     for sequence in render_sequences(specs, archive, options.benchmark_cache):
@@ -199,7 +202,7 @@ def _rendered(
     for number, spec in enumerate(specs):
         sequence = rendered[spec]
         view.on_part("measured", number, len(specs))
-        truth = _Lazy(lambda path=sequence.truth: load_truth_full(path))  # type: ignore[misc]
+        truth = LazyTruth(sequence.truth)
         if heat.vertices is None and spec.people == "ict":
             mesh = truth.get().mesh
             heat.vertices, heat.triangles = mesh.neutral, mesh.triangles
@@ -210,6 +213,18 @@ def _rendered(
                 records.append(_run(store, spec, sequence.clip, truth, tracker, protocol, options.quick, heat))
     view.on_part("measured", len(specs), len(specs))
     return records, heat
+
+
+def _at_hand(options: EvaluationOptions, skipped: list[str]) -> tuple[People, ...]:
+    """The people that can be rendered; ``skipped`` hears why others cannot."""
+    archive = options.data / "ict" / "ict_facekit.npz"
+    wanted = {spec.people for spec in options.specs} if options.specs else set(options.peoples)
+    if "ict" not in wanted or archive.is_file():
+        return options.peoples
+    sentence = f"ICT-FaceKit's people are left out, as the head they are rendered from is not at {archive}."
+    if sentence not in skipped:
+        skipped.append(sentence)
+    return tuple(people for people in options.peoples if people != "ict")
 
 
 def _specs(options: EvaluationOptions) -> tuple[SequenceSpec, ...]:
@@ -230,31 +245,23 @@ def _uncertainty(
     return uncertainty_records(ours, specs, archive, store, options.benchmark_cache, view.on_stage)
 
 
-class _Lazy:
-    """A truth that is read only where something has to be measured."""
-
-    def __init__(self, load: Callable[[], Truth]) -> None:
-        self._load = load
-        self._truth: Truth | None = None
-        self._shape: MeshSequence | None = None
-
-    def get(self) -> Truth:
-        if self._truth is None:
-            self._truth = self._load()
-        return self._truth
-
-    def shape(self) -> MeshSequence:
-        """The truth that shapes are compared with."""
-        if self._shape is None:
-            self._shape = comparable(self.get().mesh)
-        return self._shape
+def _rigs(
+    options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView, skipped: list[str]
+) -> list[dict[str, Any]]:
+    """Records of several cameras before rendered people."""
+    if not options.rigs:
+        return []
+    specs = benchmark_rigs(options.split, options.quick, _at_hand(options, skipped))
+    rigs = RenderedRigs(specs, options.data / "ict" / "ict_facekit.npz", options.benchmark_cache)
+    made_by = {tracker.name: tracker.made_by for tracker in trackers}
+    return _do("rigs", list(rigs.tasks(trackers)), store, view, made_by)
 
 
 def _run(
     store: Store,
     spec: SequenceSpec,
     clip: Path,
-    truth: _Lazy,
+    truth: LazyTruth,
     tracker: Tracker,
     protocol: str,
     quick: bool,
@@ -304,7 +311,10 @@ def _real(
     cache = store.folder / f"alignments-{code_digest()}"
     real = RealData(options.data.resolve(), options.quick, cache, options.split)
     tasks = real.tasks(trackers)
-    kinds = ("photos", "scan", "zoom", "clips") if options.split == "test" else ("photos", "clips")
+    kinds: tuple[str, ...] = ("photos", "scan", "zoom", "clips") if options.split == "test" else ("photos", "clips")
+    if options.rigs_only:
+        kinds = tuple(kind for kind in kinds if kind == "scan")
+        tasks = {kind: work for kind, work in tasks.items() if kind.startswith("scan")}
     missing = [kind for kind in kinds if kind not in tasks]
     if missing:
         skipped.append(f"Real data left out, as it is not in {options.data}: {', '.join(missing)}.")
@@ -323,7 +333,7 @@ def _real(
 def _looks(
     options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView
 ) -> dict[str, list[dict[str, Any]]]:
-    if not options.look or (not options.real and not options.look_only):
+    if not options.look or options.rigs_only or (not options.real and not options.look_only):
         return {}
     looking = Looking(
         options.data.resolve(), options.out, options.split, options.clips, options.quick, options.benchmark_cache

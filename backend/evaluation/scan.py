@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.evaluation.mesh_landmarks import NOSE_BASE, landmarks_camera
-from backend.evaluation.metrics.pose import camera_errors
-from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7, align_to_scan
+from backend.evaluation.mesh_landmarks import NOSE_BASE
+from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7
 from backend.evaluation.outside import seen_from_outside
+from backend.evaluation.rig import Rig, TrueFace
 from backend.evaluation.trackers.flowface import track_or_none
-from backend.evaluation.trackers.types import Tracker, ViewsTracker
-from backend.evaluation.types import MeshSequence
+from backend.evaluation.trackers.types import Tracker
 from backend.head_model.converters.obj import read_obj
-from backend.head_model.surface import MeshSurface
 
 F64 = NDArray[np.float64]
 
@@ -46,6 +44,17 @@ class Scan:
         shift = np.array([camera["t"] for camera in self.cameras], np.float64) * METRES_PER_SCAN_UNIT
         return np.concatenate([turn, shift[..., None]], axis=2)
 
+    @property
+    def true_face(self) -> TrueFace:
+        """What a tracked face is compared with."""
+        return TrueFace(self.vertices[self.face], self.vertices[list(SCAN_KEYPOINTS)])
+
+    def rig(self, folder: Path) -> Rig:
+        """All views at once, whose stills are in ``folder``."""
+        stills = tuple(folder / camera["image"] for camera in self.cameras)
+        focal = np.array([camera["K"][0][0] for camera in self.cameras], np.float64)
+        return Rig(self.true_face, stills, self.world_to_camera(), focal)
+
 
 def read_scan(folder: Path) -> Scan:
     """The scan in ``folder``. Raises UserError ``bad_file`` or, for its mesh, ``bad_mesh``."""
@@ -70,45 +79,5 @@ def scan_record(tracker: Tracker, folder: Path, scan: Scan, camera: dict[str, An
     return (
         record
         | {"lost": False, "focal_ratio": float(mesh.focal_px[0]) / camera["K"][0][0]}
-        | _distance_from(scan, mesh)
+        | scan.true_face.distance_from(mesh)
     )
-
-
-def joint_record(tracker: ViewsTracker, folder: Path, scan: Scan, variant: str) -> dict[str, Any]:
-    """The same of the mesh tracked in all of the scan's views at once, and how well their cameras were recovered.
-
-    Nothing is told of the cameras. Lists have one entry per view, None where the tracker saw nothing in it.
-    """
-    record: dict[str, Any] = {"tracker": tracker.name, "variant": variant, "lost": True}
-    try:
-        found = tracker.track_views([folder / camera["image"] for camera in scan.cameras], variant)
-    except UserError as error:
-        if error.code not in (ErrorCode.NO_FACE, ErrorCode.VIEWS_APART):
-            raise
-        return record
-    focal = np.array([camera["K"][0][0] for camera in scan.cameras])
-    cameras = camera_errors(scan.world_to_camera(), found.world_to_camera, scan.vertices[scan.face].mean(axis=0))
-    return (
-        record
-        | {
-            "lost": False,
-            "views": int(np.isfinite(found.focal_px).sum()),
-            "camera_rotation_deg": cameras.rotation_deg.tolist(),
-            "camera_position_percent": cameras.position_percent.tolist(),
-            "focal_ratio": (found.focal_px / focal).tolist(),
-        }
-        | _distance_from(scan, found.mesh)
-    )
-
-
-def _distance_from(scan: Scan, mesh: MeshSequence) -> dict[str, float]:
-    surface = MeshSurface(mesh.vertices[0], mesh.triangles)
-    keypoints = landmarks_camera(mesh)[0, list(KEYPOINTS7)]
-    face = scan.vertices[scan.face]
-    motion = align_to_scan(surface, keypoints, face, scan.vertices[list(SCAN_KEYPOINTS)], metrical=False)
-    distance = surface.closest(motion.undo(face)).distance * motion.scale * 1e3
-    return {
-        "cd_mm": float(distance.mean()),
-        "cd_median_mm": float(np.median(distance)),
-        "scale": motion.scale,
-    }

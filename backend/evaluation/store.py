@@ -39,7 +39,7 @@ MEASURING = (
     *(f"evaluation/{name}" for name in ("benchmark/", "metrics/", "mesh_landmarks.py", "outside.py")),
     *(
         f"evaluation/{name}"
-        for name in ("trackers/mediapipe_mesh.py", "measure.py", "real_data.py", "scan.py", "types.py")
+        for name in ("trackers/mediapipe_mesh.py", "measure.py", "real_data.py", "rig.py", "scan.py", "types.py")
     ),
     *("datasets/", "footage/", "files.py", "head_model/builder/landmarks.py"),
 )

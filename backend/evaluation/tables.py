@@ -91,6 +91,8 @@ def build_sheets(results: Record) -> list[Sheet]:
         sheets.append(_performance_sheet(results["runs"]))
     if results.get("uncertainty"):
         sheets.append(_uncertainty_sheet(results["uncertainty"]))
+    if results.get("rigs"):
+        sheets.append(_rig_sheet(results["rigs"]))
     return sheets + _real_sheets(results.get("real") or {})
 
 
@@ -178,6 +180,38 @@ def _uncertainty_sheet(records: Sequence[Record]) -> Sheet:
         "distance: seen, and turned away from the camera. Error / σ: root mean square, 1 is calibrated, more is "
         "overconfident; median 1.18, within σ 39.3 and within 2 σ 86.5 where errors are Gaussian. Rank correlation "
         "(Spearman) of σ with the error.",
+    )
+
+
+def _rig_sheet(records: Sequence[Record]) -> Sheet:
+    def spread(mine: Sequence[Record], field: str) -> str:
+        values = [v for r in mine for v in r.get(field) or () if v is not None]
+        return f"{figure(mean(values))} / {figure(max(values))}" if values else NOTHING
+
+    fields = ("cameras", "people", "tracker", "variant")
+    rows = []
+    for cameras, people, tracker, variant in dict.fromkeys(tuple(r[field] for field in fields) for r in records):
+        mine = [r for r in records if tuple(r[field] for field in fields) == (cameras, people, tracker, variant)]
+        focal = [abs(ratio - 1) * 100 for r in mine for ratio in r.get("focal_ratio") or () if ratio is not None]
+        rows.append(
+            (
+                f"{tracker}, {variant}",
+                PEOPLE[people],
+                str(cameras),
+                figure(mean([r.get("cd_mm") for r in mine])),
+                spread(mine, "camera_rotation_deg"),
+                spread(mine, "camera_position_percent"),
+                figure(mean(focal)),
+                f"{sum(r['cameras'] - (r.get('views') or 0) for r in mine)} of {sum(r['cameras'] for r in mine)}",
+            )
+        )
+    return Sheet(
+        "Several cameras, rendered people",
+        ("tracker", "people", "cameras", "CD face, mm", "cameras °", "cameras %", "focal %", "views without face"),
+        tuple(rows),
+        "One moment seen by all cameras, with nothing known of them. Chamfer distance after alignment with scale; "
+        "recovered cameras: mean / worst angle, and distance from the true place in % of its distance from the face, "
+        "up to gauge; focal length's mean error.",
     )
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.export.brows import brow_hair
 from backend.export.hair import with_hair
-from backend.export.lashes import lash_hair
 from backend.head_model.appearance import lip_share, mouth_light
+from backend.head_model.brows import brow_hair
+from backend.head_model.lashes import lash_hair
 from backend.head_model.model import JOINT_NAMES, HeadModel
 from backend.head_model.quads import kept_pairs
+from backend.head_model.teeth import teeth_of
 from backend.track.geometry import neutral_of, person_of
 from backend.track.types import Track
 from protocol.take import HeadGeometry, Performance, TakeResult
@@ -51,7 +52,7 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
 
 
 def head_geometry(head: HeadModel, neutral: NDArray[np.float32]) -> HeadGeometry:
-    """The head of a person whose neutral is (V,3), with brows where their place is known."""
+    """The head of a person whose neutral is (V,3), with brows where their place is known, lashes and single teeth."""
     part_names, triangle_part = triangle_parts(head)
     plain = HeadGeometry(
         head_id=head.id,
@@ -74,7 +75,8 @@ def head_geometry(head: HeadModel, neutral: NDArray[np.float32]) -> HeadGeometry
         light=mouth_light(head),
         lips=lip_share(head),
     )
-    for hair in (brow_hair(head, neutral), lash_hair(head, neutral)):
+    in_mouth = (piece.hair(head, neutral) for piece in teeth_of(head))
+    for hair in (brow_hair(head, neutral), lash_hair(head, neutral), *in_mouth):
         if hair is not None:
             plain = with_hair(_without(plain, hair.part), hair)
     return plain

@@ -1,40 +1,15 @@
-"""What grows on a head and is no part of its mesh: geometry for a scene, each point carried by points of the skin."""
+"""Joins what grows on a head, which is no part of its mesh, to the geometry of a scene."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.head_model.model import HeadModel, SurfacePoints
+from backend.head_model.hair import Hair
 from protocol.take import HeadGeometry
-
-
-@dataclass(frozen=True, eq=False)
-class Hair:
-    """N vertices of a material slot ``part``, head space, metres."""
-
-    part: str
-    neutral: NDArray[np.float32]  # (N,3)
-    deltas: NDArray[np.float32]  # (K,N,3) of each expression at 1
-    weights: NDArray[np.float32]  # (N,J)
-    places: NDArray[np.float32]  # (N,2) in the atlas
-    quads: NDArray[np.int32]  # (M,4) corners among the N, counter-clockwise seen from outside
-
-
-def at_points(head: HeadModel, points: SurfacePoints, values: NDArray[Any]) -> NDArray[np.float64]:
-    """Values (V,…) of the head's vertices at points (N) of its surface, (N,…)."""
-    corners = values[head.triangles[points.triangle]]
-    return np.asarray(np.einsum("nk,nk...->n...", points.barycentric, corners), np.float64)
-
-
-def atlas_places(head: HeadModel, points: SurfacePoints) -> NDArray[np.float64]:
-    """The places (N,2) of points of the head's surface in the atlas."""
-    corners = head.uv_vertices[head.uv_triangles[points.triangle]]
-    return np.asarray(np.einsum("nk,nkc->nc", points.barycentric, corners), np.float64)
 
 
 def with_hair(head: HeadGeometry, hair: Hair) -> HeadGeometry:
@@ -53,7 +28,7 @@ def with_hair(head: HeadGeometry, hair: Hair) -> HeadGeometry:
         part_names=names,
         triangle_part=_joined(head.triangle_part, np.full(len(halves), names.index(hair.part))),
         quads=_joined(head.quads, np.arange(len(halves)).reshape(-1, 2) + faces),
-        light=_joined(head.light, np.ones(count)),
+        light=_joined(head.light, hair.light),
         lips=_joined(head.lips, np.zeros(count)),
     )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backend.head_model.atlas_texels import AtlasTexels, sample
 from backend.head_model.library import load_head
-from backend.head_model.model import JOINT_NAMES, HeadModel
+from backend.head_model.model import JOINT_NAMES, HeadModel, actions_of
 
 Color = tuple[float, float, float]
 
@@ -25,7 +25,8 @@ GAMMA = 2.2
 MOUTH_RADIUS_MM = 10.0
 """Radius of a mouth that is open as in speech: 20 mm between the lips."""
 
-_MOUTH_PARTS = ("mouth_bag", "teeth", "tongue", "gums")
+MOUTH_PARTS = ("mouth_bag", "teeth", "tongue", "gums")
+"""Regions inside the mouth."""
 _EYES = (("left_eyeball", "left_eye"), ("right_eyeball", "right_eye"))
 _PLACES = 512  # side of the atlas picture that places are read from: half a millimetre on the face
 _LIP_EDGE_MM = 1.5  # over which skin becomes lip
@@ -131,16 +132,30 @@ def mouth_light(head: HeadModel) -> NDArray[np.float32]:
     """The share (V,) of the light in front of the mouth that reaches each vertex inside; 1 outside.
 
     A disk of light of radius r at distance d lights what faces it by r² / (r² + d²) of what it would close by (the form
-    factor of a disk, e.g. Howell's catalogue B-4): r is an open mouth's, d the depth behind the incisors.
+    factor of a disk, e.g. Howell's catalogue B-4): r is an open mouth's, d the depth behind the incisors. A tongue that
+    is put out would bring its darkness along, so that its depth is that of a third of the way out.
     """
     light = np.ones(head.vertex_count, np.float32)
-    inside = np.any([head.regions[name] for name in _MOUTH_PARTS if name in head.regions] or [light < 0], axis=0)
+    inside = np.any([head.regions[name] for name in MOUTH_PARTS if name in head.regions] or [light < 0], axis=0)
     if inside.any():
-        depth = face_coordinates(head, head.template)[:, 2]
+        depth = face_coordinates(head, _partly_out(head))[:, 2]
         teeth = head.regions.get("teeth", inside)
-        behind = np.maximum(depth[teeth if teeth.any() else inside].max() - depth[inside], 0.0)
-        light[inside] = MOUTH_RADIUS_MM**2 / (MOUTH_RADIUS_MM**2 + behind**2)
+        light[inside] = light_behind(depth[teeth if teeth.any() else inside].max() - depth[inside])
     return light
+
+
+def _partly_out(head: HeadModel) -> NDArray[np.float32]:
+    """The template (V,3) with its tongue a third of the way out."""
+    names, basis = actions_of(head)
+    tongue = head.regions.get("tongue")
+    if tongue is None or "tongueOut" not in names:
+        return head.template
+    return head.template + tongue[:, None] * basis[names.index("tongueOut")] / 3
+
+
+def light_behind(depth_mm: NDArray[np.floating[Any]], radius_mm: float = MOUTH_RADIUS_MM) -> NDArray[np.float64]:
+    """The share (n,) of the light that comes through a round opening to places (n,) so far behind it."""
+    return np.asarray(radius_mm**2 / (radius_mm**2 + np.maximum(depth_mm, 0.0) ** 2), np.float64)
 
 
 def face_coordinates(head: HeadModel, points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -161,7 +176,7 @@ def lip_depth(face: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 def lip_share(head: HeadModel) -> NDArray[np.float32]:
     """How much of each vertex (V,) is lip, 0 to 1, on the skin outside the mouth."""
     share = np.clip(lip_depth(canonical_face(head)) / _LIP_EDGE_MM + 0.5, 0, 1)
-    inside = [head.regions[name] for name in (*_MOUTH_PARTS, "lashes") if name in head.regions]
+    inside = [head.regions[name] for name in (*MOUTH_PARTS, "lashes") if name in head.regions]
     for mask in inside:
         share[mask] = 0.0
     return share.astype(np.float32)

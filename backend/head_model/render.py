@@ -58,7 +58,7 @@ void main() {
     vec3 n = normalize(v_normal);
     vec3 view = normalize(-v_position);
     if (dot(n, view) < 0.0 && !gl_FrontFacing) n = -n;
-    vec3 base = pow(textured ? texture(image, v_uv).rgb : v_color, vec3(2.2));
+    vec3 base = pow(textured ? texture(image, v_uv).rgb * v_color : v_color, vec3(2.2));
     vec3 light = ambient * (0.65 - 0.35 * n.y);
     vec3 shine = vec3(0.0);
     for (int i = 0; i < light_count; ++i) {
@@ -171,11 +171,14 @@ class HeadRenderer:
         """Draw a mesh; returns RGB (H,W,3) uint8.
 
         ``vertices (V,3)`` metres in world space, ``triangles (F,3)``; the surface takes ``colors (V,3)`` sRGB in 0…1,
-        or ``texture (h,w,3)`` uint8 through ``corner_uv (F,3,2)`` in [0,1] with v upwards. ``world_to_camera (3,4)``.
+        or ``texture (h,w,3)`` uint8 through ``corner_uv (F,3,2)`` in [0,1] with v upwards, times ``colors`` where there
+        are some. ``world_to_camera (3,4)``.
         ``background`` is an RGB uint8 image of the renderer's size; mid grey where absent. ``drawn (F,)`` is False for
         triangles to leave out, which still shape the shading of their neighbours.
         """
         program = self._shaded
+        if colors is None and texture is not None:
+            colors = np.ones((len(vertices), 3), np.float32)
         corners = _corner_arrays(vertices, triangles, colors, corner_uv, drawn)
         self._set_camera(program, focal_px, principal_point, world_to_camera)
         _set_lights(program, lights, ambient, gloss)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.head_model import render
-from backend.head_model.appearance import paint_texture
+from backend.head_model.drawing import Drawing
 from backend.head_model.faces import FACES, face_vertices
 from backend.head_model.model import HeadModel, actions_of, surface_positions
 
@@ -32,9 +32,9 @@ def contact_sheet(head: HeadModel, seed: int = 1) -> Image:
 
     Raises ``UserError`` ``no_opengl`` where nothing can be drawn.
     """
-    texture = paint_texture(head)
+    drawing = Drawing.of(head)
     with render.HeadRenderer((TILE, TILE)) as renderer:
-        draw = _Tiles(head, texture, renderer)
+        draw = _Tiles(head, drawing, renderer)
         rows = [
             _heading("the mean head"),
             *_grid(draw.turntable()),
@@ -45,17 +45,17 @@ def contact_sheet(head: HeadModel, seed: int = 1) -> Image:
         ]
     if actions_of(head)[0]:
         with render.HeadRenderer((FACE_TILE, FACE_TILE)) as renderer:
-            tiles = _Tiles(head, texture, renderer).faces()
+            tiles = _Tiles(head, drawing, renderer).faces()
             rows += [_heading("faces: mixtures of ARKit's actions"), *_grid(tiles, FACE_COLUMNS)]
     with render.HeadRenderer((TILE, TILE)) as renderer:
-        draw = _Tiles(head, texture, renderer)
+        draw = _Tiles(head, drawing, renderer)
         rows += [
             _heading("expressions at 1"),
             *_grid(draw.expressions()),
             _heading("landmarks (MediaPipe-478, iBUG-68) and the atlas"),
         ]
     with render.HeadRenderer((ATLAS_PX, ATLAS_PX)) as renderer:
-        rows.append(np.concatenate([_landmarks(head, texture, renderer), draw_atlas(head, ATLAS_PX)], axis=1))
+        rows.append(np.concatenate([_landmarks(head, drawing, renderer), draw_atlas(head, ATLAS_PX)], axis=1))
     width = max(row.shape[1] for row in rows)
     padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=32) for row in rows]
     return np.concatenate(padded).astype(np.uint8)
@@ -74,9 +74,8 @@ def draw_atlas(head: HeadModel, side: int) -> Image:
 
 
 class _Tiles:
-    def __init__(self, head: HeadModel, texture: Image, renderer: render.HeadRenderer) -> None:
-        self.head, self.texture, self.renderer = head, texture, renderer
-        self.corners = head.uv_vertices[head.uv_triangles]
+    def __init__(self, head: HeadModel, drawing: Drawing, renderer: render.HeadRenderer) -> None:
+        self.head, self.drawing, self.renderer = head, drawing, renderer
         joints = head.joints(head.template)
         self.centre = joints[3:5].mean(axis=0)
         self.unit = float(np.linalg.norm(joints[3] - joints[4]))
@@ -85,11 +84,13 @@ class _Tiles:
         self, vertices: NDArray[Any], label: str = "", yaw: float = 0.0, pitch: float = 0.0, zoom: float = 1.0
     ) -> Image:
         target = self.centre + self.unit * np.array([0, -0.35 - 0.35 / zoom, -0.8 / zoom])
+        shown = self.drawing.vertices(vertices)
         image = self.renderer.render(
-            vertices,
-            self.head.triangles,
-            texture=self.texture,
-            corner_uv=self.corners,
+            shown,
+            self.drawing.triangles,
+            self.drawing.shades(shown),
+            texture=self.drawing.texture,
+            corner_uv=self.drawing.corner_uv,
             focal_px=self.renderer.size[0] * 2.9 * zoom,
             principal_point=(self.renderer.size[0] / 2, self.renderer.size[1] / 2),
             world_to_camera=render.look_at_head(16 * self.unit, yaw, pitch, target.tolist()),
@@ -127,16 +128,16 @@ class _Tiles:
             yield self.tile(self.head.template + offset + jaw, name, zoom=1.7)
 
 
-def _landmarks(head: HeadModel, texture: Image, renderer: render.HeadRenderer) -> Image:
+def _landmarks(head: HeadModel, drawing: Drawing, renderer: render.HeadRenderer) -> Image:
     centre, side = head.joints(head.template)[3:5].mean(axis=0), ATLAS_PX
     unit = float(np.linalg.norm(np.diff(head.joints(head.template)[3:5], axis=0)))
     camera = render.look_at_head(16 * unit, target=(centre - np.array([0, 0.55 * unit, 0])).tolist())
     focal = side * 6.2
     image = renderer.render(
-        head.template,
-        head.triangles,
-        texture=texture,
-        corner_uv=head.uv_vertices[head.uv_triangles],
+        drawing.vertices(head.template),
+        drawing.triangles,
+        texture=drawing.texture,
+        corner_uv=drawing.corner_uv,
         focal_px=focal,
         principal_point=(side / 2, side / 2),
         world_to_camera=camera,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.errors import ErrorCode, UserError
+from backend.head_model.lid_clearance import with_clear_lids
 from backend.head_model.model import HeadModel, posed_vertices
 from backend.head_model.personal import with_corrections
 from backend.track.types import Track
@@ -24,7 +25,7 @@ def neutral_of(head: HeadModel, track: Track) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=4)
 def person_of(head: HeadModel, track: Track) -> HeadModel:
-    """The head as the person tracked performs it: its expressions with the track's ``action_corrections``.
+    """The head as the person tracked performs it: with the track's ``action_corrections``, and lids clear of the eyes.
 
     Whatever poses a track poses this one; ``track.head_hash`` is the hash of ``head``. The neutral is ``neutral_of``'s
     with either.
@@ -35,7 +36,7 @@ def person_of(head: HeadModel, track: Track) -> HeadModel:
     if track.action_corrections.shape[1] not in (0, head.vertex_count):
         sentence = f"The head “{track.head_id}” has changed since the footage was tracked."
         raise UserError(ErrorCode.HEAD_CHANGED, sentence, "Track the footage again.")
-    return with_corrections(head, track.action_corrections)
+    return with_clear_lids(with_corrections(head, track.action_corrections), neutral_of(head, track))
 
 
 def seen_vertices(

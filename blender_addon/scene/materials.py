@@ -35,13 +35,14 @@ SURFACES = {
     "pupil": Surface((0.003, 0.003, 0.003), 0.05),
     "teeth": Surface((0.72, 0.68, 0.58), 0.30, 0.8),
     "tongue": Surface((0.42, 0.13, 0.12), 0.40, 0.4),
+    "gums": Surface((0.42, 0.13, 0.12), 0.35, 0.5),
     "mouth": Surface((0.10, 0.02, 0.018), 0.45, 0.3),
     "lashes": Surface((0.02, 0.015, 0.01), 0.60),
     "brows": Surface((0.045, 0.022, 0.014), 0.70),
 }
 OTHER = Surface((0.45, 0.45, 0.45), 0.5)
 LIP_COLOUR = (0.44, 0.17, 0.14)
-SHADED = ("skin", "teeth", "tongue", "mouth")
+SHADED = ("skin", "teeth", "tongue", "gums", "mouth")
 """Parts whose colour is darkened by ``LIGHT``, as no viewport's light finds how little comes into a mouth."""
 
 

@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -52,27 +53,40 @@ def render_sequence(spec: SequenceSpec, ict: BenchmarkHead, cache: Path | None =
     Raises UserError ``no_opengl``, ``no_backgrounds``, or ``cache_folder`` where nothing can be written.
     """
     sequence = _sequence(spec, cache)
-    folder = sequence.clip.parent
-    if sequence.clip.is_file() and sequence.truth.is_file():
-        return sequence
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{spec.name}.", dir=folder.parent))
-    except OSError as error:
-        sentence = f"Rendered sequences cannot be written to {folder.parent}: {error.strerror}."
-        raise UserError(ErrorCode.CACHE_FOLDER, sentence, "Choose another folder for the benchmark's cache.") from error
-    try:
-        _render_into(unfinished, spec, ict)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(unfinished, folder)  # noqa: PTH105 - a folder appears whole
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    if not (sequence.clip.is_file() and sequence.truth.is_file()):
+        with whole_folder(sequence.clip.parent) as unfinished:
+            _render_into(unfinished, spec, ict)
     return sequence
 
 
 def _sequence(spec: SequenceSpec, cache: Path | None) -> BenchmarkSequence:
-    folder = (cache or default_cache()) / f"{VERSION}-{spec.seed}" / spec.name
+    folder = benchmark_folder(spec.seed, spec.name, cache)
     return BenchmarkSequence(spec, folder / CLIP, folder / TRUTH)
+
+
+def benchmark_folder(seed: int, name: str, cache: Path | None) -> Path:
+    """The folder of what is rendered under a name; ``cache`` None is ``default_cache``."""
+    return (cache or default_cache()) / f"{VERSION}-{seed}" / name
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to render into that takes the place of ``folder`` once nothing failed.
+
+    Raises UserError ``cache_folder`` where nothing can be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        sentence = f"Rendered sequences cannot be written to {folder.parent}: {error.strerror}."
+        raise UserError(ErrorCode.CACHE_FOLDER, sentence, "Choose another folder for the benchmark's cache.") from error
+    try:
+        yield unfinished
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(unfinished, folder)  # noqa: PTH105 - a folder appears whole
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def render_sequences(

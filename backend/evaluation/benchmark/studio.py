@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from backend.evaluation.benchmark.head import BenchmarkHead
 from backend.evaluation.benchmark.paint import paint_person
 from backend.evaluation.benchmark.scene import Scene, make_background, noise_tile
 from backend.evaluation.benchmark.specs import SequenceSpec
-from backend.head_model.render import HeadRenderer
+from backend.head_model.render import HeadRenderer, Light
 
 Image = NDArray[np.uint8]
 
@@ -47,10 +48,14 @@ class Studio:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._renderer.__exit__(kind, error, at)
 
-    def picture(self, vertices: NDArray[np.floating[Any]]) -> Image:
-        """The clean RGB picture (side,side,3) of the person's vertices (V,3) in camera space."""
+    def picture(self, vertices: NDArray[np.floating[Any]], lights: Sequence[Light] | None = None) -> Image:
+        """The clean RGB picture (side,side,3) of the person's vertices (V,3) in camera space.
+
+        ``lights`` stand in for the scene's, whose directions are those of its camera.
+        """
         drawn = faces_camera(vertices, self._ict.triangles)
-        return self._renderer.render(vertices, self._ict.triangles, drawn=drawn, **self._how)
+        how = self._how if lights is None else self._how | {"lights": lights}
+        return self._renderer.render(vertices, self._ict.triangles, drawn=drawn, **how)
 
     def grained(self, picture: NDArray[np.integer[Any]], number: int) -> Image:
         """A picture with the noise that the sensor has in the picture of this number."""

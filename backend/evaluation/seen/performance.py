@@ -14,7 +14,7 @@ from backend.evaluation.trackers.flowface import FlowFace, fitted_mesh
 from backend.evaluation.types import MeshSequence
 from backend.fitting import View
 from backend.head_model.action_weights import solve_action_weights
-from backend.head_model.appearance import paint_texture
+from backend.head_model.drawing import Drawing
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, surface_positions
 from backend.head_model.personal import with_corrections
@@ -63,16 +63,16 @@ def perform(tracker: FlowFace, clip: Path) -> Performance:
 
 
 class Portrait:
-    """Draws a performance at the footage's size: skin, brows, lips and eyes painted, on one colour.
+    """Draws a performance at the footage's size: skin, lips and eyes painted, brows and lashes, on one colour.
 
     A context manager: it holds an OpenGL context. Raises UserError ``no_opengl`` and ``image_size``.
     """
 
     def __init__(self, performance: Performance, background: tuple[int, int, int] = (128, 128, 128)) -> None:
-        self._performance, head = performance, performance.head
+        self._performance, self._drawing = performance, Drawing.of(performance.head)
         self._how: dict[str, Any] = {
-            "texture": paint_texture(head),
-            "corner_uv": head.uv_vertices[head.uv_triangles],
+            "texture": self._drawing.texture,
+            "corner_uv": self._drawing.corner_uv,
             "principal_point": tuple(map(float, performance.mesh.principal_point)),
             "world_to_camera": np.eye(3, 4),
         }
@@ -91,6 +91,12 @@ class Portrait:
         """RGB (H,W,3)."""
         mesh = self._performance.mesh
         focal = float(mesh.focal_px[frame])
+        vertices = self._drawing.vertices(mesh.vertices[frame])
         return self._renderer.render(
-            mesh.vertices[frame], mesh.triangles, focal_px=focal, background=self._background, **self._how
+            vertices,
+            self._drawing.triangles,
+            self._drawing.shades(vertices),
+            focal_px=focal,
+            background=self._background,
+            **self._how,
         )

@@ -23,7 +23,9 @@ from backend.fitting import FitOptions, FitResult, View
 from backend.fitting.posed import neutral_vertices, world_vertices
 from backend.footage import IMAGE_SUFFIXES, Footage, open_footage
 from backend.head_model.library import load_head
+from backend.head_model.lid_clearance import with_clear_lids
 from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
+from backend.head_model.personal import no_corrections, with_corrections
 from backend.observations import ViewAlignment
 from backend.observations.io import load_alignment, save_alignment
 from backend.skin_matching.refine_views import ViewPictures
@@ -187,8 +189,13 @@ def track_or_none(tracker: Tracker, clip: Path, *, single_image: bool) -> MeshSe
 
 
 def fitted_mesh(head: HeadModel, fit: FitResult, observed: ViewAlignment) -> MeshSequence:
-    """A fitted take as meshes in the camera's space of its first view, in which ``observed`` was seen."""
-    seen = world_vertices(head, fit)
+    """A fitted take as meshes in the camera's space of its first view, in which ``observed`` was seen.
+
+    As ``backend.track.geometry.person_of`` shows it: with the person's own actions, and lids clear of the eyes.
+    """
+    neutral = neutral_vertices(head, fit)
+    person = with_clear_lids(with_corrections(head, fit.action_corrections), neutral)
+    seen = world_vertices(person, replace(fit, action_corrections=no_corrections()))
     points = head.landmarks["ibug68"]
     return MeshSequence(
         vertices=seen,
@@ -198,7 +205,7 @@ def fitted_mesh(head: HeadModel, fit: FitResult, observed: ViewAlignment) -> Mes
         image_size=observed.image_size,
         frame_rate=observed.frame_rate,
         tracked=fit.tracked,
-        neutral=neutral_vertices(head, fit),
+        neutral=neutral,
         landmarks68=(points.triangle, points.barycentric),
     )
 

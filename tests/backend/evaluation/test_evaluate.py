@@ -73,6 +73,7 @@ def options(
         results=dropped_in,
         benchmark_cache=cache,
         specs=(spec,),
+        rigs=False,
         real=False,
         uncertainty=False,
         command="flowface evaluate",

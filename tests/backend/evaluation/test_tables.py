@@ -118,6 +118,28 @@ def test_real_data_has_its_tables() -> None:
     assert clips.rows == (("ours", "c", "2 of 9", "1.1000", "–", "0"),)
 
 
+def test_rigs_have_a_table_of_mean_and_worst_cameras() -> None:
+    common = {"tracker": "ours", "people": "ict", "cameras": 3, "variant": "matched"}
+    rigs = [
+        {
+            **common,
+            "cd_mm": 0.5,
+            "views": 2,
+            "camera_rotation_deg": [0.1, None, 0.3],
+            "camera_position_percent": [1.0, None, 2.0],
+            "focal_ratio": [0.9, None, 1.1],
+        },
+        {**common, "lost": True},
+        {**common, "people": "makehuman", "lost": True},
+    ]
+    (sheet,) = build_sheets({"runs": [], "summary": [], "rigs": rigs, "real": None})
+    assert sheet.rows == (
+        ("ours, matched", "ICT-FaceKit's people", "3", "0.50", "0.20 / 0.30", "1.50 / 2.00", "10.00", "4 of 6"),
+        ("ours, matched", "MakeHuman's people", "3", *["–"] * 4, "3 of 3"),
+    )
+    assert len(sheet.columns) == len(sheet.rows[0])
+
+
 def test_markdown_keeps_every_cell_and_escapes_bars() -> None:
     text = to_markdown([Sheet("T", ("a|b", "c"), (("x", "1"),), "note")], "H", "words")
     assert text == "# H\n\nwords\n\n## T\n\n| a\\|b | c |\n|---|---:|\n| x | 1 |\n\nnote\n"

@@ -46,7 +46,7 @@ def test_the_heads_own_vertices_come_first_and_all_of_it_is_sound(head, person, 
     assert np.array_equal(geometry.expression_deltas[:, : head.vertex_count], head.expression_basis)
     assert np.allclose(geometry.skinning_weights.sum(axis=1), 1, atol=1e-4)
     added = set(range(head.vertex_count, len(geometry.neutral)))
-    assert set(members(geometry, "brows")) | set(members(geometry, "lashes")) == added
+    assert set().union(*(members(geometry, part) for part in ("brows", "lashes", "teeth", "gums"))) == added
 
 
 def test_brows_lie_on_the_skin_where_they_are_painted(head, geometry):

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from backend.head_model import render
-from backend.head_model.builder.lid_clearance import SKIN, STATES
 from backend.head_model.builder.lips import CLOSED, Lips, find_lips
 from backend.head_model.builder.mouth import upper_teeth
 from backend.head_model.converters.ict import read_ict
+from backend.head_model.drawing import Drawing
 from backend.head_model.gaze import FULL_LOOK_ANGLE
 from backend.head_model.library import load_head
+from backend.head_model.lid_clearance import SKIN, STATES
 from backend.head_model.model import SurfacePoints, surface_positions
 from backend.head_model.registration.parts import parts_of, parts_of_open_head
 from backend.head_model.rims import walk_rim
@@ -153,10 +154,15 @@ def test_lips_stay_together(head, lips, weights):
 @pytest.mark.slow
 def test_no_tooth_shows_through_a_lip(head, people):
     """Seen from the front, from a side, from above and below, no tooth hides the skin of a lip behind it."""
-    own = parts_of_open_head(head)
+    own, drawing = parts_of_open_head(head), Drawing.of(head)
     rim = walk_rim(head.triangles, own["outer"], own["mouth_bag"], 2)
-    teeth = own.inside("teeth", head.triangles)
-    skin = own.inside("outer", head.triangles) & ~np.isin(head.triangles, np.concatenate(rim.outward)).any(axis=1)
+    grown = np.cumsum([head.vertex_count, *(len(item.places()) for item in drawing.grown)])
+    teeth = (drawing.triangles >= grown[2]).all(axis=1)  # after brows and lashes: teeth and gums
+    plain = (drawing.triangles < head.vertex_count).all(axis=1)
+    outer = np.zeros(grown[-1], bool)
+    outer[: head.vertex_count] = own["outer"]
+    outer[np.concatenate(rim.outward)] = False
+    skin = outer[drawing.triangles].all(axis=1) & plain
     smile = {"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "mouthUpperUpLeft": 0.5, "mouthLowerDownRight": 0.5}
     states = [*({name: 1.0} for name in CLOSED), {"mouthRollLower": 1.0}, {"mouthShrugLower": 1.0}, smile]
     states += [{"mouthRollLower": 1.0, "mouthRollUpper": 1.0}, {"jawOpen": 0.7, "mouthClose": 0.7}]
@@ -164,14 +170,14 @@ def test_no_tooth_shows_through_a_lip(head, people):
     with render.HeadRenderer((240, 180)) as renderer:
         for state in states:
             for person in people:
-                vertices = person + offsets(head, state)
+                vertices = drawing.vertices(person + offsets(head, state))
                 for yaw, pitch in ((0.0, 0.0), (0.6, 0.0), (0.0, 0.25), (0.0, -0.25)):
                     camera = render.look_at_head(2.0, yaw, pitch, target)
                     lens = {"focal_px": 4500.0, "principal_point": (120.0, 90.0), "world_to_camera": camera}
-                    whole = renderer.surface(vertices, head.triangles, **lens)
-                    bare = renderer.surface(vertices, head.triangles[~teeth], **lens)
-                    tooth = (whole.triangle >= 0) & teeth[np.maximum(whole.triangle, 0)]
-                    lip = (bare.triangle >= 0) & skin[~teeth][np.maximum(bare.triangle, 0)]
+                    whole = renderer.surface(vertices, drawing.triangles[plain | teeth], **lens)
+                    bare = renderer.surface(vertices, drawing.triangles[plain], **lens)
+                    tooth = (whole.triangle >= 0) & teeth[plain | teeth][np.maximum(whole.triangle, 0)]
+                    lip = (bare.triangle >= 0) & skin[plain][np.maximum(bare.triangle, 0)]
                     through = tooth & lip
                     through[through] = bare.depth[through] - whole.depth[through] < 0.006
                     assert through.sum() < 10, (state, yaw, pitch)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.errors import Cancelled
-from backend.evaluation.scan import joint_record, read_scan
+from backend.evaluation.rig import joint_record
+from backend.evaluation.scan import read_scan
 from backend.evaluation.trackers.flowface import SKIN_MATCHED, FlowFace
 from backend.fitting import FitOptions, FitResult, KnownCamera, View, fit_take
 from backend.skin_matching.refine_views import MatchedFit, ViewPictures, refine
@@ -130,7 +131,7 @@ def test_three_views_of_the_scan_tell_cameras_and_face(shared_data: Path, tmp_pa
     folder = shared_data / "scan" / "lee_perry_smith"
     scan = read_scan(folder)
     few = replace(scan, cameras=[scan.cameras[k] for k in (0, 1, 2)])
-    record = joint_record(FlowFace(tmp_path), folder, few, f"δ_d face{SKIN_MATCHED}")
+    record = joint_record(FlowFace(tmp_path), few.rig(folder), f"δ_d face{SKIN_MATCHED}")
     assert max(record["camera_rotation_deg"]) < 0.5
     assert max(record["camera_position_percent"]) < 3
     assert record["cd_mm"] < 0.8

@@ -128,7 +128,7 @@ def test_the_mouth_is_dark_inside_and_lips_are_coloured() -> None:
     assert own == head.vertex_count
     assert light[:own][head.regions["mouth_bag"]].mean() < 0.4 and (light[:own][head.regions["face"]] == 1).all()
     assert lips[:own][head.regions["lips"]].mean() > 0.6
-    for part in ("skin", "teeth", "tongue", "mouth"):
+    for part in ("skin", "teeth", "tongue", "gums", "mouth"):
         (polygon, *_) = faces_of(obj, part)
         material = obj.material_slots[polygon.material_index].material
         shader = material.node_tree.nodes["Principled BSDF"]

@@ -1,4 +1,4 @@
-"""Eyebrows as geometry for a scene: two ribbons on the skin where the head's painted brows are.
+"""Eyebrows as geometry: two ribbons on the skin where the head's painted brows are.
 
 A head has no vertices of brows, and its faces are too large to colour some of them. Each point of a ribbon is a point
 of the skin, so it moves with every shape, lifted off it along the neutral's normal.
@@ -6,15 +6,17 @@ of the skin, so it moves with every shape, lifted off it along the neutral's nor
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.export.hair import Hair, at_points, atlas_places
-from backend.head_model.appearance import EYE_DISTANCE_MM, REGISTERED, brow_outline, face_coordinates
+from backend.head_model.appearance import REGISTERED, brow_outline, face_coordinates
+from backend.head_model.hair import Hair, at_points, atlas_places, eyes_and_scale
 from backend.head_model.library import load_head
-from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints
+from backend.head_model.model import HeadModel, SurfacePoints
 from backend.head_model.render import vertex_normals
 
 PART = "brows"
@@ -25,23 +27,50 @@ LIFT_MM, SUNK_MM = 1.4, 0.6
 F64 = NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class Brows:
+    """The brows of a head: points (N) of its skin, and how far each vertex stands off it, ``lift (N,)`` in mm."""
+
+    head: HeadModel
+    points: SurfacePoints
+    lift: F64
+    quads: NDArray[np.int32]  # (M,4)
+
+    @classmethod
+    def of(cls, head: HeadModel) -> Brows | None:
+        """None for a head that does not lie in the canonical atlas."""
+        if REGISTERED not in head.provenance and not np.array_equal(head.uv_vertices, load_head("open").uv_vertices):
+            return None
+        places, lift = _places()
+        points = _at(places, head.uv_vertices[head.uv_triangles].astype(np.float64))
+        return cls(head, points, lift, _quads())
+
+    def on(self, vertices: NDArray[np.floating[Any]]) -> F64:
+        """Where they are (N,3) on vertices (V,3), metres, wherever the head is."""
+        _, scale = eyes_and_scale(self.head, vertices)
+        normals = at_points(self.head, self.points, vertex_normals(vertices, self.head.triangles))
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        return at_points(self.head, self.points, vertices) + scale * self.lift[:, None] * normals
+
+    def places(self) -> F64:
+        """The vertices' places (N,2) in the atlas."""
+        return atlas_places(self.head, self.points)
+
+
 def brow_hair(head: HeadModel, neutral: NDArray[np.float32]) -> Hair | None:
     """The brows of a person whose neutral is (V,3); None for a head that does not lie in the canonical atlas."""
-    if REGISTERED not in head.provenance and not np.array_equal(head.uv_vertices, load_head("open").uv_vertices):
+    brows = Brows.of(head)
+    if brows is None:
         return None
-    places, lift = _places()
-    points = _at(places, head.uv_vertices[head.uv_triangles].astype(np.float64))
-    eyes = head.joints(neutral)[[JOINT_NAMES.index(name) for name in ("left_eye", "right_eye")]]
-    scale = float(np.linalg.norm(eyes[0] - eyes[1])) / EYE_DISTANCE_MM
-    normals = at_points(head, points, vertex_normals(neutral, head.triangles))
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    points = brows.points
     return Hair(
         PART,
-        (at_points(head, points, neutral) + scale * lift[:, None] * normals).astype(np.float32),
+        brows.on(neutral).astype(np.float32),
         np.stack([at_points(head, points, delta) for delta in head.expression_basis]).astype(np.float32),
         at_points(head, points, head.skinning_weights).astype(np.float32),
-        atlas_places(head, points).astype(np.float32),
-        _quads(),
+        brows.places().astype(np.float32),
+        brows.quads,
+        np.ones(len(points), np.float32),
     )
 
 

@@ -1,4 +1,4 @@
-"""Eyelashes as geometry for a scene: a dark rim along each upper lid and single lashes that point away from the eye.
+"""Eyelashes as geometry: a dark rim along each upper lid and single lashes that point away from the eye.
 
 Roots follow the lids' landmarks. A lash's direction follows from where its root is about the eyeball, so lashes of
 closed lids point downwards. Heads' own strips, made for a transparent picture, hide under the lids when drawn solid.
@@ -7,14 +7,14 @@ closed lids point downwards. Heads' own strips, made for a transparent picture, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from backend.export.hair import Hair, at_points, atlas_places
-from backend.head_model.appearance import EYE_DISTANCE_MM
-from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints
+from backend.head_model.hair import Hair, at_points, atlas_places, eyes_and_scale
+from backend.head_model.model import HeadModel, SurfacePoints
 
 F64 = NDArray[np.float64]
 
@@ -49,83 +49,111 @@ _WIDTHS = (1.0, 0.6, 0.1)
 _RIM_COLUMNS = 17
 
 
+@dataclass(frozen=True, eq=False)
+class Lashes:
+    """The lashes of a head's four lids."""
+
+    head: HeadModel
+    lids: tuple[_Lid, ...]
+
+    @classmethod
+    def of(cls, head: HeadModel) -> Lashes | None:
+        """None where the head does not know where its lids are."""
+        points = head.landmarks.get("mediapipe478")
+        if points is None or len(points) != POINTS:
+            return None
+        lids = [
+            _Lid.of(row, side, SurfacePoints(points.triangle[list(lid)], points.barycentric[list(lid)]))
+            for row, pair in zip(ROWS, (_UPPER, _LOWER), strict=True)
+            for side, lid in enumerate(pair)
+        ]
+        return cls(head, tuple(lids))
+
+    @property
+    def quads(self) -> NDArray[np.int32]:
+        """(M,4) among the vertices of all lids, counter-clockwise seen from outside."""
+        starts = np.cumsum([0, *(len(lid.share) for lid in self.lids[:-1])])
+        return np.concatenate([lid.quads + start for lid, start in zip(self.lids, starts, strict=True)]).astype(
+            np.int32
+        )
+
+    def on(self, vertices: NDArray[np.floating[Any]]) -> F64:
+        """Where they are (N,3) on vertices (V,3), metres, wherever the head is."""
+        eyes, scale = eyes_and_scale(self.head, vertices)
+        return np.concatenate(
+            [lid.placed(at_points(self.head, lid.edge, vertices), eyes[lid.side], scale) for lid in self.lids]
+        )
+
+    def shared(self, values: NDArray[np.floating[Any]]) -> F64:
+        """(N,…) of values (V,…) of the head's vertices."""
+        return np.concatenate([lid.share @ at_points(self.head, lid.edge, values) for lid in self.lids])
+
+    def places(self) -> F64:
+        """The vertices' places (N,2) in the atlas."""
+        return np.concatenate([lid.share @ atlas_places(self.head, lid.edge) for lid in self.lids])
+
+
 def lash_hair(head: HeadModel, neutral: NDArray[np.float32]) -> Hair | None:
     """The lashes of a person whose neutral is (V,3); None where the head does not know where its lids are."""
-    points = head.landmarks.get("mediapipe478")
-    if points is None or len(points) != POINTS:
+    lashes = Lashes.of(head)
+    if lashes is None:
         return None
-    eyes = head.joints(neutral)[[JOINT_NAMES.index(name) for name in ("left_eye", "right_eye")]].astype(np.float64)
-    scale = float(np.linalg.norm(eyes[0] - eyes[1])) / EYE_DISTANCE_MM
-    pieces = []
-    for lids, row in zip((_UPPER, _LOWER), ROWS, strict=True):
-        for side, eye in enumerate(eyes):
-            lid = np.array(lids[side])
-            edge = SurfacePoints(points.triangle[lid], points.barycentric[lid])
-            pieces.append(_lid(head, neutral, edge, _Lashes.of(row, eye, scale), mirrored=side == 1))
-    starts = np.cumsum([0, *(len(piece.neutral) for piece in pieces[:-1])])
-    return Hair(
-        PART,
-        np.concatenate([piece.neutral for piece in pieces]),
-        np.concatenate([piece.deltas for piece in pieces], axis=1),
-        np.concatenate([piece.weights for piece in pieces]),
-        np.concatenate([piece.places for piece in pieces]),
-        np.concatenate([piece.quads + start for piece, start in zip(pieces, starts, strict=True)]),
-    )
-
-
-def _lid(
-    head: HeadModel, neutral: NDArray[np.float32], edge: SurfacePoints, lashes: _Lashes, *, mirrored: bool
-) -> Hair:
-    roots = at_points(head, edge, neutral)
-    placed = lashes.placed(roots)
-    moved = [lashes.placed(roots + at_points(head, edge, delta)) - placed for delta in head.expression_basis]
-    quads = _quads(lashes.row)
+    placed = lashes.on(neutral)
     return Hair(
         PART,
         placed.astype(np.float32),
-        np.stack(moved).astype(np.float32),
-        (lashes.share @ at_points(head, edge, head.skinning_weights)).astype(np.float32),
-        (lashes.share @ atlas_places(head, edge)).astype(np.float32),
-        quads[:, ::-1] if mirrored else quads,
+        np.stack([lashes.on(neutral + delta) - placed for delta in head.expression_basis]).astype(np.float32),
+        lashes.shared(head.skinning_weights).astype(np.float32),
+        lashes.places().astype(np.float32),
+        lashes.quads,
+        np.ones(len(placed), np.float32),
     )
 
 
 @dataclass(frozen=True, eq=False)
-class _Lashes:
+class _Lid:
     """One lid's lashes along a curve through the P points of its edge, S places on it."""
 
     row: Row
-    eye: F64  # (3,) m, the eyeball's centre
-    scale: float  # m per mm of a mean face
+    side: int  # 0 the left eye's, 1 the right eye's
+    edge: SurfacePoints  # (P)
     along: F64  # (S,) 0 at the outer corner, 1 at the inner one: each lash's, then each column's of the rim
     curve: F64  # (S,P) weights of the edge's points in each place
     slope: F64  # (S,P) in its derivative
     share: F64  # (N,P) linear weights of the edge's points in each vertex
 
     @classmethod
-    def of(cls, row: Row, eye: F64, scale: float) -> _Lashes:
+    def of(cls, row: Row, side: int, edge: SurfacePoints) -> _Lid:
         along = np.linspace(_ENDS, 1 - _ENDS, row.count)
         if row.rim:
             along = np.append(along, np.linspace(0, 1, _RIM_COLUMNS))
-        knots = np.linspace(0, 1, len(_UPPER[0]))
+        knots = np.linspace(0, 1, len(edge))
         curve = CubicSpline(knots, np.eye(len(knots)))
         near = np.array([np.interp(along, knots, unit) for unit in np.eye(len(knots))]).T
         share = np.concatenate(
             [np.repeat(near[: row.count], 2 * len(_STEPS), axis=0), np.repeat(near[row.count :], 2, axis=0)]
         )
-        return cls(row, eye, scale, along, curve(along), curve(along, 1), share)
+        return cls(row, side, edge, along, curve(along), curve(along, 1), share)
 
-    def placed(self, edge: F64) -> F64:
-        """The vertices (N,3) where the edge's points are at (P,3): each lash's pairs from root to tip, then the rim's
-        lower and upper one in each column."""
+    @property
+    def quads(self) -> NDArray[np.int32]:
+        quads = _quads(self.row)
+        return quads[:, ::-1] if self.side == 1 else quads
+
+    def placed(self, edge: F64, eye: F64, scale: float) -> F64:
+        """The vertices (N,3) where the edge's points are at (P,3) and the eyeball's centre is ``eye (3,)``.
+
+        Each lash's pairs from root to tip, then the rim's lower and upper one in each column. ``scale`` is metres per
+        mm of a mean face.
+        """
         root = self.curve @ edge
         sideways = _unit(self.slope @ edge)
-        outwards = _unit(root - self.eye)
-        up = _unit(np.cross(outwards, sideways))
-        up *= np.sign(up[:, 1].sum())
-        root = root + CLEAR_MM * self.scale * outwards
+        outwards = _unit(root - eye)
+        # the edge runs inwards on both sides, so that up is on different sides of it
+        up = _unit(np.cross(outwards, sideways)) * (1 if self.side == 1 else -1)
+        root = root + CLEAR_MM * scale * outwards
         lashes = slice(0, self.row.count)
-        length = np.interp(self.along[lashes], (0, 1 / 3, 1), self.row.lengths)[:, None] * self.scale
+        length = np.interp(self.along[lashes], (0, 1 / 3, 1), self.row.lengths)[:, None] * scale
         lean = SPLAY * (self.along[lashes, None] - 0.5) * sideways[lashes]
         at, pairs = root[lashes], []
         for step, width in zip(_STEPS, _WIDTHS, strict=True):
@@ -133,11 +161,11 @@ class _Lashes:
                 turn = np.radians(self.row.turn) * (0.4 + step)  # they curl: the tip turns more than the root
                 heading = _unit(np.cos(turn) * outwards[lashes] + np.sin(turn) * up[lashes] + lean)
                 at = at + length / (len(_STEPS) - 1) * heading
-            half = width * ROOT_MM * self.scale * sideways[lashes]
+            half = width * ROOT_MM * scale * sideways[lashes]
             pairs += [at - half, at + half]
         rim = slice(self.row.count, None)
         taper = np.sin(np.pi * np.clip(self.along[rim, None], 0.05, 0.95)) ** 0.5
-        band = [root[rim] + share * self.row.rim * self.scale * taper * up[rim] for share in (-0.25, 0.75)]
+        band = [root[rim] + share * self.row.rim * scale * taper * up[rim] for share in (-0.25, 0.75)]
         return np.concatenate([np.stack(pairs, axis=1).reshape(-1, 3), np.stack(band, axis=1).reshape(-1, 3)])
 
 
