@@ -6,8 +6,8 @@ silhouette of a turned head: the network draws the same places of the jaw wherev
 outline, and what it errs by along the outline pulls nothing.
 
 Measured without and with it: outline of 58 training photographs 2.52 to 2.42 % of the inter-ocular distance (pairwise
--0.10 ± 0.03), landmarks and pupils as before; 12 rendered dev sequences of both peoples: motion error of the face (SSME)
-0.4 to 1.5 % less, chamfer distance unchanged on the mean.
+-0.10 ± 0.03), landmarks and pupils as before; 12 rendered dev sequences of both peoples: motion error of the face
+(SSME) 0.4 to 1.5 % less, chamfer distance unchanged on the mean.
 """
 
 from __future__ import annotations
