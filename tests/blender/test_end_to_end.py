@@ -18,6 +18,7 @@ from backend.client.scene_writer import scene_writer
 from backend.head_model.library import load_head
 from backend.head_model.model import posed_vertices
 from backend.server.app import Server
+from backend.track.geometry import person_of
 from blender_addon import preferences, pump, session, settings
 from blender_addon.client import Connection
 from blender_addon.scene.ownership import ARMATURE, HEAD, JOB_KEY, camera_role, shown_views
@@ -61,7 +62,8 @@ def track() -> None:
 
 def expected_pixels(footage: Path, index: int) -> np.ndarray:
     """The track's own projection of the open head, by the head model's formula and a pinhole."""
-    fitted, head = performance(str(footage)), load_head("open")
+    fitted = performance(str(footage))
+    head = person_of(load_head("open"), fitted)
     neutral = head.neutral(fitted.identity)
     posed = posed_vertices(head, neutral, fitted.expression[index][None], fitted.gaze[index][None])[0]
     axis = fitted.head_rotation[index] / np.pi
