@@ -70,7 +70,8 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         footage_paths.keep_relative(context.scene, footage_paths.pictures_of(_cameras(built)))
         if job.match_scene and first:
             look_through_camera([context.screen])  # of other workspaces the user decides
-        now.take_built(_summary(job.take, built, plan.collection))
+        unmatched = job.match_scene and not first and plan.collection is None
+        now.take_built(_summary(job.take, built, plan.collection, unmatched=unmatched))
         return {"FINISHED"}
 
 
@@ -78,7 +79,7 @@ def _cameras(built: Any) -> list[Any]:
     return [view.camera for view in ownership.shown_views(built) if view.camera is not None]
 
 
-def _summary(take: contract.TakeResult, built: Any, before: Any) -> str:
+def _summary(take: contract.TakeResult, built: Any, before: Any, *, unmatched: bool) -> str:
     frames, tracked = len(take.tracked), int(take.tracked.sum())
     text = f"Tracked {tracked} of {frames} frame{'s' if frames > 1 else ''}"
     if tracked:
@@ -95,6 +96,8 @@ def _summary(take: contract.TakeResult, built: Any, before: Any) -> str:
         said.append(f"“{before.name}” has another head and stays as it is; this is “{built.name}”.")
     elif version is not None and version.number > 1:
         said.append(f"This is {version.name.lower()} of “{built.name}”. {version.notes}".strip())
+    if unmatched:
+        said.append("The scene's settings are another take's; Match Scene changes them.")
     warnings = [str(warning) for warning in take.report.get("warnings", ())]  # whole sentences
     return " ".join([f"{text}.", *said, *warnings])
 

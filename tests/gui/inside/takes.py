@@ -78,18 +78,36 @@ def show_one() -> None:
     in_window(bpy.ops.flowface.take_show_only, "EXEC_DEFAULT", True)
     assert [take.hide_viewport for take in takes()] == [True, False]
     in_window(bpy.ops.flowface.take_version, "EXEC_DEFAULT", True, version="1")
-    look("4-one-shown-first-version", ask)
+    in_window(bpy.ops.flowface.take_head_motion, "EXEC_DEFAULT", True, where="CAMERA")
+    look("4-one-shown-first-version", delete)
 
 
-def ask() -> None:
-    """A question that a take of another head would ask: the panel has its two answers."""
-    job = addon("active_job").ActiveJob
-    print("answers:", "question" in job.__dataclass_fields__)
+def delete() -> None:
     in_window(bpy.ops.flowface.take_delete, "EXEC_DEFAULT", True)
     assert [take.name for take in takes()] == ["someone"]
     bpy.ops.ed.undo()
     print("after undo:", sorted(take.name for take in takes()))
-    look("5-undone", lambda: bgui.done(0))
+    look("5-undone", lambda: press_track_for_another_head())
+
+
+def press_track_for_another_head() -> None:
+    """The take says that it was built with other expressions: the panel asks, and waits for the answer."""
+    for take in takes():
+        take["flowface_head"].data["flowface_expressions"] = ["smirk"]
+    in_window(bpy.ops.flowface.track)
+    wait_for(lambda: session().job is not None and bool(session().job.question), ask)
+
+
+def ask() -> None:
+    print("asked:", session().job.question)
+    look("6-asked", answer)
+
+
+def answer() -> None:
+    in_window(bpy.ops.flowface.build_take, "EXEC_DEFAULT", True, answer="SECOND")
+    print("answered:", session().notice.text)
+    assert len(takes()) == 3
+    look("7-second-take", lambda: bgui.done(0))
 
 
 bgui.after(1.0, begin)
