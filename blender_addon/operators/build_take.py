@@ -14,6 +14,12 @@ from ..scene.footage import missing_footage
 from ..scene.plan import plan_for
 from ..vendor import take as contract
 
+ANSWERS = (
+    ("ASK", "Ask", "Ask in the panel first; without a window, build a second take"),
+    ("REPLACE", "Replace Head", "Give the take the other head; what does not fit stays with its last version"),
+    ("SECOND", "Second Take", "Leave the take as it is and build a second one"),
+)
+
 
 class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
     """Build head, armature and camera of the tracked take"""
@@ -25,19 +31,15 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
     answer: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Answer",
         description="What to do where the take that is there would lose something",
-        items=(
-            ("ASK", "Ask", "Ask in the panel first; without a window, build a second take"),
-            ("REPLACE", "Replace Head", "Give the take the other head; what does not fit stays with its last version"),
-            ("SECOND", "Second Take", "Leave the take as it is and build a second one"),
-        ),
+        items=ANSWERS,
         options={"SKIP_SAVE"},
     )
 
     @classmethod
     def description(cls, _context: Any, properties: Any) -> str:
         """The tooltip of an answer."""
-        items = cls.bl_rna.properties["answer"].enum_items
-        return items[properties.answer].description if properties.answer != "ASK" else cls.__doc__ or ""
+        about = {name: text for name, _, text in ANSWERS}
+        return about[properties.answer] if properties.answer != "ASK" else cls.__doc__ or ""
 
     @classmethod
     def poll(cls, context: Any) -> bool:

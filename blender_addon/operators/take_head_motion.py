@@ -18,11 +18,7 @@ class FLOWFACE_OT_take_head_motion(bpy.types.Operator):  # type: ignore[misc]
 
     where: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Head Motion",
-        items=(
-            (head_motion.HEAD, "On the Head", "The whole head moves, as it was tracked"),
-            (head_motion.NECK, "On the Neck Bone", "The armature stands still and the end of the neck stays with it"),
-            (head_motion.CAMERA, "On the Cameras", "The head stands still and the take's cameras move about it"),
-        ),
+        items=head_motion.PLACES,
     )
 
     @classmethod

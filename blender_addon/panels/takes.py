@@ -76,11 +76,10 @@ class FLOWFACE_PT_takes(bpy.types.Panel):  # type: ignore[misc]
             column.use_property_split, column.use_property_decorate = True, False
             column.prop(take, take_properties.START)
             column.prop(take, take_properties.SPEED)
-            items = bpy.types.FLOWFACE_OT_take_head_motion.bl_rna.properties["where"].enum_items
-            where = items[head_motion.place_of(take)].name
             row = self.layout.row()
             row.label(text="Head Motion")
-            row.operator_menu_enum("flowface.take_head_motion", "where", text=where)
+            titles = {place: title for place, title, _ in head_motion.PLACES}
+            row.operator_menu_enum("flowface.take_head_motion", "where", text=titles[head_motion.place_of(take)])
             self.layout.operator("flowface.take_match_scene", icon="SCENE_DATA")
 
     def _draw_version(self, context: Any, take: Any) -> None:

@@ -25,6 +25,12 @@ F64 = NDArray[np.float64]
 WHERE = "flowface_head_motion"
 """The collection's property: where the motion is, none while it is on the head."""
 HEAD, NECK, CAMERA = "HEAD", "NECK", "CAMERA"
+PLACES = (
+    (HEAD, "On the Head", "The whole head moves, as it was tracked"),
+    (NECK, "On the Neck Bone", "The armature stands still and the end of the neck stays with it"),
+    (CAMERA, "On the Cameras", "The head stands still and the take's cameras move about it"),
+)
+"""Each place, its title and what it means."""
 STAGE_ORDER = "YXZ"
 EDITED = 1e-4
 """Metres and radians: what a bone's keys lose in single precision is less."""

@@ -157,6 +157,7 @@ def test_takes_in_the_panel(window: Window, start_backend: Callable[[str], Serve
     server = start_backend("tests.blender.runners:perform")
     done = window.run("takes.py", server.endpoint, str(clip))
     assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
     assert "This is version 2 of “someone”." in done.stdout
     assert "after undo: ['Anna', 'someone']" in done.stdout
     assert "has another head. To replace it leaves its shape and its expressions' curves" in done.stdout
