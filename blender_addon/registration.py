@@ -26,6 +26,7 @@ from .operators import (
     take_match_scene,
     take_show,
     take_version,
+    take_version_delete,
     track,
     view_add,
     view_remove,
@@ -41,7 +42,7 @@ OPERATORS = (
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, export, jobs, footage_pick, open_preferences, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
-    *(take_head_motion,),
+    *(take_head_motion, take_version_delete),
 )
 CLASSES = tuple(
     cls

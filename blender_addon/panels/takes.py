@@ -89,6 +89,7 @@ class FLOWFACE_PT_takes(bpy.types.Panel):  # type: ignore[misc]
         row = self.layout.row(align=True)
         row.operator_menu_enum("flowface.take_version", "version", text="", icon="RECOVER_LAST")
         row.prop(take, take_properties.VERSION, text="")
+        row.operator("flowface.take_version_delete", text="", icon="X")
         if version.notes:
             draw_text(self.layout, version.notes, context.region.width)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ from . import ownership as replace
 from . import root
 from . import versions_of_take as versions
 
+_NUMBER = re.compile(r"\.\d{3,}$")
+"""What Blender puts behind the name of a copy."""
 SETTINGS, CHOSEN = "flowface", "take"
 """Where the settings of a scene hold the take that was chosen in the list."""
 
@@ -93,7 +96,16 @@ def delete(take: Any) -> None:
     bpy.data.collections.remove(take)
     for obj in built:
         bpy.data.objects.remove(obj)
-    _purge(blocks)
+    purge(blocks)
+
+
+def delete_version(context: Any, take: Any, number: int) -> None:
+    """Remove a version and what only it has; the newest of the others is shown where it was the one. In Object Mode."""
+    others = [version.number for version in versions.all_of(take) if version.number != number]
+    shown = versions.current(take)
+    if shown is not None and shown.number == number:
+        versions.switch(context, take, others[-1])
+    purge(versions.forget(take, number))
 
 
 def _holders(take: Any) -> list[Any]:
@@ -106,7 +118,7 @@ def _pictures(objects: set[Any]) -> list[Any]:
     return [picture for b in backgrounds for picture in (b.clip, b.image) if picture is not None]
 
 
-def _purge(blocks: list[Any]) -> None:
+def purge(blocks: list[Any]) -> None:
     """Remove what nothing uses any more; a mesh before the shapes and materials that only it used."""
     left = [block for block in blocks if block is not None and not isinstance(block, bpy.types.Key)]
     while True:
@@ -146,6 +158,10 @@ def duplicate(scene: Any, take: Any) -> Any:
         _own_animation(copies[obj], copy)
         _repoint(copies[obj], copies)
     scene.collection.children.link(collection)
+    for block in _blocks(collection):
+        plain = _NUMBER.sub("", block.name)
+        if plain == take.name or plain.startswith(f"{take.name} "):
+            block.name = collection.name + plain[len(take.name) :]
     place = root.free_place(scene, collection)
     if place is not None:
         copies[replace.member(take, replace.ROOT)].matrix_world = place

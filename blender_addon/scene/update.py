@@ -120,7 +120,7 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
     worn = materials.worn_by(replace.take_id(take), name)
     if rig is None:
         rig = replace.take_in(collection, replace.ARMATURE, armature.build_armature(context, name, geometry))
-        rig.rotation_mode = axes.HEAD_EULER_ORDER
+        rig.rotation_mode, rig.parent = axes.HEAD_EULER_ORDER, replace.member(collection, replace.ROOT)
     elif not plan.part:
         armature.place_bones(context, rig, geometry)
     fresh, keeps = head is None or plan.other_head, plan.part
@@ -139,7 +139,6 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
     shapes = shape.expressions_of(head.data, geometry.expression_names)
     widen_sliders(shapes, geometry, take.expression, fresh=fresh)
     armature.bind(head, rig)
-    root.hold(replace.member(collection, replace.ROOT), (rig,))
     return _Bodies(rig, head, None if keeps else shape_points(geometry))
 
 
@@ -242,9 +241,7 @@ def solved_camera(
     obj = replace.member(collection, role)
     if obj is None:
         obj = replace.take_in(collection, role, camera.build_camera(name, placement.scale))
-    origin = replace.member(collection, replace.ROOT)
-    if origin is not None:
-        root.hold(origin, (obj,))
+        obj.parent = replace.member(collection, replace.ROOT)
     camera.set_up(obj, view, placement)
     footage.show(obj.data, view, take.scene_frames)
     before = before or {}

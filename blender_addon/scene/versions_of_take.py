@@ -260,6 +260,23 @@ def actions_of(collection: Any) -> list[Any]:
     return [action for action in found if action is not None]
 
 
+def forget(collection: Any, number: int) -> list[Any]:
+    """Drop a version's record; returns the data-blocks that it had, which others may have, too."""
+    data = collection[RECORD][str(number)]
+    actions = [action for action in data["actions"].values() if action is not None]
+    kept = {
+        action
+        for other, more in collection[RECORD].items()
+        if int(other) != number
+        for action in more["actions"].values()
+    }
+    for action in actions:
+        action.use_fake_user = action in kept and action.use_fake_user
+    meshes = [data[key] for key in ("mesh", "shape") if data.get(key) is not None]
+    del collection[RECORD][str(number)]
+    return [*actions, *meshes]
+
+
 def rename(collection: Any, number: int, name: str) -> None:
     """Call a version something else."""
     collection[RECORD][str(number)]["name"] = name

@@ -186,6 +186,7 @@ def test_a_duplicate_shares_nothing_and_plays_the_same() -> None:
     assert copy[HEAD].material_slots[1].material != collection[HEAD].material_slots[1].material
     actions = [set(versions.actions_of(c)) for c in (collection, copy)]
     assert not actions[0] & actions[1] and len(actions[0]) == len(actions[1])
+    assert copy.name == "take.001" and copy[CAMERA].name == "take.001 camera" and copy[ROOT].name == "take.001 root"
     show(30)
     assert np.abs(seen_through(copy, copy[CAMERA]) - seen_through(collection, collection[CAMERA])).max() < 0.05
     assert (copy[HEAD].matrix_world.translation - collection[HEAD].matrix_world.translation).length > 0.5

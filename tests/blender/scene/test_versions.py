@@ -223,3 +223,24 @@ def test_undo_takes_a_re_track_back_whole() -> None:
     assert np.abs(shown_pixels(collection) - pixels).max() < 1e-3
     bpy.ops.ed.redo()
     assert versions.current(bpy.data.collections["take"]).number == 3
+
+
+@pytest.mark.usefixtures("addon")
+def test_a_deleted_version_leaves_nothing_and_the_newest_other_is_shown() -> None:
+    take = make_take(LONG)
+    collection = build.build_take(bpy.context, take)
+    build.build_take(bpy.context, replace(other_run(take), head=scaled(take.head, 1.1)))
+    second = keys_of(collection)
+    counts = len(bpy.data.actions), len(bpy.data.meshes)
+    build.build_take(bpy.context, replace(other_run(take, 5), head=scaled(take.head, 1.2)))
+    assert bpy.ops.flowface.take_version_delete() == {"FINISHED"}
+    assert [version.number for version in versions.all_of(collection)] == [1, 2]
+    assert_same_keys(keys_of(collection), second)
+    assert (len(bpy.data.actions), len(bpy.data.meshes)) == counts
+    versions.switch(bpy.context, collection, 1)
+    bpy.ops.flowface.take_version_delete()
+    assert versions.current(collection).number == 2 and not bpy.ops.flowface.take_version_delete.poll()
+    assert_same_keys(keys_of(collection), second)
+    assert len(bpy.data.actions) == 2
+    build.build_take(bpy.context, part_of(other_run(take, 6), 20, 40))
+    assert versions.current(collection).number == 3

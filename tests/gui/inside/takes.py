@@ -107,6 +107,7 @@ def answer() -> None:
     in_window(bpy.ops.flowface.build_take, "EXEC_DEFAULT", True, answer="SECOND")
     print("answered:", session().notice.text)
     assert len(takes()) == 3
+    in_window(bpy.ops.flowface.take_version_delete, "EXEC_DEFAULT", True)
     look("7-second-take", lambda: bgui.done(0))
 
 
