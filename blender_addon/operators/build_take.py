@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import action_slots, footage_paths, grades, session
+from .. import action_slots, footage_paths, grades, session, settings
 from ..scene import ownership, takes
 from ..scene import versions_of_take as versions
 from ..scene.build import build_take, look_through_camera
@@ -67,6 +67,7 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
             plan=plan.accept() if self.answer == "REPLACE" else plan,
             job=job.status.job_id if job.status is not None else "",
         )
+        settings.of(context.scene).take = built
         if before and built == plan.collection:
             action_slots.follow(built, before)
         footage_paths.keep_relative(context.scene, footage_paths.pictures_of(_cameras(built)))
