@@ -84,10 +84,11 @@ def _items(
 
 def item(name: str, title: str, facts: str, *, absent: bool = False) -> Item:
     """An item of an enum, whose texts are kept for Blender."""
-    return _keep(name), _keep(title), _keep(facts), "ERROR" if absent else "NONE", _number(name)
+    return kept_text(name), kept_text(title), kept_text(facts), "ERROR" if absent else "NONE", _number(name)
 
 
-def _keep(text: str) -> str:
+def kept_text(text: str) -> str:
+    """``text`` as one that is never freed while Blender shows it."""
     return _kept.setdefault(text, text)
 
 

@@ -156,6 +156,15 @@ class ActionWriter:
         return groups.get(name) or groups.new(name)
 
 
+def all_curves(action: Any) -> Sequence[Any]:
+    """The F-curves of an Action, whatever they animate."""
+    if not LAYERED_ACTIONS:
+        return list(action.fcurves)
+    return [
+        curve for layer in action.layers for strip in layer.strips for bag in strip.channelbags for curve in bag.fcurves
+    ]
+
+
 def action_curves(data_block: Any) -> Sequence[Any]:
     """The F-curves that animate a data-block; empty where it has no Action."""
     animation = data_block.animation_data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import action_slots, iris, preferences, pump, session, settings
+from . import action_slots, iris, preferences, pump, session, settings, take_properties
 from .operators import (
     backend_start,
     backend_stop,
@@ -20,6 +20,11 @@ from .operators import (
     next_low_confidence,
     open_preferences,
     pick_face,
+    take_delete,
+    take_duplicate,
+    take_match_scene,
+    take_show,
+    take_version,
     track,
     view_add,
     view_remove,
@@ -27,16 +32,18 @@ from .operators import (
 from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import take as panel_take
+from .panels import takes as panel_takes
 from .panels import views as panel_views
 
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, export, jobs, footage_pick, open_preferences, check),
+    *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
 )
 CLASSES = tuple(
     cls
-    for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_take, panel_jobs)
+    for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_takes, panel_take, panel_jobs)
     for cls in module.CLASSES
 )
 HANDLERS = {
@@ -53,6 +60,8 @@ def register() -> None:
         bpy.utils.register_class(cls)
     setattr(bpy.types.Scene, settings.NAME, bpy.props.PointerProperty(type=settings.FlowFaceSettings))
     setattr(bpy.types.Material, iris.NAME, iris.iris_property())
+    for name, prop in take_properties.properties().items():
+        setattr(bpy.types.Collection, name, prop)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
     action_slots.watch()
@@ -68,6 +77,8 @@ def unregister() -> None:
         getattr(bpy.app.handlers, name).remove(handler)
     session.end(finish=preferences.get(bpy.context).finish_jobs)
     delattr(bpy.types.Material, iris.NAME)
+    for name in take_properties.properties():
+        delattr(bpy.types.Collection, name)
     delattr(bpy.types.Scene, settings.NAME)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

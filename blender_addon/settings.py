@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 
 from . import choices, compat, solve_options
+from .scene import ownership, takes
 from .vendor import options
 
 NAME = "flowface"
@@ -119,6 +120,25 @@ def _face_frame() -> Any:
         default=1,
         min=0,
     )
+
+
+def _is_take(chosen: Any, collection: Any) -> bool:
+    return collection in ownership.takes_of(chosen.id_data)
+
+
+def _active_take(_chosen: Any) -> int:
+    take = takes.shown_take(bpy.context)
+    return int(bpy.data.collections.find(take.name)) if take is not None else -1
+
+
+def _choose_take(chosen: Any, index: int) -> None:
+    """Mean the take of a row of the list: its armature becomes the active object where another take's object is."""
+    take = bpy.data.collections[index]
+    chosen.take = take
+    layer = bpy.context.view_layer
+    rig = ownership.member(take, ownership.ARMATURE)
+    if takes.shown_take(bpy.context) != take and bpy.context.mode == "OBJECT":
+        layer.objects.active = rig if rig is not None and rig.name in layer.objects else None
 
 
 class FlowFaceView(bpy.types.PropertyGroup):  # type: ignore[misc]
@@ -241,6 +261,19 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
         description="Last frame in which the face is neutral",
         default=1,
         min=0,
+    )
+
+    take: bpy.props.PointerProperty(  # type: ignore[valid-type]
+        name="Take",
+        description="The take that was chosen in the list",
+        type=bpy.types.Collection,
+        poll=_is_take,
+    )
+    active_take: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Take",
+        description="Choose this take: it is the one that the panel speaks of, and that its footage is tracked into",
+        get=_active_take,
+        set=_choose_take,
     )
 
     views: bpy.props.CollectionProperty(type=FlowFaceView)  # type: ignore[valid-type]

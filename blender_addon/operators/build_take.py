@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from .. import action_slots, footage_paths, grades, session
-from ..scene import confidence, ownership
+from ..scene import ownership, takes
 from ..scene import versions_of_take as versions
 from ..scene.build import build_take, look_through_camera
 from ..scene.footage import missing_footage
@@ -51,7 +51,7 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         job = now.job
         if job is None or job.take is None:
             return {"CANCELLED"}
-        plan = plan_for(context.scene, job.take, confidence.shown_take(context))
+        plan = plan_for(context.scene, job.take, takes.shown_take(context))
         if plan.lost and self.answer == "ASK" and not bpy.app.background:
             job.question = plan.question()
             return {"CANCELLED"}

@@ -139,12 +139,12 @@ def camera_pose(obj: Any, take: contract.TakeResult, view: contract.CameraTrack,
     return keys.motion
 
 
-def lens(data: Any, take: contract.TakeResult, view: contract.CameraTrack) -> Motion:
-    """The camera's lens where it zooms, and the background where it needs it."""
+def lens(take: contract.TakeResult, view: contract.CameraTrack) -> Motion:
+    """The camera's lens where it zooms."""
     keys = _Keys(take)
     if camera.zooms(view):
         keys.scalar("lens", "Lens", axes.focal_mm(view.focal_px, view.image_size))
-    return [*keys.motion, *background(data, view, take)]
+    return keys.motion
 
 
 def background(data: Any, view: contract.CameraTrack, take: contract.TakeResult) -> Motion:

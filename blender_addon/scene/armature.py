@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import bpy
@@ -20,6 +20,8 @@ HEAD_FORWARD = np.array([0.0, 0.0, 1.0])
 MODIFIER = "FlowFace armature"
 JOINT = "flowface_joint"
 """A bone's property: the joint that it is."""
+JOINTS, REST = "flowface_joints", "flowface_rest"
+"""The armature's properties: its joints' names, and head and tail of their bones as they were placed last."""
 MOVED = 1e-5
 """Metres: single precision is finer, nobody moves a bone by less."""
 
@@ -39,32 +41,46 @@ def build_armature(context: Any, name: str, head: contract.HeadGeometry) -> Any:
     return obj
 
 
-def place_bones(context: Any, obj: Any, head: contract.HeadGeometry, was: NDArray[np.float64] | None = None) -> None:
+def place_bones(context: Any, obj: Any, head: contract.HeadGeometry) -> None:
     """Make the bones rest at a head's joints, new ones where there are none.
 
-    A bone that no longer rests where it ``was`` built, (J,6), was moved by the user and stays.
+    A bone that no longer rests where it was placed before was moved by the user and stays.
     """
-    wanted = rest_of(head)
-    if was is not None and was.shape == wanted.shape and np.abs(was - wanted).max() < MOVED:
-        return
-    with _edited(context, obj) as bones:
-        made: list[Any] = []
-        for index, joint in enumerate(head.joint_names):
-            bone = _bone_of(bones, joint)
-            old = was[index] if was is not None and index < len(was) else None
-            if bone is None:
-                bone = bones.new(joint)
-                bone[JOINT] = joint
-                old = None
-            parent = int(head.joint_parents[index])
-            if old is None or np.abs(np.array([*bone.head, *bone.tail]) - old).max() < MOVED:
-                bone.head, bone.tail = Vector(wanted[index, :3]), Vector(wanted[index, 3:])
-                # An eye's axes must be exact (see axes.gaze_eulers); for others z faces forwards, so that x nods.
-                up = HEAD_UP if joint in EYES else HEAD_FORWARD + HEAD_UP * (joint == "jaw")
-                bone.align_roll(Vector(axes.head_points(up)))
-            if parent >= 0 and bone.parent is None:
-                bone.parent = made[parent]
-            made.append(bone)
+    _place(context, obj, head.joint_names, [int(parent) for parent in head.joint_parents], rest_of(head))
+
+
+def place_bones_as(context: Any, obj: Any, rest: NDArray[np.float64]) -> None:
+    """Make the bones rest where they did in another version, ``rest (J,6)`` as ``placed`` told then."""
+    names = list(obj.data.get(JOINTS, ()))
+    if len(names) == len(rest):
+        _place(context, obj, names, [-1] * len(rest), rest)
+
+
+def placed(obj: Any) -> NDArray[np.float64] | None:
+    """Head and tail (J,6) of each joint's bone as it was placed last, None where an earlier add-on did not say."""
+    numbers = obj.data.get(REST)
+    return np.array(numbers, np.float64).reshape(-1, 6) if numbers is not None else None
+
+
+def _place(context: Any, obj: Any, names: Sequence[str], parents: Sequence[int], wanted: NDArray[np.float64]) -> None:
+    was = placed(obj)
+    if was is None or was.shape != wanted.shape or np.abs(was - wanted).max() >= MOVED:
+        with _edited(context, obj) as bones:
+            made: list[Any] = []
+            for index, joint in enumerate(names):
+                bone, old = _bone_of(bones, joint), was[index] if was is not None and index < len(was) else None
+                if bone is None:
+                    bone, old = bones.new(joint), None
+                    bone[JOINT] = joint
+                if old is None or np.abs(np.array([*bone.head, *bone.tail]) - old).max() < MOVED:
+                    bone.head, bone.tail = Vector(wanted[index, :3]), Vector(wanted[index, 3:])
+                    # An eye's axes must be exact (see axes.gaze_eulers); for others z faces forwards, so that x nods.
+                    up = HEAD_UP if joint in EYES else HEAD_FORWARD + HEAD_UP * (joint == "jaw")
+                    bone.align_roll(Vector(axes.head_points(up)))
+                if parents[index] >= 0 and bone.parent is None:
+                    bone.parent = made[parents[index]]
+                made.append(bone)
+    obj.data[JOINTS], obj.data[REST] = list(names), wanted.ravel().tolist()
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ from . import versions_of_take as versions
 from .head import build_head, shape_points, widen_sliders
 from .known_cameras import KnownCameras, metres_per_unit
 from .plan import Plan, plan_for
-from .span import span, span_of
+from .span import span
+from .timing import scene_span
 
 
 def build_take(
@@ -45,12 +46,14 @@ def build_take(
         collection = update.update_take(context, take, plan, known_cameras, job)
     else:
         collection = _new_take(context, take, known_cameras, job)
-    main = main_camera(collection, take)
+    collection[replace.RATE_KEY] = take.frame_rate
+    replace.remember_views(collection, take)
+    main = main_camera(collection)
     matched = match_scene and alone
     if main is not None and (scene.camera is None or matched):
         scene.camera = main
     if matched:
-        match(scene, take.cameras[0].image_size, take.frame_rate, span_of(collection) or span(take))
+        match(scene, take.cameras[0].image_size, take.frame_rate, scene_span(collection) or span(take))
     scene.frame_set(scene.frame_current)
     return collection
 
@@ -88,7 +91,6 @@ def _new_take(context: Any, take: contract.TakeResult, known_cameras: KnownCamer
         job=job,
         head_id=take.head.head_id,
         points=shape_points(take.head),
-        rest=armature.rest_of(take.head),
     )
     return collection
 
@@ -102,7 +104,6 @@ def _add_camera(
     known_cameras: KnownCameras | None,
 ) -> None:
     """The camera of a view: the user's own where it is known, else a new one in the take's collection."""
-    replace.remember_size(collection, view)
     known = known_cameras.camera_of(scene, view.name) if known_cameras else None
     if known is not None:
         update.use_known(collection, take, view, known)
@@ -110,10 +111,19 @@ def _add_camera(
         update.solved_camera(collection, take, view, own, before=None)
 
 
-def main_camera(collection: Any, take: contract.TakeResult) -> Any | None:
-    """The camera of the take's first view, built or the user's own."""
-    name = take.cameras[0].name
-    return collection.get(replace.known_role(name)) or replace.member(collection, replace.camera_role(name))
+def main_camera(collection: Any) -> Any | None:
+    """The camera of a take's first view, built or the user's own; None where it was deleted."""
+    views = replace.shown_views(collection)
+    return views[0].camera if views and views[0].camera is not None and len(views[0].camera.users_scene) else None
+
+
+def match_take(scene: Any, collection: Any) -> None:
+    """Give a scene the size, frame rate, range and camera of a take that is there, as far as they are known."""
+    views, render = replace.shown_views(collection), scene.render
+    size = views[0].size if views and views[0].size is not None else (render.resolution_x, render.resolution_y)
+    rate = collection.get(replace.RATE_KEY, render.fps / render.fps_base)
+    match(scene, size, rate, scene_span(collection) or (scene.frame_start, scene.frame_end))
+    scene.camera = main_camera(collection) or scene.camera
 
 
 def match(scene: Any, size: tuple[int, int], frame_rate: float, frames: tuple[float, float]) -> None:

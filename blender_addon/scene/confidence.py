@@ -111,13 +111,3 @@ def _read(curve: Any) -> Curve:
     curve.keyframe_points.foreach_get("co", keys)
     frames, values = keys.astype(np.float64).reshape(-1, 2).T
     return Curve(frames, values)
-
-
-def shown_take(context: Any) -> Any:
-    """The take that the panel speaks of: that of the active object, else of the scene camera, else the first one."""
-    takes = [child for child in context.scene.collection.children_recursive if replace.TAKE_KEY in child]
-    for obj in (context.active_object, context.scene.camera):
-        for take in takes:
-            if obj is not None and any(obj == take.get(key) for key in take.keys()):  # noqa: SIM118
-                return take
-    return takes[0] if takes else None

@@ -19,6 +19,8 @@ from ..vendor import take as contract
 
 ENDLESS = 1_000_000
 """Frames: longer than any take, and about the most that Blender accepts."""
+PICTURES = "flowface_pictures"
+"""The camera data's property: the footage's frame of its background's first picture, and the number of each picture."""
 NUMBERS = "flowface_numbers"
 """Of a proxy's clip: the number of the footage's frame in each of its pictures."""
 _LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
@@ -82,11 +84,11 @@ def show(data: Any, view: contract.CameraTrack, scene_frames: NDArray[np.float64
         add_background(data, view, scene_frames)
         return
     background = data.background_images[0]
-    picture = background.clip if background.source == "MOVIE_CLIP" else background.image
-    if picture is not None and (
-        bpy.path.abspath(picture.filepath) != str(path) or _kind(background) != _wanted(view, scene_frames)
-    ):
+    picture = background.clip if _wanted(view, scene_frames) == "CLIP" else background.image
+    if picture is not None and bpy.path.abspath(picture.filepath) != str(path):
         picture = None
+    if PICTURES in data:
+        del data[PICTURES]
     _play(background, view, scene_frames, path, picture)
 
 
@@ -112,12 +114,6 @@ def _wanted(view: contract.CameraTrack, scene_frames: NDArray[np.float64]) -> st
     if view.footage_kind == "still":
         return "STILL"
     return "CLIP" if view.proxy or follows_the_scene(view, scene_frames) else "RETIMED"
-
-
-def _kind(background: Any) -> str:
-    if background.source == "MOVIE_CLIP":
-        return "CLIP"
-    return "RETIMED" if background.image_user.frame_duration == ENDLESS else "STILL"
 
 
 def _play(
@@ -176,16 +172,24 @@ def shown_number(data: Any, frame: int) -> int:
     background = data.background_images[0]
     if background.source == "IMAGE":
         user = background.image_user
-        still = background.image is None or background.image.source == "FILE"
-        return 1 if still else int(frame - user.frame_start + 1 + user.frame_offset)
+        if background.image is None or background.image.source == "FILE":
+            return 1
+        number = int(frame - user.frame_start + 1 + user.frame_offset)
+        numbers = background.image.get(NUMBERS)
+        return number if numbers is None else int(numbers[min(max(number - 1, 0), len(numbers) - 1)])
     clip = background.clip
     if clip is None:
         return frame
     numbers = clip.get(NUMBERS)
     if numbers is not None:
         return int(numbers[min(max(frame - clip.frame_start, 0), len(numbers) - 1)])
+    return int(frame - clip.frame_start + first_number(clip))
+
+
+def first_number(clip: Any) -> int:
+    """The number of a movie clip's first picture: 1, of an image sequence as in its file's name."""
     named = _LAST_NUMBER.search(Path(clip.filepath).stem) if clip.source == "SEQUENCE" else None
-    return int(frame - clip.frame_start + (int(named.group()) if named else 1))
+    return int(named.group()) if named else 1
 
 
 def with_proxies_beside(take: contract.TakeResult, folder: Path) -> contract.TakeResult:

@@ -19,6 +19,8 @@ OWN_VERTICES = "flowface_vertices"
 """The mesh's property that counts the head's own vertices, which come before those of brows and lashes, and all."""
 EXPRESSIONS = "flowface_expressions"
 """The mesh's property: the names of its expressions as they were built, in the order of their keys after the first."""
+SHAPE = "flowface_shape"
+"""The mesh's property: the kept shapes (see ``shape.keep_shape``) that its keys were given last."""
 WEIGHT_STEP = 1 / 4096
 """Finer steps of skinning weights nobody sees: a lid that an eye carries by 1 cm is out by a thousandth of a mm."""
 SHARP_ANGLE = math.radians(70)

@@ -17,6 +17,8 @@ from ..vendor import take as contract
 TAKE_KEY = "flowface_take"
 JOB_KEY = "flowface_job"
 """Of a take's collection: the backend's job that tracked it, on which exports build."""
+RATE_KEY = "flowface_frame_rate"
+"""Of a take's collection: the rate at which it was filmed, frames per second."""
 ROOT = "flowface_root"
 """The empty that holds head and cameras; takes of earlier versions of this add-on have none."""
 ARMATURE = "flowface_armature"
@@ -24,6 +26,8 @@ HEAD = "flowface_head"
 _CAMERA_PREFIX = "flowface_camera:"
 _KNOWN_PREFIX = "flowface_given:"
 _SIZE_PREFIX = "flowface_size:"
+VIEWS = "flowface_views"
+"""Of a take's collection: the (shortened) names of its views in order."""
 _NAME_BYTES = 40
 """Of a view's name in a key: Blender's keys have at most 63 bytes."""
 
@@ -56,9 +60,24 @@ def view_of(role: str) -> str | None:
     return role[len(_CAMERA_PREFIX) :] if role.startswith(_CAMERA_PREFIX) else None
 
 
-def remember_size(collection: Any, view: contract.CameraTrack) -> None:
-    """Keep a view's picture size with the take, for whoever looks through its camera."""
-    collection[f"{_SIZE_PREFIX}{short(view.name)}"] = view.image_size
+def remember_views(collection: Any, take: contract.TakeResult) -> None:
+    """Keep which views a take has, the main one first and those of earlier runs last, and how large their pictures are.
+
+    The sizes are for whoever looks through the cameras.
+    """
+    names = [short(view.name) for view in take.cameras]
+    collection[VIEWS] = list(dict.fromkeys([*names, *_view_names(collection)]))
+    for name, view in zip(names, take.cameras, strict=True):
+        collection[f"{_SIZE_PREFIX}{name}"] = view.image_size
+
+
+def _view_names(collection: Any) -> list[str]:
+    known = collection.get(VIEWS)
+    if known is not None:
+        return list(known)
+    prefixes = (_CAMERA_PREFIX, _KNOWN_PREFIX)
+    keys = [key for key in collection.keys() if key.startswith(prefixes)]  # noqa: SIM118 - iteration is over its objects
+    return list(dict.fromkeys(key.split(":", 1)[1] for key in keys))
 
 
 @dataclass(frozen=True)
@@ -71,15 +90,13 @@ class ShownView:
 
 
 def shown_views(collection: Any) -> list[ShownView]:
-    """The views of a built take, the main one first."""
+    """The views of a built take, the main one first; of a view that was solved and is known now, the known camera."""
     views = []
-    for key in collection.keys():  # noqa: SIM118 - a collection's own iteration is over its objects
-        for prefix in (_CAMERA_PREFIX, _KNOWN_PREFIX):
-            if key.startswith(prefix):
-                name, value = key[len(prefix) :], collection[key]
-                size = collection.get(f"{_SIZE_PREFIX}{name}")
-                camera = value if isinstance(value, bpy.types.Object) else None
-                views.append(ShownView(name, camera, (int(size[0]), int(size[1])) if size is not None else None))
+    for name in _view_names(collection):
+        known, built = (collection.get(f"{prefix}{name}") for prefix in (_KNOWN_PREFIX, _CAMERA_PREFIX))
+        camera = next((obj for obj in (known, built) if isinstance(obj, bpy.types.Object)), None)
+        size = collection.get(f"{_SIZE_PREFIX}{name}")
+        views.append(ShownView(name, camera, (int(size[0]), int(size[1])) if size is not None else None))
     return views
 
 

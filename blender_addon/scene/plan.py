@@ -54,17 +54,10 @@ def plan_for(scene: Any, take: contract.TakeResult, preferred: Any = None) -> Pl
     if collection is None:
         return Plan(None)
     head = replace.member(collection, replace.HEAD)
-    other = head is not None and not _fits(head.data, take.head)
+    other = head is not None and not shape.same_head(head.data, take.head)
     there, new = span.span_of(collection), span.span(take)
     part = not other and there is not None and (new[0] > there[0] + span.SLACK or new[1] < there[1] - span.SLACK)
     return Plan(collection, part, other, tuple(_lost(head, take.head)) if other else ())
-
-
-def _fits(mesh: Any, head: contract.HeadGeometry) -> bool:
-    return shape.same_head(mesh, head) or (
-        shape.same_topology(mesh, head)
-        and len(shape.expressions_of(mesh, head.expression_names)) == len(head.expression_names)
-    )
 
 
 def _lost(head: Any, new: contract.HeadGeometry) -> list[str]:

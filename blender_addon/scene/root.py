@@ -11,6 +11,7 @@ from typing import Any
 import bpy
 import numpy as np
 from mathutils import Matrix
+from numpy.typing import NDArray
 
 from . import axes
 from . import ownership as replace
@@ -27,7 +28,7 @@ NEAR = 0.4
 
 def build_root(collection: Any, name: str, placement: axes.Placement) -> Any:
     """The root of a new take, which then stands at ``placement``."""
-    obj = bpy.data.objects.new(name, None)
+    obj = bpy.data.objects.new(f"{name} root", None)
     obj.empty_display_type, obj.empty_display_size = "PLAIN_AXES", SIZE
     obj[UNITS] = 1.0
     own = axes.at_eye_level()
@@ -74,16 +75,36 @@ def in_space_of(root: Any, placement: axes.Placement) -> axes.Placement:
 
 
 def beside_others(scene: Any, placement: axes.Placement) -> axes.Placement:
-    """The placement, moved sideways to where no other take's head is: the take's first camera is its reference."""
-    own = axes.at_eye_level()
-    taken = []
-    for collection in replace.takes_of(scene):
-        root = replace.member(collection, replace.ROOT)
-        if root is not None:
-            taken.append(np.array(root.matrix_world @ Matrix.Translation(own.offset.tolist()))[:3, 3])
-        elif replace.built(collection):
-            taken.append(placement.offset)
-    offset = placement.offset
-    while any(np.linalg.norm(offset - other) < NEAR * placement.scale for other in taken):
-        offset = offset + np.array([APART * placement.scale, 0.0, 0.0])
+    """The placement of a new take, moved sideways to where no other take's first camera was placed."""
+    offset = _free(placement.offset, [_reference(other) for other in replace.takes_of(scene)], placement.scale)
     return axes.Placement(placement.turn, offset, placement.scale)
+
+
+def free_place(scene: Any, collection: Any) -> Any | None:
+    """A matrix for the root of a take with which it stands beside all others; None where it must not be moved: a
+    camera of the user's own filmed it, or nothing holds it."""
+    own = replace.member(collection, replace.ROOT)
+    solved = [role for role in replace.built(collection) if replace.view_of(role) is not None]
+    here = _reference(collection)
+    if own is None or not solved or here is None:
+        return None
+    others = [_reference(other) for other in replace.takes_of(scene) if other != collection]
+    moved = _free(here, others, own.matrix_world.median_scale) - here
+    return Matrix.Translation(moved.tolist()) @ own.matrix_world
+
+
+def _reference(collection: Any) -> NDArray[np.float64] | None:
+    """Where the first camera of a take stood when it was built, moved with its root; None where nothing is left."""
+    root = replace.member(collection, replace.ROOT)
+    if root is None:
+        return axes.at_eye_level().offset if replace.built(collection) else None
+    return np.array(root.matrix_world @ Matrix.Translation(axes.at_eye_level().offset.tolist()), np.float64)[:3, 3]
+
+
+def _free(
+    wanted: NDArray[np.float64], taken: Iterable[NDArray[np.float64] | None], scale: float
+) -> NDArray[np.float64]:
+    places = [place for place in taken if place is not None]
+    while any(np.linalg.norm(wanted - place) < NEAR * scale for place in places):
+        wanted = wanted + np.array([APART * scale, 0.0, 0.0])
+    return wanted

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..vendor import take as contract
-from .head import EXPRESSIONS, OWN_VERTICES, add_shape_key
+from .head import EXPRESSIONS, OWN_VERTICES, SHAPE, add_shape_key
 from .polygons import polygons_of
 
 F32 = NDArray[np.float32]
@@ -75,13 +75,13 @@ def keep_shape(name: str, points: F32) -> Any:
     return kept
 
 
-def kept_shape(kept: Any, vertices: int) -> F32 | None:
-    """The shapes (1+K,V,3) that ``keep_shape`` kept, None where there are none of so many vertices."""
-    if kept is None or not vertices or len(kept.vertices) % vertices:
+def kept_shape(kept: Any, mesh: Any) -> F32 | None:
+    """The shapes (1+K,V,3) that ``keep_shape`` kept for a head's mesh, None where that has other vertices."""
+    if kept is None or not len(mesh.vertices) or len(kept.vertices) % len(mesh.vertices):
         return None
     points = np.empty(3 * len(kept.vertices), np.float32)
     kept.attributes["position"].data.foreach_get("vector", points)
-    return points.reshape(-1, vertices, 3)
+    return points.reshape(-1, len(mesh.vertices), 3)
 
 
 def shape_of(obj: Any, names: Sequence[str]) -> F32:
@@ -91,12 +91,13 @@ def shape_of(obj: Any, names: Sequence[str]) -> F32:
     return np.stack([basis, *(_read(found[name]) if name in found else basis for name in names)])
 
 
-def change_shape(obj: Any, names: Sequence[str], points: F32, was: F32 | None) -> bool:
+def change_shape(obj: Any, names: Sequence[str], points: F32) -> bool:
     """Give a head the shapes ``points (1+K,V,3)``; returns whether it has something sculpted, which is kept.
 
-    ``was (1+K,V,3)`` are the shapes that it was given before: what differs from them is the user's, None where they
-    are not known and nothing can be told.
+    What differs from the shapes that it was given before is the user's; where those are not known, nothing is.
     """
+    was = kept_shape(obj.data.get(SHAPE), obj.data)
+    was = was if was is not None and was.shape == points.shape else None
     mesh, blocks = obj.data, obj.data.shape_keys.key_blocks
     for name in names:
         if name not in expressions_of(mesh, names):

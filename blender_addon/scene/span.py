@@ -1,4 +1,4 @@
-"""The frames of a take as it stands on the timeline."""
+"""The frames of a take, as its footage counts them (see ``timing``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SLACK = 0.5
 
 
 def span(take: contract.TakeResult) -> tuple[float, float]:
-    """First and last scene frame of a run."""
+    """First and last frame of a run."""
     return float(np.min(take.scene_frames)), float(np.max(take.scene_frames))
 
 

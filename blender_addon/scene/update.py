@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .. import compat
 from ..vendor import take as contract
-from . import animation, armature, axes, camera, curves, footage, materials, realign, root, shape
+from . import animation, armature, axes, camera, curves, footage, materials, realign, retimed_footage, root, shape
 from . import ownership as replace
 from . import versions_of_take as versions
 from .head import build_head, shape_points, widen_sliders
@@ -19,6 +19,7 @@ from .known_cameras import KnownCameras, metres_per_unit
 from .plan import Plan
 from .span import span, span_of
 from .splice import Part, weights
+from .timing import Timing, retimed, timing_of
 
 F64 = NDArray[np.float64]
 
@@ -34,10 +35,12 @@ def update_take(
     """
     scene, collection = context.scene, plan.collection
     there = span_of(collection) or span(take)
+    timing, raw = timing_of(collection), take
+    take = retimed(raw, timing)
     versions.remember(collection, there, take.head.expression_names)
     origin = root.root_of(collection, metres_per_unit(scene))
     notes: list[str] = []
-    part = _part(take, there) if plan.part else None
+    part = _part(raw, there, timing) if plan.part else None
     bodies = _bodies(context, collection, take, plan, notes)
     rig, head = bodies.rig, bodies.head
     placement = root.own_space(origin)
@@ -45,7 +48,7 @@ def update_take(
         placement = root.in_space_of(origin, known)
     if part is None:
         for view in take.cameras:
-            _update_camera(scene, collection, take, view, placement, known_cameras)
+            _update_camera(scene, collection, raw, view, placement, known_cameras)
         rotations, locations = axes.head_poses(take.head_rotation, take.head_translation, placement)
         rig.scale = (placement.scale,) * 3
     else:
@@ -55,12 +58,12 @@ def update_take(
                 _copied(collection, role, block)
         length = int((weights(len(take.tracked), part) < 1).sum() / max(1, part.before + part.after))
         notes.append(
-            f"Frames {part.first:g} to {part.last:g} were set into the take"
+            f"Frames {span(raw)[0]:g} to {span(raw)[1]:g} were set into the take"
             + (f", blended over {length} frame{'s' if length > 1 else ''} at each border" if length else "")
             + "; its shape and cameras stay."
         )
     _move(collection, take, rig, head, rotations, locations, part)
-    frames = span(take)
+    frames = span(raw)
     whole = (min(frames[0], there[0]), max(frames[1], there[1])) if part is not None else frames
     head_id = take.head.head_id
     versions.add(
@@ -73,37 +76,35 @@ def update_take(
         head_id=head_id,
         notes=notes,
         points=bodies.points,
-        rest=bodies.rest,
     )
     return collection
 
 
-def _part(take: contract.TakeResult, there: tuple[float, float]) -> Part:
+def _part(take: contract.TakeResult, there: tuple[float, float], timing: Timing) -> Part:
     first, last = span(take)
-    return Part(first, last, before=there[0] < first, after=there[1] > last)
+    ends = timing.at(np.array([first, last]))
+    return Part(float(ends[0]), float(ends[1]), before=there[0] < first, after=there[1] > last)
 
 
 @dataclass(frozen=True, eq=False)
 class _Bodies:
-    """Armature and head of a take; shapes (1+K,V,3) and bones (J,6) where they are the run's, None where they stay."""
+    """Armature and head of a take; the shapes (1+K,V,3) where they are the run's, None where they stay."""
 
     rig: Any
     head: Any
     points: NDArray[np.float32] | None = None
-    rest: F64 | None = None
 
 
 def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan, notes: list[str]) -> _Bodies:
     """Bring head and armature to the run's person, or leave them; what is missing is made."""
     name, geometry = collection.name, take.head
-    was, was_rest = versions.shape_and_rest(collection)
     rig, head = (replace.member(collection, role) for role in (replace.ARMATURE, replace.HEAD))
     worn = materials.worn_by(replace.take_id(take), name)
     if rig is None:
         rig = replace.take_in(collection, replace.ARMATURE, armature.build_armature(context, name, geometry))
         rig.rotation_mode = axes.HEAD_EULER_ORDER
     elif not plan.part:
-        armature.place_bones(context, rig, geometry, was_rest)
+        armature.place_bones(context, rig, geometry)
     fresh, keeps = head is None or plan.other_head, plan.part
     if head is None or plan.other_head:
         head = replace.take_in(collection, replace.HEAD, build_head(f"{name} head", geometry, worn, head))
@@ -113,7 +114,7 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
     elif not shape.same_topology(head.data, geometry):
         notes.append("The head's faces were changed by hand, so it keeps its shape.")
         keeps = True
-    elif shape.change_shape(head, geometry.expression_names, shape_points(geometry), was):
+    elif shape.change_shape(head, geometry.expression_names, shape_points(geometry)):
         notes.append("What was sculpted on the head stays on top of its new shape.")
     if not plan.part:
         materials.color_iris(head, worn, take.iris_color)
@@ -121,7 +122,7 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
     widen_sliders(shapes, geometry, take.expression, fresh=fresh)
     armature.bind(head, rig)
     root.hold(replace.member(collection, replace.ROOT), (rig,))
-    return _Bodies(rig, head) if keeps else _Bodies(rig, head, shape_points(geometry), armature.rest_of(geometry))
+    return _Bodies(rig, head, None if keeps else shape_points(geometry))
 
 
 def _move(
@@ -176,7 +177,6 @@ def _update_camera(
     known_cameras: KnownCameras | None,
 ) -> None:
     """The camera of a view as the run found it, or the user's own where it is known."""
-    replace.remember_size(collection, view)
     known = known_cameras.camera_of(scene, view.name) if known_cameras else None
     built = replace.member(collection, replace.camera_role(view.name))
     if known is not None:
@@ -215,6 +215,8 @@ def solved_camera(
 ) -> None:
     """A camera of the take's own, made where there is none, with the view's lens, place, footage and motion.
 
+    ``take`` counts frames as its footage does.
+
     ``before`` are its Actions by role in the run before, None for a new camera.
     """
     name, short = f"{collection.name} {view.name}", replace.short(view.name)
@@ -228,10 +230,14 @@ def solved_camera(
     camera.set_up(obj, view, placement)
     footage.show(obj.data, view, take.scene_frames)
     before = before or {}
-    title = _action_name(collection, view.name)
-    place = animation.camera_pose(obj, take, view, placement)
+    title, timing = _action_name(collection, view.name), timing_of(collection)
+    timed = retimed(take, timing)
+    place = animation.camera_pose(obj, timed, view, placement)
     curves.write(obj, title, place, before.get(versions.CAMERA + short))
-    curves.write(obj.data, f"{title} lens", animation.lens(obj.data, take, view), before.get(versions.LENS + short))
+    lens = [*animation.lens(timed, view), *animation.background(obj.data, view, take)]
+    curves.write(obj.data, f"{title} lens", lens, before.get(versions.LENS + short))
+    if not timing.plain:
+        retimed_footage.retime(obj.data, f"{title} lens", Timing(timing.first, timing.first), timing)
 
 
 def _through_own_camera(

@@ -12,15 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import bpy
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import compat
+from . import armature, shape
 from . import ownership as replace
-from . import shape
-from .head import EXPRESSIONS, OWN_VERTICES
-
-F64 = NDArray[np.float64]
+from .head import EXPRESSIONS, SHAPE
 
 RECORD = "flowface_versions"
 CURRENT = "flowface_version"
@@ -90,17 +89,18 @@ def action_of(collection: Any, role: str, data_block: Any) -> Any | None:
     return data["actions"].get(role) if data is not None else None
 
 
-def remember(collection: Any, span: tuple[float, float], names: Sequence[str]) -> None:
+def remember(collection: Any, span: tuple[float, float], names: Sequence[str] = ()) -> None:
     """Put down what the present version has now, as the user may have given a data-block another Action.
 
-    A take that an earlier add-on built gets its first version so; ``span`` are its frames and ``names`` its
-    expressions.
+    A take that an earlier add-on built gets its first version so: of the frames ``span``, with the expressions
+    ``names``, all that it has where these are not known.
     """
     record, number = _record(collection), str(collection.get(CURRENT, 0))
     if number not in record:
         head = replace.member(collection, replace.HEAD)
         points = None
         if head is not None and head.data.shape_keys is not None:
+            names = names or [block.name for block in list(head.data.shape_keys.key_blocks)[1:]]
             head.data[EXPRESSIONS] = list(names)
             points = shape.shape_of(head, names)
         add(collection, "", span, span, job=str(collection.get(replace.JOB_KEY, "")), points=points)
@@ -124,12 +124,11 @@ def add(
     head_id: str = "",
     notes: Iterable[str] = (),
     points: NDArray[np.float32] | None = None,
-    rest: F64 | None = None,
 ) -> Version:
     """Make what the take shows now its newest version.
 
-    ``points (1+K,V,3)`` and ``rest (J,6)`` are shape and bones as they were tracked; without them the version has
-    those of the one before. What the take is exported as is the last run of the ``whole`` take.
+    ``points (1+K,V,3)`` is the shape as it was tracked; without it the version has that of the one before. The take is
+    exported as the last run that was ``whole``.
     """
     if RECORD not in collection:
         collection[RECORD] = {}
@@ -150,15 +149,14 @@ def add(
         "cameras": _cameras(collection),
     }
     if head is not None:
+        if points is not None:
+            head.data[SHAPE] = shape.keep_shape(collection.name, points)
         data["mesh"] = head.data
-    if points is not None:
-        data["shape"] = shape.keep_shape(collection.name, points)
-        if rest is not None:
-            data["rest"] = rest.ravel().tolist()
-    elif base is not None:
-        for key in ("shape", "rest"):
-            if key in base:
-                data[key] = base[key]
+        if head.data.get(SHAPE) is not None:
+            data["shape"] = head.data[SHAPE]
+    rest = armature.placed(rig) if (rig := replace.member(collection, replace.ARMATURE)) is not None else None
+    if rest is not None:
+        data["rest"] = rest.ravel().tolist()
     for role, block in animated(collection).items():
         action = block.animation_data.action if block.animation_data is not None else None
         if action is not None:
@@ -176,18 +174,6 @@ def _keep(data: Any) -> None:
     for action in data["actions"].values():
         if action is not None:
             action.use_fake_user = True
-
-
-def shape_and_rest(collection: Any, number: int | None = None) -> tuple[NDArray[np.float32] | None, F64 | None]:
-    """Shapes (1+K,V,3) and bones (J,6) as a version (the present one) was tracked; None where nothing is known."""
-    data = _record(collection).get(str(collection.get(CURRENT, 0) if number is None else number))
-    head = replace.member(collection, replace.HEAD)
-    if data is None or head is None:
-        return None, None
-    rest = np.array(data["rest"], np.float64).reshape(-1, 6) if "rest" in data else None
-    mesh = data.get("mesh") or head.data
-    built = mesh.get(OWN_VERTICES, (0, len(mesh.vertices)))[1]
-    return shape.kept_shape(data.get("shape"), int(built)), rest
 
 
 def _cameras(collection: Any) -> dict[str, list[float]]:
@@ -211,15 +197,20 @@ def _place_cameras(collection: Any, stored: Mapping[str, Any]) -> None:
             obj.data.lens, obj.data.shift_x, obj.data.shift_y = numbers[14:17]
 
 
-def assign(collection: Any, number: int) -> None:
-    """Let the take show a version's Actions, its cameras and its head's mesh; shape and bones are the caller's."""
+def switch(context: Any, collection: Any, number: int) -> None:
+    """Let the take show a version: its Actions, its cameras, its head's shape and joints. In Object Mode."""
+    version = current(collection)
+    if version is not None:
+        remember(collection, version.span)
     record = collection[RECORD]
     data = record[str(number)]
-    if int(collection.get(CURRENT, 0)) != number:
-        _keep(record[str(collection[CURRENT])])
-    head = replace.member(collection, replace.HEAD)
-    if head is not None and data.get("mesh") is not None and head.data != data["mesh"]:
-        head.data = data["mesh"]
+    if version is not None and version.number != number:
+        _keep(record[str(version.number)])
+    head, rig = (replace.member(collection, role) for role in (replace.HEAD, replace.ARMATURE))
+    if head is not None:
+        _reshape(head, data)
+    if rig is not None and "rest" in data:
+        armature.place_bones_as(context, rig, np.array(data["rest"], np.float64).reshape(-1, 6))
     _place_cameras(collection, data["cameras"])
     for role, block in animated(collection).items():
         action = data["actions"].get(role)
@@ -228,6 +219,40 @@ def assign(collection: Any, number: int) -> None:
             action.use_fake_user = False
     collection[CURRENT] = number
     collection[replace.JOB_KEY] = data["exported"]
+
+
+def _reshape(head: Any, data: Any) -> None:
+    """Give a head a version's mesh and shape."""
+    if data.get("mesh") is not None and head.data != data["mesh"]:
+        head.data = data["mesh"]
+    kept = data.get("shape")
+    points = shape.kept_shape(kept, head.data)
+    if points is not None and head.data.get(SHAPE) != kept:
+        shape.change_shape(head, shape.built_names(head.data), points)
+        head.data[SHAPE] = kept
+
+
+def actions_of(collection: Any) -> list[Any]:
+    """Every Action of every version of a take, none of which another take has: such a one is copied first."""
+    mine = _record(collection)
+    others = {
+        action
+        for other in bpy.data.collections
+        if other != collection and RECORD in other
+        for data in other[RECORD].values()
+        for action in data["actions"].values()
+    }
+    blocks = animated(collection)
+    copies: dict[Any, Any] = {}
+    for number, data in mine.items():
+        for role, action in list(data["actions"].items()):
+            if action in others:
+                copies[action] = copies.get(action) or action.copy()
+                data["actions"][role] = copies[action]
+                if int(number) == collection[CURRENT] and role in blocks:
+                    compat.assign_action(blocks[role], copies[action])
+    found = dict.fromkeys(action for data in mine.values() for action in data["actions"].values())
+    return [action for action in found if action is not None]
 
 
 def rename(collection: Any, number: int, name: str) -> None:
