@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 TRACK_BUTTON = ("908", "300")  # in a window of 1280 × 800, found by looking at 1-ready.png
 CANCEL_BUTTON = ("908", "321")
+JOBS_HEADER = ("840", "368")
 VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("cameras=840,240", "solve=840,453", "from_scene=958,453", "options=840,265", "track=908,300"),
     *("aligner=950,315", "network=940,363"),
@@ -139,7 +140,7 @@ def test_states_of_the_panel(window: Window, start_backend: Callable[..., Server
         start_backend(f"tests.{name}") for name in ("backend.server.runners:run", "blender.runners:perform")
     )
     nowhere = f"tcp://127.0.0.1:{free_port()}"
-    done = window.run("states.py", nowhere, server.endpoint, performing.endpoint, str(window.folder))
+    done = window.run("states.py", nowhere, server.endpoint, performing.endpoint, str(window.folder), *JOBS_HEADER)
     assert done.returncode == 0, done.stdout
     for sentence in (
         f"2-backend-missing: There is no Python in “{window.folder}/nothing”.",
