@@ -1,8 +1,8 @@
 """The panel in every state that a user meets, and the preferences with their check: screenshots to be looked at.
 
 Arguments: zip, an endpoint where nobody listens, a test backend's endpoint, another's whose jobs end in a take, folder
-of the footage, where the header of the list of jobs is (x, y). What is true of each state is asserted; the caller judges
-what is printed.
+of the footage, where the header of the list of jobs is (x, y). What is true of each state is asserted, and the caller
+judges what is printed.
 """
 
 from __future__ import annotations
