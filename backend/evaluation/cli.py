@@ -98,6 +98,9 @@ def evaluate(
     people: Annotated[
         str, typer.Option(help="Whose rendered sequences, with commas between: ict, makehuman.")
     ] = ",".join(PEOPLES),
+    persons: Annotated[
+        int | None, typer.Option(min=1, help="Only the first few of each of these people; all ten where left out.")
+    ] = None,
     benchmark_cache: Annotated[
         Path | None, typer.Option(help="Folder for the rendered sequences; the system's cache where left out.")
     ] = None,
@@ -124,6 +127,7 @@ def evaluate(
             results=parse_results(results or []),
             benchmark_cache=benchmark_cache,
             peoples=parse_peoples(people),
+            persons=persons,
             rigs_only=rigs,
             look_only=look,
             clips=tuple(clips or ()),

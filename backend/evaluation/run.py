@@ -63,10 +63,10 @@ class EvaluationOptions:
 
     ``split`` says whose faces are looked at: figures are published of ``test``, weights and options are chosen on
     ``dev`` (``splits.toml``). ``results`` maps names to folders of other trackers' results; ``specs`` replaces the
-    benchmark's own sequences, which are of ``peoples``; ``benchmark_cache`` None is the system's cache folder.
-    ``rigs_only`` looks at several cameras alone, rendered people's and the scan's. ``look_only`` does
-    nothing but ``backend.evaluation.look``, on ``clips`` alone where there are any. ``weights`` are the alignment
-    network's, None its own.
+    benchmark's own sequences, which are of the first ``persons`` (None: all) of each of ``peoples``;
+    ``benchmark_cache`` None is the system's cache folder. ``rigs_only`` looks at several cameras alone, rendered
+    people's and the scan's. ``look_only`` does nothing but ``backend.evaluation.look``, on ``clips`` alone where there
+    are any. ``weights`` are the alignment network's, None its own.
     """
 
     out: Path
@@ -81,6 +81,7 @@ class EvaluationOptions:
     real: bool = True
     uncertainty: bool = True
     peoples: tuple[People, ...] = PEOPLES
+    persons: int | None = None
     rigs: bool = True
     rigs_only: bool = False
     look: bool = True
@@ -228,7 +229,8 @@ def _at_hand(options: EvaluationOptions, skipped: list[str]) -> tuple[People, ..
 
 
 def _specs(options: EvaluationOptions) -> tuple[SequenceSpec, ...]:
-    return options.specs or tuple(benchmark_sequences(options.split, quick=options.quick, peoples=options.peoples))
+    own = benchmark_sequences(options.split, options.quick, peoples=options.peoples, persons=options.persons)
+    return options.specs or tuple(own)
 
 
 def _uncertainty(

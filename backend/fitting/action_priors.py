@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from backend.fitting.action_witness import Witness
 from backend.fitting.terms.sparse import OpposedActions, SparseActions
@@ -13,6 +14,13 @@ from backend.fitting.terms.witness import WitnessTerm
 from backend.fitting.types import EnergyWeights
 from backend.head_model.model import HeadModel
 from backend.head_model.opposed_actions import OPPOSED_ACTIONS
+
+# On rendered dev people of known weights (MakeHuman's, extremes) the fading brings correlation from 0.637 to 0.673 and
+# mean error from 0.083 to 0.084; from untold actions alone 0.657, from told ones alone 0.668. In calm frames, whose
+# weights should be 0, they add up to 0.72 instead of 0.44.
+TOLD_ON = 0.3  # strength told from which the sparse prior has the least share
+BUSY = 3.0  # sum of what is told of all sparse actions from which it has the least share in untold ones
+LEAST_SHARE = 0.1
 
 
 def action_priors(
@@ -39,9 +47,21 @@ def action_priors(
     if witness is not None:
         target, precision = (torch.as_tensor(a, device=device) for a in (witness.target, witness.precision))
         terms.append(WitnessTerm(target, weights.witness * precision, weights.witness_robust_scale))
-        counts = torch.as_tensor(_sparse(head), device=device) * (precision > 0).any(dim=1, keepdim=True)
-        terms.append(SparseActions(weights.sparse_actions * counts.to(precision.dtype), weights.sparse_knee))
+        share = _kept_off(torch.as_tensor(_sparse(head), device=device), target, precision)
+        terms.append(SparseActions(weights.sparse_actions * share, weights.sparse_knee))
     return terms
+
+
+def _kept_off(sparse: Tensor, target: Tensor, precision: Tensor) -> Tensor:
+    """(T,K_ex) share of the sparse prior that each action feels, of those that are ``sparse (K_ex,)``.
+
+    A prior of nobody's word fades where there is a word: from an action as strongly as the witness tells it (``target``
+    and ``precision (T,K_ex)``), and from actions of which it can never tell as busily as the rest of the face is told.
+    """
+    told = precision > 0
+    busy = (target * (told & sparse)).sum(dim=1, keepdim=True)
+    share = torch.where(told, 1 - target / TOLD_ON, 1 - busy / BUSY).clamp(min=LEAST_SHARE)
+    return share * (sparse & told.any(dim=1, keepdim=True))
 
 
 def _sparse(head: HeadModel) -> NDArray[np.bool_]:

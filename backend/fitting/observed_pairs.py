@@ -6,19 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from backend.fitting.cameras import CameraUnknowns
+from backend.fitting.observed_mediapipe import mediapipe_points
 from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis
 from backend.fitting.terms.pairs import PairsTerm
-from backend.fitting.terms.rows import SkinPoints
-from backend.fitting.types import View
-from backend.observations import PointSetId
+from backend.fitting.types import EnergyWeights, View
 from backend.observations.point_pairs import PairTable
-
-TOLD = PointSetId("mediapipe478", "mediapipe")
-"""The points whose errors the table was measured on."""
 
 
 def pairs_term(
@@ -26,26 +21,22 @@ def pairs_term(
     points: ObservedPoints,
     views: Sequence[View],
     table: PairTable,
-    robust_scale: float,
+    weights: EnergyWeights,
     unknowns: CameraUnknowns,
 ) -> PairsTerm | None:
-    """E_pairs of what ``views`` saw; None where none of them was aligned by MediaPipe's networks."""
-    ids = [own.id for own in points.sets]
-    if TOLD not in ids:
+    """E_pairs of what ``views`` saw, each pair counted ``weights.pairs`` times.
+
+    None where none of them was aligned by MediaPipe's networks.
+    """
+    told = mediapipe_points(basis, points, views)
+    if told is None:
         return None
-    number = ids.index(TOLD)
-    start = sum(own.count for own in points.sets[:number])
-    seen = [points.in_view(view)[number] for view in views]
     device = basis.skin.device
-
-    def skin(index: NDArray[np.int64]) -> SkinPoints:
-        return SkinPoints(basis.skin[torch.searchsorted(basis.skin_index, torch.as_tensor(start + index).to(device))])
-
     return PairsTerm(
-        first=skin(table.first),
-        second=skin(table.second),
-        difference=torch.as_tensor(np.stack([table.difference(s) for s in seen]), device=device),
-        precision=torch.as_tensor(np.stack([table.precision(s) for s in seen]), device=device),
-        robust_scale=robust_scale,
+        first=told.skin(table.first),
+        second=told.skin(table.second),
+        difference=torch.as_tensor(np.stack([table.difference(s) for s in told.seen]), device=device),
+        precision=weights.pairs * torch.as_tensor(np.stack([table.precision(s) for s in told.seen]), device=device),
+        robust_scale=weights.robust_scale,
         unknowns=unknowns,
     )

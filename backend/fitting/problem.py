@@ -17,6 +17,7 @@ from backend.fitting.action_witness import Witness
 from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.observed_lids import lid_closure_term
+from backend.fitting.observed_outline import outline_term
 from backend.fitting.observed_pairs import pairs_term
 from backend.fitting.observed_points import ObservedPoints
 from backend.fitting.point_basis import PointBasis, shape_columns
@@ -30,6 +31,7 @@ from backend.fitting.terms.types import Term
 from backend.fitting.types import EnergyWeights, FitOptions, View
 from backend.head_model.model import HeadModel
 from backend.observations import ViewAlignment
+from backend.observations.jaw_outline import load_jaw_outline
 from backend.observations.point_pairs import load_pair_table
 
 F64 = NDArray[np.float64]
@@ -112,14 +114,15 @@ def build_problem(
         FramePrior(seen.to(like.dtype), ((eyes | ~eyes.any(0)) & seen[:, None]).to(like.dtype)),
         _focal_prior(views, options, unknowns, found, like),
     ]
-    pairs = pairs_term(basis, points, views, load_pair_table(), weights.robust_scale, unknowns)
+    pairs = pairs_term(basis, points, views, load_pair_table(), weights, unknowns)
+    outline = outline_term(basis, points, views, load_jaw_outline(), weights.robust_scale, unknowns)
     terms += action_priors(head, weights, found.any(0), witness, like.device)
     if any(unknowns.principal):
         terms.append(_principal_prior(views, options, unknowns, found, like))
     if basis.sealed is not None:
         terms.append(LipSeal(*basis.sealed, weights.lip_seal * seen))
     lids = lid_closure_term(views, basis, weights.closed_lids)
-    terms += [term for term in (pairs, lids) if term is not None]
+    terms += [term for term in (pairs, outline, lids) if term is not None]
     if options.neutral_frames:
         terms.append(neutral_frames_term(head, views, options, like))
     return Problem(basis, tuple(terms), unknowns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.fitting import FitOptions, FitResult, Fixed, Solution, View, fit_take
+from backend.fitting.learned_neutral import learned_neutral
 from backend.fitting.neutral import AtRest, may_rest, shape_at_rest
 from backend.fitting.personal import fit_personal, wants_personal
 from backend.head_model.model import HeadModel
@@ -57,10 +58,14 @@ def solve_take(
     ``neutral_prior``, ``initial`` and ``fixed`` are those of ``fit_take``; matching starts from the fit. ``on_fitted``
     gets the joint fit before matching, and may raise; ``on_progress`` gets the fraction of each step.
 
+    Where there is no ``neutral_prior``, what the points tell of the person (``learned_neutral``) takes its place.
+
     Raises:
         UserError, Cancelled, ValueError: as ``fit_take`` does.
     """
     options = options or FitOptions()
+    if neutral_prior is None:
+        neutral_prior, options = _learned(head, views, options)
 
     def hears(step: Step) -> Callable[[float], None]:
         return lambda fraction: on_progress(step, fraction) if on_progress else None
@@ -108,3 +113,14 @@ def solve_take(
     elif draft or (at_rest is not None and matched is None):
         fit = fit_take(head, views, options, initial=fit, **again)
     return SolvedTake(fit, matched, at_rest)
+
+
+def _learned(
+    head: HeadModel, views: Sequence[View], options: FitOptions
+) -> tuple[NDArray[np.float32] | None, FitOptions]:
+    """The learned neutral, and options in which it has its own weight; None where that is 0 or nothing is told."""
+    weight = options.weights.learned_neutral
+    told = learned_neutral(head, [view.alignment for view in views]) if weight else None
+    if told is None:
+        return None, options
+    return told, replace(options, weights=replace(options.weights, neutral_prior=weight))

@@ -78,16 +78,21 @@ def person_mode(split: Split, person: int) -> int:
 
 
 def benchmark_sequences(
-    split: Split = "test", quick: bool = False, seed: int = DEFAULT_SEED, peoples: Sequence[People] = PEOPLES
+    split: Split = "test",
+    quick: bool = False,
+    seed: int = DEFAULT_SEED,
+    peoples: Sequence[People] = PEOPLES,
+    persons: int | None = None,
 ) -> list[SequenceSpec]:
     """The sequences of a split: 10 people × 4 performances of 60 to 120 frames, or for ``quick`` 2 × 2 of 30 frames.
 
-    Of each of ``peoples``.
+    Of each of ``peoples``, or only of the first ``persons`` of each.
     """
     if split not in SPLITS:
         raise ValueError(f"there is no split {split!r}; there are {', '.join(SPLITS)}")
     people, performances = (_QUICK_PEOPLE, _QUICK_PERFORMANCES) if quick else (PEOPLE, PERFORMANCES)
     specs = []
+    people = people if persons is None else min(people, persons)
     for kind, person, performance in product(peoples, range(people), performances):
         length = np.random.default_rng([seed, person, PERFORMANCES.index(performance)])
         frames = (

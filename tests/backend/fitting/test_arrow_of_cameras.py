@@ -8,6 +8,7 @@ import torch
 
 from backend.fitting import FitOptions, FitResult, View, fit_take
 from backend.fitting.normal_equations import solve
+from backend.fitting.terms.outline import OutlineTerm
 from backend.fitting.terms.pairs import PairsTerm
 from backend.fitting.terms.points import PointsTerm
 from backend.fitting.terms.sparse import OpposedActions, SparseActions
@@ -27,7 +28,7 @@ def test_the_step_is_dense_gauss_newtons(rig: str) -> None:
     problem, state = make_problem(frames=3, robust_scale=1e7, rig=rig)
     for other in (TemporalTerm, SparseActions, OpposedActions, WitnessTerm):
         problem = problem.without(other)
-    data, pairs = problem.term(PointsTerm), problem.term(PairsTerm)
+    data, pairs, outline = problem.term(PointsTerm), problem.term(PairsTerm), problem.term(OutlineTerm)
     equations = problem.linearise(state)
     views = len(state.cameras)
     size = equations.arrow.shape[1] + equations.frame_gradient.numel()
@@ -40,6 +41,7 @@ def test_the_step_is_dense_gauss_newtons(rig: str) -> None:
         parts += [
             pairs.residuals(moved, view, slice(None)) * pairs.precision[view, ..., None].sqrt() for view in range(views)
         ]
+        parts += [outline.residuals(moved, view, slice(None)) * outline.precision[view].sqrt() for view in range(views)]
         return torch.cat([part.flatten() for part in parts])
 
     zero = torch.zeros(size, dtype=DOUBLE)

@@ -40,6 +40,13 @@ def test_the_quick_set_is_two_people_in_two_performances() -> None:
     assert {spec.frame_count for spec in specs} == {30}
 
 
+def test_the_first_few_people_are_those_of_the_whole_benchmark() -> None:
+    few = benchmark_sequences(persons=2)
+    assert len(few) == len(benchmark_sequences()) // 5
+    assert {spec.person for spec in few} == {0, 1}
+    assert set(few) < set(benchmark_sequences())
+
+
 def test_people_of_test_and_of_dev_share_no_identity_mode() -> None:
     test, dev = (benchmark_sequences(split)[0].identity(100) for split in ("test", "dev"))
     assert not test[0::2].any()

@@ -17,6 +17,7 @@ from backend.fitting.problem import Problem
 from backend.fitting.state import State
 from backend.fitting.terms.glide import Glide
 from backend.fitting.terms.lids import LidClosure
+from backend.fitting.terms.outline import OutlineTerm
 from backend.fitting.terms.pairs import PairsTerm
 from backend.fitting.terms.points import PointsTerm
 from backend.fitting.terms.priors import FocalPrior, FramePrior, LipSeal, PrincipalPrior, ShapePrior
@@ -80,7 +81,8 @@ def make_problem(frames: int = FRAMES, robust_scale: float = 2.0, rig: str = "on
     pairs = make_pairs(basis, data, robust_scale)
     temporal = TemporalTerm(make_intervals(frames), 3e4, 7.0, 0.9, make_glide(basis, frames))
     bent = make_bent(basis.expression_count, frames)
-    terms = (data, pairs, temporal, *make_priors(basis, unknowns, frames), *bent)
+    outline = make_outline(basis, data, robust_scale)
+    terms = (data, pairs, temporal, *make_priors(basis, unknowns, frames), *bent, outline)
     return Problem(basis, terms, unknowns), state
 
 
@@ -94,6 +96,22 @@ def make_pairs(basis: PointBasis, data: PointsTerm, robust_scale: float) -> Pair
         SkinPoints(basis.skin[first]),
         SkinPoints(basis.skin[second]),
         data.mu[:, :, at[0]] - data.mu[:, :, at[1]],
+        precision,
+        robust_scale,
+        data.unknowns,
+    )
+
+
+def make_outline(basis: PointBasis, data: PointsTerm, robust_scale: float) -> OutlineTerm:
+    """Four of the points that deform, each across a direction of its own; one frame does not show the first."""
+    index = torch.tensor([1, 2, 4, 5])
+    angle = 7 * torch.rand(*data.precision.shape[:2], 4, dtype=DOUBLE)
+    precision = torch.rand_like(angle)
+    precision[:, 0, 0] = 0
+    return OutlineTerm(
+        SkinPoints(basis.skin[index]),
+        data.mu[:, :, basis.skin_index[index]],
+        torch.stack([angle.cos(), angle.sin()], dim=-1),
         precision,
         robust_scale,
         data.unknowns,
@@ -115,7 +133,7 @@ def make_glide(basis, frames: int) -> Glide:  # type: ignore[no-untyped-def]
 
 def priors_of(problem: Problem) -> tuple[Term, ...]:
     """The quadratic terms that look neither at points nor at motion."""
-    others = (PointsTerm, PairsTerm, TemporalTerm, SparseActions, OpposedActions, WitnessTerm)
+    others = (PointsTerm, PairsTerm, OutlineTerm, TemporalTerm, SparseActions, OpposedActions, WitnessTerm)
     return tuple(term for term in problem.terms if not isinstance(term, others))
 
 
@@ -278,6 +296,24 @@ def test_the_pairs_hessian_is_gauss_newtons(rig: str) -> None:
         whole = slice(0, 2)
         views = range(len(state.cameras))
         return torch.stack([pairs.residuals(moved, view, whole) * root[view] for view in views]).flatten()
+
+    jacobian = torch.autograd.functional.jacobian(weighted, torch.zeros(len(matrix), dtype=DOUBLE))
+    reference = jacobian.T @ jacobian
+    assert torch.allclose(matrix, reference, rtol=1e-6, atol=1e-8 * float(reference.abs().max()))
+
+
+@pytest.mark.parametrize("rig", RIGS)
+def test_the_outlines_hessian_is_gauss_newtons(rig: str) -> None:
+    problem, state = make_problem(frames=2, robust_scale=1e6, rig=rig)
+    outline = problem.term(OutlineTerm)
+    bare = Problem(problem.basis, (outline,), problem.unknowns)
+    matrix, _ = bare.linearise(state).dense()
+
+    def weighted(step: Tensor) -> Tensor:
+        moved, whole = stepped(problem, state, step), slice(0, 2)
+        views = range(len(state.cameras))
+        root = outline.precision.sqrt()
+        return torch.stack([outline.residuals(moved, view, whole) * root[view] for view in views]).flatten()
 
     jacobian = torch.autograd.functional.jacobian(weighted, torch.zeros(len(matrix), dtype=DOUBLE))
     reference = jacobian.T @ jacobian
