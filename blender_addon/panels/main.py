@@ -78,7 +78,7 @@ class FLOWFACE_PT_log(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
 
 def _draw_backend(layout: Any, now: session.Session) -> None:
     if now.connection is Connection.CONNECTED and not now.owns_backend:
-        draw_text(layout, "Backend running (started elsewhere)", bpy.context.region.width, "LINKED")
+        draw_text(layout, "Backend started elsewhere", bpy.context.region.width, "LINKED")
         _draw_problem(layout, now)
         return
     row = layout.row()

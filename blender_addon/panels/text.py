@@ -9,8 +9,9 @@ from typing import Any
 import blf  # type: ignore[import-not-found]
 import bpy
 
-MARGINS = 48.0
-"""Pixels of a sidebar that text cannot use: its tabs and the panel's borders, at the interface's usual scale."""
+MARGINS = 60.0
+"""Pixels of a sidebar that text cannot use: its tabs, the borders of a panel within a panel, and a scroll bar, at the
+interface's usual scale."""
 ICON = 36.0
 """Pixels that an icon takes and the box about both, where text has one."""
 NARROWEST = 60.0

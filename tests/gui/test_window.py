@@ -26,10 +26,11 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 TRACK_BUTTON = ("908", "300")  # in a window of 1280 × 800, found by looking at 1-ready.png
 CANCEL_BUTTON = ("908", "321")
+JOBS_HEADER = ("840", "368")
 VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
-    *("cameras=840,223", "solve=840,412", "from_scene=958,412", "options=840,248", "track=908,283"),
-    *("aligner=950,298", "network=940,346"),
-    *("camera=1008,445", "left=1008,466", "right=1008,487", "next=1008,513", "pick=1009,299"),
+    *("cameras=840,240", "solve=840,453", "from_scene=958,453", "options=840,265", "track=908,300"),
+    *("aligner=950,315", "network=940,363"),
+    *("takes=860,401", "camera=1008,522", "left=1008,541", "right=1008,562", "next=1008,588", "pick=1009,316"),
 )
 PYTHON_PACKAGES = (  # where Debian's Python is none that the extension has wheels for
     "python3 -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))' || "
@@ -139,7 +140,7 @@ def test_states_of_the_panel(window: Window, start_backend: Callable[..., Server
         start_backend(f"tests.{name}") for name in ("backend.server.runners:run", "blender.runners:perform")
     )
     nowhere = f"tcp://127.0.0.1:{free_port()}"
-    done = window.run("states.py", nowhere, server.endpoint, performing.endpoint, str(window.folder))
+    done = window.run("states.py", nowhere, server.endpoint, performing.endpoint, str(window.folder), *JOBS_HEADER)
     assert done.returncode == 0, done.stdout
     for sentence in (
         f"2-backend-missing: There is no Python in “{window.folder}/nothing”.",

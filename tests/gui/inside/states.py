@@ -1,7 +1,8 @@
 """The panel in every state that a user meets, and the preferences with their check: screenshots to be looked at.
 
 Arguments: zip, an endpoint where nobody listens, a test backend's endpoint, another's whose jobs end in a take, folder
-of the footage. What is true of each state is asserted; the caller judges what is printed.
+of the footage, where the header of the list of jobs is (x, y). What is true of each state is asserted, and the caller
+judges what is printed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import bgui
 import bpy
 from common import EXTENSION, addon, install, show_panel, show_sidebar, viewport, wait_for
 
-package, nowhere, endpoint, performing, folder = bgui.args
+package, nowhere, endpoint, performing, folder, *places = bgui.args
+jobs_header = tuple(int(place) for place in places)
 
 
 def session():
@@ -83,7 +85,13 @@ def working() -> None:
 
 def cancel() -> None:
     in_window(bpy.ops.flowface.cancel)
-    wait_for(lambda: session().job is None, lambda: look("5-cancelled", perform), seconds=10)
+    wait_for(lambda: session().job is None, lambda: look("5-cancelled", unfold), seconds=10)
+
+
+def unfold() -> None:
+    """The list of jobs, with the one that was cancelled."""
+    bgui.move(*jobs_header)
+    bgui.after(0.5, lambda: (bgui.click(*jobs_header), bgui.after(1.0, perform)))
 
 
 def perform() -> None:
