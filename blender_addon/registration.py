@@ -22,6 +22,7 @@ from .operators import (
     pick_face,
     take_delete,
     take_duplicate,
+    take_head_motion,
     take_match_scene,
     take_show,
     take_version,
@@ -39,7 +40,7 @@ OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, export, jobs, footage_pick, open_preferences, check),
-    *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
+    *(take_show, take_duplicate, take_delete, take_version, take_match_scene, take_head_motion),
 )
 CLASSES = tuple(
     cls

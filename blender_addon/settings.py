@@ -210,7 +210,8 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
     )
     match_scene: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Match Scene to Footage",
-        description="Set the scene's resolution, frame rate, frame range and camera to those of the footage",
+        description="Set the scene's resolution, frame rate, frame range and camera to those of the footage, for the "
+        "first take of the scene",
         default=True,
     )
 

@@ -14,6 +14,12 @@ from ..scene.footage import missing_footage
 from ..scene.plan import plan_for
 from ..vendor import take as contract
 
+ANSWERS = (
+    ("ASK", "Ask", "Ask in the panel first; without a window, build a second take"),
+    ("REPLACE", "Replace Head", "Give the take the other head; what does not fit stays with its last version"),
+    ("SECOND", "Second Take", "Leave the take as it is and build a second one"),
+)
+
 
 class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
     """Build head, armature and camera of the tracked take"""
@@ -25,19 +31,15 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
     answer: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Answer",
         description="What to do where the take that is there would lose something",
-        items=(
-            ("ASK", "Ask", "Ask in the panel first; without a window, build a second take"),
-            ("REPLACE", "Replace Head", "Give the take the other head; what does not fit stays with its last version"),
-            ("SECOND", "Second Take", "Leave the take as it is and build a second one"),
-        ),
+        items=ANSWERS,
         options={"SKIP_SAVE"},
     )
 
     @classmethod
     def description(cls, _context: Any, properties: Any) -> str:
         """The tooltip of an answer."""
-        items = cls.bl_rna.properties["answer"].enum_items
-        return items[properties.answer].description if properties.answer != "ASK" else cls.__doc__ or ""
+        about = {name: text for name, _, text in ANSWERS}
+        return about[properties.answer] if properties.answer != "ASK" else cls.__doc__ or ""
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -65,12 +67,13 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
             plan=plan.accept() if self.answer == "REPLACE" else plan,
             job=job.status.job_id if job.status is not None else "",
         )
-        if before:
+        if before and built == plan.collection:
             action_slots.follow(built, before)
         footage_paths.keep_relative(context.scene, footage_paths.pictures_of(_cameras(built)))
         if job.match_scene and first:
             look_through_camera([context.screen])  # of other workspaces the user decides
-        now.take_built(_summary(job.take, built, plan.collection))
+        unmatched = job.match_scene and not first and plan.collection is None
+        now.take_built(_summary(job.take, built, plan.collection, unmatched=unmatched))
         return {"FINISHED"}
 
 
@@ -78,7 +81,7 @@ def _cameras(built: Any) -> list[Any]:
     return [view.camera for view in ownership.shown_views(built) if view.camera is not None]
 
 
-def _summary(take: contract.TakeResult, built: Any, before: Any) -> str:
+def _summary(take: contract.TakeResult, built: Any, before: Any, *, unmatched: bool) -> str:
     frames, tracked = len(take.tracked), int(take.tracked.sum())
     text = f"Tracked {tracked} of {frames} frame{'s' if frames > 1 else ''}"
     if tracked:
@@ -95,6 +98,8 @@ def _summary(take: contract.TakeResult, built: Any, before: Any) -> str:
         said.append(f"“{before.name}” has another head and stays as it is; this is “{built.name}”.")
     elif version is not None and version.number > 1:
         said.append(f"This is {version.name.lower()} of “{built.name}”. {version.notes}".strip())
+    if unmatched:
+        said.append("The scene's settings are another take's; Match Scene changes them.")
     warnings = [str(warning) for warning in take.report.get("warnings", ())]  # whole sentences
     return " ".join([f"{text}.", *said, *warnings])
 

@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from .. import settings, take_properties
-from ..scene import ownership, takes
+from ..scene import head_motion, ownership, takes
 from ..scene import versions_of_take as versions
 from .text import draw_text
 
@@ -76,6 +76,10 @@ class FLOWFACE_PT_takes(bpy.types.Panel):  # type: ignore[misc]
             column.use_property_split, column.use_property_decorate = True, False
             column.prop(take, take_properties.START)
             column.prop(take, take_properties.SPEED)
+            row = self.layout.row()
+            row.label(text="Head Motion")
+            titles = {place: title for place, title, _ in head_motion.PLACES}
+            row.operator_menu_enum("flowface.take_head_motion", "where", text=titles[head_motion.place_of(take)])
             self.layout.operator("flowface.take_match_scene", icon="SCENE_DATA")
 
     def _draw_version(self, context: Any, take: Any) -> None:

@@ -68,7 +68,7 @@ def _place(context: Any, obj: Any, names: Sequence[str], parents: Sequence[int],
         with _edited(context, obj) as bones:
             made: list[Any] = []
             for index, joint in enumerate(names):
-                bone, old = _bone_of(bones, joint), was[index] if was is not None and index < len(was) else None
+                bone, old = bone_of(bones, joint), was[index] if was is not None and index < len(was) else None
                 if bone is None:
                     bone, old = bones.new(joint), None
                     bone[JOINT] = joint
@@ -118,7 +118,7 @@ def rest_of(head: contract.HeadGeometry) -> NDArray[np.float64]:
     return np.concatenate([axes.head_points(starts), axes.head_points(ends)], axis=1)
 
 
-def _bone_of(bones: Any, joint: str) -> Any | None:
+def bone_of(bones: Any, joint: str) -> Any | None:
     """The bone of a joint among some bones, whatever the user calls it."""
     marked = next((bone for bone in bones if bone.get(JOINT) == joint), None)
     return marked if marked is not None else bones.get(joint)
@@ -126,7 +126,7 @@ def _bone_of(bones: Any, joint: str) -> Any | None:
 
 def eye_bones(obj: Any) -> dict[str, Any]:
     """The pose bones of the eyes by joint."""
-    bones = {eye: _bone_of(obj.data.bones, eye) for eye in EYES}
+    bones = {eye: bone_of(obj.data.bones, eye) for eye in EYES}
     return {eye: obj.pose.bones[bone.name] for eye, bone in bones.items() if bone is not None}
 
 

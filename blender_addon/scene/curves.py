@@ -80,7 +80,7 @@ def write(data_block: Any, name: str, motion: Motion, before: Any = None, part: 
             if path in existing:
                 _rewrite(existing[path], channel, part)
             elif part is None:
-                _add(writer, channel)
+                add(writer, channel)
     old = _written(before, existing) if before is not None else set()
     if part is None:
         for path in old - set(written):
@@ -102,7 +102,8 @@ def _written(action: Any, existing: dict[Path, Any]) -> set[Path]:
     return {path for path, curve in existing.items() if curve.group is not None and curve.group.name in OWN_GROUPS}
 
 
-def _add(writer: compat.ActionWriter, channel: Channel) -> None:
+def add(writer: compat.ActionWriter, channel: Channel) -> None:
+    """Write a channel as a curve that is not there yet."""
     writer.curve(channel.data_path, channel.index, channel.group, channel.frames, channel.values, channel.uncertain)
 
 
@@ -184,3 +185,12 @@ def _led(turn: Turn, curves: list[Any], part: Part) -> F64:
     if part.before or not part.after:
         return axes.rotation_values(rotations, turn.mode, old[0] if part.before else None)
     return axes.rotation_values(rotations[::-1], turn.mode, old[-1])[::-1]
+
+
+def course(block: Any, path: str, now: list[float], frames: F64) -> F64:
+    """Values (T,n) of a property of a data-block over frames: of its curves, else as they are ``now (n,)``."""
+    out = np.tile(np.array(now, np.float64), (len(frames), 1))
+    for curve in compat.action_curves(block):
+        if curve.data_path == path:
+            out[:, curve.array_index] = [curve.evaluate(float(frame)) for frame in frames]
+    return out

@@ -21,6 +21,8 @@ RATE_KEY = "flowface_frame_rate"
 """Of a take's collection: the rate at which it was filmed, frames per second."""
 ROOT = "flowface_root"
 """The empty that holds head and cameras; takes of earlier versions of this add-on have none."""
+STAGE = "flowface_stage"
+"""The empty between the root and the rest that has the head's motion turned about, where the cameras have it."""
 ARMATURE = "flowface_armature"
 HEAD = "flowface_head"
 _CAMERA_PREFIX = "flowface_camera:"
@@ -137,5 +139,5 @@ def take_in(collection: Any, role: str, obj: Any) -> Any:
 
 def built(collection: Any) -> dict[str, Any]:
     """The objects that were built for a take and are still there, by role."""
-    roles = [key for key in collection.keys() if key in (ROOT, ARMATURE, HEAD) or key.startswith(_CAMERA_PREFIX)]  # noqa: SIM118
+    roles = [key for key in collection.keys() if key in (ROOT, STAGE, ARMATURE, HEAD) or key.startswith(_CAMERA_PREFIX)]  # noqa: SIM118
     return {role: obj for role in roles if (obj := member(collection, role)) is not None}

@@ -11,6 +11,8 @@ from ..vendor import take as contract
 from . import ownership as replace
 from . import shape, span
 
+NAMED = 4
+"""Names of one kind that a question lists, more are counted."""
 BOUND = ("SURFACE_DEFORM", "MESH_DEFORM", "LAPLACIANDEFORM", "CORRECTIVE_SMOOTH", "MULTIRES")
 """Modifiers that remember a mesh's vertices by their numbers."""
 
@@ -74,8 +76,13 @@ def _lost(head: Any, new: contract.HeadGeometry) -> list[str]:
     ):
         if names:
             plural = "s" if len(names) > 1 and not what.endswith("of") else ""
-            lost.append(f"the {what}{plural} {_listed([f'“{name}”' for name in names])}")
+            lost.append(f"the {what}{plural} {_listed(_some([f'“{name}”' for name in names]))}")
     return lost
+
+
+def _some(names: Sequence[str]) -> list[str]:
+    """Names, the first few where there are many."""
+    return [*names] if len(names) <= NAMED else [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]
 
 
 def _listed(items: Sequence[str]) -> str:

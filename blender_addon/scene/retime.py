@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import compat
+from . import head_motion, retimed_footage, span
 from . import ownership as replace
-from . import retimed_footage, span
 from . import versions_of_take as versions
 from .timing import TIMING, Timing, timing_of
 
@@ -26,6 +26,11 @@ SLOWEST, FASTEST = 0.01, 100.0
 
 def retime(collection: Any, *, start: float | None = None, speed: float | None = None) -> None:
     """Let a take start on another frame of the scene, or play at another speed: all keys of all its versions."""
+    with head_motion.on_the_head(collection):
+        _retime(collection, start, speed)
+
+
+def _retime(collection: Any, start: float | None, speed: float | None) -> None:
     there = span.span_of(collection)
     if there is None:
         return

@@ -35,6 +35,8 @@ def retime(data: Any, name: str, old: Timing, new: Timing) -> None:
     data[footage.PICTURES] = [first, *numbers.tolist()]
     if background.clip is not None and new.speed == 1.0:
         background.source = "MOVIE_CLIP"
+        if background.clip.users > 1:
+            background.clip = background.clip.copy()  # it starts where this take does, for whoever else shows it too
         background.clip.frame_start = round(new.at(first))
         _key(data, name, background, np.zeros(0), np.zeros(0))
         return

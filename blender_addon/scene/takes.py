@@ -56,6 +56,7 @@ def _blocks(take: Any) -> list[Any]:
     found: list[Any] = []
     for obj in replace.built(take).values():
         found += [obj, obj.data, getattr(obj.data, "shape_keys", None)]
+        found.append(obj.animation_data.action if obj.animation_data is not None else None)
         found += [material for material in _materials(obj) if material.get(replace.TAKE_KEY)]
     found += [action for data in take.get(versions.RECORD, {}).values() for action in data["actions"].values()]
     return list(dict.fromkeys(block for block in found if block is not None))

@@ -11,7 +11,20 @@ from numpy.typing import NDArray
 
 from .. import compat
 from ..vendor import take as contract
-from . import animation, armature, axes, camera, curves, footage, materials, realign, retimed_footage, root, shape
+from . import (
+    animation,
+    armature,
+    axes,
+    camera,
+    curves,
+    footage,
+    head_motion,
+    materials,
+    realign,
+    retimed_footage,
+    root,
+    shape,
+)
 from . import ownership as replace
 from . import versions_of_take as versions
 from .head import build_head, shape_points, widen_sliders
@@ -33,6 +46,11 @@ def update_take(
     deleted comes back. A run of the whole take brings its shape, joints and cameras along; one of a part keeps the
     take's own, and is seen through its own camera.
     """
+    with head_motion.on_the_head(plan.collection):
+        return _update(context, take, plan, known_cameras, job)
+
+
+def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: KnownCameras | None, job: str) -> Any:
     scene, collection = context.scene, plan.collection
     there = span_of(collection) or span(take)
     timing, raw = timing_of(collection), take
@@ -270,9 +288,9 @@ def _camera_course(obj: Any, origin: Any, frames: F64) -> tuple[F64, F64, F64]:
     if obj.parent == origin:
         base = obj.matrix_parent_inverse.copy()
     path = axes.rotation_property(obj.rotation_mode)
-    turned = _course(obj, path, list(getattr(obj, path)), frames)
-    placed = _course(obj, "location", list(obj.location), frames)
-    focal = _course(obj.data, "lens", [obj.data.lens], frames)[:, 0]
+    turned = curves.course(obj, path, list(getattr(obj, path)), frames)
+    placed = curves.course(obj, "location", list(obj.location), frames)
+    focal = curves.course(obj.data, "lens", [obj.data.lens], frames)[:, 0]
     poses = [
         np.array(base @ Matrix.LocRotScale(place, Matrix(turn.tolist()), None))
         for place, turn in zip(placed, axes.rotations_from(turned, obj.rotation_mode), strict=True)
@@ -280,12 +298,3 @@ def _camera_course(obj: Any, origin: Any, frames: F64) -> tuple[F64, F64, F64]:
     stacked = np.array(poses).reshape(-1, 4, 4)
     turns = stacked[:, :3, :3] / np.linalg.norm(stacked[:, :3, :3], axis=1, keepdims=True)
     return turns, stacked[:, :3, 3], focal
-
-
-def _course(block: Any, path: str, now: list[float], frames: F64) -> F64:
-    """Values (T,n) of a property over frames: of its curves, or as they stand."""
-    out = np.tile(np.array(now, np.float64), (len(frames), 1))
-    for curve in compat.action_curves(block):
-        if curve.data_path == path:
-            out[:, curve.array_index] = [curve.evaluate(float(frame)) for frame in frames]
-    return out

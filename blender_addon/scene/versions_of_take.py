@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import compat
-from . import armature, shape
+from . import armature, head_motion, shape
 from . import ownership as replace
 from .head import EXPRESSIONS, SHAPE
 
@@ -199,6 +199,11 @@ def _place_cameras(collection: Any, stored: Mapping[str, Any]) -> None:
 
 def switch(context: Any, collection: Any, number: int) -> None:
     """Let the take show a version: its Actions, its cameras, its head's shape and joints. In Object Mode."""
+    with head_motion.on_the_head(collection):
+        _switch(context, collection, number)
+
+
+def _switch(context: Any, collection: Any, number: int) -> None:
     version = current(collection)
     if version is not None:
         remember(collection, version.span)

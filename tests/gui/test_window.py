@@ -152,6 +152,19 @@ def test_states_of_the_panel(window: Window, start_backend: Callable[..., Server
         assert sentence in done.stdout
 
 
+def test_takes_in_the_panel(window: Window, start_backend: Callable[[str], Server]) -> None:
+    """Tracked twice, duplicated, renamed, moved in time, shown alone, deleted and undone; another head asked about."""
+    clip = write_clip(window.folder / "someone.mp4", 640, 480)
+    server = start_backend("tests.blender.runners:perform")
+    done = window.run("takes.py", server.endpoint, str(clip))
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert "This is version 2 of “someone”." in done.stdout
+    assert "after undo: ['Anna', 'someone']" in done.stdout
+    assert "has another head. To replace it leaves its shape and its expressions' curves" in done.stdout
+    assert "has another head and stays as it is; this is “someone.00" in done.stdout
+
+
 def test_background_is_upright_and_the_right_frame(window: Window, start_backend: Callable[[str], Server]) -> None:
     """Rotated and anamorphic videos, a sequence that starts at 1001 and a photograph that lies on its side."""
     folder = window.folder

@@ -13,7 +13,7 @@ from mathutils import Matrix, Vector
 
 from blender_addon import settings
 from blender_addon.panels.takes import FLOWFACE_UL_takes
-from blender_addon.scene import build, takes
+from blender_addon.scene import build, footage, retime, takes
 from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.ownership import ARMATURE, HEAD, ROOT, TAKE_KEY, built, camera_role, takes_of
 
@@ -197,6 +197,18 @@ def test_a_duplicate_shares_nothing_and_plays_the_same() -> None:
     assert takes_of(bpy.context.scene) == [collection]
     show(30)
     assert np.isfinite(shown_pixels(collection)).all()
+
+
+def test_moving_a_copy_in_time_leaves_the_footage_of_the_other(tmp_path: Path) -> None:
+    take = make_take(Shot(footage=str(write_clip(tmp_path / "clip.mp4", 160, 96))))
+    collection = build.build_take(bpy.context, take)
+    copy = takes.duplicate(bpy.context.scene, collection)
+    for start, speed in ((21.0, 0.5), (31.0, 1.0)):
+        retime.retime(copy, start=start, speed=speed)
+        mine, others = (c[CAMERA].data for c in (collection, copy))
+        assert [footage.shown_number(mine, frame) for frame in (1, 12)] == [1, 12]
+        bpy.context.scene.frame_set(round(start + 4 / speed))
+        assert footage.shown_number(others, round(start + 4 / speed)) == 5
 
 
 def test_the_chosen_one_of_two_takes_of_a_footage_is_tracked_again() -> None:
