@@ -19,7 +19,7 @@ from .takes import write_clip
 
 pytestmark = [
     pytest.mark.usefixtures("addon"),
-    pytest.mark.filterwarnings("error"),  # Blender warns of a path that must not be relative
+    pytest.mark.filterwarnings("error:.*blend relative.*:RuntimeWarning"),  # a path that must not be relative
 ]
 
 
