@@ -18,7 +18,7 @@ from backend.errors import UserError
 from backend.evaluation.cli import evaluate
 from backend.head_model import cli as head_model_cli
 from backend.overlay.cli import compare
-from backend.server.cli import serve
+from backend.server.cli import check, serve
 from backend.timing import cli as timing_cli
 from backend.training import cli as training_cli
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 
 COMMANDS = (
-    *(track, export, compare, demo, serve, evaluate),
+    *(track, export, compare, demo, serve, check, evaluate),
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )

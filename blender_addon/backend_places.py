@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SERVER_MODULE = "backend.server"
 HOW_TO_INSTALL = (
@@ -32,6 +33,11 @@ class Launch:
 
     command: tuple[str, ...]
     folder: Path | None = None
+
+    @property
+    def check_command(self) -> tuple[str, ...]:
+        """The command that checks this backend."""
+        return (*self.command[:-1], "check") if self.command[-1] == "serve" else (*self.command, "check")
 
     @property
     def place(self) -> str:
@@ -65,6 +71,16 @@ def find_launch(environment: str) -> Launch:
     raise CannotStart(f"FlowFace's backend was not found on this computer. {HOW_TO_INSTALL}")
 
 
+def installed_by(launch: Launch) -> str:
+    """Such as ", installed with uv": what installed a program that was found; "" where nobody can tell."""
+    parts = {part.lower() for part in Path(launch.command[0]).resolve().parts}
+    if launch.command[-1] != "serve":
+        return ""
+    if "pipx" in parts:
+        return ", installed with pipx"
+    return ", installed with uv" if "uv" in parts else ""
+
+
 def usual_programs(system: str, environment: Mapping[str, str]) -> list[str]:
     """Paths at which uv, pipx and pip leave the program on ``system`` (``sys.platform``), likeliest first."""
     windows = system == "win32"
@@ -84,8 +100,22 @@ def usual_programs(system: str, environment: Mapping[str, str]) -> list[str]:
         folders.append("/opt/homebrew/bin")
     if not windows:
         folders.append("/usr/local/bin")
+    folders += _tool_folders(windows, paths, home, data, environment)
     program = "flowface.exe" if windows else "flowface"
     return [paths.join(folder, program) for folder in dict.fromkeys(folders) if folder]
+
+
+def _tool_folders(windows: bool, paths: Any, home: str, data: str, environment: Mapping[str, str]) -> list[str]:
+    """Folders within uv's and pipx's own environments of FlowFace, for where their links lie in no usual place."""
+    data = data or (
+        environment.get("APPDATA", "") if windows else (paths.join(home, ".local", "share") if home else "")
+    )
+    uv, pipx = environment.get("UV_TOOL_DIR", ""), environment.get("PIPX_HOME", "")
+    uv = uv or (paths.join(data, "uv", *(["data"] if windows else []), "tools") if data else "")
+    homes = [pipx] if pipx else [paths.join(data, "pipx")] * bool(data and not windows)
+    homes += [paths.join(home, *parts) for parts in (("pipx",), (".local", "pipx")) if home and not pipx]
+    tools = [uv] * bool(uv) + [paths.join(folder, "venvs") for folder in homes]
+    return [paths.join(tool, "flowface", "Scripts" if windows else "bin") for tool in tools]
 
 
 def _in_environment(path: Path) -> Launch | None:
@@ -104,6 +134,7 @@ def _in_environment(path: Path) -> Launch | None:
 def describe(environment: str) -> str:
     """The backend that would be started, as a sentence for the preferences."""
     try:
-        return f"Found: {find_launch(environment).place}"
+        launch = find_launch(environment)
+        return f"Found: {launch.place}{installed_by(launch)}"
     except CannotStart as problem:
         return str(problem)

@@ -13,13 +13,15 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from .backend_places import HOW_TO_INSTALL, CannotStart, Launch
 
 LOG_LINES = 500
 MAX_LOG_BYTES = 8 << 20
 LOG_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ ")
+_NEWS = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ INFO ")
+"""Begins lines of what went as it should, which explain no end."""
 _LOG_TIME = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ (INFO )?")
 
 
@@ -39,12 +41,11 @@ class BackendProcess:
             self._process = subprocess.Popen(
                 [*launch.command, *options],
                 cwd=launch.folder,
-                env=_environment(),
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                start_new_session=sys.platform != "win32",
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                **options_of_popen(sys.platform),
             )
         except OSError as error:
             raise CannotStart(f"“{launch.command[0]}” cannot be run: {error.strerror}. {HOW_TO_INSTALL}") from error
@@ -115,14 +116,29 @@ def _open_log(path: Path | None) -> IO[bytes] | None:
         return None  # a log in memory is enough to work with
 
 
-def _environment() -> dict[str, str]:
+def options_of_popen(system: str) -> dict[str, Any]:
+    """Options of ``Popen`` that keep a terminal's Ctrl-C from a child, and open no window on Windows."""
+    if system == "win32":
+        return {"creationflags": getattr(subprocess, "CREATE_NO_WINDOW", 0)}
+    return {"start_new_session": True}
+
+
+def environment() -> dict[str, str]:
     """This process's environment without what makes Blender's Python Blender's, and with UTF-8 everywhere."""
     hidden = {"PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__"}
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
     return kept | {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
+KILLED = 9
+CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
+
+
 def _how_ended(code: int) -> str:
+    if code == -KILLED:
+        return f"was killed (signal {KILLED}), as systems do where memory runs out"
+    if -code in CRASHES:
+        return f"crashed ({CRASHES[-code]})"
     if code < 0:
         return f"was ended by signal {-code}"
     if code >= 1 << 31:  # Windows' own codes, such as an access violation
@@ -134,7 +150,11 @@ def _explain(code: int, log: Sequence[str]) -> str:
     text = "\n".join(log[-40:])
     if "No module named backend" in text or "No module named 'backend'" in text:
         return f"The Python that was asked to start the backend does not have it. {HOW_TO_INSTALL}"
-    last = next((line for line in reversed(log) if line.strip() and not line.startswith("{")), "")
-    last = LOG_PREFIX.sub("", last)
+    if code == 0:
+        return "The backend was stopped by another program."
     how = _how_ended(code)
+    if code < 0:
+        return f"The backend {how}."
+    last = next((line for line in reversed(log) if line.strip() and not line.startswith("{")), "")
+    last = LOG_PREFIX.sub("", last) if not _NEWS.match(last) else ""
     return f"The backend {how}: {last}" if last else f"The backend {how} and left no message."

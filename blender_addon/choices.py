@@ -38,7 +38,7 @@ def aligner_items(chosen: Any, _context: Any) -> list[Item]:
 
 def export_items(_operator: Any, _context: Any) -> list[Item]:
     """The exports that the backend offers."""
-    return [_item(info.name, info.title, capital(info.help)) for info in session.current().exports]
+    return [item(info.name, info.title, capital(info.help)) for info in session.current().exports]
 
 
 def takes_weights(chosen: Any) -> bool:
@@ -79,14 +79,16 @@ def _items(
             (f"{title} (not there)", "The backend that runs does not have it") if missing else (title, facts)
         )
     absent = {stored} if missing else set()
-    return [_item(name, title, facts, absent=name in absent) for name, (title, facts) in known.items()]
+    return [item(name, title, facts, absent=name in absent) for name, (title, facts) in known.items()]
 
 
-def _item(name: str, title: str, facts: str, *, absent: bool = False) -> Item:
-    return _keep(name), _keep(title), _keep(facts), "ERROR" if absent else "NONE", _number(name)
+def item(name: str, title: str, facts: str, *, absent: bool = False) -> Item:
+    """An item of an enum, whose texts are kept for Blender."""
+    return kept_text(name), kept_text(title), kept_text(facts), "ERROR" if absent else "NONE", _number(name)
 
 
-def _keep(text: str) -> str:
+def kept_text(text: str) -> str:
+    """``text`` as one that is never freed while Blender shows it."""
     return _kept.setdefault(text, text)
 
 

@@ -61,14 +61,13 @@ def save_scene(reply: m.Message, out: Path) -> None:
 
     from .scene.build import build_take, look_through_camera
     from .scene.footage import name_from_file, with_proxies_beside
-    from .scene.ownership import JOB_KEY
 
     if not isinstance(reply, m.ResultReply) or reply.take is None:
         raise CannotSave("The job has no take from which a scene could be built.")
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.context.preferences.filepaths.save_version = 0  # no .blend1 beside the result
     take = with_proxies_beside(reply.take, out.absolute().parent)
-    build_take(bpy.context, take)[JOB_KEY] = reply.job.job_id
+    build_take(bpy.context, take, job=reply.job.job_id)
     scene = bpy.context.scene
     scene.frame_set(scene.frame_start)
     look_through_camera(bpy.data.screens)

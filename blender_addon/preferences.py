@@ -1,4 +1,4 @@
-"""The add-on's preferences: where the backend is and where it listens."""
+"""The add-on's preferences: where the backend is, what it may use, and a check of it all."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from typing import Any
 
 import bpy
 
+from . import session
 from .backend_places import describe
+from .check import Verdict
 from .client import DEFAULT_ENDPOINT
 from .panels.text import draw_text
+from .vendor import messages as m
+
+ICONS = {Verdict.GOOD: "CHECKMARK", Verdict.WARNING: "INFO", Verdict.BAD: "ERROR"}
+BOXES = 60.0
+"""Pixels that the boxes about an add-on's preferences take, at the interface's usual scale."""
 
 
 class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
@@ -33,15 +40,87 @@ class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
         description="Start the backend by itself when Track is pressed and none is running",
         default=True,
     )
+    finish_jobs: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Finish Jobs without Blender",
+        description="A backend that Blender started goes on with its jobs when Blender is closed, and then ends; their "
+        "results are in the list of jobs the next time",
+        default=True,
+    )
+
+    device: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Device",
+        description="What fits are computed on, from the next start of the backend on",
+        items=(
+            ("AUTO", "Automatic", "A CUDA graphics card where there is one, else the CPU"),
+            ("CPU", "CPU", "The CPU, even where there is a graphics card"),
+            ("CUDA", "CUDA", "A CUDA graphics card; without one nothing is tracked"),
+        ),
+    )
+    keep_gb: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Keep Jobs up to (GB)",
+        description="Beyond this, the oldest jobs are deleted when Blender finds the backend, and with them exports of "
+        "their takes and proxies that scenes show. What runs, or was not fetched yet, is kept. 0 keeps all",
+        default=0.0,
+        min=0.0,
+        soft_max=100.0,
+        precision=1,
+    )
 
     def draw(self, _context: Any) -> None:
         """Draw the preferences."""
+        _draw_check(self.layout)
         column = self.layout.column()
         column.use_property_split = True
-        for name in ("environment", "endpoint", "autostart"):
+        for name in ("environment", "endpoint", "device", "autostart", "finish_jobs", "keep_gb"):
             column.prop(self, name)
             if name == "environment":
-                draw_text(column, describe(bpy.path.abspath(self.environment)), bpy.context.region.width)
+                _draw_under(column, describe(bpy.path.abspath(self.environment)))
+            elif name == "keep_gb":
+                _draw_storage(column)
+
+
+def _draw_under(column: Any, text: str) -> None:
+    """A text below a field, as wide as it."""
+    split = column.split(factor=0.4)
+    split.label()
+    draw_text(split, text, round(0.6 * _width()))
+
+
+def _width() -> int:
+    """Pixels of the preferences' region that an add-on's own box has."""
+    return int(bpy.context.region.width) - round(BOXES * bpy.context.preferences.system.ui_scale)
+
+
+def _draw_storage(column: Any) -> None:
+    held = session.current().storage
+    if held is not None:
+        _draw_under(column, storage_in_words(held))
+        row = column.split(factor=0.4)
+        row.label()
+        row.operator("flowface.prune")
+
+
+def _draw_check(layout: Any) -> None:
+    check = session.current().check
+    row = layout.row()
+    row.operator("flowface.check", icon="VIEWZOOM")
+    if check is None:
+        return
+    box = layout.box().column()
+    box.label(text=check.summary, icon="SORTTIME" if check.running else "NONE")
+    for finding in list(check.findings):
+        draw_text(box, f"{finding.sentence} {finding.hint}".strip(), _width(), ICONS[finding.verdict])
+
+
+def storage_in_words(held: m.StorageReply) -> str:
+    """A sentence on what jobs take on disk."""
+    jobs = f"{held.jobs} job{'' if held.jobs == 1 else 's'}"
+    return f"{jobs} in {held.folder}: {held.bytes / 1e9:.1f} GB; {held.bytes_free / 1e9:.0f} GB are free."
+
+
+def keep_bytes(wanted: Any) -> int | None:
+    """The bytes that jobs may take, None where all are kept."""
+    return round(wanted.keep_gb * 1e9) if wanted.keep_gb > 0 else None
 
 
 class _Defaults:
@@ -50,6 +129,14 @@ class _Defaults:
     environment = ""
     endpoint = DEFAULT_ENDPOINT
     autostart = True
+    finish_jobs = True
+    device = "AUTO"
+    keep_gb = 0.0
+
+
+def name() -> str:
+    """What Blender calls the add-on in its preferences."""
+    return str(__package__)
 
 
 def get(context: Any) -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import traceback
 from typing import Any
 
 import bpy
 from bpy.app.handlers import persistent
 
-from . import preferences, session
+from . import action_slots, building, footage_paths, preferences, session
+from .active_job import Home
 
 BUSY_INTERVAL = 0.05  # seconds
 IDLE_INTERVAL = 0.25
@@ -21,68 +23,102 @@ def tick() -> float:
         changed = _round(bpy.context, now)
     except Exception as error:
         traceback.print_exc()
+        kept = f" The result of “{now.job.name}” is kept in the list of jobs." if now.job and now.job.done else ""
         now.job = now.exporting = None
-        now.notice = session.Notice(f"FlowFace failed because of an error of its own: {error}", is_error=True)
+        now.notice = session.Notice(f"FlowFace failed because of an error of its own: {error}.{kept}", is_error=True)
         changed = True
     if changed:
         _redraw()
+    checking = now.check is not None and now.check.running
+    if checking:
+        _redraw("PREFERENCES", "WINDOW")
     busy = now.job is not None or now.exporting is not None or now.backend_starting
     return BUSY_INTERVAL if busy else IDLE_INTERVAL
 
 
 def _round(context: Any, now: session.Session) -> bool:
-    now.connect(preferences.get(context).endpoint)
+    wanted = preferences.get(context)
+    now.keep_bytes = preferences.keep_bytes(wanted)
+    now.connect(wanted.endpoint)
     changed = now.poll()
-    if now.job is not None and now.job.take is not None and not now.job.elsewhere:
-        return build_when_possible(context, now.job.scene) or changed
-    return changed
+    if now.job is not None and now.job.take is not None and not (now.job.elsewhere or now.job.question):
+        return build_when_possible(context, now.job.home) or changed
+    action_slots.pick_where_chosen()
+    return now.tell_news() or changed
 
 
-def build_when_possible(context: Any, scene_name: str) -> bool:
+def build_when_possible(context: Any, home: Home) -> bool:
     """Build the fetched take into the scene that it was tracked for; False where the user must finish first.
 
-    Bones can only be made in Object Mode, and an undo step in the middle of a drag or a render would hurt.
+    An undo step in the middle of a drag or a render would hurt, and bones can only be made in Object Mode: Pose Mode is
+    left for that and entered again, other modes are the user's to leave.
     """
     windows = context.window_manager.windows
     window = context.window or (windows[0] if len(windows) else None)
-    if window is None or _user_is_busy(windows):
+    if window is None or building.rendering() or building.user_is_moving(windows):
         return False
-    scene = bpy.data.scenes.get(scene_name) or window.scene
+    scene = building.scene_of(home) or window.scene
     window = next((shown for shown in windows if shown.scene == scene), window)
     visited = window.scene
     window.scene = scene  # operators work on what their window shows
     try:
         with context.temp_override(window=window):
-            if not bpy.ops.flowface.build_take.poll():
-                return False
-            bpy.ops.flowface.build_take("EXEC_DEFAULT", True)  # True: with an undo step
+            posing = bpy.context.active_object if bpy.context.mode == "POSE" else None
+            if posing is not None:
+                posing = posing.name
+                bpy.ops.object.mode_set(mode="OBJECT")
+            try:
+                if not bpy.ops.flowface.build_take.poll():
+                    return False
+                bpy.ops.flowface.build_take("EXEC_DEFAULT", True)  # True: with an undo step
+            finally:
+                _pose_again(posing)
     finally:
         window.scene = visited
     return True
 
 
+def _pose_again(name: str | None) -> None:
+    active = bpy.context.active_object
+    if name is not None and active is not None and active.name == name and active.type == "ARMATURE":
+        bpy.ops.object.mode_set(mode="POSE")
+
+
 @persistent  # type: ignore[untyped-decorator]
 def on_file_opened(*_: Any) -> None:
-    """A take that was tracked for another file must not appear in this one unasked."""
+    """A take that was tracked for another file must not appear in this one unasked; in its own it must."""
+    action_slots.watch()
     job = session.current().job
     if job is not None:
-        job.elsewhere = True
+        job.home = dataclasses.replace(job.home, number=0)
+        job.elsewhere = not bpy.data.filepath or bpy.data.filepath != job.home.file
 
 
-def _user_is_busy(windows: Any) -> bool:
-    if bpy.app.is_job_running("RENDER"):
-        return True
-    return any(
-        operator.bl_idname.startswith(("TRANSFORM_OT_", "VIEW3D_OT_"))
-        for window in windows
-        for operator in getattr(window, "modal_operators", ())
-    )
+@persistent  # type: ignore[untyped-decorator]
+def on_file_saving(path: str, *_: Any) -> None:
+    """Relative footage is found from the new place of the file, too."""
+    footage_paths.move_relative(path)
 
 
-def _redraw() -> None:
+@persistent  # type: ignore[untyped-decorator]
+def on_file_not_saved(path: str, *_: Any) -> None:
+    """Take back what was prepared for it."""
+    footage_paths.stay_relative(path)
+
+
+@persistent  # type: ignore[untyped-decorator]
+def on_file_saved(path: str, *_: Any) -> None:
+    """The file that a take belongs to may have another name now."""
+    footage_paths.stay_relative(path)
+    job = session.current().job
+    if job is not None and not job.elsewhere:
+        job.home = dataclasses.replace(job.home, file=bpy.data.filepath)
+
+
+def _redraw(area_type: str = "VIEW_3D", region_type: str = "UI") -> None:
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
+            if area.type == area_type:
                 for region in area.regions:
-                    if region.type == "UI":
+                    if region.type == region_type:
                         region.tag_redraw()

@@ -4,43 +4,70 @@ from __future__ import annotations
 
 import bpy
 
-from . import iris, preferences, pump, session, settings
+from . import action_slots, iris, preferences, pump, session, settings, take_properties
 from .operators import (
     backend_start,
     backend_stop,
     build_take,
     cancel,
+    check,
     export,
+    footage_pick,
     heads_refresh,
+    jobs,
     look_through,
     mark_neutral,
     next_low_confidence,
+    open_preferences,
     pick_face,
+    take_delete,
+    take_duplicate,
+    take_head_motion,
+    take_match_scene,
+    take_show,
+    take_version,
+    take_version_delete,
     track,
     view_add,
     view_remove,
 )
+from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import take as panel_take
+from .panels import takes as panel_takes
 from .panels import views as panel_views
 
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
-    *(next_low_confidence, export),
+    *(next_low_confidence, export, jobs, footage_pick, open_preferences, check),
+    *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
+    *(take_head_motion, take_version_delete),
 )
 CLASSES = tuple(
-    cls for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_take) for cls in module.CLASSES
+    cls
+    for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_takes, panel_take, panel_jobs)
+    for cls in module.CLASSES
 )
+HANDLERS = {
+    "load_post": pump.on_file_opened,
+    "save_pre": pump.on_file_saving,
+    "save_post": pump.on_file_saved,
+    "save_post_fail": pump.on_file_not_saved,
+}
 
 
 def register() -> None:
-    """Register all classes, the scene settings, the timer and the handler."""
+    """Register all classes, the scene settings, the timer and the handlers."""
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     setattr(bpy.types.Scene, settings.NAME, bpy.props.PointerProperty(type=settings.FlowFaceSettings))
     setattr(bpy.types.Material, iris.NAME, iris.iris_property())
-    bpy.app.handlers.load_post.append(pump.on_file_opened)
+    for name, prop in take_properties.properties().items():
+        setattr(bpy.types.Collection, name, prop)
+    for name, handler in HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
+    action_slots.watch()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
 
@@ -48,9 +75,13 @@ def unregister() -> None:
     """Take everything back, and end the backend that the add-on started."""
     if bpy.app.timers.is_registered(pump.tick):
         bpy.app.timers.unregister(pump.tick)
-    bpy.app.handlers.load_post.remove(pump.on_file_opened)
-    session.end()
+    action_slots.forget()
+    for name, handler in HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
+    session.end(finish=preferences.get(bpy.context).finish_jobs)
     delattr(bpy.types.Material, iris.NAME)
+    for name in take_properties.properties():
+        delattr(bpy.types.Collection, name)
     delattr(bpy.types.Scene, settings.NAME)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -1,4 +1,4 @@
-"""The add-on's state while Blender runs: connection, own backend, the job in progress and what to tell the user.
+"""The add-on's state while Blender runs: its link to the backend, the job in progress and what to tell the user.
 
 Everything here runs on Blender's main thread and returns at once. Blender's data is referred to by name, never held:
 after an undo old references are dead.
@@ -6,199 +6,149 @@ after an undo old references are dead.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .backend_places import CannotStart, find_launch
-from .backend_process import BackendProcess
-from .client import Client, Connection, ConnectionEvent, Event
+from .active_job import ActiveJob as ActiveJob
+from .active_job import Home, Remains
+from .active_job import Notice as Notice
+from .backend_link import STILL_STOPPING as STILL_STOPPING
+from .backend_link import UNREACHABLE, BackendLink
+from .check import Check
+from .client import Connection, ConnectionEvent
 from .codes import ClientCode
 from .export_task import ExportTask
+from .job_list import JobList
 from .vendor import messages as m
-from .vendor import take as contract
-from .versions import mismatch, own_version
 
 if TYPE_CHECKING:
     from .scene.known_cameras import KnownCameras
 
-UNREACHABLE = "The FlowFace backend is not running. Start it in the FlowFace panel or with “flowface serve”."
-NEWS_SECONDS = 2.0
+_LOST = "and the tracking of “{}” with it. Track it again."
+LOST_PATIENCE = 30.0
+"""Seconds that a job waits for its backend to answer again: a machine that slept is back much sooner."""
 
 
-@dataclass
-class ActiveJob:
-    """The job that Track was pressed for, until its scene is built or it has failed."""
-
-    spec: m.TrackJob
-    scene: str
-    match_scene: bool
-    known_cameras: KnownCameras | None = None  # the scene's cameras as they stood when Track was pressed
-    status: m.JobStatus | None = None  # None until the backend has taken it
-    submitted: bool = False
-    cancelling: bool = False
-    take: contract.TakeResult | None = None  # fetched, to be built
-    elsewhere: bool = False  # another file was opened meanwhile: build only when asked to
-
-    @property
-    def stage(self) -> str:
-        """The present stage, in a few words."""
-        if self.take is not None:
-            return "Ready; another file is open now" if self.elsewhere else "Building the scene"
-        if self.cancelling:
-            return "Cancelling"
-        if self.status is None:
-            return "Submitting" if self.submitted else "Waiting for the backend"
-        if self.status.state is m.JobState.QUEUED:
-            ahead = self.status.queue_position
-            return f"Waiting for {ahead} other job{'s' if ahead > 1 else ''}" if ahead else "Waiting for the backend"
-        if self.status.state is m.JobState.DONE:
-            return "Fetching the result"
-        counted = f" {self.status.frames_done}/{self.status.frames_total}" if self.status.frames_total else ""
-        stage = self.status.stage or "working"
-        return f"{stage[0].upper()}{stage[1:]}{counted}"
-
-    @property
-    def fraction(self) -> float:
-        """The share of the whole job that is done, 0…1."""
-        return min(max(self.status.fraction, 0.0), 1.0) if self.status else 0.0
-
-
-@dataclass(frozen=True)
-class Notice:
-    """The last thing worth telling."""
-
-    text: str
-    is_error: bool = False
-
-
-class Session:
+class Session(BackendLink):
     """One per running Blender."""
 
     def __init__(self) -> None:
-        self.client: Client | None = None
-        self.connection = Connection.CONNECTING
-        self.connection_sentence = UNREACHABLE
-        self.backend_version = ""
-        self.process: BackendProcess | None = None
+        super().__init__()
         self.job: ActiveJob | None = None
         self.notice: Notice | None = None
-        self.heads: tuple[m.HeadInfo, ...] = ()  # what the backend offers; stays when the connection is lost
-        self.aligners: tuple[m.AlignerInfo, ...] = ()
-        self.exports: tuple[m.ExportInfo, ...] = ()
+        self.jobs = JobList(self._send)
         self.exporting: ExportTask | None = None
-        self._handlers: dict[int, Callable[[m.Message], None]] = {}
-        self._stopper: threading.Thread | None = None
-        self._ended_at = 0.0
+        self.keep_bytes: int | None = None  # that jobs may take on the backend's disk; None: all are kept
+        self.check: Check | None = None  # the last that was asked for
+        self._cameras: dict[str, KnownCameras] = {}  # of jobs that are not built, as long as this Blender runs
 
-    # connection and backend
-
-    def connect(self, endpoint: str) -> None:
-        """Keep a connection to ``endpoint``; does nothing where there is one already."""
-        if self.client is not None and self.client.endpoint == endpoint:
-            return
-        self.disconnect()
-        client = Client(endpoint, version=own_version())
-        try:
-            client.start()
-        except ValueError as error:
-            client.close()
-            self.connection, self.connection_sentence = Connection.REFUSED, str(error)
-            return
-        self.client = client
-        self.connection, self.connection_sentence = Connection.CONNECTING, UNREACHABLE
+    def start_backend(
+        self, environment: str, endpoint: str, log_file: Path | None, further: Sequence[str] = ()
+    ) -> None:
+        """Start a backend, with ``further`` options of ``flowface serve``; raises CannotStart."""
+        if not self.owns_backend and self.connection is not Connection.CONNECTED:
+            super().start_backend(environment, endpoint, log_file, further)
+            self.notice = None
 
     def disconnect(self) -> None:
         """Close the connection; jobs go on in the backend."""
-        if self.client is not None:
-            self.client.close()
+        super().disconnect()
         if self.exporting is not None:
             self.exporting.give_up("The connection was closed before the export was written.")
-        self.client = None
-        self._handlers.clear()
-        self.connection, self.connection_sentence = Connection.CONNECTING, UNREACHABLE
-
-    @property
-    def version_warning(self) -> str:
-        """A sentence where the connected backend is of another version than the add-on, else ""."""
-        connected = self.connection is Connection.CONNECTED
-        return mismatch(own_version(), self.backend_version) if connected else ""
-
-    @property
-    def backend_starting(self) -> bool:
-        """True where this add-on started a backend that does not answer yet."""
-        return self.process is not None and self.process.running and self.connection is not Connection.CONNECTED
-
-    @property
-    def owns_backend(self) -> bool:
-        """True where this add-on started the backend that runs."""
-        return self.process is not None and self.process.running
-
-    def start_backend(self, environment: str, endpoint: str, log_file: Path | None) -> None:
-        """Start a backend; says why where it cannot.
-
-        Raises:
-            CannotStart: with a sentence for the user.
-        """
-        if self.owns_backend or self.connection is Connection.CONNECTED:
-            return
-        if self._stopper is not None and self._stopper.is_alive():
-            raise CannotStart("The previous backend is still stopping; try again in a moment.")
-        self.connect(endpoint)
-        options = ["--endpoint", endpoint, "--parent-pid", str(os.getpid())]
-        self.process = BackendProcess(find_launch(environment), options, log_file)
-        self.notice = None
 
     def stop_backend(self, *, wait: bool = False) -> None:
-        """Stop the backend that this add-on started, in a thread of its own so that Blender goes on."""
-        process, self.process = self.process, None
-        if process is None:
-            return
-        self._stopper = threading.Thread(target=process.stop, name="FlowFace backend stop")
-        self._stopper.start()
-        if wait:
-            self._stopper.join()
+        """Stop the backend that this add-on started.
 
-    def close(self) -> None:
-        """End everything that this add-on started; waits for it."""
+        A job that it was working on ends here and now, whatever news of it may come.
+        """
+        if self.process is None:
+            return
+        super().stop_backend()
+        job = self.job
+        if job is not None and job.done and job.take is None:
+            self._end(f"The backend was stopped; the result of “{job.name}” is kept in the list of jobs.")
+        elif job is not None and job.take is None:
+            self._end(f"The backend was stopped, and the tracking of “{job.name}” with it. Track it again.")
+        if wait:
+            self.wait_for_stop()
+
+    def let_go(self, *, finish: bool) -> Remains:
+        """Close the connection and end what this add-on started; what is left of it for another session.
+
+        With ``finish``, a backend of one's own goes on with its unfinished jobs, whoever's. Waits for an end.
+        """
+        job, remains = self.job, Remains()
+        unfinished = (job is not None and not job.done) or any(not listed.finished for listed in self.jobs.jobs)
+        if finish and unfinished and self.owns_backend:
+            remains.process, self.process = self.process, None
+        if job is None:
+            pass
+        elif job.take is None and self.owns_backend:  # and is stopped with it
+            words = "the result of “{}” is kept in the list of jobs." if job.done else _LOST
+            remains.notice = Notice(f"The add-on was switched off, {words.format(job.name)}", is_error=not job.done)
+        elif job.submitted and job.status is None:
+            remains.notice = Notice(job.let_go)
+        else:
+            remains.job, job.lost_at = job, None
         self.job = None
+        if self.check is not None:
+            self.check.stop()
         self.disconnect()
         self.stop_backend(wait=True)
+        return remains
 
     # jobs
 
     def track(
-        self, spec: m.TrackJob, scene: str, *, match_scene: bool, known_cameras: KnownCameras | None = None
+        self, spec: m.TrackJob, home: Home, *, match_scene: bool, known_cameras: KnownCameras | None = None
     ) -> None:
         """Track a take; it is submitted as soon as the backend answers."""
         self.notice = None
-        self.job = ActiveJob(spec, scene, match_scene, known_cameras)
-        if self.connection is Connection.CONNECTED:
+        self.job = ActiveJob(spec.name, home, match_scene, spec, known_cameras)
+        if self.stopping and not self.owns_backend:
+            self._fail(STILL_STOPPING)
+        elif self.connection is Connection.CONNECTED:
             self._submit()
         elif self.connection is Connection.REFUSED or not self.owns_backend:
             self._fail(self.connection_sentence)
 
+    def take_up(self, status: m.JobStatus, home: Home, *, match_scene: bool) -> None:
+        """Follow a job of the list to its end and build its take, or fetch and build one that is done."""
+        self.notice = None
+        known = self._cameras.get(status.job_id)
+        self.job = ActiveJob(status.name, home, match_scene, None, known, submitted=True)
+        self._send(m.Status(status.job_id, subscribe=True), self._on_status)
+
     def cancel(self) -> None:
-        """Cancel the job; one that no backend has taken, or whose backend is gone, is simply forgotten."""
+        """Cancel the job. A result that is there already is kept, and a job that nobody can reach is let go."""
         job = self.job
         if job is None:
             return
-        reachable = self.connection is Connection.CONNECTED and self.client is not None
-        if not reachable or not job.submitted or (job.status is not None and job.status.finished):
+        if job.done:
+            self._end(f"“{job.name}” is kept: build it from the list of jobs.")
+        elif not job.submitted or (job.status is not None and job.status.finished):
             self._end("Cancelled.")
-            return
-        job.cancelling = True
-        if job.status is not None:
-            self._send(m.Cancel(job.status.job_id), self._on_status)
+        elif self.connection is not Connection.CONNECTED:
+            self._end(job.let_go)
+        else:
+            job.cancelling = True
+            if job.status is not None:
+                self._send(m.Cancel(job.status.job_id), self._on_status)
+
+    def cancel_listed(self, job_id: str) -> None:
+        """Ask the backend to stop a job of the list, which may be another client's."""
+        self._send(m.Cancel(job_id), self._on_listed)
 
     def take_built(self, text: str) -> None:
         """The job's scene has been built."""
-        self._end(text)
+        built = self.job.status.job_id if self.job is not None and self.job.status is not None else ""
+        self._cameras.pop(built, None)
+        self.job, self.notice = None, Notice(text, built=built)
+        self.ask_jobs()
+        self.ask_storage()
 
     def export(self, job_id: str, format: str, path: Path) -> None:
         """Have a tracked take written as a file for other tools and save it as ``path``; a notice tells the end."""
@@ -210,142 +160,151 @@ class Session:
         self.exporting = None
         self.notice = Notice(text, is_error)
 
-    def ask_heads(self) -> None:
-        """Ask the backend which heads, aligners and exports it has; the answer replaces the lists."""
+    def ask_jobs(self) -> None:
+        """Ask the backend which jobs it has."""
         if self.connection is Connection.CONNECTED:
-            self._send(m.Heads(), self._on_heads)
+            self.jobs.ask()
 
     def poll(self, budget: float = 0.01) -> bool:
         """Handle what the client received, in at most ``budget`` seconds and without ever waiting.
 
         Returns whether anything changed that a user sees.
         """
-        events = self.client.poll(budget) if self.client is not None else []
-        for event in events:
-            self._handle(event)
-        return self._watch_process() or bool(events)
+        changed = super().poll(budget)
+        if self.connection is Connection.CONNECTED:
+            self.jobs.ask_when_due()
+        return self._watch_lost() or changed
 
-    def _watch_process(self) -> bool:
-        if self.process is None or self.process.running:
+    def _on_process_ended(self, why: str) -> None:
+        job, why = self.job, why or UNREACHABLE
+        if job is None:
+            self.notice = Notice(why, is_error=True)
+        elif not job.done:
+            self._fail(f"{why} “{job.name}” was not tracked to its end: track it again.")
+        elif job.take is None:
+            self._fail(f"{why} The result of “{job.name}” is kept in the list of jobs.")
+
+    def _watch_lost(self) -> bool:
+        """Let a job go whose backend, which somebody else started, does not come back."""
+        job = self.job
+        if job is None or job.take is not None or not job.submitted:
             return False
         if self.connection is Connection.CONNECTED:
-            # Either the news of the lost connection is still on its way, or another backend answers at this address.
-            self._ended_at = self._ended_at or time.monotonic()
-            if time.monotonic() - self._ended_at < NEWS_SECONDS:
-                return False
-        ended_unnoticed = self.connection is Connection.CONNECTED
-        why = self.process.why_ended()
-        self.process, self._ended_at = None, 0.0
-        if ended_unnoticed:
-            return True
-        if self.job is not None:
-            self._fail(why or UNREACHABLE)
-        else:
-            self.notice = Notice(why or UNREACHABLE, is_error=True)
-        return True
+            job.lost_at = None
+        elif not self.owns_backend:
+            job.lost_at = job.lost_at or time.monotonic()
+            if time.monotonic() - job.lost_at > LOST_PATIENCE:
+                self._fail(f"The backend does not answer any more. {job.let_go}")
+                return True
+        return False
 
-    def _handle(self, event: Event) -> None:
-        if isinstance(event, ConnectionEvent):
-            self.connection, self.connection_sentence = event.state, event.sentence
-            if event.state is not Connection.CONNECTED and self.exporting is not None:
-                self.exporting.give_up(event.sentence)  # progress that was subscribed to no longer comes
-            if event.welcome is not None:
-                self._on_connected(event.welcome)
-            elif event.state is Connection.REFUSED and self.job is not None:
-                self._fail(event.sentence)
-            return
-        handler = self._handlers.get(event.request)
-        if not isinstance(event.message, m.Progress):
-            self._handlers.pop(event.request, None)
-        if isinstance(event.message, m.Submitted | m.StatusReply) and handler is not None:
-            self._handlers[event.request] = handler  # progress is pushed under the same id
-        if handler is not None:
-            handler(event.message)
-
-    def _on_connected(self, welcome: m.Welcome) -> None:
-        self.backend_version = welcome.backend_version
-        self.ask_heads()
+    def _on_connection(self, event: ConnectionEvent) -> None:
+        if event.state is not Connection.CONNECTED and self.exporting is not None:
+            self.exporting.give_up(event.sentence)  # progress that was subscribed to no longer comes
         job = self.job
-        if job is None:
+        if event.state is Connection.REFUSED and job is not None and job.take is None:
+            self._fail(event.sentence)
+        if event.state is not Connection.CONNECTED:
             return
-        if job.status is not None:  # the connection had been lost: pick the job up again
+        self.jobs.expect_news()
+        self.ask_jobs()
+        self.ask_storage(self.keep_bytes)
+        if job is not None and job.status is not None:  # the connection had been lost: pick the job up again
             self._send(m.Status(job.status.job_id, subscribe=True), self._on_status)
-        elif not job.submitted:
+        elif job is not None and not job.submitted:
             self._submit()
 
     def _submit(self) -> None:
-        if self.job is not None:
+        if self.job is not None and self.job.spec is not None:
             self.job.submitted = True
             self._send(m.Submit(self.job.spec), self._on_status)
 
     def _on_status(self, message: m.Message) -> None:
-        job = self.job
+        status, job = getattr(message, "job", None), self.job
+        if isinstance(status, m.JobStatus):
+            self.jobs.update(status)
         if job is None:
             return
         if isinstance(message, m.Error):
             if message.code == ClientCode.CONNECTION_LOST and job.status is not None:
-                return  # _on_connected or _watch_process will know more
+                return  # _on_connected, _watch_process or _watch_lost will know more
             self._fail(f"{message.message} {message.hint}".strip())
             return
-        status = getattr(message, "job", None)
         if not isinstance(status, m.JobStatus) or (job.status is not None and status.job_id != job.status.job_id):
             return
         first, was_done = job.status is None, job.status is not None and job.status.finished
         job.status = status
-        if first and job.cancelling:
-            self._send(m.Cancel(status.job_id), self._on_status)
+        if first:
+            self._on_taken(job, status)
         if status.finished and not was_done:
             self._on_finished(job, status)
+
+    def _on_taken(self, job: ActiveJob, status: m.JobStatus) -> None:
+        if job.known_cameras is not None:
+            self._cameras[status.job_id] = job.known_cameras
+        if job.cancelling:
+            self._send(m.Cancel(status.job_id), self._on_status)
+        if self.jobs.find(status.job_id) is None:
+            self.ask_jobs()
+
+    def _on_listed(self, message: m.Message) -> None:
+        if isinstance(message, m.StatusReply):
+            self.jobs.update(message.job)
+        elif isinstance(message, m.Error):
+            self.notice = Notice(f"{message.message} {message.hint}".strip(), is_error=True)
 
     def _on_finished(self, job: ActiveJob, status: m.JobStatus) -> None:
         if status.state is m.JobState.DONE and not job.cancelling:
             self._send(m.Result(status.job_id), self._on_result)
-        elif status.state in (m.JobState.DONE, m.JobState.CANCELLED):
+        elif status.state is m.JobState.DONE:
+            self._end(f"“{job.name}” was done before it could be cancelled: its result is kept in the list of jobs.")
+        elif status.state is m.JobState.CANCELLED:
             self._end("Cancelled.")
         else:
             self._fail(str(status.problem) if status.problem else f"The job was {status.state}.")
-
-    def _on_heads(self, message: m.Message) -> None:
-        if isinstance(message, m.HeadList):
-            self.heads, self.aligners = message.heads, message.described_aligners
-            self.exports = message.exports
 
     def _on_result(self, message: m.Message) -> None:
         if self.job is None:
             return
         if isinstance(message, m.ResultReply) and message.take is not None:
             self.job.take = message.take
+            self.jobs.update(replace(message.job, fetched=True))
         elif isinstance(message, m.Error):
             self._fail(f"{message.message} {message.hint}".strip())
 
-    def _send(self, message: m.Message, handler: Callable[[m.Message], None]) -> None:
-        if self.client is not None:
-            self._handlers[self.client.send(message)] = handler
+    def tell_news(self) -> bool:
+        """Tell of results that came while nobody was there, where nothing else is being told; True where it did."""
+        text = self.jobs.news() if self.job is None and self.notice is None else ""
+        if text:
+            self.notice = Notice(text)
+        return bool(text)
 
-    def _end(self, text: str) -> None:
+    def _end(self, text: str, *, is_error: bool = False) -> None:
         self.job = None
-        self.notice = Notice(text)
+        self.notice = Notice(text, is_error=is_error)
+        self.ask_jobs()
 
     def _fail(self, text: str) -> None:
-        self.job = None
-        self.notice = Notice(text, is_error=True)
+        self._end(text, is_error=True)
 
 
 _current: Session | None = None
+_remains = Remains()
 
 
 def current() -> Session:
     """The session of this Blender; made on first use."""
-    global _current
+    global _current, _remains
     if _current is None:
         _current = Session()
+        _current.job, _current.process, _current.notice = _remains.job, _remains.process, _remains.notice
+        _remains = Remains()
     return _current
 
 
-def end() -> None:
-    """Close the session, if there is one."""
-    global _current
+def end(*, finish: bool = False) -> None:
+    """Close the session, if there is one; ``finish``: a backend of its own goes on with an unfinished job."""
+    global _current, _remains
     session, _current = _current, None
     if session is not None:
-        with contextlib.suppress(OSError):
-            session.close()
+        _remains = session.let_go(finish=finish)

@@ -6,7 +6,8 @@ from typing import Any
 
 import bpy
 
-from . import choices, solve_options
+from . import choices, compat, solve_options
+from .scene import ownership, takes
 from .vendor import options
 
 NAME = "flowface"
@@ -121,6 +122,25 @@ def _face_frame() -> Any:
     )
 
 
+def _is_take(chosen: Any, collection: Any) -> bool:
+    return collection in ownership.takes_of(chosen.id_data)
+
+
+def _active_take(_chosen: Any) -> int:
+    take = takes.shown_take(bpy.context)
+    return int(bpy.data.collections.find(take.name)) if take is not None else -1
+
+
+def _choose_take(chosen: Any, index: int) -> None:
+    """Mean the take of a row of the list: its armature becomes the active object where another take's object is."""
+    take = bpy.data.collections[index]
+    chosen.take = take
+    layer = bpy.context.view_layer
+    rig = ownership.member(take, ownership.ARMATURE)
+    if takes.shown_take(bpy.context) != take and bpy.context.mode == "OBJECT":
+        layer.objects.active = rig if rig is not None and rig.name in layer.objects else None
+
+
 class FlowFaceView(bpy.types.PropertyGroup):  # type: ignore[misc]
     """A further camera that filmed the same performance. ``name`` is the view's name."""
 
@@ -134,6 +154,7 @@ class FlowFaceView(bpy.types.PropertyGroup):  # type: ignore[misc]
         description="What this camera filmed: a video, or a sequence: its folder, a pattern, any of its images, or a "
         "text (.txt) that lists them",
         subtype="FILE_PATH",
+        options=compat.RELATIVE_PATHS,
     )
     offset: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Started Earlier",
@@ -169,6 +190,7 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
         description="A video, a photograph, or a sequence: its folder, a pattern, any of its images, or a text (.txt) "
         "that lists them",
         subtype="FILE_PATH",
+        options=compat.RELATIVE_PATHS,
     )
     use_range: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Frame Range",
@@ -188,7 +210,8 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
     )
     match_scene: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Match Scene to Footage",
-        description="Set the scene's resolution, frame rate, frame range and camera to those of the footage",
+        description="Set the scene's resolution, frame rate, frame range and camera to those of the footage, for the "
+        "first take of the scene",
         default=True,
     )
 
@@ -222,6 +245,7 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
         description="A picture of this person's calm face, track.npz of an earlier take of them, or a mesh (.obj) of "
         "the head as this person, whose neutral shape this take is to have",
         subtype="FILE_PATH",
+        options=compat.RELATIVE_PATHS,
     )
     use_neutral_frames: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Neutral Frames",
@@ -238,6 +262,19 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
         description="Last frame in which the face is neutral",
         default=1,
         min=0,
+    )
+
+    take: bpy.props.PointerProperty(  # type: ignore[valid-type]
+        name="Take",
+        description="The take that was chosen in the list",
+        type=bpy.types.Collection,
+        poll=_is_take,
+    )
+    active_take: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Take",
+        description="Choose this take: it is the one that the panel speaks of, and that its footage is tracked into",
+        get=_active_take,
+        set=_choose_take,
     )
 
     views: bpy.props.CollectionProperty(type=FlowFaceView)  # type: ignore[valid-type]

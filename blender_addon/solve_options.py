@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import bpy
 
-from . import choices
+from . import choices, compat
 from .vendor import options as declared
 
 O = TypeVar("O", bound=declared.Options)  # noqa: E741
@@ -81,7 +81,7 @@ def _property(item: declared.OptionField) -> Any:
     if item.type is bool:
         return bpy.props.BoolProperty(default=item.default, **words)
     if item.type is str:
-        subtype = {"subtype": "FILE_PATH"} if about.path else {}
+        subtype = {"subtype": "FILE_PATH", "options": compat.RELATIVE_PATHS} if about.path else {}
         return bpy.props.StringProperty(default=item.default or "", **subtype, **words)
     lowest = about.minimum if about.minimum is not None else about.above
     bounds = {"min": lowest, "max": about.maximum}

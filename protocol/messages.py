@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from .codec import Arrays, Frame, ProtocolError, decode, encode, request_of
 from .codes import ProtocolCode
 from .fields import from_plain, to_plain
+from .job import JOBS as JOBS
 from .job import CameraSpec as CameraSpec
 from .job import DistortionModel as DistortionModel
 from .job import ExportJob as ExportJob
@@ -74,6 +75,7 @@ class JobStatus:
     problem: Problem | None = None  # of a failed or interrupted job
     partial: int = 0  # while it runs: how many partial takes it has made; ``Result.partial`` asks for the latest
     kind: str = TrackJob.KIND
+    fetched: bool = False  # somebody has fetched its result
 
     @property
     def finished(self) -> bool:
@@ -251,6 +253,41 @@ class JobList(Message):
 
 
 @dataclass(frozen=True)
+class Storage(Message):
+    """Ask how much the jobs folder holds; answered by ``StorageReply``."""
+
+    TYPE: ClassVar[str] = "storage"
+
+
+@dataclass(frozen=True)
+class Prune(Message):
+    """Delete the oldest jobs until the folder holds at most ``max_bytes``; answered by ``StorageReply``.
+
+    A job that is queued or running is kept, and one whose result nobody has fetched.
+    """
+
+    TYPE: ClassVar[str] = "prune"
+    max_bytes: int
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) for less than nothing."""
+        if self.max_bytes < 0:
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“prune.max_bytes” must not be below 0.")
+
+
+@dataclass(frozen=True)
+class StorageReply(Message):
+    """Reply to ``Storage`` and ``Prune``: the jobs folder on the backend's machine, and what it holds."""
+
+    TYPE: ClassVar[str] = "storage_reply"
+    folder: str
+    jobs: int
+    bytes: int
+    bytes_free: int  # on its disk
+    deleted: int = 0  # jobs, by this request
+
+
+@dataclass(frozen=True)
 class Shutdown(Message):
     """Stop the backend; a running job is interrupted. Answered by ``Goodbye``."""
 
@@ -278,7 +315,7 @@ MESSAGES: dict[str, type[Message]] = {
     cls.TYPE: cls
     for cls in (
         *(Hello, Welcome, Heads, HeadList, Submit, Submitted, Status, StatusReply, Progress),
-        *(Result, ResultReply, Cancel, Jobs, JobList, Shutdown, Goodbye, Error),
+        *(Result, ResultReply, Cancel, Jobs, JobList, Storage, Prune, StorageReply, Shutdown, Goodbye, Error),
     )
 }
 

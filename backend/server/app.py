@@ -19,11 +19,13 @@ import zmq
 from backend.alignment.registry import available_aligners
 from backend.errors import ErrorCode, UserError
 from backend.export.registry import available_exports
+from backend.server.device import AUTO, environment
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.jobs import JobStore
 from backend.server.process import ParentWatch
 from backend.server.result import known_heads, load_partial_take, load_take
 from backend.server.schedule import Scheduler
+from backend.server.storage import prune, storage
 from protocol import messages as m
 from protocol.codec import MAX_PARTS, ProtocolError
 from protocol.codes import ProtocolCode
@@ -46,18 +48,24 @@ class Server:
         endpoint: str = DEFAULT_ENDPOINT,
         *,
         runner: str = DEFAULT_RUNNER,
+        device: str = AUTO,
         parent_pid: int | None = None,
+        finish_jobs: bool = False,
     ) -> None:
-        """Bind and start the worker.
+        """Bind and start the worker, for fits on ``device`` (“auto”, “cpu”, “cuda”).
+
+        With ``finish_jobs``, the parent's end waits for the end of all jobs.
 
         Raises:
-            UserError: ``bad_endpoint``, ``not_loopback``, ``in_use``, ``jobs_folder``.
+            UserError: ``bad_endpoint``, ``not_loopback``, ``unknown_device``, ``in_use``, ``jobs_folder``.
         """
         bind_to = loopback_endpoint(endpoint)
+        environment(device)  # an unknown one is refused before anything is bound
         self._store = JobStore(jobs_dir)
         for status in self._store.mark_interrupted():
             log.warning("job %s lost its backend and is marked as interrupted", status.job_id)
         self._parent = ParentWatch(parent_pid) if parent_pid else None
+        self._finish_jobs = finish_jobs
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.linger = 500  # milliseconds for the goodbye
@@ -75,7 +83,7 @@ class Server:
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._subscribers: dict[str, dict[bytes, int]] = {}  # job id -> client -> its request id
         self._stopping = False
-        self._scheduler = Scheduler(self._context, self._store, runner, self._publish)
+        self._scheduler = Scheduler(self._context, self._store, runner, self._publish, device)
         self._answers: dict[type[m.Message], Callable[[Any, bytes, int], m.Message]] = {
             m.Hello: self._hello,
             m.Heads: self._heads,
@@ -84,6 +92,8 @@ class Server:
             m.Result: self._result,
             m.Cancel: self._cancel,
             m.Jobs: self._jobs,
+            m.Storage: self._storage,
+            m.Prune: self._prune,
             m.Shutdown: self._shutdown,
         }
 
@@ -104,7 +114,7 @@ class Server:
                 if self._socket in ready:
                     self._handle_request()
                 self._scheduler.tick()
-                if self._parent and self._parent.gone():
+                if self._parent and self._parent.gone() and (self._scheduler.idle or not self._finish_jobs):
                     log.info("the process that started this backend has ended; so does the backend")
                     break
         finally:
@@ -208,7 +218,15 @@ class Server:
             raise UserError(ErrorCode.UNKNOWN_FILE, f"The result of “{status.name}” has no file “{unknown[0][:60]}”.")
         wanted = left if message.all_files else message.files
         files = {name: np.frombuffer(left[name].read_bytes(), np.uint8) for name in wanted}
-        return m.ResultReply(status, load_take(self._store.folder(message.job_id), status.name), files)
+        take = load_take(self._store.folder(message.job_id), status.name)
+        self._store.mark_fetched(status)
+        return m.ResultReply(status, take, files)
+
+    def _storage(self, _message: m.Storage, _client: bytes, _request: int) -> m.Message:
+        return storage(self._store)
+
+    def _prune(self, message: m.Prune, _client: bytes, _request: int) -> m.Message:
+        return prune(self._store, message.max_bytes)
 
     @staticmethod
     def _require_usable(status: m.JobStatus) -> None:

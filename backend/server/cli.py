@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from backend.errors import UserError
+from backend.server.device import AUTO, environment
 from backend.server.endpoint import DEFAULT_ENDPOINT
 from protocol.version import PROTOCOL_VERSION
 
@@ -25,6 +26,10 @@ def serve(
     ] = DEFAULT_ENDPOINT,
     jobs_dir: Annotated[Path | None, typer.Option(help="Folder for jobs and their results.")] = None,
     parent_pid: Annotated[int | None, typer.Option(help="Stop when this process ends.")] = None,
+    device: Annotated[str, typer.Option(help="Device of fits: auto (CUDA where there is one), cpu or cuda.")] = AUTO,
+    finish_jobs: Annotated[
+        bool, typer.Option("--finish-jobs", help="When that process ends, finish all jobs before stopping.")
+    ] = False,
     private: Annotated[bool, typer.Option(help="Do not tell other programs where this backend listens.")] = False,
 ) -> None:
     """Run a backend that add-on and command line can submit footage to.
@@ -38,7 +43,9 @@ def serve(
 
     _set_up_logging()
     try:
-        server = Server(jobs_dir or default_jobs_dir(), endpoint, parent_pid=parent_pid)
+        server = Server(
+            jobs_dir or default_jobs_dir(), endpoint, device=device, parent_pid=parent_pid, finish_jobs=finish_jobs
+        )
     except UserError as error:
         log.error("%s", error)
         raise typer.Exit(1) from None
@@ -54,6 +61,33 @@ def serve(
         server.run()
     finally:
         withdraw(me)
+
+
+def check(
+    jobs_dir: Annotated[Path | None, typer.Option(help="Folder for jobs and their results.")] = None,
+    device: Annotated[str, typer.Option(help="Device of fits: auto, cpu or cuda.")] = AUTO,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each finding.")] = False,
+) -> None:
+    """Say what of this backend works, what does not and how to mend it."""
+    try:
+        os.environ.update(environment(device))  # before anything loads torch
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    from backend.server.app import DEFAULT_RUNNER
+    from backend.server.check import Verdict
+    from backend.server.check import check as findings
+    from backend.server.discovery import default_jobs_dir
+
+    bad = False
+    for finding in findings(jobs_dir or default_jobs_dir(), DEFAULT_RUNNER):
+        bad = bad or finding.verdict is Verdict.BAD
+        if as_json:
+            print(json.dumps(finding.__dict__), flush=True)
+        else:
+            typer.echo(f"{finding.verdict:<8}{finding.sentence} {finding.hint}".rstrip())
+    if bad:
+        raise typer.Exit(2)
 
 
 def _set_up_logging() -> None:

@@ -13,10 +13,11 @@ system drops a dead process's locks, so no clock or process id is trusted for th
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import json
 import re
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -102,6 +103,13 @@ class JobStore:
         if lock := self._locks.pop(status.job_id, None):
             lock.release()
 
+    def mark_fetched(self, status: JobStatus) -> None:
+        """Remember that somebody has got a finished job's result; a full disk is no reason to withhold it."""
+        if status.fetched:
+            return
+        with contextlib.suppress(OSError):
+            write_atomic(self.root / status.job_id / "state.json", _json(to_plain(replace(status, fetched=True))))
+
     def load(self, job_id: str) -> JobStatus:
         """The state of a job as on disk; raises UserError (``unknown_job``, ``bad_job``)."""
         path = self.folder(job_id) / "state.json"
@@ -129,7 +137,7 @@ class JobStore:
         found = []
         for status in self.latest(limit=1000):
             if not status.finished and status.job_id not in self._locks and self._own(status.job_id):
-                found.append(dataclasses.replace(status, state=JobState.INTERRUPTED, problem=INTERRUPTED, partial=0))
+                found.append(replace(status, state=JobState.INTERRUPTED, problem=INTERRUPTED, partial=0))
                 self.save(found[-1])
         return found
 

@@ -14,6 +14,7 @@ import zmq
 
 from backend.errors import ErrorCode, UserError
 from backend.server import worker_link as link
+from backend.server.device import AUTO
 from backend.server.jobs import INTERRUPTED, JobStore
 from backend.server.worker_process import WorkerProcess
 from protocol.codec import ProtocolError
@@ -35,6 +36,7 @@ class Scheduler:
         store: JobStore,
         runner: str,
         on_change: Callable[[JobStatus], None],
+        device: str = AUTO,
     ) -> None:
         self.events: zmq.Socket[bytes] = context.socket(zmq.PULL)
         self.events.bind(EVENTS)
@@ -42,6 +44,7 @@ class Scheduler:
         self._store = store
         self._runner = runner
         self._on_change = on_change
+        self._device = device
         self._queue: deque[str] = deque()
         self._live: dict[str, JobStatus] = {}
         self._running: str | None = None
@@ -50,7 +53,7 @@ class Scheduler:
         self._cancel_deadline: float | None = None
         self._partial_file: str | None = None  # of the running job
         self._serial = 0
-        self._broken = ""
+        self._broken: link.Broken | None = None
         self.worker = self._new_worker()
 
     def submit(self, spec: Job) -> JobStatus:
@@ -74,6 +77,11 @@ class Scheduler:
             stage = "loading the tracker" if self.worker.state is WorkerState.STARTING else "waiting"
             return dataclasses.replace(status, stage=stage, queue_position=ahead)
         return status
+
+    @property
+    def idle(self) -> bool:
+        """True where no job runs or waits."""
+        return self._running is None and not self._queue
 
     def partial_file(self, job_id: str) -> Path | None:
         """The track of what is known of a running job's take by now; None where there is none."""
@@ -125,8 +133,8 @@ class Scheduler:
                 self.worker.state, self.worker.device = WorkerState.READY, device
                 log.info("worker %d ready after %.1f s on %s", self.worker.pid, seconds, device)
                 self._start_next()
-            case link.Broken(message):
-                self._broken = message
+            case link.Broken():
+                self._broken = event
             case link.Exited():
                 self._worker_exited()
             case link.Progressed():
@@ -152,8 +160,8 @@ class Scheduler:
 
     def _new_worker(self) -> WorkerProcess:
         self._serial += 1
-        self._broken = ""
-        return WorkerProcess(self._runner, self._context, EVENTS, self._serial)
+        self._broken = None
+        return WorkerProcess(self._runner, self._context, EVENTS, self._serial, self._device)
 
     def _start_next(self) -> None:
         if self._running or not self._queue or self.worker.state is not WorkerState.READY:
@@ -202,11 +210,11 @@ class Scheduler:
         self.worker.kill()
         log.warning("the worker %s while it was %s", words, was)
         if was is WorkerState.STARTING:
-            why = f" ({self._broken})" if self._broken else f" (it {words})"
+            why = self._broken or link.Broken(f"it {words}")
             problem = Problem(
                 ErrorCode.WORKER_BROKEN,
-                f"The tracking process would not start{why}.",
-                "Install FlowFace's packages again.",
+                f"The tracking process would not start: {why.message.removesuffix('.')}.",
+                why.hint or "Install FlowFace's packages again.",
             )
             while self._queue:  # a new attempt would end the same way; the next submit makes one
                 self._finish(self._queue.popleft(), JobState.FAILED, problem)

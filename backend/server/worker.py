@@ -26,6 +26,7 @@ from typing import BinaryIO, Protocol, assert_never
 from backend.errors import Cancelled, ErrorCode, UserError
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.server import worker_link as link
+from backend.server.device import require_device
 from backend.server.jobs import read_spec
 from protocol.codec import ProtocolError
 from protocol.messages import Job, Problem
@@ -66,10 +67,11 @@ class Worker:
         threading.Thread(target=self._read_orders, daemon=True).start()
         started = time.monotonic()
         try:
+            require_device()
             runner, device = load_runner(runner_name)
         except Exception as error:
             traceback.print_exc()
-            self._send(link.Broken(f"{type(error).__name__}: {error}"))
+            self._send(broken(error))
             return
         self._send(link.Ready(round(time.monotonic() - started, 2), device))
         while True:
@@ -130,6 +132,13 @@ def load_runner(name: str) -> tuple[JobRunner, str]:
     module = importlib.import_module(module_name)
     warm_up: Callable[[], str] | None = getattr(module, "warm_up", None)
     return getattr(module, function), warm_up() if warm_up else ""
+
+
+def broken(error: Exception) -> link.Broken:
+    """The event of a runner that could not be loaded."""
+    if isinstance(error, UserError):
+        return link.Broken(error.message, error.hint)
+    return link.Broken(f"{type(error).__name__}: {error}")
 
 
 def explain(error: Exception, folder: Path) -> UserError:

@@ -44,9 +44,10 @@ class Ready:
 
 @dataclass(frozen=True)
 class Broken:
-    """Event: the runner cannot be loaded; the worker ends."""
+    """Event: the runner cannot be loaded; the worker ends. ``hint`` says what to do where that is known."""
 
     message: str
+    hint: str = ""
 
 
 @dataclass(frozen=True)

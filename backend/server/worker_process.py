@@ -12,6 +12,7 @@ from pathlib import Path
 import zmq
 
 from backend.server import worker_link as link
+from backend.server.device import environment
 from backend.server.process import exit_in_words
 from protocol.states import WorkerState
 
@@ -32,12 +33,14 @@ ENVIRONMENT = {
 class WorkerProcess:
     """One worker; its events arrive as lines of ``worker_link`` on the inproc PULL socket ``address``.
 
-    Each event follows this worker's ``serial``.
+    Each event follows this worker's ``serial``. Fits run on ``device`` (``device.DEVICES``).
 
     The owner advances ``state`` from the events that it receives.
     """
 
-    def __init__(self, runner: str, context: zmq.Context[zmq.Socket[bytes]], address: str, serial: int) -> None:
+    def __init__(
+        self, runner: str, context: zmq.Context[zmq.Socket[bytes]], address: str, serial: int, device: str
+    ) -> None:
         self.serial = serial
         self.state = WorkerState.STARTING
         self.device = ""
@@ -45,7 +48,10 @@ class WorkerProcess:
         self._address = address
         command = [sys.executable, "-m", "backend.server.worker", runner]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**ENVIRONMENT, **os.environ}
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**ENVIRONMENT, **os.environ, **environment(device)},
         )
         self._reader = threading.Thread(target=self._relay, daemon=True)
         self._reader.start()

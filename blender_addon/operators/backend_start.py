@@ -19,7 +19,8 @@ def start(context: Any) -> None:
     """
     wanted = preferences.get(context)
     log_file = preferences.user_folder() / "backend.log"
-    session.current().start_backend(bpy.path.abspath(wanted.environment), wanted.endpoint, log_file)
+    options = ["--device", wanted.device.lower(), *(["--finish-jobs"] if wanted.finish_jobs else [])]
+    session.current().start_backend(bpy.path.abspath(wanted.environment), wanted.endpoint, log_file, options)
 
 
 class FLOWFACE_OT_backend_start(bpy.types.Operator):  # type: ignore[misc]
@@ -39,7 +40,7 @@ class FLOWFACE_OT_backend_start(bpy.types.Operator):  # type: ignore[misc]
         try:
             start(context)
         except CannotStart as problem:
-            session.current().notice = session.Notice(str(problem), is_error=True)
+            session.current().notice = session.Notice(str(problem), is_error=True, preferences=True)
             self.report({"WARNING"}, str(problem))
             return {"CANCELLED"}
         return {"FINISHED"}

@@ -25,9 +25,7 @@ class FLOWFACE_OT_backend_stop(bpy.types.Operator):  # type: ignore[misc]
 
     def execute(self, _context: Any) -> set[str]:
         """Stop it without waiting."""
-        now = session.current()
-        now.cancel()
-        now.stop_backend()
+        session.current().stop_backend()
         return {"FINISHED"}
 
 

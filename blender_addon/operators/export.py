@@ -10,7 +10,7 @@ import bpy
 
 from .. import choices, session
 from ..client import Connection
-from ..scene import confidence
+from ..scene import takes
 from ..scene.ownership import JOB_KEY
 
 
@@ -36,7 +36,7 @@ class FLOWFACE_OT_export(bpy.types.Operator):  # type: ignore[misc]
     @classmethod
     def poll(cls, context: Any) -> bool:
         """There must be a take whose job is known, a backend that has exports, and no other export on its way."""
-        now, take = session.current(), confidence.shown_take(context)
+        now, take = session.current(), takes.shown_take(context)
         if take is None or not take.get(JOB_KEY):
             cls.poll_message_set("Track the footage again: this take does not say which job it came from")
             return False
@@ -52,7 +52,7 @@ class FLOWFACE_OT_export(bpy.types.Operator):  # type: ignore[misc]
         """Let the user choose the file."""
         suffix = self._suffix()
         folder = Path(bpy.data.filepath).parent if bpy.data.is_saved else Path.home()
-        self.filepath = str(folder / f"{bpy.path.clean_name(confidence.shown_take(context).name)}{suffix}")
+        self.filepath = str(folder / f"{bpy.path.clean_name(takes.shown_take(context).name)}{suffix}")
         self.filter_glob = f"*{suffix}"
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
@@ -73,7 +73,7 @@ class FLOWFACE_OT_export(bpy.types.Operator):  # type: ignore[misc]
         path = Path(bpy.path.abspath(self.filepath)).absolute()
         if not path.suffix:
             path = path.with_name(f"{path.name}{self._suffix()}")
-        session.current().export(confidence.shown_take(context)[JOB_KEY], self.format, path)
+        session.current().export(takes.shown_take(context)[JOB_KEY], self.format, path)
         return {"FINISHED"}
 
     def _suffix(self) -> str:

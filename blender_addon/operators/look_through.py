@@ -6,8 +6,8 @@ from typing import Any
 
 import bpy
 
-from ..scene import confidence
 from ..scene import ownership as replace
+from ..scene import takes
 from ..scene.build import look_through_camera
 
 SAME_SHAPE = 0.001
@@ -26,11 +26,11 @@ picture has another shape"""
     @classmethod
     def poll(cls, context: Any) -> bool:
         """There must be a take."""
-        return confidence.shown_take(context) is not None
+        return takes.shown_take(context) is not None
 
     def execute(self, context: Any) -> set[str]:
         """Switch."""
-        views = replace.shown_views(confidence.shown_take(context))
+        views = replace.shown_views(takes.shown_take(context))
         found = next((view for view in views if view.name == self.view and view.camera is not None), None)
         if found is None or found.camera.name not in context.scene.objects:
             self.report({"WARNING"}, f"The camera of “{self.view}” is no longer in this scene")

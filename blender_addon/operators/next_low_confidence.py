@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from ..scene import confidence
+from ..scene import confidence, takes
 
 
 class FLOWFACE_OT_next_low_confidence(bpy.types.Operator):  # type: ignore[misc]
@@ -25,7 +25,7 @@ twice the take's median"""
     @classmethod
     def poll(cls, context: Any) -> bool:
         """There must be a take."""
-        return confidence.shown_take(context) is not None
+        return takes.shown_take(context) is not None
 
     @classmethod
     def description(cls, _context: Any, properties: Any) -> str:
@@ -35,7 +35,7 @@ twice the take's median"""
 
     def execute(self, context: Any) -> set[str]:
         """Go to the first frame of the next range; after the last one comes the first again."""
-        known = confidence.confidence_of(confidence.shown_take(context))
+        known = confidence.confidence_of(takes.shown_take(context))
         starts = [round(first) for first, _ in known.low_confidence_ranges()] if known is not None else []
         if not starts:
             self.report({"INFO"}, "No frame of this take is of low confidence")

@@ -8,7 +8,7 @@ import bpy
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 
 from .. import session, settings
-from ..scene import confidence, footage
+from ..scene import footage, takes
 from ..scene import ownership as replace
 
 
@@ -95,7 +95,7 @@ class FLOWFACE_OT_pick_face(bpy.types.Operator):  # type: ignore[misc]
 
 def _shown_view(context: Any) -> replace.ShownView | None:
     """The view of a take whose camera is the scene camera; None where that is a camera of the user's own."""
-    take = confidence.shown_take(context)
+    take = takes.shown_take(context)
     views = replace.shown_views(take) if take is not None else ()
     return next((view for view in views if view.camera == context.scene.camera), None)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import preferences, session, settings
+from .. import building, preferences, session, settings
 from ..backend_places import CannotStart
 from ..client import Connection
 from ..job import CannotTrack, job_of
@@ -44,14 +44,14 @@ class FLOWFACE_OT_track(bpy.types.Operator):  # type: ignore[misc]
             try:
                 backend_start.start(context)
             except CannotStart as problem:
-                return self._refuse(str(problem))
-        now.track(spec, context.scene.name, match_scene=chosen.match_scene, known_cameras=known_cameras)
+                return self._refuse(str(problem), preferences=True)
+        now.track(spec, building.home_of(context.scene), match_scene=chosen.match_scene, known_cameras=known_cameras)
         if now.notice is not None and now.notice.is_error:
             return self._refuse(now.notice.text)
         return {"FINISHED"}
 
-    def _refuse(self, sentence: str) -> set[str]:
-        session.current().notice = session.Notice(sentence, is_error=True)
+    def _refuse(self, sentence: str, *, preferences: bool = False) -> set[str]:
+        session.current().notice = session.Notice(sentence, is_error=True, preferences=preferences)
         self.report({"WARNING"}, sentence)  # an error report would raise in scripts and pop up over the panel
         return {"CANCELLED"}
 

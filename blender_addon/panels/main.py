@@ -6,11 +6,12 @@ from typing import Any
 
 import bpy
 
-from .. import session, settings
+from .. import building, session, settings
+from ..active_job import time_left
 from ..backend_process import short_lines
 from ..client import Connection
-from .text import draw_text
-from .views import draw_options, draw_views
+from .text import draw_text, fits
+from .views import draw_footage, draw_options, draw_views
 
 CATEGORY = "FlowFace"
 LOG_LINES_SHOWN = 8
@@ -37,19 +38,17 @@ class FLOWFACE_PT_main(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
         row = column.row(align=True)
         row.prop(chosen, "head", text="")
         row.operator("flowface.heads_refresh", text="", icon="FILE_REFRESH")
-        column.prop(chosen, "footage", text="")
+        column.label(text="Footage")
+        draw_footage(column, chosen)
         _draw_range(column, chosen)
         draw_views(column, chosen)
         draw_options(column, chosen)
         if now.job is None:
-            row = self.layout.row()
-            row.scale_y = 1.5
-            row.operator("flowface.track", icon="PLAY")
+            _draw_track(self.layout, chosen, context.region.width)
         else:
-            _draw_progress(self.layout, now, context.mode)
-        if now.notice is not None:
-            icon = "ERROR" if now.notice.is_error else "CHECKMARK"
-            draw_text(self.layout.box(), now.notice.text, context.region.width, icon)
+            _draw_progress(self.layout, now, context)
+        if now.notice is not None and building.still_true(now.notice):
+            _draw_notice(self.layout.box(), now.notice, context.region.width)
 
 
 class FLOWFACE_PT_log(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
@@ -78,10 +77,13 @@ class FLOWFACE_PT_log(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
 
 
 def _draw_backend(layout: Any, now: session.Session) -> None:
+    if now.connection is Connection.CONNECTED and not now.owns_backend:
+        draw_text(layout, "Backend started elsewhere", bpy.context.region.width, "LINKED")
+        _draw_problem(layout, now)
+        return
     row = layout.row()
     if now.connection is Connection.CONNECTED:
-        where = "" if now.owns_backend else " (started elsewhere)"
-        row.label(text=f"Backend running{where}", icon="LINKED")
+        row.label(text="Backend running", icon="LINKED")
     elif now.connection is Connection.REFUSED:
         row.label(text="Backend cannot be used", icon="ERROR")
     elif now.backend_starting:
@@ -94,10 +96,34 @@ def _draw_backend(layout: Any, now: session.Session) -> None:
         button.operator("flowface.backend_stop", text="Stop")
     elif now.connection is not Connection.CONNECTED:
         button.operator("flowface.backend_start", text="Start")
+        _preferences_button(row, "")
+    _draw_problem(layout, now)
+
+
+def _draw_problem(layout: Any, now: session.Session) -> None:
+    """What is wrong with the backend that answers."""
     if now.version_warning:
         draw_text(layout, now.version_warning, bpy.context.region.width, "ERROR")
     if now.connection is Connection.REFUSED and (now.notice is None or now.notice.text != now.connection_sentence):
         draw_text(layout, now.connection_sentence, bpy.context.region.width)
+
+
+def _draw_track(layout: Any, chosen: Any, width: int) -> None:
+    row = layout.row()
+    row.scale_y = 1.5
+    row.operator("flowface.track", icon="PLAY")
+    if not chosen.footage:
+        draw_text(layout, "Choose the footage first: a video, a photograph or a sequence.", width, "INFO")
+
+
+def _draw_notice(layout: Any, notice: session.Notice, width: int) -> None:
+    draw_text(layout, notice.text, width, "ERROR" if notice.is_error else "CHECKMARK")
+    if notice.preferences:
+        _preferences_button(layout, "Open Preferences")
+
+
+def _preferences_button(layout: Any, text: str) -> None:
+    layout.operator("flowface.preferences", text=text, icon="PREFERENCES")
 
 
 def _draw_range(layout: Any, chosen: Any) -> None:
@@ -109,25 +135,36 @@ def _draw_range(layout: Any, chosen: Any) -> None:
     numbers.prop(chosen, "frame_last", text="")
 
 
-def _draw_progress(layout: Any, now: session.Session, mode: str) -> None:
+def _draw_progress(layout: Any, now: session.Session, context: Any) -> None:
     job = now.job
     if job is None:
         return
-    text = job.stage
-    if now.connection is not Connection.CONNECTED and job.status is not None:
-        text = "Connection lost, trying again"
-    elif job.take is not None and not job.elsewhere and mode != "OBJECT":
-        text = "Ready: leave this mode to build it"
-    elif job.status is not None and job.status.seconds_remaining is not None and not job.cancelling:
-        text += f", {_duration(job.status.seconds_remaining)} left"
-    layout.progress(factor=job.fraction, type="BAR", text=text)
-    if job.take is not None and job.elsewhere:
+    text = _progress_text(now, job, context)
+    width = context.region.width
+    shown = fits(text, width)
+    layout.progress(factor=job.fraction, type="BAR", text=text if shown else f"{job.fraction:.0%}")
+    if not shown:
+        draw_text(layout, text, width)
+    if job.question:
+        draw_text(layout.box(), job.question, width, "QUESTION")
+        row = layout.row(align=True)
+        row.operator("flowface.build_take", text="Replace Head").answer = "REPLACE"
+        row.operator("flowface.build_take", text="Second Take").answer = "SECOND"
+    elif job.take is not None and job.elsewhere:
         layout.operator("flowface.build_take", text="Build Here", icon="IMPORT")
-    layout.operator("flowface.cancel", icon="CANCEL")
+    lost = now.connection is not Connection.CONNECTED and job.submitted
+    words = "Keep for Later" if job.done else ("Stop Waiting" if lost else "Cancel")
+    layout.operator("flowface.cancel", text=words, icon="TIME" if job.done else "CANCEL")
 
 
-def _duration(seconds: float) -> str:
-    return f"{max(1, round(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
+def _progress_text(now: session.Session, job: session.ActiveJob, context: Any) -> str:
+    """What happens to the job, and how long it will take, in one line or sentence."""
+    if job.take is not None:
+        return job.stage if job.elsewhere or job.question else (building.waits_for(context) or job.stage)
+    if now.connection is not Connection.CONNECTED and job.submitted:
+        return "Connection lost, trying again"
+    left = time_left(job.status.seconds_remaining) if job.status is not None and not job.cancelling else ""
+    return f"{job.stage}, {left}" if left else job.stage
 
 
 CLASSES = (FLOWFACE_PT_main, FLOWFACE_PT_log)

@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from .. import iris, session
-from ..scene import confidence, materials
+from ..scene import confidence, materials, takes
 from ..scene.ownership import HEAD
 from .text import draw_text
 
@@ -25,11 +25,11 @@ class FLOWFACE_PT_take(bpy.types.Panel):  # type: ignore[misc]
     @classmethod
     def poll(cls, context: Any) -> bool:
         """There must be one."""
-        return confidence.shown_take(context) is not None
+        return takes.shown_take(context) is not None
 
     def draw(self, context: Any) -> None:
         """The frame in words, the views, and the way to low-confidence ranges."""
-        take, frame = confidence.shown_take(context), context.scene.frame_current
+        take, frame = takes.shown_take(context), context.scene.frame_current
         known = confidence.confidence_of(take)
         self.layout.label(text=take.name, icon="OUTLINER_COLLECTION")
         text = known.sentence(frame) if known is not None else "Its armature, or the armature's Action, was deleted."

@@ -9,8 +9,9 @@ from typing import Any
 import blf  # type: ignore[import-not-found]
 import bpy
 
-MARGINS = 48.0
-"""Pixels of a sidebar that text cannot use: its tabs and the panel's borders, at the interface's usual scale."""
+MARGINS = 60.0
+"""Pixels of a sidebar that text cannot use: its tabs, the borders of a panel within a panel, and a scroll bar, at the
+interface's usual scale."""
 ICON = 36.0
 """Pixels that an icon takes and the box about both, where text has one."""
 NARROWEST = 60.0
@@ -27,6 +28,12 @@ def draw_text(layout: Any, text: str, width: int, icon: str = "NONE") -> None:
     column.scale_y = 0.8
     for index, line in enumerate(wrapped(text, max(scale * NARROWEST, room), _measure(scale))):
         column.label(text=line, icon=icon if index == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
+
+
+def fits(text: str, width: int) -> bool:
+    """True where a text, alone in its row, is no longer than a sidebar of this width (pixels) can show."""
+    scale = bpy.context.preferences.system.ui_scale
+    return _measure(scale)(text) <= width - scale * MARGINS
 
 
 def wrapped(text: str, room: float, measure: Callable[[str], float]) -> list[str]:

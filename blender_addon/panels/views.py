@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import session, solve_options
+from .. import footage_paths, session, solve_options
 from ..vendor import options
 
 
@@ -34,6 +34,14 @@ class FLOWFACE_UL_views(bpy.types.UIList):  # type: ignore[misc]
         file.label(text=bpy.path.basename(item.footage) or "no footage")
 
 
+def draw_footage(layout: Any, row_of: Any, view: str = "", text: str | None = "") -> None:
+    """The field of a view's footage, and beside it what is in the file already. ``text`` None is the field's own."""
+    row = layout.row(align=True)
+    row.prop(row_of, "footage", **({} if text is None else {"text": text}))
+    if footage_paths.footage_in_file():
+        row.operator_menu_enum("flowface.footage_pick", "source", text="", icon="FILE_MOVIE").view = view
+
+
 def draw_views(layout: Any, chosen: Any) -> None:
     """Further cameras, folded away until wanted."""
     header, body = layout.panel("flowface_views", default_closed=True)
@@ -42,11 +50,10 @@ def draw_views(layout: Any, chosen: Any) -> None:
     header.label(text=f"Cameras: {count + 1}{known}")
     if body is None:
         return
-    row = body.row()
-    row.template_list("FLOWFACE_UL_views", "", chosen, "views", chosen, "active_view", rows=2 if count < 3 else 4)
-    buttons = row.column(align=True)
-    buttons.operator("flowface.view_add", text="", icon="ADD")
-    buttons.operator("flowface.view_remove", text="", icon="REMOVE")
+    if count:
+        _draw_list(body, chosen)
+    else:
+        body.operator("flowface.view_add", text="Add Footage of Further Cameras", icon="ADD")
     if 0 <= chosen.active_view < count:
         _draw_view(body, chosen.views[chosen.active_view])
     body.row().prop(chosen, "cameras", expand=True)
@@ -54,10 +61,19 @@ def draw_views(layout: Any, chosen: Any) -> None:
         _draw_scene_cameras(body, chosen)
 
 
+def _draw_list(layout: Any, chosen: Any) -> None:
+    count = len(chosen.views)
+    row = layout.row()
+    row.template_list("FLOWFACE_UL_views", "", chosen, "views", chosen, "active_view", rows=2 if count < 3 else 4)
+    buttons = row.column(align=True)
+    buttons.operator("flowface.view_add", text="", icon="ADD")
+    buttons.operator("flowface.view_remove", text="", icon="REMOVE")
+
+
 def _draw_view(layout: Any, view: Any) -> None:
     column = layout.column()
     column.use_property_split, column.use_property_decorate = True, False
-    column.prop(view, "footage")
+    draw_footage(column, view, view.name, text=None)
     column.prop(view, "offset")
     draw_frame_rate(column, view)
     draw_lens(column, view)

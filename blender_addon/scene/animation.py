@@ -1,97 +1,96 @@
-"""The performance as ordinary F-curves: expressions, head pose, gaze, cameras and how well each frame fits."""
+"""What a run of a take says of expressions, head pose, gaze, cameras, and how well each frame fits, as motions."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from bpy.utils import escape_identifier
 from numpy.typing import NDArray
 
-from .. import compat
 from ..vendor import arrays
 from ..vendor import take as contract
 from . import axes, camera, footage
 from . import ownership as replace
 from .armature import EYES
+from .curves import Channel, Motion, Turn
+
+F64 = NDArray[np.float64]
 
 
 class _Keys:
-    """Writes the curves of one data-block over a take's frames; its Action is made with the first of them."""
+    """Collects the motion of one data-block over a take's frames."""
 
-    def __init__(self, data_block: Any, name: str, take: contract.TakeResult) -> None:
-        self._data_block, self._name = data_block, name
-        self._writer: compat.ActionWriter | None = None
+    def __init__(self, take: contract.TakeResult) -> None:
+        self.motion: list[Channel | Turn] = []
         self._frames = take.scene_frames
         self._uncertain = ~take.tracked
 
-    def scalar(
-        self,
-        data_path: str,
-        group: str,
-        values: NDArray[Any],
-        index: int = 0,
-        where: NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Key ``values (T,)``, or those of the frames ``where (T,)``."""
-        self._writer = self._writer or compat.ActionWriter(self._data_block, self._name)
-        keyed = np.ones(len(self._frames), bool) if where is None else where
-        self._writer.curve(
-            data_path,
-            index,
-            group,
-            self._frames[keyed],
-            np.asarray(values, np.float64)[keyed],
-            self._uncertain[keyed],
-        )
+    def scalar(self, data_path: str, group: str, values: NDArray[Any], index: int = 0) -> None:
+        """Key ``values (T,)``."""
+        numbers = np.asarray(values, np.float64)
+        self.motion.append(Channel(data_path, group, self._frames, numbers, self._uncertain, index))
 
-    def on_frames(self, data_path: str, group: str, frames: NDArray[Any], values: NDArray[Any]) -> None:
-        """Key ``values (F,)`` on scene frames (F,) that are not the take's."""
-        self._writer = self._writer or compat.ActionWriter(self._data_block, self._name)
-        self._writer.curve(data_path, 0, group, frames, values, np.zeros(len(frames), bool))
+    def measured(self, data_path: str, group: str, values: NDArray[Any], where: NDArray[np.bool_]) -> None:
+        """Key those of ``values (T,)`` that are known, ``where (T,)``."""
+        numbers = np.asarray(values, np.float64)[where]
+        shown = self._frames[where], numbers, self._uncertain[where]
+        self.motion.append(Channel(data_path, group, *shown, border="CUT"))
 
     def vector(self, data_path: str, group: str, values: NDArray[Any]) -> None:
+        """Key ``values (T,n)``, one curve each."""
         for index in range(values.shape[1]):
             self.scalar(data_path, group, values[:, index], index)
 
-
-def animate_expression(head: Any, name: str, take: contract.TakeResult) -> None:
-    """Key every shape key, on the mesh's shape-key data-block."""
-    keys = _Keys(head.data.shape_keys, name, take)
-    for index, key in enumerate(head.data.shape_keys.key_blocks[1:]):
-        keys.scalar(key.path_from_id("value"), "Expression", take.expression[:, index])
+    def turn(self, owner: Any, prefix: str, group: str, rotations: F64) -> None:
+        """Key rotations (T,3,3) of an object or pose bone."""
+        self.motion.append(Turn(prefix, owner.rotation_mode, group, self._frames, rotations, self._uncertain))
 
 
-def animate_actions(head: Any, name: str, take: contract.TakeResult) -> None:
-    """Key ARKit's face actions as custom properties of the head object, for drivers and retargeting tools to read.
+def expression(shapes: Mapping[str, Any], take: contract.TakeResult) -> Motion:
+    """Shape keys (by the expression that each is), on the mesh's shape-key data-block."""
+    keys = _Keys(take)
+    for index, name in enumerate(take.head.expression_names):
+        keys.scalar(shapes[name].path_from_id("value"), "Expression", take.expression[:, index])
+    return keys.motion
+
+
+def actions(head: Any, take: contract.TakeResult) -> Motion:
+    """ARKit's face actions as custom properties of the head object, for drivers and retargeting tools to read.
 
     Actions that are shape keys of this head have their weights there and get no property.
     """
-    keys = _Keys(head, name, take)
+    keys = _Keys(take)
     for index, action in enumerate(take.action_names):
         if action in take.head.expression_names:
             continue
         values = take.actions[:, index]
-        head[action] = float(values[0])
-        head.id_properties_ui(action).update(
-            default=0.0, soft_min=0.0, soft_max=1.0, description=f"Weight of ARKit's face action {action}, 0 to 1"
-        )
+        if action not in head:
+            head[action] = float(values[0])
+            head.id_properties_ui(action).update(
+                default=0.0, soft_min=0.0, soft_max=1.0, description=f"Weight of ARKit's face action {action}, 0 to 1"
+            )
         keys.scalar(custom_path(action), "ARKit", values)
+    return keys.motion
 
 
-def animate_armature(armature: Any, name: str, take: contract.TakeResult, placement: axes.Placement) -> None:
-    """Key head pose on the object, gaze on the eye bones, and how well each frame is known."""
-    keys = _Keys(armature, name, take)
-    rotations, locations = axes.head_poses(take.head_rotation, take.head_translation, placement)
-    armature.rotation_mode = axes.HEAD_EULER_ORDER
-    armature.scale = (placement.scale,) * 3
+def pose(armature: Any, eyes: Mapping[str, Any], take: contract.TakeResult, rotations: F64, locations: F64) -> Motion:
+    """Head pose (T,3,3) and (T,3) on the object, gaze on its eye bones, and how well each frame is known."""
+    keys = _Keys(take)
     keys.vector("location", "Head pose", locations)
-    keys.vector("rotation_euler", "Head pose", axes.continuous_eulers(rotations, axes.HEAD_EULER_ORDER))
+    keys.turn(armature, "", "Head pose", rotations)
     for side, eye in enumerate(EYES):
-        path = armature.pose.bones[eye].path_from_id("rotation_euler")
-        keys.vector(path, eye, axes.gaze_eulers(take.gaze[:, side]))
+        bone = eyes[eye]
+        angles = axes.gaze_eulers(take.gaze[:, side])
+        if bone.rotation_mode == axes.EYE_EULER_ORDER:
+            keys.vector(bone.path_from_id("rotation_euler"), eye, angles)
+        else:
+            prefix = f"{bone.path_from_id()}."
+            keys.turn(bone, prefix, eye, axes.rotations_from(angles, axes.EYE_EULER_ORDER))
     _key_properties(keys, armature, take)
+    return keys.motion
 
 
 def _key_properties(keys: _Keys, armature: Any, take: contract.TakeResult) -> None:
@@ -113,9 +112,10 @@ def _key_property(
         values = np.where(tracked, np.nan_to_num(values), shown.untracked)
     known = np.isfinite(values)
     if known.any():
-        armature[shown.name] = float(values[known][0])
-        armature.id_properties_ui(shown.name).update(min=shown.lowest, soft_max=5.0, description=shown.description)
-        keys.scalar(custom_path(shown.name), "Tracking", values, where=known)
+        if shown.name not in armature:
+            armature[shown.name] = float(values[known][0])
+            armature.id_properties_ui(shown.name).update(min=shown.lowest, soft_max=5.0, description=shown.description)
+        keys.measured(custom_path(shown.name), "Tracking", values, known)
 
 
 def custom_path(name: str) -> str:
@@ -129,29 +129,28 @@ def of_view(shown: arrays.Property, view: str) -> arrays.Property:
     return dataclasses.replace(shown, name=name, description=description)
 
 
-def animate_camera(
-    obj: Any, name: str, take: contract.TakeResult, view: contract.CameraTrack, placement: axes.Placement
-) -> None:
-    """Key the camera's place and lens, each only where it changes, and the background where it needs it."""
+def camera_pose(obj: Any, take: contract.TakeResult, view: contract.CameraTrack, placement: axes.Placement) -> Motion:
+    """The camera's place where it moves."""
+    keys = _Keys(take)
     if camera.moves(view):
-        keys = _Keys(obj, name, take)
         rotations, locations = axes.camera_poses(view.world_to_camera, placement)
         keys.vector("location", "Camera", locations)
-        keys.vector("rotation_euler", "Camera", axes.continuous_eulers(rotations, axes.CAMERA_EULER_ORDER))
-    keys = _Keys(obj.data, f"{name} lens", take)
+        keys.turn(obj, "", "Camera", rotations)
+    return keys.motion
+
+
+def lens(take: contract.TakeResult, view: contract.CameraTrack) -> Motion:
+    """The camera's lens where it zooms."""
+    keys = _Keys(take)
     if camera.zooms(view):
         keys.scalar("lens", "Lens", axes.focal_mm(view.focal_px, view.image_size))
-    _key_background(keys, obj.data, view, take)
+    return keys.motion
 
 
-def animate_known_camera(obj: Any, name: str, take: contract.TakeResult, view: contract.CameraTrack) -> None:
-    """Key the background of a camera that is the user's own, unless it has an Action already."""
-    if obj.data.animation_data is None or obj.data.animation_data.action is None:
-        _key_background(_Keys(obj.data, f"{name} background", take), obj.data, view, take)
-
-
-def _key_background(keys: _Keys, data: Any, view: contract.CameraTrack, take: contract.TakeResult) -> None:
+def background(data: Any, view: contract.CameraTrack, take: contract.TakeResult) -> Motion:
+    """The footage behind a camera where it is not played picture by picture."""
     found = footage.retimed(data, view, take.scene_frames)
-    if found is not None:
-        path, frames, offsets = found
-        keys.on_frames(path, "Background", frames, offsets)
+    if found is None:
+        return []
+    path, frames, offsets = found
+    return [Channel(path, "Background", frames, offsets, np.zeros(len(frames), bool), border="CUT")]

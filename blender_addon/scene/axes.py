@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from mathutils import Euler, Matrix
+from mathutils import Euler, Matrix, Quaternion
 from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
@@ -128,15 +128,55 @@ def gaze_eulers(gaze: NDArray[Any]) -> F64:
     return np.stack([angles[:, 1], np.zeros(len(angles)), angles[:, 0]], axis=1)
 
 
-def continuous_eulers(rotations: F64, order: str) -> F64:
-    """Euler angles (T,3) in Blender's order, each frame the equivalent closest to the one before, so nothing flips."""
+def continuous_eulers(rotations: F64, order: str, start: NDArray[Any] | None = None) -> F64:
+    """Euler angles (T,3) in Blender's order, each frame the equivalent closest to the one before, so nothing flips.
+
+    The first one is closest to ``start (3,)`` where that is given.
+    """
     angles = np.empty((len(rotations), 3))
-    previous: Euler | None = None
+    previous: Euler | None = Euler(start, order) if start is not None else None
     for index, rotation in enumerate(rotations):
         matrix = Matrix(rotation.tolist())
         previous = matrix.to_euler(order, previous) if previous is not None else matrix.to_euler(order)
         angles[index] = previous
     return angles
+
+
+ROTATION_PROPERTIES = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
+"""By rotation mode; all other modes are orders of Euler angles."""
+
+
+def rotation_property(mode: str) -> str:
+    """The property in which an object or bone of this rotation mode has its rotation."""
+    return ROTATION_PROPERTIES.get(mode, "rotation_euler")
+
+
+def rotation_values(rotations: F64, mode: str, start: NDArray[Any] | None = None) -> F64:
+    """Values (T,n) of ``rotation_property`` for rotations (T,3,3), which change as little as they can between frames.
+
+    The first ones are closest to ``start (n,)`` where that is given.
+    """
+    if mode not in ROTATION_PROPERTIES:
+        return continuous_eulers(rotations, mode, start)
+    quaternions = np.array([Matrix(rotation.tolist()).to_quaternion() for rotation in rotations]).reshape(-1, 4)
+    if mode == "QUATERNION":
+        chain = quaternions if start is None else np.concatenate([np.reshape(start, (1, 4)), quaternions])
+        flips = np.cumprod(np.where((chain[1:] * chain[:-1]).sum(axis=1) < 0, -1.0, 1.0))
+        signs = flips if start is not None else np.concatenate([[1.0], flips])
+        return np.asarray(quaternions * signs[:, None])
+    turns = [Quaternion(quaternion).to_axis_angle() for quaternion in quaternions]
+    return np.array([(angle, *axis) for axis, angle in turns]).reshape(-1, 4)
+
+
+def rotations_from(values: NDArray[Any], mode: str) -> F64:
+    """Rotations (T,3,3) of values (T,n) of ``rotation_property``."""
+    if mode == "QUATERNION":
+        turns = [Quaternion(value).normalized().to_matrix() for value in values]
+    elif mode == "AXIS_ANGLE":
+        turns = [Quaternion(value[1:], value[0]).to_matrix() for value in values]
+    else:
+        turns = [Euler(value, mode).to_matrix() for value in values]
+    return np.array(turns, np.float64).reshape(-1, 3, 3)
 
 
 @dataclass(frozen=True)

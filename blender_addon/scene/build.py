@@ -1,4 +1,4 @@
-"""Build a take's scene: one collection with head, armature, cameras and their animation (DESIGN §8)."""
+"""Build a take's scene: one collection with root, head, armature, cameras and their animation (DESIGN §8)."""
 
 from __future__ import annotations
 
@@ -6,95 +6,134 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from ..vendor import take as contract
-from . import animation, axes, camera, footage
+from . import animation, armature, axes, curves, materials, root, shape, update
 from . import ownership as replace
-from .armature import bind, build_armature
-from .head import build_head
+from . import versions_of_take as versions
+from .head import build_head, shape_points, widen_sliders
 from .known_cameras import KnownCameras, metres_per_unit
+from .plan import Plan, plan_for
+from .span import span
+from .timing import scene_span
 
 
 def build_take(
-    context: Any, take: contract.TakeResult, *, match_scene: bool = True, known_cameras: KnownCameras | None = None
+    context: Any,
+    take: contract.TakeResult,
+    *,
+    match_scene: bool = True,
+    known_cameras: KnownCameras | None = None,
+    plan: Plan | None = None,
+    job: str = "",
 ) -> Any:
-    """Build a take in the context's scene and return its collection.
+    """Build a take in the context's scene, or a new version of it, and return its collection.
 
-    A take is known by its name and its footage: building it again replaces the objects that were built for it before,
-    hands everything that pointed at them (parents, constraints, the scene camera) to the new ones and leaves all other
-    objects alone, including those a user put into the collection. With ``match_scene`` the scene takes over the first
-    view's resolution, the frame rate and the frame range; the scene camera is set in any case where there is none.
-    With ``known_cameras`` the take stands where they see it; they are used as they are, and get the footage as
-    background where they have none. Selection and active object stay as they were. Must be called in Object Mode;
-    pushes no undo step.
+    A take is known by its name and its footage. One that is there already is changed in place: all objects and their
+    data stay, and what a user made of them; see ``update``. What cannot be kept is for the caller to ask about
+    (``plan_for``); without its decision a take that would lose something stays, and a second one is built beside it.
+
+    With ``match_scene`` the scene takes over the first view's resolution, the frame rate, the frame range and the
+    camera for a first take; never for another version of it, and never where there is another take. The scene camera
+    is set in any case where there is none. With ``known_cameras`` the take stands where they see it; they are used as
+    they are, and get the footage as background where they have none. Selection and active object stay as they were.
+    Must be called in Object Mode; pushes no undo step.
     """
-    scene, layer = context.scene, context.view_layer
-    active = layer.objects.active
-    placement = (known_cameras.placement(take) if known_cameras else None) or axes.at_eye_level(metres_per_unit(scene))
-    collection = replace.take_collection(scene, take)
-    old = replace.retire(collection)
-
-    armature = build_armature(context, take.name, take.head)
-    head = build_head(f"{take.name} head", take)
-    bind(head, armature)
-    new = {replace.ARMATURE: armature, replace.HEAD: head}
-    for role, obj in new.items():
-        collection.objects.link(obj)
-        collection[role] = obj
-    animation.animate_armature(armature, f"{take.name} head pose", take, placement)
-    animation.animate_expression(head, f"{take.name} expression", take)
-    animation.animate_actions(head, f"{take.name} ARKit", take)
-    for view in take.cameras:
-        new[replace.camera_role(view.name)] = _camera(scene, collection, take, view, placement, known_cameras)
-
-    replaced = active is not None and active in old.values()
-    replace.hand_over(old, new)
-    if not replaced:
-        layer.objects.active = active
-    if scene.camera is None or match_scene:
-        scene.camera = new[replace.camera_role(take.cameras[0].name)]
-    if match_scene:
-        _match(scene, take)
+    scene = context.scene
+    plan = plan or plan_for(scene, take)
+    alone = not replace.takes_of(scene)
+    if plan.updates:
+        context.view_layer.update()
+        collection = update.update_take(context, take, plan, known_cameras, job)
+    else:
+        collection = _new_take(context, take, known_cameras, job)
+    collection[replace.RATE_KEY] = take.frame_rate
+    replace.remember_views(collection, take)
+    main = main_camera(collection)
+    matched = match_scene and alone
+    if main is not None and (scene.camera is None or matched):
+        scene.camera = main
+    if matched:
+        match(scene, take.cameras[0].image_size, take.frame_rate, scene_span(collection) or span(take))
     scene.frame_set(scene.frame_current)
     return collection
 
 
-def _camera(
+def _new_take(context: Any, take: contract.TakeResult, known_cameras: KnownCameras | None, job: str) -> Any:
+    scene, name = context.scene, take.name
+    known = known_cameras.placement(take) if known_cameras else None
+    placement = known or root.beside_others(scene, axes.at_eye_level(metres_per_unit(scene)))
+    collection = replace.new_collection(scene, take)
+    origin = root.build_root(collection, name, placement)
+    own = root.own_space(origin)
+    rig = replace.take_in(collection, replace.ARMATURE, armature.build_armature(context, name, take.head))
+    worn = materials.worn_by(replace.take_id(take), name)
+    head = replace.take_in(collection, replace.HEAD, build_head(f"{name} head", take.head, worn))
+    materials.color_iris(head, worn, take.iris_color)
+    armature.bind(head, rig)
+    rotations, locations = axes.head_poses(take.head_rotation, take.head_translation, own)
+    rig.rotation_mode = axes.HEAD_EULER_ORDER
+    motion = animation.pose(rig, armature.eye_bones(rig), take, rotations, locations)
+    curves.write(rig, f"{name} head pose", motion)
+    shapes = shape.expressions_of(head.data, take.head.expression_names)
+    widen_sliders(shapes, take.head, take.expression, fresh=True)
+    if shapes:
+        curves.write(head.data.shape_keys, f"{name} expression", animation.expression(shapes, take))
+    curves.write(head, f"{name} ARKit", animation.actions(head, take))
+    for view in take.cameras:
+        _add_camera(scene, collection, take, view, own, known_cameras)
+    root.hold(origin, replace.built(collection).values())
+    frames = span(take)
+    versions.add(
+        collection,
+        "",
+        frames,
+        frames,
+        job=job,
+        head_id=take.head.head_id,
+        points=shape_points(take.head),
+    )
+    return collection
+
+
+def _add_camera(
     scene: Any,
     collection: Any,
     take: contract.TakeResult,
     view: contract.CameraTrack,
-    placement: axes.Placement,
+    own: axes.Placement,
     known_cameras: KnownCameras | None,
-) -> Any:
+) -> None:
     """The camera of a view: the user's own where it is known, else a new one in the take's collection."""
-    replace.remember_size(collection, view)
-    name = f"{take.name} {view.name}"
-    own = known_cameras.camera_of(scene, view.name) if known_cameras else None
-    if own is not None:
-        if not len(own.data.background_images):
-            footage.add_background(own.data, view, take.scene_frames)
-            animation.animate_known_camera(own, name, take, view)
-        collection[replace.known_role(view.name)] = own
-        return own
-    obj = camera.build_camera(name, view, placement, take.scene_frames)
-    animation.animate_camera(obj, name, take, view, placement)
-    collection.objects.link(obj)
-    collection[replace.camera_role(view.name)] = obj
-    return obj
+    known = known_cameras.camera_of(scene, view.name) if known_cameras else None
+    if known is not None:
+        update.use_known(collection, take, view, known)
+    else:
+        update.solved_camera(collection, take, view, own, before=None)
 
 
-def _match(scene: Any, take: contract.TakeResult) -> None:
+def main_camera(collection: Any) -> Any | None:
+    """The camera of a take's first view, built or the user's own; None where it was deleted."""
+    views = replace.shown_views(collection)
+    return views[0].camera if views and views[0].camera is not None and len(views[0].camera.users_scene) else None
+
+
+def match_take(scene: Any, collection: Any) -> None:
+    """Give a scene the size, frame rate, range and camera of a take that is there, as far as they are known."""
+    views, render = replace.shown_views(collection), scene.render
+    size = views[0].size if views and views[0].size is not None else (render.resolution_x, render.resolution_y)
+    rate = collection.get(replace.RATE_KEY, render.fps / render.fps_base)
+    match(scene, size, rate, scene_span(collection) or (scene.frame_start, scene.frame_end))
+    scene.camera = main_camera(collection) or scene.camera
+
+
+def match(scene: Any, size: tuple[int, int], frame_rate: float, frames: tuple[float, float]) -> None:
     """Resolution, frame rate and range of the take, so that pressing Play shows what was filmed at its own speed."""
-    width, height = take.cameras[0].image_size
     render = scene.render
-    render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
+    render.resolution_x, render.resolution_y, render.resolution_percentage = *size, 100
     render.pixel_aspect_x = render.pixel_aspect_y = 1.0
-    render.fps = max(1, round(take.frame_rate))
-    render.fps_base = render.fps / take.frame_rate
-    scene.frame_start = math.floor(np.min(take.scene_frames))
-    scene.frame_end = math.ceil(np.max(take.scene_frames))
+    render.fps = max(1, round(frame_rate))
+    render.fps_base = render.fps / frame_rate
+    scene.frame_start, scene.frame_end = math.floor(frames[0]), math.ceil(frames[1])
     scene.frame_current = min(max(scene.frame_current, scene.frame_start), scene.frame_end)
 
 

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import compat
+from .. import compat, grades
 from ..vendor import take as contract
 from . import animation
 from . import ownership as replace
@@ -51,8 +51,10 @@ class Confidence:
             return f"Frame {frame}: outside the take"
         if error == contract.NOT_TRACKED:
             return f"Frame {frame}: no face was found"
-        text = f"Frame {frame}: error {error:.1f} %"
-        return f"{text}, uncertainty {uncertainty:.1f} mm" if uncertainty is not None else text
+        text = f"Frame {frame}: error {error:.1f} % ({grades.of_error(error)})"
+        if uncertainty is None:
+            return text
+        return f"{text}, uncertainty {uncertainty:.1f} mm ({grades.of_uncertainty(uncertainty)})"
 
     def low_confidence_ranges(self) -> list[tuple[float, float]]:
         """First and last frame of each range of low-confidence frames, in order.
@@ -109,13 +111,3 @@ def _read(curve: Any) -> Curve:
     curve.keyframe_points.foreach_get("co", keys)
     frames, values = keys.astype(np.float64).reshape(-1, 2).T
     return Curve(frames, values)
-
-
-def shown_take(context: Any) -> Any:
-    """The take that the panel speaks of: that of the active object, else of the scene camera, else the first one."""
-    takes = [child for child in context.scene.collection.children_recursive if replace.TAKE_KEY in child]
-    for obj in (context.active_object, context.scene.camera):
-        for take in takes:
-            if obj is not None and any(obj == take.get(key) for key in take.keys()):  # noqa: SIM118
-                return take
-    return takes[0] if takes else None

@@ -19,6 +19,8 @@ from ..vendor import take as contract
 
 ENDLESS = 1_000_000
 """Frames: longer than any take, and about the most that Blender accepts."""
+PICTURES = "flowface_pictures"
+"""The camera data's property: the footage's frame of its background's first picture, and the number of each picture."""
 NUMBERS = "flowface_numbers"
 """Of a proxy's clip: the number of the footage's frame in each of its pictures."""
 _LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
@@ -70,6 +72,26 @@ def _first_number(view: contract.CameraTrack) -> int:
     return int(named.group()) if named else 1
 
 
+def show(data: Any, view: contract.CameraTrack, scene_frames: NDArray[np.float64]) -> None:
+    """Have a take's camera (its data) show the view's footage, in the background image that it has where it has one.
+
+    What a user set there (its strength, its depth) stays.
+    """
+    path = shown_file(view)
+    if path is None:
+        return
+    if not len(data.background_images):
+        add_background(data, view, scene_frames)
+        return
+    background = data.background_images[0]
+    picture = background.clip if _wanted(view, scene_frames) == "CLIP" else background.image
+    if picture is not None and bpy.path.abspath(picture.filepath) != str(path):
+        picture = None
+    if PICTURES in data:
+        del data[PICTURES]
+    _play(background, view, scene_frames, path, picture)
+
+
 def add_background(data: Any, view: contract.CameraTrack, scene_frames: NDArray[np.float64]) -> None:
     """Show the footage, or its proxy, behind a camera (its data), where it can be read from here.
 
@@ -83,21 +105,35 @@ def add_background(data: Any, view: contract.CameraTrack, scene_frames: NDArray[
     background.frame_method = "FIT"
     background.display_depth = "BACK"
     background.alpha = 1.0
+    data.show_background_images = True
+    _play(background, view, scene_frames, path, None)
+
+
+def _wanted(view: contract.CameraTrack, scene_frames: NDArray[np.float64]) -> str:
+    """How a background shows a view's footage: as a clip, a still, or an image whose offset is keyed."""
     if view.footage_kind == "still":
-        background.source = "IMAGE"
-        picture = background.image = bpy.data.images.load(str(path), check_existing=True)
-    elif view.proxy or follows_the_scene(view, scene_frames):
-        picture = bpy.data.movieclips.load(str(path))
+        return "STILL"
+    return "CLIP" if view.proxy or follows_the_scene(view, scene_frames) else "RETIMED"
+
+
+def _play(
+    background: Any, view: contract.CameraTrack, scene_frames: NDArray[np.float64], path: Path, picture: Any
+) -> None:
+    """Let a background play the footage at ``path``; ``picture`` is the clip or image that has it already."""
+    wanted = _wanted(view, scene_frames)
+    if wanted == "CLIP":
+        picture = picture or bpy.data.movieclips.load(str(path))
         picture.frame_start = view.proxy_first_frame if view.proxy else view.footage_first_frame
-        background.source = "MOVIE_CLIP"
-        background.clip = picture
+        background.source, background.clip = "MOVIE_CLIP", picture
     else:
-        background.source = "IMAGE"
-        picture = background.image = bpy.data.images.load(str(path), check_existing=False)
-        picture.source = "MOVIE" if view.footage_kind == "video" else "SEQUENCE"
-        background.image_user.frame_duration = ENDLESS
-        background.image_user.frame_start = math.floor(scene_frames[0])
-        background.image_user.use_auto_refresh = True
+        still = wanted == "STILL"
+        picture = picture or bpy.data.images.load(str(path), check_existing=still)
+        background.source, background.image = "IMAGE", picture
+        if not still:
+            picture.source = "MOVIE" if view.footage_kind == "video" else "SEQUENCE"
+            background.image_user.frame_duration = ENDLESS
+            background.image_user.frame_start = math.floor(scene_frames[0])
+            background.image_user.use_auto_refresh = True
     if view.proxy:
         _remember_numbers(picture, view, scene_frames)
     else:
@@ -105,7 +141,6 @@ def add_background(data: Any, view: contract.CameraTrack, scene_frames: NDArray[
         if not turned_already:
             _turn_upright(background, view)
         _apply_pixel_aspect(picture, view, sideways=not turned_already and view.footage_rotation % 180 != 0)
-    data.show_background_images = True
 
 
 def _remember_numbers(picture: Any, view: contract.CameraTrack, scene_frames: NDArray[np.float64]) -> None:
@@ -137,16 +172,24 @@ def shown_number(data: Any, frame: int) -> int:
     background = data.background_images[0]
     if background.source == "IMAGE":
         user = background.image_user
-        still = background.image is None or background.image.source == "FILE"
-        return 1 if still else int(frame - user.frame_start + 1 + user.frame_offset)
+        if background.image is None or background.image.source == "FILE":
+            return 1
+        number = int(frame - user.frame_start + 1 + user.frame_offset)
+        numbers = background.image.get(NUMBERS)
+        return number if numbers is None else int(numbers[min(max(number - 1, 0), len(numbers) - 1)])
     clip = background.clip
     if clip is None:
         return frame
     numbers = clip.get(NUMBERS)
     if numbers is not None:
         return int(numbers[min(max(frame - clip.frame_start, 0), len(numbers) - 1)])
+    return int(frame - clip.frame_start + first_number(clip))
+
+
+def first_number(clip: Any) -> int:
+    """The number of a movie clip's first picture: 1, of an image sequence as in its file's name."""
     named = _LAST_NUMBER.search(Path(clip.filepath).stem) if clip.source == "SEQUENCE" else None
-    return int(frame - clip.frame_start + (int(named.group()) if named else 1))
+    return int(named.group()) if named else 1
 
 
 def with_proxies_beside(take: contract.TakeResult, folder: Path) -> contract.TakeResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import bpy
@@ -16,6 +17,10 @@ from .polygons import Polygons, polygons_of
 UV_MAP = "FlowFace"
 OWN_VERTICES = "flowface_vertices"
 """The mesh's property that counts the head's own vertices, which come before those of brows and lashes, and all."""
+EXPRESSIONS = "flowface_expressions"
+"""The mesh's property: the names of its expressions as they were built, in the order of their keys after the first."""
+SHAPE = "flowface_shape"
+"""The mesh's property: the kept shapes (see ``shape.keep_shape``) that its keys were given last."""
 WEIGHT_STEP = 1 / 4096
 """Finer steps of skinning weights nobody sees: a lid that an eye carries by 1 cm is out by a thousandth of a mm."""
 SHARP_ANGLE = math.radians(70)
@@ -26,26 +31,47 @@ SLIDER_LIMIT = 10.0
 """Blender accepts no shape-key range beyond ±10."""
 
 
-def build_head(name: str, take: contract.TakeResult) -> Any:
-    """A mesh object of the head of a take's person; its expressions only widen slider ranges that they would leave."""
-    head = take.head
+def build_head(name: str, head: contract.HeadGeometry, worn: Callable[[str], Any], obj: Any = None) -> Any:
+    """A mesh object of a person's head, its parts in the materials that ``worn`` says; or ``obj`` with a new mesh."""
     polygons = polygons_of(head)
     part_names, part = eyes.parts_with_irises(head, polygons)
     mesh = _mesh(name, head, polygons, part)
     for part_name in part_names:
-        own = part_name == "iris"
-        material = materials.iris_for(take.name, take.iris_color) if own else materials.material_for(part_name)
-        mesh.materials.append(material)
-    obj = bpy.data.objects.new(name, mesh)
-    _add_shape_keys(obj, name, head, take.expression)
+        mesh.materials.append(worn(part_name))
+    if obj is None:
+        obj = bpy.data.objects.new(name, mesh)
+    else:
+        obj.data = mesh
+    _add_shape_keys(obj, name, head)
     _add_weights(obj, head)
     return obj
+
+
+def shape_points(head: contract.HeadGeometry) -> NDArray[np.float32]:
+    """(1+K,V,3) the neutral and the shape of each expression, in the axes of Blender's object."""
+    shapes = np.concatenate([head.neutral[None], head.neutral + head.expression_deltas])
+    return axes.head_points(shapes).astype(np.float32)
+
+
+def widen_sliders(
+    shapes: Mapping[str, Any], head: contract.HeadGeometry, expression: NDArray[np.float32], *, fresh: bool
+) -> None:
+    """Have the slider of each expression hold every keyed value (T,K), because Blender clamps a shape key to it.
+
+    One that is not ``fresh`` keeps what the user made of it, where that is wider.
+    """
+    for index, name in enumerate(head.expression_names):
+        key = shapes[name]
+        low, high = _slider_range(head.expression_bounds[index], expression[:, index])
+        if not fresh:
+            low, high = min(low, key.slider_min), max(high, key.slider_max)
+        key.slider_min, key.slider_max = low, high
 
 
 def _mesh(name: str, head: contract.HeadGeometry, polygons: Polygons, part: NDArray[np.int32]) -> Any:
     mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(len(head.neutral))
-    mesh.vertices.foreach_set("co", axes.head_points(head.neutral).astype(np.float32).ravel())
+    mesh.attributes["position"].data.foreach_set("vector", axes.head_points(head.neutral).astype(np.float32).ravel())
     mesh.loops.add(len(polygons.vertex))
     mesh.loops.foreach_set("vertex_index", polygons.vertex)
     mesh.polygons.add(len(polygons.start))
@@ -72,16 +98,21 @@ def _slider_range(bounds: NDArray[Any], values: NDArray[Any]) -> tuple[float, fl
     return max(low, -SLIDER_LIMIT), min(high, SLIDER_LIMIT)
 
 
-def _add_shape_keys(obj: Any, name: str, head: contract.HeadGeometry, expression: NDArray[np.float32]) -> None:
+def _add_shape_keys(obj: Any, name: str, head: contract.HeadGeometry) -> None:
     obj.shape_key_add(name="Basis", from_mix=False)
-    for index, key_name in enumerate(head.expression_names):
-        key = obj.shape_key_add(name=key_name, from_mix=False)
-        shape = axes.head_points(head.neutral + head.expression_deltas[index])
-        key.data.foreach_set("co", shape.astype(np.float32).ravel())
-        key.slider_min, key.slider_max = _slider_range(head.expression_bounds[index], expression[:, index])
-        key.value = 0.0  # Blender 5 adds keys with value 1
+    for key_name, shape in zip(head.expression_names, shape_points(head)[1:], strict=True):
+        add_shape_key(obj, key_name).points.foreach_set("co", shape.ravel())
+    if head.expression_names:
+        obj.data[EXPRESSIONS] = list(head.expression_names)
     obj.data.shape_keys.name = name
     obj.active_shape_key_index = 0
+
+
+def add_shape_key(obj: Any, name: str) -> Any:
+    """A shape key that does nothing yet."""
+    key = obj.shape_key_add(name=name, from_mix=False)
+    key.value = 0.0  # Blender 5 adds keys with value 1
+    return key
 
 
 def _add_weights(obj: Any, head: contract.HeadGeometry) -> None:

@@ -1,7 +1,8 @@
-"""Plain, pleasant materials for the parts of a head, shared by all takes of a file so that a user's edits last."""
+"""Plain, pleasant materials for the parts of a head, each take its own; once made they are the user's."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from mathutils import Color
 
 PART_KEY = "flowface_part"
 TAKE_KEY = "flowface_take"
-"""The take whose person an iris is; a material without it is everybody's."""
+"""The take whose head wears a material; one without it is an earlier add-on's, which all heads shared."""
 READ_KEY = "flowface_read"
 """The colour that a take's footage gave a material; another one is the user's."""
 LIGHT, LIPS = "FlowFace light", "FlowFace lips"
@@ -46,31 +47,37 @@ SHADED = ("skin", "teeth", "tongue", "gums", "mouth")
 """Parts whose colour is darkened by ``LIGHT``, as no viewport's light finds how little comes into a mouth."""
 
 
-def material_for(part: str) -> Any:
-    """The material of a head part: the one this file already has (with the user's changes), or a new one."""
-    for material in bpy.data.materials:
-        if material.get(PART_KEY) == part and TAKE_KEY not in material and material.library is None:
-            return material
-    return _new(f"FlowFace {part}", part)
+def worn_by(take: str, name: str) -> Callable[[str], Any]:
+    """The material of each part of a take's head: one that this file has of the take, or a new one called after it."""
+
+    def worn(part: str) -> Any:
+        for material in bpy.data.materials:
+            if (material.get(PART_KEY), material.get(TAKE_KEY), material.library) == (part, take, None):
+                return material
+        material = _new(f"{name} {part}", part)
+        material[TAKE_KEY] = take
+        if part == "iris":
+            material[READ_KEY] = colour_of(material)
+        return material
+
+    return worn
 
 
-def iris_for(take_name: str, read: tuple[float, ...]) -> Any:
-    """The iris of a take's person, of the colour that was ``read`` in its footage (sRGB), unless the user chose one.
+def color_iris(head: Any, worn: Callable[[str], Any], read: tuple[float, ...]) -> None:
+    """Give the iris that a head wears the colour that was ``read`` in its footage (sRGB), unless the user chose one.
 
-    Where none was read, () , it is everybody's iris.
+    One that earlier versions of this add-on let all heads share gives way to the take's own.
     """
-    own = next((m for m in bpy.data.materials if m.get(TAKE_KEY) == take_name and m.library is None), None)
-    if not read:
-        return own or material_for("iris")
-    if own is None:
-        own = _new(f"FlowFace iris {take_name}", "iris")
-        own[TAKE_KEY] = take_name
-        own[READ_KEY] = colour_of(own)
-    if _same(colour_of(own), own.get(READ_KEY)):
+    iris = iris_of(head)
+    if iris is None or not read:
+        return
+    if TAKE_KEY not in iris:
+        slot = next(slot for slot in head.material_slots if slot.material == iris)
+        slot.material = iris = worn("iris")
+    if READ_KEY in iris and _same(colour_of(iris), iris[READ_KEY]):
         linear = Color(read).from_srgb_to_scene_linear()
-        set_colour(own, (linear.r, linear.g, linear.b))
-        own[READ_KEY] = colour_of(own)
-    return own
+        set_colour(iris, (linear.r, linear.g, linear.b))
+        iris[READ_KEY] = colour_of(iris)
 
 
 def iris_of(head: Any) -> Any | None:

@@ -1,4 +1,4 @@
-"""The objects that belong to a take; tracking it again replaces them and nothing else.
+"""The objects that belong to a take; tracking it again changes them in place and nothing else.
 
 The take's collection points at the objects that were built for it, so copies a user made, and objects a user put into
 the collection, are never mistaken for them.
@@ -7,7 +7,6 @@ the collection, are never mistaken for them.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +17,21 @@ from ..vendor import take as contract
 TAKE_KEY = "flowface_take"
 JOB_KEY = "flowface_job"
 """Of a take's collection: the backend's job that tracked it, on which exports build."""
+RATE_KEY = "flowface_frame_rate"
+"""Of a take's collection: the rate at which it was filmed, frames per second."""
+ROOT = "flowface_root"
+"""The empty that holds head and cameras; takes of earlier versions of this add-on have none."""
+STAGE = "flowface_stage"
+"""The empty between the root and the rest that has the head's motion turned about, where the cameras have it."""
 ARMATURE = "flowface_armature"
 HEAD = "flowface_head"
 _CAMERA_PREFIX = "flowface_camera:"
 _KNOWN_PREFIX = "flowface_given:"
 _SIZE_PREFIX = "flowface_size:"
+VIEWS = "flowface_views"
+"""Of a take's collection: the (shortened) names of its views in order."""
 _NAME_BYTES = 40
 """Of a view's name in a key: Blender's keys have at most 63 bytes."""
-_SUFFIX = " (replaced)"
 
 
 def take_id(take: contract.TakeResult) -> str:
@@ -51,9 +57,29 @@ def known_role(view: str) -> str:
     return f"{_KNOWN_PREFIX}{short(view)}"
 
 
-def remember_size(collection: Any, view: contract.CameraTrack) -> None:
-    """Keep a view's picture size with the take, for whoever looks through its camera."""
-    collection[f"{_SIZE_PREFIX}{short(view.name)}"] = view.image_size
+def view_of(role: str) -> str | None:
+    """The (shortened) name of the view whose camera has a role, None of other roles."""
+    return role[len(_CAMERA_PREFIX) :] if role.startswith(_CAMERA_PREFIX) else None
+
+
+def remember_views(collection: Any, take: contract.TakeResult) -> None:
+    """Keep which views a take has, the main one first and those of earlier runs last, and how large their pictures are.
+
+    The sizes are for whoever looks through the cameras.
+    """
+    names = [short(view.name) for view in take.cameras]
+    collection[VIEWS] = list(dict.fromkeys([*names, *_view_names(collection)]))
+    for name, view in zip(names, take.cameras, strict=True):
+        collection[f"{_SIZE_PREFIX}{name}"] = view.image_size
+
+
+def _view_names(collection: Any) -> list[str]:
+    known = collection.get(VIEWS)
+    if known is not None:
+        return list(known)
+    prefixes = (_CAMERA_PREFIX, _KNOWN_PREFIX)
+    keys = [key for key in collection.keys() if key.startswith(prefixes)]  # noqa: SIM118 - iteration is over its objects
+    return list(dict.fromkeys(key.split(":", 1)[1] for key in keys))
 
 
 @dataclass(frozen=True)
@@ -66,62 +92,52 @@ class ShownView:
 
 
 def shown_views(collection: Any) -> list[ShownView]:
-    """The views of a built take, the main one first."""
+    """The views of a built take, the main one first; of a view that was solved and is known now, the known camera."""
     views = []
-    for key in collection.keys():  # noqa: SIM118 - a collection's own iteration is over its objects
-        for prefix in (_CAMERA_PREFIX, _KNOWN_PREFIX):
-            if key.startswith(prefix):
-                name, value = key[len(prefix) :], collection[key]
-                size = collection.get(f"{_SIZE_PREFIX}{name}")
-                camera = value if isinstance(value, bpy.types.Object) else None
-                views.append(ShownView(name, camera, (int(size[0]), int(size[1])) if size is not None else None))
+    for name in _view_names(collection):
+        known, built = (collection.get(f"{prefix}{name}") for prefix in (_KNOWN_PREFIX, _CAMERA_PREFIX))
+        camera = next((obj for obj in (known, built) if isinstance(obj, bpy.types.Object)), None)
+        size = collection.get(f"{_SIZE_PREFIX}{name}")
+        views.append(ShownView(name, camera, (int(size[0]), int(size[1])) if size is not None else None))
     return views
 
 
-def take_collection(scene: Any, take: contract.TakeResult) -> Any:
-    """This scene's collection of the take, a new one where there is none yet."""
+def takes_of(scene: Any) -> list[Any]:
+    """The collections of a scene's takes, in the outliner's order; each once, wherever it is linked to."""
+    return [child for child in dict.fromkeys(scene.collection.children_recursive) if TAKE_KEY in child]
+
+
+def find_take(scene: Any, take: contract.TakeResult, preferred: Any = None) -> Any | None:
+    """This scene's collection of the take, None where there is none; of several that are it, the ``preferred`` one."""
     wanted = take_id(take)
-    for collection in scene.collection.children_recursive:
-        if collection.get(TAKE_KEY) == wanted:
-            return collection
+    same = [found for found in takes_of(scene) if found[TAKE_KEY] == wanted and found.library is None]
+    return preferred if preferred in same else next(iter(same), None)
+
+
+def new_collection(scene: Any, take: contract.TakeResult) -> Any:
+    """A new collection of the take in this scene."""
     collection = bpy.data.collections.new(take.name)
-    collection[TAKE_KEY] = wanted
+    collection[TAKE_KEY] = take_id(take)
     scene.collection.children.link(collection)
     return collection
 
 
-def retire(collection: Any) -> dict[str, Any]:
-    """The objects built for the take before, by role, with all their names freed for their successors."""
-    roles = [key for key in collection.keys() if key in (ARMATURE, HEAD) or key.startswith(_CAMERA_PREFIX)]  # noqa: SIM118
-    old = {role: obj for role in roles if isinstance(obj := collection[role], bpy.types.Object)}
-    for key in list(collection.keys()):
-        if key in roles or key.startswith((_KNOWN_PREFIX, _SIZE_PREFIX)):
-            del collection[key]
-    for obj in old.values():
-        for block in (obj, *_owned(obj)):
-            block.name += _SUFFIX
-    return old
+def member(collection: Any, role: str) -> Any | None:
+    """The object that was built for a role; None where there is none, or the user deleted it."""
+    obj = collection.get(role)
+    alive = isinstance(obj, bpy.types.Object) and len(obj.users_scene) > 0
+    return obj if alive else None
 
 
-def hand_over(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Point whatever used an old object at its successor, then remove the old objects and what only they used."""
-    for role, obj in old.items():
-        if role in new:
-            obj.user_remap(new[role])
-    for obj in old.values():
-        owned = _owned(obj)
-        bpy.data.objects.remove(obj)
-        for block in owned:
-            if block.users == 0:
-                bpy.data.batch_remove([block])
+def take_in(collection: Any, role: str, obj: Any) -> Any:
+    """Make an object the one of a role, and part of the collection where no other collection has it."""
+    if not len(obj.users_collection):
+        collection.objects.link(obj)
+    collection[role] = obj
+    return obj
 
 
-def _owned(obj: Any) -> list[Any]:
-    """Data-blocks that came with an object: data, shape keys' and own Actions, footage. In order of removal."""
-    blocks = [obj.data]
-    keys = getattr(obj.data, "shape_keys", None)
-    backgrounds = getattr(obj.data, "background_images", ())
-    pictures = [picture for background in backgrounds for picture in (background.clip, background.image)]
-    animations = [block.animation_data for block in (obj, obj.data, keys) if block is not None]
-    actions = [animation.action for animation in animations if animation is not None]
-    return [block for block in (*blocks, *actions, *pictures) if block is not None]
+def built(collection: Any) -> dict[str, Any]:
+    """The objects that were built for a take and are still there, by role."""
+    roles = [key for key in collection.keys() if key in (ROOT, STAGE, ARMATURE, HEAD) or key.startswith(_CAMERA_PREFIX)]  # noqa: SIM118
+    return {role: obj for role in roles if (obj := member(collection, role)) is not None}

@@ -167,6 +167,8 @@ def test_an_export_ends_when_the_connection_is_lost(tmp_path: Path, endpoint: st
     try:
         answer(m.Welcome("test", 1))
         answer(m.HeadList((), exports=(m.ExportInfo("csv", "Table", ".csv", "numbers"),)))
+        answer(m.JobList(()))
+        answer(m.StorageReply("/jobs", 0, 0, 1))
         wait_until(lambda: bool(session.current().exports), pump.tick)
         session.current().export("20260101-000000-01234567", "csv", tmp_path / "a.csv")
         answer(m.Submitted(m.JobStatus("20260101-000000-01234568", "a", m.JobState.RUNNING, "writing Table")))
@@ -265,7 +267,7 @@ def test_unregistering_stops_the_own_backend() -> None:
         ("import backend_that_is_not_there", "No module named"),
         ("raise SystemExit('Der Grund heißt Grüße ✓')", "Der Grund heißt Grüße ✓"),
         ("import sys; sys.stdout.buffer.write(b'\\xff broken \\xe9\\n'); sys.exit(3)", "exit code 3: � broken �"),
-        ("import os; os.kill(os.getpid(), 9)", "was ended by signal 9"),
+        ("import os; os.kill(os.getpid(), 9)", "was killed (signal 9), as systems do where memory runs out."),
     ],
 )
 def test_backend_that_ends_early_is_explained(tmp_path: Path, code: str, says: str) -> None:

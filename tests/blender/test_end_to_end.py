@@ -18,9 +18,12 @@ from backend.client.scene_writer import scene_writer
 from backend.head_model.library import load_head
 from backend.head_model.model import posed_vertices
 from backend.server.app import Server
+from backend.track.geometry import person_of
 from blender_addon import preferences, pump, session, settings
 from blender_addon.client import Connection
+from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.ownership import ARMATURE, HEAD, JOB_KEY, camera_role, shown_views
+from blender_addon.scene.plan import plan_for
 from protocol.messages import TrackJob, ViewSpec
 
 from .conftest import wait_until
@@ -61,7 +64,8 @@ def track() -> None:
 
 def expected_pixels(footage: Path, index: int) -> np.ndarray:
     """The track's own projection of the open head, by the head model's formula and a pinhole."""
-    fitted, head = performance(str(footage)), load_head("open")
+    fitted = performance(str(footage))
+    head = person_of(load_head("open"), fitted)
     neutral = head.neutral(fitted.identity)
     posed = posed_vertices(head, neutral, fitted.expression[index][None], fitted.gaze[index][None])[0]
     axis = fitted.head_rotation[index] / np.pi
@@ -80,7 +84,8 @@ def off_by(collection: bpy.types.Collection, footage: Path, index: int) -> float
 @pytest.mark.usefixtures("connected")
 def test_tracked_take_is_shown_as_it_was_fitted(footage: Path) -> None:
     track()
-    assert session.current().notice.text == "Tracked 10 of 10 frames, mean error 0.90 % of the inter-ocular distance."
+    told = "Tracked 10 of 10 frames, mean error 0.90 % of the inter-ocular distance (good)."
+    assert session.current().notice.text == told
     collection = bpy.data.collections["someone"]
     for index in (0, 4, 9):
         bpy.context.scene.frame_set(index + 1)
@@ -94,7 +99,7 @@ def test_take_is_one_undo_step() -> None:
     before = {obj.name for obj in bpy.data.objects}
     resolution = bpy.context.scene.render.resolution_x
     track()
-    assert len(bpy.data.objects) == len(before) + 3
+    assert len(bpy.data.objects) == len(before) + 4
     bpy.ops.ed.undo()
     assert {obj.name for obj in bpy.data.objects} == before
     assert bpy.context.scene.render.resolution_x == resolution
@@ -147,6 +152,45 @@ def test_tracking_again_after_undo_builds_again() -> None:
     bpy.ops.ed.undo()
     track()
     assert [c.name for c in bpy.context.scene.collection.children] == ["someone"]
+
+
+def give_another_head(collection: bpy.types.Collection) -> None:
+    """As if the take had been tracked with a head of other expressions."""
+    collection[HEAD].data["flowface_expressions"] = ["smirk"]
+
+
+@pytest.mark.usefixtures("connected")
+def test_without_a_window_another_head_becomes_a_second_take() -> None:
+    track()
+    first = bpy.data.collections["someone"]
+    give_another_head(first)
+    mesh = first[HEAD].data
+    track()
+    assert [c.name for c in bpy.context.scene.collection.children] == ["someone", "someone.001"]
+    assert first[HEAD].data == mesh and len(versions.all_of(first)) == 1
+    notice = session.current().notice.text
+    assert "“someone” has another head and stays as it is; this is “someone.001”." in notice
+
+
+@pytest.mark.usefixtures("connected")
+def test_another_head_is_put_in_its_place_where_the_user_says_so() -> None:
+    track()
+    first = bpy.data.collections["someone"]
+    give_another_head(first)
+    mesh, head = first[HEAD].data, first[HEAD]
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.flowface.track()
+    wait_until(lambda: session.current().job.take is not None, pump.tick)
+    job = session.current().job
+    job.question = plan_for(bpy.context.scene, job.take).question()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    pump.tick()
+    assert session.current().job is job and job.stage == "Waiting for your answer", "nothing is built before"
+    assert bpy.ops.flowface.build_take(answer="REPLACE") == {"FINISHED"}
+    assert session.current().job is None and first[HEAD] == head and head.data != mesh
+    assert [c.name for c in bpy.context.scene.collection.children] == ["someone"]
+    assert "This is version 2 of “someone”." in session.current().notice.text
 
 
 def test_views_and_scene_cameras_travel_to_the_backend_and_back(

@@ -16,7 +16,7 @@ from blender_addon import choices, preferences, pump, session, settings
 from blender_addon.client import Connection
 from blender_addon.operators.export import FLOWFACE_OT_export
 from blender_addon.panels import take as panel
-from blender_addon.scene import confidence
+from blender_addon.scene import takes
 from blender_addon.scene.ownership import JOB_KEY
 from tests.toys.known import RUNNER, known_toys
 
@@ -68,7 +68,7 @@ def take(
         assert bpy.ops.flowface.track() == {"FINISHED"}
         wait_until(lambda: session.current().job is None, pump.tick)
         assert not session.current().notice.is_error, session.current().notice.text
-        yield confidence.shown_take(bpy.context)
+        yield takes.shown_take(bpy.context)
 
 
 def export(name: str, path: Path) -> str:

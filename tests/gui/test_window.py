@@ -24,12 +24,13 @@ from tests.blender.test_client import free_port
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
-TRACK_BUTTON = ("908", "283")  # in a window of 1280 × 800, found by looking at 1-ready.png
-CANCEL_BUTTON = ("908", "304")
+TRACK_BUTTON = ("908", "300")  # in a window of 1280 × 800, found by looking at 1-ready.png
+CANCEL_BUTTON = ("908", "321")
+JOBS_HEADER = ("840", "368")
 VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
-    *("cameras=840,223", "solve=840,412", "from_scene=958,412", "options=840,248", "track=908,283"),
-    *("aligner=950,298", "network=940,346"),
-    *("camera=1008,445", "left=1008,466", "right=1008,487", "next=1008,513", "pick=1009,299"),
+    *("cameras=840,240", "solve=840,453", "from_scene=958,453", "options=840,265", "track=908,300"),
+    *("aligner=950,315", "network=940,363"),
+    *("takes=860,401", "camera=1008,522", "left=1008,541", "right=1008,562", "next=1008,588", "pick=1009,316"),
 )
 PYTHON_PACKAGES = (  # where Debian's Python is none that the extension has wheels for
     "python3 -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))' || "
@@ -129,6 +130,39 @@ def test_problems_in_the_panel(window: Window, start_backend: Callable[[str], Se
         "cancelled: Cancelled.",
     ):
         assert sentence in done.stdout
+
+
+def test_states_of_the_panel(window: Window, start_backend: Callable[..., Server]) -> None:
+    """What is said in each state, the check of the preferences, and nothing built before the user is ready for it."""
+    (window.folder / "until-cancelled.mp4").touch()
+    write_clip(window.folder / "someone.mp4", 640, 480)
+    server, performing = (
+        start_backend(f"tests.{name}") for name in ("backend.server.runners:run", "blender.runners:perform")
+    )
+    nowhere = f"tcp://127.0.0.1:{free_port()}"
+    done = window.run("states.py", nowhere, server.endpoint, performing.endpoint, str(window.folder), *JOBS_HEADER)
+    assert done.returncode == 0, done.stdout
+    for sentence in (
+        f"2-backend-missing: There is no Python in “{window.folder}/nothing”.",
+        f"check: good: The address {nowhere} is free",
+        f"check: bad: There is no Python in “{window.folder}/nothing”.",
+        "5-cancelled: Cancelled.",
+        "7-built: Tracked 10 of 10 frames, mean error 0.90 % of the inter-ocular distance (good).",
+    ):
+        assert sentence in done.stdout
+
+
+def test_takes_in_the_panel(window: Window, start_backend: Callable[[str], Server]) -> None:
+    """Tracked twice, duplicated, renamed, moved in time, shown alone, deleted and undone; another head asked about."""
+    clip = write_clip(window.folder / "someone.mp4", 640, 480)
+    server = start_backend("tests.blender.runners:perform")
+    done = window.run("takes.py", server.endpoint, str(clip))
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert "This is version 2 of “someone”." in done.stdout
+    assert "after undo: ['Anna', 'someone']" in done.stdout
+    assert "has another head. To replace it leaves its shape and its expressions' curves" in done.stdout
+    assert "has another head and stays as it is; this is “someone.00" in done.stdout
 
 
 def test_background_is_upright_and_the_right_frame(window: Window, start_backend: Callable[[str], Server]) -> None:

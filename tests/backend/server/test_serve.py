@@ -124,6 +124,19 @@ def test_it_ends_with_the_process_it_serves(serve):
     assert process.wait(timeout=20) == 0
 
 
+def test_it_finishes_its_jobs_first_where_it_is_told_to(serve):
+    parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    process, ready = serve("--parent-pid", str(parent.pid), "--finish-jobs")
+    with Client(ready["endpoint"]) as client:
+        job = client.submit(spec("not there"))
+        process.stdout.close()  # as those of a Blender that has ended
+        process.stderr.close()
+        parent.kill()
+        parent.wait()
+        assert client.wait(job.job_id).state is JobState.FAILED
+    assert process.wait(timeout=20) == 0
+
+
 def test_a_refused_address_is_one_sentence_not_a_traceback(serve):
     process, ready = serve(endpoint="tcp://0.0.0.0:5793")
     _, log = process.communicate(timeout=20)

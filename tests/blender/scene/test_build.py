@@ -104,7 +104,7 @@ def test_head_has_shape_keys_parts_uv_weights_and_smooth_shading() -> None:
     assert (keys["jawOpen"].slider_min, keys["jawOpen"].slider_max) == (0.0, 1.0)
     assert keys["free"].slider_max >= take.expression[:, 3].max() > 3, "a slider must not clamp what was fitted"
     assert [slot.material.name for slot in head.material_slots] == [
-        f"FlowFace {n}" for n in ("skin", "eyes", "iris", "pupil")
+        f"take {n}" for n in ("skin", "eyes", "iris", "pupil")
     ]
     assert all(polygon.use_smooth for polygon in head.data.polygons)
     assert len(head.data.polygons) == len(take.head.triangles)

@@ -67,10 +67,10 @@ def test_take_without_uncertainty_has_no_such_property() -> None:
 
 def test_frame_is_told_in_words() -> None:
     now = known(build.build_take(bpy.context, make_known_take()))
-    assert now.sentence(9) == "Frame 9: error 0.8 %, uncertainty 1.3 mm"
+    assert now.sentence(9) == "Frame 9: error 0.8 % (good), uncertainty 1.3 mm (good)"
     assert now.sentence(5) == "Frame 5: no face was found"
     assert now.sentence(57) == "Frame 57: outside the take"
-    assert known(build.build_take(bpy.context, make_take(Shot()))).sentence(9) == "Frame 9: error 0.8 %"
+    assert known(build.build_take(bpy.context, make_take(Shot()))).sentence(9) == "Frame 9: error 0.8 % (good)"
 
 
 def test_each_view_has_its_error_whatever_its_name() -> None:

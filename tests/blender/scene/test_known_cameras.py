@@ -156,7 +156,7 @@ def test_known_cameras_are_used_and_never_replaced(tmp_path: Path) -> None:
     mine = cameras[1].data.background_images.new()
     take, known_cameras = tracked()
     collection = build.build_take(bpy.context, take, known_cameras=known_cameras)
-    assert [obj.type for obj in collection.objects] == ["ARMATURE", "MESH"]
+    assert [obj.type for obj in collection.objects] == ["EMPTY", "ARMATURE", "MESH"]
     assert [view.camera for view in shown_views(collection)] == cameras
     (footage,) = cameras[0].data.background_images
     assert Path(footage.clip.filepath) == tmp_path / "Shot.mp4"

@@ -100,7 +100,8 @@ def tracked() -> None:
     scene().frame_set(5)
     space = viewport()[1].spaces[0]
     space.overlay.show_relationship_lines = space.show_gizmo = False
-    bgui.after(1.5, lambda: look_at("camera", 4, lambda: click("left", left, 1.5)))
+    # The list of takes is folded, so that the panel below it is in sight.
+    bgui.after(1.5, lambda: click("takes", lambda: look_at("camera", 4, lambda: click("left", left, 1.5)), 1.5))
 
 
 def look_at(view: str, image: int, then: Callable[[], None]) -> None:

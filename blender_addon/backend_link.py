@@ -1,0 +1,188 @@
+"""The add-on's link to its backend: the connection, the process that it started, and what the backend offers.
+
+Everything here runs on Blender's main thread and returns at once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from .backend_places import CannotStart, find_launch
+from .backend_process import BackendProcess
+from .client import Client, Connection, ConnectionEvent, Event
+from .vendor import messages as m
+from .versions import mismatch, own_version
+
+UNREACHABLE = "The FlowFace backend is not running. Start it in the FlowFace panel or with “flowface serve”."
+STILL_STOPPING = "The previous backend is still stopping; try again in a moment."
+NEWS_SECONDS = 2.0
+
+Handler = Callable[[m.Message], None]
+
+
+class BackendLink:
+    """One backend at most; what becomes of jobs is said by ``_on_connection`` and ``_on_process_ended``."""
+
+    def __init__(self) -> None:
+        self.client: Client | None = None
+        self.connection = Connection.CONNECTING
+        self.connection_sentence = UNREACHABLE
+        self.backend_version = ""
+        self.device = ""  # that fits run on, in words; "" where the backend was still loading when it answered
+        self.process: BackendProcess | None = None
+        self.heads: tuple[m.HeadInfo, ...] = ()  # what the backend offers; stays when the connection is lost
+        self.aligners: tuple[m.AlignerInfo, ...] = ()
+        self.exports: tuple[m.ExportInfo, ...] = ()
+        self.storage: m.StorageReply | None = None
+        self._handlers: dict[int, Handler] = {}
+        self._stopper: threading.Thread | None = None
+        self._ended_at = 0.0
+
+    def connect(self, endpoint: str) -> None:
+        """Keep a connection to ``endpoint``; does nothing where there is one already."""
+        if self.client is not None and self.client.endpoint == endpoint:
+            return
+        self.disconnect()
+        client = Client(endpoint, version=own_version())
+        try:
+            client.start()
+        except ValueError as error:
+            client.close()
+            self.connection, self.connection_sentence = Connection.REFUSED, str(error)
+            return
+        self.client = client
+        self.connection, self.connection_sentence = Connection.CONNECTING, UNREACHABLE
+
+    def disconnect(self) -> None:
+        """Close the connection; jobs go on in the backend."""
+        if self.client is not None:
+            self.client.close()
+        self.client = None
+        self._handlers.clear()
+        self.connection, self.connection_sentence = Connection.CONNECTING, UNREACHABLE
+
+    @property
+    def version_warning(self) -> str:
+        """A sentence where the connected backend is of another version than the add-on, else ""."""
+        connected = self.connection is Connection.CONNECTED
+        return mismatch(own_version(), self.backend_version) if connected else ""
+
+    @property
+    def backend_starting(self) -> bool:
+        """True where this add-on started a backend that does not answer yet."""
+        return self.process is not None and self.process.running and self.connection is not Connection.CONNECTED
+
+    @property
+    def owns_backend(self) -> bool:
+        """True where this add-on started the backend that runs."""
+        return self.process is not None and self.process.running
+
+    def start_backend(
+        self, environment: str, endpoint: str, log_file: Path | None, further: Sequence[str] = ()
+    ) -> None:
+        """Start a backend, with ``further`` options of ``flowface serve``; says why where it cannot.
+
+        Raises:
+            CannotStart: with a sentence for the user.
+        """
+        if self.owns_backend or self.connection is Connection.CONNECTED:
+            return
+        if self.stopping:
+            raise CannotStart(STILL_STOPPING)
+        self.connect(endpoint)
+        options = ["--endpoint", endpoint, "--parent-pid", str(os.getpid()), *further]
+        self.process = BackendProcess(find_launch(environment), options, log_file)
+
+    @property
+    def stopping(self) -> bool:
+        """True while a backend that was told to stop has not ended."""
+        return self._stopper is not None and self._stopper.is_alive()
+
+    def stop_backend(self, *, wait: bool = False) -> None:
+        """Stop the backend that this add-on started, in a thread of its own so that Blender goes on."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        self._stopper = threading.Thread(target=process.stop, name="FlowFace backend stop")
+        self._stopper.start()
+        if wait:
+            self.wait_for_stop()
+
+    def wait_for_stop(self) -> None:
+        """Wait until a backend that was told to stop has ended."""
+        if self._stopper is not None:
+            self._stopper.join()
+
+    def ask_heads(self) -> None:
+        """Ask the backend which heads, aligners and exports it has; the answer replaces the lists."""
+        if self.connection is Connection.CONNECTED:
+            self._send(m.Heads(), self._on_heads)
+
+    def ask_storage(self, keep_bytes: int | None = None) -> None:
+        """Ask what the backend's jobs take on disk; first have the oldest deleted beyond ``keep_bytes``."""
+        if self.connection is Connection.CONNECTED:
+            self._send(m.Storage() if keep_bytes is None else m.Prune(keep_bytes), self._on_storage)
+
+    def poll(self, budget: float = 0.01) -> bool:
+        """Handle what the client received, in at most ``budget`` seconds and without ever waiting.
+
+        Returns whether anything changed that a user sees.
+        """
+        events = self.client.poll(budget) if self.client is not None else []
+        for event in events:
+            self._handle(event)
+        return self._watch_process() or bool(events)
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, ConnectionEvent):
+            self.connection, self.connection_sentence = event.state, event.sentence
+            if event.welcome is not None:
+                self.backend_version, self.device = event.welcome.backend_version, event.welcome.device
+                self.ask_heads()
+            self._on_connection(event)
+            return
+        handler = self._handlers.get(event.request)
+        if not isinstance(event.message, m.Progress):
+            self._handlers.pop(event.request, None)
+        if isinstance(event.message, m.Submitted | m.StatusReply) and handler is not None:
+            self._handlers[event.request] = handler  # progress is pushed under the same id
+        if handler is not None:
+            handler(event.message)
+
+    def _watch_process(self) -> bool:
+        if self.process is None or self.process.running:
+            return False
+        if self.connection is Connection.CONNECTED:
+            # Either the news of the lost connection is still on its way, or another backend answers at this address.
+            self._ended_at = self._ended_at or time.monotonic()
+            if time.monotonic() - self._ended_at < NEWS_SECONDS:
+                return False
+        ended_unnoticed = self.connection is Connection.CONNECTED
+        why = self.process.why_ended()
+        self.process, self._ended_at = None, 0.0
+        if not ended_unnoticed:
+            self._on_process_ended(why)
+        return True
+
+    def _on_connection(self, event: ConnectionEvent) -> None:
+        """The connection changed; what the backend offers is asked for already."""
+
+    def _on_process_ended(self, why: str) -> None:
+        """The backend that this add-on started has ended, unasked; ``why`` in a sentence, "" where nobody knows."""
+
+    def _on_storage(self, message: m.Message) -> None:
+        if isinstance(message, m.StorageReply):
+            self.storage = message
+
+    def _on_heads(self, message: m.Message) -> None:
+        if isinstance(message, m.HeadList):
+            self.heads, self.aligners = message.heads, message.described_aligners
+            self.exports = message.exports
+
+    def _send(self, message: m.Message, handler: Handler) -> None:
+        if self.client is not None:
+            self._handlers[self.client.send(message)] = handler

@@ -1,0 +1,99 @@
+"""The list of jobs: take a result from it, follow what runs, stop it, read why one failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .. import building, session, settings
+from ..client import Connection
+
+
+class _OnJob:
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender reads it from the class
+
+    job_id: bpy.props.StringProperty(options={"SKIP_SAVE"})  # type: ignore[valid-type]
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        """Only a backend that answers can be asked."""
+        if session.current().connection is not Connection.CONNECTED:
+            cls.poll_message_set("The backend is not running")  # type: ignore[attr-defined]
+            return False
+        return True
+
+
+class FLOWFACE_OT_job_take_up(_OnJob, bpy.types.Operator):  # type: ignore[misc]
+    """Build this take in this scene, as soon as it is done"""
+
+    bl_idname = "flowface.job_take_up"
+    bl_label = "Build"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """One job at a time is waited for."""
+        if session.current().job is not None:
+            cls.poll_message_set("Another take is waited for")
+            return False
+        return super().poll(context)
+
+    def execute(self, context: Any) -> set[str]:
+        """Ask for it; it is built when it comes."""
+        now = session.current()
+        status = now.jobs.find(self.job_id)
+        if status is None:
+            self.report({"WARNING"}, "This job is no longer in the list")
+            return {"CANCELLED"}
+        home, match_scene = building.home_of(context.scene), settings.of(context.scene).match_scene
+        now.take_up(status, home, match_scene=match_scene)
+        return {"FINISHED"}
+
+
+class FLOWFACE_OT_job_cancel(_OnJob, bpy.types.Operator):  # type: ignore[misc]
+    """Stop this job"""
+
+    bl_idname = "flowface.job_cancel"
+    bl_label = "Cancel Job"
+
+    def execute(self, _context: Any) -> set[str]:
+        """Ask the backend to stop it; the list tells when it has."""
+        session.current().cancel_listed(self.job_id)
+        return {"FINISHED"}
+
+
+class FLOWFACE_OT_job_explain(_OnJob, bpy.types.Operator):  # type: ignore[misc]
+    """Say why this job has no result"""
+
+    bl_idname = "flowface.job_explain"
+    bl_label = "Why It Failed"
+
+    def execute(self, _context: Any) -> set[str]:
+        """Tell the problem of the job where everything else is told."""
+        now = session.current()
+        status = now.jobs.find(self.job_id)
+        if status is None or status.problem is None:
+            return {"CANCELLED"}
+        now.notice = session.Notice(f"“{status.name}”: {status.problem}", is_error=True)
+        return {"FINISHED"}
+
+
+class FLOWFACE_OT_jobs_refresh(bpy.types.Operator):  # type: ignore[misc]
+    """Ask the backend again which jobs it has"""
+
+    bl_idname = "flowface.jobs_refresh"
+    bl_label = "Refresh Jobs"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender reads it from the class
+
+    @classmethod
+    def poll(cls, _context: Any) -> bool:
+        """Only a backend that answers can be asked."""
+        return session.current().connection is Connection.CONNECTED
+
+    def execute(self, _context: Any) -> set[str]:
+        """Ask; the answer comes in its own time."""
+        session.current().ask_jobs()
+        return {"FINISHED"}
+
+
+CLASSES = (FLOWFACE_OT_job_take_up, FLOWFACE_OT_job_cancel, FLOWFACE_OT_job_explain, FLOWFACE_OT_jobs_refresh)

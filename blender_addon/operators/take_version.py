@@ -1,0 +1,64 @@
+"""Switch a take to another of its versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..choices import kept_text
+from ..scene import retime, takes
+from ..scene import versions_of_take as versions
+
+
+def _items(_operator: Any, context: Any) -> list[tuple[str, str, str, int]]:
+    take = takes.shown_take(context) if context is not None else None
+    found = versions.all_of(take) if take is not None else []
+    return [
+        (kept_text(str(version.number)), kept_text(_title(version)), kept_text(_about(version)), version.number)
+        for version in reversed(found)
+    ]
+
+
+def _title(version: versions.Version) -> str:
+    frames = f"{version.frames[0]:g}–{version.frames[1]:g}"
+    return f"{version.name} ({frames})"
+
+
+def _about(version: versions.Version) -> str:
+    when = version.date.replace("T", " ")[:16]
+    return f"Tracked {when}. {version.notes}".removesuffix(".").strip()
+
+
+class FLOWFACE_OT_take_version(bpy.types.Operator):  # type: ignore[misc]
+    """Show another version of the take: its animation, its cameras and its shape. What you changed in this one stays \
+in this one"""
+
+    bl_idname = "flowface.take_version"
+    bl_label = "Switch Version"
+    bl_options = {"UNDO"}  # noqa: RUF012 - Blender reads it from the class
+
+    version: bpy.props.EnumProperty(name="Version", items=_items)  # type: ignore[valid-type]
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """There must be more than one, and nothing may be edited."""
+        take = takes.shown_take(context)
+        if take is None or len(versions.all_of(take)) < 2:
+            cls.poll_message_set("The take has only one version: each time it is tracked makes another")
+            return False
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Go to Object Mode first")
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[str]:
+        """Switch, and show the frame that is shown anew."""
+        take = takes.shown_take(context)
+        versions.switch(context, take, int(self.version))
+        retime.refresh_footage(take)
+        context.scene.frame_set(context.scene.frame_current)
+        return {"FINISHED"}
+
+
+CLASSES = (FLOWFACE_OT_take_version,)
