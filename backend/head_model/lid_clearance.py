@@ -1,27 +1,25 @@
-"""Keeps the lids on the eye: no action lets them sink into the eyeball, of the mean head or of one person's."""
+"""Keeps the lids on the eye: none sinks into the eyeball of the mean head or a person, whose blinks also close it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.head_model.model import JOINT_NAMES, HeadModel
+from backend.head_model.eyeball import REACH, Eyeball, eyeball_of
+from backend.head_model.lid_closing import LidRims, State, closing_blink, lid_rims
+from backend.head_model.model import HeadModel
 
 F64 = NDArray[np.float64]
-State = Mapping[str, float]
 
 SKIN = 0.001
 """Metres of lid between the eyeball and the outside. What is nearer at rest, as the lid's edge is, stays as near."""
-REACH = 0.006  # metres from the eyeball within which skin is a lid's
 ROUNDS = 4
-UNEVEN = 0.02
-"""Spread of an eyeball's radius, as a share of it, from which it is none that lids can be kept off whatever it looks
-at: the open head's is below 1e-4."""
+CLOSINGS = 2  # with 1, lids that personal actions let sink in stay open by up to 0.35 mm
 
 STATES: tuple[State, ...] = (
     *(
@@ -54,17 +52,9 @@ PERSONAL_STATES: tuple[State, ...] = (
 """Those of a person, whose own actions were not made for an eye: also the ways to a closed one."""
 
 
-@dataclass(frozen=True, eq=False)
-class Eyeball:
-    """A sphere: ``centre (3,)`` and ``radius``, metres."""
-
-    centre: F64
-    radius: float
-
-
 def lids_of(eyeball: Eyeball, skin: NDArray[np.bool_], neutral: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     """The vertices of the ``skin (V,)`` of a neutral (V,3) that lie on an eyeball's front."""
-    height = np.linalg.norm(neutral - eyeball.centre, axis=1) - eyeball.radius
+    height = eyeball.height(neutral)
     return np.flatnonzero(skin & (height < REACH) & (neutral[:, 2] > eyeball.centre[2]))
 
 
@@ -74,7 +64,7 @@ def pushed_out(lids: F64, moves: F64, names: Sequence[str], eyeball: Eyeball, st
     ``names`` are those in the states; states with others are left out. A push is shared among the actions of a state.
     """
     changed = moves.copy()
-    least = np.minimum(np.linalg.norm(lids - eyeball.centre, axis=1) - eyeball.radius, SKIN)
+    least = np.minimum(eyeball.height(lids), SKIN)
     known = [state for state in states if all(name in names for name in state)]
     for _ in range(ROUNDS):
         for state in known:
@@ -95,33 +85,38 @@ def actions_on_lids() -> tuple[str, ...]:
 
 
 def with_clear_lids(head: HeadModel, neutral: NDArray[np.floating[Any]]) -> HeadModel:
-    """The head with lids that its actions keep off the eyeballs of the person whose neutral is (V,3).
+    """The head with lids that meet in a blink and that its actions keep off the eyeballs of a person of neutral (V,3).
 
-    The head's own actions are clear of the mean person's; another's eyes are larger, and personal actions follow
-    points seen in a picture, which tell no depth. Itself where its actions do not bear ARKit's names or its eyes are
-    no spheres. The result's own hash is another; tracks refer to the head's.
+    The head's own actions close and are clear of the mean person's; another's eyes are larger or wider, and personal
+    actions follow points seen in a picture, which tell no depth. Itself where its actions do not bear ARKit's names or
+    its eyes are no spheres. The result's own hash is another; tracks refer to the head's.
     """
     basis = head.expression_basis
     for side, part in (("Left", "left_eyeball"), ("Right", "right_eyeball")):
         names = [name for name in actions_on_lids() if name + side in head.expression_names]
-        eyeball = _eyeball(head, neutral, part)
+        eyeball = eyeball_of(head, neutral, part)
         if eyeball is None or "eyeBlink" not in names:
             continue
-        lids = lids_of(eyeball, head.regions["skin"], neutral)
-        rows = np.array([head.expression_names.index(name + side) for name in names])
-        moves = basis[rows[:, None], lids].astype(np.float64)
-        cleared = pushed_out(neutral[lids].astype(np.float64), moves, names, eyeball, PERSONAL_STATES)
+        rows = [head.expression_names.index(name + side) for name in names]
+        moves = basis[rows].astype(np.float64)
+        _close_and_clear(head, neutral.astype(np.float64), moves, names, eyeball, lid_rims(head, part))
         basis = basis.copy()
-        basis[rows[:, None], lids] = cleared
+        basis[rows] = moves
     return head if basis is head.expression_basis else replace(head, expression_basis=basis)
 
 
-def _eyeball(head: HeadModel, neutral: NDArray[np.floating[Any]], part: str) -> Eyeball | None:
-    """An eye of a neutral (V,3); None where the head has none or it is no sphere about its joint."""
-    vertices = head.regions.get(part)
-    if vertices is None or not vertices.any():
-        return None
-    centre = head.joints(neutral)[JOINT_NAMES.index(part.replace("eyeball", "eye"))].astype(np.float64)
-    distance = np.linalg.norm(neutral[vertices] - centre, axis=1)
-    radius = float(distance.mean())
-    return Eyeball(centre, radius) if distance.std() < UNEVEN * radius else None
+def _close_and_clear(
+    head: HeadModel, neutral: F64, moves: F64, names: Sequence[str], eyeball: Eyeball, rims: LidRims | None
+) -> None:
+    """Changes the moves (A,V,3) of one eye in place; without ``rims`` it only clears the lids.
+
+    A push off the eye in one state moves the lids' edges along it in others, so that what it opens is closed again.
+    """
+    lids = lids_of(eyeball, head.regions["skin"], neutral)
+    by_name = dict(zip(names, moves, strict=True))
+    for attempt in range(CLOSINGS):
+        blink = closing_blink(rims, neutral, by_name, eyeball) if rims else by_name["eyeBlink"]
+        if attempt and np.array_equal(blink, by_name["eyeBlink"]):
+            break
+        by_name["eyeBlink"][:] = blink
+        moves[:, lids] = pushed_out(neutral[lids], moves[:, lids], names, eyeball, PERSONAL_STATES)

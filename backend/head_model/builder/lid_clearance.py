@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from backend.head_model.builder import eyes
 from backend.head_model.builder.actions import mirrored
 from backend.head_model.builder.mesh import HeadMesh
-from backend.head_model.lid_clearance import STATES, Eyeball, lids_of, pushed_out
+from backend.head_model.eyeball import Eyeball
+from backend.head_model.lid_clearance import STATES, lids_of, pushed_out
 
 F64 = NDArray[np.float64]
 
