@@ -30,6 +30,7 @@ from .operators import (
     track,
     view_add,
     view_remove,
+    worst_frame,
 )
 from .panels import jobs as panel_jobs
 from .panels import main as panel
@@ -40,7 +41,7 @@ from .panels import views as panel_views
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
-    *(next_low_confidence, export, jobs, footage_pick, open_preferences, check),
+    *(next_low_confidence, worst_frame, export, jobs, footage_pick, open_preferences, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
     *(take_head_motion, take_version_delete),
 )

@@ -41,6 +41,7 @@ class FLOWFACE_PT_take(bpy.types.Panel):  # type: ignore[misc]
             row.label(text="Low Confidence")
             row.operator("flowface.next_low_confidence", text="", icon="TRIA_LEFT").backwards = True
             row.operator("flowface.next_low_confidence", text="", icon="TRIA_RIGHT")
+            self.layout.operator("flowface.worst_frame", icon="ERROR")
         _draw_iris(self.layout, take.get(HEAD))
         draw_export(self.layout)
 

@@ -17,6 +17,8 @@ from . import ownership as replace
 LOW_CONFIDENCE = 2.0
 """A frame is of low confidence where its uncertainty or its error is more than this times the take's median."""
 SAME_FRAME = 0.5
+WORST_APART = 0.5
+"""Seconds between two of the worst frames: what is nearer is the same trouble."""
 
 F64 = NDArray[np.float64]
 
@@ -74,6 +76,24 @@ class Confidence:
         starts = np.flatnonzero(low_confidence & ~np.r_[False, low_confidence[:-1]])
         ends = np.flatnonzero(low_confidence & ~np.r_[low_confidence[1:], False])
         return [(float(frames[first]), float(frames[last])) for first, last in zip(starts, ends, strict=True)]
+
+    def worst_frames(self, frame_rate: float) -> list[float]:
+        """The frames at which the error is a local maximum, the worst first.
+
+        None is nearer than ``WORST_APART`` to a worse one, at ``frame_rate`` (scene frames per second). Frames on which
+        no face was found have no error. Of frames that are equally bad in a row the first one counts.
+        """
+        tracked = self.error.values != contract.NOT_TRACKED
+        frames, errors = self.error.frames[tracked], self.error.values[tracked]
+        starts = np.flatnonzero(np.r_[True, errors[1:] != errors[:-1]][: len(errors)])
+        level = errors[starts]
+        rises, falls = np.r_[True, level[1:] > level[:-1]], np.r_[level[:-1] > level[1:], True]
+        peaks = starts[(rises & falls)[: len(level)]]
+        chosen: list[float] = []
+        for frame in frames[peaks[np.argsort(-errors[peaks], kind="stable")]]:
+            if all(abs(frame - other) >= WORST_APART * frame_rate for other in chosen):
+                chosen.append(float(frame))
+        return chosen
 
 
 def _far_above_median(values: F64, counted: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -26,6 +26,7 @@ from ..takes import EXPRESSIONS, Shot, make_take
 from .test_build import show
 
 NOWHERE = np.float32(np.nan)
+FRAMES_OF_ERROR = st.lists(st.sampled_from([-1.0, 0.5, 1.0, 2.0, 3.0]), max_size=40)
 FRAMES = st.tuples(st.sampled_from([-1.0, 0.5, 1.0, 3.0]), st.sampled_from([None, 0.2, 0.5, 4.0]))
 
 
@@ -108,6 +109,47 @@ def test_low_confidence_ranges_are_visited_in_turn() -> None:
         assert bpy.ops.flowface.next_low_confidence() == {"CANCELLED"}
     finally:
         blender_addon.unregister()
+
+
+@pytest.mark.usefixtures("addon")
+def test_worst_frames_are_visited_from_the_worst_on() -> None:
+    """At 25 a second: of two peaks nearer than half a second the worse one; no lost frame, no slope of a peak."""
+    take = make_take(Shot(frame_count=80))
+    error = np.ones(80, np.float32)
+    error[18:23] = 2, 3, 4, 3, 2
+    error[0], error[27] = 1.5, 2.5  # the latter 7 frames after a worse one
+    error[40:44] = 6  # on frames 41 to 44
+    error[60] = 3
+    lost = np.zeros(80, bool)
+    lost[65:70] = True
+    error[70] = 9  # behind a gap
+    error[lost] = NOWHERE
+    collection = build.build_take(bpy.context, replace(take, tracked=~lost, reprojection_error_percent_iod=error))
+    scene, visited = bpy.context.scene, []
+    assert scene.render.fps == 25
+    scene.frame_set(3)
+    for _ in range(6):
+        assert bpy.ops.flowface.worst_frame() == {"FINISHED"}
+        visited.append(scene.frame_current)
+    assert visited[:5] == [71, 41, 21, 1, 71], visited
+    scene.frame_set(22)
+    bpy.ops.flowface.worst_frame()
+    assert scene.frame_current == 71, "from elsewhere to the worst"
+    collection[ARMATURE].animation_data_clear()
+    assert bpy.ops.flowface.worst_frame() == {"CANCELLED"}
+
+
+@effort(max_examples=200, deadline=None)
+@examples(FRAMES_OF_ERROR, st.floats(1, 60))
+def test_worst_frames_are_apart_and_the_worst_comes_first(errors: list[float], rate: float) -> None:
+    frames, values = np.arange(1.0, 1 + len(errors)), np.array(errors)
+    known_errors = dict(zip(frames.tolist(), errors, strict=True))
+    worst = Confidence(Curve(frames, values), Curve(np.zeros(0), np.zeros(0)), ()).worst_frames(rate)
+    tracked = values[values >= 0]
+    assert bool(worst) == bool(len(tracked))
+    found = [known_errors[frame] for frame in worst]
+    assert found == sorted(found, reverse=True) and found[:1] == ([tracked.max()] if len(tracked) else [])
+    assert all(abs(a - b) >= rate / 2 for a, b in itertools.combinations(worst, 2))
 
 
 @effort(max_examples=200, deadline=None)
