@@ -180,3 +180,8 @@ def action_curves(data_block: Any) -> Sequence[Any]:
         if bag.slot_handle == animation.action_slot_handle
         for curve in bag.fcurves
     ]
+
+
+def strips_of(editor: Any) -> Any:
+    """The strips of a scene's sequence editor: they are called so from 4.4 on."""
+    return editor.strips if hasattr(editor, "strips") else editor.sequences

@@ -6,6 +6,7 @@ import bpy
 
 from . import action_slots, iris, preferences, pump, session, settings, take_properties
 from .operators import (
+    add_sound,
     backend_start,
     backend_stop,
     build_take,
@@ -34,6 +35,7 @@ from .operators import (
 )
 from .panels import jobs as panel_jobs
 from .panels import main as panel
+from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
 from .panels import views as panel_views
@@ -41,13 +43,23 @@ from .panels import views as panel_views
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
-    *(next_low_confidence, worst_frame, export, jobs, footage_pick, open_preferences, check),
+    *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
     *(take_head_motion, take_version_delete),
 )
 CLASSES = tuple(
     cls
-    for module in (settings, preferences, *OPERATORS, panel_views, panel, panel_takes, panel_take, panel_jobs)
+    for module in (
+        settings,
+        preferences,
+        *OPERATORS,
+        panel_views,
+        panel,
+        panel_takes,
+        panel_take,
+        panel_see,
+        panel_jobs,
+    )
     for cls in module.CLASSES
 )
 HANDLERS = {
