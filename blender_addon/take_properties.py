@@ -1,4 +1,4 @@
-"""What a user can type into a take: its name, where it starts, how fast it plays, and what its version is called.
+"""What a user can set of a take: name, where it starts, how fast it plays, its version's name, how its head is drawn.
 
 The properties have no value of their own: they are read from the take and change it as a whole.
 """
@@ -9,10 +9,12 @@ from typing import Any
 
 import bpy
 
-from .scene import retime, takes, timing
+from .scene import head_display, retime, takes, timing
 from .scene import versions_of_take as versions
 
 NAME, START, SPEED, VERSION = "flowface_name", "flowface_start", "flowface_speed", "flowface_version_name"
+HEAD_DISPLAY = "flowface_head_display"
+_DISPLAYS = [identifier for identifier, *_ in head_display.DISPLAYS]
 
 
 def _version_name(take: Any) -> str:
@@ -59,5 +61,12 @@ def properties() -> dict[str, Any]:
             description="Name of the version that is shown",
             get=_version_name,
             set=_rename_version,
+        ),
+        HEAD_DISPLAY: bpy.props.EnumProperty(
+            name="Head",
+            description="How viewports draw the head over the footage",
+            items=head_display.DISPLAYS,
+            get=lambda take: _DISPLAYS.index(head_display.display_of(take)),
+            set=lambda take, index: head_display.set_display(take, _DISPLAYS[index]),
         ),
     }

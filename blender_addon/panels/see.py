@@ -6,7 +6,10 @@ from typing import Any
 
 import bpy
 
-from ..scene import takes
+from .. import take_properties
+from ..scene import head_display, takes
+from ..scene.ownership import ShownView
+from .text import draw_text
 
 
 class FLOWFACE_PT_see(bpy.types.Panel):  # type: ignore[misc]
@@ -24,9 +27,36 @@ class FLOWFACE_PT_see(bpy.types.Panel):  # type: ignore[misc]
         """There must be a take."""
         return takes.shown_take(context) is not None
 
-    def draw(self, _context: Any) -> None:
-        """What can be set."""
+    def draw(self, context: Any) -> None:
+        """The camera, its footage, the head before it, and the sound."""
+        take = takes.shown_take(context)
+        _draw_footage(self.layout, context, head_display.seen_view(context.scene, take))
+        column = self.layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(take, take_properties.HEAD_DISPLAY)
         self.layout.operator("flowface.add_sound", icon="SOUND")
+
+
+def _draw_footage(layout: Any, context: Any, view: ShownView | None) -> None:
+    """Blender's own settings of the picture behind the camera: the user finds the same ones there."""
+    if view is None:
+        draw_text(layout, "This take has no camera any more.", context.region.width)
+        return
+    shown = view.camera == context.scene.camera
+    icon = "OUTLINER_OB_CAMERA" if shown else "CAMERA_DATA"
+    layout.operator("flowface.look_through", text=f"Look Through {view.name}", icon=icon).view = view.name
+    camera = view.camera.data
+    if not len(camera.background_images):
+        draw_text(layout, "Its footage cannot be read from here.", context.region.width)
+        return
+    background = camera.background_images[0]
+    column = layout.column()
+    column.use_property_split, column.use_property_decorate = True, False
+    column.prop(camera, "show_background_images", text="Footage")
+    column = column.column()
+    column.active = camera.show_background_images
+    column.prop(background, "alpha", text="Strength", slider=True)
+    column.prop(background, "display_depth", text="Depth")
 
 
 CLASSES = (FLOWFACE_PT_see,)
