@@ -185,3 +185,8 @@ def action_curves(data_block: Any) -> Sequence[Any]:
 def strips_of(editor: Any) -> Any:
     """The strips of a scene's sequence editor: they are called so from 4.4 on."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def strip_start(strip: Any) -> str:
+    """The property of the frame on which a strip's content starts: the older name is going away in 5.x."""
+    return "content_start" if "content_start" in strip.bl_rna.properties else "frame_start"

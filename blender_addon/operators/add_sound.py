@@ -32,7 +32,9 @@ the take was moved. To keep them together while playing, set Playback › Sync t
         if strip is None:
             self.report({"INFO"}, "The sound is in the sequencer already, where the footage starts")
             return {"CANCELLED"}
-        self.report({"INFO"}, f"The sound is in the sequencer, channel {strip.channel}, frame {strip.frame_start:g}")
+        self.report(
+            {"INFO"}, f"The sound is in the sequencer, channel {strip.channel}, frame {sound.start_of(strip):g}"
+        )
         return {"FINISHED"}
 
 

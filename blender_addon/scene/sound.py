@@ -34,11 +34,11 @@ def add_sound(scene: Any, take: Any) -> Any | None:
     editor = scene.sequence_editor_create()
     strips = compat.strips_of(editor)
     same = [strip for strip in strips if strip.type == "SOUND" and _is_of(strip, path)]
-    if any(round(strip.frame_start) == start for strip in same):
+    if any(round(start_of(strip)) == start for strip in same):
         return None
     own = next((strip for strip in same if strip.get(STRIP_KEY) == take[replace.TAKE_KEY]), None)
     if own is not None:
-        own.frame_start = start
+        setattr(own, compat.strip_start(own), start)
         return own
     if not _has_sound(path):
         raise NoSound(f"“{path.name}” has no sound")
@@ -46,6 +46,11 @@ def add_sound(scene: Any, take: Any) -> Any | None:
     strip = strips.new_sound(f"{take.name} sound", str(path), channel, start)
     strip[STRIP_KEY] = take[replace.TAKE_KEY]
     return strip
+
+
+def start_of(strip: Any) -> float:
+    """The frame of the scene on which a strip's content starts."""
+    return float(getattr(strip, compat.strip_start(strip)))
 
 
 def _start(scene: Any, take: Any) -> int:
