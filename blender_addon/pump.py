@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import traceback
 from typing import Any
@@ -11,6 +12,7 @@ from bpy.app.handlers import persistent
 
 from . import action_slots, building, footage_paths, preferences, session
 from .active_job import Home
+from .operators.build_take import FLOWFACE_OT_build_take
 
 BUSY_INTERVAL = 0.05  # seconds
 IDLE_INTERVAL = 0.25
@@ -61,8 +63,9 @@ def build_when_possible(context: Any, home: Home) -> bool:
     window = next((shown for shown in windows if shown.scene == scene), window)
     visited = window.scene
     window.scene = scene  # operators work on what their window shows
+    there = context.window == window
     try:
-        with context.temp_override(window=window):
+        with contextlib.nullcontext() if there else context.temp_override(window=window):
             posing = bpy.context.active_object if bpy.context.mode == "POSE" else None
             if posing is not None:
                 posing = posing.name
@@ -70,9 +73,13 @@ def build_when_possible(context: Any, home: Home) -> bool:
             try:
                 if not bpy.ops.flowface.build_take.poll():
                     return False
-                bpy.ops.flowface.build_take("EXEC_DEFAULT", True)  # True: with an undo step
+                done = bpy.ops.flowface.build_take("EXEC_DEFAULT", there)  # there: with an undo step
             finally:
                 _pose_again(posing)
+        if not there and "FINISHED" in done:
+            # Under an override Blender with Python 3.11 reads the overriding context without the interpreter's lock
+            # while it pushes an undo step, and crashes where another thread is just letting go of it.
+            bpy.ops.ed.undo_push(message=FLOWFACE_OT_build_take.bl_label)
     finally:
         window.scene = visited
     return True
