@@ -369,7 +369,7 @@ def _provenance(options: EvaluationOptions) -> dict[str, Any]:
         "code": code_digest(),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
         "quick": options.quick,
-        "split": options.split,
+        "split": None if options.clips else options.split,  # files are whoever's
         "ssme_stride": STRIDE[options.quick],
         "shape_every": SHAPE_EVERY[options.quick],
         "trackers": [*options.trackers, *options.results],
@@ -381,6 +381,6 @@ def _foreword(results: dict[str, Any]) -> str:
     commit = results["commit"]
     code = f"commit {commit[:12]}" if commit else f"code {results['code']}"
     changed = " with uncommitted changes" if results["uncommitted_changes"] else ""
-    people = f"people of the {results['split']} split"
-    words = f"`{results['command'] or 'flowface evaluate'}`, {results['date'][:10]}, {code}{changed}, {people}."
+    people = f", people of the {results['split']} split" if results["split"] else ""
+    words = f"`{results['command'] or 'flowface evaluate'}`, {results['date'][:10]}, {code}{changed}{people}."
     return "\n\n".join([words, *results["skipped"]])

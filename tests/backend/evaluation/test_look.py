@@ -60,6 +60,7 @@ def test_a_clip_is_looked_at_and_drawn(clip: Path, tmp_path: Path) -> None:
     tables = (out / "tables.md").read_text()
     assert "## Curves: ours" in tables
     assert "Apple" not in tables
+    assert "split" not in tables, "somebody's own clip is of no split"
     sheet = cv2.imread(str(out / "sheets" / f"mouth_{TRACKER}.png"))
     assert sheet.shape[1] > sheet.shape[0] > 700
 
