@@ -9,18 +9,15 @@ import bpy
 from .. import iris, session
 from ..scene import confidence, materials, takes
 from ..scene.ownership import HEAD
+from .sidebar import InMainPanel
 from .text import draw_text
 
 
-class FLOWFACE_PT_take(bpy.types.Panel):  # type: ignore[misc]
+class FLOWFACE_PT_take(InMainPanel, bpy.types.Panel):  # type: ignore[misc]
     """Error and uncertainty of the take where the playhead stands."""
 
     bl_idname = "FLOWFACE_PT_take"
     bl_label = "Take"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "FlowFace"
-    bl_parent_id = "FLOWFACE_PT_main"
 
     @classmethod
     def poll(cls, context: Any) -> bool:
