@@ -16,7 +16,7 @@ from . import axes
 F64 = NDArray[np.float64]
 
 BLEND = 4
-"""Frames at a border over which the new run takes over: a sixth of a second, in which no jump is seen."""
+"""Frames at a border over which the new run takes over, a sixth of a second at 24 a second: a choice, not measured."""
 SHARE = 3
 """A border takes no more than this part of the new frames: of six, two at each end."""
 SAME = 1e-3
