@@ -6,17 +6,16 @@ a mouth or closes a lid, errs less than two points that err each for itself, as 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.point_basis import PointBasis
-from backend.fitting.side_by_side import side_by_side
 from backend.fitting.state import State
-from backend.fitting.terms.rows import Rows, SkinPoints, chunks, seen_skin
+from backend.fitting.terms.rows import Rows, SkinPoints, add_rows, robust_energy, seen_skin
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +35,7 @@ class PairsTerm:
 
     def energy(self, basis: PointBasis, state: State) -> Tensor:  # noqa: ARG002 - its points bring their columns
         """See ``Term``."""
-        scale = self.robust_scale**2
-
-        def of_chunk(frames: slice) -> Tensor:
-            total = state.translation.new_zeros(())
-            for view in range(len(state.cameras)):
-                residual = self.residuals(state, view, frames)
-                squared = residual.square().sum(-1) * self.precision[view, frames]
-                total = total + 0.5 * scale * torch.log1p(squared / scale).sum()
-            return total
-
-        return torch.stack(side_by_side(of_chunk, chunks(state.frame_count), self.precision)).sum()
+        return robust_energy(self.residuals, self.precision, self.robust_scale, state)
 
     def residuals(self, state: State, view: int, frames: slice) -> Tensor:
         """Projected minus observed differences (t,P,2) in pixels of one view."""
@@ -58,19 +47,14 @@ class PairsTerm:
 
     def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
         """See ``Term``; the robust kernel by iteratively reweighted least squares."""
-        coefficients = state.coefficients()
+        add_rows(equations, basis, state, self.precision, lambda frames: self._rows_of(state, frames))
 
-        def add_chunk(frames: slice) -> NormalEquations:
-            part = equations.of_frames(frames)
-            heads = [points.positions(coefficients[frames]) for points in (self.first, self.second)]
-            moves = [self.first.by_unknowns(heads[0]), self.second.by_unknowns(heads[1])]
-            for view in range(len(state.cameras)):
-                self._rows(heads, moves, state, frames, view).add(part, basis)
-            return part
-
-        for part in side_by_side(add_chunk, chunks(state.frame_count), self.precision):
-            equations.shared.add_(part.shared)
-            equations.shared_gradient.add_(part.shared_gradient)
+    def _rows_of(self, state: State, frames: slice) -> Iterator[Rows]:
+        coefficients = state.coefficients()[frames]
+        heads = [points.positions(coefficients) for points in (self.first, self.second)]
+        moves = [self.first.by_unknowns(heads[0]), self.second.by_unknowns(heads[1])]
+        for view in range(len(state.cameras)):
+            yield self._rows(heads, moves, state, frames, view)
 
     def _rows(self, heads: list[Tensor], moves: list[Tensor], state: State, frames: slice, view: int) -> Rows:
         a, b = (seen_skin(head, state, frames, view, self.unknowns) for head in heads)

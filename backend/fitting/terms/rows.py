@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from backend.fitting.cameras import CameraUnknowns
 from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.point_basis import PointBasis
+from backend.fitting.side_by_side import side_by_side
 from backend.fitting.state import POSE_UNKNOWNS, State
 from backend.fitting.terms.points import camera_jacobian, image_of, moved, seen_points
 
@@ -110,3 +111,46 @@ class Rows:
         equations.shared[:identity, at] += across.T
         equations.shared[at[:, None], at] += (seen_flat.T @ seen_flat).to(equations.shared.dtype)
         equations.arrow[:, at, own] += (seen.mT @ mine).to(equations.arrow.dtype)
+
+
+def robust_energy(
+    residuals: Callable[[State, int, slice], Tensor], precision: Tensor, robust_scale: float, state: State
+) -> Tensor:
+    """Σ ½ c² log(1 + |r|²/(σ² c²)), a scalar, of the residuals (t,m,…) of each view and each few frames.
+
+    ``precision (C,T,m)`` = 1/σ²; ``robust_scale`` c in σ.
+    """
+    scale = robust_scale**2
+
+    def of_chunk(frames: slice) -> Tensor:
+        total = state.translation.new_zeros(())
+        for view in range(len(state.cameras)):
+            told = precision[view, frames]
+            squared = residuals(state, view, frames).square().reshape(*told.shape, -1).sum(-1) * told
+            total = total + 0.5 * scale * torch.log1p(squared / scale).sum()
+        return total
+
+    return torch.stack(side_by_side(of_chunk, chunks(state.frame_count), precision)).sum()
+
+
+def add_rows(
+    equations: NormalEquations,
+    basis: PointBasis,
+    state: State,
+    precision: Tensor,
+    rows: Callable[[slice], Iterator[Rows]],
+) -> None:
+    """Add the ``rows`` of every few frames, those of each view, to the equations of a take, chunks side by side.
+
+    ``precision (C,T,m)`` is what they weigh by; its device says whether there are cores to share.
+    """
+
+    def add_chunk(frames: slice) -> NormalEquations:
+        part = equations.of_frames(frames)
+        for of_view in rows(frames):
+            of_view.add(part, basis)
+        return part
+
+    for part in side_by_side(add_chunk, chunks(state.frame_count), precision):
+        equations.shared.add_(part.shared)
+        equations.shared_gradient.add_(part.shared_gradient)
