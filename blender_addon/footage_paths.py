@@ -84,10 +84,3 @@ def _rebase_in(row: Any, name: str, old: Path, new: Path) -> None:
         setattr(row, name, bpy.path.relpath(absolute, start=str(new)))
     except ValueError:  # on another drive of Windows
         setattr(row, name, absolute)
-
-
-def pictures_of(cameras: Iterable[Any]) -> list[Any]:
-    """The clips and images behind these cameras."""
-    backgrounds = [background for camera in cameras for background in camera.data.background_images]
-    shown = [picture for background in backgrounds for picture in (background.clip, background.image)]
-    return [picture for picture in shown if picture is not None]

@@ -27,7 +27,6 @@ from .operators import (
     take_match_scene,
     take_show,
     take_version,
-    take_version_delete,
     track,
     view_add,
     view_remove,
@@ -45,7 +44,7 @@ OPERATORS = (
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
-    *(take_head_motion, take_version_delete),
+    take_head_motion,
 )
 CLASSES = tuple(
     cls

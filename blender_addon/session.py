@@ -71,7 +71,7 @@ class Session(BackendLink):
         if job is not None and job.done and job.take is None:
             self._end(f"The backend was stopped; the result of “{job.name}” is kept in the list of jobs.")
         elif job is not None and job.take is None:
-            self._end(f"The backend was stopped, and the tracking of “{job.name}” with it. Track it again.")
+            self._end(f"The backend was stopped, {_LOST.format(job.name)}")
         if wait:
             self.wait_for_stop()
 

@@ -6,21 +6,17 @@ from typing import Any
 
 import bpy
 
+from ..on_take import OnTake
 from ..scene import sound, takes
 
 
-class FLOWFACE_OT_add_sound(bpy.types.Operator):  # type: ignore[misc]
+class FLOWFACE_OT_add_sound(OnTake, bpy.types.Operator):  # type: ignore[misc]
     """Add the footage's sound to the sequencer of this scene, where the footage starts; it moves there again after \
 the take was moved. To keep them together while playing, set Playback › Sync to Audio in the timeline"""
 
     bl_idname = "flowface.add_sound"
     bl_label = "Add Sound"
     bl_options = {"UNDO"}  # noqa: RUF012 - Blender reads it from the class
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """There must be a take."""
-        return takes.shown_take(context) is not None
 
     def execute(self, context: Any) -> set[str]:
         """Add it, or say why not."""

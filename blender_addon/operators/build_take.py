@@ -10,7 +10,7 @@ from .. import action_slots, footage_paths, grades, session, settings
 from ..scene import ownership, takes
 from ..scene import versions_of_take as versions
 from ..scene.build import build_take, look_through_camera
-from ..scene.footage import missing_footage
+from ..scene.footage import missing_footage, pictures_of
 from ..scene.plan import plan_for
 from ..vendor import take as contract
 
@@ -70,7 +70,7 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         settings.of(context.scene).take = built
         if before and built == plan.collection:
             action_slots.follow(built, before)
-        footage_paths.keep_relative(context.scene, footage_paths.pictures_of(_cameras(built)))
+        footage_paths.keep_relative(context.scene, pictures_of(_cameras(built)))
         if job.match_scene and first:
             look_through_camera([context.screen])  # of other workspaces the user decides
         unmatched = job.match_scene and not first and plan.collection is None

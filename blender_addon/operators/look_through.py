@@ -6,6 +6,7 @@ from typing import Any
 
 import bpy
 
+from ..on_take import OnTake
 from ..scene import ownership as replace
 from ..scene import takes
 from ..scene.build import look_through_camera
@@ -13,7 +14,7 @@ from ..scene.build import look_through_camera
 SAME_SHAPE = 0.001
 
 
-class FLOWFACE_OT_look_through(bpy.types.Operator):  # type: ignore[misc]
+class FLOWFACE_OT_look_through(OnTake, bpy.types.Operator):  # type: ignore[misc]
     """Make this view's camera the scene camera and look through it; the scene takes over its resolution where its \
 picture has another shape"""
 
@@ -22,11 +23,6 @@ picture has another shape"""
     bl_options = {"UNDO"}  # noqa: RUF012 - Blender reads it from the class
 
     view: bpy.props.StringProperty(name="View", options={"SKIP_SAVE"})  # type: ignore[valid-type]
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """There must be a take."""
-        return takes.shown_take(context) is not None
 
     def execute(self, context: Any) -> set[str]:
         """Switch."""

@@ -6,10 +6,11 @@ from typing import Any
 
 import bpy
 
+from ..on_take import OnTake
 from ..scene import confidence, takes
 
 
-class FLOWFACE_OT_next_low_confidence(bpy.types.Operator):  # type: ignore[misc]
+class FLOWFACE_OT_next_low_confidence(OnTake, bpy.types.Operator):  # type: ignore[misc]
     """Go to the next range of frames of low confidence: no face was found, or uncertainty or error are more than \
 twice the take's median"""
 
@@ -21,11 +22,6 @@ twice the take's median"""
         description="Go to the one before",
         options={"SKIP_SAVE"},
     )
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """There must be a take."""
-        return takes.shown_take(context) is not None
 
     @classmethod
     def description(cls, _context: Any, properties: Any) -> str:

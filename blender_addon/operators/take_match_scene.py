@@ -6,21 +6,17 @@ from typing import Any
 
 import bpy
 
+from ..on_take import OnTake
 from ..scene import takes
 from ..scene.build import look_through_camera, match_take
 
 
-class FLOWFACE_OT_take_match_scene(bpy.types.Operator):  # type: ignore[misc]
+class FLOWFACE_OT_take_match_scene(OnTake, bpy.types.Operator):  # type: ignore[misc]
     """Set the scene's resolution, frame rate, frame range and camera to those of this take"""
 
     bl_idname = "flowface.take_match_scene"
     bl_label = "Match Scene"
     bl_options = {"UNDO"}  # noqa: RUF012 - Blender reads it from the class
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """There must be a take."""
-        return takes.shown_take(context) is not None
 
     def execute(self, context: Any) -> set[str]:
         """Set them, and look through the camera."""

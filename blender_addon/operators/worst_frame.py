@@ -7,20 +7,16 @@ from typing import Any
 import bpy
 
 from .. import grades
+from ..on_take import OnTake
 from ..scene import confidence, takes
 
 
-class FLOWFACE_OT_worst_frame(bpy.types.Operator):  # type: ignore[misc]
+class FLOWFACE_OT_worst_frame(OnTake, bpy.types.Operator):  # type: ignore[misc]
     """Go to the frame with the largest error of the take; pressed there, to the next worst one that is at least half \
 a second away from those before"""
 
     bl_idname = "flowface.worst_frame"
     bl_label = "Worst Frame"
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """There must be a take."""
-        return takes.shown_take(context) is not None
 
     def execute(self, context: Any) -> set[str]:
         """Go to the one after that under the playhead, else to the worst; after the last one comes the worst again."""

@@ -11,6 +11,7 @@ from .. import building, session
 from ..active_job import stage_of, time_left
 from ..client import Connection
 from ..vendor import messages as m
+from .sidebar import InMainPanel
 from .text import draw_text
 
 ROWS = 8
@@ -26,15 +27,11 @@ ICONS = {
 }
 
 
-class FLOWFACE_PT_jobs(bpy.types.Panel):  # type: ignore[misc]
+class FLOWFACE_PT_jobs(InMainPanel, bpy.types.Panel):  # type: ignore[misc]
     """What the backend works on, and takes that can be built."""
 
     bl_idname = "FLOWFACE_PT_jobs"
     bl_label = "Jobs"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "FlowFace"
-    bl_parent_id = "FLOWFACE_PT_main"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 - Blender reads it from the class
 
     def draw_header(self, _context: Any) -> None:

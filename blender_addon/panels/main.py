@@ -10,20 +10,14 @@ from .. import building, session, settings
 from ..active_job import time_left
 from ..backend_process import short_lines
 from ..client import Connection
+from .sidebar import InMainPanel, InSidebar
 from .text import draw_text, fits
 from .views import draw_footage, draw_options, draw_views
 
-CATEGORY = "FlowFace"
 LOG_LINES_SHOWN = 8
 
 
-class _InSidebar:
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = CATEGORY
-
-
-class FLOWFACE_PT_main(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
+class FLOWFACE_PT_main(InSidebar, bpy.types.Panel):  # type: ignore[misc]
     """Footage in, an animated head out."""
 
     bl_idname = "FLOWFACE_PT_main"
@@ -51,12 +45,11 @@ class FLOWFACE_PT_main(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
             _draw_notice(self.layout.box(), now.notice, context.region.width)
 
 
-class FLOWFACE_PT_log(_InSidebar, bpy.types.Panel):  # type: ignore[misc]
+class FLOWFACE_PT_log(InMainPanel, bpy.types.Panel):  # type: ignore[misc]
     """The log of the add-on's own backend."""
 
     bl_idname = "FLOWFACE_PT_log"
     bl_label = "Backend Log"
-    bl_parent_id = "FLOWFACE_PT_main"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 - Blender reads it from the class
 
     @classmethod

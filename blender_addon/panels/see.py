@@ -7,25 +7,18 @@ from typing import Any
 import bpy
 
 from .. import take_properties
+from ..on_take import OnTake
 from ..scene import head_display, takes
 from ..scene.ownership import ShownView
+from .sidebar import InMainPanel
 from .text import draw_text
 
 
-class FLOWFACE_PT_see(bpy.types.Panel):  # type: ignore[misc]
+class FLOWFACE_PT_see(OnTake, InMainPanel, bpy.types.Panel):  # type: ignore[misc]
     """The footage beside the take."""
 
     bl_idname = "FLOWFACE_PT_see"
     bl_label = "See"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "FlowFace"
-    bl_parent_id = "FLOWFACE_PT_main"
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """There must be a take."""
-        return takes.shown_take(context) is not None
 
     def draw(self, context: Any) -> None:
         """The camera, its footage, the head before it, and the sound."""

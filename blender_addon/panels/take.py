@@ -7,25 +7,18 @@ from typing import Any
 import bpy
 
 from .. import iris, session
+from ..on_take import OnTake
 from ..scene import confidence, materials, takes
 from ..scene.ownership import HEAD
+from .sidebar import InMainPanel
 from .text import draw_text
 
 
-class FLOWFACE_PT_take(bpy.types.Panel):  # type: ignore[misc]
+class FLOWFACE_PT_take(OnTake, InMainPanel, bpy.types.Panel):  # type: ignore[misc]
     """Error and uncertainty of the take where the playhead stands."""
 
     bl_idname = "FLOWFACE_PT_take"
     bl_label = "Take"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "FlowFace"
-    bl_parent_id = "FLOWFACE_PT_main"
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """There must be one."""
-        return takes.shown_take(context) is not None
 
     def draw(self, context: Any) -> None:
         """The frame in words, the views, and the way to low-confidence ranges."""

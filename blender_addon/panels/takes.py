@@ -9,6 +9,7 @@ import bpy
 from .. import settings, take_properties
 from ..scene import head_motion, ownership, takes
 from ..scene import versions_of_take as versions
+from .sidebar import InMainPanel
 from .text import draw_text
 
 
@@ -44,15 +45,11 @@ class FLOWFACE_UL_takes(bpy.types.UIList):  # type: ignore[misc]
         return [self.bitflag_filter_item if item in found else 0 for item in getattr(data, name)], []
 
 
-class FLOWFACE_PT_takes(bpy.types.Panel):  # type: ignore[misc]
+class FLOWFACE_PT_takes(InMainPanel, bpy.types.Panel):  # type: ignore[misc]
     """The scene's takes."""
 
     bl_idname = "FLOWFACE_PT_takes"
     bl_label = "Takes"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "FlowFace"
-    bl_parent_id = "FLOWFACE_PT_main"
 
     @classmethod
     def poll(cls, context: Any) -> bool:

@@ -6,6 +6,7 @@ import dataclasses
 import fnmatch
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,10 @@ def _turn_upright(background: Any, view: contract.CameraTrack) -> None:
     background.rotation = math.radians(view.footage_rotation)
     if view.footage_rotation % 180:
         background.scale = max(view.image_size) / min(view.image_size)
+
+
+def pictures_of(objects: Iterable[Any]) -> list[Any]:
+    """The clips and images behind those of these objects that are cameras."""
+    backgrounds = [background for obj in objects for background in getattr(obj.data, "background_images", ())]
+    shown = [picture for background in backgrounds for picture in (background.clip, background.image)]
+    return [picture for picture in shown if picture is not None]

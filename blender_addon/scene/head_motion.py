@@ -90,9 +90,13 @@ def on_the_head(collection: Any) -> Iterator[None]:
 
 def _key_frames(rig: Any) -> F64:
     """The frames on which head motion is keyed."""
-    paths = ("location", axes.rotation_property(rig.rotation_mode))
-    frames = [compat.read_numbers(c, "co")[:, 0] for c in compat.action_curves(rig) if c.data_path in paths]
+    frames = [compat.read_numbers(curve, "co")[:, 0] for curve in _motion_curves(rig)]
     return np.unique(np.concatenate(frames).astype(np.float64)) if frames else np.zeros(0)
+
+
+def _motion_curves(rig: Any) -> list[Any]:
+    paths = ("location", axes.rotation_property(rig.rotation_mode))
+    return [curve for curve in compat.action_curves(rig) if curve.data_path in paths]
 
 
 def _course(rig: Any, frames: F64) -> F64:
@@ -162,11 +166,6 @@ def _neck(rig: Any) -> tuple[Any, F64]:
 def _neck_paths(bone: Any) -> tuple[str, str]:
     prefix = bone.path_from_id()
     return f"{prefix}.location", f"{prefix}.{axes.rotation_property(bone.rotation_mode)}"
-
-
-def _motion_curves(rig: Any) -> list[Any]:
-    paths = ("location", axes.rotation_property(rig.rotation_mode))
-    return [curve for curve in compat.action_curves(rig) if curve.data_path in paths]
 
 
 def _to_neck(rig: Any) -> None:

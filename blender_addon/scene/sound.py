@@ -70,10 +70,9 @@ def _footage_of(take: Any) -> Path:
     """The file of the main view: the one behind its camera, which may have been moved, or the one that was tracked."""
     camera, named = build.main_camera(take), str(take[replace.TAKE_KEY]).split("\n", 1)[-1]
     files = [Path(named)]
-    for background in camera.data.background_images if camera is not None else ():
-        for picture in (background.clip, background.image):
-            if picture is not None and footage.NUMBERS not in picture:  # a proxy has no sound
-                files.insert(0, Path(bpy.path.abspath(picture.filepath)))
+    for picture in footage.pictures_of([camera] if camera is not None else []):
+        if footage.NUMBERS not in picture:  # a proxy has no sound
+            files.insert(0, Path(bpy.path.abspath(picture.filepath)))
     found = next((file for file in files if file.is_file()), None)
     if found is None:
         raise NoSound(f"The footage “{Path(named).name}” cannot be read from here")

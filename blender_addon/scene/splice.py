@@ -1,4 +1,4 @@
-"""A new run of some frames set between the keys of an older one: numbers only, nothing of Blender.
+"""A new run of some frames set between the keys of an older one: numbers only, no data-block of Blender's.
 
 What lies outside the new frames keeps every number that Blender has of a key. Inside, the first and last few frames
 lead from the older curve to the new one and back.
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from . import axes
+
 F64 = NDArray[np.float64]
 
 BLEND = 4
-"""Frames at a border over which the new run takes over: a sixth of a second, in which no jump is seen."""
+"""Frames at a border over which the new run takes over, a sixth of a second at 24 a second: a choice, not measured."""
 SHARE = 3
 """A border takes no more than this part of the new frames: of six, two at each end."""
 SAME = 1e-3
@@ -88,27 +90,6 @@ def _whole_frames(first: float, last: float) -> F64:
     return np.arange(np.floor(first + SAME) + 1, np.ceil(last - SAME))
 
 
-def quaternions(rotations: F64) -> F64:
-    """Unit quaternions (n,4), w first, of rotation matrices (n,3,3)."""
-    trace = np.trace(rotations, axis1=1, axis2=2)[:, None]
-    diagonal = np.diagonal(rotations, axis1=1, axis2=2)
-    # The largest of the four squares is no less than 1/4: dividing by its root is safe.
-    squares = np.concatenate([1 + trace, 1 - trace + 2 * diagonal], axis=1) / 4
-    x, y, z = 0, 1, 2
-    spin = np.stack([rotations[:, b, a] - rotations[:, a, b] for a, b in ((y, z), (z, x), (x, y))], axis=1) / 4
-    lean = {(a, b): (rotations[:, a, b] + rotations[:, b, a]) / 4 for a, b in ((x, y), (x, z), (y, z))}
-    products = np.empty((len(rotations), 4, 4))
-    for axis in range(4):
-        products[:, axis, axis] = squares[:, axis]
-    for axis in range(3):
-        products[:, 0, axis + 1] = products[:, axis + 1, 0] = spin[:, axis]
-    for (a, b), value in lean.items():
-        products[:, a + 1, b + 1] = products[:, b + 1, a + 1] = value
-    largest = squares.argmax(axis=1)
-    rows = products[np.arange(len(rotations)), largest]
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
-
-
 def matrices(quaternion: F64) -> F64:
     """Rotation matrices (n,3,3) of quaternions (n,4), w first, of any length but 0."""
     w, x, y, z = (quaternion / np.linalg.norm(quaternion, axis=1, keepdims=True)).T
@@ -124,7 +105,7 @@ def matrices(quaternion: F64) -> F64:
 
 def turned(older: F64, newer: F64, share: F64) -> F64:
     """Rotations (n,3,3) that are ``share (n,)`` of the shortest way from ``older`` to ``newer`` (n,3,3)."""
-    one, other = quaternions(older), quaternions(newer)
+    one, other = (axes.rotation_values(rotations, "QUATERNION") for rotations in (older, newer))
     cosine = (one * other).sum(axis=1)
     other = np.where(cosine[:, None] < 0, -other, other)
     angle = np.arccos(np.clip(np.abs(cosine), 0.0, 1.0))

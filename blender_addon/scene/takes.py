@@ -8,8 +8,8 @@ from typing import Any
 
 import bpy
 
+from . import footage, root
 from . import ownership as replace
-from . import root
 from . import versions_of_take as versions
 
 _NUMBER = re.compile(r"\.\d{3,}$")
@@ -90,7 +90,9 @@ def delete(take: Any) -> None:
                 holder.children.link(child)
     record = take.get(versions.RECORD, {})
     stored = [value for data in record.values() for key, value in data.items() if key in ("shape", "mesh")]
-    blocks = [block for block in dict.fromkeys([*_blocks(take), *stored, *_pictures(built)]) if block not in built]
+    blocks = [
+        block for block in dict.fromkeys([*_blocks(take), *stored, *footage.pictures_of(built)]) if block not in built
+    ]
     for action in (block for block in blocks if isinstance(block, bpy.types.Action)):
         action.use_fake_user = False
     bpy.data.collections.remove(take)
@@ -111,11 +113,6 @@ def delete_version(context: Any, take: Any, number: int) -> None:
 def _holders(take: Any) -> list[Any]:
     every = [*bpy.data.collections, *(scene.collection for scene in bpy.data.scenes)]
     return [holder for holder in every if take.name in holder.children and holder.children[take.name] == take]
-
-
-def _pictures(objects: set[Any]) -> list[Any]:
-    backgrounds = [b for obj in objects for b in getattr(obj.data, "background_images", ())]
-    return [picture for b in backgrounds for picture in (b.clip, b.image) if picture is not None]
 
 
 def purge(blocks: list[Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,15 +15,12 @@ from blender_addon import backend_places, preferences, pump, session
 from blender_addon.check import Check, Connected, Finding, Verdict
 from blender_addon.client import Connection
 
-from .conftest import WAIT, wait_until
+from .conftest import wait_until
 from .test_client import free_port
 
 
 def finished(check: Check) -> list[Finding]:
-    deadline = time.monotonic() + WAIT
-    while check.running:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: not check.running, lambda: None)
     return check.findings
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mathutils import Quaternion
 
 from blender_addon.keys import Keys, joined
-from blender_addon.scene import splice
+from blender_addon.scene import axes, splice
 from blender_addon.scene.splice import Part
 
 ANGLES = st.lists(st.floats(-3.1, 3.1), min_size=3, max_size=3)
@@ -77,4 +77,4 @@ def test_rotations_turn_the_shortest_way(one: list[float], other: list[float], s
 @effort(max_examples=60, deadline=None)
 def test_quaternions_are_those_of_the_matrices(vector: list[float]) -> None:
     matrix = np.array(Quaternion(vector, float(np.linalg.norm(vector))).to_matrix(), np.float64)[None]
-    assert np.abs(splice.matrices(splice.quaternions(matrix)) - matrix).max() < 1e-5
+    assert np.abs(splice.matrices(axes.rotation_values(matrix, "QUATERNION")) - matrix).max() < 1e-5
