@@ -11,11 +11,12 @@ import bpy
 import pytest
 
 from backend.server.app import Server
-from blender_addon import backend_places, preferences, pump, session
+from blender_addon import backend_places, preferences, pump, session, settings
 from blender_addon.check import Check, Connected, Finding, Verdict
 from blender_addon.client import Connection
 
 from .conftest import wait_until
+from .takes import write_clip
 from .test_client import free_port
 
 
@@ -125,16 +126,22 @@ def test_jobs_on_disk_are_told_and_the_old_ones_deleted(
 ) -> None:
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     monkeypatch.setattr(preferences._Defaults, "endpoint", endpoint)
-    start_server(endpoint)
+    start_server(endpoint, "tests.blender.runners:perform")
     now = session.current()
     wait_until(lambda: now.connection is Connection.CONNECTED and now.storage is not None, pump.tick)
     assert now.storage is not None
     assert preferences.storage_in_words(now.storage).startswith(f"0 jobs in {tmp_path / 'jobs'}: 0.0 GB; ")
     assert not bpy.ops.flowface.prune.poll(), "all jobs are kept"
-    monkeypatch.setattr(preferences._Defaults, "keep_gb", 0.5)
-    now.storage = None
+    write_clip(tmp_path / "someone.mp4", 640, 480)
+    settings.of(bpy.context.scene).footage = str(tmp_path / "someone.mp4")
+    bpy.ops.flowface.track()
+    wait_until(lambda: now.job is None, pump.tick)
+    assert len([path for path in (tmp_path / "jobs").iterdir() if path.is_dir()]) == 1
+    monkeypatch.setattr(preferences._Defaults, "keep_gb", 1e-6)
     assert bpy.ops.flowface.prune() == {"FINISHED"}
-    wait_until(lambda: now.storage is not None, pump.tick)
+    wait_until(lambda: now.storage is not None and now.storage.deleted == 1, pump.tick)
+    assert now.storage.jobs == 0
+    assert not [path for path in (tmp_path / "jobs").iterdir() if path.is_dir()]
 
 
 def test_what_uv_and_pipx_installed_is_found_without_its_link(tmp_path: Path) -> None:
