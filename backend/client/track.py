@@ -24,14 +24,13 @@ from backend.track.types import Track
 from protocol.take import TakeResult
 
 JOB_FILES = ("track.npz", "alignments.npz", "report.json")
-KEPT_FILES = ("track.npz", "report.json")
 
 OnStage = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
 class TrackOutput:
-    """A finished take: ``files`` maps "track", "report", "overlay" and "scene" to what was written.
+    """A finished take: ``files`` maps "track", "alignments", "report", "overlay" and "scene" to what was written.
 
     With several views there is one overlay for each, "overlay <view>". Of a view that Blender cannot play, its proxy
     is there, too, "proxy <view>".
@@ -52,10 +51,10 @@ def track_to_folder(
     """
     blender = require_blender(request)
     job = job_spec(request)
-    with _output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
+    with output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
         reply = client.track(job, on_status, JOB_FILES)
         files = {}
-        for name in KEPT_FILES:
+        for name in JOB_FILES:
             files[Path(name).stem] = out / name
             write_result(out / name, reply.files[name].tobytes())
         files |= keep_proxies(reply.take, out)
@@ -89,7 +88,8 @@ def backend_endpoint(endpoint: str | None = None) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _output_folder(out: Path) -> Iterator[Path]:
+def output_folder(out: Path) -> Iterator[Path]:
+    """The folder of results, made where it is missing; raises UserError (``output_unwritable``)."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
