@@ -1,4 +1,4 @@
-"""``flowface track``: footage to results; ``flowface refine``: a take by corrections; ``flowface export``: to a file."""
+"""``flowface track``: footage to results. ``flowface refine``: a take by corrections. ``flowface export``."""
 
 from __future__ import annotations
 

@@ -98,9 +98,8 @@ def refine_table(output: TrackOutput) -> Table:
 
 def _plain_table(title: str) -> Table:
     """Two columns: a name, and what there is to say."""
-    table = Table(
-        title=Text(title) if title else None, title_justify="left", show_header=False, box=None, pad_edge=False
-    )
+    shown = Text(title) if title else None
+    table = Table(title=shown, title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     return table
