@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.errors import Cancelled
 from backend.fitting.corrections.fade import dilated, runs, shares_of_new
-from backend.fitting.corrections.hidden import hiding, with_ignored
+from backend.fitting.corrections.hidden import bridged_start, hiding, with_ignored
 from backend.fitting.corrections.targets import PinTargets, held_term, pin_targets
 from backend.fitting.corrections.tracked import TrackedTake
 from backend.fitting.corrections.types import Corrections
@@ -101,7 +101,7 @@ def resolve(
     moving = moving_frames(corrections, start.frame_count, frames, blend)
     solving = _Solving(tracked, corrections, moving, blend)
     done, total = 0, max(int(moving.sum()), 1)
-    state, iterations = start, 0
+    state, iterations = solving.start, 0
     for part in windows_of(moving):
 
         def tell(share: float, part: _Part = part, before: int = done) -> None:
@@ -145,10 +145,12 @@ class _Solving:
     def __init__(self, tracked: TrackedTake, corrections: Corrections, moving: Bools, blend: int) -> None:
         self.take = tracked.take
         self.hidden: F64 | None = None
+        self.start = tracked.take.start
         self.corrections, self.moving = corrections, moving
         start = tracked.take.start
         if corrections.hiding is not None:
             self.take, self.hidden = with_ignored(tracked.take, corrections.ignored)
+            self.start = bridged_start(start, self.hidden)
         self.pins: PinTargets | None = None
         if corrections.pins:
             self.pins = pin_targets(corrections.pins, tracked.shown, self.take.basis, start, blend)
@@ -215,7 +217,7 @@ class _Solving:
     def _problem(self, index: NDArray[np.int64]) -> Problem:
         problem = self.take.problem(index)
         if self.hidden is not None:
-            problem = hiding(problem, self.hidden[index])
+            problem = hiding(problem, self.hidden[index], self.start.expression[index])
         if self.held is not None:
             problem = replace(problem, terms=(*problem.terms, self.held.at(index)))
         return problem
