@@ -43,8 +43,9 @@ def with_ignored(take: Take, ignored: Sequence[Bools]) -> tuple[Take, F64]:
     after = _weights(take, views)
     moved = _movement(take)
     total, left = before @ moved, after @ moved
-    hidden = np.clip(HALF * (1 - left / np.maximum(total, 1e-12)), 0, 1)
-    hidden[total.max(axis=1) == 0] = 0  # frames that were bridged already
+    lost = np.logical_or.reduce([own.any(axis=1) for own in ignored])
+    seen = (total > 1e-12) & lost[:, None]  # not what no point showed before
+    hidden = np.where(seen, np.clip(HALF * (1 - left / np.where(seen, total, 1)), 0, 1), 0)
     views = tuple(_without_lids(view, hidden, take.basis) for view in views)
     told = take.witness
     if told is not None:

@@ -87,12 +87,14 @@ def resolve(
     *,
     frames: tuple[int, int] | None = None,
     blend: int = 8,
+    length: int = LENGTH,
     on_progress: Callable[[float], None] | None = None,
     should_cancel: Callable[[], bool] | None = None,
 ) -> Resolved:
     """Solve the frames that ``corrections`` move, and ``frames`` (first, last), from where the take was tracked.
 
-    The others stand, bit by bit; without corrections all do. The result depends on nothing but what is given.
+    The others stand, bit by bit; without corrections all do. The result depends on nothing but what is given. More than
+    ``length`` frames in a row are solved in windows, which bounds memory.
 
     Raises:
         Cancelled: within one iteration of ``should_cancel`` saying so.
@@ -102,7 +104,7 @@ def resolve(
     solving = _Solving(tracked, corrections, moving, blend)
     done, total = 0, max(int(moving.sum()), 1)
     state, iterations = solving.start, 0
-    for part in windows_of(moving):
+    for part in windows_of(moving, length):
 
         def tell(share: float, part: _Part = part, before: int = done) -> None:
             if should_cancel is not None and should_cancel():
@@ -127,14 +129,14 @@ class _Part:
     stop: int
 
 
-def windows_of(moving: Bools) -> Iterator[_Part]:
+def windows_of(moving: Bools, length: int) -> Iterator[_Part]:
     """Every run of frames that move (T,) with the frames on either side that E_temp ties it to.
 
-    Long ones in parts, each of which begins where the last one ended and looks ahead.
+    Ones longer than ``length`` in parts, each of which begins where the last one ended and looks ahead.
     """
     for first, stop in runs(moving):
-        for begin in range(first, stop, LENGTH):
-            keep = min(begin + LENGTH, stop)
+        for begin in range(first, stop, length):
+            keep = min(begin + length, stop)
             ahead = keep + (LOOKAHEAD if keep < stop else PINNED)
             yield _Part(max(begin - PINNED, 0), begin, keep, min(ahead, len(moving)))
 
