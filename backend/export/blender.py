@@ -14,7 +14,7 @@ from backend.export.hair import with_hair
 from backend.head_model.appearance import lip_share, mouth_light
 from backend.head_model.brows import brow_hair
 from backend.head_model.lashes import lash_hair
-from backend.head_model.model import JOINT_NAMES, HeadModel
+from backend.head_model.model import JOINT_NAMES, HeadModel, surface_positions
 from backend.head_model.quads import kept_pairs
 from backend.head_model.teeth import teeth_of
 from backend.track.geometry import neutral_of, person_of
@@ -74,12 +74,21 @@ def head_geometry(head: HeadModel, neutral: NDArray[np.float32]) -> HeadGeometry
         own_vertices=head.vertex_count,
         light=mouth_light(head),
         lips=lip_share(head),
+        inter_ocular=_inter_ocular(head, neutral),
     )
     in_mouth = (piece.hair(head, neutral) for piece in teeth_of(head))
     for hair in (brow_hair(head, neutral), lash_hair(head, neutral), *in_mouth):
         if hair is not None:
             plain = with_hair(_without(plain, hair.part), hair)
     return plain
+
+
+def _inter_ocular(head: HeadModel, neutral: NDArray[np.float32]) -> float:
+    """Metres between the outer eye corners, as the fit measures it; 0 for a head that does not name them."""
+    if "ibug68" not in head.landmarks:
+        return 0.0
+    corners = surface_positions(head.landmarks["ibug68"], head.triangles, neutral)[[36, 45]]
+    return float(np.linalg.norm(corners[0] - corners[1]))
 
 
 def _without(head: HeadGeometry, part: str) -> HeadGeometry:
