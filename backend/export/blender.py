@@ -14,7 +14,7 @@ from backend.export.hair import with_hair
 from backend.head_model.appearance import lip_share, mouth_light
 from backend.head_model.brows import brow_hair
 from backend.head_model.lashes import lash_hair
-from backend.head_model.model import JOINT_NAMES, HeadModel, surface_positions
+from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints, surface_positions
 from backend.head_model.quads import kept_pairs
 from backend.head_model.teeth import teeth_of
 from backend.track.geometry import neutral_of, person_of
@@ -30,6 +30,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "lashes": ("lashes",),
 }
 """Material slots and the regions of the head that each consists of."""
+OUTER_EYE_CORNERS = (36, 45)
+"""Of iBUG-68's points."""
 
 
 def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, Any]) -> TakeResult:
@@ -85,9 +87,10 @@ def head_geometry(head: HeadModel, neutral: NDArray[np.float32]) -> HeadGeometry
 
 def _inter_ocular(head: HeadModel, neutral: NDArray[np.float32]) -> float:
     """Metres between the outer eye corners, as the fit measures it; 0 for a head that does not name them."""
-    if "ibug68" not in head.landmarks:
+    points = head.landmarks.get("ibug68", ())
+    if not isinstance(points, SurfacePoints) or len(points) <= max(OUTER_EYE_CORNERS):
         return 0.0
-    corners = surface_positions(head.landmarks["ibug68"], head.triangles, neutral)[[36, 45]]
+    corners = surface_positions(points, head.triangles, neutral)[list(OUTER_EYE_CORNERS)]
     return float(np.linalg.norm(corners[0] - corners[1]))
 
 

@@ -51,6 +51,9 @@ def small_track(frames: int = 4, cameras: int = 1) -> Track:
                 focal_ratio=1.0 + i / 8,
                 distortion=(0.1, -0.2, 0.0, 0.001)[: 4 * i],
                 distortion_model=list(DistortionModel)[i % 2],
+                landmarks_px=np.where(
+                    random.uniform(size=(frames, 5, 1)) < 0.2, np.nan, random.uniform(0, 360, (frames, 5, 2))
+                ).astype(np.float32),
             )
             for i in range(cameras)
         ),
@@ -67,6 +70,8 @@ def small_track(frames: int = 4, cameras: int = 1) -> Track:
         uncertainty_mm=error,
         expression_sigma=random.uniform(size=(frames, 3)).astype(np.float32),
         action_corrections=random.normal(size=(3, 11, 3)).astype(np.float16),
+        landmark_vertices=random.integers(0, 11, (5, 3)).astype(np.int32),
+        landmark_barycentric=random.uniform(size=(5, 3)).astype(np.float32),
     )
 
 
