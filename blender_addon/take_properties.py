@@ -1,6 +1,6 @@
 """What a user can set of a take: name, where it starts, how fast it plays, its version's name, how its head is drawn.
 
-The properties have no value of their own: they are read from the take and change it as a whole.
+All but the switches have no value of their own: they are read from the take and change it as a whole.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from .scene import versions_of_take as versions
 
 NAME, START, SPEED, VERSION = "flowface_name", "flowface_start", "flowface_speed", "flowface_version_name"
 HEAD_DISPLAY = "flowface_head_display"
+WIREFRAME, LANDMARKS = "flowface_show_wireframe", "flowface_show_landmarks"
 _DISPLAYS = [identifier for identifier, *_ in head_display.DISPLAYS]
 
 
@@ -68,5 +69,14 @@ def properties() -> dict[str, Any]:
             items=head_display.DISPLAYS,
             get=lambda take: _DISPLAYS.index(head_display.display_of(take)),
             set=lambda take, index: head_display.set_display(take, _DISPLAYS[index]),
+        ),
+        WIREFRAME: bpy.props.BoolProperty(
+            name="Wireframe",
+            description="Draw the edges of the skin that face the camera over the footage, through the camera",
+        ),
+        LANDMARKS: bpy.props.BoolProperty(
+            name="Landmarks",
+            description="Draw a dot where the tracker saw each landmark in the footage, and a line to where the head "
+            "has it now: green where that is good, yellow where it is fair, red where it is poor",
         ),
     }

@@ -8,7 +8,7 @@ import bpy
 
 from .. import take_properties
 from ..on_take import OnTake
-from ..scene import head_display, takes
+from ..scene import head_display, landmarks, takes
 from ..scene.ownership import ShownView
 from .sidebar import InMainPanel
 from .text import draw_text
@@ -27,6 +27,7 @@ class FLOWFACE_PT_see(OnTake, InMainPanel, bpy.types.Panel):  # type: ignore[mis
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(take, take_properties.HEAD_DISPLAY)
+        _draw_lines(column, take)
         self.layout.operator("flowface.add_sound", icon="SOUND")
 
 
@@ -50,6 +51,16 @@ def _draw_footage(layout: Any, context: Any, view: ShownView | None) -> None:
     column.active = camera.show_background_images
     column.prop(background, "alpha", text="Strength", slider=True)
     column.prop(background, "display_depth", text="Depth")
+
+
+def _draw_lines(layout: Any, take: Any) -> None:
+    """What is drawn over the footage; nothing is of a hidden head, which Blender does not evaluate."""
+    column = layout.column(heading="Over Footage")
+    column.active = head_display.display_of(take) != head_display.HIDDEN
+    column.prop(take, take_properties.WIREFRAME)
+    row = column.row()
+    row.enabled = landmarks.kept_by(take)
+    row.prop(take, take_properties.LANDMARKS)
 
 
 CLASSES = (FLOWFACE_PT_see,)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..vendor import take as contract
-from . import animation, armature, axes, curves, materials, root, shape, update
+from . import animation, armature, axes, curves, landmarks, materials, root, shape, update
 from . import ownership as replace
 from . import versions_of_take as versions
 from .head import build_head, shape_points, widen_sliders
@@ -48,6 +48,7 @@ def build_take(
         collection = _new_take(context, take, known_cameras, job)
     collection[replace.RATE_KEY] = take.frame_rate
     replace.remember_views(collection, take)
+    landmarks.keep(collection, take)
     main = main_camera(collection)
     matched = match_scene and alone
     if main is not None and (scene.camera is None or matched):
