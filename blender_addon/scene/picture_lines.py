@@ -19,6 +19,10 @@ from .landmarks import Landmarks, landmarks_at
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
+EYE_PARTS = ("eyes", "iris", "pupil")
+EYE_RIM = 0.97
+"""Of an eyeball's radius: what is nearer to its outline is taken for seen."""
+
 
 @dataclass(frozen=True, eq=False)
 class Eye:
@@ -95,14 +99,43 @@ def visible_edges(posed: PosedHead, place: F64) -> NDArray[np.int32]:
     mesh.loops.foreach_get("edge_index", edge)
     one, two, three = (posed.points[vertex[start + step]] for step in (0, 1, 2))
     facing = np.einsum("fc,fc->f", np.cross(two - one, three - one), place - one) > 0
-    skin = [index for index, worn in enumerate(mesh.materials) if worn and worn.get(materials.PART_KEY) == "skin"]
-    if skin:
-        facing &= np.isin(material, skin)
+    sizes, parts = np.diff(np.append(start, corners)), _parts(mesh)
+    if "skin" in parts:
+        facing &= np.isin(material, np.flatnonzero(parts == "skin"))
     wanted = np.zeros(len(mesh.edges), bool)
-    wanted[edge[np.repeat(facing, np.diff(np.append(start, corners)))]] = True
+    wanted[edge[np.repeat(facing, sizes)]] = True
+    eyes = np.repeat(np.isin(material, np.flatnonzero(np.isin(parts, EYE_PARTS))), sizes)
     ends = np.empty(2 * len(mesh.edges), np.int32)
     mesh.edges.foreach_get("vertices", ends)
-    return ends.reshape(-1, 2)[wanted]
+    found = ends.reshape(-1, 2)[wanted]
+    return found[~_behind_eyes(posed.points, np.unique(vertex[eyes]), place)[found].any(axis=1)]
+
+
+def _parts(mesh: Any) -> NDArray[np.str_]:
+    """The part of the head that each of a mesh's materials is for, "" of the user's own."""
+    return np.array([worn.get(materials.PART_KEY, "") if worn else "" for worn in mesh.materials] or [""])
+
+
+def _behind_eyes(points: F64, eyes: NDArray[np.int32], place: F64) -> NDArray[np.bool_]:
+    """(V,) which points are hidden from a place by an eyeball, as sockets are; ``eyes`` are vertices of eyeballs.
+
+    The eyeballs are two balls, on either side of the middle between their vertices.
+    """
+    hidden = np.zeros(len(points), bool)
+    if not len(eyes):
+        return hidden
+    balls = points[eyes]
+    across = np.linalg.svd(balls - balls.mean(axis=0), full_matrices=False)[2][0]
+    side = (balls - balls.mean(axis=0)) @ across > 0
+    rays = points - place
+    lengths = np.linalg.norm(rays, axis=1)
+    for ball in (balls[side], balls[~side]):
+        centre = ball.mean(axis=0) if len(ball) else place
+        radius = float(np.median(np.linalg.norm(ball - centre, axis=1))) if len(ball) else 0.0
+        along = rays @ (centre - place) / np.maximum(lengths, 1e-9)
+        apart = np.sqrt(np.maximum(((centre - place) ** 2).sum() - along**2, 0))
+        hidden |= (apart < EYE_RIM * radius) & (lengths > along)
+    return hidden
 
 
 @dataclass(frozen=True, eq=False)
