@@ -9,11 +9,12 @@ from typing import Any
 
 import bpy
 
-from .scene import head_display, retime, takes, timing
+from .scene import head_display, plate, retime, takes, timing
 from .scene import versions_of_take as versions
 
 NAME, START, SPEED, VERSION = "flowface_name", "flowface_start", "flowface_speed", "flowface_version_name"
 HEAD_DISPLAY = "flowface_head_display"
+PLATE = "flowface_plate_in_renders"
 WIREFRAME, LANDMARKS = "flowface_show_wireframe", "flowface_show_landmarks"
 _DISPLAYS = [identifier for identifier, *_ in head_display.DISPLAYS]
 
@@ -27,6 +28,13 @@ def _rename_version(take: Any, name: str) -> None:
     version = versions.current(take)
     if version is not None and name:
         versions.rename(take, version.number, name)
+
+
+def _set_plate(take: Any, wanted: bool) -> None:
+    plate.remove(take)
+    view = head_display.seen_view(bpy.context.scene, take)
+    if wanted and view is not None:
+        plate.show(take, view)
 
 
 def properties() -> dict[str, Any]:
@@ -69,6 +77,13 @@ def properties() -> dict[str, Any]:
             items=head_display.DISPLAYS,
             get=lambda take: _DISPLAYS.index(head_display.display_of(take)),
             set=lambda take, index: head_display.set_display(take, _DISPLAYS[index]),
+        ),
+        PLATE: bpy.props.BoolProperty(
+            name="In Renders",
+            description="Render the footage behind the head, as this camera saw it: with Cycles or EEVEE, in its own "
+            "colours where the scene's view transform is Standard",
+            get=lambda take: plate.plate_of(take) is not None,
+            set=_set_plate,
         ),
         WIREFRAME: bpy.props.BoolProperty(
             name="Wireframe",

@@ -23,7 +23,7 @@ class FLOWFACE_PT_see(OnTake, InMainPanel, bpy.types.Panel):  # type: ignore[mis
     def draw(self, context: Any) -> None:
         """The camera, its footage, the head before it, and the sound."""
         take = takes.shown_take(context)
-        _draw_footage(self.layout, context, head_display.seen_view(context.scene, take))
+        _draw_footage(self.layout, context, take, head_display.seen_view(context.scene, take))
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(take, take_properties.HEAD_DISPLAY)
@@ -31,7 +31,7 @@ class FLOWFACE_PT_see(OnTake, InMainPanel, bpy.types.Panel):  # type: ignore[mis
         self.layout.operator("flowface.add_sound", icon="SOUND")
 
 
-def _draw_footage(layout: Any, context: Any, view: ShownView | None) -> None:
+def _draw_footage(layout: Any, context: Any, take: Any, view: ShownView | None) -> None:
     """Blender's own settings of the picture behind the camera: the user finds the same ones there."""
     if view is None:
         draw_text(layout, "This take has no camera any more.", context.region.width)
@@ -47,6 +47,7 @@ def _draw_footage(layout: Any, context: Any, view: ShownView | None) -> None:
     column = layout.column()
     column.use_property_split, column.use_property_decorate = True, False
     column.prop(camera, "show_background_images", text="Footage")
+    column.prop(take, take_properties.PLATE)
     column = column.column()
     column.active = camera.show_background_images
     column.prop(background, "alpha", text="Strength", slider=True)

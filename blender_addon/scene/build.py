@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..vendor import take as contract
-from . import animation, armature, axes, curves, landmarks, materials, root, shape, update
+from . import animation, armature, axes, curves, landmarks, materials, plate, root, shape, update
 from . import ownership as replace
 from . import versions_of_take as versions
 from .head import build_head, shape_points, widen_sliders
@@ -55,6 +55,7 @@ def build_take(
         scene.camera = main
     if matched:
         match(scene, take.cameras[0].image_size, take.frame_rate, scene_span(collection) or span(take))
+    plate.refresh(collection)
     scene.frame_set(scene.frame_current)
     return collection
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import footage, root
+from . import footage, plate, root
 from . import ownership as replace
 from . import versions_of_take as versions
 
@@ -74,6 +74,7 @@ def delete(take: Any) -> None:
 
     They stay where they are, in the collections that the take's own was in.
     """
+    plate.remove(take)
     built = set(replace.built(take).values())
     for obj in list(bpy.data.objects):
         if obj.parent in built and obj not in built:
@@ -159,6 +160,7 @@ def duplicate(scene: Any, take: Any) -> Any:
         plain = _NUMBER.sub("", block.name)
         if plain == take.name or plain.startswith(f"{take.name} "):
             block.name = collection.name + plain[len(take.name) :]
+    plate.refresh(collection)
     place = root.free_place(scene, collection)
     if place is not None:
         copies[replace.member(take, replace.ROOT)].matrix_world = place
