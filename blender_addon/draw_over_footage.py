@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from . import gpu_lines, take_properties
+from . import gpu_lines, grades, take_properties
 from .scene import ownership as replace
 from .scene import picture_lines
 from .scene.landmarks import landmarks_at
@@ -61,6 +61,6 @@ def _draw_take(context: Any, take: Any, view: replace.ShownView, *, wire: bool, 
     found = picture_lines.seen_landmarks(known, posed, eye) if known is not None else None
     if found is not None:
         seen, on_head = (gpu_lines.in_region(points, projection, size) for points in (found.seen, found.on_head))
-        colours = gpu_lines.GRADE_COLOURS[picture_lines.grade_of(found.error)]
+        colours = gpu_lines.GRADE_COLOURS[grades.levels(found.error, grades.ERROR_PERCENT)]
         gpu_lines.lines(np.stack([seen, on_head], axis=1), colours, LINE_WIDTH * scale)
         gpu_lines.squares(seen, colours, DOT * scale)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import bpy
 
-from . import action_slots, draw_over_footage, iris, preferences, pump, session, settings, take_properties
+from . import (
+    action_slots,
+    draw_in_timeline,
+    draw_over_footage,
+    iris,
+    preferences,
+    pump,
+    session,
+    settings,
+    take_properties,
+)
 from .operators import (
     add_sound,
     backend_start,
@@ -81,6 +91,7 @@ def register() -> None:
         getattr(bpy.app.handlers, name).append(handler)
     action_slots.watch()
     draw_over_footage.start()
+    draw_in_timeline.start()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
 
@@ -88,6 +99,7 @@ def unregister() -> None:
     """Take everything back, and end the backend that the add-on started."""
     if bpy.app.timers.is_registered(pump.tick):
         bpy.app.timers.unregister(pump.tick)
+    draw_in_timeline.stop()
     draw_over_footage.stop()
     action_slots.forget()
     for name, handler in HANDLERS.items():

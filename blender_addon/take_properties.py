@@ -15,6 +15,7 @@ from .scene import versions_of_take as versions
 NAME, START, SPEED, VERSION = "flowface_name", "flowface_start", "flowface_speed", "flowface_version_name"
 HEAD_DISPLAY = "flowface_head_display"
 PLATE = "flowface_plate_in_renders"
+STRIP = "flowface_show_confidence"
 WIREFRAME, LANDMARKS = "flowface_show_wireframe", "flowface_show_landmarks"
 _DISPLAYS = [identifier for identifier, *_ in head_display.DISPLAYS]
 
@@ -84,6 +85,12 @@ def properties() -> dict[str, Any]:
             "colours where the scene's view transform is Standard",
             get=lambda take: plate.plate_of(take) is not None,
             set=_set_plate,
+        ),
+        STRIP: bpy.props.BoolProperty(
+            name="Confidence in Timeline",
+            description="Draw a strip along Timeline and Dope Sheet: green where error and uncertainty of the take are "
+            "good, yellow where one is fair, red where one is poor, grey where no face was found",
+            default=True,
         ),
         WIREFRAME: bpy.props.BoolProperty(
             name="Wireframe",

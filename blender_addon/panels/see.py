@@ -28,6 +28,7 @@ class FLOWFACE_PT_see(OnTake, InMainPanel, bpy.types.Panel):  # type: ignore[mis
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(take, take_properties.HEAD_DISPLAY)
         _draw_lines(column, take)
+        column.prop(take, take_properties.STRIP)
         self.layout.operator("flowface.add_sound", icon="SOUND")
 
 

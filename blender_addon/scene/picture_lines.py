@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import grades
 from . import axes, materials
 from . import ownership as replace
 from .landmarks import Landmarks, landmarks_at
@@ -172,9 +171,3 @@ def landmarks_of(take: Any, view: replace.ShownView, frame: float, depsgraph: An
     if posed is None or known is None or view.camera is None or view.size is None:
         return None
     return seen_landmarks(known, posed, eye_of(view.camera, view.size, depsgraph))
-
-
-def grade_of(errors: F64) -> NDArray[np.int64]:
-    """(n,) 0 good, 1 fair, 2 poor, 3 unknown, of errors (n,) in percent of the inter-ocular distance."""
-    grade = np.searchsorted(grades.ERROR_PERCENT, errors)
-    return np.where(np.isfinite(errors), grade, 3)
