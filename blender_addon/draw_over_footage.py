@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import gpu_lines, grades, take_properties
+from .scene import error_on_head, picture_lines
 from .scene import ownership as replace
-from .scene import picture_lines
 from .scene.landmarks import landmarks_at
 
 F64 = NDArray[np.float64]
@@ -18,19 +18,39 @@ F64 = NDArray[np.float64]
 WIRE_COLOUR = (1.0, 1.0, 1.0, 0.35)
 WIRE_WIDTH, LINE_WIDTH, DOT = 1.0, 1.5, 2.5
 """Pixels at the interface's scale of 1; of a dot the half of its width."""
+NEARER = 0.002
+"""Of the way to the viewport's eye: by how much colours are before the surface that they are of."""
 
 _handlers: list[Any] = []
 
 
 def start() -> None:
     """Draw in all 3D viewports from now on."""
-    _handlers.append(bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL"))
+    for draw, when in ((_draw, "POST_PIXEL"), (_draw_errors, "POST_VIEW")):
+        _handlers.append(bpy.types.SpaceView3D.draw_handler_add(draw, (), "WINDOW", when))
 
 
 def stop() -> None:
     """Draw no more."""
     while _handlers:
         bpy.types.SpaceView3D.draw_handler_remove(_handlers.pop(), "WINDOW")
+
+
+def _draw_errors() -> None:
+    """The errors on the heads, seen from anywhere."""
+    context = bpy.context
+    if context.region_data is None or not context.space_data.overlay.show_overlays:
+        return
+    for take in replace.takes_of(context.scene):
+        if not getattr(take, take_properties.ERROR) or take.hide_viewport:
+            continue
+        posed = picture_lines.posed_head(replace.member(take, replace.HEAD), context.evaluated_depsgraph_get())
+        errors = error_on_head.errors_of(posed.mesh) if posed is not None else None
+        if posed is None or errors is None:
+            continue
+        place = np.array(context.region_data.view_matrix.inverted().translation, np.float64)
+        nearer = posed.points + NEARER * (place - posed.points)
+        gpu_lines.surface(nearer, gpu_lines.error_colours(errors), picture_lines.known_triangles(posed.mesh, errors))
 
 
 def _draw() -> None:

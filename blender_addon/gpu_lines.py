@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import grades
+
 F64 = NDArray[np.float64]
 
 GRADE_COLOURS = np.array([(0.25, 0.85, 0.35, 1.0), (0.95, 0.8, 0.2, 1.0), (0.95, 0.25, 0.2, 1.0), (0.6, 0.6, 0.6, 1.0)])
 """RGBA of good, fair, poor and unknown."""
+SURFACE_ALPHA = 0.6
 _CORNERS = np.array([(-1, -1), (1, -1), (1, 1), (-1, -1), (1, 1), (-1, 1)], np.float64)
 
 
@@ -49,6 +52,39 @@ def rectangles(lowest: F64, highest: F64, colours: F64) -> None:
         middle, half = (lowest + highest)[:, None] / 2, (highest - lowest)[:, None] / 2
         corners = (middle + half * _CORNERS).reshape(-1, 2)
         _draw(gpu.shader.from_builtin("FLAT_COLOR"), "TRIS", corners, np.repeat(colours, 6, axis=0))
+
+
+def error_colours(errors: NDArray[Any]) -> F64:
+    """RGBA (n,4) of errors (n,) in percent of the inter-ocular distance, from green over yellow to red; clear where
+    they are unknown (below 0)."""
+    good, fair = grades.ERROR_PERCENT
+    colours = np.stack(
+        [np.interp(errors, (good / 2, good, fair), GRADE_COLOURS[:3, channel]) for channel in range(4)], axis=-1
+    )
+    colours[:, 3] = np.where(errors >= 0, SURFACE_ALPHA, 0.0)
+    return colours
+
+
+def surface(points: F64, colours: F64, triangles: NDArray[Any]) -> None:
+    """Draw triangles (m,3) between points (n,3) of the world, which have RGBA colours (n,4), where nothing hides them.
+
+    Only within a viewport's 3D drawing.
+    """
+    import gpu
+    from gpu_extras.batch import batch_for_shader
+
+    if not len(triangles):
+        return
+    shader = gpu.shader.from_builtin("SMOOTH_COLOR")
+    attributes = {"pos": points.astype(np.float32), "color": colours.astype(np.float32)}
+    batch = batch_for_shader(shader, "TRIS", attributes, indices=np.ascontiguousarray(triangles, np.int32))
+    gpu.state.blend_set("ALPHA")
+    gpu.state.depth_test_set("LESS_EQUAL")
+    gpu.state.face_culling_set("BACK")
+    batch.draw(shader)
+    gpu.state.face_culling_set("NONE")
+    gpu.state.depth_test_set("NONE")
+    gpu.state.blend_set("NONE")
 
 
 def _draw(shader: Any, kind: str, places: F64, colours: F64) -> None:

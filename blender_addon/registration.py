@@ -48,6 +48,7 @@ from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
 from .panels import views as panel_views
+from .scene import error_on_head
 
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
@@ -92,6 +93,7 @@ def register() -> None:
     action_slots.watch()
     draw_over_footage.start()
     draw_in_timeline.start()
+    error_on_head.start()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
 
@@ -99,6 +101,7 @@ def unregister() -> None:
     """Take everything back, and end the backend that the add-on started."""
     if bpy.app.timers.is_registered(pump.tick):
         bpy.app.timers.unregister(pump.tick)
+    error_on_head.stop()
     draw_in_timeline.stop()
     draw_over_footage.stop()
     action_slots.forget()

@@ -9,14 +9,14 @@ from typing import Any
 
 import bpy
 
-from .scene import head_display, plate, retime, takes, timing
+from .scene import error_on_head, head_display, plate, retime, takes, timing
 from .scene import versions_of_take as versions
 
 NAME, START, SPEED, VERSION = "flowface_name", "flowface_start", "flowface_speed", "flowface_version_name"
 HEAD_DISPLAY = "flowface_head_display"
 PLATE = "flowface_plate_in_renders"
 STRIP = "flowface_show_confidence"
-WIREFRAME, LANDMARKS = "flowface_show_wireframe", "flowface_show_landmarks"
+WIREFRAME, LANDMARKS, ERROR = "flowface_show_wireframe", "flowface_show_landmarks", error_on_head.SHOWN
 _DISPLAYS = [identifier for identifier, *_ in head_display.DISPLAYS]
 
 
@@ -36,6 +36,10 @@ def _set_plate(take: Any, wanted: bool) -> None:
     view = head_display.seen_view(bpy.context.scene, take)
     if wanted and view is not None:
         plate.show(take, view)
+
+
+def _show_error(take: Any, context: Any) -> None:
+    error_on_head.changed(take, context.evaluated_depsgraph_get())
 
 
 def properties() -> dict[str, Any]:
@@ -87,7 +91,7 @@ def properties() -> dict[str, Any]:
             set=_set_plate,
         ),
         STRIP: bpy.props.BoolProperty(
-            name="Confidence in Timeline",
+            name="Confidence Strip",
             description="Draw a strip along Timeline and Dope Sheet: green where error and uncertainty of the take are "
             "good, yellow where one is fair, red where one is poor, grey where no face was found",
             default=True,
@@ -95,6 +99,13 @@ def properties() -> dict[str, Any]:
         WIREFRAME: bpy.props.BoolProperty(
             name="Wireframe",
             description="Draw the edges of the skin that face the camera over the footage, through the camera",
+        ),
+        ERROR: bpy.props.BoolProperty(
+            name="Error on Head",
+            description="Colour the head by how far it is off the landmarks that were seen near: green where that is "
+            "good, yellow where it is fair, red where it is poor, nothing where none was seen. The mesh has the figure "
+            "as the attribute “tracking_error”, percent of the inter-ocular distance, -1 where unknown",
+            update=_show_error,
         ),
         LANDMARKS: bpy.props.BoolProperty(
             name="Landmarks",

@@ -63,6 +63,9 @@ def _draw_lines(layout: Any, take: Any) -> None:
     row = column.row()
     row.enabled = landmarks.kept_by(take)
     row.prop(take, take_properties.LANDMARKS)
+    row = column.row()
+    row.enabled = landmarks.kept_by(take)
+    row.prop(take, take_properties.ERROR)
 
 
 CLASSES = (FLOWFACE_PT_see,)

@@ -98,7 +98,7 @@ def visible_edges(posed: PosedHead, place: F64) -> NDArray[np.int32]:
     mesh.loops.foreach_get("edge_index", edge)
     one, two, three = (posed.points[vertex[start + step]] for step in (0, 1, 2))
     facing = np.einsum("fc,fc->f", np.cross(two - one, three - one), place - one) > 0
-    sizes, parts = np.diff(np.append(start, corners)), _parts(mesh)
+    sizes, parts = np.diff(np.append(start, corners)), parts_of(mesh)
     if "skin" in parts:
         facing &= np.isin(material, np.flatnonzero(parts == "skin"))
     wanted = np.zeros(len(mesh.edges), bool)
@@ -110,7 +110,7 @@ def visible_edges(posed: PosedHead, place: F64) -> NDArray[np.int32]:
     return found[~_behind_eyes(posed.points, np.unique(vertex[eyes]), place)[found].any(axis=1)]
 
 
-def _parts(mesh: Any) -> NDArray[np.str_]:
+def parts_of(mesh: Any) -> NDArray[np.str_]:
     """The part of the head that each of a mesh's materials is for, "" of the user's own."""
     return np.array([worn.get(materials.PART_KEY, "") if worn else "" for worn in mesh.materials] or [""])
 
@@ -135,6 +135,15 @@ def _behind_eyes(points: F64, eyes: NDArray[np.int32], place: F64) -> NDArray[np
         apart = np.sqrt(np.maximum(((centre - place) ** 2).sum() - along**2, 0))
         hidden |= (apart < EYE_RIM * radius) & (lengths > along)
     return hidden
+
+
+def known_triangles(mesh: Any, errors: F32) -> NDArray[np.int32]:
+    """(n,3) the triangles of an evaluated mesh at whose corners the errors (V,) are known (0 or more)."""
+    mesh.calc_loop_triangles()
+    triangles = np.empty(3 * len(mesh.loop_triangles), np.int32)
+    mesh.loop_triangles.foreach_get("vertices", triangles)
+    triangles = triangles.reshape(-1, 3)
+    return triangles[(errors[triangles] >= 0).all(axis=1)]
 
 
 @dataclass(frozen=True, eq=False)
