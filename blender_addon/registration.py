@@ -31,6 +31,7 @@ from .operators import (
     next_low_confidence,
     open_preferences,
     pick_face,
+    take_compare,
     take_delete,
     take_duplicate,
     take_head_motion,
@@ -55,7 +56,7 @@ OPERATORS = (
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
-    take_head_motion,
+    *(take_head_motion, take_compare),
 )
 CLASSES = tuple(
     cls

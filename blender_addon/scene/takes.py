@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import footage, plate, root
+from . import footage, ghost, plate, root
 from . import ownership as replace
 from . import versions_of_take as versions
 
@@ -75,6 +75,7 @@ def delete(take: Any) -> None:
     They stay where they are, in the collections that the take's own was in.
     """
     plate.remove(take)
+    ghost.remove(take)
     built = set(replace.built(take).values())
     for obj in list(bpy.data.objects):
         if obj.parent in built and obj not in built:
@@ -105,6 +106,8 @@ def delete(take: Any) -> None:
 def delete_version(context: Any, take: Any, number: int) -> None:
     """Remove a version and what only it has; the newest of the others is shown where it was the one. In Object Mode."""
     others = [version.number for version in versions.all_of(take) if version.number != number]
+    if ghost.shown_number(take) in (number, others[-1]):
+        ghost.remove(take)
     shown = versions.current(take)
     if shown is not None and shown.number == number:
         versions.switch(context, take, others[-1])
@@ -132,6 +135,7 @@ def duplicate(scene: Any, take: Any) -> Any:
 
     What the user put into the collection is copied along; what points at something in the take points at its copy.
     """
+    ghost.remove(take)
     copies: dict[Any, Any] = {}
 
     def copy(block: Any) -> Any:
