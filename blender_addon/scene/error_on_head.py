@@ -99,9 +99,9 @@ def vertex_errors(take: Any, head: Any, frame: float, depsgraph: Any) -> F32:
         mean = np.nanmean(np.stack(errors), axis=0)
     seen = np.isfinite(mean)
     weights = _weights_of(head, known)
-    total = weights @ seen.astype(np.float32)
+    total, value = (weights @ np.stack([seen, np.where(seen, mean, 0)], axis=1).astype(np.float32)).T
     told = total >= np.exp(-0.5 * (REACH / SIGMA) ** 2)
-    value = weights @ np.where(seen, mean, 0).astype(np.float32) / np.maximum(total, np.finfo(np.float32).tiny)
+    value = value / np.maximum(total, np.finfo(np.float32).tiny)
     return np.where(told, value, unknown).astype(np.float32)
 
 
