@@ -11,8 +11,8 @@ from . import gpu_lines, take_properties
 from .scene import confidence, confidence_strip, takes
 
 RULER, HEIGHT = 23.0, 4.0
-"""Pixels at the interface's scale of 1: of the frame numbers at the top, at whose foot the strip is, and of the
-strip: below them is little room in a Timeline."""
+"""Pixels at the interface's scale of 1: of the frame numbers at the top, which Blender draws over everything, and of
+the strip below them."""
 
 _handlers: list[Any] = []
 
@@ -39,8 +39,8 @@ def _draw() -> None:
     found, region, scale = confidence_strip.stretches(known), context.region, context.preferences.system.ui_scale
     zero, one = (region.view2d.view_to_region(frame, 0, clip=False)[0] for frame in (0, 1000))
     across = (one - zero) / 1000  # whole pixels come back; over many frames they tell fractions
-    foot = region.height - RULER * scale
+    top = region.height - RULER * scale
     left, right = zero + across * found.first, zero + across * found.last
-    lowest = np.column_stack([left, np.full(len(left), foot)])
-    highest = np.column_stack([np.maximum(right, left + 1), np.full(len(left), foot + HEIGHT * scale)])
+    lowest = np.column_stack([left, np.full(len(left), top - HEIGHT * scale)])
+    highest = np.column_stack([np.maximum(right, left + 1), np.full(len(left), top)])
     gpu_lines.rectangles(lowest, highest, gpu_lines.GRADE_COLOURS[found.grade])

@@ -57,7 +57,8 @@ def show(context: Any, take: Any, number: int) -> None:
     compat.assign_action(second_rig, data["actions"].get(versions.POSE))
     if second.data.shape_keys is not None:
         compat.assign_action(second.data.shape_keys, data["actions"].get(versions.EXPRESSION))
-    second.display_type, second.hide_viewport, second_rig.hide_viewport = "WIRE", False, True
+    second.display_type, second.show_in_front = "WIRE", True
+    second.hide_viewport, second_rig.hide_viewport = False, True
 
 
 def _reshape(context: Any, head: Any, rig: Any, data: Any) -> None:

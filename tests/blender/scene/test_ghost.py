@@ -56,6 +56,7 @@ def test_a_ghost_is_the_version_as_it_is_shown_and_leaves_nothing() -> None:
     assert compare("1") == {"FINISHED"} and ghost.shown_number(collection) == 1
     second = collection[ghost.HEAD]
     assert (second.display_type, second.hide_select, second.hide_render) == ("WIRE", True, True)
+    assert second.show_in_front, "else a larger head hides it"
     seen = {frame: points(second, frame) for frame in (1, 7)}
     for frame, shown in now.items():
         np.testing.assert_array_equal(points(collection[HEAD], frame), shown)
