@@ -227,9 +227,10 @@ class _Crowd:
         asked = [face.expected for face in self.faces if face.lost <= 2]
         seen: list[Alignment] = []
         for box, found in zip(asked, self._aligner.align([image] * len(asked), asked) if asked else [], strict=True):
-            if found is not None and overlap(found.box, box) >= _MOVED_TOO_FAR:
-                if turned_apart(found.box, box) <= _TURNED_OVER:
-                    _add(seen, found)
+            if found is None or overlap(found.box, box) < _MOVED_TOO_FAR:
+                continue
+            if turned_apart(found.box, box) <= _TURNED_OVER:
+                _add(seen, found)
         return seen
 
     def _boxes(self, image: Image, *, whole: bool, closely: bool) -> list[FaceBox]:
