@@ -83,10 +83,14 @@ class FollowingJob(Job):
 
 @dataclass(frozen=True)
 class ExportJob(FollowingJob):
-    """A tracked take as a file for other tools; ``format`` is the name of an export (``offers.ExportInfo``)."""
+    """A tracked take as a file for other tools; ``format`` is the name of an export (``offers.ExportInfo``).
+
+    ``face`` is the one to write where the parent tracked several, counted from 1.
+    """
 
     KIND: ClassVar[str] = "export"
     format: str
+    face: int = 1
 
 
 @dataclass(frozen=True)

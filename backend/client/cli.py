@@ -222,9 +222,12 @@ def export(
     ],
     to: Annotated[str, typer.Option("--format", help=f"What to write. {exports_in_words()}", metavar="NAME")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    head_number: Annotated[
+        int, typer.Option("--head-number", help="Which head of a take of several faces.", min=1)
+    ] = 1,
     endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
 ) -> None:
     """Write a tracked take as a file for other tools."""
     from backend.client.export import ExportRequest, export_to_file
 
-    typer.echo(export_to_file(ExportRequest(take, to, out, endpoint or None)))
+    typer.echo(export_to_file(ExportRequest(take, to, out, endpoint or None, head_number)))

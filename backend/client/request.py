@@ -26,9 +26,10 @@ class TrackRequest:
     take and ``all_faces`` are all that there are, which takes footage of one camera. ``offsets`` are seconds by view:
     its time at the first one's first frame. ``focal_mm`` and ``sensor_mm`` (one number each) and ``principal_points``
     (two, pixels) are by view, "" for all that are not named. ``calibration`` files know the cameras, in
-    ``calibration_unit`` ("": as they say). ``neutral`` is an earlier track.npz, a mesh or a picture with this person's neutral face; ``neutral_frames``
-    (first, last) are the first footage's own in which the face is neutral, None where they are to be found. ``aligner``
-    is one of ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be relative.
+    ``calibration_unit`` ("": as they say). ``neutral`` is an earlier track.npz, a mesh or a picture with this person's
+    neutral face; ``neutral_frames`` (first, last) are the first footage's own in which the face is neutral, None where
+    they are to be found. ``aligner`` is one of ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be
+    relative.
 
     ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
     files named in ``TrackOutput.files`` are written, over earlier ones of the same names; nothing else there is

@@ -92,6 +92,7 @@ def further_report(report: dict[str, Any], spec: TrackJob, number: int) -> dict[
     views = [view | {"focal_known": False, "focal_from": "head 1"} for view in report["views"]]
     return report | {
         "name": f"head {number}",
+        "head_number": number,
         "track": track_file(number),
         "options": spec.options.to_plain(),
         "views": views,

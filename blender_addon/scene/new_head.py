@@ -76,7 +76,7 @@ def join(context: Any, main: Any, take: contract.TakeResult, job: str, *, camera
     head, rig = add_head(context, collection, timed, own)
     rig.parent = replace.member(main, replace.ROOT) if head_stands_free(main) else main[replace.STAGE]
     rig.scale = (own.scale,) * 3
-    notes = ()
+    notes: tuple[str, ...] = ()
     if cameras_stay:
         context.view_layer.update()
         move_head(collection, timed, update.through_own_camera(collection, origin, rig, head, timed, own))
