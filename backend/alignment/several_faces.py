@@ -204,11 +204,15 @@ class _Crowd:
         searched = closely or self._taken % _LOOK_EVERY == 0 or not self.faces
         closely = closely or self._taken % _LOOK_CLOSELY_EVERY == 0
         self._taken += 1
-        seen = self._followed(image)
-        for box in self._boxes(image, whole=searched, closely=closely):
+        crowded = [
+            face for face in self.faces if any(_near(face.expected, o.expected) for o in self.faces if o != face)
+        ]
+        seen = self._followed(image, [face for face in self.faces if face.lost <= 2 and face not in crowded])
+        for box in self._boxes(image, crowded, whole=searched, closely=closely):
             if not any(overlap(box, known.box) >= 0.5 for known in seen):
-                found = self._aligner.align([image], [the_right_way_up(self._finder, image, box)])[0]
-                _add(seen, found)
+                _add(seen, self._aligner.align([image], [the_right_way_up(self._finder, image, box)])[0])
+        for found in self._followed(image, [face for face in crowded if face.lost <= 2]):
+            _add(seen, found)
         looks = [_looks(image, found.box) for found in seen]
         owners = self._assign(seen, looks)
         for number, found in enumerate(seen):
@@ -222,9 +226,9 @@ class _Crowd:
             face.lost += index not in face.path
         return len(seen) if searched else 0
 
-    def _followed(self, image: Image) -> list[Alignment]:
-        """What the aligner sees where the faces are expected, each face once."""
-        asked = [face.expected for face in self.faces if face.lost <= 2]
+    def _followed(self, image: Image, faces: Sequence[_Face]) -> list[Alignment]:
+        """What the aligner sees where faces are expected, each face once."""
+        asked = [face.expected for face in faces]
         seen: list[Alignment] = []
         for box, found in zip(asked, self._aligner.align([image] * len(asked), asked) if asked else [], strict=True):
             if found is None or overlap(found.box, box) < _MOVED_TOO_FAR:
@@ -233,14 +237,16 @@ class _Crowd:
                 _add(seen, found)
         return seen
 
-    def _boxes(self, image: Image, *, whole: bool, closely: bool) -> list[FaceBox]:
-        """Where the finder sees faces: anywhere, or about those that are lost or in each other's way."""
+    def _boxes(self, image: Image, crowded: Sequence[_Face], *, whole: bool, closely: bool) -> list[FaceBox]:
+        """Where the finder sees faces: anywhere, or about those that are lost or in each other's way.
+
+        The aligner drifts from a face to one that passes it, little by little; the finder looks at each picture anew.
+        """
         if whole:
             return search_image(self._finder, image, thoroughly=closely)
         boxes: list[FaceBox] = []
         for face in self.faces:
-            crowded = any(_near(face.expected, other.expected) for other in self.faces if other is not face)
-            if face.lost or crowded:
+            if face.lost or face in crowded:
                 boxes += search_again(self._finder, image, face.expected, thoroughly=False)
         return boxes
 
