@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from .scene import error_on_head, head_display, plate, retime, takes, timing
+from .scene import error_on_head, head_display, ownership, plate, retime, takes, timing
 from .scene import versions_of_take as versions
 
 NAME, START, SPEED, VERSION = "flowface_name", "flowface_start", "flowface_speed", "flowface_version_name"
@@ -56,7 +56,7 @@ def properties() -> dict[str, Any]:
             description="Frame of the scene on which the take starts. All its keys move along, and back again exactly",
             precision=1,
             step=100,
-            get=lambda take: timing.timing_of(take).start,
+            get=lambda take: timing.timing_of(ownership.main_of(take)).start,
             set=lambda take, start: retime.retime(take, start=start),
         ),
         SPEED: bpy.props.FloatProperty(
@@ -67,7 +67,7 @@ def properties() -> dict[str, Any]:
             soft_max=10.0,
             precision=3,
             step=1,
-            get=lambda take: timing.timing_of(take).speed,
+            get=lambda take: timing.timing_of(ownership.main_of(take)).speed,
             set=lambda take, speed: retime.retime(take, speed=speed),
         ),
         VERSION: bpy.props.StringProperty(

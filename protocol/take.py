@@ -163,8 +163,13 @@ class Performance:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TakeResult(Performance):
-    """A whole take for a client: a performance, its name, the head that performs, and the job's report."""
+    """A whole take for a client: a performance, its name, the head that performs, and the job's report.
+
+    ``others`` are the further heads of the take where several faces were tracked, in the same camera and frames; they
+    have no others themselves.
+    """
 
     name: str
     head: HeadGeometry
     report: Mapping[str, Any] = field(default_factory=dict)
+    others: tuple[TakeResult, ...] = ()

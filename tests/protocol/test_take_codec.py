@@ -45,6 +45,17 @@ def test_round_trip(frames, cameras):
     assert_same(take, over_the_wire(take))
 
 
+def test_further_heads_travel_along_and_an_older_client_builds_the_first():
+    take, other = small_take(), dataclasses.replace(small_take(), name="other")
+    both = dataclasses.replace(take, others=(other, other))
+    assert_same(both, over_the_wire(both))
+    fields, arrays = take_to_wire(both)
+    del fields["others"]
+    assert_same(take_from_wire(fields, arrays), take)
+    with pytest.raises(ProtocolError, match="other1/take/gaze"):
+        take_from_wire(take_to_wire(both)[0], {n: a for n, a in arrays.items() if n != "other1/take/gaze"})
+
+
 def changed_head(**changes):
     take = small_take()
     return dataclasses.replace(take, head=dataclasses.replace(take.head, **changes))
