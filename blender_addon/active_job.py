@@ -34,6 +34,8 @@ class ActiveJob:
     status: m.JobStatus | None = None  # None until the backend has taken it
     submitted: bool = False
     cancelling: bool = False
+    partials: int = 0  # how many of its partial takes were asked for
+    partial: contract.TakeResult | None = None  # the latest that came, to be shown meanwhile
     take: contract.TakeResult | None = None  # fetched, to be built
     question: str = ""  # what the user is to decide before it is built
     elsewhere: bool = False  # another file is open: build only when asked to

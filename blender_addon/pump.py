@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import action_slots, building, footage_paths, preferences, session
+from . import action_slots, building, footage_paths, live, preferences, session
 from .active_job import Home
 from .operators.build_take import FLOWFACE_OT_build_take
 
@@ -34,15 +34,19 @@ def tick() -> float:
     checking = now.check is not None and now.check.running
     if checking:
         _redraw("PREFERENCES", "WINDOW")
+    if live.busy():
+        return live.STEP_INTERVAL
     busy = now.job is not None or now.exporting is not None or now.backend_starting
     return BUSY_INTERVAL if busy else IDLE_INTERVAL
 
 
 def _round(context: Any, now: session.Session) -> bool:
     wanted = preferences.get(context)
+    now.live_preview = wanted.live_preview
     now.keep_bytes = preferences.keep_bytes(wanted)
     now.connect(wanted.endpoint)
     changed = now.poll()
+    changed = live.show(context, now) or changed
     if now.job is not None and now.job.take is not None and not (now.job.elsewhere or now.job.question):
         return build_when_possible(context, now.job.home) or changed
     action_slots.pick_where_chosen()
@@ -65,7 +69,7 @@ def build_when_possible(context: Any, home: Home) -> bool:
     window.scene = scene  # operators work on what their window shows
     there = context.window == window
     try:
-        with contextlib.nullcontext() if there else context.temp_override(window=window):
+        with session.current().quiet(), contextlib.nullcontext() if there else context.temp_override(window=window):
             posing = bpy.context.active_object if bpy.context.mode == "POSE" else None
             if posing is not None:
                 posing = posing.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import action_slots, iris, preferences, pump, session, settings, take_properties
+from . import action_slots, iris, live, preferences, pump, session, settings, take_properties
 from .operators import (
     add_sound,
     backend_start,
@@ -79,6 +79,8 @@ def register() -> None:
         setattr(bpy.types.Collection, name, prop)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    for name, handler in live.HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
     action_slots.watch()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
@@ -88,6 +90,9 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(pump.tick):
         bpy.app.timers.unregister(pump.tick)
     action_slots.forget()
+    live.take_away()
+    for name, handler in live.HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     session.end(finish=preferences.get(bpy.context).finish_jobs)

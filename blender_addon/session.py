@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ class Session(BackendLink):
         self.notice: Notice | None = None
         self.jobs = JobList(self._send)
         self.exporting: ExportTask | None = None
+        self.live_preview = True  # partial takes are wanted
         self.keep_bytes: int | None = None  # that jobs may take on the backend's disk; None: all are kept
         self.check: Check | None = None  # the last that was asked for
         self._cameras: dict[str, KnownCameras] = {}  # of jobs that are not built, as long as this Blender runs
@@ -238,6 +240,15 @@ class Session(BackendLink):
             self._on_taken(job, status)
         if status.finished and not was_done:
             self._on_finished(job, status)
+        elif not status.finished and status.partial > job.partials and self.live_preview:
+            job.partials = status.partial
+            self._send(m.Result(status.job_id, partial=True), partial(self._on_partial, job))
+
+    @staticmethod
+    def _on_partial(job: ActiveJob, message: m.Message) -> None:
+        """Keep a partial take to be shown; an answer that came too late for that, or an error, is nobody's concern."""
+        if isinstance(message, m.ResultReply) and message.take is not None and not message.job.finished:
+            job.partial = message.take
 
     def _on_taken(self, job: ActiveJob, status: m.JobStatus) -> None:
         if job.known_cameras is not None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import bpy
 
-from .. import action_slots, footage_paths, grades, session, settings
-from ..scene import ownership, takes
+from .. import action_slots, footage_paths, grades, live, session, settings
+from ..scene import ownership, preview, takes
 from ..scene import versions_of_take as versions
 from ..scene.build import build_take, look_through_camera
 from ..scene.footage import missing_footage, pictures_of
@@ -57,6 +57,7 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         if plan.lost and self.answer == "ASK" and not bpy.app.background:
             job.question = plan.question()
             return {"CANCELLED"}
+        chosen = live.give_way()
         before = action_slots.actions_of(plan.collection) if plan.collection is not None else {}
         first = not ownership.takes_of(context.scene)
         built = build_take(
@@ -68,6 +69,7 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
             job=job.status.job_id if job.status is not None else "",
         )
         settings.of(context.scene).take = built
+        preview.hand_on(chosen, built)
         if before and built == plan.collection:
             action_slots.follow(built, before)
         footage_paths.keep_relative(context.scene, pictures_of(_cameras(built)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import building, session, settings
+from .. import building, live, session, settings
 from ..active_job import time_left
 from ..backend_process import short_lines
 from ..client import Connection
@@ -138,6 +138,9 @@ def _draw_progress(layout: Any, now: session.Session, context: Any) -> None:
     layout.progress(factor=job.fraction, type="BAR", text=text if shown else f"{job.fraction:.0%}")
     if not shown:
         draw_text(layout, text, width)
+    preview = live.sentence(job, context)
+    if preview:
+        draw_text(layout, preview, width, "HIDE_OFF")
     if job.question:
         draw_text(layout.box(), job.question, width, "QUESTION")
         row = layout.row(align=True)
