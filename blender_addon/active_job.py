@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .vendor import messages as m
@@ -108,5 +108,6 @@ class Remains:
     """What a session leaves when the add-on is switched off, for when it is switched on again in this Blender."""
 
     job: ActiveJob | None = None
+    waiting: list[ActiveJob] = field(default_factory=list)  # jobs to be followed after it
     process: BackendProcess | None = None  # goes on with the job
     notice: Notice | None = None

@@ -99,8 +99,7 @@ def _pose_again(name: str | None) -> None:
 def on_file_opened(*_: Any) -> None:
     """A take that was tracked for another file must not appear in this one unasked; in its own it must."""
     action_slots.watch()
-    job = session.current().job
-    if job is not None:
+    for job in session.current().followed:
         job.home = dataclasses.replace(job.home, number=0)
         job.elsewhere = not bpy.data.filepath or bpy.data.filepath != job.home.file
 
@@ -121,9 +120,9 @@ def on_file_not_saved(path: str, *_: Any) -> None:
 def on_file_saved(path: str, *_: Any) -> None:
     """The file that a take belongs to may have another name now."""
     footage_paths.stay_relative(path)
-    job = session.current().job
-    if job is not None and not job.elsewhere:
-        job.home = dataclasses.replace(job.home, file=bpy.data.filepath)
+    for job in session.current().followed:
+        if not job.elsewhere:
+            job.home = dataclasses.replace(job.home, file=bpy.data.filepath)
 
 
 def _redraw(area_type: str = "VIEW_3D", region_type: str = "UI") -> None:
