@@ -9,6 +9,7 @@ from . import (
     draw_in_timeline,
     draw_over_footage,
     iris,
+    live,
     preferences,
     pump,
     session,
@@ -91,6 +92,8 @@ def register() -> None:
         setattr(bpy.types.Collection, name, prop)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    for name, handler in live.HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
     action_slots.watch()
     draw_over_footage.start()
     draw_in_timeline.start()
@@ -106,6 +109,9 @@ def unregister() -> None:
     draw_in_timeline.stop()
     draw_over_footage.stop()
     action_slots.forget()
+    live.take_away()
+    for name, handler in live.HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     session.end(finish=preferences.get(bpy.context).finish_jobs)
