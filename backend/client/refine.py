@@ -66,7 +66,7 @@ def refine_to_folder(
         if request.overlay:
             if on_stage:
                 on_stage("writing the overlay")
-            files |= write_overlays(track, track.head_id, (out / "alignments.npz").read_bytes(), out)
+            files |= write_overlays([track], track.head_id, [(out / "alignments.npz").read_bytes()], out)
         return TrackOutput(track, json.loads((out / "report.json").read_bytes()), files)
 
 

@@ -114,6 +114,11 @@ def summary_table(footage: Sequence[Path], output: TrackOutput) -> Table:
     views = output.report.get("views", [])
     for view in views if len(views) > 1 else []:
         table.add_row(f"  {view['name']}", Text(_view_words(view)))
+    others = output.report.get("others", [])
+    for head in [{**output.report, "name": "head 1"}, *others] if others else []:
+        error = head["reprojection_error_percent_iod"]["mean"]
+        found = f"{head['frames_tracked']} of {head['frames']} frames"
+        table.add_row(f"  {head['name']}", Text(found + ("" if error is None else f", error {error:.2f} %")))
     for warning in output.report.get("warnings", []):
         table.add_row("warning", Text(warning))
     for name, path in output.files.items():
@@ -124,7 +129,9 @@ def summary_table(footage: Sequence[Path], output: TrackOutput) -> Table:
 def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     error, seconds = report["reprojection_error_percent_iod"], report["seconds"]
     faces = report["faces_seen"]
-    several = [("faces seen", f"{faces}: one was tracked, the largest unless --face chose it")] if faces > 1 else []
+    tracked = 1 + len(report.get("others", []))
+    said = f"{tracked} were tracked" if tracked > 1 else "one was tracked, the largest unless --face chose it"
+    several = [("faces seen", f"{faces}: {said}")] if faces > 1 else []
     return [
         ("frames tracked", f"{report['frames_tracked']} of {report['frames']}"),
         *several,

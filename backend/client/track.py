@@ -18,6 +18,7 @@ from backend.client.scene_writer import require_blender, scene_writer
 from backend.errors import ErrorCode, UserError
 from backend.files import link_or_copy, write_atomic
 from backend.overlay.track import write_overlays
+from backend.pipeline.further_faces import alignments_file, track_file
 from backend.server.discovery import find_server, private_server
 from backend.track.io import load_track
 from backend.track.types import Track
@@ -33,12 +34,13 @@ class TrackOutput:
     """A finished take: ``files`` maps "track", "alignments", "report", "overlay" and "scene" to what was written.
 
     With several views there is one overlay for each, "overlay <view>". Of a view that Blender cannot play, its proxy
-    is there, too, "proxy <view>".
+    is there, too, "proxy <view>". ``others`` are the further heads where several faces were tracked: "track_2", ….
     """
 
     track: Track
     report: Mapping[str, Any]
     files: Mapping[str, Path] = field(default_factory=dict)
+    others: tuple[Track, ...] = ()
 
 
 def track_to_folder(
@@ -52,14 +54,18 @@ def track_to_folder(
     blender = require_blender(request)
     job = job_spec(request)
     with output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
-        reply = client.track(job, on_status, JOB_FILES)
+        reply = client.run(job, on_status, JOB_FILES, all_files=job.several_faces)
+        further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
         files = {}
-        for name in JOB_FILES:
+        named = (name for number in further for name in (track_file(number), alignments_file(number)))
+        for name in (*JOB_FILES, *named):
             files[Path(name).stem] = out / name
             write_result(out / name, reply.files[name].tobytes())
         files |= keep_proxies(reply.take, out)
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
+        others = [load_track(out / track_file(number)) for number in further]
+        seen = [reply.files[alignments_file(number)].tobytes() for number in (1, *further)]
         extras = " and ".join(
             words for words, wanted in (("the scene", request.blend), ("the overlay", request.overlay)) if wanted
         )
@@ -69,11 +75,11 @@ def track_to_folder(
             scene = out / "scene.blend"
             finish = stack.enter_context(scene_writer(blender, reply, scene)) if blender else None
             if request.overlay:
-                files |= write_overlays(track, request.head, reply.files["alignments.npz"].tobytes(), out)
+                files |= write_overlays([track, *others], request.head, seen, out)
             if finish:
                 finish()
                 files["scene"] = scene
-        return TrackOutput(track, report, files)
+        return TrackOutput(track, report, files, tuple(others))
 
 
 @contextlib.contextmanager
