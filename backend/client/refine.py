@@ -13,12 +13,13 @@ from backend.client.connection import Client, OnStatus
 from backend.client.track import TrackOutput, backend_endpoint, keep_proxies, output_folder, write_result
 from backend.errors import ErrorCode, UserError
 from backend.overlay.track import write_overlays
+from backend.pipeline.further_faces import alignments_file, track_file
+from backend.pipeline.refine_source import own_report, tracked_file
 from backend.progress import never
 from backend.track.io import load_track
 from protocol.codec import ProtocolError
 from protocol.job import RefineJob
 
-RESULT_FILES = ("track.npz", "tracked.npz", "alignments.npz", "report.json")
 MAX_BYTES = 64 << 20  # of a file of corrections: a million pins
 
 
@@ -27,7 +28,7 @@ class RefineRequest:
     """A take to refine and by what. ``take`` is a folder that holds one, or the id of a finished job.
 
     ``corrections`` is a JSON file with a ``RefineJob``'s ``pins``, ``masks``, ``keys``, ``frames`` and ``blend``, all
-    of which may be left out; ``frames`` (first, last) count before the file's. ``endpoint`` None uses the backend that
+    of which may be left out; ``frames`` (first, last) counts before the file's. ``endpoint`` None uses the backend that
     runs, else a private one that is started and stopped; for a folder there is no need of any.
     """
 
@@ -35,6 +36,7 @@ class RefineRequest:
     corrections: Path
     out: Path
     frames: tuple[int, int] | None = None
+    face: int = 1  # of a take of several, counted from 1
     overlay: bool = False
     endpoint: str | None = None
 
@@ -48,7 +50,7 @@ def refine_to_folder(
     ``output_unwritable``; what refining raises.
     """
     job = read_corrections(request.corrections)
-    job = job if request.frames is None else replace(job, frames=request.frames)
+    job = replace(job, face=request.face, frames=request.frames or job.frames)
     folder = Path(request.take)
     with output_folder(request.out) as out:
         if os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name too long to be one
@@ -61,13 +63,17 @@ def refine_to_folder(
             )
         else:
             _by_job(replace(job, parent=request.take), request, on_status)
-        track = load_track(out / "track.npz")
-        files = {name.removesuffix(".npz").removesuffix(".json"): out / name for name in RESULT_FILES}
+        report = json.loads((out / "report.json").read_bytes())
+        faces = range(1, 2 + len(report.get("others", [])))
+        names = [name(face) for face in faces for name in (track_file, tracked_file, alignments_file)]
+        files = {Path(name).stem: out / name for name in (*names, "report.json") if (out / name).is_file()}
+        tracks = [load_track(out / track_file(face)) for face in faces]
         if request.overlay:
             if on_stage:
                 on_stage("writing the overlay")
-            files |= write_overlays([track], track.head_id, [(out / "alignments.npz").read_bytes()], out)
-        return TrackOutput(track, json.loads((out / "report.json").read_bytes()), files)
+            seen = [(out / alignments_file(face)).read_bytes() for face in faces]
+            files |= write_overlays(tracks, tracks[0].head_id, seen, out)
+        return TrackOutput(tracks[request.face - 1], dict(own_report(report, request.face)), files)
 
 
 def read_corrections(path: Path) -> RefineJob:
@@ -100,7 +106,7 @@ def _in_folder(job: RefineJob, folder: Path, out: Path, on_stage: Callable[[str]
 
 def _by_job(job: RefineJob, request: RefineRequest, on_status: OnStatus | None) -> dict[str, Any]:
     with backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
-        reply = client.run(job, on_status, RESULT_FILES)
-        for name in RESULT_FILES:
-            write_result(request.out / name, reply.files[name].tobytes())
+        reply = client.run(job, on_status, all_files=True)
+        for name, data in reply.files.items():
+            write_result(request.out / name, data.tobytes())
         return {name: str(path) for name, path in keep_proxies(reply.take, request.out).items()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.pipeline.refine_source import own_report
 from backend.track.types import Track
 from protocol.messages import RefineJob
 
@@ -69,7 +70,7 @@ def _put(old: NDArray[Any], moved: NDArray[np.bool_], new: NDArray[Any]) -> NDAr
 
 
 def refine_report(spec: RefineJob, take: TakeSource, track: Track, resolved: Resolved) -> dict[str, Any]:
-    """The tracked take's report with what the refine did; that of an earlier refine is left out."""
+    """The report of the tracked face with what the refine did; that of an earlier refine is left out."""
     said: list[str] = []
     pins = []
     for pin, before, after in zip(spec.pins, resolved.pins_before.tolist(), resolved.pins_after.tolist(), strict=True):
@@ -86,10 +87,11 @@ def refine_report(spec: RefineJob, take: TakeSource, track: Track, resolved: Res
                 f"The pin at frame {pin.frame} in “{pin.view}” is met to {after:.1f} pixels only: the head cannot "
                 "reach it together with the other pins and keys."
             )
-    earlier = take.report.get("refine", {}).get("warnings", [])
-    warnings = [warning for warning in take.report.get("warnings", []) if warning not in earlier]
+    own = own_report(take.report, take.face)
+    earlier = own.get("refine", {}).get("warnings", [])
+    warnings = [warning for warning in own.get("warnings", []) if warning not in earlier]
     return {
-        **take.report,
+        **own,
         "frames_tracked": int(track.tracked.sum()),
         "warnings": [*warnings, *said],
         "refine": {
