@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from .codec import ProtocolError
 from .codes import ProtocolCode
+from .corrections import HeldKey, Mask, Pin
 from .fields import fields_from_plain, fields_to_plain
 from .options import SolveOptions
 
@@ -29,6 +30,8 @@ MILLIMETRES = (0.1, 100_000.0)
 """What a focal length or a sensor's side may be: of a phone's thumbnail of a sensor to a telescope."""
 DISTORTION_LENGTHS = {DistortionModel.BROWN_CONRADY: (0, 4, 5, 8), DistortionModel.FISHEYE: (4,)}
 """The counts of numbers that a camera's ``distortion`` may have."""
+MAX_BLEND = 1000
+"""The most frames over which a refined part goes over into the rest."""
 
 
 @dataclass(frozen=True)
@@ -273,6 +276,32 @@ class TrackJob(Job):
         return tuple(view.footage for view in self.views)
 
 
+@dataclass(frozen=True)
+class RefineJob(FollowingJob):
+    """A tracked take, solved again in part, so that it holds to what a user says of it.
+
+    ``parent`` is a tracked take or a refined one. The solve starts from the take as it was tracked, however often it
+    was refined since, so that the result answers to these corrections alone; without any it is the tracked take.
+    ``frames`` are the (first, last) to solve again, None those within reach of the corrections, which move in any case.
+    All others stay as they were; over ``blend`` frames within each border the result goes over into them.
+    """
+
+    KIND: ClassVar[str] = "refine"
+    GIVES_TAKE: ClassVar[bool] = True
+    frames: tuple[int, int] | None = None
+    pins: tuple[Pin, ...] = ()
+    masks: tuple[Mask, ...] = ()
+    keys: tuple[HeldKey, ...] = ()
+    blend: int = 8
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) where the frame range runs backwards or the blend is none."""
+        if self.frames is not None:
+            _require_range("frame range", *self.frames)
+        if not 0 <= self.blend <= MAX_BLEND:
+            raise ProtocolError(ProtocolCode.BAD_FIELD, f"“job.blend” must be 0 to {MAX_BLEND} frames.")
+
+
 def _require_range(words: str, first: int, last: int) -> None:
     if first < 0 or last >= 1 << 31:
         raise ProtocolError(ProtocolCode.BAD_FIELD, f"The {words} {first}:{last} is not one that footage can have.")
@@ -280,4 +309,4 @@ def _require_range(words: str, first: int, last: int) -> None:
         raise ProtocolError(ProtocolCode.BAD_FIELD, f"The {words} {first}:{last} ends before it starts.")
 
 
-JOBS: dict[str, type[Job]] = {kind.KIND: kind for kind in (TrackJob, ExportJob)}
+JOBS: dict[str, type[Job]] = {kind.KIND: kind for kind in (TrackJob, ExportJob, RefineJob)}

@@ -132,6 +132,8 @@ def read_performance(
         cameras.append(from_plain(CameraTrack, {**_map_of(camera, where), **seen}, where))
     performance = from_plain(cls, {**fields, **came, "cameras": tuple(cameras)}, "take")
     check_performance(performance, keys, dict(sizes or {}))
+    if isinstance(performance, TakeResult):
+        _check_index(performance.landmark_vertices, len(performance.head.neutral), f"{keys.own}landmark_vertices")
     return performance
 
 

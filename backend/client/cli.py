@@ -1,4 +1,4 @@
-"""``flowface track``: footage to a folder of results. ``flowface export``: a take to a file for other tools."""
+"""``flowface track``: footage to results. ``flowface refine``: a take by corrections. ``flowface export``."""
 
 from __future__ import annotations
 
@@ -209,6 +209,32 @@ def track(
         options=options,
     )
     track_with_progress(request)
+
+
+def refine(
+    take: Annotated[
+        str,
+        typer.Argument(
+            help="A folder of results with a track.npz and its alignments.npz, or the id of a finished job.",
+            metavar="JOB|FOLDER",
+            show_default=False,
+        ),
+    ],
+    corrections: Annotated[
+        Path,
+        typer.Option("--corrections", "--pins", help="A JSON file with lists of pins, masks and keys; see the README."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made where it is missing.")],
+    frames: Frames = "",
+    overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write the overlay, too.")] = False,
+    endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
+) -> None:
+    """Solve a tracked take again between pins, masks and keys; all frames that they do not reach stay as they are."""
+    from backend.client.refine import RefineRequest
+    from backend.client.terminal import refine_with_progress
+
+    span = parse_frames(frames) if frames else None
+    refine_with_progress(RefineRequest(take, corrections, out, span, overlay, endpoint or None))
 
 
 def export(

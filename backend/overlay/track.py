@@ -83,17 +83,16 @@ def _overlay_take(
     view: int,
     alignment: ViewAlignment | None,
 ) -> OverlayTake:
-    from backend.cameras.distortion import Lens, distort
+    from backend.cameras.distortion import distort, lens_of
     from backend.overlay.draw import OverlayTake
 
     camera = track.cameras[view]
     shown = np.flatnonzero(camera.footage_frames >= 0)
-    centre = float(camera.principal_point[0]), float(camera.principal_point[1])
+    lens = lens_of(camera)
 
     def vertices_at(index: int) -> NDArray[np.float64]:
         t = shown[index]
         seen = seen_vertices(head, track, np.array([t]), neutral=neutral, view=view)[0]
-        lens = Lens(float(camera.focal_px[t]), centre, camera.focal_ratio, camera.distortion, camera.distortion_model)
         if not lens.ideal:
             seen[:, :2] = distort(seen[:, :2], lens)
         return seen

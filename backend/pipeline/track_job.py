@@ -19,6 +19,7 @@ from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
 from backend.errors import UserError
 from backend.files import write_atomic
 from backend.observations.io import save_alignments
+from backend.pipeline.drafts import Drafts
 from backend.pipeline.neutral_marks import at_rest_report, marked_numbers, require_marks_within
 from backend.pipeline.options import fit_options
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
@@ -74,8 +75,8 @@ def run_job(
 
     ``seconds`` in the report: ``decode`` and ``align`` are busy times that overlap each other, ``fit`` the solver,
     ``total`` the time from the first decoded frame to the fitted track; reading heads and writing files are outside.
-    ``on_partial`` gets the track as fitted to the points of several views, before their skin is matched;
-    without one that track is not written.
+    ``on_partial`` hears of tracks that can be shown before: drafts of the frames known so far while footage is being
+    aligned (``drafts``), and the whole take after each step of solving. Without one they are not made.
 
     Raises:
         UserError: footage, face choice, head, aligner, calibration, neutral or options that cannot be used; views that
@@ -93,18 +94,21 @@ def run_job(
     opened = open_views(spec)
     require_marks_within(spec, opened[0].info)
     prior = _Prior(spec.neutral_from, head, aligner)
-    take, others = _align(spec, head, opened, aligner, job_dir, on_progress, should_cancel)
+
+    def publish(track: Track) -> None:
+        if on_partial:
+            save_track(track, job_dir / PARTIAL_TRACK)
+            on_partial(PARTIAL_TRACK)
+
+    drafts = Drafts(spec, head, opened[0], aligner, options, publish, should_cancel) if on_partial else None
+    take, others = _align(spec, head, opened, aligner, job_dir, on_progress, should_cancel, drafts)
     take = _with_proxies(take, job_dir, on_progress, should_cancel)
     neutral = prior.neutral(take.aligned[0])
     options = replace(options, neutral_frames=marked_numbers(spec, take.aligned[0].alignment))
 
-    def on_fitted_partly(fit: FitResult) -> None:
-        if on_partial:
-            save_track(take.track(fit), job_dir / PARTIAL_TRACK)
-            on_partial(PARTIAL_TRACK)
-
+    solved_partly = (lambda fit: publish(take.track(fit))) if on_partial else None
     solving = share_of(on_progress, 1, 1 + len(others), ALIGN_SHARE)
-    fit, further = _solve(take, options, neutral, on_fitted_partly, solving, should_cancel)
+    fit, further = _solve(take, options, neutral, solved_partly, solving, should_cancel)
     reports = _solve_others(take, others, fit, job_dir, on_progress, should_cancel)
     report = take.report(fit) | further | {"others": reports}
     on_progress(JobProgress("writing the result", 0.99))
@@ -145,7 +149,7 @@ def _solve_others(
         take = _AlignedTake(spec, first.head, [view], [view.alignment], [], now, now, first.proxies)
         solving = share_of(on_progress, place, 1 + len(others), ALIGN_SHARE)
         try:
-            own, further = _solve(take, fit_options(spec, take.head), None, lambda _: None, solving, should_cancel)
+            own, further = _solve(take, fit_options(spec, take.head), None, None, solving, should_cancel)
         except UserError as error:
             first.warnings.append(not_tracked(place, error.message))
             continue
@@ -214,6 +218,7 @@ def _align(
     job_dir: Path,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
+    drafts: Drafts | None,
 ) -> tuple[_AlignedTake, Sequence[AlignedView]]:
     """The take of the first face, and its one view as it shows each further face that is asked for."""
     from backend.alignment.finder import face_finder
@@ -242,6 +247,7 @@ def _align(
         job_dir / CHUNKS,
         on_progress=_aligning(on_progress),
         should_cancel=should_cancel,
+        on_frame=drafts.add if drafts else None,
     )
     warnings += view_warnings(aligned)
     return _AlignedTake(spec, head, aligned, saved, warnings, started, time.perf_counter()), ()
@@ -266,7 +272,7 @@ def _solve(
     take: _AlignedTake,
     options: FitOptions,
     neutral: NDArray[np.float32] | None,
-    on_fitted_partly: Callable[[FitResult], None],
+    on_solved_partly: Callable[[FitResult], None] | None,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
 ) -> tuple[FitResult, dict[str, Any]]:
@@ -283,8 +289,6 @@ def _solve(
 
     def on_fitted(fit: FitResult) -> None:
         take.warnings.extend(check_consistency(take.head, views, names, fit, options, should_cancel))
-        if matching:
-            on_fitted_partly(fit)
 
     solved = solve_take(
         take.head,
@@ -293,6 +297,7 @@ def _solve(
         pictures=pictures_of(take.aligned) if matching else None,
         neutral_prior=neutral,
         on_fitted=on_fitted,
+        on_partial=on_solved_partly,
         on_progress=_solving(on_progress, 0.98 - PERSONAL_SHARE - MATCH_SHARE * matching),
         should_cancel=should_cancel,
     )

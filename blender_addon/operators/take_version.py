@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from ..choices import kept_text
-from ..scene import actors, retime, takes
+from ..scene import actors, ghost, retime, takes
 from ..scene import versions_of_take as versions
 
 
@@ -69,6 +69,9 @@ in this one"""
         """Switch, and show the frame that is shown anew."""
         take = takes.shown_take(context)
         for changed in actors.switch(context, take, int(self.version)):
+            shown = versions.current(changed)
+            if shown is not None and ghost.shown_number(changed) == shown.number:
+                ghost.remove(changed)
             _show_anew(context, changed)
         return {"FINISHED"}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..vendor import take as contract
-from . import axes, new_head, root, update
+from . import axes, new_head, plate, root, update
 from . import ownership as replace
 from .known_cameras import KnownCameras, metres_per_unit
 from .plan import Plan, plan_for
@@ -58,6 +58,7 @@ def build_take(
         scene.camera = main
     if matched:
         match(scene, take.cameras[0].image_size, take.frame_rate, scene_span(collection) or span(take))
+    plate.refresh(replace.main_of(collection))
     scene.frame_set(scene.frame_current)
     return collection
 

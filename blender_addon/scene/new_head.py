@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..vendor import take as contract
-from . import actors, animation, armature, axes, curves, materials, root, shape, update
+from . import actors, animation, armature, axes, curves, landmarks, materials, root, shape, update
 from . import ownership as replace
 from . import versions_of_take as versions
 from .head import build_head, shape_points, widen_sliders
@@ -95,3 +95,4 @@ def note_run(collection: Any, take: contract.TakeResult) -> None:
     collection[replace.RATE_KEY] = take.frame_rate
     replace.remember_views(collection, take)
     actors.remember_face(collection, take)
+    landmarks.keep(collection, take)

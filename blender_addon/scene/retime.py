@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import compat
-from . import head_motion, retimed_footage, span
+from . import head_motion, plate, retimed_footage, span
 from . import ownership as replace
 from . import versions_of_take as versions
 from .timing import TIMING, Timing, timing_of
@@ -59,11 +59,11 @@ def _retime(collection: Any, new: Timing) -> None:
 def refresh_footage(collection: Any, old: Timing | None = None) -> None:
     """Have the take's cameras show their footage by its timing, after it was ``old``, or another version's Actions."""
     new = timing_of(collection)
-    if old is None and new.plain:
-        return
-    for role, obj in replace.built(collection).items():
-        if replace.view_of(role) is not None:
-            retimed_footage.retime(obj.data, f"{collection.name} lens", old or new, new)
+    if old is not None or not new.plain:
+        for role, obj in replace.built(collection).items():
+            if replace.view_of(role) is not None:
+                retimed_footage.retime(obj.data, f"{collection.name} lens", old or new, new)
+    plate.refresh(collection)
 
 
 def _move(action: Any, old: Timing, new: Timing) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import footage, root
+from . import footage, ghost, plate, root
 from . import ownership as replace
 from . import versions_of_take as versions
 
@@ -84,6 +84,8 @@ def delete(take: Any) -> None:
     """
     for actor in replace.actors_of(take):
         delete(actor)
+    plate.remove(take)
+    ghost.remove(take)
     built = set(replace.built(take).values())
     for obj in list(bpy.data.objects):
         if obj.parent in built and obj not in built:
@@ -114,6 +116,8 @@ def delete(take: Any) -> None:
 def delete_version(context: Any, take: Any, number: int) -> None:
     """Remove a version and what only it has; the newest of the others is shown where it was the one. In Object Mode."""
     others = [version.number for version in versions.all_of(take) if version.number != number]
+    if ghost.shown_number(take) in (number, others[-1]):
+        ghost.remove(take)
     shown = versions.current(take)
     if shown is not None and shown.number == number:
         versions.switch(context, take, others[-1])
@@ -143,6 +147,8 @@ def duplicate(scene: Any, take: Any) -> Any:
     What the user put into the collection is copied along; what points at something in the take points at its copy.
     """
     take = replace.main_of(take)
+    for one in (take, *replace.actors_of(take)):
+        ghost.remove(one)
     copies: dict[Any, Any] = {}
 
     def copy(block: Any) -> Any:
@@ -177,6 +183,7 @@ def duplicate(scene: Any, take: Any) -> Any:
     scene.collection.children.link(collection)
     for one, twin in twins.items():
         _name_after(twin, one.name)
+    plate.refresh(collection)
     place = root.free_place(scene, collection)
     if place is not None:
         copies[replace.member(take, replace.ROOT)].matrix_world = place

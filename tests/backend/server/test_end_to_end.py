@@ -215,9 +215,7 @@ def test_all_faces_of_a_clip_are_heads_in_one_camera_and_each_is_exported(client
     other = heads[1].report
     assert other["name"] == "head 2" and other["options"] == heads[0].report["options"]
     exported = [
-        next(
-            iter(client.run(ExportJob(reply.job.job_id, "csv", face), all_files=True).files.values())
-        ).tobytes()
+        next(iter(client.run(ExportJob(reply.job.job_id, "csv", face), all_files=True).files.values())).tobytes()
         for face in (1, 2)
     ]
     assert exported[0] != exported[1]
