@@ -10,7 +10,7 @@ import time
 
 import bgui
 import bpy
-from common import addon, install, show_panel, show_sidebar, viewport, wait_for
+from common import addon, install, show_panel, show_sidebar, wait_for
 
 package, endpoint, footage, track_x, track_y = bgui.args
 ticks: list[tuple[float, float, bool]] = []  # seconds of this thread, by the clock, whether a preview was worked on
