@@ -179,10 +179,13 @@ class Session(BackendLink):
         self.ask_jobs()
         self.ask_storage()
 
-    def export(self, job_id: str, format: str, path: Path) -> None:
-        """Have a tracked take written as a file for other tools and save it as ``path``; a notice tells the end."""
+    def export(self, job_id: str, format: str, path: Path, face: int = 1) -> None:
+        """Have a tracked take written as a file for other tools and save it as ``path``; a notice tells the end.
+
+        ``face`` is the one to write of a job that tracked several, counted from 1.
+        """
         self.notice = None
-        self.exporting = ExportTask(m.ExportJob(job_id, format), path, self._send, self._on_exported)
+        self.exporting = ExportTask(m.ExportJob(job_id, format, face), path, self._send, self._on_exported)
         self.exporting.start()
 
     def _on_exported(self, text: str, is_error: bool) -> None:
