@@ -9,6 +9,7 @@ from typing import Any
 
 import bpy
 
+from . import curve_properties
 from .scene import head_display, retime, takes, timing
 from .scene import versions_of_take as versions
 
@@ -31,6 +32,7 @@ def _rename_version(take: Any, name: str) -> None:
 def properties() -> dict[str, Any]:
     """Blender's properties of a take's collection, by name."""
     return {
+        **curve_properties.properties(),
         NAME: bpy.props.StringProperty(
             name="Name",
             description="Name of the take; what was called after it is renamed along",

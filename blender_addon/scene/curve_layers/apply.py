@@ -76,7 +76,7 @@ def _apply(action: Any, course: channels.Course) -> None:
         if path in curves and not _is_shown(keys, shown[path], tracked[path]):
             after[path] = _write(curves[path], shown[path], keys, back=keys is tracked[path])
     if all(keys is tracked[path] for path, keys in after.items()):
-        _forget(action)
+        forget(action)
     else:
         _keep(action, tracked, after)
 
@@ -108,7 +108,8 @@ def _keep(action: Any, tracked: Store, shown: Store) -> None:
     action[SHOWN] = {**pack(shown, tracked), "plain": "\n".join(plain)}
 
 
-def _forget(action: Any) -> None:
+def forget(action: Any) -> None:
+    """Have an Action keep nothing beside its keys."""
     for name in (TRACKED, SHOWN):
         if name in action:
             del action[name]
@@ -138,6 +139,8 @@ def _write(curve: Any, before: Keys, after: Keys, *, back: bool) -> Keys:
     curve.update()
     if back:
         _set_handles(curve, after, np.isin(keys.frames, after.frames) & ~edited(keys, after))
+    elif keys is after and not after.linear:
+        return compat.read_keys(curve, selection=False)  # Blender has aligned handles anew: nobody edited them
     return after
 
 
@@ -194,7 +197,7 @@ def _lift(action: Any) -> _Lifted:
     now = {path: compat.read_keys(curves[path]) for path in there}
     for path in there:
         compat.write_keys(curves[path], tracked[path])
-    _forget(action)
+    forget(action)
     return _Lifted(action, now, tracked, shown)
 
 

@@ -165,13 +165,12 @@ def resampled(keys: Keys, frames: F64) -> Keys:
 
 
 def _scaled(keys: Keys, change: stack.Affine, weight: Weight) -> Keys:
-    """A curve of any keys, each of them with its handles higher or lower."""
-    numbers = dict(keys.numbers)
+    """A curve of any keys, each of them higher or lower, and its handles as much steeper or flatter."""
+    numbers, old = dict(keys.numbers), keys.values
+    new = np.clip(change.of(old), weight.low, weight.high)
     for name in ("co", "handle_left", "handle_right"):
         places = keys.numbers[name].astype(np.float64)
-        places[:, 1] = change.of(places[:, 1])
-        if name == "co":
-            places[:, 1] = np.clip(places[:, 1], weight.low, weight.high)
+        places[:, 1] = new + change.gain * (places[:, 1] - old)
         numbers[name] = places.astype(np.float32)
     return Keys(numbers)
 

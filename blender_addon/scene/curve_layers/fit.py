@@ -76,7 +76,7 @@ def _slopes(frames: F64, values: F64, keys: NDArray[np.intp]) -> F64:
     left, right, rest = b * width, d * width, values - a * start - c * end
     count = len(keys)
     diagonal = np.bincount(piece, left * left, count) + np.bincount(piece + 1, right * right, count)
-    beside: F64 = np.bincount(piece, left * right, count)[:-1]
+    beside = np.asarray(np.bincount(piece, left * right, count)[:-1], np.float64)
     wanted = np.bincount(piece, left * rest, count) + np.bincount(piece + 1, right * rest, count)
     even = _EVEN * np.gradient(frames[keys]) ** 2 * _EVEN
     diagonal, wanted = diagonal + even, wanted + even * _chords(frames[keys], values[keys])
