@@ -224,7 +224,7 @@ def _error() -> Any:
     return bpy.props.FloatProperty(
         name="Within",
         description="Millimetres by which no point of the face may be off on any frame, of the person's own size",
-        default=0.2,
+        default=0.5,
         min=0.01,
         soft_min=0.05,
         soft_max=2.0,

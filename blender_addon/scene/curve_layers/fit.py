@@ -29,17 +29,24 @@ class Fit:
 def fitted(frames: F64, values: F64, tolerance: float, keys: NDArray[np.intp] | None = None) -> Fit:
     """Thin out ``values (n,)`` on ascending ``frames (n,)`` until no value is off by more than ``tolerance``.
 
-    ``keys`` are frames that are keys in any case. Every piece that is off gets a key where it is
-    off most, until none is.
+    ``keys`` are frames that are keys in any case. Every piece that is off gets a key where it is off most, until none
+    is; then those go again without which none is either, a fifth of them.
     """
-    last = len(frames) - 1
-    chosen = np.unique(np.concatenate([[0, last], keys if keys is not None else []]).astype(np.intp))
+    ends = np.array([0, len(frames) - 1], np.intp)
+    fixed = np.union1d(ends, keys if keys is not None else ends)
+    chosen = fixed
     while True:
         fit = Fit(chosen, _slopes(frames, values, chosen))
         off = np.abs(evaluated(frames, values, fit) - values)
         if off.max(initial=0.0) <= tolerance:
-            return fit
+            break
         chosen = np.union1d(chosen, _worst(off, chosen, tolerance))
+    for key in np.setdiff1d(chosen, fixed):
+        fewer = np.setdiff1d(fit.keys, [key])
+        without = Fit(fewer, _slopes(frames, values, fewer))
+        if np.abs(evaluated(frames, values, without) - values).max() <= tolerance:
+            fit = without
+    return fit
 
 
 def evaluated(frames: F64, values: F64, fit: Fit) -> F64:

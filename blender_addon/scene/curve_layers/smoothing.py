@@ -23,7 +23,9 @@ def smoothed(times: F64, values: F64, sigma: F64, fast: float | None = None, *, 
     if not len(columns) or len(times) < 2:
         return out
     some, width = out[:, columns], sigma[columns]
-    total, weight = some.copy(), np.ones_like(some)
+    length = np.gradient(times)[:, None]  # of a frame: where they are denser each counts less
+    weight = np.repeat(length, len(columns), axis=1)
+    total = length * some
     for step in range(1, len(times)):
         apart = times[step:] - times[:-step]
         if apart.min() > REACH * width.max():
@@ -34,9 +36,9 @@ def smoothed(times: F64, values: F64, sigma: F64, fast: float | None = None, *, 
             differs = np.square((some[step:] - some[:-step]) / fast)
             exponent = exponent + (differs.sum(axis=1, keepdims=True) if together else differs)
         share = np.exp(-0.5 * exponent)
-        total[:-step] += share * some[step:]
-        total[step:] += share * some[:-step]
-        weight[:-step] += share
-        weight[step:] += share
+        total[:-step] += share * length[step:] * some[step:]
+        total[step:] += share * length[:-step] * some[:-step]
+        weight[:-step] += share * length[step:]
+        weight[step:] += share * length[:-step]
     out[:, columns] = total / weight
     return out
