@@ -25,6 +25,8 @@ RECORD = "flowface_versions"
 CURRENT = "flowface_version"
 LAYERS = "flowface_layers"
 """Of a take's collection: the layers over the curves of the version that is shown, as text (see ``curve_layers``)."""
+BASE = "base"
+"""Of the record of a version that is a part: the number of the version that it was set into."""
 POSE, EXPRESSION, ACTIONS = "pose", "expression", "actions"
 CAMERA, LENS = "camera:", "lens:"
 """Roles of data-blocks: armature, shape keys, head; before a view's name its camera and that camera's data."""
@@ -152,6 +154,8 @@ def add(
         "cameras": _cameras(collection),
         "layers": collection.get(LAYERS, ""),
     }
+    if not whole:
+        data[BASE] = int(before)
     if head is not None:
         if points is not None:
             head.data[SHAPE] = shape.keep_shape(collection.name, points)
