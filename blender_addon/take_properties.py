@@ -9,6 +9,7 @@ from typing import Any
 
 import bpy
 
+from . import curve_properties
 from .scene import error_on_head, head_display, ownership, plate, retime, takes, timing
 from .scene import versions_of_take as versions
 
@@ -45,6 +46,7 @@ def _show_error(take: Any, context: Any) -> None:
 def properties() -> dict[str, Any]:
     """Blender's properties of a take's collection, by name."""
     return {
+        **curve_properties.properties(),
         NAME: bpy.props.StringProperty(
             name="Name",
             description="Name of the take; what was called after it is renamed along",
