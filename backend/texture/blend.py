@@ -22,11 +22,14 @@ GAIN = (0.6, 1.7)
 """Bounds of how much brighter or darker a picture is made."""
 UNLIKE = 14.0
 """Grey levels off the weighted median of all views that leave a quarter of a view's weight."""
-DETAIL_POWER = 4
+DETAIL_POWER = 8
 """Of a view's weight for detail: one that is worth half as much adds a sixteenth."""
+BROAD = 2.0
+"""Cells, the width over which brightness and tint are taken from all views."""
 DARK, BRIGHT = 8, 247
 """Grey levels between which a picture tells of its exposure."""
 ROUNDS = 4
+LEAST_CONTRAST = 0.5  # grey levels, below which there is none
 LEAST_SHARE = 0.25  # of a cell's texels that must be seen
 
 
@@ -49,19 +52,22 @@ def blend(views: Sequence[Observation], trust: Sequence[float]) -> Blend:
     likely = np.asarray(1 / (1 + (off / UNLIKE) ** 2) ** 2, np.float32)
     sharp = _sharpness(np.stack([view.contrast for view in coarse]))
     size = views[0].weight.shape
+    broad, spread = zip(*(_smoothed(view.color, view.weight) for view in coarse), strict=True)
     detail = np.zeros((*size, 3), np.float32)
     detail_weight, total = np.zeros((2, *size), np.float32)
-    for view, mine, own_gain, fits, share, crisp in zip(views, coarse, gain, likely, trust, sharp, strict=True):
+    for view, mine, own_gain, fits, share, crisp in zip(
+        views, zip(broad, spread, strict=True), gain, likely, trust, sharp, strict=True
+    ):
         known = view.weight * cv2.resize(fits * np.float32(share), size, interpolation=cv2.INTER_LINEAR)
         total += known
-        best = np.square(known * np.float32(crisp))
-        best *= best
-        own = cv2.subtract(view.color, _up(mine.color, mine.weight, size), dtype=cv2.CV_32F)
+        best = (known * np.float32(crisp)) ** DETAIL_POWER
+        own = cv2.subtract(view.color, _up(*mine, size), dtype=cv2.CV_32F)
         detail += (best[..., None] * own_gain) * own
         detail_weight += best
     detail /= np.maximum(detail_weight, 1e-12)[..., None]
-    low = _mean(evened, weight * likely)
-    return Blend(np.clip(_up(low, (weight * likely).sum(axis=0), size) + detail, 0, 255), total)
+    worth = np.stack(spread) * np.asarray(trust, np.float32)[:, None, None] * likely
+    low = _mean(np.stack(broad) * gain[:, None, None], worth)
+    return Blend(np.clip(_up(low, worth.sum(axis=0), size) + detail, 0, 255), total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +91,12 @@ class _Coarse:
         contrast = cv2.resize(fine, size, interpolation=cv2.INTER_AREA).astype(np.float32)
         contrast[weight < 0.05] = np.nan
         return cls(np.asarray(np.minimum(color, 255), np.float32), weight, contrast)
+
+
+def _smoothed(color: F32, weight: F32) -> tuple[F32, F32]:
+    """Cells' colours averaged over those around, and the weights that they were averaged with."""
+    spread = cv2.GaussianBlur(weight, (0, 0), BROAD)
+    return cv2.GaussianBlur(color * weight[..., None], (0, 0), BROAD) / np.maximum(spread, 1e-6)[..., None], spread
 
 
 def _up(color: F32, weight: NDArray[np.floating], size: tuple[int, int]) -> F32:
@@ -131,5 +143,9 @@ def _sharpness(contrast: F32) -> F32:
     """(n,) how much contrast each of n views (n,s,s) has beside what is usual of the same skin; about 1."""
     known = np.isfinite(contrast)
     usual = np.nanmedian(np.where(known.any(axis=0), contrast, 1.0), axis=0)
-    ratio = [float(np.median((one / usual)[good])) if good.any() else 1.0 for one, good in zip(contrast, known & (usual > 0.5), strict=True)]
+    clear = known & (usual > LEAST_CONTRAST)
+    ratio = [
+        float(np.median(one[good] / usual[good])) if good.any() else 1.0
+        for one, good in zip(contrast, clear, strict=True)
+    ]
     return np.asarray(np.clip(ratio, 0.5, 1.5), np.float32)

@@ -13,7 +13,7 @@ from backend.texture.types import F64
 from backend.track.geometry import neutral_of
 from backend.track.types import Track
 
-PICTURES = 36
+PICTURES = 24
 """At most; each takes 60 ms."""
 CANDIDATES = 900
 """Frames that are looked at, evenly spread over all views of a longer take."""
@@ -49,7 +49,9 @@ def choose_frames(track: Track, head: HeadModel, most: int = PICTURES) -> list[t
         chosen.append(best)
         reached = np.minimum(WANTED, reached + quality[best])
         view, frame = places[best]
-        apart = np.array([abs(track.times[other] - track.times[frame]) if of == view else np.inf for of, other in places])
+        apart = np.array(
+            [abs(track.times[other] - track.times[frame]) if of == view else np.inf for of, other in places]
+        )
         quality *= (1 - np.exp(-((apart / ALIKE_S) ** 2)))[:, None]
     return sorted(places[index] for index in chosen)
 

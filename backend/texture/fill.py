@@ -11,20 +11,27 @@ from scipy.sparse.linalg import spsolve
 
 from backend.head_model.model import HeadModel
 from backend.texture.blend import Blend
-from backend.texture.skin_atlas import SkinAtlas
+from backend.texture.skin_atlas import SkinAtlas, on_neck, on_scalp
 from backend.texture.types import F32, F64, Picture
 
 ENOUGH = (0.02, 0.12)
 """Sums of weights from which a texel begins to come from the footage, and from which it does so alone."""
 SMOOTH = 1 / 100
 """Of the atlas's side: the width over which colours are compared where footage meets what is filled in."""
+ACROSS = 0.003
+"""How much an edge across the hairline counts beside others."""
+SOFT_STEPS = 3  # from vertex to vertex: 2 cm
+NECK_CELL = 9
+"""Texels over which a neck's colour is looked at."""
+STRANGE = 0.45
+"""Logarithm of the ratio of a neck's colour to what it usually is, above which it is not the neck's."""
 HOLD = 50.0
 """How much a vertex that was seen keeps its colour against its neighbours'."""
 
 
 def fill(head: HeadModel, atlas: SkinAtlas, blended: Blend) -> tuple[Picture, F32]:
     """The whole picture (S,S,3), also beyond the surface's border, and the share (S,S) of the footage in it."""
-    share = _share(blended.weight, atlas)
+    share = _share(blended.weight * _skin_like(head, atlas, blended), atlas)
     color = blended.color
     graph = _graph(head)
     low, known = _at_vertices(head, color, share)
@@ -33,9 +40,22 @@ def fill(head: HeadModel, atlas: SkinAtlas, blended: Blend) -> tuple[Picture, F3
         both = np.maximum(share, share[:, ::-1])
     else:
         both = share
-    around = atlas.picture(_diffused(graph, low, known))
+    around = atlas.picture(_softened(graph, _diffused(graph, low, known), known))
     whole = around + both[..., None] * (color - around)
     return _padded(whole, atlas.covered), share
+
+
+def _skin_like(head: HeadModel, atlas: SkinAtlas, blended: Blend) -> F32:
+    """(S,S) 0 on the neck where its colour is far from what most of it has: a collar, hair, the wall behind."""
+    neck = (atlas.picture(on_neck(head)[:, None])[..., 0] > 0.5) & atlas.outer
+    seen = neck & (blended.weight > ENOUGH[0])
+    if not seen.any():
+        return np.ones(neck.shape, np.float32)
+    usual = np.median(blended.color[neck & (blended.weight > np.median(blended.weight[seen]))], axis=0)
+    smooth = cv2.blur(blended.color, (NECK_CELL, NECK_CELL))
+    off = np.abs(np.log(np.maximum(smooth, 4.0) / np.maximum(usual, 4.0))).max(axis=-1)
+    strange = cv2.dilate((seen & (off > STRANGE)).astype(np.uint8), np.ones((3, 3), np.uint8), iterations=NECK_CELL)
+    return np.asarray(1 - np.float32(strange * neck), np.float32)
 
 
 def _share(weight: F32, atlas: SkinAtlas) -> F32:
@@ -83,10 +103,13 @@ def _mirrored(
 
 
 def _graph(head: HeadModel) -> sparse.csr_matrix:
-    """The Laplacian (V,V) of the mesh's edges."""
+    """The Laplacian (V,V) of the mesh's edges, those across the hairline weak: hair takes its colour from hair."""
     edges = np.concatenate([head.triangles[:, [0, 1]], head.triangles[:, [1, 2]], head.triangles[:, [2, 0]]])
     links = sparse.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (head.vertex_count,) * 2).tocsr()
-    links = ((links + links.T) > 0).astype(np.float64)
+    links = ((links + links.T) > 0).astype(np.float64).tocoo()
+    scalp = on_scalp(head)
+    weight = np.where(scalp[links.row] == scalp[links.col], 1.0, ACROSS)
+    links = sparse.coo_matrix((weight, (links.row, links.col)), links.shape).tocsr()
     return (sparse.diags(np.asarray(links.sum(axis=1)).ravel()) - links).tocsr()
 
 
@@ -101,6 +124,15 @@ def _diffused(graph: sparse.csr_matrix, values: F64, known: F64, rest: float = 0
     system = graph + sparse.diags(weight + pull)
     wanted = weight[:, None] * values + pull * middle
     return np.asarray(np.column_stack([spsolve(system.tocsc(), wanted[:, c]) for c in range(values.shape[1])]))
+
+
+def _softened(graph: sparse.csr_matrix, values: F64, known: F64) -> F64:
+    """Values (V,c), a hairline that was not seen drawn softly."""
+    links = (graph != 0).astype(np.float64)
+    mean = sparse.diags(1 / np.asarray(links.sum(axis=1)).ravel()) @ links
+    for _ in range(SOFT_STEPS):
+        values = values + (1 - known[:, None]) * (mean @ values - values)
+    return values
 
 
 def _padded(color: F32, covered: NDArray[np.bool_]) -> Picture:

@@ -13,11 +13,13 @@ from backend.head_model.model import HeadModel
 from backend.head_model.posed import PosedHead
 from backend.head_model.rasterise import rasterise
 from backend.head_model.render import vertex_normals
-from backend.texture.skin_atlas import SkinAtlas
+from backend.texture.skin_atlas import SkinAtlas, on_neck
 from backend.texture.types import F32, F64, Picture
 
 GRAZING = 0.2
 """Cosine between normal and line of sight (78°) below which a texel is not taken: there it may be background."""
+GRAZING_NECK = 0.4
+"""The same (66°) on the neck, which was fitted to nothing."""
 RASTER = 280
 """Samples of the z-buffer across the head, a millimetre each."""
 SILHOUETTE_M = (0.003, 0.010)
@@ -64,17 +66,17 @@ def _reduced(picture: Picture, pixels: F64, atlas: SkinAtlas) -> tuple[Picture, 
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), scale
 
 
-def _weight(
-    head: HeadModel, atlas: SkinAtlas, face: PosedHead, size: tuple[int, int], ideal: F64, real: F64
-) -> F32:
+def _weight(head: HeadModel, atlas: SkinAtlas, face: PosedHead, size: tuple[int, int], ideal: F64, real: F64) -> F32:
     """(S,S) how much each texel of a head whose vertices lie at pixels ``ideal`` and ``real (V,2)`` is worth."""
     vertices = np.asarray(face.vertices, np.float64)
     normals = vertex_normals(vertices, head.triangles)
     length = np.linalg.norm(vertices, axis=1) * np.linalg.norm(normals, axis=1)
     facing = -np.einsum("vc,vc->v", normals, vertices) / np.maximum(length, 1e-12)
     inside = (real > 1).all(axis=1) & (real < np.array(size) - 1).all(axis=1)
-    values = atlas.picture(np.column_stack([ideal, vertices[:, 2], np.where(inside, facing, -1.0)]))
-    weight = np.clip((values[..., 3] - GRAZING) / (1 - GRAZING), 0, 1)
+    least = np.where(on_neck(head), GRAZING_NECK, GRAZING)
+    worth = np.where(inside, (facing - least) / (1 - least), -1.0)
+    values = atlas.picture(np.column_stack([ideal, vertices[:, 2], worth]))
+    weight = np.clip(values[..., 3], 0, 1)
     return np.asarray(weight * weight * _in_sight(head, atlas, face, ideal, values), np.float32)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from backend.head_model.appearance import REGISTERED
+from backend.head_model.appearance import REGISTERED, canonical_face, scalp_share
 from backend.head_model.atlas_texels import AtlasTexels
+from backend.head_model.dense_points import FACE_LAMBDA
 from backend.head_model.model import HeadModel
 from backend.texture.types import F32
 
@@ -79,3 +80,15 @@ def outer_skin(head: HeadModel) -> NDArray[np.bool_]:
         if name in head.regions:
             skin &= ~head.regions[name]
     return np.asarray(skin[head.triangles].all(axis=1))
+
+
+@lru_cache(maxsize=4)
+def on_scalp(head: HeadModel) -> NDArray[np.bool_]:
+    """(V,) where hair grows on most heads."""
+    face = canonical_face(head)
+    return np.asarray(scalp_share(np.column_stack([np.abs(face[:, 0]), face[:, 1:]])) > 0.5)
+
+
+def on_neck(head: HeadModel) -> NDArray[np.bool_]:
+    """(V,) of the skin that is neither face nor ear nor scalp."""
+    return np.asarray((head.vertex_weight < FACE_LAMBDA) & ~on_scalp(head))
