@@ -19,6 +19,7 @@ from .codes import ProtocolCode
 from .fields import from_plain
 from .job import DISTORTION_LENGTHS
 from .take import CameraTrack, HeadGeometry, Performance, TakeResult
+from .texture import check_texture
 
 P = TypeVar("P", bound=Performance)
 
@@ -43,6 +44,7 @@ def take_to_wire(take: TakeResult) -> tuple[dict[str, Any], Arrays]:
     head = cast(take.head)
     sizes: Sizes = {}
     _check_head(head, sizes)
+    check_texture(take.texture)
     fields, arrays = write_performance(take, WIRE, sizes)
     return fields | {"head": plain_fields(head)}, arrays | gather(head, "head/")
 
@@ -58,7 +60,9 @@ def take_from_wire(fields: Any, arrays: Mapping[str, NDArray[Any]]) -> TakeResul
     head = from_plain(HeadGeometry, {**_map_of(plain.get("head"), "head"), **came}, "head")
     sizes: Sizes = {}
     _check_head(head, sizes)
-    return read_performance(TakeResult, {**plain, "head": head}, arrays, WIRE, sizes=sizes)
+    take = read_performance(TakeResult, {**plain, "head": head}, arrays, WIRE, sizes=sizes)
+    check_texture(take.texture)
+    return take
 
 
 def write_performance(

@@ -32,8 +32,10 @@ PARTS: dict[str, tuple[str, ...]] = {
 """Material slots and the regions of the head that each consists of."""
 
 
-def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, Any]) -> TakeResult:
-    """A track as Blender needs it: this person's head, its performance and the cameras.
+def take_result(
+    track: Track, head: HeadModel, name: str, report: Mapping[str, Any], texture: bytes = b""
+) -> TakeResult:
+    """A track as Blender needs it: this person's head, its performance and the cameras. ``texture`` is a PNG.
 
     Raises:
         UserError: ``head_changed`` where ``head`` is not the one whose coefficients the track holds.
@@ -47,6 +49,7 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
         name=name,
         head=dataclasses.replace(shown, head_hash=track.head_hash),
         report=report,
+        texture=np.frombuffer(texture, np.uint8),
         **{item.name: getattr(track, item.name) for item in dataclasses.fields(Performance)},
     )
 

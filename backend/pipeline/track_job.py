@@ -104,6 +104,7 @@ def run_job(
     on_progress(JobProgress("writing the result", 0.99))
     track = take.track(fit, report)
     track = replace(track, iris_color=read_iris_color(track, head, view_pictures(take.aligned[0])))
+    report |= _painted(take, track, job_dir, report["seconds"], on_progress, should_cancel)
     save_alignments(take.saved, job_dir / "alignments.npz")
     save_track(track, job_dir / "track.npz")
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
@@ -241,6 +242,29 @@ def _solve(
         further["matching"], said = matching_report(take.aligned, solved.matched)
         take.warnings.extend(said)
     return solved.fit, further
+
+
+def _painted(
+    take: _AlignedTake,
+    track: Track,
+    job_dir: Path,
+    seconds: dict[str, float],
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> dict[str, Any]:
+    """Paint the skin where it is wanted, and what the report says of it; its time is none of tracking."""
+    from backend.pipeline.paint_skin import paint_skin
+
+    if not take.spec.options.texture:
+        return {"texture": None}
+    started = time.perf_counter()
+
+    def report(fraction: float) -> None:
+        on_progress(JobProgress("painting the skin", 0.98 + 0.01 * fraction))
+
+    told = paint_skin(track, take.head, take.aligned, job_dir, on_progress=report, should_cancel=should_cancel)
+    seconds["texture"] = round(time.perf_counter() - started, 4)
+    return {"texture": told}
 
 
 def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from backend.texture.observe import Observation
 from backend.texture.types import F32
@@ -51,7 +50,7 @@ def blend(views: Sequence[Observation], trust: Sequence[float]) -> Blend:
     off = np.abs(evened - _weighted_median(evened, weight)).max(axis=-1)
     likely = np.asarray(1 / (1 + (off / UNLIKE) ** 2) ** 2, np.float32)
     sharp = _sharpness(np.stack([view.contrast for view in coarse]))
-    size = views[0].weight.shape
+    size = (len(views[0].weight),) * 2
     broad, spread = zip(*(_smoothed(view.color, view.weight) for view in coarse), strict=True)
     detail = np.zeros((*size, 3), np.float32)
     detail_weight, total = np.zeros((2, *size), np.float32)
@@ -61,7 +60,7 @@ def blend(views: Sequence[Observation], trust: Sequence[float]) -> Blend:
         known = view.weight * cv2.resize(fits * np.float32(share), size, interpolation=cv2.INTER_LINEAR)
         total += known
         best = (known * np.float32(crisp)) ** DETAIL_POWER
-        own = cv2.subtract(view.color, _up(*mine, size), dtype=cv2.CV_32F)
+        own = cv2.subtract(view.color, _up(mine[0], mine[1], size), dtype=cv2.CV_32F)
         detail += (best[..., None] * own_gain) * own
         detail_weight += best
     detail /= np.maximum(detail_weight, 1e-12)[..., None]
@@ -99,7 +98,7 @@ def _smoothed(color: F32, weight: F32) -> tuple[F32, F32]:
     return cv2.GaussianBlur(color * weight[..., None], (0, 0), BROAD) / np.maximum(spread, 1e-6)[..., None], spread
 
 
-def _up(color: F32, weight: NDArray[np.floating], size: tuple[int, int]) -> F32:
+def _up(color: F32, weight: F32, size: tuple[int, int]) -> F32:
     """Cells' colours for each texel, those without weight taking no part."""
     known = (weight > 1e-4).astype(np.float32)
     share = cv2.resize(known, size, interpolation=cv2.INTER_LINEAR)
@@ -107,7 +106,7 @@ def _up(color: F32, weight: NDArray[np.floating], size: tuple[int, int]) -> F32:
     return np.asarray(whole / np.maximum(share, 1e-3)[..., None])
 
 
-def _mean(color: NDArray[np.floating], weight: NDArray[np.floating]) -> F32:
+def _mean(color: F32, weight: F32) -> F32:
     total = np.maximum(weight.sum(axis=0), 1e-9)[..., None]
     return np.asarray((color * weight[..., None]).sum(axis=0) / total, np.float32)
 

@@ -32,7 +32,7 @@ CLOSED = 0.6
 
 
 def choose_frames(track: Track, head: HeadModel, most: int = PICTURES) -> list[tuple[int, int]]:
-    """(view, frame) of at most ``most`` pictures, ascending; those which, one after the other, show most that is new."""
+    """(view, frame) of at most ``most`` pictures, ascending: those that, one after the other, show most that is new."""
     candidates = _candidates(track)
     if not candidates:
         return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.cameras.distortion import Lens
 from backend.errors import Cancelled
@@ -65,7 +66,7 @@ def make_texture(
     return Texture(picture, seen, tuple(used))
 
 
-def posed_head(track: Track, head: HeadModel, view: int, frame: int, neutral: np.ndarray) -> PosedHead:
+def posed_head(track: Track, head: HeadModel, view: int, frame: int, neutral: NDArray[np.float32]) -> PosedHead:
     """The head before a view's camera at a frame of the take."""
     camera = track.cameras[view]
     focal = float(camera.focal_px[frame])

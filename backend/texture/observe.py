@@ -51,7 +51,7 @@ def observe(head: HeadModel, atlas: SkinAtlas, picture: Picture, face: PosedHead
     reduced, scale = _reduced(picture, real, atlas)
     places = atlas.picture(real * scale - 0.5)
     color = cv2.remap(reduced, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    weight = _weight(head, atlas.half, face, picture.shape[1::-1], ideal, real)
+    weight = _weight(head, atlas.half, face, (picture.shape[1], picture.shape[0]), ideal, real)
     weight = cv2.resize(weight, atlas.outer.shape, interpolation=cv2.INTER_LINEAR) * atlas.outer
     return Observation(np.asarray(color, np.uint8), np.asarray(weight, np.float32))
 
