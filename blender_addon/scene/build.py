@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..vendor import take as contract
-from . import animation, armature, axes, curves, materials, root, shape, update
+from . import animation, armature, axes, curves, materials, root, shape, skin_texture, update
 from . import ownership as replace
 from . import versions_of_take as versions
 from .head import build_head, shape_points, widen_sliders
@@ -69,6 +69,7 @@ def _new_take(context: Any, take: contract.TakeResult, known_cameras: KnownCamer
     worn = materials.worn_by(replace.take_id(take), name)
     head = replace.take_in(collection, replace.HEAD, build_head(f"{name} head", take.head, worn))
     materials.color_iris(head, worn, take.iris_color)
+    skin_texture.put_on(head, take)
     armature.bind(head, rig)
     rotations, locations = axes.head_poses(take.head_rotation, take.head_translation, own)
     rig.rotation_mode = axes.HEAD_EULER_ORDER
