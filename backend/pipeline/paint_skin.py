@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from backend.track.types import Track
 
 TEXTURE_FILE = "texture.png"
+SIDE = 1024
+"""Texels along the atlas: 0.35 mm each on the face."""
 PASSED_OVER = 40
 """Frames of a video that are sooner decoded and left out than sought: keyframes often lie further apart."""
 
@@ -34,8 +36,11 @@ def paint_skin(
     *,
     on_progress: Callable[[float], None],
     should_cancel: ShouldCancel,
+    side: int = SIDE,
 ) -> dict[str, Any] | None:
-    """Write the texture of a track into its job's folder; what the report says of it, None where there is none.
+    """Write the texture of a track into its job's folder, ``side`` texels along.
+
+    Returns what the report says of it, None where there is none.
 
     Raises:
         Cancelled: ``should_cancel`` said so.
@@ -45,7 +50,7 @@ def paint_skin(
     path = job_dir / TEXTURE_FILE
     path.unlink(missing_ok=True)
     pictures = pictures_of(aligned)
-    texture = make_texture(track, head, pictures, on_progress=on_progress, should_cancel=should_cancel)
+    texture = make_texture(track, head, pictures, side=side, on_progress=on_progress, should_cancel=should_cancel)
     if texture is None:
         return None
     done, data = cv2.imencode(".png", cv2.cvtColor(texture.picture, cv2.COLOR_RGB2BGR))

@@ -20,8 +20,6 @@ from backend.texture.types import Pictures, Texture
 from backend.track.geometry import neutral_of, seen_vertices
 from backend.track.types import Track
 
-SIDE = 1024
-"""Texels along the atlas: 0.35 mm each on the face."""
 LEAST_SEEN = 0.05
 """Share of the outer skin's texels below which there is no texture."""
 
@@ -31,11 +29,13 @@ def make_texture(
     head: HeadModel,
     pictures: Pictures,
     *,
-    side: int = SIDE,
+    side: int,
     on_progress: Callable[[float], None] = lambda _: None,
     should_cancel: Callable[[], bool] = lambda: False,
 ) -> Texture | None:
-    """The skin of the person tracked, None where the pictures show too little of it.
+    """The skin of the person tracked in ``side`` texels along the atlas, None where the pictures show too little of it.
+
+    ``side`` is a multiple of 16.
 
     Raises:
         Cancelled: ``should_cancel`` said so.
