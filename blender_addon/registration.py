@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import bpy
 
-from . import action_slots, iris, preferences, pump, session, settings, take_properties
+from . import (
+    action_slots,
+    draw_in_timeline,
+    draw_over_footage,
+    iris,
+    live,
+    preferences,
+    pump,
+    session,
+    settings,
+    take_properties,
+)
 from .operators import (
     add_sound,
     backend_start,
@@ -21,6 +32,7 @@ from .operators import (
     next_low_confidence,
     open_preferences,
     pick_face,
+    take_compare,
     take_delete,
     take_duplicate,
     take_head_motion,
@@ -38,13 +50,14 @@ from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
 from .panels import views as panel_views
+from .scene import error_on_head
 
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
-    take_head_motion,
+    *(take_head_motion, take_compare),
 )
 CLASSES = tuple(
     cls
@@ -79,7 +92,12 @@ def register() -> None:
         setattr(bpy.types.Collection, name, prop)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    for name, handler in live.HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
     action_slots.watch()
+    draw_over_footage.start()
+    draw_in_timeline.start()
+    error_on_head.start()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
 
@@ -87,7 +105,13 @@ def unregister() -> None:
     """Take everything back, and end the backend that the add-on started."""
     if bpy.app.timers.is_registered(pump.tick):
         bpy.app.timers.unregister(pump.tick)
+    error_on_head.stop()
+    draw_in_timeline.stop()
+    draw_over_footage.stop()
     action_slots.forget()
+    live.take_away()
+    for name, handler in live.HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     session.end(finish=preferences.get(bpy.context).finish_jobs)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from backend.texture.types import Pictures
     from backend.track.types import Track
 
-TEXTURE_FILE = "texture.png"
 SIDE = 1024
 """Texels along the atlas: 0.35 mm each on the face."""
 PASSED_OVER = 40
@@ -32,13 +31,13 @@ def paint_skin(
     track: Track,
     head: HeadModel,
     aligned: Sequence[AlignedView],
-    job_dir: Path,
+    path: Path,
     *,
     on_progress: Callable[[float], None],
     should_cancel: ShouldCancel,
     side: int = SIDE,
 ) -> dict[str, Any] | None:
-    """Write the texture of a track into its job's folder, ``side`` texels along.
+    """Write the texture of a track to ``path``, ``side`` texels along.
 
     Returns what the report says of it, None where there is none.
 
@@ -47,7 +46,6 @@ def paint_skin(
     """
     from backend.texture.make import make_texture
 
-    path = job_dir / TEXTURE_FILE
     path.unlink(missing_ok=True)
     pictures = pictures_of(aligned)
     texture = make_texture(track, head, pictures, side=side, on_progress=on_progress, should_cancel=should_cancel)
@@ -57,7 +55,7 @@ def paint_skin(
     if not done:
         return None
     write_atomic(path, data.tobytes())
-    return {"file": TEXTURE_FILE, **texture.report()}
+    return {"file": path.name, **texture.report()}
 
 
 def pictures_of(aligned: Sequence[AlignedView]) -> Pictures:

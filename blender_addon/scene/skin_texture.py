@@ -20,11 +20,14 @@ WORN = ("skin", "brows")
 UV_MAP = "FlowFace"
 
 
-def put_on(head: Any, take: contract.TakeResult) -> None:
-    """Give a head's own materials a take's texture, or their image its pixels anew; the user's stay as they are."""
+def put_on(head: Any, take: contract.TakeResult, key: str) -> None:
+    """Give a head's own materials a take's texture, or their image its pixels anew; the user's stay as they are.
+
+    Its own are those that were made for the take ``key`` (``ownership.worn_key``).
+    """
     if not take.texture.size:
         return
-    mine = [material for material in _worn(head) if material.get(materials.TAKE_KEY) == replace.take_id(take)]
+    mine = [material for material in _worn(head) if material.get(materials.TAKE_KEY) == key]
     shown = [node for node in map(_node, mine) if node is not None and _is_ours(node.image)]
     bare = [material for material in mine if OWNED not in material]
     if not (shown or bare):

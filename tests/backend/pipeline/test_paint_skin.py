@@ -13,7 +13,7 @@ from backend.head_model.library import load_head
 from backend.observations import PointSet, ViewAlignment
 from backend.pipeline.align_views import AlignedView
 from backend.pipeline.open_views import open_views
-from backend.pipeline.paint_skin import TEXTURE_FILE, paint_skin, pictures_of
+from backend.pipeline.paint_skin import paint_skin, pictures_of
 from backend.server.result import load_take
 from backend.texture.skin_atlas import skin_atlas
 from backend.track.io import save_track
@@ -21,7 +21,7 @@ from protocol.fields import to_plain
 from protocol.messages import TrackJob, ViewSpec
 from tests.backend.texture.painted import SIZE, person, picture, turning
 
-SIDE = 512
+SIDE, FILE = 512, "texture.png"
 
 
 @pytest.mark.slow
@@ -33,8 +33,10 @@ def test_the_take_that_blender_gets_wears_its_footage(tmp_path):
     view = AlignedView(open_views(spec)[0], ViewAlignment.of(unseen, image_size=SIZE), np.arange(3))
     asked = [frame for frame, _ in pictures_of([view])(0, [0, 2])]
     assert asked == [0, 2]
-    told = paint_skin(track, head, [view], tmp_path, on_progress=lambda _: None, should_cancel=lambda: False, side=SIDE)
-    assert told == {"file": TEXTURE_FILE, "side": SIDE, "pictures": 3}
+    told = paint_skin(
+        track, head, [view], tmp_path / FILE, on_progress=lambda _: None, should_cancel=lambda: False, side=SIDE
+    )
+    assert told == {"file": FILE, "side": SIDE, "pictures": 3}
     (tmp_path / "spec.json").write_text(json.dumps(to_plain(spec)))
     save_track(track, tmp_path / "track.npz")
     (tmp_path / "report.json").write_text(json.dumps(told))
@@ -43,5 +45,5 @@ def test_the_take_that_blender_gets_wears_its_footage(tmp_path):
     face = skin_atlas(head, SIDE).picture(head.regions["nose"].astype(np.float32)[:, None])[..., 0] > 0.9
     known = cv2.resize(person(), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     assert np.abs(skin[face].astype(int) - known[face]).mean() < 8
-    (tmp_path / TEXTURE_FILE).unlink()
+    (tmp_path / FILE).unlink()
     assert load_take(tmp_path, "clip").texture.size == 0
