@@ -25,6 +25,7 @@ from . import (
     retimed_footage,
     root,
     shape,
+    skin_texture,
 )
 from . import ownership as replace
 from . import versions_of_take as versions
@@ -146,6 +147,7 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
         notes.append("What was sculpted on the head stays on top of its new shape.")
     if not plan.part:
         materials.color_iris(head, worn, take.iris_color)
+        skin_texture.put_on(head, take, replace.worn_key(collection))
     shapes = shape.expressions_of(head.data, geometry.expression_names)
     widen_sliders(shapes, geometry, take.expression, fresh=fresh)
     armature.bind(head, rig)
