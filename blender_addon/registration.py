@@ -23,6 +23,7 @@ from .operators import (
     build_take,
     cancel,
     check,
+    curves,
     export,
     footage_pick,
     heads_refresh,
@@ -44,6 +45,7 @@ from .operators import (
     view_remove,
     worst_frame,
 )
+from .panels import curves as panel_curves
 from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import see as panel_see
@@ -57,7 +59,7 @@ OPERATORS = (
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
-    *(take_head_motion, take_compare),
+    *(take_head_motion, take_compare, curves),
 )
 CLASSES = tuple(
     cls
@@ -69,6 +71,7 @@ CLASSES = tuple(
         panel,
         panel_takes,
         panel_take,
+        panel_curves,
         panel_see,
         panel_jobs,
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.files import link_or_copy, write_atomic
-from backend.pipeline.further_faces import alignments_file, track_file
+from backend.pipeline.further_faces import alignments_file, texture_file, track_file
 from backend.pipeline.refine_source import TakeSource, read_source, tracked_file
 from backend.pipeline.refined_track import refine_report, refined_track
 from backend.progress import JobProgress, OnProgress, ShouldCancel
@@ -79,7 +79,7 @@ def refine_folder(
 def _write(track: Track, report: Mapping[str, Any], take: TakeSource, out: Path) -> None:
     link_or_copy(take.track_file, out / tracked_file(take.face))
     for number in range(1, take.faces + 1):
-        kept = [alignments_file(number)]
+        kept = [alignments_file(number), texture_file(number)]
         if number != take.face:
             kept += [track_file(number), tracked_file(number)]
         for name in kept:

@@ -25,9 +25,11 @@ from . import (
     retimed_footage,
     root,
     shape,
+    skin_texture,
 )
 from . import ownership as replace
 from . import versions_of_take as versions
+from .curve_layers import apply as curve_layers
 from .head import build_head, shape_points, widen_sliders
 from .known_cameras import KnownCameras, metres_per_unit
 from .plan import Plan
@@ -76,7 +78,8 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
             if role.startswith((versions.CAMERA, versions.LENS)):
                 _copied(collection, role, block)
         notes.append(_what_stays(raw, part))
-    _move(collection, take, rig, head, rotations, locations, part)
+    with curve_layers.lifted(collection, part):
+        _move(collection, take, rig, head, rotations, locations, part)
     frames = span(raw)
     whole = (min(frames[0], there[0]), max(frames[1], there[1])) if part is not None else frames
     head_id = take.head.head_id
@@ -144,6 +147,7 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
         notes.append("What was sculpted on the head stays on top of its new shape.")
     if not plan.part:
         materials.color_iris(head, worn, take.iris_color)
+        skin_texture.put_on(head, take, replace.worn_key(collection))
     shapes = shape.expressions_of(head.data, geometry.expression_names)
     widen_sliders(shapes, geometry, take.expression, fresh=fresh)
     armature.bind(head, rig)
