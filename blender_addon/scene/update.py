@@ -27,7 +27,7 @@ from . import (
 )
 from . import ownership as replace
 from . import versions_of_take as versions
-from .head import build_head, shape_points, widen_sliders
+from .head import TRIANGLES, build_head, keep_triangles, shape_points, widen_sliders
 from .known_cameras import KnownCameras, metres_per_unit
 from .plan import Plan
 from .span import span, span_of
@@ -134,6 +134,8 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
         keeps = True
     elif shape.change_shape(head, geometry.expression_names, shape_points(geometry)):
         notes.append("What was sculpted on the head stays on top of its new shape.")
+    if TRIANGLES not in head.data and shape.same_topology(head.data, geometry):
+        keep_triangles(head.data, geometry)  # an earlier add-on did not
     if not plan.part:
         materials.color_iris(head, worn, take.iris_color)
     shapes = shape.expressions_of(head.data, geometry.expression_names)
