@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import bpy
 
-from . import action_slots, iris, preferences, pump, session, settings, take_properties
+from . import (
+    action_slots,
+    correction_drawing,
+    correction_properties,
+    iris,
+    preferences,
+    pump,
+    session,
+    settings,
+    take_properties,
+)
 from .operators import (
     add_sound,
     backend_start,
@@ -15,12 +25,16 @@ from .operators import (
     export,
     footage_pick,
     heads_refresh,
+    held_keys,
     jobs,
     look_through,
     mark_neutral,
+    masks,
     next_low_confidence,
     open_preferences,
     pick_face,
+    pins,
+    refine,
     take_delete,
     take_duplicate,
     take_head_motion,
@@ -32,6 +46,7 @@ from .operators import (
     view_remove,
     worst_frame,
 )
+from .panels import correct as panel_correct
 from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import see as panel_see
@@ -45,17 +60,20 @@ OPERATORS = (
     *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
     take_head_motion,
+    *(pins, masks, held_keys, refine),
 )
 CLASSES = tuple(
     cls
     for module in (
         settings,
         preferences,
+        correction_properties,
         *OPERATORS,
         panel_views,
         panel,
         panel_takes,
         panel_take,
+        panel_correct,
         panel_see,
         panel_jobs,
     )
@@ -79,6 +97,8 @@ def register() -> None:
         setattr(bpy.types.Collection, name, prop)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    setattr(bpy.types.Collection, correction_properties.NAME, correction_properties.corrections_property())
+    correction_drawing.watch()
     action_slots.watch()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
@@ -88,12 +108,14 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(pump.tick):
         bpy.app.timers.unregister(pump.tick)
     action_slots.forget()
+    correction_drawing.forget()
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     session.end(finish=preferences.get(bpy.context).finish_jobs)
     delattr(bpy.types.Material, iris.NAME)
     for name in take_properties.properties():
         delattr(bpy.types.Collection, name)
+    delattr(bpy.types.Collection, correction_properties.NAME)
     delattr(bpy.types.Scene, settings.NAME)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

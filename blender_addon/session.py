@@ -103,7 +103,7 @@ class Session(BackendLink):
     # jobs
 
     def track(
-        self, spec: m.TrackJob, home: Home, *, match_scene: bool, known_cameras: KnownCameras | None = None
+        self, spec: m.Job, home: Home, *, match_scene: bool, known_cameras: KnownCameras | None = None
     ) -> None:
         """Track a take; it is submitted as soon as the backend answers."""
         self.notice = None

@@ -6,12 +6,13 @@ from typing import Any
 
 import bpy
 
-from .. import action_slots, footage_paths, grades, session, settings
+from .. import action_slots, footage_paths, grades, refining, session, settings
 from ..scene import ownership, takes
 from ..scene import versions_of_take as versions
 from ..scene.build import build_take, look_through_camera
 from ..scene.footage import missing_footage, pictures_of
 from ..scene.plan import plan_for
+from ..vendor import messages as m
 from ..vendor import take as contract
 
 ANSWERS = (
@@ -53,7 +54,11 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         job = now.job
         if job is None or job.take is None:
             return {"CANCELLED"}
-        plan = plan_for(context.scene, job.take, takes.shown_take(context))
+        refined = None
+        if isinstance(job.spec, m.RefineJob):
+            refined = refining.fitted(context.scene, takes.shown_take(context), job.spec, job.take)
+        take = refined.take if refined is not None else job.take
+        plan = refined.plan if refined is not None else plan_for(context.scene, take, takes.shown_take(context))
         if plan.lost and self.answer == "ASK" and not bpy.app.background:
             job.question = plan.question()
             return {"CANCELLED"}
@@ -61,21 +66,30 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         first = not ownership.takes_of(context.scene)
         built = build_take(
             context,
-            job.take,
+            take,
             match_scene=job.match_scene,
             known_cameras=job.known_cameras if not job.elsewhere else None,
             plan=plan.accept() if self.answer == "REPLACE" else plan,
             job=job.status.job_id if job.status is not None else "",
         )
         settings.of(context.scene).take = built
+        if refined is not None:
+            refining.remember(built, refined)
         if before and built == plan.collection:
             action_slots.follow(built, before)
         footage_paths.keep_relative(context.scene, pictures_of(_cameras(built)))
         if job.match_scene and first:
             look_through_camera([context.screen])  # of other workspaces the user decides
         unmatched = job.match_scene and not first and plan.collection is None
-        now.take_built(_summary(job.take, built, plan.collection, unmatched=unmatched))
+        words = _summary(take, built, plan.collection, unmatched=unmatched)
+        now.take_built(_about_refined(refined, built) if refined is not None else words)
         return {"FINISHED"}
+
+
+def _about_refined(refined: refining.Refined, built: Any) -> str:
+    version = versions.current(built)
+    number = f"This is {version.name.lower()} of “{built.name}”." if version is not None else ""
+    return " ".join([refined.plan.about, number, *(str(said) for said in refined.take.report.get("warnings", ()))])
 
 
 def _cameras(built: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..vendor import take as contract
-from . import animation, armature, axes, curves, materials, root, shape, update
+from . import animation, armature, axes, curves, held, materials, root, shape, update
 from . import ownership as replace
 from . import versions_of_take as versions
 from .head import build_head, shape_points, widen_sliders
@@ -46,6 +46,7 @@ def build_take(
         collection = update.update_take(context, take, plan, known_cameras, job)
     else:
         collection = _new_take(context, take, known_cameras, job)
+    held.keep_tracked(collection)
     collection[replace.RATE_KEY] = take.frame_rate
     replace.remember_views(collection, take)
     main = main_camera(collection)

@@ -49,13 +49,13 @@ def footage_frames(collection: Any) -> FootageFrames | None:
     views = replace.shown_views(collection)
     camera = views[0].camera if views else None
     known = retimed_footage.pictures_of(camera.data, timing) if camera is not None else None
-    if known is None:  # nothing to be seen, or a still: the scene counts as the footage does
+    if known is None or camera is None:  # nothing to be seen, or a still: the scene counts as the footage does
         return FootageFrames(first, wanted.astype(np.int64), timing)
     start, numbers = known
     background, place = camera.data.background_images[0], wanted - math.floor(start + SAME_FRAME)
     kept = _proxy_numbers(background)
     if kept is not None:
-        numbers = kept[np.clip(numbers.astype(int) - 1, 0, len(kept) - 1)]
+        numbers = kept.astype(np.float64)[np.clip(numbers.astype(int) - 1, 0, len(kept) - 1)]
     elif background.source == "MOVIE_CLIP":  # which goes on for as long as its file, wherever that is now
         return FootageFrames(first, np.asarray(numbers[0] + place, np.int64), timing)
     return FootageFrames(first, np.asarray(numbers[np.clip(place, 0, len(numbers) - 1)], np.int64), timing)

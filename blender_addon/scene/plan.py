@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..vendor import take as contract
 from . import ownership as replace
 from . import shape, span
@@ -22,7 +25,8 @@ class Plan:
     """``collection`` is the take that is tracked again, None for a new one.
 
     ``part`` says that only some of its frames were tracked, ``other_head`` that its head is another model. ``lost``
-    names what cannot be kept then; ``accepted`` is the user's consent.
+    names what cannot be kept then; ``accepted`` is the user's consent. ``pieces`` are the frames (T,) of a part that
+    go into the take, each without a gap, where not all do; ``about`` is what to say of it.
     """
 
     collection: Any | None
@@ -30,6 +34,8 @@ class Plan:
     other_head: bool = False
     lost: tuple[str, ...] = ()
     accepted: bool = False
+    pieces: tuple[NDArray[np.bool_], ...] = ()
+    about: str = ""
 
     @property
     def updates(self) -> bool:

@@ -83,6 +83,26 @@ def surface_of(head: Any, depsgraph: Any) -> Surface:
     return Surface(vertices, triangles[: strange[0]] if len(strange) else triangles)
 
 
+def places_of(head: Any, depsgraph: Any, points: Sequence[SurfacePoint]) -> F64 | None:
+    """The places (n,3) in the scene of points of a head object; None where nothing is known of its surface.
+
+    Reads no more than it needs: it is for drawing.
+    """
+    kept, sizes = head.data.get(TRIANGLES), head.data.get(OWN_VERTICES)
+    evaluated = head.evaluated_get(depsgraph)
+    vertices = evaluated.data.vertices
+    if kept is None or sizes is None or len(vertices) != sizes[1]:
+        return None
+    out = np.zeros((len(points), 3))
+    for index, point in enumerate(points):
+        corners = kept[3 * point.triangle : 3 * point.triangle + 3]
+        if len(corners) < 3:
+            return None
+        places = np.array([evaluated.matrix_world @ vertices[corner].co for corner in corners], np.float64)
+        out[index] = np.array(point.barycentric) @ places
+    return out
+
+
 def _evaluated(head: Any) -> F64:
     """The vertices (n,3) of an evaluated head in the scene."""
     vertices = head.data.vertices

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import footage, root
+from . import corrections, footage, root
 from . import ownership as replace
 from . import versions_of_take as versions
 
@@ -149,8 +149,11 @@ def duplicate(scene: Any, take: Any) -> Any:
     for obj in take.all_objects:
         collection.objects.link(copies[obj])
     for key in take.keys():  # noqa: SIM118 - iteration is over its objects
+        if key == corrections.NAME:
+            continue
         value = take[key]
         collection[key] = copies.get(value, value) if isinstance(value, bpy.types.Object) else _plain(value, copy)
+    corrections.copy(take, collection)
     for obj in take.all_objects:
         _own_animation(copies[obj], copy)
         _repoint(copies[obj], copies)

@@ -27,6 +27,7 @@ from . import (
 )
 from . import ownership as replace
 from . import versions_of_take as versions
+from .cut import cut
 from .head import TRIANGLES, build_head, keep_triangles, shape_points, widen_sliders
 from .known_cameras import KnownCameras, metres_per_unit
 from .plan import Plan
@@ -74,13 +75,23 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
         for role, block in versions.animated(collection).items():
             if role.startswith((versions.CAMERA, versions.LENS)):
                 _copied(collection, role, block)
+    if plan.about:
+        notes.append(plan.about)
+    elif part is not None:
         length = int((weights(len(take.tracked), part) < 1).sum() / max(1, part.before + part.after))
         notes.append(
             f"Frames {span(raw)[0]:g} to {span(raw)[1]:g} were set into the take"
             + (f", blended over {length} frame{'s' if length > 1 else ''} at each border" if length else "")
             + "; its shape and cameras stay."
         )
-    _move(collection, take, rig, head, rotations, locations, part)
+    if plan.pieces:
+        for number, kept in enumerate(plan.pieces):
+            piece, written = cut(raw, kept), _moved_by_run(collection) if number else {}
+            own = _part(piece, there, timing)
+            _move(collection, retimed(piece, timing), rig, head, rotations[kept], locations[kept], own)
+            _take_names(collection, written)
+    else:
+        _move(collection, take, rig, head, rotations, locations, part)
     frames = span(raw)
     whole = (min(frames[0], there[0]), max(frames[1], there[1])) if part is not None else frames
     head_id = take.head.head_id
@@ -96,6 +107,23 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
         points=bodies.points,
     )
     return collection
+
+
+def _moved_by_run(collection: Any) -> dict[str, Any]:
+    """The Actions of a take's armature, shape keys and head, by role."""
+    blocks = versions.animated(collection)
+    found = {role: versions.action_of(collection, role, blocks[role]) for role in NAMES if role in blocks}
+    return {role: action for role, action in found.items() if action is not None}
+
+
+def _take_names(collection: Any, written: dict[str, Any]) -> None:
+    """Give the Actions of a run the names of those that an earlier piece of it has ``written``, which go."""
+    now = _moved_by_run(collection)
+    for role, action in written.items():
+        if role in now and now[role] != action and not action.users:
+            name = action.name
+            compat.remove_action(action)
+            now[role].name = name
 
 
 def _part(take: contract.TakeResult, there: tuple[float, float], timing: Timing) -> Part:
@@ -276,6 +304,8 @@ def _through_own_camera(
         own = take.head.own_vertices or len(take.head.neutral)
         neutral = shape.shape_of(head, ())[0]
         size = realign.size_of(neutral[:own], axes.head_points(take.head.neutral[:own]))
+    if realign.same_camera(take, shown, size, placement):
+        return axes.head_poses(take.head_rotation, take.head_translation, placement)
     return realign.head_poses(take, shown, size)
 
 

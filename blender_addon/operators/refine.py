@@ -1,0 +1,58 @@
+"""Refine: have the backend solve a take again so that it holds to what was corrected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .. import building, preferences, refining, session
+from ..backend_places import CannotStart
+from ..client import Connection
+from ..scene import takes
+from . import backend_start
+
+
+class FLOWFACE_OT_refine(bpy.types.Operator):  # type: ignore[misc]
+    """Solve the take again so that it holds to its pins, masks and held keys, starting from the track. The result is \
+a new version; frames beyond the reach of a correction, or outside the preview range, stay as they are"""
+
+    bl_idname = "flowface.refine"
+    bl_label = "Refine"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """One job at a time, and something to hold to."""
+        reason = "A take is being tracked" if session.current().job is not None else ""
+        reason = reason or refining.missing(takes.shown_take(context))
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context: Any) -> set[str]:
+        """Submit the job; everything else happens while Blender goes on."""
+        wanted, now = preferences.get(context), session.current()
+        try:
+            spec = refining.job_of(context, takes.shown_take(context))
+        except refining.CannotRefine as problem:
+            return self._refuse(str(problem))
+        now.connect(wanted.endpoint)
+        if now.connection is not Connection.CONNECTED and wanted.autostart:
+            now.poll()
+        if now.connection not in (Connection.CONNECTED, Connection.REFUSED) and wanted.autostart:
+            try:
+                backend_start.start(context)
+            except CannotStart as problem:
+                return self._refuse(str(problem), preferences=True)
+        now.track(spec, building.home_of(context.scene), match_scene=False)
+        if now.notice is not None and now.notice.is_error:
+            return self._refuse(now.notice.text)
+        return {"FINISHED"}
+
+    def _refuse(self, sentence: str, *, preferences: bool = False) -> set[str]:
+        session.current().notice = session.Notice(sentence, is_error=True, preferences=preferences)
+        self.report({"WARNING"}, sentence)
+        return {"CANCELLED"}
+
+
+CLASSES = (FLOWFACE_OT_refine,)
