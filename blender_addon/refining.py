@@ -6,13 +6,14 @@ removed is gone with the next refinement. What goes into the take are the frames
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .scene import corrections
+from .scene import corrections, shape
 from .scene import ownership as replace
 from .scene import versions_of_take as versions
 from .scene.cut import cut, footage_numbers
@@ -23,6 +24,8 @@ from .vendor import codec
 from .vendor import messages as m
 from .vendor import take as contract
 
+REPORT = "refine"
+"""In a result's report: what the backend says of a refinement."""
 REFINED = "refined"
 """In a version's record (``versions_of_take``): the job that tracked it, and the first and last of each range of the
 footage's frames that differ from that."""
@@ -135,13 +138,21 @@ class Refined:
     ranges: tuple[tuple[int, int], ...]  # the footage's frames that differ from the track
 
 
-def fitted(scene: Any, preferred: Any, spec: m.RefineJob, result: contract.TakeResult) -> Refined | None:
-    """A refinement as a part of the take that it was made of; None where that is no longer in the scene."""
-    collection = _take_of(scene, preferred, spec.parent, result)
+def is_refinement(result: contract.TakeResult) -> bool:
+    """True of the result of a refinement, whoever asked for it."""
+    return REPORT in result.report
+
+
+def fitted(scene: Any, preferred: Any, parent: str, result: contract.TakeResult) -> Refined | None:
+    """A refinement as a part of the take that it was made of; None where that is no longer in the scene.
+
+    ``parent`` is the job that it builds on, "" where nobody knows.
+    """
+    collection = _take_of(scene, preferred, parent, result)
     if collection is None:
         return None
     numbers = footage_numbers(result)
-    moved = _moved(spec, result, numbers)
+    moved = _moved(result, numbers)
     shown = moved.copy()
     for first, last in _refined(collection):
         # As far again as a border is blended, so that what this one leaves as tracked is as it was tracked.
@@ -153,10 +164,10 @@ def fitted(scene: Any, preferred: Any, spec: m.RefineJob, result: contract.TakeR
     hull[runs[0][0] : runs[-1][1]] = True
     places = np.arange(len(shown))[hull]
     pieces = tuple((places >= first) & (places < stop) for first, stop in runs)
-    words = _words(spec, [(int(numbers[first]), int(numbers[stop - 1])) for first, stop in runs])
+    words = _words(result.report[REPORT], [(int(numbers[first]), int(numbers[stop - 1])) for first, stop in runs])
     plan = Plan(collection, part=True, pieces=pieces, about=words)
     ranges = tuple((int(numbers[first]), int(numbers[stop - 1])) for first, stop in _runs(moved))
-    return Refined(cut(result, hull), plan, _tracked_job(collection, spec.parent), ranges)
+    return Refined(cut(result, hull), plan, _tracked_job(collection, parent), ranges)
 
 
 def _runs(frames: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -166,34 +177,29 @@ def _runs(frames: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _take_of(scene: Any, preferred: Any, job: str, result: contract.TakeResult) -> Any | None:
-    """The take one of whose versions a job has tracked."""
+    """The take one of whose versions a job has tracked, or of the same footage, with the head of a result."""
     found = [
         take
         for take in replace.takes_of(scene)
         if any(version.job == job for version in versions.all_of(take)) or take.get(replace.JOB_KEY) == job
     ]
-    if not found:
-        return replace.find_take(scene, result, preferred)
-    return preferred if preferred in found else found[0]
+    one = preferred if preferred in found else next(iter(found), None)
+    one = one if one is not None else replace.find_take(scene, result, preferred)
+    head = replace.member(one, replace.HEAD) if one is not None else None
+    return None if head is None or not shape.same_head(head.data, result.head) else one
 
 
-def _moved(spec: m.RefineJob, result: contract.TakeResult, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which frames (T,) of a result may differ from the track: the backend says, or they are within twice the blend."""
-    told = result.report.get("refined_frames")
+def _moved(result: contract.TakeResult, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which frames (T,) of a result may differ from the track, as the backend says."""
     moved = np.zeros(len(numbers), bool)
-    if isinstance(told, (list, tuple)) and len(told) == len(numbers):
-        return np.array(told, bool)
-    ends = [(item.frame, item.frame) for item in (*spec.pins, *spec.keys)]
-    ends += [mask.frames or (int(numbers[0]), int(numbers[-1])) for mask in spec.masks]
-    for first, last in ends:
-        moved |= (numbers >= first - 2 * spec.blend) & (numbers <= last + 2 * spec.blend)
-    if spec.frames is not None and ends:
-        moved |= (numbers >= spec.frames[0]) & (numbers <= spec.frames[1])
+    for first, last in result.report[REPORT].get("frames", ()):
+        moved |= (numbers >= first) & (numbers <= last)
     return moved
 
 
-def _words(spec: m.RefineJob, ranges: list[tuple[int, int]]) -> str:
-    counted = ((len(spec.pins), "pin"), (len(spec.masks), "mask"), (len(spec.keys), "held key"))
+def _words(said: Mapping[str, Any], ranges: list[tuple[int, int]]) -> str:
+    """What was refined, in a sentence; ``said`` is the backend's report of it."""
+    counted = ((len(said.get("pins", ())), "pin"), (said.get("masks", 0), "mask"), (said.get("keys", 0), "held key"))
     held = [f"{count} {what}{'s' if count > 1 else ''}" for count, what in counted if count]
     named = [f"{first}" if first == last else f"{first} to {last}" for first, last in ranges]
     frames = f"frame{'s' if ranges != [ranges[0]] or ranges[0][0] != ranges[0][1] else ''} {_listed(named)}"

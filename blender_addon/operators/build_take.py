@@ -55,8 +55,9 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         if job is None or job.take is None:
             return {"CANCELLED"}
         refined = None
-        if isinstance(job.spec, m.RefineJob):
-            refined = refining.fitted(context.scene, takes.shown_take(context), job.spec, job.take)
+        if refining.is_refinement(job.take):
+            parent = job.spec.parent if isinstance(job.spec, m.RefineJob) else ""
+            refined = refining.fitted(context.scene, takes.shown_take(context), parent, job.take)
         take = refined.take if refined is not None else job.take
         plan = refined.plan if refined is not None else plan_for(context.scene, take, takes.shown_take(context))
         if plan.lost and self.answer == "ASK" and not bpy.app.background:

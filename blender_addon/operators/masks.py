@@ -80,7 +80,9 @@ the frames of the preview range, else the one that is shown; both can be changed
             return {"CANCELLED"}
         head = carried.head_matrix(picture.take, context.evaluated_depsgraph_get())
         pixels = np.array(self.corners)
-        places = carried.beside_head(picture.sight, head, pixels) if head is not None else np.zeros((len(pixels), 3))
+        places = np.zeros((len(pixels), 3))
+        if head is not None:
+            places = carried.beside_head(picture.sight, head, carried.face_middle(picture.take), pixels)
         corners = [(pixel, tuple(place)) for pixel, place in zip(self.corners, places.tolist(), strict=True)]
         hidden = _frames(context, frames, picture.number)
         corrections.add_mask(picture.take, picture.view, hidden, picture.number, corners)

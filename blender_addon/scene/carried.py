@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import armature
+from . import armature, axes
 from . import ownership as replace
 from .sight import Sight
 
 F64 = NDArray[np.float64]
+
+MIDDLE = np.array([0.0, -0.565, 0.198])
+"""From between the eyes to the middle of the face, in distances of the eyes, in head space: the mean of the face's
+vertices of the open head's template."""
 
 
 def head_matrix(collection: Any, depsgraph: Any) -> F64 | None:
@@ -30,10 +34,22 @@ def head_matrix(collection: Any, depsgraph: Any) -> F64 | None:
     return np.asarray(matrix @ posed @ np.linalg.inv(np.array(bone.matrix_local, np.float64)))
 
 
-def beside_head(sight: Sight, head: F64, pixels: NDArray[Any]) -> F64:
-    """Points (n,3) of the head's space that are seen at pixels (n,2), as far from the camera as the head's middle."""
+def face_middle(collection: Any) -> F64:
+    """The middle (3,) of a take's face in the head's space; its origin where the eyes' bones are gone."""
+    rig = replace.member(collection, replace.ARMATURE)
+    bones = [armature.bone_of(rig.data.bones, eye) for eye in armature.EYES] if rig is not None else []
+    eyes = np.array([tuple(bone.head_local) for bone in bones if bone is not None], np.float64)
+    if len(eyes) < len(armature.EYES):
+        return np.zeros(3)
+    return np.asarray(eyes.mean(axis=0) + np.linalg.norm(eyes[0] - eyes[1]) * axes.head_points(MIDDLE))
+
+
+def beside_head(sight: Sight, head: F64, middle: F64, pixels: NDArray[Any]) -> F64:
+    """Points (n,3) of the head's space that are seen at pixels (n,2), as far from the camera as the face's ``middle``
+    (3,) in that space."""
     rays = sight.rays(pixels)
-    depth = float((head[:3, 3] - sight.location) @ -sight.axes[:, 2])
+    place = head[:3, :3] @ middle + head[:3, 3]
+    depth = float((place - sight.location) @ -sight.axes[:, 2])
     points = sight.location + depth * rays
     return np.asarray((points - head[:3, 3]) @ np.linalg.inv(head[:3, :3]).T)
 

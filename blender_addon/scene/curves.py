@@ -23,7 +23,7 @@ F64 = NDArray[np.float64]
 Path = tuple[str, int]
 
 SAME_TURN = 1e-6
-"""Radians, and shares of a quaternion: a way between two turns that are nearer than this is the older one, bit by bit."""
+"""Radians, and shares of a quaternion: where two turns are nearer than this, the older one stays, bit by bit."""
 WRITTEN = "flowface_curves"
 """An Action's property: data path and index of each curve that a run wrote, all others are the user's."""
 OWN_GROUPS = ("Expression", "ARKit", "Head pose", "left_eye", "right_eye", "Tracking", "Camera", "Lens", "Background")

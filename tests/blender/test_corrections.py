@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from blender_addon import refining
 from blender_addon.scene import build, carried, corrections, held, retime, sight
@@ -18,7 +19,7 @@ from blender_addon.scene.surface import SurfacePoint
 from protocol.messages import HeldKey, Mask, Pin
 from protocol.take import TakeResult
 
-from .takes import Shot, make_take, project
+from .takes import Shot, make_take
 
 pytestmark = pytest.mark.usefixtures("addon")
 
@@ -102,22 +103,28 @@ def test_refine_says_why_there_is_nothing_to_refine(emptied: bool) -> None:
 
 
 def test_a_mask_goes_along_with_the_head() -> None:
-    """What is masked at one frame is about the same part of the face at another, in a take that was moved and scaled."""
+    """A corner that is drawn on the middle of the face stays there, in a take that was moved and scaled."""
     shot = make_take(Shot(moving_camera=True))
     take = build.build_take(bpy.context, shot)
     take[ROOT].location, take[ROOT].scale = (1, 2, 3), (2.0,) * 3
-    nose = int(shot.head.neutral[:, 2].argmax())
+    eyes = shot.head.joints[3:].astype(np.float64)
+    middle = eyes.mean(axis=0) + np.linalg.norm(eyes[0] - eyes[1]) * carried.MIDDLE
     places = None
     for index in (2, 9):
         bpy.context.scene.frame_set(int(shot.scene_frames[index]))
         graph = bpy.context.evaluated_depsgraph_get()
         eye = sight.sight_of(take[camera_role("camera")].evaluated_get(graph), (640, 360))
-        head, middle = carried.head_matrix(take, graph), project(shot, index).mean(axis=0)
+        head, expected = carried.head_matrix(take, graph), pixel_of(shot, index, middle)
         if places is None:
-            places = carried.beside_head(eye, head, middle[None])
-            assert np.abs(carried.seen_with_head(eye, head, places) - middle).max() < 0.01
-        moved = carried.seen_with_head(eye, head, places)[0]
-        assert np.linalg.norm(moved - middle) < 0.1 * np.linalg.norm(project(shot, index)[nose] - middle) + 15
+            places = carried.beside_head(eye, head, carried.face_middle(take), expected[None])
+        assert np.abs(carried.seen_with_head(eye, head, places) - expected).max() < 0.05
+
+
+def pixel_of(shot: TakeResult, index: int, point: NDArray) -> NDArray:
+    """Where a take's camera sees a point (3,) of head space."""
+    world = build.axes.rotation_matrices(shot.head_rotation[[index]])[0] @ point + shot.head_translation[index]
+    seen = shot.cameras[0].world_to_camera[index] @ np.append(world, 1.0)
+    return shot.cameras[0].focal_px[index] * seen[:2] / seen[2] + shot.cameras[0].principal_point
 
 
 def test_what_was_changed_on_a_frame_is_found_and_nothing_else() -> None:
@@ -172,7 +179,8 @@ def values_of(take: bpy.types.Collection) -> dict[tuple[str, int], np.ndarray]:
 
 def refine(take: bpy.types.Collection, result: TakeResult) -> refining.Refined:
     """What building a refinement's result does with it."""
-    refined = refining.fitted(bpy.context.scene, take, refining.job_of(bpy.context, take), result)
+    job = refining.job_of(bpy.context, take)
+    refined = refining.fitted(bpy.context.scene, take, job.parent, result)
     assert refined is not None and refined.plan.collection == take
     assert build.build_take(bpy.context, refined.take, match_scene=False, plan=refined.plan, job="job-2") == take
     refining.remember(take, refined)
@@ -194,9 +202,14 @@ def test_refined_parts_leave_all_other_keys_and_taking_one_back_gives_the_track_
 
     def moved(*about: int) -> TakeResult:
         """As the backend sends it: all frames, of which those about the pins have moved."""
-        where = np.logical_or.reduce([near[frame] for frame in about])
-        turned = shot.head_rotation + 0.01 * where[:, None]
-        return dataclasses.replace(shot, head_rotation=turned, expression=shot.expression + 0.05 * where[:, None])
+        where = np.logical_or.reduce([np.zeros(120, bool), *(near[frame] for frame in about)])
+        ranges = [[max(frame - 16, 1), min(frame + 16, 120)] for frame in about]
+        return dataclasses.replace(
+            shot,
+            head_rotation=shot.head_rotation + 0.01 * where[:, None],
+            expression=(shot.expression + 0.05 * where[:, None]).astype(np.float32),
+            report={"refine": {"frames": ranges, "pins": [{}] * len(about)}},
+        )
 
     def different() -> set[float]:
         now = values_of(take)
@@ -212,7 +225,7 @@ def test_refined_parts_leave_all_other_keys_and_taking_one_back_gives_the_track_
     assert different() == {*shot.scene_frames[near[100]]}
     corrections.corrections_of(take).pins.clear()
     assert refining.missing(take) == ""
-    refine(take, shot)
+    refine(take, moved())
     assert different() == set(), "bit by bit"
     assert session_words(take) == "Took back what was refined in frames 80 to 120."
     assert refining.missing(take).startswith("Nothing is corrected")
