@@ -33,6 +33,7 @@ class ErrorCode(StrEnum):
     # faces, views and cameras
     BAD_ALIGNMENT = "bad_alignment"
     BAD_CALIBRATION = "bad_calibration"
+    BAD_CORRECTION = "bad_correction"
     BAD_MESH = "bad_mesh"
     BAD_UNIT = "bad_unit"
     CALIBRATION_IMAGE_SIZE = "calibration_image_size"

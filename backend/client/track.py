@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from backend.client.connection import Client, OnStatus
 from backend.client.request import TrackRequest, job_spec
 from backend.client.scene_writer import require_blender, scene_writer
 from backend.errors import ErrorCode, UserError
-from backend.files import write_atomic
+from backend.files import link_or_copy, write_atomic
 from backend.overlay.track import write_overlays
 from backend.server.discovery import find_server, private_server
 from backend.track.io import load_track
@@ -117,11 +116,7 @@ def keep_proxies(take: TakeResult | None, out: Path) -> dict[str, Path]:
         path = kept[f"proxy {camera.name}"] = out / proxy.parent.name / proxy.name
         try:
             path.parent.mkdir(exist_ok=True)
-            path.unlink(missing_ok=True)
-            try:
-                path.hardlink_to(proxy)
-            except OSError:
-                shutil.copyfile(proxy, path)
+            link_or_copy(proxy, path)
         except OSError as error:
             raise _unwritable(path, error) from error
     return kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,15 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
         report=report,
         **{item.name: getattr(track, item.name) for item in dataclasses.fields(Performance)},
     )
+
+
+@lru_cache(maxsize=4)
+def own_triangles(head: HeadModel) -> NDArray[np.int64]:
+    """(F',) which of the head's triangles ``HeadGeometry.triangles`` begins with; those after it are hair and teeth."""
+    number = {tuple(corners): index for index, corners in enumerate(head.triangles.tolist())}
+    shown = head_geometry(head, head.template).triangles
+    own = shown[(shown < head.vertex_count).all(axis=1)]
+    return np.array([number[tuple(corners)] for corners in own.tolist()], np.int64)
 
 
 def head_geometry(head: HeadModel, neutral: NDArray[np.float32]) -> HeadGeometry:

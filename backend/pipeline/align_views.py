@@ -90,7 +90,7 @@ def align_views(
             warnings.append(_faceless_warning(view))
             if not view.calibrated:
                 continue
-            alignment = _unseen(aligned[0].alignment, found)
+            alignment = unseen_like(aligned[0].alignment, found)
         saved.append(found)
         aligned.append(_on_timeline(view, alignment, aligned[0] if aligned else None))
     return aligned, saved, warnings
@@ -239,7 +239,7 @@ def _faceless_warning(view: OpenView) -> str:
     return f"No face was found in the view “{view.spec.name}” ({view.spec.footage}): {rest}."
 
 
-def _unseen(first: ViewAlignment, found: ViewAlignment) -> ViewAlignment:
+def unseen_like(first: ViewAlignment, found: ViewAlignment) -> ViewAlignment:
     """``found``, in which there is nothing, with sets of the points that the first view's has."""
     sets = [PointSet.unseen(s.id, found.frame_count, s.mu.shape[1], s.points) for s in first.point_sets]
     return replace(found, point_sets=tuple(sets), seconds=dict.fromkeys(first.seconds, 0.0))
@@ -255,7 +255,7 @@ def _on_timeline(view: OpenView, alignment: ViewAlignment, first: AlignedView | 
     return AlignedView(view, alignment, index)
 
 
-def _ideal(alignment: ViewAlignment, lens: Lens) -> ViewAlignment:
+def ideal(alignment: ViewAlignment, lens: Lens) -> ViewAlignment:
     """The alignment that an ideal pinhole camera would have seen."""
     sets = []
     for seen in alignment.point_sets:
@@ -273,7 +273,7 @@ def _to_fit(view: AlignedView, focal_px: float | None, times: NDArray[np.float64
     lens, camera = view.opened.lens, view.opened.camera
     observed = view.alignment.at(view.index).at_times(times)
     if lens is not None:
-        observed = _ideal(observed, lens)
+        observed = ideal(observed, lens)
     extrinsics = None if camera is None else camera.world_to_camera
     exif = view.opened.exif
     told = ToldFocal(exif.focal_px, EXIF_LOG_SIGMA) if exif is not None and exif.focal_px is not None else None
