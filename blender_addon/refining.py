@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from .scene import corrections, shape
 from .scene import ownership as replace
 from .scene import versions_of_take as versions
-from .scene.cut import cut, footage_numbers
 from .scene.footage_frames import FootageFrames, footage_frames
 from .scene.plan import Plan
 from .scene.splice import BLEND
-from .vendor import codec
+from .vendor import arrays, codec
 from .vendor import messages as m
 from .vendor import take as contract
 
@@ -151,7 +150,7 @@ def fitted(scene: Any, preferred: Any, parent: str, result: contract.TakeResult)
     collection = _take_of(scene, preferred, parent, result)
     if collection is None:
         return None
-    numbers = footage_numbers(result)
+    numbers = _numbers(result)
     moved = _moved(result, numbers)
     shown = moved.copy()
     for first, last in _refined(collection):
@@ -167,7 +166,7 @@ def fitted(scene: Any, preferred: Any, parent: str, result: contract.TakeResult)
     words = _words(result.report[REPORT], [(int(numbers[first]), int(numbers[stop - 1])) for first, stop in runs])
     plan = Plan(collection, part=True, pieces=pieces, about=words)
     ranges = tuple((int(numbers[first]), int(numbers[stop - 1])) for first, stop in _runs(moved))
-    return Refined(cut(result, hull), plan, _tracked_job(collection, parent), ranges)
+    return Refined(arrays.at_frames(result, places), plan, _tracked_job(collection, parent), ranges)
 
 
 def _runs(frames: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -187,6 +186,12 @@ def _take_of(scene: Any, preferred: Any, job: str, result: contract.TakeResult) 
     one = one if one is not None else replace.find_take(scene, result, preferred)
     head = replace.member(one, replace.HEAD) if one is not None else None
     return None if head is None or not shape.same_head(head.data, result.head) else one
+
+
+def _numbers(take: contract.TakeResult) -> NDArray[np.int64]:
+    """The number (T,) of the first view's footage frame on each frame of a take."""
+    numbers = take.cameras[0].footage_frames
+    return np.where(numbers >= 0, numbers, np.round(take.scene_frames).astype(np.int64))
 
 
 def _moved(result: contract.TakeResult, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -102,9 +102,7 @@ class Session(BackendLink):
 
     # jobs
 
-    def track(
-        self, spec: m.Job, home: Home, *, match_scene: bool, known_cameras: KnownCameras | None = None
-    ) -> None:
+    def track(self, spec: m.Job, home: Home, *, match_scene: bool, known_cameras: KnownCameras | None = None) -> None:
         """Track a take; it is submitted as soon as the backend answers."""
         self.notice = None
         self.job = ActiveJob(spec.name, home, match_scene, spec, known_cameras)

@@ -10,6 +10,7 @@ from mathutils import Matrix
 from numpy.typing import NDArray
 
 from .. import compat
+from ..vendor import arrays
 from ..vendor import take as contract
 from . import (
     animation,
@@ -27,7 +28,6 @@ from . import (
 )
 from . import ownership as replace
 from . import versions_of_take as versions
-from .cut import cut
 from .head import TRIANGLES, build_head, keep_triangles, shape_points, widen_sliders
 from .known_cameras import KnownCameras, metres_per_unit
 from .plan import Plan
@@ -86,7 +86,7 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
         )
     if plan.pieces:
         for number, kept in enumerate(plan.pieces):
-            piece, written = cut(raw, kept), _moved_by_run(collection) if number else {}
+            piece, written = arrays.at_frames(raw, np.flatnonzero(kept)), _moved_by_run(collection) if number else {}
             own = _part(piece, there, timing)
             _move(collection, retimed(piece, timing), rig, head, rotations[kept], locations[kept], own)
             _take_names(collection, written)
