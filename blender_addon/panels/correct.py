@@ -132,10 +132,10 @@ def _draw_pins(layout: Any, kept: Any) -> None:
     buttons.operator("flowface.pin_remove", text="", icon="X")
     if 0 <= kept.active_pin < len(kept.pins):
         pin = kept.pins[kept.active_pin]
-        column = layout.column()
-        column.use_property_split, column.use_property_decorate = True, False
-        column.prop(pin, "position")
-        column.prop(pin, "sigma_px")
+        row = layout.row(align=True)
+        row.prop(pin, "position", index=0, text="X")
+        row.prop(pin, "position", index=1, text="Y")
+        row.prop(pin, "sigma_px", text="±")
 
 
 def _draw_masks(layout: Any, kept: Any) -> None:
@@ -151,15 +151,14 @@ def _draw_masks(layout: Any, kept: Any) -> None:
     buttons.operator("flowface.mask_remove", text="", icon="X")
     if 0 <= kept.active_mask < len(kept.masks):
         mask = kept.masks[kept.active_mask]
-        column = layout.column()
-        column.use_property_split, column.use_property_decorate = True, False
-        column.prop(mask, "all_frames")
-        frames = column.column(align=True)
+        row = layout.row(align=True)
+        frames = row.row(align=True)
         frames.enabled = not mask.all_frames
-        frames.prop(mask, "first")
-        frames.prop(mask, "last")
+        frames.prop(mask, "first", text="")
+        frames.prop(mask, "last", text="")
+        row.prop(mask, "all_frames", toggle=True, text="All")
         if len(mask.polygon):
-            column.prop(mask, "follows")
+            layout.prop(mask, "follows")
 
 
 def _draw_keys(layout: Any, kept: Any) -> None:
