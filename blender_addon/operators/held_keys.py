@@ -28,6 +28,9 @@ not. The next refinement holds to them and fits the frames around"""
         if number is None:
             self.report({"WARNING"}, "Go to a frame of the take first")
             return {"CANCELLED"}
+        if held.layered(take):
+            self.report({"WARNING"}, "Layers lie over the curves of this take: mute them first")
+            return {"CANCELLED"}
         posed = held.knows_pose(take)
         found = held.changed(take, frame, posed=posed)
         if not found:

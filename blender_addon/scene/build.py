@@ -46,7 +46,6 @@ def build_take(
         collection = update.update_take(context, take, plan, known_cameras, job)
     else:
         collection = _new_take(context, take, known_cameras, job)
-    held.keep_tracked(collection)
     collection[replace.RATE_KEY] = take.frame_rate
     replace.remember_views(collection, take)
     main = main_camera(collection)
@@ -93,6 +92,7 @@ def _new_take(context: Any, take: contract.TakeResult, known_cameras: KnownCamer
         head_id=take.head.head_id,
         points=shape_points(take.head),
     )
+    held.keep_written(collection)
     return collection
 
 

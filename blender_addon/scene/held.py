@@ -23,8 +23,10 @@ from .timing import timing_of
 
 F64 = NDArray[np.float64]
 
-TRACKED = "flowface_tracked"
+WRITTEN_VALUES = "flowface_written"
 """An Action's property: the values that its run has written, by curve, and the footage's frames that they are of."""
+LAYERED = "flowface_shown"
+"""A property of Actions over whose curves layers lie."""
 CHANGED = 1e-4
 """Of an action's 1, radians and metres: what single precision does to a value is less, nobody sees it."""
 GAZE = {"left_eye": "gaze:left", "right_eye": "gaze:right"}
@@ -38,7 +40,7 @@ class Change:
     value: tuple[float, ...]
 
 
-def keep_tracked(collection: Any) -> None:
+def keep_written(collection: Any) -> None:
     """Have the Actions of the version that was just made remember the values that are in them now."""
     timing = timing_of(collection)
     for block, paths in _blocks(collection):
@@ -47,7 +49,7 @@ def keep_tracked(collection: Any) -> None:
             continue
         frames = compat.read_numbers(wanted[0], "co")[:, 0].astype(np.float64)
         values = np.stack([_values(curve, frames) for curve in wanted])
-        block.animation_data.action[TRACKED] = {
+        block.animation_data.action[WRITTEN_VALUES] = {
             "curves": "\n".join(f"{curve.array_index} {curve.data_path}" for curve in wanted),
             "frames": timing.home(frames).astype("<f8").tobytes(),
             "values": values.astype("<f4").tobytes(),
@@ -58,6 +60,12 @@ def changed(collection: Any, frame: float, *, posed: bool) -> list[Change]:
     """What was changed on the frame of the scene that is shown; of the head's pose only where it is asked for."""
     found = [*_actions(collection, frame), *_gaze(collection, frame)]
     return [*found, *_pose(collection, frame)] if posed else found
+
+
+def layered(collection: Any) -> bool:
+    """True where layers lie over the curves of a take: what was changed there is no value of the performance."""
+    actions = (block.animation_data.action if block.animation_data else None for block, _ in _blocks(collection))
+    return any(action is not None and LAYERED in action for action in actions)
 
 
 def knows_pose(collection: Any) -> bool:
@@ -109,7 +117,7 @@ def _now(block: Any, owner: Any, name: str, path: str, frame: float, home: float
 
 def _tracked(block: Any, path: str, index: int, home: float, otherwise: float) -> float:
     """The value that the run has written on one of the footage's frames; ``otherwise`` where that is not known."""
-    kept = block.animation_data.action.get(TRACKED)
+    kept = block.animation_data.action.get(WRITTEN_VALUES)
     line = f"{index} {path}"
     names = str(kept["curves"]).split("\n") if kept is not None else []
     if line not in names:

@@ -20,6 +20,7 @@ from . import (
     curves,
     footage,
     head_motion,
+    held,
     materials,
     realign,
     retimed_footage,
@@ -92,6 +93,7 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
             _take_names(collection, written)
     else:
         _move(collection, take, rig, head, rotations, locations, part)
+    held.keep_written(collection)
     frames = span(raw)
     whole = (min(frames[0], there[0]), max(frames[1], there[1])) if part is not None else frames
     head_id = take.head.head_id
