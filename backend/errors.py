@@ -40,6 +40,7 @@ class ErrorCode(StrEnum):
     CALIBRATION_MISSING = "calibration_missing"
     CALIBRATION_VIEWS = "calibration_views"
     DEFORM_REGION = "deform_region"
+    FACES_AND_VIEWS = "faces_and_views"
     FACE_NOT_CHOSEN = "face_not_chosen"
     FACE_NOT_FOUND = "face_not_found"
     MESH_SIZE = "mesh_size"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import bpy
-import gpu
 import numpy as np
-from gpu_extras.batch import batch_for_shader  # type: ignore[import-not-found]
 from numpy.typing import NDArray
 
+from . import gpu_lines
 from .in_picture import Picture, picture_of
 from .scene import carried, corrections, surface, takes
 from .scene import ownership as replace
@@ -20,9 +18,9 @@ F64 = NDArray[np.float64]
 Colour = tuple[float, float, float, float]
 
 PIN, CHOSEN, MASK, SHADE = (1.0, 0.55, 0.1, 1.0), (1.0, 1.0, 1.0, 1.0), (0.2, 0.7, 1.0, 1.0), (0.0, 0.0, 0.0, 0.6)
-DOT, RING, WIDTH = 4.0, 6.0, 1.5
-"""Radii of the place where a point belongs and of the point itself, and the width of lines, at the interface's usual
-scale, in pixels."""
+DOT, RING, WIDTH = 3.5, 6.0, 1.5
+"""Half the width of the dot where a point belongs, the radius of the ring about the point itself, and the width of
+lines, in pixels at the interface's scale of 1."""
 AROUND = np.stack([f(np.linspace(0, 2 * np.pi, 24, endpoint=False)) for f in (np.cos, np.sin)], axis=1)
 
 
@@ -82,7 +80,6 @@ def draw() -> None:
     if picture is None:
         return
     scale = context.preferences.system.ui_scale
-    gpu.state.blend_set("ALPHA")
     for corners, chosen in masks_in(picture, graph):
         _line(np.concatenate([corners, corners[:1]]), CHOSEN if chosen else MASK, scale)
     for start, end, chosen in pins_in(picture, graph):
@@ -90,9 +87,7 @@ def draw() -> None:
         if start is not None:
             _line(np.stack([start, end]), colour, scale)
             _line(np.concatenate([AROUND, AROUND[:1]]) * RING * scale + start, colour, scale)
-        _fill(AROUND * (DOT + 1.5) * scale + end, SHADE)
-        _fill(AROUND * DOT * scale + end, colour)
-    gpu.state.blend_set("NONE")
+        _dot(end, colour, scale)
 
 
 def pins_in(picture: Picture, depsgraph: Any) -> list[tuple[F64 | None, F64, bool]]:
@@ -142,20 +137,12 @@ def outline(mask: Any, picture: Picture, depsgraph: Any) -> F64:
 
 
 def _line(points: F64, colour: Colour, scale: float) -> None:
-    shader = gpu.shader.from_builtin("POLYLINE_UNIFORM_COLOR")
-    viewport = gpu.state.viewport_get()
+    """Draw a line along places (n,2) of the region, dark at its edges."""
+    ends = np.stack([points[:-1], points[1:]], axis=1)
     for width, shade in ((WIDTH + 2, SHADE), (WIDTH, colour)):
-        shader.uniform_float("viewportSize", viewport[2:])
-        shader.uniform_float("lineWidth", width * scale)
-        shader.uniform_float("color", shade)
-        batch_for_shader(shader, "LINE_STRIP", {"pos": _flat(points)}).draw(shader)
+        gpu_lines.lines(ends, np.tile(shade, (len(ends), 1)), width * scale)
 
 
-def _fill(points: F64, colour: Colour) -> None:
-    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
-    shader.uniform_float("color", colour)
-    batch_for_shader(shader, "TRI_FAN", {"pos": _flat(points)}).draw(shader)
-
-
-def _flat(points: F64) -> Sequence[tuple[float, float, float]]:
-    return [(float(x), float(y), 0.0) for x, y in points]
+def _dot(place: F64, colour: Colour, scale: float) -> None:
+    for half, shade in ((DOT + 1.5, SHADE), (DOT, colour)):
+        gpu_lines.squares(place[None], np.array([shade]), half * scale)

@@ -7,6 +7,11 @@ next to none is, unless the face is too small, hidden, or not the one that was f
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
+UNKNOWN = 3
+"""The level (see ``levels``) of what has no figure."""
 ERROR_PERCENT = (1.0, 2.0)
 """Reprojection error, in percent of the inter-ocular distance: good up to the first, fair up to the second; 79 % and
 99.5 % of the frames are below. Faces of 30 pixels come to the second."""
@@ -28,3 +33,8 @@ def of_uncertainty(millimetres: float) -> str:
 def _word(value: float, bounds: tuple[float, float]) -> str:
     good, fair = bounds
     return "good" if value <= good else ("fair" if value <= fair else "poor")
+
+
+def levels(values: NDArray[np.float64], bounds: tuple[float, float]) -> NDArray[np.int64]:
+    """(n,) 0 good, 1 fair, 2 poor by some bounds, ``UNKNOWN`` of what is no number, of values (n,)."""
+    return np.where(np.isfinite(values), np.searchsorted(bounds, values), UNKNOWN).astype(np.int64)

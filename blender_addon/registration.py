@@ -8,7 +8,10 @@ from . import (
     action_slots,
     correction_drawing,
     correction_properties,
+    draw_in_timeline,
+    draw_over_footage,
     iris,
+    live,
     preferences,
     pump,
     session,
@@ -35,6 +38,7 @@ from .operators import (
     pick_face,
     pins,
     refine,
+    take_compare,
     take_delete,
     take_duplicate,
     take_head_motion,
@@ -53,13 +57,14 @@ from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
 from .panels import views as panel_views
+from .scene import error_on_head
 
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
-    take_head_motion,
+    *(take_head_motion, take_compare),
     *(pins, masks, held_keys, refine),
 )
 CLASSES = tuple(
@@ -97,9 +102,14 @@ def register() -> None:
         setattr(bpy.types.Collection, name, prop)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    for name, handler in live.HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
     setattr(bpy.types.Collection, correction_properties.NAME, correction_properties.corrections_property())
     correction_drawing.watch()
     action_slots.watch()
+    draw_over_footage.start()
+    draw_in_timeline.start()
+    error_on_head.start()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
 
 
@@ -107,7 +117,13 @@ def unregister() -> None:
     """Take everything back, and end the backend that the add-on started."""
     if bpy.app.timers.is_registered(pump.tick):
         bpy.app.timers.unregister(pump.tick)
+    error_on_head.stop()
+    draw_in_timeline.stop()
+    draw_over_footage.stop()
     action_slots.forget()
+    live.take_away()
+    for name, handler in live.HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(handler)
     correction_drawing.forget()
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)

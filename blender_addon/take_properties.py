@@ -1,6 +1,6 @@
 """What a user can set of a take: name, where it starts, how fast it plays, its version's name, how its head is drawn.
 
-The properties have no value of their own: they are read from the take and change it as a whole.
+All but the switches have no value of their own: they are read from the take and change it as a whole.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from typing import Any
 
 import bpy
 
-from .scene import head_display, retime, takes, timing
+from .scene import error_on_head, head_display, ownership, plate, retime, takes, timing
 from .scene import versions_of_take as versions
 
 NAME, START, SPEED, VERSION = "flowface_name", "flowface_start", "flowface_speed", "flowface_version_name"
 HEAD_DISPLAY = "flowface_head_display"
+PLATE = "flowface_plate_in_renders"
+STRIP = "flowface_show_confidence"
+WIREFRAME, LANDMARKS, ERROR = "flowface_show_wireframe", "flowface_show_landmarks", error_on_head.SHOWN
 _DISPLAYS = [identifier for identifier, *_ in head_display.DISPLAYS]
 
 
@@ -26,6 +29,17 @@ def _rename_version(take: Any, name: str) -> None:
     version = versions.current(take)
     if version is not None and name:
         versions.rename(take, version.number, name)
+
+
+def _set_plate(take: Any, wanted: bool) -> None:
+    plate.remove(take)
+    view = head_display.seen_view(bpy.context.scene, take)
+    if wanted and view is not None:
+        plate.show(take, view)
+
+
+def _show_error(take: Any, context: Any) -> None:
+    error_on_head.changed(take, context.evaluated_depsgraph_get())
 
 
 def properties() -> dict[str, Any]:
@@ -42,7 +56,7 @@ def properties() -> dict[str, Any]:
             description="Frame of the scene on which the take starts. All its keys move along, and back again exactly",
             precision=1,
             step=100,
-            get=lambda take: timing.timing_of(take).start,
+            get=lambda take: timing.timing_of(ownership.main_of(take)).start,
             set=lambda take, start: retime.retime(take, start=start),
         ),
         SPEED: bpy.props.FloatProperty(
@@ -53,7 +67,7 @@ def properties() -> dict[str, Any]:
             soft_max=10.0,
             precision=3,
             step=1,
-            get=lambda take: timing.timing_of(take).speed,
+            get=lambda take: timing.timing_of(ownership.main_of(take)).speed,
             set=lambda take, speed: retime.retime(take, speed=speed),
         ),
         VERSION: bpy.props.StringProperty(
@@ -68,5 +82,34 @@ def properties() -> dict[str, Any]:
             items=head_display.DISPLAYS,
             get=lambda take: _DISPLAYS.index(head_display.display_of(take)),
             set=lambda take, index: head_display.set_display(take, _DISPLAYS[index]),
+        ),
+        PLATE: bpy.props.BoolProperty(
+            name="In Renders",
+            description="Render the footage behind the head, as this camera saw it: with Cycles or EEVEE, in its own "
+            "colours where the scene's view transform is Standard",
+            get=lambda take: plate.plate_of(take) is not None,
+            set=_set_plate,
+        ),
+        STRIP: bpy.props.BoolProperty(
+            name="Confidence Strip",
+            description="Draw a strip along Timeline and Dope Sheet: green where error and uncertainty of the take are "
+            "good, yellow where one is fair, red where one is poor, grey where no face was found",
+            default=True,
+        ),
+        WIREFRAME: bpy.props.BoolProperty(
+            name="Wireframe",
+            description="Draw the edges of the skin that face the camera over the footage, through the camera",
+        ),
+        ERROR: bpy.props.BoolProperty(
+            name="Error on Head",
+            description="Colour the head by how far it is off the landmarks that were seen near: green where that is "
+            "good, yellow where it is fair, red where it is poor, nothing where none was seen. The mesh has the figure "
+            "as the attribute “tracking_error”, percent of the inter-ocular distance, -1 where unknown",
+            update=_show_error,
+        ),
+        LANDMARKS: bpy.props.BoolProperty(
+            name="Landmarks",
+            description="Draw a dot where the tracker saw each landmark in the footage, and a line to where the head "
+            "has it now: green where that is good, yellow where it is fair, red where it is poor",
         ),
     }

@@ -86,10 +86,14 @@ class FollowingJob(Job):
 
 @dataclass(frozen=True)
 class ExportJob(FollowingJob):
-    """A tracked take as a file for other tools; ``format`` is the name of an export (``offers.ExportInfo``)."""
+    """A tracked take as a file for other tools; ``format`` is the name of an export (``offers.ExportInfo``).
+
+    ``face`` is the one to write where the parent tracked several, counted from 1.
+    """
 
     KIND: ClassVar[str] = "export"
     format: str
+    face: int = 1
 
 
 @dataclass(frozen=True)
@@ -218,6 +222,10 @@ class TrackJob(Job):
     extrinsics share an unknown scale, which is solved for. ``neutral_from`` is a mesh, or an earlier take's track.npz,
     whose neutral face is this person's (E_MICA of seeds/001), or a picture of it; "" for none. ``neutral_frames``
     are (first, last) of the first view's frames in which the face is neutral, None where they are to be found.
+
+    ``faces`` are further faces of the footage, besides ``face``, and ``all_faces`` asks for every one that it shows:
+    each is a head of the same take, seen by its camera. That takes footage of one camera. ``neutral_from`` and
+    ``neutral_frames`` speak of the first face.
     """
 
     KIND: ClassVar[str] = "track"
@@ -231,6 +239,8 @@ class TrackJob(Job):
     metric_cameras: bool = True
     neutral_from: str = ""
     neutral_frames: tuple[int, int] | None = None
+    faces: tuple[FaceChoice, ...] = ()
+    all_faces: bool = False
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where there is no footage or a frame range runs backwards."""
@@ -243,6 +253,17 @@ class TrackJob(Job):
         for words, frames in (("frame range", self.frames), ("range of neutral frames", self.neutral_frames)):
             if frames is not None:
                 _require_range(words, *frames)
+        if self.several_faces and len(self.views) > 1:
+            raise ProtocolError(
+                ProtocolCode.BAD_FIELD,
+                "Several faces can be tracked at once in the footage of one camera only: with several cameras, track "
+                "one face after the other.",
+            )
+
+    @property
+    def several_faces(self) -> bool:
+        """True where more than one face is asked for."""
+        return self.all_faces or bool(self.faces)
 
     @property
     def footage(self) -> str:

@@ -65,6 +65,8 @@ class HeadGeometry:
     """The share of the light outside that comes to a vertex: less than 1 in the mouth."""
     lips: Annotated[F32, shaped("V", fill=0.0)] = field(default_factory=left_out)
     """How much of a vertex is lip, 0 to 1."""
+    inter_ocular: float = 0.0
+    """Metres between the outer eye corners of the neutral, of which errors are told in percent; 0 where unknown."""
 
     def __post_init__(self) -> None:
         """Fill in what was left out, as older backends do."""
@@ -113,6 +115,8 @@ class CameraTrack:
     """Absolute path of what Blender shows instead of the footage, upright, with square pixels; "" for the footage. In a
     track's file, relative to its folder where it lies within."""
     proxy_first_frame: int = 1  # scene frame of the proxy's first picture; each frame after it has one, too
+    landmarks_px: Annotated[F32, shaped("T", "N", 2, finite=False, since=4)] = field(default_factory=left_out)
+    """Where this view, as the camera that it is here, saw the performance's landmarks; NaN where it did not."""
 
     def __post_init__(self) -> None:
         """Fill in what was left out, as older files and backends do."""
@@ -145,6 +149,10 @@ class Performance:
     )
     """One standard deviation of a vertex of the face, NaN where unknown."""
 
+    landmark_vertices: Annotated[I32, shaped("N", 3, since=4)] = field(default_factory=left_out)
+    """Of the head: each landmark lies between three of its vertices. None where nobody kept them."""
+    landmark_barycentric: Annotated[F32, shaped("N", 3, since=4)] = field(default_factory=left_out)
+    """The weights of these vertices; each row sums to 1."""
     iris_color: tuple[float, ...] = ()
     """sRGB in 0…1 of the person's irises, () where the footage does not tell."""
 
@@ -155,8 +163,13 @@ class Performance:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TakeResult(Performance):
-    """A whole take for a client: a performance, its name, the head that performs, and the job's report."""
+    """A whole take for a client: a performance, its name, the head that performs, and the job's report.
+
+    ``others`` are the further heads of the take where several faces were tracked, in the same camera and frames; they
+    have no others themselves.
+    """
 
     name: str
     head: HeadGeometry
     report: Mapping[str, Any] = field(default_factory=dict)
+    others: tuple[TakeResult, ...] = ()

@@ -15,7 +15,7 @@ from backend.export.hair import with_hair
 from backend.head_model.appearance import lip_share, mouth_light
 from backend.head_model.brows import brow_hair
 from backend.head_model.lashes import lash_hair
-from backend.head_model.model import JOINT_NAMES, HeadModel
+from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints, surface_positions
 from backend.head_model.quads import kept_pairs
 from backend.head_model.teeth import teeth_of
 from backend.track.geometry import neutral_of, person_of
@@ -31,6 +31,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "lashes": ("lashes",),
 }
 """Material slots and the regions of the head that each consists of."""
+OUTER_EYE_CORNERS = (36, 45)
+"""Of iBUG-68's points."""
 
 
 def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, Any]) -> TakeResult:
@@ -84,12 +86,22 @@ def head_geometry(head: HeadModel, neutral: NDArray[np.float32]) -> HeadGeometry
         own_vertices=head.vertex_count,
         light=mouth_light(head),
         lips=lip_share(head),
+        inter_ocular=_inter_ocular(head, neutral),
     )
     in_mouth = (piece.hair(head, neutral) for piece in teeth_of(head))
     for hair in (brow_hair(head, neutral), lash_hair(head, neutral), *in_mouth):
         if hair is not None:
             plain = with_hair(_without(plain, hair.part), hair)
     return plain
+
+
+def _inter_ocular(head: HeadModel, neutral: NDArray[np.float32]) -> float:
+    """Metres between the outer eye corners, as the fit measures it; 0 for a head that does not name them."""
+    points = head.landmarks.get("ibug68", ())
+    if not isinstance(points, SurfacePoints) or len(points) <= max(OUTER_EYE_CORNERS):
+        return 0.0
+    corners = surface_positions(points, head.triangles, neutral)[list(OUTER_EYE_CORNERS)]
+    return float(np.linalg.norm(corners[0] - corners[1]))
 
 
 def _without(head: HeadGeometry, part: str) -> HeadGeometry:

@@ -101,11 +101,12 @@ def fit_take(
 
     fixed = replace(fixed, expression=fixed.expression or options.neutral)
     everything = Stage(fixed, options.max_iterations, options.tolerance)
-    best = _draft(take, everything, tell) if draft and initial is None else None
-    if best is not None:
+    draft = draft and initial is None
+    best = _draft(take, everything, tell) if draft else None
+    best = best or _minimum(take, everything, initial is None, tell)
+    if draft:
         spread = unknown_uncertainty(best.state)
     else:
-        best = _minimum(take, everything, initial is None, tell)
         # a shape that frames at rest told stays as it is, and yet is no surer than another
         solved = replace(fixed, identity=fixed.identity and not options.neutral_frames)
         spread = take_uncertainty(take, best.state, replace(everything, fixed=solved))

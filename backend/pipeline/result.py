@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,8 @@ def make_track(
     from backend.head_model.action_weights import solve_action_weights
     from backend.head_model.model import ARKIT_ACTIONS, actions_of
     from backend.head_model.personal import with_corrections
+    from backend.pipeline.align_views import views_to_fit
+    from backend.pipeline.shown_landmarks import shown_landmarks
 
     first = views[0].alignment
     has_actions = bool(actions_of(head)[0])
@@ -49,8 +52,13 @@ def make_track(
         actions = solve_action_weights(person, fit.expression, fit.gaze)
     deformed = bool(np.any(fit.deformation))
     errors = [mean_of_seen(error, (1,)) for error in fit.reprojection_error_percent_iod]
+    neutral = head.neutral(fit.identity) + fit.deformation
+    landmarks = shown_landmarks(head, neutral, [view.alignment for view in views_to_fit(views, None)])
     cameras = tuple(
-        camera_track(views, index, fit.cameras[index], errors[index], proxies.get(view.opened.spec.name))
+        replace(
+            camera_track(views, index, fit.cameras[index], errors[index], proxies.get(view.opened.spec.name)),
+            landmarks_px=landmarks.seen[index],
+        )
         for index, view in enumerate(views)
     )
     return Track(
@@ -75,6 +83,8 @@ def make_track(
         uncertainty_mm=fit.uncertainty_mm.astype(np.float32),
         expression_sigma=fit.expression_sigma.astype(np.float32),
         action_corrections=fit.action_corrections.astype(np.float16),
+        landmark_vertices=landmarks.vertices,
+        landmark_barycentric=landmarks.barycentric,
     )
 
 

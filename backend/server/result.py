@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from backend.errors import ErrorCode, UserError
 from backend.export.blender import take_result
 from backend.head_model.library import list_heads, load_head, load_head_of
 from backend.head_model.model import HeadModel
+from backend.pipeline.further_faces import track_file
 from backend.server.jobs import read_spec
 from backend.track.io import load_track
 from backend.track.types import Track
@@ -27,12 +29,17 @@ def load_take(folder: Path, name: str) -> TakeResult | None:
     spec = read_spec(folder)
     if not spec.GIVES_TAKE:
         return None
-    track = load_track(folder / "track.npz")
+    track = load_track(folder / track_file(1))
     try:
         report = json.loads((folder / "report.json").read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(ErrorCode.BAD_JOB, f"The job file {folder / 'report.json'} is damaged: {error}") from error
-    return take_result(track, _head(spec, track), name, report)
+    head = _head(spec, track)
+    others = []
+    for number, own in enumerate(report.pop("others", []), start=2):
+        further = load_track(folder / track_file(number))
+        others.append(take_result(further, head, f"{name} head {number}", own))
+    return replace(take_result(track, head, name, report), others=tuple(others))
 
 
 def load_partial_take(path: Path, name: str) -> TakeResult:

@@ -22,20 +22,21 @@ a new version; frames beyond the reach of a correction, or outside the preview r
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        """One job at a time, and something to hold to."""
-        reason = "A take is being tracked" if session.current().job is not None else ""
-        reason = reason or refining.missing(takes.shown_take(context))
+        """There must be something to hold to."""
+        reason = refining.missing(takes.shown_take(context))
         if reason:
             cls.poll_message_set(reason)
         return not reason
 
     def execute(self, context: Any) -> set[str]:
-        """Submit the job; everything else happens while Blender goes on."""
+        """Submit the job, after those that are there; everything else happens while Blender goes on."""
         wanted, now = preferences.get(context), session.current()
         try:
             spec = refining.job_of(context, takes.shown_take(context))
         except refining.CannotRefine as problem:
             return self._refuse(str(problem))
+        if now.is_tracking(spec):
+            return self._refuse(f"“{spec.name}” is being refined already.")
         now.connect(wanted.endpoint)
         if now.connection is not Connection.CONNECTED and wanted.autostart:
             now.poll()

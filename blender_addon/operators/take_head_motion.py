@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from ..scene import head_motion, takes
+from ..scene import ghost, head_motion, takes
 
 
 class FLOWFACE_OT_take_head_motion(bpy.types.Operator):  # type: ignore[misc]
@@ -31,11 +31,14 @@ class FLOWFACE_OT_take_head_motion(bpy.types.Operator):  # type: ignore[misc]
 
     def execute(self, context: Any) -> set[str]:
         """Bring it there, or say why not."""
+        take = takes.shown_take(context)
         try:
-            head_motion.move(takes.shown_take(context), self.where)
+            head_motion.move(take, self.where)
         except head_motion.CannotMove as problem:
             self.report({"WARNING"}, str(problem))
             return {"CANCELLED"}
+        if self.where != head_motion.HEAD:
+            ghost.remove(take)  # its motion is on its own head
         context.scene.frame_set(context.scene.frame_current)
         return {"FINISHED"}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import refining, session
+from .. import refining
 from ..on_take import OnTake
 from ..scene import corrections, held, takes
 from ..scene.footage_frames import footage_frames
@@ -116,7 +116,7 @@ class FLOWFACE_PT_correct(OnTake, InSidebar, bpy.types.Panel):  # type: ignore[m
         row.scale_y = 1.3
         row.operator("flowface.refine", icon="FILE_REFRESH")
         reason = refining.missing(take)
-        if reason and session.current().job is None:
+        if reason:
             draw_text(self.layout, f"{reason}.", context.region.width, "INFO")
 
 

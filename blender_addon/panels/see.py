@@ -8,7 +8,7 @@ import bpy
 
 from .. import take_properties
 from ..on_take import OnTake
-from ..scene import head_display, takes
+from ..scene import head_display, landmarks, takes
 from ..scene.ownership import ShownView
 from .sidebar import InMainPanel
 from .text import draw_text
@@ -23,14 +23,16 @@ class FLOWFACE_PT_see(OnTake, InMainPanel, bpy.types.Panel):  # type: ignore[mis
     def draw(self, context: Any) -> None:
         """The camera, its footage, the head before it, and the sound."""
         take = takes.shown_take(context)
-        _draw_footage(self.layout, context, head_display.seen_view(context.scene, take))
+        _draw_footage(self.layout, context, take, head_display.seen_view(context.scene, take))
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(take, take_properties.HEAD_DISPLAY)
+        _draw_lines(column, take)
+        column.prop(take, take_properties.STRIP)
         self.layout.operator("flowface.add_sound", icon="SOUND")
 
 
-def _draw_footage(layout: Any, context: Any, view: ShownView | None) -> None:
+def _draw_footage(layout: Any, context: Any, take: Any, view: ShownView | None) -> None:
     """Blender's own settings of the picture behind the camera: the user finds the same ones there."""
     if view is None:
         draw_text(layout, "This take has no camera any more.", context.region.width)
@@ -46,10 +48,24 @@ def _draw_footage(layout: Any, context: Any, view: ShownView | None) -> None:
     column = layout.column()
     column.use_property_split, column.use_property_decorate = True, False
     column.prop(camera, "show_background_images", text="Footage")
+    column.prop(take, take_properties.PLATE)
     column = column.column()
     column.active = camera.show_background_images
     column.prop(background, "alpha", text="Strength", slider=True)
     column.prop(background, "display_depth", text="Depth")
+
+
+def _draw_lines(layout: Any, take: Any) -> None:
+    """What is drawn over the footage; nothing is of a hidden head, which Blender does not evaluate."""
+    column = layout.column(heading="Over Footage")
+    column.active = head_display.display_of(take) != head_display.HIDDEN
+    column.prop(take, take_properties.WIREFRAME)
+    row = column.row()
+    row.enabled = landmarks.kept_by(take)
+    row.prop(take, take_properties.LANDMARKS)
+    row = column.row()
+    row.enabled = landmarks.kept_by(take)
+    row.prop(take, take_properties.ERROR)
 
 
 CLASSES = (FLOWFACE_PT_see,)

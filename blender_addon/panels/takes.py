@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from .. import settings, take_properties
-from ..scene import head_motion, ownership, takes
+from ..scene import ghost, head_motion, ownership, takes
 from ..scene import versions_of_take as versions
 from .sidebar import InMainPanel
 from .text import draw_text
@@ -30,7 +30,11 @@ class FLOWFACE_UL_takes(bpy.types.UIList):  # type: ignore[misc]
     ) -> None:
         """A row of the list."""
         row = layout.row(align=True)
-        row.prop(item, take_properties.NAME, text="", emboss=False, icon="OUTLINER_COLLECTION")
+        further = ownership.main_of(item) != item
+        if further:
+            row.separator(factor=2.0)
+        icon = "USER" if further else "OUTLINER_COLLECTION"
+        row.prop(item, take_properties.NAME, text="", emboss=False, icon=icon)
         version = versions.current(item)
         if version is not None and len(versions.all_of(item)) > 1:
             number = row.row()
@@ -87,6 +91,10 @@ class FLOWFACE_PT_takes(InMainPanel, bpy.types.Panel):  # type: ignore[misc]
         row.operator_menu_enum("flowface.take_version", "version", text="", icon="RECOVER_LAST")
         row.prop(take, take_properties.VERSION, text="")
         row.operator("flowface.take_version_delete", text="", icon="X")
+        row = self.layout.row()
+        row.label(text="Compare With")
+        other = next((v for v in versions.all_of(take) if v.number == ghost.shown_number(take)), None)
+        row.operator_menu_enum("flowface.take_compare", "version", text=other.name if other is not None else "Nothing")
         if version.notes:
             draw_text(self.layout, version.notes, context.region.width)
 

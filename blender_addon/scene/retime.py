@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import compat
-from . import head_motion, retimed_footage, span
+from . import head_motion, plate, retimed_footage, span
 from . import ownership as replace
 from . import versions_of_take as versions
 from .timing import TIMING, Timing, timing_of
@@ -25,22 +25,27 @@ SLOWEST, FASTEST = 0.01, 100.0
 
 
 def retime(collection: Any, *, start: float | None = None, speed: float | None = None) -> None:
-    """Let a take start on another frame of the scene, or play at another speed: all keys of all its versions."""
-    with head_motion.on_the_head(collection):
-        _retime(collection, start, speed)
+    """Let a take start on another frame of the scene, or play at another speed: all keys of all its versions.
 
-
-def _retime(collection: Any, start: float | None, speed: float | None) -> None:
-    there = span.span_of(collection)
-    if there is None:
-        return
-    versions.remember(collection, there)
-    old = timing_of(collection)
+    Its heads move together.
+    """
+    old = timing_of(replace.main_of(collection))
     new = Timing(
         old.first,
         old.start if start is None else start,
         old.speed if speed is None else min(max(speed, SLOWEST), FASTEST),
     )
+    for one in replace.family_of(collection):
+        with head_motion.on_the_head(one):
+            _retime(one, new)
+
+
+def _retime(collection: Any, new: Timing) -> None:
+    there = span.span_of(collection)
+    if there is None:
+        return
+    versions.remember(collection, there)
+    old = timing_of(collection)
     for action in versions.actions_of(collection):
         _move(action, old, new)
     if new.plain:
@@ -54,11 +59,11 @@ def _retime(collection: Any, start: float | None, speed: float | None) -> None:
 def refresh_footage(collection: Any, old: Timing | None = None) -> None:
     """Have the take's cameras show their footage by its timing, after it was ``old``, or another version's Actions."""
     new = timing_of(collection)
-    if old is None and new.plain:
-        return
-    for role, obj in replace.built(collection).items():
-        if replace.view_of(role) is not None:
-            retimed_footage.retime(obj.data, f"{collection.name} lens", old or new, new)
+    if old is not None or not new.plain:
+        for role, obj in replace.built(collection).items():
+            if replace.view_of(role) is not None:
+                retimed_footage.retime(obj.data, f"{collection.name} lens", old or new, new)
+    plate.refresh(collection)
 
 
 def _move(action: Any, old: Timing, new: Timing) -> None:

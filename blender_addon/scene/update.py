@@ -13,6 +13,7 @@ from .. import compat
 from ..vendor import arrays
 from ..vendor import take as contract
 from . import (
+    actors,
     animation,
     armature,
     axes,
@@ -46,9 +47,9 @@ def update_take(
 
     Objects, meshes, materials, shape keys and bones stay what they are; a head, armature or camera that the user
     deleted comes back. A run of the whole take brings its shape, joints and cameras along; one of a part keeps the
-    take's own, and is seen through its own camera.
+    take's own, and is seen through its own camera, as a head does whose take's cameras must stay.
     """
-    with head_motion.on_the_head(plan.collection):
+    with head_motion.on_the_head(replace.main_of(plan.collection)), head_motion.on_the_head(plan.collection):
         return _update(context, take, plan, known_cameras, job)
 
 
@@ -66,25 +67,17 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
     placement = root.own_space(origin)
     if known_cameras is not None and (known := known_cameras.placement(take)) is not None:
         placement = root.in_space_of(origin, known)
-    if part is None:
-        for view in take.cameras:
+    if part is None and not plan.cameras_stay:
+        for view in take.cameras if replace.main_of(collection) == collection else ():
             _update_camera(scene, collection, raw, view, placement, known_cameras)
         rotations, locations = axes.head_poses(take.head_rotation, take.head_translation, placement)
         rig.scale = (placement.scale,) * 3
     else:
-        rotations, locations = _through_own_camera(collection, origin, rig, head, take, placement)
+        rotations, locations = through_own_camera(collection, origin, rig, head, take, placement)
         for role, block in versions.animated(collection).items():
             if role.startswith((versions.CAMERA, versions.LENS)):
                 _copied(collection, role, block)
-    if plan.about:
-        notes.append(plan.about)
-    elif part is not None:
-        length = int((weights(len(take.tracked), part) < 1).sum() / max(1, part.before + part.after))
-        notes.append(
-            f"Frames {span(raw)[0]:g} to {span(raw)[1]:g} were set into the take"
-            + (f", blended over {length} frame{'s' if length > 1 else ''} at each border" if length else "")
-            + "; its shape and cameras stay."
-        )
+        notes.append(plan.about or _what_stays(raw, part))
     if plan.pieces:
         for number, kept in enumerate(plan.pieces):
             piece, written = arrays.at_frames(raw, np.flatnonzero(kept)), _moved_by_run(collection) if number else {}
@@ -102,7 +95,7 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
         "",
         frames,
         whole,
-        job=job,
+        job=actors.job_key(raw, job),
         whole=not plan.part,
         head_id=head_id,
         notes=notes,
@@ -128,6 +121,18 @@ def _take_names(collection: Any, written: dict[str, Any]) -> None:
             now[role].name = name
 
 
+def _what_stays(take: contract.TakeResult, part: Part | None) -> str:
+    """A sentence on a run that did not bring its cameras along."""
+    if part is None:
+        return "The take's cameras stay: its other heads, which were not tracked again, are seen through them."
+    length = int((weights(len(take.tracked), part) < 1).sum() / max(1, part.before + part.after))
+    return (
+        f"Frames {span(take)[0]:g} to {span(take)[1]:g} were set into the take"
+        + (f", blended over {length} frame{'s' if length > 1 else ''} at each border" if length else "")
+        + "; its shape and cameras stay."
+    )
+
+
 def _part(take: contract.TakeResult, there: tuple[float, float], timing: Timing) -> Part:
     first, last = span(take)
     ends = timing.at(np.array([first, last]))
@@ -147,7 +152,7 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
     """Bring head and armature to the run's person, or leave them; what is missing is made."""
     name, geometry = collection.name, take.head
     rig, head = (replace.member(collection, role) for role in (replace.ARMATURE, replace.HEAD))
-    worn = materials.worn_by(replace.take_id(take), name)
+    worn = materials.worn_by(replace.worn_key(collection), name)
     if rig is None:
         rig = replace.take_in(collection, replace.ARMATURE, armature.build_armature(context, name, geometry))
         rig.rotation_mode, rig.parent = axes.HEAD_EULER_ORDER, replace.member(collection, replace.ROOT)
@@ -287,7 +292,7 @@ def solved_camera(
         retimed_footage.retime(obj.data, f"{title} lens", Timing(timing.first, timing.first), timing)
 
 
-def _through_own_camera(
+def through_own_camera(
     collection: Any, origin: Any, rig: Any, head: Any, take: contract.TakeResult, placement: axes.Placement
 ) -> tuple[F64, F64]:
     """Head poses of a part as the take's own first camera sees the take's own head; as they came where it is gone."""

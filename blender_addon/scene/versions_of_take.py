@@ -23,6 +23,8 @@ from .head import EXPRESSIONS, SHAPE
 
 RECORD = "flowface_versions"
 CURRENT = "flowface_version"
+BASE = "base"
+"""Of the record of a version that is a part: the number of the version that it was set into."""
 POSE, EXPRESSION, ACTIONS = "pose", "expression", "actions"
 CAMERA, LENS = "camera:", "lens:"
 """Roles of data-blocks: armature, shape keys, head; before a view's name its camera and that camera's data."""
@@ -148,6 +150,8 @@ def add(
         "actions": {},
         "cameras": _cameras(collection),
     }
+    if not whole:
+        data[BASE] = int(before)
     if head is not None:
         if points is not None:
             head.data[SHAPE] = shape.keep_shape(collection.name, points)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blender_addon import refining
+from blender_addon import compat, refining
 from blender_addon.scene import build, carried, corrections, held, retime, sight
 from blender_addon.scene import takes as things
 from blender_addon.scene import versions_of_take as versions
@@ -171,9 +171,9 @@ def test_gaze_and_head_are_handed_back_as_the_performance_has_them() -> None:
 def values_of(take: bpy.types.Collection) -> dict[tuple[str, int], np.ndarray]:
     blocks = (take[HEAD].data.shape_keys, take[ARMATURE])
     return {
-        (curve.data_path, curve.array_index): build.curves.compat.read_numbers(curve, "co").copy()
+        (curve.data_path, curve.array_index): compat.read_numbers(curve, "co").copy()
         for block in blocks
-        for curve in build.curves.compat.action_curves(block)
+        for curve in compat.action_curves(block)
     }
 
 

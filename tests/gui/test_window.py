@@ -178,6 +178,16 @@ def test_corrections_in_the_panel(window: Window, start_backend: Callable[[str],
     assert "after undo: 1 version, 1 pin" in done.stdout
 
 
+def test_a_take_that_arrives_during_a_render_waits(window: Window, start_backend: Callable[[str], Server]) -> None:
+    """Nothing is built into a render, which goes on; the panel says what the take waits for."""
+    clip = write_clip(window.folder / "someone.mp4", 640, 480)
+    server = start_backend("tests.blender.runners:perform")
+    done = window.run("render.py", server.endpoint, str(clip))
+    assert done.returncode == 0, done.stdout
+    assert "waits: Ready: it is built when the render is over" in done.stdout
+    assert "built: Tracked 10 of 10 frames" in done.stdout
+
+
 def test_background_is_upright_and_the_right_frame(window: Window, start_backend: Callable[[str], Server]) -> None:
     """Rotated and anamorphic videos, a sequence that starts at 1001 and a photograph that lies on its side."""
     folder = window.folder

@@ -57,6 +57,7 @@ def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
         own_vertices=4,
         light=np.linspace(0.2, 1, 5).astype(np.float32),
         lips=np.linspace(1, 0, 5).astype(np.float32),
+        inter_ocular=0.09,
     )
     views = tuple(
         CameraTrack(
@@ -77,6 +78,7 @@ def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
             distortion_model=list(DistortionModel)[i % 2],
             proxy=f"/jobs/proxy/{i}.mp4" * i,
             proxy_first_frame=1 + 10 * i,
+            landmarks_px=np.where(np.arange(frames)[:, None, None] == i, np.nan, f32(frames, 7, 2)).astype(np.float32),
         )
         for i in range(cameras)
     )
@@ -99,4 +101,6 @@ def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
         actions=random.uniform(size=(frames, 3)).astype(np.float32),
         uncertainty_mm=error * 0.5,
         iris_color=(0.25, 0.5, 0.125),
+        landmark_vertices=(np.arange(21) % 5).reshape(7, 3).astype(np.int32),
+        landmark_barycentric=f32(7, 3),
     )

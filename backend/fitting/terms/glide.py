@@ -23,9 +23,8 @@ from backend.fitting.state import POSE_UNKNOWNS, State
 class Glide:
     """½ Σ_t (w_t Δφᵀ form Δφ + Σ_eye v_t,eye |Δgaze|²), Δ from each frame to the next.
 
-    ``form (K_ex,K_ex)``; ``expression (T-1,)`` and ``gaze (T-1,2)`` are 0 where both frames show what is meant. An
-    ``expression (T-1,K_ex)`` weighs each by itself: w_i Δφ_i and w_j Δφ_j meet with √(w_i w_j). Head poses have no such
-    prior: heads go on turning.
+    ``form (K_ex,K_ex)``; ``expression (T-1,)`` and ``gaze (T-1,2)`` are 0 where both frames show what is meant. Head
+    poses have no such prior: heads go on turning.
     """
 
     form: Tensor
@@ -47,30 +46,18 @@ class Glide:
         """The same term ``factor`` times."""
         return replace(self, form=self.form * factor, gaze=self.gaze * factor)
 
-    def hiding(self, hidden: Tensor, intervals: Tensor) -> Glide:
-        """The same where frames also hide expressions, ``hidden (T,K_ex)`` 0 to 1; ``intervals (T-1,)`` as above."""
-        steps = torch.maximum(hidden[1:], hidden[:-1]) / intervals[:, None]
-        return replace(self, expression=torch.maximum(self._each(), steps))
-
-    def _each(self) -> Tensor:
-        """(T-1,K_ex) the weight of each expression's steps."""
-        weight = self.expression
-        return weight[:, None].expand(-1, len(self.form)) if weight.dim() == 1 else weight
-
     def energy(self, basis: PointBasis, state: State) -> Tensor:
         """See ``Term``."""
         moved, turned = state.expression.diff(dim=0), _by_eye(state.gaze).diff(dim=0)
-        moved = self._each().sqrt() * moved
-        own = torch.einsum("ti,ij,tj->", moved, self.form, moved)
+        own = torch.einsum("t,ti,ij,tj->", self.expression, moved, self.form, moved)
         return 0.5 * (own + (self.gaze[..., None] * turned.square()).sum())
 
     def add(self, equations: NormalEquations, basis: PointBasis, state: State) -> None:
         """See ``Term``; the Gauss–Newton blocks are exact."""
         count = basis.expression_count
-        at = (self._each() > 0).any(dim=1).nonzero()[:, 0]
-        root = self._each()[at].sqrt()
-        pull = root * ((root * (state.expression[at + 1] - state.expression[at])) @ self.form)
-        block = root[:, :, None] * self.form * root[:, None]
+        at = self.expression.nonzero()[:, 0]
+        pull = self.expression[at, None] * (state.expression[at + 1] - state.expression[at]) @ self.form
+        block = self.expression[at, None, None] * self.form
         for frames, sign in ((at, -1.0), (at + 1, 1.0)):
             equations.frame_gradient[frames, :count] += sign * pull
             equations.frame[frames, :count, :count] += block
@@ -85,7 +72,7 @@ class Glide:
 
     def speaks_in(self, frames: int) -> Tensor:
         """See ``Term``: on both sides of every step on which either frame does not show all."""
-        steps = ((self._each() > 0).any(dim=1) | (self.gaze > 0).any(dim=1)).cpu()
+        steps = ((self.expression > 0) | (self.gaze > 0).any(dim=1)).cpu()
         return torch.nn.functional.pad(steps, (1, 0)) | torch.nn.functional.pad(steps, (0, 1))
 
 

@@ -50,12 +50,10 @@ class FramePrior:
 
     ``seen (T,)`` is 1 in frames that show the face and 0 in others, ``eyes (T,2)`` the same of the left and right eye
     by itself (``PointBasis.prior`` and ``eye_prior``): what nobody saw is as it was before and after, not at rest.
-    ``shown (T,K_ex)`` is the same, 1 to 0, of each expression where parts of the face are hidden; None: 1 throughout.
     """
 
     seen: Tensor
     eyes: Tensor
-    shown: Tensor | None = None
 
     def energy(self, basis: PointBasis, state: State) -> Tensor:
         """See ``Term``."""
@@ -73,11 +71,7 @@ class FramePrior:
         equations.frame_gradient[:, own] += pull[..., 0]
 
     def _forms(self, basis: PointBasis) -> Tensor:
-        forms = self.seen[:, None, None] * basis.prior + torch.einsum("te,eij->tij", self.eyes, basis.eye_prior)
-        if self.shown is None:
-            return forms
-        root = torch.nn.functional.pad(self.shown.sqrt(), (0, 4), value=1.0)
-        return root[:, :, None] * forms * root[:, None]
+        return self.seen[:, None, None] * basis.prior + torch.einsum("te,eij->tij", self.eyes, basis.eye_prior)
 
     def speaks_in(self, frames: int) -> Tensor:
         """See ``Term``: where the face is seen."""

@@ -15,6 +15,7 @@ from backend.head_model.model import posed_vertices, surface_positions
 from backend.pipeline.align_views import AlignedView, view_warnings, views_to_fit
 from backend.pipeline.open_views import open_views
 from backend.pipeline.result import make_track
+from backend.track.geometry import seen_vertices
 from backend.track.io import load_track, save_track
 from protocol.messages import DistortionModel, TrackJob, ViewSpec
 from tests.backend.fitting import made_takes
@@ -95,6 +96,12 @@ def test_a_fisheye_rig_is_fitted_where_a_pinhole_would_be_far_off(tmp_path, seen
     track = load_track(tmp_path / "track.npz")
     assert [camera.distortion_model for camera in track.cameras] == [DistortionModel.FISHEYE] * 2
     assert track.cameras[0].distortion == tuple(TERMS)
+    assert track.landmark_vertices.shape == (120, 3)
+    for index, camera in enumerate(track.cameras):
+        vertices = seen_vertices(made_takes.head(), track, np.arange(1), view=index)[0]
+        points = np.einsum("nkc,nk->nc", vertices[track.landmark_vertices], track.landmark_barycentric)
+        off = np.linalg.norm(points[:, :2] - camera.landmarks_px[0], axis=1)
+        assert off.mean() < 0.1, "the pinhole that the track has sees them where they were seen"
 
 
 def test_points_beyond_the_lens_are_not_used(tmp_path, seen):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from backend.errors import UserError
 from backend.files import read_npz, write_atomic, write_npz
-from backend.track.io import load_track, save_track
+from backend.track.io import VERSION, load_track, save_track
 from backend.track.types import CameraTrack, Track
 from protocol.arrays import at_frames, declared
 from protocol.job import DistortionModel
@@ -51,6 +51,9 @@ def small_track(frames: int = 4, cameras: int = 1) -> Track:
                 focal_ratio=1.0 + i / 8,
                 distortion=(0.1, -0.2, 0.0, 0.001)[: 4 * i],
                 distortion_model=list(DistortionModel)[i % 2],
+                landmarks_px=np.where(
+                    random.uniform(size=(frames, 5, 1)) < 0.2, np.nan, random.uniform(0, 360, (frames, 5, 2))
+                ).astype(np.float32),
             )
             for i in range(cameras)
         ),
@@ -67,6 +70,8 @@ def small_track(frames: int = 4, cameras: int = 1) -> Track:
         uncertainty_mm=error,
         expression_sigma=random.uniform(size=(frames, 3)).astype(np.float32),
         action_corrections=random.normal(size=(3, 11, 3)).astype(np.float16),
+        landmark_vertices=random.integers(0, 11, (5, 3)).astype(np.int32),
+        landmark_barycentric=random.uniform(size=(5, 3)).astype(np.float32),
     )
 
 
@@ -133,7 +138,7 @@ def rewritten(tmp_path, **changes):
 
 
 def header(**changes):
-    base = {"format": "flowface-track", "version": 3, "head_id": "open", "head_hash": "x", "frame_rate": 25.0}
+    base = {"format": "flowface-track", "version": VERSION, "head_id": "open", "head_hash": "x", "frame_rate": 25.0}
     camera = {"name": "c", "footage": "f", "footage_kind": "video", "footage_first_frame": 1, "footage_frame_count": 4}
     camera |= {"footage_rotation": 0, "image_size": [4, 3]}
     full = base | {"cameras": [camera], "action_names": ["jawOpen", "mouthPucker"], "provenance": {}} | changes
@@ -146,7 +151,7 @@ def header(**changes):
         ({"header": None}, "no header"),
         ({"header": np.zeros(3, np.uint8)}, "damaged"),
         ({"header": header(format="other")}, "something else"),
-        ({"header": header(version=4)}, "format version 4"),
+        ({"header": header(version=VERSION + 1)}, f"format version {VERSION + 1}"),
         ({"header": header(action_names=None)}, "action_names” must be a list"),
         ({"header": header(action_names=[1, 2])}, "incomplete"),
         ({"header": header(action_names=["jawOpen"])}, "“actions” has shape"),
@@ -217,6 +222,11 @@ def test_a_track_of_version_2_has_no_personal_actions(tmp_path):
     assert track.action_corrections.shape == (3, 0, 3)
     save_track(track, tmp_path / "again.npz")
     assert_same(track, load_track(tmp_path / "again.npz"))
+
+
+def test_a_track_of_version_3_has_no_landmarks(tmp_path):
+    track = load_track(rewritten(tmp_path, header=header(version=3)))
+    assert track.landmark_vertices.shape == (0, 3) and track.cameras[0].landmarks_px.shape == (4, 0, 2)
 
 
 def test_sizes_are_checked_before_anything_is_filled_in(tmp_path):

@@ -9,7 +9,7 @@ import sys
 
 from tests.conftest import REPO_ROOT
 
-LINE = '    blur: Annotated[F32, shaped("T", fill=0.5, since=4)] = field(default_factory=left_out)\n'
+LINE = '    blur: Annotated[F32, shaped("T", fill=0.5, since=5)] = field(default_factory=left_out)\n'
 BEFORE = "    action_names: Annotated["
 
 USE = """

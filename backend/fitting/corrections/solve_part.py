@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.errors import Cancelled
 from backend.fitting.corrections.fade import dilated, runs, shares_of_new
-from backend.fitting.corrections.hidden import hiding, with_ignored
+from backend.fitting.corrections.hidden import bridged_start, hiding, with_ignored
 from backend.fitting.corrections.targets import PinTargets, held_term, pin_targets
 from backend.fitting.corrections.tracked import TrackedTake
 from backend.fitting.corrections.types import Corrections
@@ -36,6 +36,7 @@ ROUNDS = 5
 """Solves, each of which takes up from the last and counts pins more that are not within their σ yet."""
 SHARP = 25.0  # times a pin's precision, so that it is met within its σ at once where the face can do it
 SHARPEST = 1e4  # times a pin's precision: σ of a 200th of a pixel, which nothing outvotes
+GAINS = 0.7  # of what the worst pin missed before; what brings less never brings it there
 AIM = 0.5  # of a pin's σ: what sharpening aims at, so that it ends within one
 
 
@@ -87,12 +88,14 @@ def resolve(
     *,
     frames: tuple[int, int] | None = None,
     blend: int = 8,
+    length: int = LENGTH,
     on_progress: Callable[[float], None] | None = None,
     should_cancel: Callable[[], bool] | None = None,
 ) -> Resolved:
     """Solve the frames that ``corrections`` move, and ``frames`` (first, last), from where the take was tracked.
 
-    The others stand, bit by bit; without corrections all do. The result depends on nothing but what is given.
+    The others stand, bit by bit; without corrections all do. The result depends on nothing but what is given. More than
+    ``length`` frames in a row are solved in windows, which bounds memory.
 
     Raises:
         Cancelled: within one iteration of ``should_cancel`` saying so.
@@ -101,8 +104,8 @@ def resolve(
     moving = moving_frames(corrections, start.frame_count, frames, blend)
     solving = _Solving(tracked, corrections, moving, blend)
     done, total = 0, max(int(moving.sum()), 1)
-    state, iterations = start, 0
-    for part in windows_of(moving):
+    state, iterations = solving.start, 0
+    for part in windows_of(moving, length):
 
         def tell(share: float, part: _Part = part, before: int = done) -> None:
             if should_cancel is not None and should_cancel():
@@ -127,14 +130,14 @@ class _Part:
     stop: int
 
 
-def windows_of(moving: Bools) -> Iterator[_Part]:
+def windows_of(moving: Bools, length: int) -> Iterator[_Part]:
     """Every run of frames that move (T,) with the frames on either side that E_temp ties it to.
 
-    Long ones in parts, each of which begins where the last one ended and looks ahead.
+    Ones longer than ``length`` in parts, each of which begins where the last one ended and looks ahead.
     """
     for first, stop in runs(moving):
-        for begin in range(first, stop, LENGTH):
-            keep = min(begin + LENGTH, stop)
+        for begin in range(first, stop, length):
+            keep = min(begin + length, stop)
             ahead = keep + (LOOKAHEAD if keep < stop else PINNED)
             yield _Part(max(begin - PINNED, 0), begin, keep, min(ahead, len(moving)))
 
@@ -145,10 +148,12 @@ class _Solving:
     def __init__(self, tracked: TrackedTake, corrections: Corrections, moving: Bools, blend: int) -> None:
         self.take = tracked.take
         self.hidden: F64 | None = None
+        self.start = tracked.take.start
         self.corrections, self.moving = corrections, moving
         start = tracked.take.start
         if corrections.hiding is not None:
             self.take, self.hidden = with_ignored(tracked.take, corrections.ignored)
+            self.start = bridged_start(start, self.hidden)
         self.pins: PinTargets | None = None
         if corrections.pins:
             self.pins = pin_targets(corrections.pins, tracked.shown, self.take.basis, start, blend)
@@ -164,7 +169,7 @@ class _Solving:
         stage = Stage(fixed, MAX_ITERATIONS, TOLERANCE)
         problem = self._problem(index)
         own = np.flatnonzero([part.first <= pin.frame < part.keep for pin in self.corrections.pins])
-        sharpened, iterations = np.full(len(self.corrections.pins), SHARP), 0
+        sharpened, iterations, worst = np.full(len(self.corrections.pins), SHARP), 0, np.inf
         for number in range(ROUNDS):
 
             def on_iteration(iteration: int, _energy: float, number: int = number) -> None:
@@ -177,8 +182,9 @@ class _Solving:
             if self.pins is None or not len(own):
                 break
             excess = self.pins.misses(state)[own] / [self.corrections.pins[i].sigma for i in own]
-            if excess.max() <= 1:
+            if excess.max() <= 1 or excess.max() > GAINS * worst:
                 break
+            worst = excess.max()
             sharpened[own] = np.minimum(sharpened[own] * np.maximum(excess / AIM, 1) ** 2, SHARPEST)
         return state, iterations
 
@@ -215,7 +221,7 @@ class _Solving:
     def _problem(self, index: NDArray[np.int64]) -> Problem:
         problem = self.take.problem(index)
         if self.hidden is not None:
-            problem = hiding(problem, self.hidden[index])
+            problem = hiding(problem, self.hidden[index], self.start.expression[index])
         if self.held is not None:
             problem = replace(problem, terms=(*problem.terms, self.held.at(index)))
         return problem
