@@ -103,7 +103,8 @@ def test_a_take_holds_to_its_corrections_and_what_is_taken_back_is_gone(take: bp
     block.value, rig.location.x = 0.6, rig.location.x + 0.01
     placed = rig.location.copy()
     assert bpy.ops.flowface.hold_frame() == {"FINISHED"}
-    corrections.add_mask(take, "camera", (33, 34), 33)
+    corners = [((200.0, 230.0), (0, 0, 0)), ((250.0, 230.0), (0, 0, 0)), ((230.0, 260.0), (0, 0, 0))]
+    corrections.add_mask(take, "camera", (33, 34), 32, corners, follows=True)
     assert "by 1 mask and 2 held keys" in run("refine")
     bpy.context.scene.frame_set(FRAME)
     assert block.value == pytest.approx(0.6, abs=0.02)
