@@ -107,7 +107,7 @@ def pins_in(picture: Picture, depsgraph: Any) -> list[tuple[F64 | None, F64, boo
         return []
     head = replace.member(picture.take, replace.HEAD)
     places = surface.places_of(head, depsgraph, [point for point, _, _ in found]) if head is not None else None
-    starts = picture.shown.to_region(picture.sight.pixels(places)) if places is not None else [None] * len(found)
+    starts = picture.shown.to_region(picture.eye.pixels(places)) if places is not None else [None] * len(found)
     ends = picture.shown.to_region(np.array([position for _, position, _ in found]))
     return [(start, end, chosen) for start, end, (_, _, chosen) in zip(starts, ends, found, strict=True)]
 
@@ -126,13 +126,13 @@ def masks_in(picture: Picture, depsgraph: Any) -> list[tuple[F64, bool]]:
 
 def outline(mask: Any, picture: Picture, depsgraph: Any) -> F64:
     """The corners (n,2) of a mask in pixels of a picture: the whole picture's of one that has none."""
-    width, height = picture.sight.size
+    width, height = picture.size
     if not len(mask.polygon):
         return np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
     if mask.follows and picture.number != mask.drawn_at:
         head = carried.head_matrix(picture.take, depsgraph)
         if head is not None:
-            return carried.seen_with_head(picture.sight, head, np.array([tuple(c.place) for c in mask.polygon]))
+            return carried.seen_with_head(picture.eye, head, np.array([tuple(c.place) for c in mask.polygon]))
     return np.array([tuple(corner.position) for corner in mask.polygon], np.float64)
 
 

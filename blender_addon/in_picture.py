@@ -12,7 +12,8 @@ import numpy as np
 from .scene import ownership as replace
 from .scene import takes
 from .scene.footage_frames import footage_frames
-from .scene.sight import Projected, Sight, projected, sight_of
+from .scene.picture_lines import Eye, eye_of
+from .scene.projected import Projected, projected
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +23,8 @@ class Picture:
     take: Any
     view: str
     number: int
-    sight: Sight
+    eye: Eye
+    size: tuple[int, int]
     shown: Projected
 
 
@@ -55,10 +57,11 @@ def picture_of(context: Any, take: Any, depsgraph: Any) -> Picture | None:
         return None
     render, area = context.scene.render, context.area
     size = view.size or (render.resolution_x, render.resolution_y)
-    seen = sight_of(view.camera.evaluated_get(depsgraph), size)
+    eye = eye_of(view.camera, size, depsgraph)
     region = window_region(area)
     perspective = area.spaces.active.region_3d.perspective_matrix
-    return Picture(take, view.name, number, seen, projected(seen, perspective, region.width, region.height))
+    shown = projected(eye, size, perspective, region.width, region.height)
+    return Picture(take, view.name, number, eye, size, shown)
 
 
 def window_region(area: Any) -> Any:

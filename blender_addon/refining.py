@@ -63,6 +63,8 @@ def missing(take: Any) -> str:
         return "Track a take first"
     if not _base(take):
         return "No backend has tracked this take: track it again"
+    if "#" in _base(take):  # see ``actors.job_key``
+        return "Only the first head of a take can be refined so far"
     kept = corrections.corrections_of(take)
     if not (len(kept.pins) or len(kept.masks) or len(kept.held_keys)) and not _refined(take):
         return "Nothing is corrected: add a pin, a mask or a held key"

@@ -82,7 +82,7 @@ the frames of the preview range, else the one that is shown; both can be changed
         pixels = np.array(self.corners)
         places = np.zeros((len(pixels), 3))
         if head is not None:
-            places = carried.beside_head(picture.sight, head, carried.face_middle(picture.take), pixels)
+            places = carried.beside_head(picture.eye, head, carried.face_middle(picture.take), pixels)
         corners = [(pixel, tuple(place)) for pixel, place in zip(self.corners, places.tolist(), strict=True)]
         hidden = _frames(context, frames, picture.number)
         corrections.add_mask(picture.take, picture.view, hidden, picture.number, corners)

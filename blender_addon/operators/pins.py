@@ -95,7 +95,7 @@ already can be dragged elsewhere"""
         except surface.NoSurface as why:
             self.report({"WARNING"}, str(why))
             return {"CANCELLED"}
-        point = head.under(picture.sight, pixel)
+        point = head.under(picture.eye, pixel)
         if point is None:
             self.report({"INFO"}, "That was beside the head: press on a point of it")
             return {"RUNNING_MODAL"}

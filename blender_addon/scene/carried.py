@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from . import armature, axes
 from . import ownership as replace
-from .sight import Sight
+from .picture_lines import Eye
 
 F64 = NDArray[np.float64]
 
@@ -44,16 +44,14 @@ def face_middle(collection: Any) -> F64:
     return np.asarray(eyes.mean(axis=0) + np.linalg.norm(eyes[0] - eyes[1]) * axes.head_points(MIDDLE))
 
 
-def beside_head(sight: Sight, head: F64, middle: F64, pixels: NDArray[Any]) -> F64:
+def beside_head(eye: Eye, head: F64, middle: F64, pixels: NDArray[Any]) -> F64:
     """Points (n,3) of the head's space that are seen at pixels (n,2), as far from the camera as the face's ``middle``
     (3,) in that space."""
-    rays = sight.rays(pixels)
-    place = head[:3, :3] @ middle + head[:3, 3]
-    depth = float((place - sight.location) @ -sight.axes[:, 2])
-    points = sight.location + depth * rays
+    depth = eye.depths((head[:3, :3] @ middle + head[:3, 3])[None])
+    points = eye.points(pixels, np.repeat(depth, len(pixels)))
     return np.asarray((points - head[:3, 3]) @ np.linalg.inv(head[:3, :3]).T)
 
 
-def seen_with_head(sight: Sight, head: F64, places: NDArray[Any]) -> F64:
+def seen_with_head(eye: Eye, head: F64, places: NDArray[Any]) -> F64:
     """Where the camera sees points (n,3) of the head's space: pixels (n,2)."""
-    return sight.pixels(np.asarray(places, np.float64) @ head[:3, :3].T + head[:3, 3])
+    return eye.pixels(np.asarray(places, np.float64) @ head[:3, :3].T + head[:3, 3])

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import unmodified
 from .head import OWN_VERTICES, TRIANGLES
-from .sight import Sight
+from .picture_lines import Eye, posed_head
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -44,10 +45,10 @@ class Surface:
         weights = np.array([point.barycentric for point in points], np.float64).reshape(-1, 3)
         return np.asarray(np.einsum("nk,nkc->nc", weights, corners))
 
-    def under(self, sight: Sight, pixel: tuple[float, float]) -> SurfacePoint | None:
+    def under(self, eye: Eye, pixel: tuple[float, float]) -> SurfacePoint | None:
         """The point that a camera sees at a pixel: of the front-most triangle there; None where there is none."""
-        ray = sight.rays(np.array([pixel]))[0]
-        first, second, third = (self.vertices[self.triangles[:, corner]] - sight.location for corner in range(3))
+        ray = eye.points(np.array([pixel]), np.ones(1))[0] - eye.place
+        first, second, third = (self.vertices[self.triangles[:, corner]] - eye.place for corner in range(3))
         # volumes of the ray with each edge: all of one sign where it passes within
         volumes = np.column_stack([np.cross(a, b) @ ray for a, b in ((second, third), (third, first), (first, second))])
         total = volumes.sum(axis=1)
@@ -74,10 +75,13 @@ def surface_of(head: Any, depsgraph: Any) -> Surface:
     kept, sizes = head.data.get(TRIANGLES), head.data.get(OWN_VERTICES)
     if kept is None or sizes is None:
         raise NoSurface("An earlier version of the add-on built this head: build it again from the list of jobs.")
+    posed = posed_head(head, depsgraph)
+    if posed is None:
+        raise NoSurface("The head is hidden: show it first.")
     own, built = (int(count) for count in sizes)
-    vertices = _evaluated(head.evaluated_get(depsgraph))
-    if len(vertices) != built:
-        raise NoSurface("A modifier of the head changes the number of its vertices: hide it in viewports first.")
+    if len(head.data.vertices) != built:
+        raise NoSurface("The head's faces were changed by hand: only one as it was built can be pinned.")
+    vertices = posed.points if len(posed.points) == built else unmodified.vertices(head, depsgraph)
     triangles = np.array(kept.to_list(), np.int32).reshape(-1, 3)
     strange = np.flatnonzero((triangles >= own).any(axis=1))
     return Surface(vertices, triangles[: strange[0]] if len(strange) else triangles)
@@ -89,24 +93,16 @@ def places_of(head: Any, depsgraph: Any, points: Sequence[SurfacePoint]) -> F64 
     Reads no more than it needs: it is for drawing.
     """
     kept, sizes = head.data.get(TRIANGLES), head.data.get(OWN_VERTICES)
+    if kept is None or sizes is None or not head.visible_get(view_layer=depsgraph.view_layer):
+        return None
+    corners = [corner for point in points for corner in kept[3 * point.triangle : 3 * point.triangle + 3]]
+    if len(corners) != 3 * len(points) or len(head.data.vertices) != sizes[1]:
+        return None
     evaluated = head.evaluated_get(depsgraph)
     vertices = evaluated.data.vertices
-    if kept is None or sizes is None or len(vertices) != sizes[1]:
-        return None
-    out = np.zeros((len(points), 3))
-    for index, point in enumerate(points):
-        corners = kept[3 * point.triangle : 3 * point.triangle + 3]
-        if len(corners) < 3:
-            return None
-        places = np.array([evaluated.matrix_world @ vertices[corner].co for corner in corners], np.float64)
-        out[index] = np.array(point.barycentric) @ places
-    return out
-
-
-def _evaluated(head: Any) -> F64:
-    """The vertices (n,3) of an evaluated head in the scene."""
-    vertices = head.data.vertices
-    points = np.empty(3 * len(vertices), np.float32)
-    vertices.foreach_get("co", points)
-    matrix = np.array(head.matrix_world, np.float64)
-    return np.asarray(points.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3])
+    if len(vertices) == sizes[1]:
+        places = np.array([tuple(evaluated.matrix_world @ vertices[corner].co) for corner in corners], np.float64)
+    else:
+        places = unmodified.vertices(head, depsgraph, corners)
+    weights = np.array([point.barycentric for point in points], np.float64)
+    return np.asarray(np.einsum("nk,nkc->nc", weights, places.reshape(-1, 3, 3)))

@@ -11,10 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from blender_addon import compat, refining
-from blender_addon.scene import build, carried, corrections, held, retime, sight
+from blender_addon.scene import build, carried, corrections, held, retime
 from blender_addon.scene import takes as things
 from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.ownership import ARMATURE, HEAD, ROOT, camera_role
+from blender_addon.scene.picture_lines import eye_of
 from blender_addon.scene.surface import SurfacePoint
 from protocol.messages import HeldKey, Mask, Pin
 from protocol.take import TakeResult
@@ -113,7 +114,7 @@ def test_a_mask_goes_along_with_the_head() -> None:
     for index in (2, 9):
         bpy.context.scene.frame_set(int(shot.scene_frames[index]))
         graph = bpy.context.evaluated_depsgraph_get()
-        eye = sight.sight_of(take[camera_role("camera")].evaluated_get(graph), (640, 360))
+        eye = eye_of(take[camera_role("camera")], (640, 360), graph)
         head, expected = carried.head_matrix(take, graph), pixel_of(shot, index, middle)
         if places is None:
             places = carried.beside_head(eye, head, carried.face_middle(take), expected[None])

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from backend.server.app import Server
 from blender_addon import compat, preferences, pump, session, settings
 from blender_addon.client import Connection
-from blender_addon.scene import corrections, sight, surface
+from blender_addon.scene import corrections, surface
 from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.ownership import ARMATURE, HEAD, ROOT, camera_role
+from blender_addon.scene.picture_lines import Eye, eye_of
 
 from .conftest import wait_until
 from .refine_runners import SIDE
@@ -57,10 +58,9 @@ def run(operator: str) -> str:
     return notice.text
 
 
-def seen(collection: bpy.types.Collection) -> tuple[sight.Sight, surface.Surface]:
+def seen(collection: bpy.types.Collection) -> tuple[Eye, surface.Surface]:
     graph = bpy.context.evaluated_depsgraph_get()
-    camera = collection[camera_role("camera")].evaluated_get(graph)
-    return sight.sight_of(camera, (SIDE, SIDE)), surface.surface_of(collection[HEAD], graph)
+    return eye_of(collection[camera_role("camera")], (SIDE, SIDE), graph), surface.surface_of(collection[HEAD], graph)
 
 
 def keys(collection: bpy.types.Collection) -> dict[tuple[str, int], NDArray]:

@@ -6,9 +6,11 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.scene import build, retime, sight, surface
+from blender_addon.scene import build, retime, surface
 from blender_addon.scene.footage_frames import footage_frames
 from blender_addon.scene.ownership import HEAD, ROOT, camera_role
+from blender_addon.scene.picture_lines import Eye, eye_of
+from blender_addon.scene.projected import projected
 
 from ..takes import Shot, make_take, project, write_clip
 
@@ -19,10 +21,9 @@ SHOTS = {
 }
 
 
-def seen(collection: bpy.types.Collection, size: tuple[int, int]) -> tuple[sight.Sight, surface.Surface]:
+def seen(collection: bpy.types.Collection, size: tuple[int, int]) -> tuple[Eye, surface.Surface]:
     graph = bpy.context.evaluated_depsgraph_get()
-    camera = collection[camera_role("camera")].evaluated_get(graph)
-    return sight.sight_of(camera, size), surface.surface_of(collection[HEAD], graph)
+    return eye_of(collection[camera_role("camera")], size, graph), surface.surface_of(collection[HEAD], graph)
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["as built", "moved, turned and scaled"])
@@ -56,8 +57,7 @@ def test_of_two_triangles_the_nearer_one_is_hit() -> None:
     eye, head = seen(collection, (640, 360))
     eyeballs = take.head.triangle_part == 1
     front = head.vertices[take.head.triangles[eyeballs]].mean(axis=1)
-    depth = (front - eye.location) @ eye.axes[:, 2] * -1
-    pixel = eye.pixels(front[[depth.argmin()]])[0]
+    pixel = eye.pixels(front[[eye.depths(front).argmin()]])[0]
     assert eyeballs[head.under(eye, tuple(pixel)).triangle]
 
 
@@ -68,19 +68,39 @@ def test_a_viewport_shows_the_same_picture() -> None:
     bpy.context.scene.frame_set(4)
     graph = bpy.context.evaluated_depsgraph_get()
     camera = collection[camera_role("camera")].evaluated_get(graph)
-    eye = sight.sight_of(camera, (640, 360))
+    eye = eye_of(camera.original, (640, 360), graph)
     matrix = camera.calc_matrix_camera(graph, x=1280, y=720) @ camera.matrix_world.normalized().inverted()
-    shown = sight.projected(eye, matrix, 1280, 720)
+    shown = projected(eye, (640, 360), matrix, 1280, 720)
     pixels = np.array([(0.0, 0.0), (640.0, 360.0), (100.0, 40.0)])
     expected = np.array([(0.0, 720.0), (1280.0, 0.0), (200.0, 640.0)])
     assert np.abs(shown.to_region(pixels) - expected).max() < 0.01
     assert np.abs(shown.to_pixels(expected) - pixels).max() < 0.01
 
 
-def test_a_head_with_other_vertices_is_refused_in_a_sentence() -> None:
-    collection = build.build_take(bpy.context, make_take(Shot()))
+def test_a_modifier_that_makes_other_vertices_changes_nothing() -> None:
+    """Ctrl+1 smooths what is shown; the surface that is pinned stays that of the fit."""
+    take = make_take(Shot())
+    collection = build.build_take(bpy.context, take)
+    bpy.context.scene.frame_set(8)
+    plain = seen(collection, (640, 360))[1]
+    points = [surface.SurfacePoint(40, (0.2, 0.3, 0.5)), surface.SurfacePoint(250, (1.0, 0.0, 0.0))]
     collection[HEAD].modifiers.new("smooth", "SUBSURF")
-    with pytest.raises(surface.NoSurface, match="hide it in viewports"):
+    graph = bpy.context.evaluated_depsgraph_get()
+    smooth = surface.surface_of(collection[HEAD], graph)
+    assert np.abs(smooth.vertices - plain.vertices).max() < 1e-6
+    for places in (surface.places_of(collection[HEAD], graph, points), smooth.at(points)):
+        assert np.abs(places - plain.at(points)).max() < 1e-6
+
+
+def test_what_cannot_be_pinned_says_why() -> None:
+    collection = build.build_take(bpy.context, make_take(Shot()))
+    head = collection[HEAD]
+    head.hide_set(True)
+    with pytest.raises(surface.NoSurface, match="hidden: show it first"):
+        seen(collection, (640, 360))
+    head.hide_set(False)
+    del head.data["flowface_triangles"]
+    with pytest.raises(surface.NoSurface, match="build it again from the list of jobs"):
         seen(collection, (640, 360))
 
 
