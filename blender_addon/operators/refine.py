@@ -15,7 +15,7 @@ from . import backend_start
 
 class FLOWFACE_OT_refine(bpy.types.Operator):  # type: ignore[misc]
     """Solve the take again so that it holds to its pins, masks and held keys, starting from the track. The result is \
-a new version; frames beyond the reach of a correction, or outside the preview range, stay as they are"""
+a new version; frames out of the reach of all corrections stay as they are, but for those of a preview range"""
 
     bl_idname = "flowface.refine"
     bl_label = "Refine"
