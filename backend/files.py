@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import sys
 import time
 import zipfile
@@ -53,6 +54,20 @@ def _atomic(path: Path, *, public: bool = False) -> Iterator[IO[bytes]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def link_or_copy(source: Path, path: Path) -> None:
+    """Have a file at ``path`` too, over one that is there: the same on disk where that is possible, else a copy.
+
+    For files that are only ever replaced as wholes. Raises OSError.
+    """
+    if path.exists() and path.samefile(source):
+        return
+    path.unlink(missing_ok=True)
+    try:
+        path.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, path)
 
 
 def waits_for_readers(system: str) -> tuple[float, ...]:

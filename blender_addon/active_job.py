@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .vendor import messages as m
@@ -34,6 +34,8 @@ class ActiveJob:
     status: m.JobStatus | None = None  # None until the backend has taken it
     submitted: bool = False
     cancelling: bool = False
+    partials: int = 0  # how many of its partial takes were asked for
+    partial: contract.TakeResult | None = None  # the latest that came, to be shown meanwhile
     take: contract.TakeResult | None = None  # fetched, to be built
     question: str = ""  # what the user is to decide before it is built
     elsewhere: bool = False  # another file is open: build only when asked to
@@ -106,5 +108,6 @@ class Remains:
     """What a session leaves when the add-on is switched off, for when it is switched on again in this Blender."""
 
     job: ActiveJob | None = None
+    waiting: list[ActiveJob] = field(default_factory=list)  # jobs to be followed after it
     process: BackendProcess | None = None  # goes on with the job
     notice: Notice | None = None

@@ -5,6 +5,7 @@ Everything here runs on Blender's main thread and returns at once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -116,6 +117,10 @@ class BackendLink:
         """Wait until a backend that was told to stop has ended."""
         if self._stopper is not None:
             self._stopper.join()
+
+    def quiet(self) -> contextlib.AbstractContextManager[None]:
+        """No thread of the connection touches a Python object meanwhile (see ``Client.parked``)."""
+        return contextlib.nullcontext() if self.client is None else self.client.parked()
 
     def ask_heads(self) -> None:
         """Ask the backend which heads, aligners and exports it has; the answer replaces the lists."""

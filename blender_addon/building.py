@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 
 from .active_job import Home, Notice
+from .scene import actors
 from .scene import versions_of_take as versions
 from .scene.ownership import JOB_KEY, TAKE_KEY
 
@@ -30,9 +31,9 @@ def still_true(notice: Notice) -> bool:
 def built_jobs() -> set[str]:
     """The jobs whose takes are in this file, as any of their versions."""
     takes = [item for item in bpy.data.collections if TAKE_KEY in item]
-    return {str(take.get(JOB_KEY, "")) for take in takes} | {
-        version.job for take in takes for version in versions.all_of(take)
-    }
+    keys = [str(take.get(JOB_KEY, "")) for take in takes]
+    keys += [version.job for take in takes for version in versions.all_of(take)]
+    return {actors.job_of(key)[0] for key in keys}
 
 
 def waits_for(context: Any) -> str:

@@ -11,7 +11,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -28,6 +28,7 @@ POLL_BUDGET = 0.01  # seconds; half of the 20 ms that Blender's main thread may 
 RECONNECT_MS = (100, 1000)
 HEARTBEAT_MS = (2000, 8000)  # a living backend answers ZeroMQ's pings even while it loads torch
 HANDSHAKE_MS = 5000
+PARK_SECONDS = 0.2  # most that the main thread waits for the client's: reading a take takes a tenth of that
 SILENCE_SECONDS = 10.0
 """Whoever took the connection but did not answer a request for so long is not a working backend."""
 
@@ -66,6 +67,34 @@ NOT_RUNNING = m.Error(
 )
 
 
+class _Gate:
+    """Where the client's thread waits while the main thread wants no other to touch a Python object."""
+
+    def __init__(self) -> None:
+        self._closed, self._reached, self._opened = threading.Event(), threading.Event(), threading.Event()
+
+    def close(self) -> None:
+        """Have the thread wait at its next ``pass_through``."""
+        self._reached.clear()
+        self._opened.clear()
+        self._closed.set()
+
+    def wait_until_reached(self, seconds: float) -> bool:
+        """Wait at most so long for the thread to be waiting; returns whether it is."""
+        return self._reached.wait(seconds)
+
+    def open(self) -> None:
+        """Let the thread go on."""
+        self._closed.clear()
+        self._opened.set()
+
+    def pass_through(self) -> None:
+        """The thread's side: wait here while the gate is closed."""
+        if self._closed.is_set():
+            self._reached.set()
+            self._opened.wait()
+
+
 class Client:
     """A DEALER socket in a thread, between ``start`` and ``close``."""
 
@@ -76,6 +105,7 @@ class Client:
         self._requests = itertools.count(1)
         self._outgoing: queue.SimpleQueue[tuple[int, m.Message] | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._gate = _Gate()
         self._thread = threading.Thread(target=self._run, name="FlowFace client", daemon=True)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         # The main thread writes, the client's thread reads; only so does a message leave at once.
@@ -124,12 +154,28 @@ class Client:
                 break
         return events
 
+    @contextlib.contextmanager
+    def parked(self) -> Iterator[None]:
+        """The thread stands still meanwhile, unless it needs more than ``PARK_SECONDS`` to finish what it is doing.
+
+        Blender 4.5 with Python 3.11 reads the objects of an overridden context without the interpreter's lock while an
+        operator runs under it, and crashes where another thread is just letting go of one.
+        """
+        if self._thread.is_alive():
+            self._gate.close()
+            self._ring()
+            self._gate.wait_until_reached(PARK_SECONDS)
+        try:
+            yield
+        finally:
+            self._gate.open()
+
     def _ring(self) -> None:
         with contextlib.suppress(zmq.Again):  # a full bell wakes the thread anyway
             self._bell.send(b"", zmq.NOBLOCK)
 
     def _run(self) -> None:
-        _Loop(self.endpoint, self._context, self._name, self._hello, self._outgoing, self._events.put).run()
+        _Loop(self.endpoint, self._context, self._name, self._hello, self._outgoing, self._events.put, self._gate).run()
 
 
 class _Loop:
@@ -143,7 +189,9 @@ class _Loop:
         hello: m.Hello,
         outgoing: queue.SimpleQueue[tuple[int, m.Message] | None],
         emit: Callable[[Event], None],
+        gate: _Gate,
     ) -> None:
+        self._gate = gate
         self._endpoint, self._name, self._hello, self._outgoing, self._emit = endpoint, name, hello, outgoing, emit
         self._bell = context.socket(zmq.PAIR)
         self._bell.connect("inproc://bell")
@@ -173,6 +221,7 @@ class _Loop:
         try:
             while True:
                 ready = dict(poller.poll(500))
+                self._gate.pass_through()
                 if self._monitor in ready:
                     self._note_connection(recv_monitor_message(self._monitor)["event"])
                 if self._socket in ready:

@@ -42,6 +42,8 @@ def job_of(context: Any) -> tuple[m.TrackJob, known_cameras.KnownCameras | None]
             head=chosen.head_id,
             aligner=chosen.aligner_id,
             face=_face(chosen),
+            faces=_further_faces(chosen),
+            all_faces=chosen.all_faces and not len(chosen.views),
             options=solve_options.read(m.SolveOptions, chosen),
             metric_cameras=_to_scale(chosen, known),
             neutral_from=_neutral(context, chosen),
@@ -115,9 +117,20 @@ def _existing(path: str, what: str) -> Path:
     return absolute
 
 
+def _further_faces(chosen: Any) -> tuple[m.FaceChoice, ...]:
+    """The faces of the main footage that were picked besides the first; with further views there can be none."""
+    if chosen.face == "LARGEST" or chosen.all_faces or len(chosen.views):
+        return ()
+    return tuple(_at_point(row) for row in chosen.faces)
+
+
 def _face(row: Any) -> m.FaceChoice:
     """The face choice of the main footage or of a further view."""
     if row.face == "LARGEST":
         return m.FaceChoice()
+    return _at_point(row)
+
+
+def _at_point(row: Any) -> m.FaceChoice:
     x, y = row.face_point
     return m.FaceChoice("point", point=(float(x), float(y)), frame=row.face_frame)

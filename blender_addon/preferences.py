@@ -47,6 +47,13 @@ class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
         default=True,
     )
 
+    live_preview: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Live Preview",
+        description="Show the head after the first tracked frames, and let it get better while the take is tracked. "
+        "It is no part of the file and of no undo step; the result takes its place",
+        default=True,
+    )
+
     device: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Device",
         description="What fits are computed on, from the next start of the backend on",
@@ -71,7 +78,7 @@ class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
         _draw_check(self.layout)
         column = self.layout.column()
         column.use_property_split = True
-        for name in ("environment", "endpoint", "device", "autostart", "finish_jobs", "keep_gb"):
+        for name in ("environment", "endpoint", "device", "autostart", "live_preview", "finish_jobs", "keep_gb"):
             column.prop(self, name)
             if name == "environment":
                 _draw_under(column, describe(bpy.path.abspath(self.environment)))
@@ -130,6 +137,7 @@ class _Defaults:
     endpoint = DEFAULT_ENDPOINT
     autostart = True
     finish_jobs = True
+    live_preview = True
     device = "AUTO"
     keep_gb = 0.0
 

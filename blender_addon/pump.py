@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import action_slots, building, footage_paths, preferences, session
+from . import action_slots, building, footage_paths, live, preferences, session
 from .active_job import Home
 from .operators.build_take import FLOWFACE_OT_build_take
 
@@ -34,15 +34,19 @@ def tick() -> float:
     checking = now.check is not None and now.check.running
     if checking:
         _redraw("PREFERENCES", "WINDOW")
+    if live.busy():
+        return live.STEP_INTERVAL
     busy = now.job is not None or now.exporting is not None or now.backend_starting
     return BUSY_INTERVAL if busy else IDLE_INTERVAL
 
 
 def _round(context: Any, now: session.Session) -> bool:
     wanted = preferences.get(context)
+    now.live_preview = wanted.live_preview
     now.keep_bytes = preferences.keep_bytes(wanted)
     now.connect(wanted.endpoint)
     changed = now.poll()
+    changed = live.show(context, now) or changed
     if now.job is not None and now.job.take is not None and not (now.job.elsewhere or now.job.question):
         return build_when_possible(context, now.job.home) or changed
     action_slots.pick_where_chosen()
@@ -65,7 +69,7 @@ def build_when_possible(context: Any, home: Home) -> bool:
     window.scene = scene  # operators work on what their window shows
     there = context.window == window
     try:
-        with contextlib.nullcontext() if there else context.temp_override(window=window):
+        with session.current().quiet(), contextlib.nullcontext() if there else context.temp_override(window=window):
             posing = bpy.context.active_object if bpy.context.mode == "POSE" else None
             if posing is not None:
                 posing = posing.name
@@ -95,8 +99,7 @@ def _pose_again(name: str | None) -> None:
 def on_file_opened(*_: Any) -> None:
     """A take that was tracked for another file must not appear in this one unasked; in its own it must."""
     action_slots.watch()
-    job = session.current().job
-    if job is not None:
+    for job in session.current().followed:
         job.home = dataclasses.replace(job.home, number=0)
         job.elsewhere = not bpy.data.filepath or bpy.data.filepath != job.home.file
 
@@ -117,9 +120,9 @@ def on_file_not_saved(path: str, *_: Any) -> None:
 def on_file_saved(path: str, *_: Any) -> None:
     """The file that a take belongs to may have another name now."""
     footage_paths.stay_relative(path)
-    job = session.current().job
-    if job is not None and not job.elsewhere:
-        job.home = dataclasses.replace(job.home, file=bpy.data.filepath)
+    for job in session.current().followed:
+        if not job.elsewhere:
+            job.home = dataclasses.replace(job.home, file=bpy.data.filepath)
 
 
 def _redraw(area_type: str = "VIEW_3D", region_type: str = "UI") -> None:

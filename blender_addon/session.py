@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,9 +39,11 @@ class Session(BackendLink):
     def __init__(self) -> None:
         super().__init__()
         self.job: ActiveJob | None = None
+        self.waiting: list[ActiveJob] = []  # to be followed after it, in this order
         self.notice: Notice | None = None
         self.jobs = JobList(self._send)
         self.exporting: ExportTask | None = None
+        self.live_preview = True  # partial takes are wanted
         self.keep_bytes: int | None = None  # that jobs may take on the backend's disk; None: all are kept
         self.check: Check | None = None  # the last that was asked for
         self._cameras: dict[str, KnownCameras] = {}  # of jobs that are not built, as long as this Blender runs
@@ -67,11 +70,13 @@ class Session(BackendLink):
         if self.process is None:
             return
         super().stop_backend()
-        job = self.job
+        job, rest = self.job, self._drop_waiting()
         if job is not None and job.done and job.take is None:
-            self._end(f"The backend was stopped; the result of “{job.name}” is kept in the list of jobs.")
+            self._end(f"The backend was stopped; the result of “{job.name}” is kept in the list of jobs.{rest}")
         elif job is not None and job.take is None:
-            self._end(f"The backend was stopped, {_LOST.format(job.name)}")
+            self._end(f"The backend was stopped, {_LOST.format(job.name)}{rest}")
+        elif rest:
+            self.notice = Notice(f"The backend was stopped.{rest}", is_error=True)
         if wait:
             self.wait_for_stop()
 
@@ -93,7 +98,8 @@ class Session(BackendLink):
             remains.notice = Notice(job.let_go)
         else:
             remains.job, job.lost_at = job, None
-        self.job = None
+        remains.waiting = [] if self.owns_backend else [other for other in self.waiting if other.status is not None]
+        self.job, self.waiting = None, []
         if self.check is not None:
             self.check.stop()
         self.disconnect()
@@ -102,16 +108,20 @@ class Session(BackendLink):
 
     # jobs
 
-    def track(
-        self, spec: m.TrackJob, home: Home, *, match_scene: bool, known_cameras: KnownCameras | None = None
-    ) -> None:
-        """Track a take; it is submitted as soon as the backend answers."""
+    def track(self, spec: m.Job, home: Home, *, match_scene: bool, known_cameras: KnownCameras | None = None) -> None:
+        """Track a take; it is submitted as soon as the backend answers, and followed after those before it."""
         self.notice = None
-        self.job = ActiveJob(spec.name, home, match_scene, spec, known_cameras)
+        job = ActiveJob(spec.name, home, match_scene, spec, known_cameras)
+        if self.job is not None:
+            self.waiting.append(job)
+            if self.connection is Connection.CONNECTED:
+                self._submit(job)
+            return
+        self.job = job
         if self.stopping and not self.owns_backend:
             self._fail(STILL_STOPPING)
         elif self.connection is Connection.CONNECTED:
-            self._submit()
+            self._submit(job)
         elif self.connection is Connection.REFUSED or not self.owns_backend:
             self._fail(self.connection_sentence)
 
@@ -120,7 +130,7 @@ class Session(BackendLink):
         self.notice = None
         known = self._cameras.get(status.job_id)
         self.job = ActiveJob(status.name, home, match_scene, None, known, submitted=True)
-        self._send(m.Status(status.job_id, subscribe=True), self._on_status)
+        self._follow(self.job, m.Status(status.job_id, subscribe=True))
 
     def cancel(self) -> None:
         """Cancel the job. A result that is there already is kept, and a job that nobody can reach is let go."""
@@ -136,7 +146,24 @@ class Session(BackendLink):
         else:
             job.cancelling = True
             if job.status is not None:
-                self._send(m.Cancel(job.status.job_id), self._on_status)
+                self._follow(job, m.Cancel(job.status.job_id))
+
+    def cancel_waiting(self, index: int) -> None:
+        """Drop the job at a place of those that wait; the backend does not track it any more."""
+        job = self.waiting.pop(index)
+        if job.status is not None and not job.status.finished:
+            self._send(m.Cancel(job.status.job_id), self._on_listed)
+        else:
+            job.cancelling = True  # where it was just submitted: cancelled as soon as the backend has it
+
+    @property
+    def followed(self) -> list[ActiveJob]:
+        """All jobs of this Blender, the one in progress first."""
+        return [job for job in (self.job, *self.waiting) if job is not None]
+
+    def is_tracking(self, spec: m.Job) -> bool:
+        """True where just this is being tracked, or waits for that, already."""
+        return any(job.spec == spec for job in self.followed)
 
     def cancel_listed(self, job_id: str) -> None:
         """Ask the backend to stop a job of the list, which may be another client's."""
@@ -150,10 +177,13 @@ class Session(BackendLink):
         self.ask_jobs()
         self.ask_storage()
 
-    def export(self, job_id: str, format: str, path: Path) -> None:
-        """Have a tracked take written as a file for other tools and save it as ``path``; a notice tells the end."""
+    def export(self, job_id: str, format: str, path: Path, face: int = 1) -> None:
+        """Have a tracked take written as a file for other tools and save it as ``path``; a notice tells the end.
+
+        ``face`` is the one to write of a job that tracked several, counted from 1.
+        """
         self.notice = None
-        self.exporting = ExportTask(m.ExportJob(job_id, format), path, self._send, self._on_exported)
+        self.exporting = ExportTask(m.ExportJob(job_id, format, face), path, self._send, self._on_exported)
         self.exporting.start()
 
     def _on_exported(self, text: str, is_error: bool) -> None:
@@ -173,16 +203,32 @@ class Session(BackendLink):
         changed = super().poll(budget)
         if self.connection is Connection.CONNECTED:
             self.jobs.ask_when_due()
-        return self._watch_lost() or changed
+        return self._watch_lost() or self._take_next() or changed
+
+    def _take_next(self) -> bool:
+        """Follow the first of the jobs that wait where nothing else is followed."""
+        if self.job is not None or not self.waiting:
+            return False
+        self.job = job = self.waiting.pop(0)
+        if job.done and job.status is not None:
+            self._ask_result(job, job.status)
+        return True
+
+    def _drop_waiting(self) -> str:
+        """Let all jobs go that wait; a sentence that says so, after a space, "" where there is none."""
+        names = ", ".join(f"“{job.name}”" for job in self.waiting)
+        self.waiting = []
+        return f" Nobody waits for {names} any more; the list of jobs says what becomes of it." if names else ""
 
     def _on_process_ended(self, why: str) -> None:
         job, why = self.job, why or UNREACHABLE
         if job is None:
             self.notice = Notice(why, is_error=True)
         elif not job.done:
-            self._fail(f"{why} “{job.name}” was not tracked to its end: track it again.")
+            rest = self._drop_waiting()
+            self._fail(f"{why} “{job.name}” was not tracked to its end: track it again.{rest}")
         elif job.take is None:
-            self._fail(f"{why} The result of “{job.name}” is kept in the list of jobs.")
+            self._fail(f"{why} The result of “{job.name}” is kept in the list of jobs.{self._drop_waiting()}")
 
     def _watch_lost(self) -> bool:
         """Let a job go whose backend, which somebody else started, does not come back."""
@@ -194,7 +240,7 @@ class Session(BackendLink):
         elif not self.owns_backend:
             job.lost_at = job.lost_at or time.monotonic()
             if time.monotonic() - job.lost_at > LOST_PATIENCE:
-                self._fail(f"The backend does not answer any more. {job.let_go}")
+                self._fail(f"The backend does not answer any more. {job.let_go}{self._drop_waiting()}")
                 return True
         return False
 
@@ -203,32 +249,40 @@ class Session(BackendLink):
             self.exporting.give_up(event.sentence)  # progress that was subscribed to no longer comes
         job = self.job
         if event.state is Connection.REFUSED and job is not None and job.take is None:
-            self._fail(event.sentence)
+            self._fail(f"{event.sentence}{self._drop_waiting()}")
         if event.state is not Connection.CONNECTED:
             return
         self.jobs.expect_news()
         self.ask_jobs()
         self.ask_storage(self.keep_bytes)
-        if job is not None and job.status is not None:  # the connection had been lost: pick the job up again
-            self._send(m.Status(job.status.job_id, subscribe=True), self._on_status)
-        elif job is not None and not job.submitted:
-            self._submit()
+        for job in self.followed:
+            if job.status is not None:  # the connection had been lost: pick the job up again
+                self._follow(job, m.Status(job.status.job_id, subscribe=True))
+            elif not job.submitted:
+                self._submit(job)
 
-    def _submit(self) -> None:
-        if self.job is not None and self.job.spec is not None:
-            self.job.submitted = True
-            self._send(m.Submit(self.job.spec), self._on_status)
+    def _submit(self, job: ActiveJob) -> None:
+        if job.spec is not None:
+            job.submitted = True
+            self._follow(job, m.Submit(job.spec))
 
-    def _on_status(self, message: m.Message) -> None:
-        status, job = getattr(message, "job", None), self.job
+    def _follow(self, job: ActiveJob, message: m.Message) -> None:
+        """Ask something about a job whose answer says where it stands."""
+        self._send(message, partial(self._on_status, job))
+
+    def _on_status(self, job: ActiveJob, message: m.Message) -> None:
+        status, followed = getattr(message, "job", None), job is self.job or job in self.waiting
         if isinstance(status, m.JobStatus):
             self.jobs.update(status)
-        if job is None:
+        if not followed:
+            if job.cancelling and job.status is None and isinstance(status, m.JobStatus):
+                job.status = status  # dropped before the backend had it
+                self._send(m.Cancel(status.job_id), self._on_listed)
             return
         if isinstance(message, m.Error):
             if message.code == ClientCode.CONNECTION_LOST and job.status is not None:
                 return  # _on_connected, _watch_process or _watch_lost will know more
-            self._fail(f"{message.message} {message.hint}".strip())
+            self._fail(f"{message.message} {message.hint}".strip(), job)
             return
         if not isinstance(status, m.JobStatus) or (job.status is not None and status.job_id != job.status.job_id):
             return
@@ -238,12 +292,21 @@ class Session(BackendLink):
             self._on_taken(job, status)
         if status.finished and not was_done:
             self._on_finished(job, status)
+        elif not status.finished and status.partial > job.partials and self.live_preview:
+            job.partials = status.partial
+            self._send(m.Result(status.job_id, partial=True), partial(self._on_partial, job))
+
+    @staticmethod
+    def _on_partial(job: ActiveJob, message: m.Message) -> None:
+        """Keep a partial take to be shown; an answer that came too late for that, or an error, is nobody's concern."""
+        if isinstance(message, m.ResultReply) and message.take is not None and not message.job.finished:
+            job.partial = message.take
 
     def _on_taken(self, job: ActiveJob, status: m.JobStatus) -> None:
         if job.known_cameras is not None:
             self._cameras[status.job_id] = job.known_cameras
         if job.cancelling:
-            self._send(m.Cancel(status.job_id), self._on_status)
+            self._follow(job, m.Cancel(status.job_id))
         if self.jobs.find(status.job_id) is None:
             self.ask_jobs()
 
@@ -255,19 +318,23 @@ class Session(BackendLink):
 
     def _on_finished(self, job: ActiveJob, status: m.JobStatus) -> None:
         if status.state is m.JobState.DONE and not job.cancelling:
-            self._send(m.Result(status.job_id), self._on_result)
+            if job is self.job:
+                self._ask_result(job, status)
         elif status.state is m.JobState.DONE:
             self._end(f"“{job.name}” was done before it could be cancelled: its result is kept in the list of jobs.")
         elif status.state is m.JobState.CANCELLED:
-            self._end("Cancelled.")
+            self._end("Cancelled." if job is self.job else f"“{job.name}” was cancelled.", job)
         else:
-            self._fail(str(status.problem) if status.problem else f"The job was {status.state}.")
+            self._fail(str(status.problem) if status.problem else f"The job was {status.state}.", job)
 
-    def _on_result(self, message: m.Message) -> None:
-        if self.job is None:
+    def _ask_result(self, job: ActiveJob, status: m.JobStatus) -> None:
+        self._send(m.Result(status.job_id), partial(self._on_result, job))
+
+    def _on_result(self, job: ActiveJob, message: m.Message) -> None:
+        if job is not self.job:
             return
         if isinstance(message, m.ResultReply) and message.take is not None:
-            self.job.take = message.take
+            job.take = message.take
             self.jobs.update(replace(message.job, fetched=True))
         elif isinstance(message, m.Error):
             self._fail(f"{message.message} {message.hint}".strip())
@@ -279,13 +346,17 @@ class Session(BackendLink):
             self.notice = Notice(text)
         return bool(text)
 
-    def _end(self, text: str, *, is_error: bool = False) -> None:
-        self.job = None
+    def _end(self, text: str, job: ActiveJob | None = None, *, is_error: bool = False) -> None:
+        """Follow a job no longer, by default the present one, and tell why."""
+        if job is None or job is self.job:
+            self.job = None
+        else:
+            self.waiting.remove(job)
         self.notice = Notice(text, is_error=is_error)
         self.ask_jobs()
 
-    def _fail(self, text: str) -> None:
-        self._end(text, is_error=True)
+    def _fail(self, text: str, job: ActiveJob | None = None) -> None:
+        self._end(text, job, is_error=True)
 
 
 _current: Session | None = None
@@ -298,6 +369,7 @@ def current() -> Session:
     if _current is None:
         _current = Session()
         _current.job, _current.process, _current.notice = _remains.job, _remains.process, _remains.notice
+        _current.waiting = _remains.waiting
         _remains = Remains()
     return _current
 

@@ -122,6 +122,14 @@ def _face_frame() -> Any:
     )
 
 
+def _all_faces() -> Any:
+    return bpy.props.BoolProperty(
+        name="All Faces",
+        description="Track every face of the footage, each as a head of the same take. The largest one, or the one at "
+        "the point, is the first head",
+    )
+
+
 def _is_take(chosen: Any, collection: Any) -> bool:
     return collection in ownership.takes_of(chosen.id_data)
 
@@ -139,6 +147,13 @@ def _choose_take(chosen: Any, index: int) -> None:
     rig = ownership.member(take, ownership.ARMATURE)
     if takes.shown_take(bpy.context) != take and bpy.context.mode == "OBJECT":
         layer.objects.active = rig if rig is not None and rig.name in layer.objects else None
+
+
+class FlowFaceFace(bpy.types.PropertyGroup):  # type: ignore[misc]
+    """A further face of the main footage that is to be tracked with the first."""
+
+    face_point: _face_point()  # type: ignore[valid-type]
+    face_frame: _face_frame()  # type: ignore[valid-type]
 
 
 class FlowFaceView(bpy.types.PropertyGroup):  # type: ignore[misc]
@@ -308,6 +323,8 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
     face: _face()  # type: ignore[valid-type]
     face_point: _face_point()  # type: ignore[valid-type]
     face_frame: _face_frame()  # type: ignore[valid-type]
+    all_faces: _all_faces()  # type: ignore[valid-type]
+    faces: bpy.props.CollectionProperty(type=FlowFaceFace)  # type: ignore[valid-type]
 
 
 def of(scene: Any) -> Any:
@@ -325,4 +342,4 @@ def name_view(chosen: Any, view: Any, wanted: str) -> None:
     view.name = name
 
 
-CLASSES = (FlowFaceView, FlowFaceSettings)
+CLASSES = (FlowFaceFace, FlowFaceView, FlowFaceSettings)

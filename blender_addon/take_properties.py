@@ -9,11 +9,13 @@ from typing import Any
 
 import bpy
 
-from .scene import error_on_head, head_display, plate, retime, takes, timing
+from . import curve_properties
+from .scene import error_on_head, head_display, ownership, plate, retime, skin_texture, takes, timing
 from .scene import versions_of_take as versions
 
 NAME, START, SPEED, VERSION = "flowface_name", "flowface_start", "flowface_speed", "flowface_version_name"
 HEAD_DISPLAY = "flowface_head_display"
+TEXTURE = "flowface_texture"
 PLATE = "flowface_plate_in_renders"
 STRIP = "flowface_show_confidence"
 WIREFRAME, LANDMARKS, ERROR = "flowface_show_wireframe", "flowface_show_landmarks", error_on_head.SHOWN
@@ -45,6 +47,7 @@ def _show_error(take: Any, context: Any) -> None:
 def properties() -> dict[str, Any]:
     """Blender's properties of a take's collection, by name."""
     return {
+        **curve_properties.properties(),
         NAME: bpy.props.StringProperty(
             name="Name",
             description="Name of the take; what was called after it is renamed along",
@@ -56,7 +59,7 @@ def properties() -> dict[str, Any]:
             description="Frame of the scene on which the take starts. All its keys move along, and back again exactly",
             precision=1,
             step=100,
-            get=lambda take: timing.timing_of(take).start,
+            get=lambda take: timing.timing_of(ownership.main_of(take)).start,
             set=lambda take, start: retime.retime(take, start=start),
         ),
         SPEED: bpy.props.FloatProperty(
@@ -67,7 +70,7 @@ def properties() -> dict[str, Any]:
             soft_max=10.0,
             precision=3,
             step=1,
-            get=lambda take: timing.timing_of(take).speed,
+            get=lambda take: timing.timing_of(ownership.main_of(take)).speed,
             set=lambda take, speed: retime.retime(take, speed=speed),
         ),
         VERSION: bpy.props.StringProperty(
@@ -75,6 +78,13 @@ def properties() -> dict[str, Any]:
             description="Name of the version that is shown",
             get=_version_name,
             set=_rename_version,
+        ),
+        TEXTURE: bpy.props.BoolProperty(
+            name="Footage Texture",
+            description="Show the head's skin as its footage does, in Material Preview, renders, and solid shading by "
+            "texture. Off, the plain colours show; both are kept",
+            get=skin_texture.is_shown,
+            set=skin_texture.set_shown,
         ),
         HEAD_DISPLAY: bpy.props.EnumProperty(
             name="Head",

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from .codec import ProtocolError
 from .codes import ProtocolCode
+from .corrections import HeldKey, Mask, Pin
 from .fields import fields_from_plain, fields_to_plain
 from .options import SolveOptions
 
@@ -29,6 +30,8 @@ MILLIMETRES = (0.1, 100_000.0)
 """What a focal length or a sensor's side may be: of a phone's thumbnail of a sensor to a telescope."""
 DISTORTION_LENGTHS = {DistortionModel.BROWN_CONRADY: (0, 4, 5, 8), DistortionModel.FISHEYE: (4,)}
 """The counts of numbers that a camera's ``distortion`` may have."""
+MAX_BLEND = 1000
+"""The most frames over which a refined part goes over into the rest."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,14 @@ class FollowingJob(Job):
 
 @dataclass(frozen=True)
 class ExportJob(FollowingJob):
-    """A tracked take as a file for other tools; ``format`` is the name of an export (``offers.ExportInfo``)."""
+    """A tracked take as a file for other tools; ``format`` is the name of an export (``offers.ExportInfo``).
+
+    ``face`` is the one to write where the parent tracked several, counted from 1.
+    """
 
     KIND: ClassVar[str] = "export"
     format: str
+    face: int = 1
 
 
 @dataclass(frozen=True)
@@ -215,6 +222,10 @@ class TrackJob(Job):
     extrinsics share an unknown scale, which is solved for. ``neutral_from`` is a mesh, or an earlier take's track.npz,
     whose neutral face is this person's (E_MICA of seeds/001), or a picture of it; "" for none. ``neutral_frames``
     are (first, last) of the first view's frames in which the face is neutral, None where they are to be found.
+
+    ``faces`` are further faces of the footage, besides ``face``, and ``all_faces`` asks for every one that it shows:
+    each is a head of the same take, seen by its camera. That takes footage of one camera. ``neutral_from`` and
+    ``neutral_frames`` speak of the first face.
     """
 
     KIND: ClassVar[str] = "track"
@@ -228,6 +239,8 @@ class TrackJob(Job):
     metric_cameras: bool = True
     neutral_from: str = ""
     neutral_frames: tuple[int, int] | None = None
+    faces: tuple[FaceChoice, ...] = ()
+    all_faces: bool = False
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where there is no footage or a frame range runs backwards."""
@@ -240,6 +253,17 @@ class TrackJob(Job):
         for words, frames in (("frame range", self.frames), ("range of neutral frames", self.neutral_frames)):
             if frames is not None:
                 _require_range(words, *frames)
+        if self.several_faces and len(self.views) > 1:
+            raise ProtocolError(
+                ProtocolCode.BAD_FIELD,
+                "Several faces can be tracked at once in the footage of one camera only: with several cameras, track "
+                "one face after the other.",
+            )
+
+    @property
+    def several_faces(self) -> bool:
+        """True where more than one face is asked for."""
+        return self.all_faces or bool(self.faces)
 
     @property
     def footage(self) -> str:
@@ -252,6 +276,32 @@ class TrackJob(Job):
         return tuple(view.footage for view in self.views)
 
 
+@dataclass(frozen=True)
+class RefineJob(FollowingJob):
+    """A tracked take, solved again in part, so that it holds to what a user says of it.
+
+    ``parent`` is a tracked take or a refined one. The solve starts from the take as it was tracked, however often it
+    was refined since, so that the result answers to these corrections alone; without any it is the tracked take.
+    ``frames`` are the (first, last) to solve again, None those within reach of the corrections, which move in any case.
+    All others stay as they were; over ``blend`` frames within each border the result goes over into them.
+    """
+
+    KIND: ClassVar[str] = "refine"
+    GIVES_TAKE: ClassVar[bool] = True
+    frames: tuple[int, int] | None = None
+    pins: tuple[Pin, ...] = ()
+    masks: tuple[Mask, ...] = ()
+    keys: tuple[HeldKey, ...] = ()
+    blend: int = 8
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) where the frame range runs backwards or the blend is none."""
+        if self.frames is not None:
+            _require_range("frame range", *self.frames)
+        if not 0 <= self.blend <= MAX_BLEND:
+            raise ProtocolError(ProtocolCode.BAD_FIELD, f"“job.blend” must be 0 to {MAX_BLEND} frames.")
+
+
 def _require_range(words: str, first: int, last: int) -> None:
     if first < 0 or last >= 1 << 31:
         raise ProtocolError(ProtocolCode.BAD_FIELD, f"The {words} {first}:{last} is not one that footage can have.")
@@ -259,4 +309,4 @@ def _require_range(words: str, first: int, last: int) -> None:
         raise ProtocolError(ProtocolCode.BAD_FIELD, f"The {words} {first}:{last} ends before it starts.")
 
 
-JOBS: dict[str, type[Job]] = {kind.KIND: kind for kind in (TrackJob, ExportJob)}
+JOBS: dict[str, type[Job]] = {kind.KIND: kind for kind in (TrackJob, ExportJob, RefineJob)}

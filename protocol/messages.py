@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 
 from .codec import Arrays, Frame, ProtocolError, decode, encode, request_of
 from .codes import ProtocolCode
+from .corrections import HeldKey as HeldKey
+from .corrections import Mask as Mask
+from .corrections import Pin as Pin
 from .fields import from_plain, to_plain
 from .job import JOBS as JOBS
 from .job import CameraSpec as CameraSpec
@@ -27,6 +30,7 @@ from .job import ExportJob as ExportJob
 from .job import FaceChoice as FaceChoice
 from .job import FollowingJob as FollowingJob
 from .job import Job as Job
+from .job import RefineJob as RefineJob
 from .job import TrackJob as TrackJob
 from .job import ViewSpec as ViewSpec
 from .offers import AlignerInfo as AlignerInfo

@@ -7,7 +7,7 @@ points outside its arrays would crash Blender, so what arrives here is right or 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from .codes import ProtocolCode
 from .fields import from_plain
 from .job import DISTORTION_LENGTHS
 from .take import CameraTrack, HeadGeometry, Performance, TakeResult
+from .texture import check_texture
 
 P = TypeVar("P", bound=Performance)
 
@@ -40,11 +41,29 @@ def take_to_wire(take: TakeResult) -> tuple[dict[str, Any], Arrays]:
     Raises:
         ProtocolError: ``bad_take`` or ``bad_field`` where the take contradicts itself or its report is not plain.
     """
+    fields, arrays = _one_to_wire(replace(take, others=()))
+    others = [_one_to_wire(other, _prefix(number)) for number, other in enumerate(take.others)]
+    for _, more in others:
+        arrays |= more
+    return fields | {"others": [plain for plain, _ in others]}, arrays
+
+
+def _prefix(number: int) -> str:
+    """Before the names of all arrays of one of a take's ``others``."""
+    return f"other{number}/"
+
+
+def _one_to_wire(take: TakeResult, prefix: str = "") -> tuple[dict[str, Any], Arrays]:
     head = cast(take.head)
     sizes: Sizes = {}
     _check_head(head, sizes)
-    fields, arrays = write_performance(take, WIRE, sizes)
-    return fields | {"head": plain_fields(head)}, arrays | gather(head, "head/")
+    check_texture(take.texture)
+    fields, arrays = write_performance(take, _wire_keys(prefix), sizes)
+    return fields | {"head": plain_fields(head)}, arrays | gather(head, f"{prefix}head/")
+
+
+def _wire_keys(prefix: str) -> Keys:
+    return Keys(own=prefix + WIRE.own, camera=prefix + WIRE.camera)
 
 
 def take_from_wire(fields: Any, arrays: Mapping[str, NDArray[Any]]) -> TakeResult:
@@ -54,11 +73,22 @@ def take_from_wire(fields: Any, arrays: Mapping[str, NDArray[Any]]) -> TakeResul
         ProtocolError: ``bad_take`` or ``bad_field`` naming the array or field that is absent or wrong.
     """
     plain = _map_of(fields, "take")
-    came = pick(HeadGeometry, arrays, {}, "head/")
+    listed = plain.get("others", [])
+    if not isinstance(listed, list):
+        raise ProtocolError(ProtocolCode.BAD_FIELD, "“take.others” must be a list.")
+    others = (_one_from_wire(_map_of(other, "others"), arrays, _prefix(n)) for n, other in enumerate(listed))
+    return replace(_one_from_wire(plain, arrays), others=tuple(others))
+
+
+def _one_from_wire(plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> TakeResult:
+    came = pick(HeadGeometry, arrays, {}, f"{prefix}head/")
     head = from_plain(HeadGeometry, {**_map_of(plain.get("head"), "head"), **came}, "head")
     sizes: Sizes = {}
     _check_head(head, sizes)
-    return read_performance(TakeResult, {**plain, "head": head}, arrays, WIRE, sizes=sizes)
+    own = {**plain, "head": head, "others": ()}
+    take = read_performance(TakeResult, own, arrays, _wire_keys(prefix), sizes=sizes)
+    check_texture(take.texture)
+    return take
 
 
 def write_performance(

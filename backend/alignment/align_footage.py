@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TypeVar
 
 from backend.alignment.choice import FaceChoice
+from backend.alignment.cuts import follow_shots
 from backend.alignment.face_following import align_frames
 from backend.alignment.lids import with_lid_closure
+from backend.alignment.several_faces import FacesWanted, SeveralFaces
 from backend.alignment.types import Aligner, FaceFinder
 from backend.errors import Cancelled, ErrorCode, UserError
 from backend.footage import Footage, prefetch
@@ -53,15 +56,61 @@ def align_footage(
         clock.seconds["align"] = time.perf_counter() - started
     if should_cancel is not None and should_cancel():
         raise Cancelled
+    _require_face(frames, str(footage.info.path))
+    return _stacked(frames, footage, aligner, clock.seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedFaces:
+    """A view's alignment of each face, the first one wanted first; ``left_out`` are the frame counts of faces that
+    were seen too little to be among all."""
+
+    faces: tuple[ViewAlignment, ...]
+    left_out: tuple[int, ...] = ()
+
+
+def align_faces(
+    footage: Footage,
+    aligner: Aligner,
+    wanted: FacesWanted,
+    *,
+    finder: FaceFinder,
+    on_progress: Callable[[int, int], None] | None = None,
+    should_cancel: Callable[[], bool] | None = None,
+) -> AlignedFaces:
+    """Decode footage once and align several of its faces, as ``align_footage`` does one.
+
+    Raises UserError ``no_face``, ``no_frames``, ``face_not_chosen`` and what reading the footage raises; ``Cancelled``.
+    """
+    clock = _Clock()
+    following = SeveralFaces(aligner, finder, wanted)
+    with closing(prefetch(clock.timed("decode", _until_cancelled(footage, should_cancel)))) as decoded:
+        started = time.perf_counter()
+        for done, (frame, follows) in enumerate(follow_shots(decoded), start=1):
+            following.take(frame, follows)
+            if on_progress is not None:
+                on_progress(done, footage.total)
+        clock.seconds["align"] = time.perf_counter() - started
+    if should_cancel is not None and should_cancel():
+        raise Cancelled
+    found = following.end()
+    _require_face(found.faces[0], str(footage.info.path))
+    none = dict.fromkeys(clock.seconds, 0.0)  # the first face has the time of all
+    faces = [_stacked(face, footage, aligner, none if n else clock.seconds) for n, face in enumerate(found.faces)]
+    return AlignedFaces(tuple(faces), found.left_out)
+
+
+def _stacked(
+    frames: Sequence[AlignedFrame], footage: Footage, aligner: Aligner, seconds: Mapping[str, float]
+) -> ViewAlignment:
     info = footage.info
-    _require_face(frames, str(info.path))
     view = ViewAlignment.stacked(
         frames,
         aligner.point_sets,
         aligner=aligner.name,
         image_size=(info.width, info.height),
         frame_rate=info.frame_rate,
-        seconds=clock.seconds,
+        seconds=seconds,
     )
     return view if aligner.lids is None else with_lid_closure(view, aligner.lids)
 

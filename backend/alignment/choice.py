@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from backend.errors import ErrorCode, UserError
 from backend.observations import FaceBox, overlap
 
 
@@ -54,6 +55,16 @@ class FaceChoice:
             return None
         distances = [_distance(face, self.values[0], self.values[1]) for face in faces]
         return int(np.argmin(distances)) if min(distances) <= 1 else None
+
+
+def beside_every_face(choice: FaceChoice, number: int, count: int) -> UserError:
+    """The error of a choice that means none of the ``count`` faces of frame ``number``."""
+    return UserError(
+        ErrorCode.FACE_NOT_CHOSEN,
+        f"Frame {number} shows {count} face{'s' * (count > 1)}, but none at the chosen "
+        f"{choice.kind} ({', '.join(f'{value:g}' for value in choice.values)}).",
+        "Choose a place on the face, in pixels of the displayed picture, or leave the choice out.",
+    )
 
 
 def _distance(face: FaceBox, x: float, y: float) -> float:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.alignment.choice import FaceChoice
+from backend.alignment.choice import FaceChoice, beside_every_face
 from backend.alignment.cuts import Follows, follow_shots
 from backend.alignment.face_search import (
     TURNED_OVER,
@@ -19,7 +19,6 @@ from backend.alignment.face_search import (
     turned_apart,
 )
 from backend.alignment.types import Aligner, FaceFinder
-from backend.errors import ErrorCode, UserError
 from backend.footage import FootageFrame
 from backend.observations import AlignedFrame, Alignment, FaceBox, overlap
 
@@ -229,12 +228,7 @@ class _Candidates:
         which = list(here)
         picked = self._choice.pick([here[w].box for w in which])
         if picked is None:
-            raise UserError(
-                ErrorCode.FACE_NOT_CHOSEN,
-                f"Frame {frame.number} shows {len(here)} face{'s' * (len(here) > 1)}, but none at the chosen "
-                f"{self._choice.kind} ({', '.join(f'{value:g}' for value in self._choice.values)}).",
-                "Choose a place on the face, in pixels of the displayed picture, or leave the choice out.",
-            )
+            raise beside_every_face(self._choice, frame.number, len(here))
         self.chosen = self._followers[which[picked]]
         path = self._paths[which[picked]]
         return [replace(frame, alignment=path.get(index)) for index, frame in enumerate(self._frames)]

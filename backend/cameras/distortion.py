@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from backend.cameras import brown_conrady, fisheye
 from protocol.job import DistortionModel
+from protocol.take import CameraTrack
 
 F64 = NDArray[np.float64]
 
@@ -53,6 +54,12 @@ class UndistortedPoints:
     points: F64
     magnification: F64
     valid: NDArray[np.bool_]
+
+
+def lens_of(camera: CameraTrack) -> Lens:
+    """The lens through which a track's camera saw its footage."""
+    centre = (float(camera.principal_point[0]), float(camera.principal_point[1]))
+    return Lens(float(camera.focal_px[0]), centre, camera.focal_ratio, camera.distortion, camera.distortion_model)
 
 
 def distort(points: NDArray[np.floating[Any]], lens: Lens) -> F64:

@@ -1,4 +1,4 @@
-"""``flowface track``: footage to a folder of results. ``flowface export``: a take to a file for other tools."""
+"""``flowface track``: footage to results. ``flowface refine``: a take by corrections. ``flowface export``."""
 
 from __future__ import annotations
 
@@ -17,10 +17,34 @@ from protocol.options import SolveOptions
 DEFAULT_OPTIONS = SolveOptions()
 
 
-def parse_faces(texts: list[str]) -> dict[str, tuple[float, float, float, float]]:
-    """``[VIEW=]X,Y,W,H`` each, as a map by view, "" for the first; raises UserError (``bad_box``)."""
+Box = tuple[float, float, float, float]
+
+
+def parse_faces(texts: list[str]) -> dict[str, Box]:
+    """``[VIEW=]X,Y,W,H`` each, as a map by view, "" for the first; raises UserError (``bad_box``).
+
+    Of several of one view the first counts, the others are ``parse_further_faces``.
+    """
+    faces: dict[str, Box] = {}
+    for view, box in _faces_in_order(texts):
+        faces.setdefault(view, box)
+    return faces
+
+
+def parse_further_faces(texts: list[str]) -> tuple[tuple[str, Box], ...]:
+    """The view and the box of each face after the first of its view; raises as ``parse_faces``."""
+    seen: set[str] = set()
+    further = []
+    for view, box in _faces_in_order(texts):
+        if view in seen:
+            further.append((view, box))
+        seen.add(view)
+    return tuple(further)
+
+
+def _faces_in_order(texts: list[str]) -> list[tuple[str, Box]]:
     split = (text.rpartition("=") for text in texts)
-    return {view.strip(): parse_box(box) for view, _, box in split}
+    return [(view.strip(), parse_box(box)) for view, _, box in split]
 
 
 def parse_box(text: str) -> tuple[float, float, float, float]:
@@ -85,10 +109,17 @@ def track(
     face: Annotated[
         list[str] | None,
         typer.Option(
-            help="Box around the face to track, in pixels of the first footage or of the view named. May be repeated.",
+            help="Box around the face to track, in pixels of the first footage or of the view named. May be repeated: "
+            "several boxes in the footage of one camera are as many heads of one take.",
             metavar="[VIEW=]X,Y,W,H",
         ),
     ] = None,
+    all_faces: Annotated[
+        bool,
+        typer.Option(
+            "--all-faces", help="Track every face of the footage (of one camera), each as a head of the same take."
+        ),
+    ] = False,
     head: Annotated[str, typer.Option(help="Head model to fit.")] = "open",
     aligner: Annotated[
         str,
@@ -150,7 +181,8 @@ def track(
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write scene.blend.")] = True,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write the overlay picture or video.")] = True,
 ) -> None:
-    """Track one face through footage of one or more cameras; writes track.npz, report.json, overlay and scene.blend."""
+    """Track a face, or several, through footage of one or more cameras; writes track.npz (and track_2.npz, …),
+    report.json, overlay and scene.blend."""
     from backend.client.request import TrackRequest
     from backend.client.terminal import track_with_progress
 
@@ -159,6 +191,8 @@ def track(
         out=out,
         frames=parse_frames(frames) if frames else None,
         faces=parse_faces(face or []),
+        further_faces=parse_further_faces(face or []),
+        all_faces=all_faces,
         head=head,
         aligner=aligner,
         endpoint=endpoint or None,
@@ -177,6 +211,32 @@ def track(
     track_with_progress(request)
 
 
+def refine(
+    take: Annotated[
+        str,
+        typer.Argument(
+            help="A folder of results with a track.npz and its alignments.npz, or the id of a finished job.",
+            metavar="JOB|FOLDER",
+            show_default=False,
+        ),
+    ],
+    corrections: Annotated[
+        Path,
+        typer.Option("--corrections", "--pins", help="A JSON file with lists of pins, masks and keys; see the README."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made where it is missing.")],
+    frames: Frames = "",
+    overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write the overlay, too.")] = False,
+    endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
+) -> None:
+    """Solve a tracked take again between pins, masks and keys; all frames that they do not reach stay as they are."""
+    from backend.client.refine import RefineRequest
+    from backend.client.terminal import refine_with_progress
+
+    span = parse_frames(frames) if frames else None
+    refine_with_progress(RefineRequest(take, corrections, out, span, overlay, endpoint or None))
+
+
 def export(
     take: Annotated[
         str,
@@ -188,9 +248,12 @@ def export(
     ],
     to: Annotated[str, typer.Option("--format", help=f"What to write. {exports_in_words()}", metavar="NAME")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    head_number: Annotated[
+        int, typer.Option("--head-number", help="Which head of a take of several faces.", min=1)
+    ] = 1,
     endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
 ) -> None:
     """Write a tracked take as a file for other tools."""
     from backend.client.export import ExportRequest, export_to_file
 
-    typer.echo(export_to_file(ExportRequest(take, to, out, endpoint or None)))
+    typer.echo(export_to_file(ExportRequest(take, to, out, endpoint or None, head_number)))

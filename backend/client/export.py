@@ -10,6 +10,7 @@ from backend.client.connection import Client, OnStatus
 from backend.client.track import backend_endpoint, write_result
 from backend.errors import ErrorCode, UserError
 from backend.export.registry import export_track, require_export
+from backend.pipeline.further_faces import track_file
 from backend.track.io import load_track
 from protocol.job import ExportJob
 
@@ -26,6 +27,7 @@ class ExportRequest:
     format: str
     out: Path
     endpoint: str | None = None
+    face: int = 1  # of a job or a folder of several, counted from 1
 
 
 def export_to_file(request: ExportRequest, on_status: OnStatus | None = None) -> Path:
@@ -38,7 +40,7 @@ def export_to_file(request: ExportRequest, on_status: OnStatus | None = None) ->
     path = Path(request.take)
     if os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a name too long to be one
         require_export(request.format)
-        track = load_track(path / "track.npz" if path.is_dir() else path)
+        track = load_track(path / track_file(request.face) if path.is_dir() else path)
         data = export_track(track, request.format)
     elif path.suffix or len(path.parts) > 1:
         raise UserError(
@@ -52,7 +54,7 @@ def export_to_file(request: ExportRequest, on_status: OnStatus | None = None) ->
 
 def _by_job(request: ExportRequest, on_status: OnStatus | None) -> bytes:
     with backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
-        reply = client.run(ExportJob(request.take, request.format), on_status, all_files=True)
+        reply = client.run(ExportJob(request.take, request.format, request.face), on_status, all_files=True)
     if len(reply.files) != 1:
         raise UserError(ErrorCode.NO_FILE, f"The export of “{request.take}” left {len(reply.files)} files, not one.")
     (data,) = reply.files.values()

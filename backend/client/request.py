@@ -22,12 +22,14 @@ class TrackRequest:
 
     ``footage`` is one piece per camera, or a text file that lists its images; the first one's frames are the take's.
     ``faces`` are boxes (left, top, width, height) in pixels around the face to track, by view (its name, its number
-    from 1, or "" for the first); without one the largest is. ``offsets`` are seconds by view: its time at the first
-    one's first frame. ``focal_mm`` and ``sensor_mm`` (one number each) and ``principal_points`` (two, pixels) are by
-    view, "" for all that are not named. ``calibration`` files know the cameras, in ``calibration_unit`` ("": as they
-    say). ``neutral`` is an earlier track.npz, a mesh or a picture with this person's neutral face; ``neutral_frames``
-    (first, last) are the first footage's own in which the face is neutral, None where they are to be found. ``aligner``
-    is one of ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be relative.
+    from 1, or "" for the first); without one the largest is. ``further_faces`` (view, box) are further ones of the same
+    take and ``all_faces`` are all that there are, which takes footage of one camera. ``offsets`` are seconds by view:
+    its time at the first one's first frame. ``focal_mm`` and ``sensor_mm`` (one number each) and ``principal_points``
+    (two, pixels) are by view, "" for all that are not named. ``calibration`` files know the cameras, in
+    ``calibration_unit`` ("": as they say). ``neutral`` is an earlier track.npz, a mesh or a picture with this person's
+    neutral face; ``neutral_frames`` (first, last) are the first footage's own in which the face is neutral, None where
+    they are to be found. ``aligner`` is one of ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be
+    relative.
 
     ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
     files named in ``TrackOutput.files`` are written, over earlier ones of the same names; nothing else there is
@@ -38,6 +40,8 @@ class TrackRequest:
     out: Path
     frames: tuple[int, int] | None = None
     faces: Mapping[str, tuple[float, float, float, float]] = field(default_factory=dict)
+    further_faces: Sequence[tuple[str, tuple[float, float, float, float]]] = ()
+    all_faces: bool = False
     head: str = "open"
     aligner: str = "mediapipe"
     endpoint: str | None = None
@@ -78,7 +82,7 @@ def job_spec(request: TrackRequest) -> TrackJob:
             f"Add --aligner {others}, or leave --weights out.",
         )
     offsets = {_view_number(key, names): seconds for key, seconds in request.offsets.items()}
-    faces = {_view_number(key, names): FaceChoice("box", box=box) for key, box in request.faces.items()}
+    faces, further = _faces(request, names)
     lenses = _lenses(request, names, cameras)
     return TrackJob(
         views=tuple(
@@ -89,11 +93,30 @@ def job_spec(request: TrackRequest) -> TrackJob:
         head=request.head,
         aligner=request.aligner,
         face=faces.get(0, FaceChoice()),
+        faces=further,
+        all_faces=request.all_faces,
         options=_absolute(request.options),
         metric_cameras=metric,
         neutral_frames=request.neutral_frames,
         neutral_from=os.path.abspath(request.neutral) if request.neutral else "",  # noqa: PTH100 - as the footage
     )
+
+
+def _faces(request: TrackRequest, names: Sequence[str]) -> tuple[dict[int, FaceChoice], tuple[FaceChoice, ...]]:
+    """The face of each view by its index, and further faces of the one view; raises UserError (``faces_and_views``)."""
+    faces: dict[int, FaceChoice] = {}
+    further = []
+    for key, box in (*request.faces.items(), *request.further_faces):
+        number, choice = _view_number(key, names), FaceChoice("box", box=box)
+        if faces.setdefault(number, choice) is not choice:
+            further.append(choice)
+    if (further or request.all_faces) and len(names) > 1:
+        raise UserError(
+            ErrorCode.FACES_AND_VIEWS,
+            "Several faces can be tracked at once in the footage of one camera only.",
+            "With several cameras, track one face after the other: one --face for each view.",
+        )
+    return faces, tuple(further)
 
 
 def _lenses(request: TrackRequest, names: Sequence[str], cameras: Sequence[CameraSpec | None]) -> list[dict[str, Any]]:

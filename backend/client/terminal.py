@@ -11,6 +11,7 @@ from rich.progress import TaskID, TaskProgressColumn, TextColumn, TimeElapsedCol
 from rich.table import Table
 from rich.text import Text
 
+from backend.client.refine import RefineRequest, refine_to_folder
 from backend.client.request import TrackRequest
 from backend.client.track import TrackOutput, track_to_folder
 from backend.terminal.progress_bar import progress_bar
@@ -71,17 +72,53 @@ def track_with_progress(request: TrackRequest, console: Console | None = None) -
     return output
 
 
+def refine_with_progress(request: RefineRequest, console: Console | None = None) -> TrackOutput:
+    """Refine a take with a progress bar, then print what came out; raises as ``refine_to_folder``."""
+    with ProgressView(console or Console(stderr=True)) as view:
+        output = refine_to_folder(request, view.on_status, view.on_stage)
+    Console().print(refine_table(output))
+    return output
+
+
+def refine_table(output: TrackOutput) -> Table:
+    """What a refine did, and where the files are."""
+    table, done = _plain_table(""), output.report["refine"]
+    solved = ", ".join(f"{first} to {last}" for first, last in done["frames"]) or "none"
+    table.add_row("frames solved again", Text(solved))
+    for pin in done["pins"]:
+        words = f"{pin['view']}, frame {pin['frame']}: {pin['before_px']:.1f} px off, now {pin['after_px']:.1f}"
+        table.add_row("pin", Text(words))
+    table.add_row("time", Text(", ".join(f"{name} {value:.1f} s" for name, value in done["seconds"].items())))
+    for warning in done["warnings"]:
+        table.add_row("warning", Text(warning))
+    for name, path in output.files.items():
+        table.add_row(name, Text(str(path)))
+    return table
+
+
+def _plain_table(title: str) -> Table:
+    """Two columns: a name, and what there is to say."""
+    shown = Text(title) if title else None
+    table = Table(title=shown, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
 def summary_table(footage: Sequence[Path], output: TrackOutput) -> Table:
     """The report's figures and where the files are."""
     title = str(footage[0]) + (f" and {len(footage) - 1} more" if len(footage) > 1 else "")
-    table = Table(title=Text(title), title_justify="left", show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    table = _plain_table(title)
     for name, value in _rows(output.report):
         table.add_row(name, Text(value))
     views = output.report.get("views", [])
     for view in views if len(views) > 1 else []:
         table.add_row(f"  {view['name']}", Text(_view_words(view)))
+    others = output.report.get("others", [])
+    for head in [{**output.report, "name": "head 1"}, *others] if others else []:
+        error = head["reprojection_error_percent_iod"]["mean"]
+        found = f"{head['frames_tracked']} of {head['frames']} frames"
+        table.add_row(f"  {head['name']}", Text(found + ("" if error is None else f", error {error:.2f} %")))
     for warning in output.report.get("warnings", []):
         table.add_row("warning", Text(warning))
     for name, path in output.files.items():
@@ -92,7 +129,9 @@ def summary_table(footage: Sequence[Path], output: TrackOutput) -> Table:
 def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     error, seconds = report["reprojection_error_percent_iod"], report["seconds"]
     faces = report["faces_seen"]
-    several = [("faces seen", f"{faces}: one was tracked, the largest unless --face chose it")] if faces > 1 else []
+    tracked = 1 + len(report.get("others", []))
+    said = f"{tracked} were tracked" if tracked > 1 else "one was tracked, the largest unless --face chose it"
+    several = [("faces seen", f"{faces}: {said}")] if faces > 1 else []
     return [
         ("frames tracked", f"{report['frames_tracked']} of {report['frames']}"),
         *several,

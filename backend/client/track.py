@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,30 +16,31 @@ from backend.client.connection import Client, OnStatus
 from backend.client.request import TrackRequest, job_spec
 from backend.client.scene_writer import require_blender, scene_writer
 from backend.errors import ErrorCode, UserError
-from backend.files import write_atomic
+from backend.files import link_or_copy, write_atomic
 from backend.overlay.track import write_overlays
+from backend.pipeline.further_faces import alignments_file, texture_file, track_file
 from backend.server.discovery import find_server, private_server
 from backend.track.io import load_track
 from backend.track.types import Track
 from protocol.take import TakeResult
 
 JOB_FILES = ("track.npz", "alignments.npz", "report.json")
-KEPT_FILES = ("track.npz", "report.json")
 
 OnStage = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
 class TrackOutput:
-    """A finished take: ``files`` maps "track", "report", "overlay" and "scene" to what was written.
+    """A finished take: ``files`` maps "track", "alignments", "report", "overlay" and "scene" to what was written.
 
     With several views there is one overlay for each, "overlay <view>". Of a view that Blender cannot play, its proxy
-    is there, too, "proxy <view>".
+    is there, too, "proxy <view>". ``others`` are the further heads where several faces were tracked: "track_2", ….
     """
 
     track: Track
     report: Mapping[str, Any]
     files: Mapping[str, Path] = field(default_factory=dict)
+    others: tuple[Track, ...] = ()
 
 
 def track_to_folder(
@@ -53,15 +53,22 @@ def track_to_folder(
     """
     blender = require_blender(request)
     job = job_spec(request)
-    with _output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
-        reply = client.track(job, on_status, JOB_FILES)
+    with output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
+        reply = client.run(job, on_status, JOB_FILES, all_files=job.several_faces)
+        further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
         files = {}
-        for name in KEPT_FILES:
+        named = (name for number in further for name in (track_file(number), alignments_file(number)))
+        for name in (*JOB_FILES, *named):
             files[Path(name).stem] = out / name
             write_result(out / name, reply.files[name].tobytes())
         files |= keep_proxies(reply.take, out)
+        if reply.take is not None and reply.take.texture.size:
+            files["texture"] = out / texture_file(1)
+            write_result(files["texture"], reply.take.texture.tobytes())
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
+        others = [load_track(out / track_file(number)) for number in further]
+        seen = [reply.files[alignments_file(number)].tobytes() for number in (1, *further)]
         extras = " and ".join(
             words for words, wanted in (("the scene", request.blend), ("the overlay", request.overlay)) if wanted
         )
@@ -71,11 +78,11 @@ def track_to_folder(
             scene = out / "scene.blend"
             finish = stack.enter_context(scene_writer(blender, reply, scene)) if blender else None
             if request.overlay:
-                files |= write_overlays(track, request.head, reply.files["alignments.npz"].tobytes(), out)
+                files |= write_overlays([track, *others], request.head, seen, out)
             if finish:
                 finish()
                 files["scene"] = scene
-        return TrackOutput(track, report, files)
+        return TrackOutput(track, report, files, tuple(others))
 
 
 @contextlib.contextmanager
@@ -90,7 +97,8 @@ def backend_endpoint(endpoint: str | None = None) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _output_folder(out: Path) -> Iterator[Path]:
+def output_folder(out: Path) -> Iterator[Path]:
+    """The folder of results, made where it is missing; raises UserError (``output_unwritable``)."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -117,11 +125,7 @@ def keep_proxies(take: TakeResult | None, out: Path) -> dict[str, Path]:
         path = kept[f"proxy {camera.name}"] = out / proxy.parent.name / proxy.name
         try:
             path.parent.mkdir(exist_ok=True)
-            path.unlink(missing_ok=True)
-            try:
-                path.hardlink_to(proxy)
-            except OSError:
-                shutil.copyfile(proxy, path)
+            link_or_copy(proxy, path)
         except OSError as error:
             raise _unwritable(path, error) from error
     return kept

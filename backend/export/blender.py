@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,10 @@ OUTER_EYE_CORNERS = (36, 45)
 """Of iBUG-68's points."""
 
 
-def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, Any]) -> TakeResult:
-    """A track as Blender needs it: this person's head, its performance and the cameras.
+def take_result(
+    track: Track, head: HeadModel, name: str, report: Mapping[str, Any], texture: bytes = b""
+) -> TakeResult:
+    """A track as Blender needs it: this person's head, its performance and the cameras. ``texture`` is a PNG.
 
     Raises:
         UserError: ``head_changed`` where ``head`` is not the one whose coefficients the track holds.
@@ -49,8 +52,18 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
         name=name,
         head=dataclasses.replace(shown, head_hash=track.head_hash),
         report=report,
+        texture=np.frombuffer(texture, np.uint8),
         **{item.name: getattr(track, item.name) for item in dataclasses.fields(Performance)},
     )
+
+
+@lru_cache(maxsize=4)
+def own_triangles(head: HeadModel) -> NDArray[np.int64]:
+    """(F',) which of the head's triangles ``HeadGeometry.triangles`` begins with; those after it are hair and teeth."""
+    number = {tuple(corners): index for index, corners in enumerate(head.triangles.tolist())}
+    shown = head_geometry(head, head.template).triangles
+    own = shown[(shown < head.vertex_count).all(axis=1)]
+    return np.array([number[tuple(corners)] for corners in own.tolist()], np.int64)
 
 
 def head_geometry(head: HeadModel, neutral: NDArray[np.float32]) -> HeadGeometry:

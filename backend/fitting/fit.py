@@ -13,13 +13,12 @@ from torch import Tensor
 from backend.errors import Cancelled
 from backend.fitting.every_few import minimise_every_few, minimise_every_few_first
 from backend.fitting.point_basis import PointBasis, shape_columns
-from backend.fitting.prepare import Take, choose_device, prepare
-from backend.fitting.problem import Problem
+from backend.fitting.prepare import Take, choose_device, prepare, views_at
+from backend.fitting.problem import points_term
 from backend.fitting.side_by_side import one_core_each
 from backend.fitting.solver.coarse_to_fine import minimise_coarse_to_fine
 from backend.fitting.solver.levenberg_marquardt import Minimum, Stage
 from backend.fitting.state import State
-from backend.fitting.terms.points import PointsTerm
 from backend.fitting.types import FitOptions, FitResult, FittedCamera, Fixed, Solution, View
 from backend.fitting.uncertainty import FitUncertainty, take_uncertainty, unknown_uncertainty
 from backend.fitting.windows import WHOLE, minimise_in_windows, minimise_key_frames
@@ -50,7 +49,7 @@ def _inter_ocular_px(basis: PointBasis, state: State) -> Tensor:
 
     Unlike the distance in the image it does not shrink when the head turns away.
     """
-    neutral = torch.cat([torch.ones_like(state.identity[:1]), state.identity, torch.zeros_like(basis.lower)])
+    neutral = torch.cat([state.identity.new_ones(1), state.identity, torch.zeros_like(basis.lower)])
     corners = basis.outer_canthi @ neutral
     middle = state.rotation @ corners.mean(0) + state.translation
     cameras = state.cameras
@@ -102,11 +101,12 @@ def fit_take(
 
     fixed = replace(fixed, expression=fixed.expression or options.neutral)
     everything = Stage(fixed, options.max_iterations, options.tolerance)
-    best = _draft(take, everything, tell) if draft and initial is None else None
-    if best is not None:
+    draft = draft and initial is None
+    best = _draft(take, everything, tell) if draft else None
+    best = best or _minimum(take, everything, initial is None, tell)
+    if draft:
         spread = unknown_uncertainty(best.state)
     else:
-        best = _minimum(take, everything, initial is None, tell)
         # a shape that frames at rest told stays as it is, and yet is no surer than another
         solved = replace(fixed, identity=fixed.identity and not options.neutral_frames)
         spread = take_uncertainty(take, best.state, replace(everything, fixed=solved))
@@ -141,9 +141,9 @@ def _told(tell: Progress) -> Callable[[int, float], None]:
 def _result(
     take: Take, state: State, best: Minimum, spread: FitUncertainty, corrections: NDArray[np.float32]
 ) -> FitResult:
-    problem = take.problem()
     head, views, options, origin = take.head, take.views, take.options, take.origin
-    basis = problem.basis
+    basis = take.basis
+    errors, inter_ocular = reprojection_errors(take, state)
     components = basis.identity_count - basis.deform_count
     shape = state.identity.cpu().numpy()
     identity = np.zeros(len(head.shape_basis))
@@ -169,8 +169,8 @@ def _result(
         action_corrections=corrections,
         points=take.points.sets,
         tracked=take.found,
-        reprojection_error_px=_reprojection_errors(take, problem, state),
-        inter_ocular_px=_inter_ocular_px(basis, state).cpu().numpy(),
+        reprojection_error_px=errors,
+        inter_ocular_px=inter_ocular,
         energy=best.energy,
         iterations=best.iterations,
         expression_sigma=_where_known(spread.expression, take.found),
@@ -188,12 +188,18 @@ def _where_known(values: Tensor, found: NDArray[np.bool_]) -> NDArray[np.float64
     return known
 
 
-def _reprojection_errors(take: Take, problem: Problem, state: State) -> NDArray[np.float32]:
-    """(C,T,N) pixels, NaN where not valid."""
-    errors = np.stack([np.where(take.points.valid(v), np.float32(0), np.float32(np.nan)) for v in take.views])
-    data = problem.term(PointsTerm)
-    for frames in data.chunks():
-        for j in range(len(take.views)):
-            residual = data.residuals(problem.basis, state, j, frames)
-            errors[j, frames] += residual.norm(dim=-1).cpu().numpy().astype(np.float32)
-    return errors
+def reprojection_errors(
+    take: Take, state: State, frames: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """(C,T,N) by how many pixels points miss what was seen, NaN where not valid; (C,T) the inter-ocular distance.
+
+    ``state`` is of all frames of the take, or of some ``frames``.
+    """
+    views = take.views if frames is None else views_at(take.views, frames)
+    errors = np.stack([np.where(take.points.valid(v), np.float32(0), np.float32(np.nan)) for v in views])
+    data = points_term(take.points, views, take.options.weights.robust_scale, take.unknowns, state.translation.device)
+    for part in data.chunks():
+        for j in range(len(views)):
+            residual = data.residuals(take.basis, state, j, part)
+            errors[j, part] += residual.norm(dim=-1).cpu().numpy().astype(np.float32)
+    return errors, _inter_ocular_px(take.basis, state).cpu().numpy()

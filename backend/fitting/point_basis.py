@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -149,13 +149,7 @@ def build_point_basis(
     deform_count = len(shape) - min(identity_count, len(head.shape_basis))
     identity_count = len(shape)
     columns = _columns(head, shape)
-    points = joined_points(*point_sets)
-    basis = _at_points(columns, head, points)
     eye_joints = [JOINT_NAMES.index(name) for name in EYES]
-    weight = np.einsum(
-        "nc,ncj->nj", points.barycentric, head.skinning_weights[head.triangles[points.triangle]][..., eye_joints]
-    )
-    on_eye = weight.max(axis=1) > 0.5
     joint = _joints(head, columns, eye_joints, identity_count)
     vertex_weight = _motion_weight(head, eye_joints)
     used = vertex_weight > 1e-3 * vertex_weight.max()
@@ -166,19 +160,12 @@ def build_point_basis(
     def tensor(array: NDArray[np.floating[Any]]) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float64, device=device)
 
-    def index(array: NDArray[np.integer[Any]]) -> Tensor:
-        return torch.as_tensor(array, dtype=torch.long, device=device)
-
+    parts: dict[str, Any] = _points_parts(columns, head, joined_points(*point_sets), hessian_dtype, device)
     return PointBasis(
         identity_count=identity_count,
         deform_count=deform_count,
         expression_count=len(head.expression_names),
-        skin_index=index(np.flatnonzero(~on_eye)),
-        skin=tensor(basis[~on_eye]),
-        skin_single=tensor(basis[~on_eye]).to(hessian_dtype),
-        eye_index=index(np.flatnonzero(on_eye)),
-        eye_side=index(weight[on_eye].argmax(axis=1)),
-        eye=tensor(basis[on_eye]),
+        **parts,
         eye_joint=tensor(joint),
         face_gram=tensor(gram),
         face_sum=tensor(weighted.sum(axis=0)),
@@ -190,6 +177,43 @@ def build_point_basis(
         closure=None if (closure := lid_closure(head)) is None else tensor(closure),
         outer_canthi=tensor(ibug[[36, 45]]),
     )
+
+
+def with_points(basis: PointBasis, head: HeadModel, points: SurfacePoints) -> PointBasis:
+    """The same unknowns' basis at other points (N), of the same head or one that differs in its expressions alone.
+
+    Raises ``ValueError`` where δ_d is among the unknowns.
+    """
+    if basis.deform_count:
+        raise ValueError("a basis with deformation modes cannot be moved to other points")
+    columns = _columns(head, head.shape_basis[: basis.identity_count].astype(np.float64))
+    parts: dict[str, Any] = _points_parts(columns, head, points, basis.skin_single.dtype, basis.skin.device)
+    return replace(basis, **parts)
+
+
+def _points_parts(
+    columns: F64, head: HeadModel, points: SurfacePoints, hessian_dtype: torch.dtype, device: torch.device
+) -> dict[str, Tensor]:
+    """The fields of ``PointBasis`` that depend on the observed points."""
+    basis = _at_points(columns, head, points)
+    eye_joints = [JOINT_NAMES.index(name) for name in EYES]
+    weight = np.einsum(
+        "nc,ncj->nj", points.barycentric, head.skinning_weights[head.triangles[points.triangle]][..., eye_joints]
+    )
+    on_eye = weight.max(axis=1) > 0.5
+    skin, eye = (torch.as_tensor(np.ascontiguousarray(basis[own]), device=device) for own in (~on_eye, on_eye))
+    skin_index, eye_index, side = (
+        torch.as_tensor(array, dtype=torch.long, device=device)
+        for array in (np.flatnonzero(~on_eye), np.flatnonzero(on_eye), weight[on_eye].argmax(axis=1))
+    )
+    return {
+        "skin_index": skin_index,
+        "skin": skin,
+        "skin_single": skin.to(hessian_dtype),
+        "eye_index": eye_index,
+        "eye_side": side,
+        "eye": eye,
+    }
 
 
 def _joints(head: HeadModel, columns: F64, joints: list[int], identity_count: int) -> F64:

@@ -75,7 +75,7 @@ class EyePoints:
 def skin_points(basis: PointBasis, coefficients: Tensor) -> Tensor:
     """Head-space positions (T,Ns,3) of the points that only deform."""
     count = basis.skin.shape[0]
-    return (coefficients @ basis.skin.reshape(count * 3, -1).T).reshape(-1, count, 3)
+    return (coefficients @ basis.skin.flatten(0, 1).T).reshape(len(coefficients), count, 3)
 
 
 def eye_points(basis: PointBasis, coefficients: Tensor, gaze: Tensor) -> EyePoints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,12 +48,12 @@ class OverlayTake:
 def write_overlay(
     path: Path,
     footage: Footage,
-    take: OverlayTake,
-    *,
+    *takes: OverlayTake,
     on_progress: Callable[[int, int], None] | None = None,
     should_cancel: Callable[[], bool] | None = None,
 ) -> Path:
-    """Draw the take on its footage; returns the file written: ``path`` with the suffix .mp4, or .png for a still.
+    """Draw a take, or each of several faces, on its footage; returns the file written: ``path`` with the suffix .mp4,
+    or .png for a still.
 
     The video keeps the footage's frame times. The file appears only when it is complete. Raises UserError
     ``output_unwritable``, what reading the footage raises, and ``Cancelled``.
@@ -61,7 +61,7 @@ def write_overlay(
     info = footage.info
     target = path.with_suffix(".png" if info.kind == "still" else ".mp4")
     part = target.with_name(f".{target.stem}.part{target.suffix}")
-    painter = OverlayPainter(take, info)
+    painter = OverlayPainter(takes[0], info, takes[1:])
 
     def pictures(frames: Iterator[FootageFrame]) -> Iterator[tuple[FootageFrame, Picture]]:
         for done, frame in enumerate(frames, start=1):
@@ -91,9 +91,13 @@ def write_overlay(
 
 
 class OverlayPainter:
-    """Draws single frames of a take, enlarged where the footage is small (``scale`` times)."""
+    """Draws single frames of a take, enlarged where the footage is small (``scale`` times).
 
-    def __init__(self, take: OverlayTake, info: FootageInfo) -> None:
+    ``others`` are its further heads.
+    """
+
+    def __init__(self, take: OverlayTake, info: FootageInfo, others: Sequence[OverlayTake] = ()) -> None:
+        self._others = [OverlayPainter(other, info) for other in others]
         self._take = take
         self._index = {int(number): t for t, number in enumerate(take.numbers)}
         self.scale = max(1, -(-_LEAST_SIDE // min(info.width, info.height)))
@@ -110,20 +114,26 @@ class OverlayPainter:
         picture = np.asarray(
             cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8
         ).copy()
-        t = self._index.get(frame.number)
+        for row, painter in enumerate((self, *self._others)):
+            painter._draw_head(picture, frame.number, row, f"head {row + 1}  " if self._others else "")
+        return picture
+
+    def _draw_head(self, picture: Picture, number: int, row: int, name: str) -> None:
+        """One head, and what there is to say of it in a row of its own."""
+        t = self._index.get(number)
         if t is None:
-            _write(picture, f"{frame.number}  not tracked", BRIDGED)
-            return picture
+            _write(picture, f"{number}  {name}not tracked", BRIDGED, row)
+            return
         tracked = bool(self._take.tracked[t])
         self._wireframe(picture, t, WIRE if tracked else BRIDGED)
         if self._take.landmarks is not None and tracked and np.isfinite(self._take.landmarks[t]).all():
             self._points(picture, self._take.landmarks[t])
         if tracked:
             error = self._take.error_percent_iod[t]
-            _write(picture, f"{frame.number}" + (f"  {error:.2f} % IOD" if np.isfinite(error) else ""), (255, 255, 255))
+            text = f"{number}  {name}" + (f"{error:.2f} % IOD" if np.isfinite(error) else "")
+            _write(picture, text.rstrip(), (255, 255, 255), row)
         else:
-            _write(picture, f"{frame.number}  no face: bridged", BRIDGED)
-        return picture
+            _write(picture, f"{number}  {name}no face: bridged", BRIDGED, row)
 
     def _wireframe(self, picture: Picture, t: int, colour: Colour) -> None:
         vertices = np.asarray(self._take.vertices_at(t), np.float64) * (self.scale, self.scale, 1)
@@ -162,9 +172,9 @@ def _fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
     return np.round((points - 0.5) * (1 << _SHIFT)).astype(np.int32)
 
 
-def _write(picture: Picture, text: str, colour: Colour) -> None:
+def _write(picture: Picture, text: str, colour: Colour, row: int = 0) -> None:
     size = float(np.clip(min(picture.shape[:2]) / 900, 0.45, 1.6))
-    place = round(14 * size + 4), round(30 * size + 4)
+    place = round(14 * size + 4), round((30 + 34 * row) * size + 4)
     for ink, thickness in (((0, 0, 0), 4), (colour, 1)):
         weight = max(1, round(thickness * size * 1.2))
         cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, ink, weight, cv2.LINE_AA)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,32 +23,41 @@ if TYPE_CHECKING:
     from backend.overlay.draw import OverlayTake
 
 
-def write_overlays(track: Track, head_id: str, alignments: bytes, out: Path) -> dict[str, Path]:
-    """Draw the fitted head and the aligner's points on every view's footage; what was written, by name.
+def write_overlays(tracks: Sequence[Track], head_id: str, alignments: Sequence[bytes], out: Path) -> dict[str, Path]:
+    """Draw the fitted heads and the aligner's points on every view's footage; what was written, by name.
 
-    One view's is ``overlay``; of several, each is ``overlay_<view>``. ``alignments`` is the content of alignments.npz.
+    One view's is ``overlay``; of several, each is ``overlay_<view>``. ``tracks`` are those of a take's faces, which
+    have the same views, and ``alignments`` the contents of their alignments.npz.
 
     Raises:
         UserError: what reading footage and alignments and writing an overlay raise.
     """
     from backend.overlay.draw import write_overlay
 
-    head = load_head_of(head_id, track.head_hash)
-    with tempfile.TemporaryDirectory(prefix="flowface-") as folder:
-        saved = Path(folder) / "alignments.npz"
-        saved.write_bytes(alignments)
-        views = load_alignments(saved)
-    neutral = neutral_of(head, track)
+    head = load_head_of(head_id, tracks[0].head_hash)
     drawn = head.regions["skin"] | head.regions["left_eyeball"] | head.regions["right_eyeball"]
     triangles = head.triangles[drawn[head.triangles].all(axis=1)]
+    faces = [
+        (track, neutral_of(head, track), _alignments(saved)) for track, saved in zip(tracks, alignments, strict=True)
+    ]
+    cameras = tracks[0].cameras
     files: dict[str, Path] = {}
-    for index, camera in enumerate(track.cameras):
-        take = _overlay_take(head, track, neutral, triangles, index, views[index] if index < len(views) else None)
-        several = len(track.cameras) > 1
-        name = f"overlay_{file_name(camera.name)}" if several else "overlay"
-        path = write_overlay(out / name, _seen_footage(camera), take)
-        files[f"overlay {camera.name}" if several else "overlay"] = path
+    for index, camera in enumerate(cameras):
+        takes = [
+            _overlay_take(head, track, neutral, triangles, index, views[index] if index < len(views) else None)
+            for track, neutral, views in faces
+        ]
+        name = f"overlay_{file_name(camera.name)}" if len(cameras) > 1 else "overlay"
+        path = write_overlay(out / name, _seen_footage(camera), *takes)
+        files[f"overlay {camera.name}" if len(cameras) > 1 else "overlay"] = path
     return files
+
+
+def _alignments(content: bytes) -> tuple[ViewAlignment, ...]:
+    with tempfile.TemporaryDirectory(prefix="flowface-") as folder:
+        saved = Path(folder) / "alignments.npz"
+        saved.write_bytes(content)
+        return load_alignments(saved)
 
 
 def _seen_footage(camera: CameraTrack) -> Footage:
@@ -73,17 +83,16 @@ def _overlay_take(
     view: int,
     alignment: ViewAlignment | None,
 ) -> OverlayTake:
-    from backend.cameras.distortion import Lens, distort
+    from backend.cameras.distortion import distort, lens_of
     from backend.overlay.draw import OverlayTake
 
     camera = track.cameras[view]
     shown = np.flatnonzero(camera.footage_frames >= 0)
-    centre = float(camera.principal_point[0]), float(camera.principal_point[1])
+    lens = lens_of(camera)
 
     def vertices_at(index: int) -> NDArray[np.float64]:
         t = shown[index]
         seen = seen_vertices(head, track, np.array([t]), neutral=neutral, view=view)[0]
-        lens = Lens(float(camera.focal_px[t]), centre, camera.focal_ratio, camera.distortion, camera.distortion_model)
         if not lens.ideal:
             seen[:, :2] = distort(seen[:, :2], lens)
         return seen

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from backend.cameras.distortion import Lens, undistort
 from backend.errors import ErrorCode, UserError
 from backend.footage.timeline import matching_frames
-from backend.observations import PointSet, ViewAlignment
+from backend.observations import AlignedFrame, PointSet, ViewAlignment
 from backend.observations.io import AlignmentChunks
 from backend.pipeline.open_views import OpenView, views_apart
 from backend.pipeline.shots import shot_warnings
@@ -56,9 +56,10 @@ def align_views(
     *,
     on_progress: OnAligned,
     should_cancel: ShouldCancel,
+    on_frame: Callable[[AlignedFrame], None] | None = None,
 ) -> tuple[list[AlignedView], list[ViewAlignment], list[str]]:
     """Find the face in every view; ``folder`` keeps what was found as it is found. ``face`` is
-    the choice for the first where its own spec makes none.
+    the choice for the first where its own spec makes none. ``on_frame`` gets the first view's frames as they are made.
 
     A view other than the first that shows no face, as cameras far to the side may, tells nothing: it stays in the take
     where its camera is known, and is left out where it is not. The sentences returned say so.
@@ -80,7 +81,8 @@ def align_views(
         chosen = view.spec.face or (face if number == 0 else _same_moment(view, aligned[0]))
         looking = _Looking(aligner, finder, chosen)
         try:
-            alignment, found = _align_view(view, looking, folder / str(number), report, should_cancel)
+            heard = on_frame if number == 0 else None
+            alignment, found = _align_view(view, looking, folder / str(number), report, should_cancel, heard)
         except _Faceless as faceless:
             if number == 0:
                 raise _with_hint(faceless.error, several=len(views) > 1) from faceless
@@ -90,7 +92,7 @@ def align_views(
             warnings.append(_faceless_warning(view))
             if not view.calibrated:
                 continue
-            alignment = _unseen(aligned[0].alignment, found)
+            alignment = unseen_like(aligned[0].alignment, found)
         saved.append(found)
         aligned.append(_on_timeline(view, alignment, aligned[0] if aligned else None))
     return aligned, saved, warnings
@@ -117,6 +119,7 @@ def _align_view(
     folder: Path,
     report: Callable[[int, int], None],
     should_cancel: ShouldCancel,
+    on_frame: Callable[[AlignedFrame], None] | None,
 ) -> tuple[ViewAlignment, ViewAlignment]:
     """The alignment of a view, with its timing, and as ``folder`` keeps it. Raises ``_Faceless`` without a face."""
     from backend.alignment.align_footage import align_footage
@@ -125,12 +128,18 @@ def _align_view(
     info, aligner = view.info, looking.aligner
     size = info.width, info.height
     chunks = AlignmentChunks(folder, aligner.point_sets, aligner.name, image_size=size, frame_rate=info.frame_rate)
+
+    def add(frame: AlignedFrame) -> None:
+        chunks.add(frame)
+        if on_frame is not None:
+            on_frame(frame)
+
     try:
         alignment = align_footage(
             view.footage,
             aligner,
             aligner_choice(looking.face),
-            on_frame=chunks.add,
+            on_frame=add,
             on_progress=report,
             should_cancel=should_cancel,
             finder=looking.finder,
@@ -239,7 +248,7 @@ def _faceless_warning(view: OpenView) -> str:
     return f"No face was found in the view “{view.spec.name}” ({view.spec.footage}): {rest}."
 
 
-def _unseen(first: ViewAlignment, found: ViewAlignment) -> ViewAlignment:
+def unseen_like(first: ViewAlignment, found: ViewAlignment) -> ViewAlignment:
     """``found``, in which there is nothing, with sets of the points that the first view's has."""
     sets = [PointSet.unseen(s.id, found.frame_count, s.mu.shape[1], s.points) for s in first.point_sets]
     return replace(found, point_sets=tuple(sets), seconds=dict.fromkeys(first.seconds, 0.0))
@@ -255,7 +264,7 @@ def _on_timeline(view: OpenView, alignment: ViewAlignment, first: AlignedView | 
     return AlignedView(view, alignment, index)
 
 
-def _ideal(alignment: ViewAlignment, lens: Lens) -> ViewAlignment:
+def ideal(alignment: ViewAlignment, lens: Lens) -> ViewAlignment:
     """The alignment that an ideal pinhole camera would have seen."""
     sets = []
     for seen in alignment.point_sets:
@@ -273,7 +282,7 @@ def _to_fit(view: AlignedView, focal_px: float | None, times: NDArray[np.float64
     lens, camera = view.opened.lens, view.opened.camera
     observed = view.alignment.at(view.index).at_times(times)
     if lens is not None:
-        observed = _ideal(observed, lens)
+        observed = ideal(observed, lens)
     extrinsics = None if camera is None else camera.world_to_camera
     exif = view.opened.exif
     told = ToldFocal(exif.focal_px, EXIF_LOG_SIGMA) if exif is not None and exif.focal_px is not None else None

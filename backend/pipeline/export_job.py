@@ -7,6 +7,7 @@ from pathlib import Path
 from backend.errors import Cancelled, ErrorCode, UserError
 from backend.export.registry import export_track, require_export
 from backend.files import write_atomic
+from backend.pipeline.further_faces import track_file
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 from backend.track.io import load_track
 from protocol.job import ExportJob
@@ -26,9 +27,10 @@ def run_job(
     """
     export = require_export(spec.format)
     on_progress(JobProgress("reading the take", 0.0))
-    tracked = job_dir.parent / spec.parent / "track.npz"
+    tracked = job_dir.parent / spec.parent / track_file(spec.face)
     if not tracked.is_file():
-        sentence = f"The job {spec.parent} left no take that could be exported."
+        what = "take" if spec.face == 1 else f"head {spec.face}"
+        sentence = f"The job {spec.parent} left no {what} that could be exported."
         raise UserError(ErrorCode.NO_RESULT, sentence, "Name the job that tracked it.")
     track = load_track(tracked)
     if should_cancel():

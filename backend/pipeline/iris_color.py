@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.cameras.distortion import Lens, distort
+from backend.cameras.distortion import distort, lens_of
 from backend.errors import UserError
 from backend.head_model.lids import lid_closure
 from backend.head_model.model import HeadModel, gaze_rotation, surface_positions
@@ -65,7 +65,7 @@ def read_iris_color(track: Track, head: HeadModel, pictures: Pictures) -> tuple[
         if picture is None:
             continue
         seen = seen_vertices(head, track, np.array([frame]), neutral=neutral)[0]
-        at = distort(surface_positions(points, head.triangles, seen)[:, :2], _lens(track, frame))
+        at = distort(surface_positions(points, head.triangles, seen)[:, :2], lens_of(track.cameras[0]))
         found = [_reading(picture, at[list(_IRISES[side])], at[list(_LIDS[side])]) for side in sides]
         readings += [reading for reading in found if reading is not None]
     return _agreed(np.array(readings).reshape(-1, 3), LEAST_SAMPLES if len(track.times) > 1 else 2)
@@ -81,12 +81,6 @@ def view_pictures(view: AlignedView) -> Pictures:
             return None  # it was read once; that it cannot be any more costs the colour, not the take
 
     return picture
-
-
-def _lens(track: Track, frame: int) -> Lens:
-    camera = track.cameras[0]
-    centre = float(camera.principal_point[0]), float(camera.principal_point[1])
-    return Lens(float(camera.focal_px[frame]), centre, camera.focal_ratio, camera.distortion, camera.distortion_model)
 
 
 def calm_frames(track: Track, head: HeadModel) -> list[tuple[int, tuple[int, ...]]]:

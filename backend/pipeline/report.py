@@ -43,6 +43,7 @@ def make_report(
         "frames_tracked": int(fit.tracked.sum()),
         "frames_unreadable": sum(len(view.opened.footage.skipped) for view in views),
         "faces_seen": max(view.alignment.most_faces for view in views),
+        "face_chosen_by": (spec.views[0].face or spec.face).kind,
         "reprojection_error_percent_iod": _summary(error),
         "uncertainty_mm": _rounded(np.nanmean(fit.uncertainty_mm) if np.isfinite(fit.uncertainty_mm).any() else None),
         "focal_px": round(fit.cameras[0].focal_px, 3),

@@ -51,7 +51,7 @@ def make_track(
     if has_actions:
         actions = solve_action_weights(person, fit.expression, fit.gaze)
     deformed = bool(np.any(fit.deformation))
-    errors = [_mean(error, (1,)) for error in fit.reprojection_error_percent_iod]
+    errors = [mean_of_seen(error, (1,)) for error in fit.reprojection_error_percent_iod]
     neutral = head.neutral(fit.identity) + fit.deformation
     landmarks = shown_landmarks(head, neutral, [view.alignment for view in views_to_fit(views, None)])
     cameras = tuple(
@@ -75,7 +75,7 @@ def make_track(
         times=views[0].opened.seconds(first.times),
         frame_rate=views[0].opened.rate,
         tracked=fit.tracked,
-        reprojection_error_percent_iod=_mean(fit.reprojection_error_percent_iod, (0, 2), fit.tracked),
+        reprojection_error_percent_iod=mean_of_seen(fit.reprojection_error_percent_iod, (0, 2), fit.tracked),
         provenance={key: report[key] for key in ("versions", "aligner", "seconds", "options", "metric_cameras")},
         deformation=fit.deformation.astype(np.float32) if deformed else np.zeros((0, 3), np.float32),
         action_names=ARKIT_ACTIONS if has_actions else (),
@@ -167,7 +167,9 @@ def first_scene_frame(first: AlignedView, view: AlignedView) -> int:
     return round(first.opened.info.first_frame - view.opened.spec.offset * first.opened.rate)
 
 
-def _mean(error: NDArray[np.floating[Any]], axis: tuple[int, ...], wanted: NDArray[np.bool_] | bool = True) -> F32:
+def mean_of_seen(
+    error: NDArray[np.floating[Any]], axis: tuple[int, ...], wanted: NDArray[np.bool_] | bool = True
+) -> F32:
     """Means over ``axis`` of what is finite; NaN where nothing is or where it is not wanted."""
     seen = np.isfinite(error)
     count = seen.sum(axis=axis)

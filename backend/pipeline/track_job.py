@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
+from backend.errors import UserError
 from backend.files import write_atomic
 from backend.observations.io import save_alignments
+from backend.pipeline.drafts import Drafts
 from backend.pipeline.neutral_marks import at_rest_report, marked_numbers, require_marks_within
 from backend.pipeline.options import fit_options
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
@@ -68,10 +70,13 @@ def run_job(
 ) -> tuple[Track, dict[str, Any]]:
     """Track a take; writes alignments.npz, track.npz and report.json into ``job_dir`` and returns the last two.
 
+    Where the job asks for several faces, there are alignments_2.npz, track_2.npz, … as well, and the report has those
+    of the further faces as ``others``.
+
     ``seconds`` in the report: ``decode`` and ``align`` are busy times that overlap each other, ``fit`` the solver,
     ``total`` the time from the first decoded frame to the fitted track; reading heads and writing files are outside.
-    ``on_partial`` gets the track as fitted to the points of several views, before their skin is matched;
-    without one that track is not written.
+    ``on_partial`` hears of tracks that can be shown before: drafts of the frames known so far while footage is being
+    aligned (``drafts``), and the whole take after each step of solving. Without one they are not made.
 
     Raises:
         UserError: footage, face choice, head, aligner, calibration, neutral or options that cannot be used; views that
@@ -79,7 +84,7 @@ def run_job(
         Cancelled: ``should_cancel`` said so.
     """
     from backend.head_model.library import load_head
-    from backend.pipeline.iris_color import read_iris_color, view_pictures
+    from backend.pipeline.further_faces import share_of
     from backend.pipeline.open_views import open_views
 
     on_progress(JobProgress("opening the footage", 0.0))
@@ -89,26 +94,79 @@ def run_job(
     opened = open_views(spec)
     require_marks_within(spec, opened[0].info)
     prior = _Prior(spec.neutral_from, head, aligner)
-    take = _align(spec, head, opened, aligner, job_dir, on_progress, should_cancel)
+
+    def publish(track: Track) -> None:
+        if on_partial:
+            save_track(track, job_dir / PARTIAL_TRACK)
+            on_partial(PARTIAL_TRACK)
+
+    drafts = Drafts(spec, head, opened[0], aligner, options, publish, should_cancel) if on_partial else None
+    take, others = _align(spec, head, opened, aligner, job_dir, on_progress, should_cancel, drafts)
     take = _with_proxies(take, job_dir, on_progress, should_cancel)
     neutral = prior.neutral(take.aligned[0])
     options = replace(options, neutral_frames=marked_numbers(spec, take.aligned[0].alignment))
 
-    def on_fitted_partly(fit: FitResult) -> None:
-        if on_partial:
-            save_track(take.track(fit), job_dir / PARTIAL_TRACK)
-            on_partial(PARTIAL_TRACK)
-
-    fit, further = _solve(take, options, neutral, on_fitted_partly, on_progress, should_cancel)
-    report = take.report(fit) | further
+    solved_partly = (lambda fit: publish(take.track(fit))) if on_partial else None
+    solving = share_of(on_progress, 1, 1 + len(others), ALIGN_SHARE)
+    fit, further = _solve(take, options, neutral, solved_partly, solving, should_cancel)
+    reports = _solve_others(take, others, fit, job_dir, on_progress, should_cancel)
+    report = take.report(fit) | further | {"others": reports}
     on_progress(JobProgress("writing the result", 0.99))
-    track = take.track(fit, report)
-    track = replace(track, iris_color=read_iris_color(track, head, view_pictures(take.aligned[0])))
-    save_alignments(take.saved, job_dir / "alignments.npz")
-    save_track(track, job_dir / "track.npz")
+    track = _finished(take, fit, report, job_dir, on_progress, should_cancel)
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
     _remove_chunks(job_dir / CHUNKS)
     return track, report
+
+
+def _finished(
+    take: _AlignedTake,
+    fit: FitResult,
+    report: dict[str, Any],
+    job_dir: Path,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+    number: int = 1,
+) -> Track:
+    """The track of a face, written with its alignment and its skin, of which ``report`` tells; counted from 1."""
+    from backend.pipeline.further_faces import alignments_file, texture_file, track_file
+    from backend.pipeline.iris_color import read_iris_color, view_pictures
+
+    track = take.track(fit, report)
+    track = replace(track, iris_color=read_iris_color(track, take.head, view_pictures(take.aligned[0])))
+    report |= _painted(take, track, job_dir / texture_file(number), report["seconds"], on_progress, should_cancel)
+    save_alignments(take.saved, job_dir / alignments_file(number))
+    save_track(track, job_dir / track_file(number))
+    return track
+
+
+def _solve_others(
+    first: _AlignedTake,
+    others: Sequence[AlignedView],
+    fit: FitResult,
+    job_dir: Path,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> list[dict[str, Any]]:
+    """Fit and write the further faces, in the camera that the first one's ``fit`` found; their reports."""
+    from backend.pipeline.further_faces import further_report, not_tracked, share_of, with_camera_of
+
+    reports: list[dict[str, Any]] = []
+    for place, seen in enumerate(others, start=2):
+        number = 2 + len(reports)
+        spec, view = with_camera_of(first.spec, seen, fit.cameras[0])
+        now = time.perf_counter()
+        take = _AlignedTake(spec, first.head, [view], [view.alignment], [], now, now, first.proxies)
+        solving = share_of(on_progress, place, 1 + len(others), ALIGN_SHARE)
+        try:
+            own, further = _solve(take, fit_options(spec, take.head), None, None, solving, should_cancel)
+        except UserError as error:
+            first.warnings.append(not_tracked(place, error.message))
+            continue
+        report = further_report(take.report(own) | further, first.spec, number)
+        _finished(take, own, report, job_dir, solving, should_cancel, number)
+        first.warnings.extend(f"Head {number}: {said}" for said in take.warnings)
+        reports.append(report)
+    return reports
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,11 +227,27 @@ def _align(
     job_dir: Path,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
-) -> _AlignedTake:
+    drafts: Drafts | None,
+) -> tuple[_AlignedTake, Sequence[AlignedView]]:
+    """The take of the first face, and its one view as it shows each further face that is asked for."""
     from backend.alignment.finder import face_finder
     from backend.pipeline.align_views import align_views, view_warnings
+    from backend.pipeline.further_faces import align_actors
 
     started = time.perf_counter()
+    if spec.several_faces:
+        found = align_actors(
+            opened[0],
+            aligner,
+            face_finder(),
+            spec,
+            on_progress=_aligning(on_progress),
+            should_cancel=should_cancel,
+        )
+        first, *others = found.views
+        said = [*found.warnings, *view_warnings([first])]
+        now = time.perf_counter()
+        return _AlignedTake(spec, head, [first], [first.alignment], said, started, now), others
     aligned, saved, warnings = align_views(
         opened,
         aligner,
@@ -182,9 +256,10 @@ def _align(
         job_dir / CHUNKS,
         on_progress=_aligning(on_progress),
         should_cancel=should_cancel,
+        on_frame=drafts.add if drafts else None,
     )
     warnings += view_warnings(aligned)
-    return _AlignedTake(spec, head, aligned, saved, warnings, started, time.perf_counter())
+    return _AlignedTake(spec, head, aligned, saved, warnings, started, time.perf_counter()), ()
 
 
 def _with_proxies(
@@ -206,7 +281,7 @@ def _solve(
     take: _AlignedTake,
     options: FitOptions,
     neutral: NDArray[np.float32] | None,
-    on_fitted_partly: Callable[[FitResult], None],
+    on_solved_partly: Callable[[FitResult], None] | None,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
 ) -> tuple[FitResult, dict[str, Any]]:
@@ -223,8 +298,6 @@ def _solve(
 
     def on_fitted(fit: FitResult) -> None:
         take.warnings.extend(check_consistency(take.head, views, names, fit, options, should_cancel))
-        if matching:
-            on_fitted_partly(fit)
 
     solved = solve_take(
         take.head,
@@ -233,6 +306,7 @@ def _solve(
         pictures=pictures_of(take.aligned) if matching else None,
         neutral_prior=neutral,
         on_fitted=on_fitted,
+        on_partial=on_solved_partly,
         on_progress=_solving(on_progress, 0.98 - PERSONAL_SHARE - MATCH_SHARE * matching),
         should_cancel=should_cancel,
     )
@@ -241,6 +315,29 @@ def _solve(
         further["matching"], said = matching_report(take.aligned, solved.matched)
         take.warnings.extend(said)
     return solved.fit, further
+
+
+def _painted(
+    take: _AlignedTake,
+    track: Track,
+    path: Path,
+    seconds: dict[str, float],
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> dict[str, Any]:
+    """Paint the skin where it is wanted, and what the report says of it; its time is none of tracking."""
+    from backend.pipeline.paint_skin import paint_skin
+
+    if not take.spec.options.texture:
+        return {"texture": None}
+    started = time.perf_counter()
+
+    def report(fraction: float) -> None:
+        on_progress(JobProgress("painting the skin", 0.98 + 0.01 * fraction))
+
+    told = paint_skin(track, take.head, take.aligned, path, on_progress=report, should_cancel=should_cancel)
+    seconds["texture"] = round(time.perf_counter() - started, 4)
+    return {"texture": told}
 
 
 def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
@@ -258,7 +355,9 @@ def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
 
 
 def _remove_chunks(folder: Path) -> None:
-    """Delete what is in one file by now."""
+    """Delete what is in one file by now; several faces that are aligned together leave no chunks."""
+    if not folder.is_dir():
+        return
     for chunk in folder.glob("*/[0-9]*.npz"):
         chunk.unlink()
     for view in folder.iterdir():

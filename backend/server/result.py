@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from backend.errors import ErrorCode, UserError
 from backend.export.blender import take_result
 from backend.head_model.library import list_heads, load_head, load_head_of
 from backend.head_model.model import HeadModel
+from backend.pipeline.further_faces import texture_file, track_file
 from backend.server.jobs import read_spec
 from backend.track.io import load_track
 from backend.track.types import Track
 from protocol.messages import HeadInfo, Job, TrackJob
 from protocol.take import TakeResult
+from protocol.texture import MAX_TEXTURE_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +30,31 @@ def load_take(folder: Path, name: str) -> TakeResult | None:
     spec = read_spec(folder)
     if not spec.GIVES_TAKE:
         return None
-    track = load_track(folder / "track.npz")
+    track = load_track(folder / track_file(1))
     try:
         report = json.loads((folder / "report.json").read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(ErrorCode.BAD_JOB, f"The job file {folder / 'report.json'} is damaged: {error}") from error
-    return take_result(track, _head(spec, track), name, report)
+    head = _head(spec, track)
+    others = []
+    for number, own in enumerate(report.pop("others", []), start=2):
+        further = load_track(folder / track_file(number))
+        others.append(take_result(further, head, f"{name} head {number}", own, _texture(folder / texture_file(number))))
+    return replace(take_result(track, head, name, report, _texture(folder / texture_file(1))), others=tuple(others))
 
 
 def load_partial_take(path: Path, name: str) -> TakeResult:
     """The take of a partial track in a running job's folder, with its provenance for a report; raises UserError."""
     track = load_track(path)
     return take_result(track, _head(read_spec(path.parent), track), name, track.provenance)
+
+
+def _texture(path: Path) -> bytes:
+    """The bytes of a texture, none where there is none that may travel."""
+    try:
+        return path.read_bytes() if path.stat().st_size <= MAX_TEXTURE_BYTES else b""
+    except OSError:
+        return b""
 
 
 def _head(spec: Job, track: Track) -> HeadModel:

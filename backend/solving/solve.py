@@ -48,6 +48,7 @@ def solve_take(
     initial: Solution | None = None,
     fixed: Fixed | None = None,
     on_fitted: Callable[[FitResult], None] | None = None,
+    on_partial: Callable[[FitResult], None] | None = None,
     on_progress: Callable[[Step, float], None] | None = None,
     should_cancel: ShouldCancel = never,
 ) -> SolvedTake:
@@ -56,7 +57,8 @@ def solve_take(
     them.
 
     ``neutral_prior``, ``initial`` and ``fixed`` are those of ``fit_take``; matching starts from the fit. ``on_fitted``
-    gets the joint fit before matching, and may raise; ``on_progress`` gets the fraction of each step.
+    gets the joint fit before matching, and may raise; ``on_partial`` gets the fit after each step that another follows,
+    to be shown meanwhile; ``on_progress`` gets the fraction of each step.
 
     Where there is no ``neutral_prior``, what the points tell of the person (``learned_neutral``) takes its place.
 
@@ -88,9 +90,17 @@ def solve_take(
     )
     if on_fitted is not None:
         on_fitted(fit)
+
+    def show(fit: FitResult, *, further: bool) -> None:
+        if on_partial is not None and further:
+            on_partial(fit)
+
+    matching = pictures is not None and len(views) > 1
+    show(fit, further=personal or rests or matching)
     at_rest: AtRest | None = None
     if rests:
         fit, options, at_rest = shape_at_rest(head, views, options, fit, neutral_prior)
+        show(fit, further=at_rest is not None)
     shaped = Fixed(identity=at_rest is not None or len(views) > 1, cameras=len(views) > 1)
     matched = None
     if pictures is not None and len(views) > 1:
@@ -105,6 +115,7 @@ def solve_take(
             should_cancel=should_cancel,
         )
         fit = fit if matched is None else matched.fit
+        show(fit, further=personal and matched is not None)
     again: dict[str, Any] = {"neutral_prior": neutral_prior, "fixed": shaped, "should_cancel": should_cancel}
     refitting = hears(Step.PERSONAL)
     again["on_progress"] = lambda fraction, _words: refitting(fraction)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import bpy
 
-from .. import action_slots, footage_paths, grades, session, settings
-from ..scene import ownership, takes
+from .. import action_slots, footage_paths, grades, live, refining, session, settings
+from ..scene import actors, ownership, preview, takes
 from ..scene import versions_of_take as versions
 from ..scene.build import build_take, look_through_camera
 from ..scene.footage import missing_footage, pictures_of
 from ..scene.plan import plan_for
+from ..vendor import messages as m
 from ..vendor import take as contract
 
 ANSWERS = (
@@ -53,44 +55,87 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         job = now.job
         if job is None or job.take is None:
             return {"CANCELLED"}
-        plan = plan_for(context.scene, job.take, takes.shown_take(context))
+        refined = None
+        if refining.is_refinement(job.take):
+            parent = job.spec.parent if isinstance(job.spec, m.RefineJob) else ""
+            refined = refining.fitted(context.scene, takes.shown_take(context), parent, job.take)
+        take = refined.take if refined is not None else job.take
+        plan = refined.plan if refined is not None else plan_for(context.scene, take, takes.shown_take(context))
         if plan.lost and self.answer == "ASK" and not bpy.app.background:
             job.question = plan.question()
             return {"CANCELLED"}
-        before = action_slots.actions_of(plan.collection) if plan.collection is not None else {}
+        chosen = live.give_way()
+        again = [part.collection for part in (plan, *plan.others) if part.collection is not None]
+        before = {head: action_slots.actions_of(head) for head in again}
         first = not ownership.takes_of(context.scene)
+        there = ownership.takes_of(context.scene)
         built = build_take(
             context,
-            job.take,
+            take,
             match_scene=job.match_scene,
             known_cameras=job.known_cameras if not job.elsewhere else None,
             plan=plan.accept() if self.answer == "REPLACE" else plan,
             job=job.status.job_id if job.status is not None else "",
         )
         settings.of(context.scene).take = built
-        if before and built == plan.collection:
-            action_slots.follow(built, before)
+        if refined is not None:
+            refining.remember(built, refined)
+        preview.hand_on(chosen, built)
+        for head in ownership.family_of(built):
+            if before.get(head):
+                action_slots.follow(head, before[head])
         footage_paths.keep_relative(context.scene, pictures_of(_cameras(built)))
         if job.match_scene and first:
             look_through_camera([context.screen])  # of other workspaces the user decides
         unmatched = job.match_scene and not first and plan.collection is None
-        now.take_built(_summary(job.take, built, plan.collection, unmatched=unmatched))
+        if refined is not None:
+            now.take_built(_about_refined(refined, built))
+            return {"FINISHED"}
+        results = [(job.take, *job.take.others)[part.index] for part in (plan, *plan.others)]
+        joins = plan.joins if plan.joins is not None and built not in there else None
+        key = job.status.job_id if job.status is not None else ""
+        names = [_name_of(result, built, key) for result in results]
+        text = summary(results, names, built, plan.collection, unmatched=unmatched and joins is None)
+        now.take_built(text if joins is None else f"{text} It is a further head of “{joins.name}”.")
         return {"FINISHED"}
+
+
+def _about_refined(refined: refining.Refined, built: Any) -> str:
+    version = versions.current(built)
+    number = f"This is {version.name.lower()} of “{built.name}”." if version is not None else ""
+    return " ".join([refined.plan.about, number, *(str(said) for said in refined.take.report.get("warnings", ()))])
 
 
 def _cameras(built: Any) -> list[Any]:
     return [view.camera for view in ownership.shown_views(built) if view.camera is not None]
 
 
-def _summary(take: contract.TakeResult, built: Any, before: Any, *, unmatched: bool) -> str:
-    frames, tracked = len(take.tracked), int(take.tracked.sum())
-    text = f"Tracked {tracked} of {frames} frame{'s' if frames > 1 else ''}"
-    if tracked:
-        error = take.reprojection_error_percent_iod[take.tracked].mean()
-        text += f", mean error {error:.2f} % of the inter-ocular distance ({grades.of_error(error)})"
+def _name_of(result: contract.TakeResult, built: Any, job: str) -> str:
+    """What the head is called that a run's result was set into."""
+    wanted = actors.job_key(result, job)
+    for head in ownership.family_of(built):
+        version = versions.current(head)
+        if version is not None and version.job == wanted:
+            return str(head.name)
+    return result.name
+
+
+def summary(
+    results: Sequence[contract.TakeResult], names: Sequence[str], built: Any, before: Any, *, unmatched: bool
+) -> str:
+    """What a user is told of a run: of each of its results, by name where there are several, that of ``built`` first.
+
+    ``before`` is the collection that was to be tracked again.
+    """
+    take = results[0]
+    several = len(results) > 1
+    text = ". ".join(
+        _tracked(result, f"“{name}”: " if several else "") for result, name in zip(results, names, strict=True)
+    )
     faces = int(take.report.get("faces_seen", 1))
-    if faces > 1:
-        text += f". {faces} faces were seen: the largest was tracked"
+    if faces > 1 and len(results) == 1:
+        chosen = "largest was" if take.report.get("face_chosen_by", "largest") == "largest" else "one you picked was"
+        text += f". {faces} faces were seen: the {chosen} tracked; All Faces tracks every one"
     for footage in missing_footage(take):
         text += f". The footage {footage} cannot be read from here, so its camera has no background"
     version = versions.current(built)
@@ -103,6 +148,15 @@ def _summary(take: contract.TakeResult, built: Any, before: Any, *, unmatched: b
         said.append("The scene's settings are another take's; Match Scene changes them.")
     warnings = [str(warning) for warning in take.report.get("warnings", ())]  # whole sentences
     return " ".join([f"{text}.", *said, *warnings])
+
+
+def _tracked(take: contract.TakeResult, name: str) -> str:
+    frames, tracked = len(take.tracked), int(take.tracked.sum())
+    text = f"Tracked {name}{tracked} of {frames} frame{'s' if frames > 1 else ''}"
+    if tracked:
+        error = take.reprojection_error_percent_iod[take.tracked].mean()
+        text += f", mean error {error:.2f} % of the inter-ocular distance ({grades.of_error(error)})"
+    return text
 
 
 CLASSES = (FLOWFACE_OT_build_take,)

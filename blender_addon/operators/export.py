@@ -10,7 +10,7 @@ import bpy
 
 from .. import choices, session
 from ..client import Connection
-from ..scene import takes
+from ..scene import actors, takes
 from ..scene.ownership import JOB_KEY
 
 
@@ -73,7 +73,8 @@ class FLOWFACE_OT_export(bpy.types.Operator):  # type: ignore[misc]
         path = Path(bpy.path.abspath(self.filepath)).absolute()
         if not path.suffix:
             path = path.with_name(f"{path.name}{self._suffix()}")
-        session.current().export(takes.shown_take(context)[JOB_KEY], self.format, path)
+        job, face = actors.job_of(takes.shown_take(context)[JOB_KEY])
+        session.current().export(job, self.format, path, face)
         return {"FINISHED"}
 
     def _suffix(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import choices, footage_paths, session, settings
+from .. import choices, footage_paths, settings
 
 
 def _items(_operator: Any, _context: Any) -> list[choices.Item]:
@@ -27,11 +27,6 @@ class FLOWFACE_OT_footage_pick(bpy.types.Operator):  # type: ignore[misc]
         description="A further view's name; empty for the main footage",
         options={"SKIP_SAVE"},
     )
-
-    @classmethod
-    def poll(cls, _context: Any) -> bool:
-        """Not while a take is being tracked."""
-        return session.current().job is None
 
     def execute(self, context: Any) -> set[str]:
         """Take over its path as it is, relative ones as relative."""

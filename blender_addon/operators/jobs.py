@@ -62,6 +62,24 @@ class FLOWFACE_OT_job_cancel(_OnJob, bpy.types.Operator):  # type: ignore[misc]
         return {"FINISHED"}
 
 
+class FLOWFACE_OT_waiting_cancel(bpy.types.Operator):  # type: ignore[misc]
+    """Do not track this take"""
+
+    bl_idname = "flowface.waiting_cancel"
+    bl_label = "Cancel Waiting Job"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender reads it from the class
+
+    index: bpy.props.IntProperty(min=0, options={"SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def execute(self, _context: Any) -> set[str]:
+        """Take it from those that wait; the backend drops it, too."""
+        now = session.current()
+        if self.index >= len(now.waiting):
+            return {"CANCELLED"}
+        now.cancel_waiting(self.index)
+        return {"FINISHED"}
+
+
 class FLOWFACE_OT_job_explain(_OnJob, bpy.types.Operator):  # type: ignore[misc]
     """Say why this job has no result"""
 
@@ -96,4 +114,10 @@ class FLOWFACE_OT_jobs_refresh(bpy.types.Operator):  # type: ignore[misc]
         return {"FINISHED"}
 
 
-CLASSES = (FLOWFACE_OT_job_take_up, FLOWFACE_OT_job_cancel, FLOWFACE_OT_job_explain, FLOWFACE_OT_jobs_refresh)
+CLASSES = (
+    FLOWFACE_OT_job_take_up,
+    FLOWFACE_OT_job_cancel,
+    FLOWFACE_OT_waiting_cancel,
+    FLOWFACE_OT_job_explain,
+    FLOWFACE_OT_jobs_refresh,
+)

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import session, settings
+from .. import settings
 from ..scene import footage
 
 
@@ -16,11 +16,6 @@ class FLOWFACE_OT_mark_neutral(bpy.types.Operator):  # type: ignore[misc]
     bl_idname = "flowface.mark_neutral"
     bl_label = "Mark as Neutral"
     bl_options = {"UNDO"}  # noqa: RUF012 - Blender reads it from the class
-
-    @classmethod
-    def poll(cls, _context: Any) -> bool:
-        """No take is being tracked."""
-        return session.current().job is None
 
     def execute(self, context: Any) -> set[str]:
         """Mark the footage's own frame behind the scene's camera, or the scene's where none is."""
@@ -47,8 +42,8 @@ class FLOWFACE_OT_clear_neutral(bpy.types.Operator):  # type: ignore[misc]
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        """Some must be marked, and no take being tracked."""
-        return session.current().job is None and bool(settings.of(context.scene).use_neutral_frames)
+        """Some must be marked."""
+        return bool(settings.of(context.scene).use_neutral_frames)
 
     def execute(self, context: Any) -> set[str]:
         """Forget them."""

@@ -25,6 +25,14 @@ class FLOWFACE_OT_pick_face(bpy.types.Operator):  # type: ignore[misc]
         options={"SKIP_SAVE"},
     )
 
+    further: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Further Face",
+        description="Have the face tracked besides the one that was picked first, as a further head of the same take",
+        options={"SKIP_SAVE"},
+    )
+
+    _picked = False  # with Shift, and more may follow
+
     @classmethod
     def poll(cls, context: Any) -> bool:
         """The footage must be in sight."""
@@ -44,14 +52,15 @@ class FLOWFACE_OT_pick_face(bpy.types.Operator):  # type: ignore[misc]
             self.report({"WARNING"}, f"This viewport looks through “{shown.name}”: look through the right camera first")
             return {"CANCELLED"}
         context.window.cursor_modal_set("EYEDROPPER")
-        context.workspace.status_text_set("Click on the face to track; Esc or right click to leave it")
+        more = "" if self.view else "; Shift click to pick several"
+        context.workspace.status_text_set(f"Click on the face to track{more}; Esc or right click to leave it")
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: Any, event: Any) -> set[str]:
         """Take the click, let playing and navigating through."""
         if event.type in ("ESC", "RIGHTMOUSE"):
-            return self._leave(context, {"CANCELLED"})
+            return self._leave(context, {"FINISHED"} if self._picked else {"CANCELLED"})
         if event.type != "LEFTMOUSE" or event.value != "PRESS":
             return {"PASS_THROUGH"}
         place = self._place(context, event.mouse_x, event.mouse_y)
@@ -63,9 +72,15 @@ class FLOWFACE_OT_pick_face(bpy.types.Operator):  # type: ignore[misc]
         if row is None:  # removed meanwhile
             return self._leave(context, {"CANCELLED"})
         width, height = _picture_size(context)
-        row.face = "POINT"
+        if row == chosen and self.further and chosen.face == "POINT":
+            row = chosen.faces.add()
+        else:
+            row.face = "POINT"
         row.face_point = (round(place[0] * width), round(place[1] * height))
         row.face_frame = max(0, footage.shown_number(context.scene.camera.data, context.scene.frame_current))
+        if event.shift and not self.view:
+            self.further = self._picked = True
+            return {"RUNNING_MODAL"}
         return self._leave(context, {"FINISHED"})
 
     def cancel(self, context: Any) -> None:
@@ -106,4 +121,19 @@ def _picture_size(context: Any) -> tuple[int, int]:
     return view.size if view is not None and view.size is not None else (render.resolution_x, render.resolution_y)
 
 
-CLASSES = (FLOWFACE_OT_pick_face,)
+class FLOWFACE_OT_face_remove(bpy.types.Operator):  # type: ignore[misc]
+    """Do not track this further face"""
+
+    bl_idname = "flowface.face_remove"
+    bl_label = "Remove Face"
+    bl_options = {"UNDO", "INTERNAL"}  # noqa: RUF012 - Blender reads it from the class
+
+    index: bpy.props.IntProperty(options={"SKIP_SAVE"})  # type: ignore[valid-type]
+
+    def execute(self, context: Any) -> set[str]:
+        """Remove it from the list."""
+        settings.of(context.scene).faces.remove(self.index)
+        return {"FINISHED"}
+
+
+CLASSES = (FLOWFACE_OT_pick_face, FLOWFACE_OT_face_remove)

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from ..scene import takes
+from ..scene import ownership, takes
 
 
 class FLOWFACE_OT_take_delete(bpy.types.Operator):  # type: ignore[misc]
@@ -30,11 +30,11 @@ class FLOWFACE_OT_take_delete(bpy.types.Operator):  # type: ignore[misc]
 
     def invoke(self, context: Any, event: Any) -> set[str]:
         """Ask first."""
-        name = takes.shown_take(context).name
+        take = takes.shown_take(context)
+        heads = len(ownership.family_of(take)) if ownership.main_of(take) == take else 1
+        what = f"“{take.name}” and all its versions" if heads == 1 else f"“{take.name}” with all its {heads} heads"
         return set(
-            context.window_manager.invoke_confirm(
-                self, event, title="Delete Take", message=f"“{name}” and all its versions", confirm_text="Delete"
-            )
+            context.window_manager.invoke_confirm(self, event, title="Delete Take", message=what, confirm_text="Delete")
         )
 
     def execute(self, context: Any) -> set[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from ..choices import kept_text
-from ..scene import ghost, retime, takes
+from ..scene import actors, ghost, retime, takes
 from ..scene import versions_of_take as versions
 
 
@@ -68,10 +68,11 @@ in this one"""
     def execute(self, context: Any) -> set[str]:
         """Switch, and show the frame that is shown anew."""
         take = takes.shown_take(context)
-        if ghost.shown_number(take) == int(self.version):
-            ghost.remove(take)
-        versions.switch(context, take, int(self.version))
-        _show_anew(context, take)
+        for changed in actors.switch(context, take, int(self.version)):
+            shown = versions.current(changed)
+            if shown is not None and ghost.shown_number(changed) == shown.number:
+                ghost.remove(changed)
+            _show_anew(context, changed)
         return {"FINISHED"}
 
 

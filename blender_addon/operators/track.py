@@ -21,22 +21,21 @@ class FLOWFACE_OT_track(bpy.types.Operator):  # type: ignore[misc]
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        """One job at a time, and footage to work on."""
-        if session.current().job is not None:
-            cls.poll_message_set("A take is being tracked")
-            return False
+        """There must be footage to work on."""
         if not settings.of(context.scene).footage:
             cls.poll_message_set("Choose the footage first")
             return False
         return True
 
     def execute(self, context: Any) -> set[str]:
-        """Submit the job; everything else happens while Blender goes on."""
+        """Submit the job, after those that are there; everything else happens while Blender goes on."""
         chosen, wanted, now = settings.of(context.scene), preferences.get(context), session.current()
         try:
             spec, known_cameras = job_of(context)
         except CannotTrack as problem:
             return self._refuse(str(problem))
+        if now.is_tracking(spec):
+            return self._refuse(f"“{spec.name}” is being tracked already.")
         now.connect(wanted.endpoint)
         if now.connection is not Connection.CONNECTED and wanted.autostart:
             now.poll()

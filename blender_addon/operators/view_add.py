@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from .. import session, settings
+from .. import settings
 
 
 class FLOWFACE_OT_view_add(bpy.types.Operator):  # type: ignore[misc]
@@ -25,11 +25,6 @@ class FLOWFACE_OT_view_add(bpy.types.Operator):  # type: ignore[misc]
     filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
     filter_image: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
-
-    @classmethod
-    def poll(cls, _context: Any) -> bool:
-        """Not while a take is being tracked."""
-        return session.current().job is None
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
         """Let the user choose."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import session, settings
+from .. import settings
 
 
 class FLOWFACE_OT_view_remove(bpy.types.Operator):  # type: ignore[misc]
@@ -18,8 +18,8 @@ class FLOWFACE_OT_view_remove(bpy.types.Operator):  # type: ignore[misc]
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        """There must be one, and no take being tracked."""
-        return session.current().job is None and len(settings.of(context.scene).views) > 0
+        """There must be one."""
+        return len(settings.of(context.scene).views) > 0
 
     def execute(self, context: Any) -> set[str]:
         """Remove the active one."""

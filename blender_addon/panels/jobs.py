@@ -64,8 +64,7 @@ def _draw_job(layout: Any, now: session.Session, status: m.JobStatus, *, built: 
     words = row.row()
     words.alignment = "RIGHT"
     words.label(text=words_of(status))
-    followed = now.job is not None and now.job.status is not None and now.job.status.job_id == status.job_id
-    if followed:
+    if any(job.status is not None and job.status.job_id == status.job_id for job in now.followed):
         row.label(text="", icon="TRIA_UP")
         return
     if status.state is m.JobState.DONE:

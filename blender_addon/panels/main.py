@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import building, session, settings
+from .. import building, live, session, settings
 from ..active_job import time_left
 from ..backend_process import short_lines
 from ..client import Connection
@@ -28,7 +28,6 @@ class FLOWFACE_PT_main(InSidebar, bpy.types.Panel):  # type: ignore[misc]
         now, chosen = session.current(), settings.of(context.scene)
         _draw_backend(self.layout, now)
         column = self.layout.column()
-        column.enabled = now.job is None
         row = column.row(align=True)
         row.prop(chosen, "head", text="")
         row.operator("flowface.heads_refresh", text="", icon="FILE_REFRESH")
@@ -37,10 +36,10 @@ class FLOWFACE_PT_main(InSidebar, bpy.types.Panel):  # type: ignore[misc]
         _draw_range(column, chosen)
         draw_views(column, chosen)
         draw_options(column, chosen)
-        if now.job is None:
-            _draw_track(self.layout, chosen, context.region.width)
-        else:
+        _draw_track(self.layout, chosen, context.region.width, queue=now.job is not None)
+        if now.job is not None:
             _draw_progress(self.layout, now, context)
+            _draw_waiting(self.layout, now)
         if now.notice is not None and building.still_true(now.notice):
             _draw_notice(self.layout.box(), now.notice, context.region.width)
 
@@ -101,11 +100,11 @@ def _draw_problem(layout: Any, now: session.Session) -> None:
         draw_text(layout, now.connection_sentence, bpy.context.region.width)
 
 
-def _draw_track(layout: Any, chosen: Any, width: int) -> None:
+def _draw_track(layout: Any, chosen: Any, width: int, *, queue: bool) -> None:
     row = layout.row()
-    row.scale_y = 1.5
-    row.operator("flowface.track", icon="PLAY")
-    if not chosen.footage:
+    row.scale_y = 1.0 if queue else 1.5
+    row.operator("flowface.track", text="Track Next" if queue else "Track", icon="PLAY")
+    if not chosen.footage and not queue:
         draw_text(layout, "Choose the footage first: a video, a photograph or a sequence.", width, "INFO")
 
 
@@ -138,6 +137,9 @@ def _draw_progress(layout: Any, now: session.Session, context: Any) -> None:
     layout.progress(factor=job.fraction, type="BAR", text=text if shown else f"{job.fraction:.0%}")
     if not shown:
         draw_text(layout, text, width)
+    preview = live.sentence(job, context)
+    if preview:
+        draw_text(layout, preview, width, "HIDE_OFF")
     if job.question:
         draw_text(layout.box(), job.question, width, "QUESTION")
         row = layout.row(align=True)
@@ -148,6 +150,18 @@ def _draw_progress(layout: Any, now: session.Session, context: Any) -> None:
     lost = now.connection is not Connection.CONNECTED and job.submitted
     words = "Keep for Later" if job.done else ("Stop Waiting" if lost else "Cancel")
     layout.operator("flowface.cancel", text=words, icon="TIME" if job.done else "CANCEL")
+
+
+def _draw_waiting(layout: Any, now: session.Session) -> None:
+    """The takes that are tracked after this one, in their order."""
+    column = layout.column(align=True)
+    for index, job in enumerate(now.waiting):
+        row = column.row(align=True)
+        row.label(text=f"{index + 2}. {job.name}", icon="SORTTIME")
+        words = row.row()
+        words.alignment = "RIGHT"
+        words.label(text=job.stage)
+        row.operator("flowface.waiting_cancel", text="", icon="X").index = index
 
 
 def _progress_text(now: session.Session, job: session.ActiveJob, context: Any) -> str:

@@ -30,7 +30,11 @@ class FLOWFACE_UL_takes(bpy.types.UIList):  # type: ignore[misc]
     ) -> None:
         """A row of the list."""
         row = layout.row(align=True)
-        row.prop(item, take_properties.NAME, text="", emboss=False, icon="OUTLINER_COLLECTION")
+        further = ownership.main_of(item) != item
+        if further:
+            row.separator(factor=2.0)
+        icon = "USER" if further else "OUTLINER_COLLECTION"
+        row.prop(item, take_properties.NAME, text="", emboss=False, icon=icon)
         version = versions.current(item)
         if version is not None and len(versions.all_of(item)) > 1:
             number = row.row()

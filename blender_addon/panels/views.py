@@ -89,6 +89,21 @@ def _draw_face(column: Any, row_of: Any, name: str) -> None:
         column.prop(row_of, "face_frame")
 
 
+def _draw_further_faces(column: Any, chosen: Any) -> None:
+    """All faces, or those picked besides the first; of footage of one camera only."""
+    if len(chosen.views):
+        return
+    column.prop(chosen, "all_faces")
+    if chosen.face != "POINT" or chosen.all_faces:
+        return
+    for index, face in enumerate(chosen.faces):
+        row = column.row(align=True)
+        row.prop(face, "face_point", text=f"Head {index + 2}")
+        row.operator("flowface.face_remove", text="", icon="X").index = index
+        column.prop(face, "face_frame")
+    column.operator("flowface.pick_face", text="Pick a Further Face", icon="ADD").further = True
+
+
 def draw_frame_rate(layout: Any, view: Any) -> None:
     """The rate at which a view was shot, where its file does not know."""
     solve_options.draw_open(layout, "Frame Rate", view, "frame_rate")
@@ -121,6 +136,7 @@ def draw_options(layout: Any, chosen: Any) -> None:
     column = body.column()
     column.use_property_split, column.use_property_decorate = True, False
     _draw_face(column, chosen, "")
+    _draw_further_faces(column, chosen)
     if len(session.current().aligners) > 1:
         column.prop(chosen, "aligner")
     solve_options.draw(column, options.SolveOptions, chosen)

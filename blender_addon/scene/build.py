@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..vendor import take as contract
-from . import animation, armature, axes, curves, landmarks, materials, plate, root, shape, update
+from . import axes, new_head, plate, root, update
 from . import ownership as replace
-from . import versions_of_take as versions
-from .head import build_head, shape_points, widen_sliders
 from .known_cameras import KnownCameras, metres_per_unit
 from .plan import Plan, plan_for
 from .span import span
@@ -31,6 +29,8 @@ def build_take(
     A take is known by its name and its footage. One that is there already is changed in place: all objects and their
     data stay, and what a user made of them; see ``update``. What cannot be kept is for the caller to ask about
     (``plan_for``); without its decision a take that would lose something stays, and a second one is built beside it.
+    ``others`` of the take become further heads of it, each a collection within; what is returned is that of the face
+    that the plan names first.
 
     With ``match_scene`` the scene takes over the first view's resolution, the frame rate, the frame range and the
     camera for a first take; never for another version of it, and never where there is another take. The scene camera
@@ -41,21 +41,24 @@ def build_take(
     scene = context.scene
     plan = plan or plan_for(scene, take)
     alone = not replace.takes_of(scene)
+    results = (take, *take.others)
+    take = results[plan.index]
     if plan.updates:
         context.view_layer.update()
         collection = update.update_take(context, take, plan, known_cameras, job)
+    elif plan.joins is not None:
+        collection = new_head.join(context, plan.joins, take, job, cameras_stay=True)
     else:
         collection = _new_take(context, take, known_cameras, job)
-    collection[replace.RATE_KEY] = take.frame_rate
-    replace.remember_views(collection, take)
-    landmarks.keep(collection, take)
+    new_head.note_run(collection, take)
+    new_head.settle_others(context, replace.main_of(collection), results, plan, known_cameras, job)
     main = main_camera(collection)
     matched = match_scene and alone
     if main is not None and (scene.camera is None or matched):
         scene.camera = main
     if matched:
         match(scene, take.cameras[0].image_size, take.frame_rate, scene_span(collection) or span(take))
-    plate.refresh(collection)
+    plate.refresh(replace.main_of(collection))
     scene.frame_set(scene.frame_current)
     return collection
 
@@ -67,33 +70,11 @@ def _new_take(context: Any, take: contract.TakeResult, known_cameras: KnownCamer
     collection = replace.new_collection(scene, take)
     origin = root.build_root(collection, name, placement)
     own = root.own_space(origin)
-    rig = replace.take_in(collection, replace.ARMATURE, armature.build_armature(context, name, take.head))
-    worn = materials.worn_by(replace.take_id(take), name)
-    head = replace.take_in(collection, replace.HEAD, build_head(f"{name} head", take.head, worn))
-    materials.color_iris(head, worn, take.iris_color)
-    armature.bind(head, rig)
-    rotations, locations = axes.head_poses(take.head_rotation, take.head_translation, own)
-    rig.rotation_mode = axes.HEAD_EULER_ORDER
-    motion = animation.pose(rig, armature.eye_bones(rig), take, rotations, locations)
-    curves.write(rig, f"{name} head pose", motion)
-    shapes = shape.expressions_of(head.data, take.head.expression_names)
-    widen_sliders(shapes, take.head, take.expression, fresh=True)
-    if shapes:
-        curves.write(head.data.shape_keys, f"{name} expression", animation.expression(shapes, take))
-    curves.write(head, f"{name} ARKit", animation.actions(head, take))
+    new_head.add_head(context, collection, take, own)
     for view in take.cameras:
         _add_camera(scene, collection, take, view, own, known_cameras)
     root.hold(origin, replace.built(collection).values())
-    frames = span(take)
-    versions.add(
-        collection,
-        "",
-        frames,
-        frames,
-        job=job,
-        head_id=take.head.head_id,
-        points=shape_points(take.head),
-    )
+    new_head.first_version(collection, take, job)
     return collection
 
 

@@ -55,7 +55,10 @@ def move(collection: Any, where: str) -> None:
     if where == now:
         return
     rig = replace.member(collection, replace.ARMATURE)
-    root = replace.member(collection, replace.ROOT)
+    main = replace.main_of(collection)
+    root = replace.member(main, replace.ROOT)
+    if where == CAMERA and main != collection:
+        raise CannotMove(f"The cameras are those of “{main.name}”: they can have the motion of its first head only.")
     if rig is None or root is None or not len(_key_frames(rig)):
         raise CannotMove("The take's armature, its root or its head motion was deleted.")
     if now == CAMERA:
@@ -89,9 +92,12 @@ def on_the_head(collection: Any) -> Iterator[None]:
 
 
 def _key_frames(rig: Any) -> F64:
-    """The frames on which head motion is keyed."""
-    frames = [compat.read_numbers(curve, "co")[:, 0] for curve in _motion_curves(rig)]
-    return np.unique(np.concatenate(frames).astype(np.float64)) if frames else np.zeros(0)
+    """The frames on which head motion is keyed, and all whole ones between where a key is not led from by a line."""
+    curves = _motion_curves(rig)
+    frames = np.concatenate([np.zeros(0), *(compat.read_numbers(curve, "co")[:, 0] for curve in curves)])
+    if any(key.interpolation != "LINEAR" for curve in curves for key in curve.keyframe_points):
+        frames = np.concatenate([frames, np.arange(np.ceil(frames.min()), frames.max())])
+    return np.unique(frames)
 
 
 def _motion_curves(rig: Any) -> list[Any]:
@@ -130,7 +136,7 @@ def _to_cameras(collection: Any, root: Any, rig: Any) -> None:
     stage = bpy.data.objects.new(f"{collection.name} head motion", None)
     stage.empty_display_size, stage.rotation_mode = 0.05, STAGE_ORDER
     replace.take_in(collection, replace.STAGE, stage)
-    for obj in [*replace.built(collection).values()]:
+    for obj in [obj for one in replace.family_of(collection) for obj in replace.built(one).values()]:
         if obj.parent == root and obj != stage:
             obj.parent = stage
     stage.parent = root

@@ -19,6 +19,10 @@ JOB_KEY = "flowface_job"
 """Of a take's collection: the backend's job that tracked it, on which exports build."""
 RATE_KEY = "flowface_frame_rate"
 """Of a take's collection: the rate at which it was filmed, frames per second."""
+ACTOR_OF = "flowface_actor_of"
+"""Of the collection of a take's further head: the take's own collection, whose root and cameras it shares."""
+ACTOR_NUMBER = "flowface_actor"
+"""Of the same collection: the number of its head in the take, from 2 on."""
 ROOT = "flowface_root"
 """The empty that holds head and cameras; takes of earlier versions of this add-on have none."""
 STAGE = "flowface_stage"
@@ -103,14 +107,47 @@ def shown_views(collection: Any) -> list[ShownView]:
 
 
 def takes_of(scene: Any) -> list[Any]:
-    """The collections of a scene's takes, in the outliner's order; each once, wherever it is linked to."""
+    """The collections of a scene's takes, in the outliner's order; each once, wherever it is linked to.
+
+    Those of a take's further heads are among them, after the take's own.
+    """
     return [child for child in dict.fromkeys(scene.collection.children_recursive) if TAKE_KEY in child]
+
+
+def whole_takes_of(scene: Any) -> list[Any]:
+    """The collections of a scene's takes without those of further heads."""
+    return [take for take in takes_of(scene) if main_of(take) == take]
+
+
+def main_of(collection: Any) -> Any:
+    """The take that the collection of a further head belongs to; of another take itself."""
+    main = collection.get(ACTOR_OF)
+    return main if isinstance(main, bpy.types.Collection) else collection
+
+
+def actors_of(take: Any) -> list[Any]:
+    """The collections of a take's further heads, in the order of their numbers."""
+    found = [child for child in take.children_recursive if child.get(ACTOR_OF) == take]
+    return sorted(found, key=lambda child: int(child.get(ACTOR_NUMBER, 0)))
+
+
+def family_of(collection: Any) -> list[Any]:
+    """A take and its further heads, all of which are meant by any of them."""
+    main = main_of(collection)
+    return [main, *actors_of(main)]
+
+
+def worn_key(collection: Any) -> str:
+    """What the materials of a take's head are known by: those of a further head are its own."""
+    key = str(collection[TAKE_KEY])
+    return key if main_of(collection) == collection else f"{key}\n{collection.get(ACTOR_NUMBER)}"
 
 
 def find_take(scene: Any, take: contract.TakeResult, preferred: Any = None) -> Any | None:
     """This scene's collection of the take, None where there is none; of several that are it, the ``preferred`` one."""
     wanted = take_id(take)
-    same = [found for found in takes_of(scene) if found[TAKE_KEY] == wanted and found.library is None]
+    same = [found for found in whole_takes_of(scene) if found[TAKE_KEY] == wanted and found.library is None]
+    preferred = main_of(preferred) if preferred is not None else None
     return preferred if preferred in same else next(iter(same), None)
 
 

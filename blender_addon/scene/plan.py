@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..vendor import take as contract
+from . import actors, shape, span
 from . import ownership as replace
-from . import shape, span
 
 NAMED = 4
 """Names of one kind that a question lists, more are counted."""
@@ -21,8 +24,13 @@ BOUND = ("SURFACE_DEFORM", "MESH_DEFORM", "LAPLACIANDEFORM", "CORRECTIVE_SMOOTH"
 class Plan:
     """``collection`` is the take that is tracked again, None for a new one.
 
+    ``index`` is the result of the run that it speaks of, 0 the first, and ``joins`` the take of which that is a further
+    head. The take's cameras stay as they are where ``cameras_stay``: other heads are seen through them that the run has
+    not. ``others`` are the plans of the run's other results.
+
     ``part`` says that only some of its frames were tracked, ``other_head`` that its head is another model. ``lost``
-    names what cannot be kept then; ``accepted`` is the user's consent.
+    names what cannot be kept then; ``accepted`` is the user's consent. ``pieces`` are the frames (T,) of a part that
+    go into the take, each without a gap, where not all do; ``about`` is what to say of it.
     """
 
     collection: Any | None
@@ -30,6 +38,12 @@ class Plan:
     other_head: bool = False
     lost: tuple[str, ...] = ()
     accepted: bool = False
+    pieces: tuple[NDArray[np.bool_], ...] = ()
+    about: str = ""
+    index: int = 0
+    joins: Any | None = None
+    cameras_stay: bool = False
+    others: tuple[Plan, ...] = ()
 
     @property
     def updates(self) -> bool:
@@ -38,7 +52,7 @@ class Plan:
 
     def accept(self) -> Plan:
         """The plan once the user has agreed to what is lost."""
-        return dataclasses.replace(self, accepted=True)
+        return dataclasses.replace(self, accepted=True, others=tuple(other.accept() for other in self.others))
 
     def question(self) -> str:
         """What the user is asked where something is lost, "" where nothing is."""
@@ -51,15 +65,32 @@ class Plan:
 
 
 def plan_for(scene: Any, take: contract.TakeResult, preferred: Any = None) -> Plan:
-    """The plan for a take in a scene; of several takes of its footage the ``preferred`` one is tracked again."""
-    collection = replace.find_take(scene, take, preferred)
+    """The plan for a take in a scene; of several takes of its footage the ``preferred`` one is tracked again.
+
+    The result of the take's first head is planned first, so that its cameras are there for the others.
+    """
+    main = replace.find_take(scene, take, preferred)
+    results = (take, *take.others)
+    if main is None:
+        return Plan(None, others=tuple(Plan(None, index=index) for index in range(1, len(results))))
+    heads = actors.heads_for(main, results, preferred)
+    order = sorted(range(len(results)), key=lambda index: (heads[index] != main, heads[index] is None, index))
+    plans = [_plan_head(main, heads[index], results[index], index) for index in order]
+    stay = heads[order[0]] != main or plans[0].part or not set(replace.family_of(main)) <= set(heads)
+    lost = tuple(dict.fromkeys(name for plan in plans for name in plan.lost))
+    plans = [dataclasses.replace(plan, cameras_stay=stay, lost=lost) for plan in plans]
+    return dataclasses.replace(plans[0], others=tuple(plans[1:]))
+
+
+def _plan_head(main: Any, collection: Any | None, take: contract.TakeResult, index: int) -> Plan:
+    """What a result does to the head that it is of, None where it is a further one of the take ``main``."""
     if collection is None:
-        return Plan(None)
+        return Plan(None, index=index, joins=main)
     head = replace.member(collection, replace.HEAD)
     other = head is not None and not shape.same_head(head.data, take.head)
     there, new = span.span_of(collection), span.span(take)
     part = not other and there is not None and (new[0] > there[0] + span.SLACK or new[1] < there[1] - span.SLACK)
-    return Plan(collection, part, other, tuple(_lost(head, take.head)) if other else ())
+    return Plan(collection, part, other, tuple(_lost(head, take.head)) if other else (), index=index)
 
 
 def _lost(head: Any, new: contract.HeadGeometry) -> list[str]:

@@ -15,6 +15,7 @@ from .. import compat
 from . import head_motion, plate, retimed_footage, span
 from . import ownership as replace
 from . import versions_of_take as versions
+from .curve_layers.apply import move_kept
 from .timing import TIMING, Timing, timing_of
 
 F64 = NDArray[np.float64]
@@ -25,22 +26,27 @@ SLOWEST, FASTEST = 0.01, 100.0
 
 
 def retime(collection: Any, *, start: float | None = None, speed: float | None = None) -> None:
-    """Let a take start on another frame of the scene, or play at another speed: all keys of all its versions."""
-    with head_motion.on_the_head(collection):
-        _retime(collection, start, speed)
+    """Let a take start on another frame of the scene, or play at another speed: all keys of all its versions.
 
-
-def _retime(collection: Any, start: float | None, speed: float | None) -> None:
-    there = span.span_of(collection)
-    if there is None:
-        return
-    versions.remember(collection, there)
-    old = timing_of(collection)
+    Its heads move together.
+    """
+    old = timing_of(replace.main_of(collection))
     new = Timing(
         old.first,
         old.start if start is None else start,
         old.speed if speed is None else min(max(speed, SLOWEST), FASTEST),
     )
+    for one in replace.family_of(collection):
+        with head_motion.on_the_head(one):
+            _retime(one, new)
+
+
+def _retime(collection: Any, new: Timing) -> None:
+    there = span.span_of(collection)
+    if there is None:
+        return
+    versions.remember(collection, there)
+    old = timing_of(collection)
     for action in versions.actions_of(collection):
         _move(action, old, new)
     if new.plain:
@@ -77,6 +83,7 @@ def _move(action: Any, old: Timing, new: Timing) -> None:
             used.append(homes)
             places[:, 0] = new.at(homes)
             curve.keyframe_points.foreach_set(name, places.ravel())
+    move_kept(action, lambda frames: new.at(_homes(frames, known, before, old)))
     if action.use_frame_range:
         action.frame_start, action.frame_end = new.at(old.home(np.array([action.frame_start, action.frame_end])))
     if new.plain:

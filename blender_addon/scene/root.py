@@ -42,6 +42,7 @@ def build_root(collection: Any, name: str, placement: axes.Placement) -> Any:
 
 def root_of(collection: Any, metres_per_unit: float) -> Any:
     """The root of a take; for one that an earlier add-on built without, a new one about what it has, in its space."""
+    collection = replace.main_of(collection)
     root = replace.member(collection, replace.ROOT)
     if root is None:
         others = replace.built(collection)
@@ -76,7 +77,7 @@ def in_space_of(root: Any, placement: axes.Placement) -> axes.Placement:
 
 def beside_others(scene: Any, placement: axes.Placement) -> axes.Placement:
     """The placement of a new take, moved sideways to where no other take's first camera was placed."""
-    offset = _free(placement.offset, [_reference(other) for other in replace.takes_of(scene)], placement.scale)
+    offset = _free(placement.offset, [_reference(other) for other in replace.whole_takes_of(scene)], placement.scale)
     return axes.Placement(placement.turn, offset, placement.scale)
 
 
@@ -88,7 +89,7 @@ def free_place(scene: Any, collection: Any) -> Any | None:
     here = _reference(collection)
     if own is None or not solved or here is None:
         return None
-    others = [_reference(other) for other in replace.takes_of(scene) if other != collection]
+    others = [_reference(other) for other in replace.whole_takes_of(scene) if other != collection]
     moved = _free(here, others, own.matrix_world.median_scale) - here
     return Matrix.Translation(moved.tolist()) @ own.matrix_world
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import footage, ghost, plate, root
+from . import corrections, footage, ghost, plate, root
 from . import ownership as replace
 from . import versions_of_take as versions
 
@@ -35,8 +35,12 @@ def _belongs(take: Any, obj: Any) -> bool:
 
 
 def show_only(scene: Any, take: Any) -> bool:
-    """Hide all takes but one; all are shown where that one is alone already. Returns whether it is alone now."""
-    others = [other for other in replace.takes_of(scene) if other != take]
+    """Hide all takes but one; all are shown where that one is alone already. Returns whether it is alone now.
+
+    All heads of the take are shown with it.
+    """
+    take = replace.main_of(take)
+    others = [other for other in replace.whole_takes_of(scene) if other != take]
     alone = not take.hide_viewport and all(other.hide_viewport and other.hide_render for other in others)
     for other in (take, *others):
         other.hide_viewport = other.hide_render = other != take and not alone
@@ -48,7 +52,10 @@ def rename(take: Any, name: str) -> None:
     old = take.name
     if not name or name == old:
         return
+    further = [(actor, actor.name[len(old) :]) for actor in replace.actors_of(take) if actor.name.startswith(f"{old} ")]
     take.name = name
+    for actor, rest in further:
+        rename(actor, take.name + rest)
     for block in _blocks(take):
         if block.name == old or block.name.startswith(f"{old} "):
             block.name = take.name + block.name[len(old) :]
@@ -72,8 +79,11 @@ def _materials(obj: Any) -> list[Any]:
 def delete(take: Any) -> None:
     """Remove a take with all its versions; objects that the user put into its collection or on its head stay.
 
-    They stay where they are, in the collections that the take's own was in.
+    They stay where they are, in the collections that the take's own was in. The further heads of a take go with it;
+    one of them alone leaves the take and its other heads.
     """
+    for actor in replace.actors_of(take):
+        delete(actor)
     plate.remove(take)
     ghost.remove(take)
     built = set(replace.built(take).values())
@@ -133,9 +143,12 @@ def purge(blocks: list[Any]) -> None:
 def duplicate(scene: Any, take: Any) -> Any:
     """A second take with everything of its own: objects, data, materials and the Actions of all versions.
 
+    All heads of the take are duplicated, of whichever head ``take`` is.
     What the user put into the collection is copied along; what points at something in the take points at its copy.
     """
-    ghost.remove(take)
+    take = replace.main_of(take)
+    for one in (take, *replace.actors_of(take)):
+        ghost.remove(one)
     copies: dict[Any, Any] = {}
 
     def copy(block: Any) -> Any:
@@ -151,24 +164,41 @@ def duplicate(scene: Any, take: Any) -> Any:
             if slot.material is not None and slot.material.get(replace.TAKE_KEY):
                 slot.material = copy(slot.material)
     collection = bpy.data.collections.new(take.name)
-    for obj in take.all_objects:
-        collection.objects.link(copies[obj])
-    for key in take.keys():  # noqa: SIM118 - iteration is over its objects
-        value = take[key]
-        collection[key] = copies.get(value, value) if isinstance(value, bpy.types.Object) else _plain(value, copy)
+    twins = {take: collection}
+    for actor in replace.actors_of(take):
+        twins[actor] = bpy.data.collections.new(collection.name + actor.name.removeprefix(take.name))
+        collection.children.link(twins[actor])
+    for one in reversed(twins):  # what is in no further head's collection is the take's own
+        for obj in one.all_objects:
+            if not len(copies[obj].users_collection):
+                twins[one].objects.link(copies[obj])
+    for one, twin in twins.items():
+        for key in one.keys():  # noqa: SIM118 - iteration is over its objects
+            if key == corrections.NAME:
+                continue
+            value = twins.get(one[key]) if key == replace.ACTOR_OF else one[key]
+            is_data = isinstance(value, (bpy.types.Object, bpy.types.Collection))
+            twin[key] = copies.get(value, value) if is_data else _plain(value, copy)
+        corrections.copy(one, twin)
     for obj in take.all_objects:
         _own_animation(copies[obj], copy)
         _repoint(copies[obj], copies)
     scene.collection.children.link(collection)
-    for block in _blocks(collection):
-        plain = _NUMBER.sub("", block.name)
-        if plain == take.name or plain.startswith(f"{take.name} "):
-            block.name = collection.name + plain[len(take.name) :]
+    for one, twin in twins.items():
+        _name_after(twin, one.name)
     plate.refresh(collection)
     place = root.free_place(scene, collection)
     if place is not None:
         copies[replace.member(take, replace.ROOT)].matrix_world = place
     return collection
+
+
+def _name_after(take: Any, old: str) -> None:
+    """Call what was copied with a take after the copy, where it was called after the take ``old``."""
+    for block in _blocks(take):
+        plain = _NUMBER.sub("", block.name)
+        if plain == old or plain.startswith(f"{old} "):
+            block.name = take.name + plain[len(old) :]
 
 
 def _plain(value: Any, copy: Callable[[Any], Any]) -> Any:

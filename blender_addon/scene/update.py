@@ -10,8 +10,10 @@ from mathutils import Matrix
 from numpy.typing import NDArray
 
 from .. import compat
+from ..vendor import arrays
 from ..vendor import take as contract
 from . import (
+    actors,
     animation,
     armature,
     axes,
@@ -19,15 +21,18 @@ from . import (
     curves,
     footage,
     head_motion,
+    held,
     materials,
     realign,
     retimed_footage,
     root,
     shape,
+    skin_texture,
 )
 from . import ownership as replace
 from . import versions_of_take as versions
-from .head import build_head, shape_points, widen_sliders
+from .curve_layers import apply as curve_layers
+from .head import TRIANGLES, build_head, keep_triangles, shape_points, widen_sliders
 from .known_cameras import KnownCameras, metres_per_unit
 from .plan import Plan
 from .span import span, span_of
@@ -44,9 +49,9 @@ def update_take(
 
     Objects, meshes, materials, shape keys and bones stay what they are; a head, armature or camera that the user
     deleted comes back. A run of the whole take brings its shape, joints and cameras along; one of a part keeps the
-    take's own, and is seen through its own camera.
+    take's own, and is seen through its own camera, as a head does whose take's cameras must stay.
     """
-    with head_motion.on_the_head(plan.collection):
+    with head_motion.on_the_head(replace.main_of(plan.collection)), head_motion.on_the_head(plan.collection):
         return _update(context, take, plan, known_cameras, job)
 
 
@@ -64,23 +69,29 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
     placement = root.own_space(origin)
     if known_cameras is not None and (known := known_cameras.placement(take)) is not None:
         placement = root.in_space_of(origin, known)
-    if part is None:
-        for view in take.cameras:
+    if part is None and not plan.cameras_stay:
+        for view in take.cameras if replace.main_of(collection) == collection else ():
             _update_camera(scene, collection, raw, view, placement, known_cameras)
         rotations, locations = axes.head_poses(take.head_rotation, take.head_translation, placement)
         rig.scale = (placement.scale,) * 3
     else:
-        rotations, locations = _through_own_camera(collection, origin, rig, head, take, placement)
+        rotations, locations = through_own_camera(collection, origin, rig, head, take, placement)
         for role, block in versions.animated(collection).items():
             if role.startswith((versions.CAMERA, versions.LENS)):
                 _copied(collection, role, block)
-        length = int((weights(len(take.tracked), part) < 1).sum() / max(1, part.before + part.after))
-        notes.append(
-            f"Frames {span(raw)[0]:g} to {span(raw)[1]:g} were set into the take"
-            + (f", blended over {length} frame{'s' if length > 1 else ''} at each border" if length else "")
-            + "; its shape and cameras stay."
-        )
-    _move(collection, take, rig, head, rotations, locations, part)
+        notes.append(plan.about or _what_stays(raw, part))
+    if plan.pieces:
+        for number, kept in enumerate(plan.pieces):
+            piece, written = arrays.at_frames(raw, np.flatnonzero(kept)), _moved_by_run(collection) if number else {}
+            own = _part(piece, there, timing)
+            with curve_layers.lifted(collection, own):
+                _move(collection, retimed(piece, timing), rig, head, rotations[kept], locations[kept], own)
+            _take_names(collection, written)
+    else:
+        with curve_layers.lifted(collection, part):
+            _move(collection, take, rig, head, rotations, locations, part)
+    with curve_layers.lifted(collection):
+        held.keep_written(collection)
     frames = span(raw)
     whole = (min(frames[0], there[0]), max(frames[1], there[1])) if part is not None else frames
     head_id = take.head.head_id
@@ -89,13 +100,42 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
         "",
         frames,
         whole,
-        job=job,
+        job=actors.job_key(raw, job),
         whole=not plan.part,
         head_id=head_id,
         notes=notes,
         points=bodies.points,
     )
     return collection
+
+
+def _moved_by_run(collection: Any) -> dict[str, Any]:
+    """The Actions of a take's armature, shape keys and head, by role."""
+    blocks = versions.animated(collection)
+    found = {role: versions.action_of(collection, role, blocks[role]) for role in NAMES if role in blocks}
+    return {role: action for role, action in found.items() if action is not None}
+
+
+def _take_names(collection: Any, written: dict[str, Any]) -> None:
+    """Give the Actions of a run the names of those that an earlier piece of it has ``written``, which go."""
+    now = _moved_by_run(collection)
+    for role, action in written.items():
+        if role in now and now[role] != action and not action.users:
+            name = action.name
+            compat.remove_action(action)
+            now[role].name = name
+
+
+def _what_stays(take: contract.TakeResult, part: Part | None) -> str:
+    """A sentence on a run that did not bring its cameras along."""
+    if part is None:
+        return "The take's cameras stay: its other heads, which were not tracked again, are seen through them."
+    length = int((weights(len(take.tracked), part) < 1).sum() / max(1, part.before + part.after))
+    return (
+        f"Frames {span(take)[0]:g} to {span(take)[1]:g} were set into the take"
+        + (f", blended over {length} frame{'s' if length > 1 else ''} at each border" if length else "")
+        + "; its shape and cameras stay."
+    )
 
 
 def _part(take: contract.TakeResult, there: tuple[float, float], timing: Timing) -> Part:
@@ -117,7 +157,7 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
     """Bring head and armature to the run's person, or leave them; what is missing is made."""
     name, geometry = collection.name, take.head
     rig, head = (replace.member(collection, role) for role in (replace.ARMATURE, replace.HEAD))
-    worn = materials.worn_by(replace.take_id(take), name)
+    worn = materials.worn_by(replace.worn_key(collection), name)
     if rig is None:
         rig = replace.take_in(collection, replace.ARMATURE, armature.build_armature(context, name, geometry))
         rig.rotation_mode, rig.parent = axes.HEAD_EULER_ORDER, replace.member(collection, replace.ROOT)
@@ -134,8 +174,11 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
         keeps = True
     elif shape.change_shape(head, geometry.expression_names, shape_points(geometry)):
         notes.append("What was sculpted on the head stays on top of its new shape.")
+    if TRIANGLES not in head.data and shape.same_topology(head.data, geometry):
+        keep_triangles(head.data, geometry)  # an earlier add-on did not
     if not plan.part:
         materials.color_iris(head, worn, take.iris_color)
+        skin_texture.put_on(head, take, replace.worn_key(collection))
     shapes = shape.expressions_of(head.data, geometry.expression_names)
     widen_sliders(shapes, geometry, take.expression, fresh=fresh)
     armature.bind(head, rig)
@@ -255,7 +298,7 @@ def solved_camera(
         retimed_footage.retime(obj.data, f"{title} lens", Timing(timing.first, timing.first), timing)
 
 
-def _through_own_camera(
+def through_own_camera(
     collection: Any, origin: Any, rig: Any, head: Any, take: contract.TakeResult, placement: axes.Placement
 ) -> tuple[F64, F64]:
     """Head poses of a part as the take's own first camera sees the take's own head; as they came where it is gone."""
@@ -274,6 +317,8 @@ def _through_own_camera(
         own = take.head.own_vertices or len(take.head.neutral)
         neutral = shape.shape_of(head, ())[0]
         size = realign.size_of(neutral[:own], axes.head_points(take.head.neutral[:own]))
+    if realign.same_camera(take, shown, size, placement):
+        return axes.head_poses(take.head_rotation, take.head_translation, placement)
     return realign.head_poses(take, shown, size)
 
 

@@ -1,13 +1,17 @@
-"""How long a take of 500 frames takes to build, track again and change: ``python -m tests.blender.times``.
+"""How long a take of 500 frames takes to build, track again and change: ``python -m tests.blender.times [CLIP]``.
 
-Printed are milliseconds of this process's own time, the least of three, so that other work on the machine counts less.
+Printed are milliseconds of this process's own time, the least of three, so that other work on the machine counts less;
+and for a clip that is tracked by a warm backend, how long it takes to the first head, and for how long at most Blender
+stands still (without the time in which it draws).
 """
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -15,11 +19,12 @@ import numpy as np
 
 from backend.export.blender import head_geometry
 from backend.head_model.library import load_head
-from blender_addon.scene import build, head_motion, retime, takes
+from blender_addon.scene import build, head_motion, preview, retime, takes
 from blender_addon.scene import versions_of_take as versions
 from protocol import arrays
 from protocol.take import TakeResult
 
+from . import live_times
 from .takes import Shot, make_take
 
 FRAMES = 500
@@ -45,6 +50,11 @@ def measured(take: TakeResult) -> dict[str, float]:
         made[name] = 1000 * (time.process_time() - start)
         return result
 
+    steps = preview.build_in_steps(bpy.context, take, None, match_scene=True)
+    made["longest step of a preview"] = _longest(steps)
+    shown = preview.shown_in(bpy.context.scene)
+    made["longest step of its change"] = _longest(preview.change_in_steps(shown, take))
+    run("take the preview away", preview.remove_all)
     collection = run("build", lambda: build.build_take(bpy.context, take))
     run("track again", lambda: build.build_take(bpy.context, take))
     run(f"track {PART.stop - PART.start} frames again", lambda: build.build_take(bpy.context, part))
@@ -56,6 +66,16 @@ def measured(take: TakeResult) -> dict[str, float]:
     return made
 
 
+def _longest(steps: Iterator[None]) -> float:
+    """Milliseconds of the longest of some steps."""
+    longest, going = 0.0, True
+    while going:
+        start = time.process_time()
+        going = next(steps, True) is None
+        longest = max(longest, time.process_time() - start)
+    return 1000 * longest
+
+
 def main() -> None:
     """Print a table."""
     take = open_take()
@@ -63,6 +83,8 @@ def main() -> None:
     print(f"{FRAMES} frames, {len(take.head.neutral)} vertices, Blender {bpy.app.version_string}")
     for name in runs[0]:
         print(f"{min(run[name] for run in runs):8.0f} ms  {name}")
+    for clip in sys.argv[1:]:
+        live_times.report(Path(clip))
 
 
 if __name__ == "__main__":

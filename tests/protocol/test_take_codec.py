@@ -14,7 +14,8 @@ from protocol.codec import ProtocolError, decode, encode
 from protocol.job import DistortionModel
 from protocol.take import CameraTrack, HeadGeometry, TakeResult
 from protocol.take_codec import take_from_wire, take_to_wire
-from tests.protocol.takes import small_take, spoilt
+from protocol.texture import MAX_TEXTURE_BYTES
+from tests.protocol.takes import png, small_take, spoilt
 
 
 def over_the_wire(take: TakeResult) -> TakeResult:
@@ -43,6 +44,17 @@ def assert_same(a, b):
 def test_round_trip(frames, cameras):
     take = small_take(frames, cameras)
     assert_same(take, over_the_wire(take))
+
+
+def test_further_heads_travel_along_and_an_older_client_builds_the_first():
+    take, other = small_take(), dataclasses.replace(small_take(), name="other")
+    both = dataclasses.replace(take, others=(other, other))
+    assert_same(both, over_the_wire(both))
+    fields, arrays = take_to_wire(both)
+    del fields["others"]
+    assert_same(take_from_wire(fields, arrays), take)
+    with pytest.raises(ProtocolError, match="other1/take/gaze"):
+        take_from_wire(take_to_wire(both)[0], {n: a for n, a in arrays.items() if n != "other1/take/gaze"})
 
 
 def changed_head(**changes):
@@ -113,7 +125,7 @@ def test_no_array_arrives_otherwise_than_declared(prefix, array):
     """Each array there is, each way to be wrong: a new array is held to its declaration from its first line on."""
     fields, arrays = take_to_wire(small_take(frames=4, cameras=2))
     name = prefix + array.name
-    for what, wrong in spoilt(array, arrays[name], free="U Q").items():
+    for what, wrong in spoilt(array, arrays[name], free="U Q B").items():
         # Of arrays that contradict each other's size, the one that comes second is named.
         with pytest.raises(ProtocolError, match="has shape" if what.startswith("size") else f"“{name}” ") as caught:
             take_from_wire(fields, arrays | {name: wrong})
@@ -149,6 +161,26 @@ def test_a_take_from_before_actions_and_uncertainty_still_arrives():
     del arrays["take/actions"]
     with pytest.raises(ProtocolError, match="take/actions"):
         take_from_wire(fields, arrays)
+
+
+@pytest.mark.parametrize(
+    ("texture", "says"),
+    [
+        (np.frombuffer(b"GIF89a" * 9, np.uint8), "no PNG"),
+        (png()[:20], "0 pixels"),
+        (png(0, 5), "0 × 5"),
+        (png(4, 1 << 20), "1048576"),
+        (np.zeros(MAX_TEXTURE_BYTES + 1, np.uint8), "too large"),
+    ],
+    ids=["another kind", "cut off", "empty", "huge", "long"],
+)
+def test_a_texture_that_would_take_all_memory_is_refused(texture, says):
+    fields, arrays = take_to_wire(small_take())
+    with pytest.raises(ProtocolError, match=says) as caught:
+        take_from_wire(fields, arrays | {"take/texture": texture})
+    assert caught.value.code == "bad_take"
+    del arrays["take/texture"]
+    assert take_from_wire(fields, arrays).texture.shape == (0,), "older backends have none"
 
 
 def test_a_report_with_something_unknown_is_not_sent():

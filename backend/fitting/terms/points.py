@@ -84,8 +84,9 @@ class PointsTerm:
 
         def add_chunk(frames: slice) -> NormalEquations:
             part = equations.of_frames(frames)
-            skin = skin_points(basis, coefficients[frames])
-            _add_skin(part, basis, skin, _weigh(skin, state, frames, basis.skin_index, self))
+            if len(basis.skin_index):
+                skin = skin_points(basis, coefficients[frames])
+                _add_skin(part, basis, skin, _weigh(skin, state, frames, basis.skin_index, self))
             if len(basis.eye_index):
                 eyes = eye_points(basis, coefficients[frames], state.gaze[frames])
                 _add_eyes(part, basis, eyes, _weigh(eyes.position, state, frames, basis.eye_index, self))

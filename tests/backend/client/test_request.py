@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.client.cli import parse_faces, parse_lenses, parse_offsets
+from backend.client.cli import parse_faces, parse_further_faces, parse_lenses, parse_offsets
 from backend.client.request import TrackRequest, job_spec, view_names
 from backend.errors import UserError
 from backend.files import file_name
@@ -138,3 +138,15 @@ def test_a_calibration_reaches_the_views_it_names(tmp_path):
     assert in_metres.views[0].camera.world_to_camera[3::4] == (0.1, 0.0, 0.25)
     with pytest.raises(UserError, match="top"):
         job_spec(request(*footage, "/x/top.mp4", calibration=(path,)))
+
+
+def test_several_boxes_of_one_view_are_further_faces():
+    texts = ["1,2,3,4", "5,6,7,8", "1=9,8,7,6"]
+    spec = job_spec(request("/x/a.mp4", faces=parse_faces(texts), further_faces=parse_further_faces(texts)))
+    assert spec.face.box == (1, 2, 3, 4) and [face.box for face in spec.faces] == [(9, 8, 7, 6), (5, 6, 7, 8)]
+    assert job_spec(request("/x/a.mp4", all_faces=True)).all_faces
+    with pytest.raises(UserError, match="one camera only"):
+        job_spec(request("/x/a.mp4", "/x/b.mp4", all_faces=True))
+    texts = ["b=1,2,3,4", "b=5,6,7,8"]
+    with pytest.raises(UserError, match="one camera only"):
+        job_spec(request("/x/a.mp4", "/x/b.mp4", faces=parse_faces(texts), further_faces=parse_further_faces(texts)))

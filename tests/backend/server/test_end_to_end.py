@@ -16,6 +16,7 @@ from backend.head_model.library import load_head
 from backend.observations.io import load_alignment
 from backend.server.app import Server
 from backend.track.io import load_track
+from protocol.job import ExportJob
 from protocol.messages import RESULT_FILES, FaceChoice, JobState, SolveOptions, TrackJob, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 
@@ -199,6 +200,27 @@ def test_a_views_own_face_choice_counts(client, shared_data):
         return take.cameras[0].focal_px * take.head_translation[:, 0] / take.head_translation[:, 2] + 240
 
     assert (seen_at(ViewSpec(clip)) < 240).all() and (seen_at(ViewSpec(clip, face=right)) > 240).all()
+
+
+def test_all_faces_of_a_clip_are_heads_in_one_camera_and_each_is_exported(client, shared_data):
+    clip = shared_data / "clips" / "intel_headpose_two_people.mp4"
+    reply = client.run(job(clip, frames=(1, 4), all_faces=True), all_files=True)
+    heads = [reply.take, *reply.take.others]
+    assert len(heads) == 2 and all(head.tracked.all() for head in heads)
+    np.testing.assert_array_equal(heads[0].cameras[0].focal_px, heads[1].cameras[0].focal_px)
+    across = [head.cameras[0].focal_px * head.head_translation[:, 0] / head.head_translation[:, 2] for head in heads]
+    assert np.abs(across[0] - across[1]).min() > 200, "two people, never the same one"
+    assert np.abs(heads[0].head_translation[:, 2] - heads[1].head_translation[:, 2]).max() < 0.3, "at one wall"
+    assert {"track.npz", "track_2.npz", "alignments_2.npz"} <= set(reply.files)
+    other = heads[1].report
+    assert other["name"] == "head 2" and other["options"] == heads[0].report["options"]
+    exported = [
+        next(iter(client.run(ExportJob(reply.job.job_id, "csv", face), all_files=True).files.values())).tobytes()
+        for face in (1, 2)
+    ]
+    assert exported[0] != exported[1]
+    with pytest.raises(UserError, match="no head 3"):
+        client.run(ExportJob(reply.job.job_id, "csv", 3))
 
 
 def test_a_focal_length_can_be_pinned(client, shared_data):

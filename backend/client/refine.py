@@ -1,0 +1,106 @@
+"""A tracked take solved again between corrections of a file: what ``flowface refine`` does."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from backend.client.connection import Client, OnStatus
+from backend.client.track import TrackOutput, backend_endpoint, keep_proxies, output_folder, write_result
+from backend.errors import ErrorCode, UserError
+from backend.overlay.track import write_overlays
+from backend.progress import never
+from backend.track.io import load_track
+from protocol.codec import ProtocolError
+from protocol.job import RefineJob
+
+RESULT_FILES = ("track.npz", "tracked.npz", "alignments.npz", "report.json")
+MAX_BYTES = 64 << 20  # of a file of corrections: a million pins
+
+
+@dataclass(frozen=True)
+class RefineRequest:
+    """A take to refine and by what. ``take`` is a folder that holds one, or the id of a finished job.
+
+    ``corrections`` is a JSON file with a ``RefineJob``'s ``pins``, ``masks``, ``keys``, ``frames`` and ``blend``, all
+    of which may be left out; ``frames`` (first, last) count before the file's. ``endpoint`` None uses the backend that
+    runs, else a private one that is started and stopped; for a folder there is no need of any.
+    """
+
+    take: str
+    corrections: Path
+    out: Path
+    frames: tuple[int, int] | None = None
+    overlay: bool = False
+    endpoint: str | None = None
+
+
+def refine_to_folder(
+    request: RefineRequest, on_status: OnStatus | None = None, on_stage: Callable[[str], None] | None = None
+) -> TrackOutput:
+    """Refine a take and write track.npz, report.json and what refining it again needs into ``request.out``.
+
+    Raises UserError: ``file_missing``, ``bad_file``, ``bad_field``, ``unknown_job``, ``no_result``,
+    ``output_unwritable``; what refining raises.
+    """
+    job = read_corrections(request.corrections)
+    job = job if request.frames is None else replace(job, frames=request.frames)
+    folder = Path(request.take)
+    with output_folder(request.out) as out:
+        if os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name too long to be one
+            _in_folder(job, folder, out, on_stage)
+        elif folder.suffix or len(folder.parts) > 1:
+            raise UserError(
+                ErrorCode.FILE_MISSING,
+                f"There is no folder {folder}.",
+                "Name a folder of results or the id of a finished job.",
+            )
+        else:
+            _by_job(replace(job, parent=request.take), request, on_status)
+        track = load_track(out / "track.npz")
+        files = {name.removesuffix(".npz").removesuffix(".json"): out / name for name in RESULT_FILES}
+        if request.overlay:
+            if on_stage:
+                on_stage("writing the overlay")
+            files |= write_overlays([track], track.head_id, [(out / "alignments.npz").read_bytes()], out)
+        return TrackOutput(track, json.loads((out / "report.json").read_bytes()), files)
+
+
+def read_corrections(path: Path) -> RefineJob:
+    """The job that a file of corrections asks for, of no parent; raises UserError naming what is wrong with it."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(ErrorCode.TOO_LARGE, f"{path} is larger than {MAX_BYTES >> 20} MB.")
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise UserError(ErrorCode.FILE_MISSING, f"There is no file {path}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(ErrorCode.BAD_FILE, f"{path} is no JSON file: {error}.") from error
+    if not isinstance(data, dict):
+        raise UserError(
+            ErrorCode.BAD_FILE, f"{path} holds no corrections.", "Write a map with “pins”, “masks”, “keys”."
+        )
+    try:
+        return RefineJob.from_plain({**data, "kind": RefineJob.KIND, "parent": ""}, "corrections")
+    except ProtocolError as error:
+        raise UserError(error.code, f"{path}: {error.message}", error.hint) from error
+
+
+def _in_folder(job: RefineJob, folder: Path, out: Path, on_stage: Callable[[str], None] | None) -> None:
+    from backend.pipeline.refine_job import refine_folder
+
+    refine_folder(
+        job, folder, out, on_progress=lambda now: on_stage(now.stage) if on_stage else None, should_cancel=never
+    )
+
+
+def _by_job(job: RefineJob, request: RefineRequest, on_status: OnStatus | None) -> dict[str, Any]:
+    with backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
+        reply = client.run(job, on_status, RESULT_FILES)
+        for name in RESULT_FILES:
+            write_result(request.out / name, reply.files[name].tobytes())
+        return {name: str(path) for name, path in keep_proxies(reply.take, request.out).items()}

@@ -1,0 +1,138 @@
+"""What a refine starts from: a take as it was tracked, read from its folder and kept for the next refine of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backend.errors import ErrorCode, UserError
+from backend.track.io import load_track
+from backend.track.types import Track
+
+if TYPE_CHECKING:
+    from backend.fitting.corrections import TrackedTake
+    from backend.head_model.model import HeadModel
+    from backend.observations import ViewAlignment
+
+TRACKED = "tracked.npz"
+"""The take as it was tracked, beside a refined one."""
+KEPT = 2
+"""Takes that stay ready: whoever corrects a take does so many times in a row."""
+_RECENT: dict[Any, tuple[Track, HeadModel, tuple[ViewAlignment, ...], TrackedTake]] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class TakeSource:
+    """A take as it was tracked: its files, what its views saw as ideal pinholes see it, and the fit from there on."""
+
+    track_file: Path
+    alignments_file: Path
+    track: Track
+    head: HeadModel
+    seen: tuple[ViewAlignment, ...]
+    tracked: TrackedTake
+    report: Mapping[str, Any]
+
+
+def read_source(folder: Path) -> TakeSource:
+    """The take of a folder, as it was tracked before any refine.
+
+    Raises:
+        UserError: ``no_result`` where there is no take, or nothing of what was seen in its pictures; ``bad_file``,
+            ``bad_alignment``, ``head_changed`` and what reading a track raises.
+    """
+    track_file = next((folder / name for name in (TRACKED, "track.npz") if (folder / name).is_file()), None)
+    if track_file is None:
+        raise UserError(ErrorCode.NO_RESULT, f"There is no take in {folder}.", "Name a take that was tracked.")
+    alignments_file = folder / "alignments.npz"
+    if not alignments_file.is_file():
+        raise UserError(
+            ErrorCode.NO_RESULT,
+            f"The take in {folder} cannot be refined: what was seen in its pictures, alignments.npz, is missing.",
+            "Track the footage again.",
+        )
+    report = _read_report(folder / "report.json")
+    resting = json.dumps(report.get("neutral", {}).get("frames", []))
+    track, head, seen, tracked = _loaded(track_file, alignments_file, resting)
+    return TakeSource(track_file, alignments_file, track, head, seen, tracked, report)
+
+
+def _stamp(*files: Path) -> tuple[tuple[int, ...], ...]:
+    """Which contents these files have: the same for links to one file."""
+    stats = [file.stat() for file in files]
+    return tuple((stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)
+
+
+def _loaded(
+    track_file: Path, alignments_file: Path, resting: str
+) -> tuple[Track, HeadModel, tuple[ViewAlignment, ...], TrackedTake]:
+    """A take read and ready to be solved; ``resting`` is what the report says of its frames at rest, as JSON."""
+    key = (_stamp(track_file, alignments_file), resting)
+    if key not in _RECENT:
+        while len(_RECENT) >= KEPT:
+            _RECENT.pop(next(iter(_RECENT)))
+        _RECENT[key] = _load(track_file, alignments_file, resting)
+    return _RECENT[key]
+
+
+def _load(
+    track_file: Path, alignments_file: Path, resting: str
+) -> tuple[Track, HeadModel, tuple[ViewAlignment, ...], TrackedTake]:
+    from backend.fitting import FitOptions
+    from backend.fitting.corrections import tracked_take
+    from backend.head_model.library import load_head_of
+    from backend.observations.io import load_alignments
+    from backend.pipeline.result import solution_of
+    from backend.track.geometry import person_of
+
+    track = load_track(track_file)
+    head = load_head_of(track.head_id, track.head_hash)
+    seen = seen_by(track, load_alignments(alignments_file), alignments_file)
+    at_rest = tuple(number for first, last in json.loads(resting) for number in range(first, last + 1))
+    # on the CPU: a few frames are solved before a GPU has begun
+    options = FitOptions(neutral_frames=at_rest, device="cpu")
+    return track, head, seen, tracked_take(head, person_of(head, track), seen, solution_of(track, head), options)
+
+
+def seen_by(track: Track, alignments: Sequence[ViewAlignment], path: Path) -> tuple[ViewAlignment, ...]:
+    """What each of a track's cameras saw at its frames, as ideal pinholes see it, from its job's ``alignments``.
+
+    Raises UserError ``bad_alignment`` where they are of another take.
+    """
+    from backend.cameras.distortion import lens_of
+    from backend.pipeline.align_views import ideal, unseen_like
+
+    if len(alignments) != len(track.cameras):
+        raise _of_another(path)
+    seen = []
+    for camera, alignment in zip(track.cameras, alignments, strict=True):
+        frames = camera.footage_frames
+        index = np.searchsorted(alignment.numbers, frames).clip(0, alignment.frame_count - 1)
+        if not np.array_equal(alignment.numbers[index][frames >= 0], frames[frames >= 0]):
+            raise _of_another(path)
+        points = alignment if alignment.mu.shape[1] else unseen_like(alignments[0], alignment)
+        at_frames = points.at(np.where(frames >= 0, index, -1)).at_times(track.times)
+        seen.append(ideal(at_frames, lens_of(camera)))
+    return tuple(seen)
+
+
+def _of_another(path: Path) -> UserError:
+    return UserError(ErrorCode.BAD_ALIGNMENT, f"{path} is of another take than the track.", "Track the footage again.")
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    """Raises UserError ``bad_file`` where it is damaged; a track without one has an empty report."""
+    if not path.is_file():
+        return {}
+    try:
+        report = json.loads(path.read_bytes())
+        if not isinstance(report, dict):
+            raise ValueError("it is no map")
+    except (OSError, ValueError) as error:
+        raise UserError(ErrorCode.BAD_FILE, f"{path} is damaged: {error}.", "Track the footage again.") from error
+    return report
