@@ -1,6 +1,6 @@
 """The landmarks that a take keeps of what its aligner saw, so that they can be looked at beside the head.
 
-A tenth of the points that a fit looks at tells an eye as much, and keeps a take's file small: 120 points of a view
+A quarter of the points that a fit looks at tells an eye as much, and keeps a take's file small: 120 points of a view
 are 480 kB for 500 frames, and 270 kB once compressed (measured on lp_d3: 530 bytes a frame).
 """
 
