@@ -49,7 +49,7 @@ def refine_folder(
 
     on_progress(JobProgress("reading the take", 0.0))
     began = time.perf_counter()
-    take = read_source(source)
+    take = read_source(source, spec.face)
     where = spec.name or "the take"
     corrections = to_fit(spec.pins, spec.masks, spec.keys, take.track, take.head, take.seen, where)
     frames = None
