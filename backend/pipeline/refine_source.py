@@ -56,7 +56,7 @@ def read_source(folder: Path, face: int = 1) -> TakeSource:
     if not alignments_file.is_file():
         raise UserError(
             ErrorCode.NO_RESULT,
-            f"The take in {folder} cannot be refined: {alignments_file.name}, what was seen in its pictures, is missing.",
+            f"The take in {folder} cannot be refined: {alignments_file.name}, what was seen in it, is missing.",
             "Track the footage again.",
         )
     report = _report_of(_read_report(folder / "report.json"), face)
