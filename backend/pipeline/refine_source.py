@@ -131,7 +131,9 @@ def _of_another(path: Path) -> UserError:
 def _report_of(report: Mapping[str, Any], face: int) -> dict[str, Any]:
     """What a job's report says of one of its faces, as if it were alone."""
     own = report if face == 1 else next(iter(report.get("others", [])[face - 2 : face - 1]), {})
-    return {name: value for name, value in own.items() if name not in ("others", "head_number", "track")}
+    kept = {name: value for name, value in own.items() if name not in ("others", "head_number", "track")}
+    texture = {"texture": {**own["texture"], "file": files.texture_file(1)}} if own.get("texture") else {}
+    return kept | texture
 
 
 def _read_report(path: Path) -> dict[str, Any]:
