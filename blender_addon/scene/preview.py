@@ -17,7 +17,7 @@ import bpy
 from ..vendor import take as contract
 from . import animation, armature, axes, build, camera, curves, footage, materials, root, shape, takes
 from . import ownership as replace
-from .head import build_head, shape_points, widen_sliders
+from .head import build_head_in_steps, shape_points, widen_sliders
 from .known_cameras import KnownCameras, metres_per_unit
 from .span import span
 
@@ -60,11 +60,13 @@ def build_in_steps(
     placement = known or root.beside_others(scene, axes.at_eye_level(metres_per_unit(scene)))
     origin = root.build_root(collection, name, placement)
     worn = materials.worn_by(f"{PREVIEW} {collection.name}", name)
-    head = replace.take_in(collection, replace.HEAD, build_head(f"{name} head", take.head, worn))
-    yield
+    for head in build_head_in_steps(f"{name} head", take.head, worn):
+        if replace.HEAD not in collection:
+            replace.take_in(collection, replace.HEAD, head)
+        yield
     rig = replace.take_in(collection, replace.ARMATURE, armature.build_armature(context, name, take.head))
     rig.rotation_mode = axes.HEAD_EULER_ORDER
-    armature.bind(head, rig)
+    armature.bind(collection[replace.HEAD], rig)
     yield
     if known is None:
         view = take.cameras[0]
