@@ -131,10 +131,10 @@ def take_away() -> bool:
     return there
 
 
-def give_way() -> preview.Chosen:
-    """Make room for the take itself: viewports go on looking through the camera; what was selected."""
-    _state.steps, _state.placed, _state.views = None, False, []
-    return preview.remove_all()
+def give_way() -> None:
+    """Make room for the take itself; viewports go on looking through the camera."""
+    _state.views = []
+    _step_aside()
 
 
 def _step_aside() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from .. import action_slots, footage_paths, grades, live, session, settings
-from ..scene import actors, ownership, preview, takes
+from ..scene import actors, ownership, takes
 from ..scene import versions_of_take as versions
 from ..scene.build import build_take, look_through_camera
 from ..scene.footage import missing_footage, pictures_of
@@ -58,7 +58,7 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         if plan.lost and self.answer == "ASK" and not bpy.app.background:
             job.question = plan.question()
             return {"CANCELLED"}
-        chosen = live.give_way()
+        live.give_way()
         again = [part.collection for part in (plan, *plan.others) if part.collection is not None]
         before = {head: action_slots.actions_of(head) for head in again}
         first = not ownership.takes_of(context.scene)
@@ -72,7 +72,6 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
             job=job.status.job_id if job.status is not None else "",
         )
         settings.of(context.scene).take = built
-        preview.hand_on(chosen, built)
         for head in ownership.family_of(built):
             if before.get(head):
                 action_slots.follow(head, before[head])

@@ -9,7 +9,6 @@ came into an undo step or an automatically saved file, by what the user did mean
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import bpy
@@ -55,7 +54,7 @@ def build_in_steps(
     scene, name = context.scene, f"{take.name} preview"
     collection = bpy.data.collections.new(name)
     collection[PREVIEW] = scene
-    collection.hide_render = True
+    collection.hide_render = collection.hide_select = True  # to be looked at: what is edited cannot be taken away
     known = known_cameras.placement(take) if known_cameras else None
     placement = known or root.beside_others(scene, axes.at_eye_level(metres_per_unit(scene)))
     origin = root.build_root(collection, name, placement)
@@ -103,37 +102,11 @@ def fits(collection: Any, take: contract.TakeResult) -> bool:
     return whole and head is not None and shape.same_head(head.data, take.head)
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The roles of a preview's objects that were selected, and of the active one, to be handed on to the take."""
-
-    selected: frozenset[str] = frozenset()
-    active: str = ""
-
-
-def remove_all() -> Chosen:
-    """Take all previews out of the file, with all that they changed; returns what was selected of them."""
-    chosen = Chosen()
+def remove_all() -> None:
+    """Take all previews out of the file, with all that they changed in it."""
     for collection in all_previews():
-        layer = bpy.context.view_layer
-        built = _built(collection)
-        seen = {role: obj for role, obj in built.items() if layer is not None and obj.name in layer.objects}
-        selected = frozenset(role for role, obj in seen.items() if obj.select_get(view_layer=layer))
-        active = next((role for role, obj in seen.items() if obj == layer.objects.active), "")
-        chosen = Chosen(chosen.selected | selected, chosen.active or active)
         _restore(collection)
-        _remove(collection, list(built.values()))
-    return chosen
-
-
-def hand_on(chosen: Chosen, collection: Any) -> None:
-    """Select of a built take what was selected of its preview."""
-    layer = bpy.context.view_layer
-    for role, obj in replace.built(collection).items():
-        if role in chosen.selected and obj.name in layer.objects:
-            obj.select_set(True, view_layer=layer)
-        if role == chosen.active and obj.name in layer.objects:
-            layer.objects.active = obj
+        _remove(collection, list(_built(collection).values()))
 
 
 def _write(collection: Any, take: contract.TakeResult) -> None:
