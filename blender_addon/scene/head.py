@@ -17,6 +17,8 @@ from .polygons import Polygons, polygons_of
 UV_MAP = "FlowFace"
 OWN_VERTICES = "flowface_vertices"
 """The mesh's property that counts the head's own vertices, which come before those of brows and lashes, and all."""
+TRIANGLES = "flowface_triangles"
+"""The mesh's property: the corners (3F,) of the triangles of the head that it was built of, which has no quads."""
 EXPRESSIONS = "flowface_expressions"
 """The mesh's property: the names of its expressions as they were built, in the order of their keys after the first."""
 SHAPE = "flowface_shape"
@@ -45,6 +47,11 @@ def build_head(name: str, head: contract.HeadGeometry, worn: Callable[[str], Any
     _add_shape_keys(obj, name, head)
     _add_weights(obj, head)
     return obj
+
+
+def keep_triangles(mesh: Any, head: contract.HeadGeometry) -> None:
+    """Have a mesh remember the triangles of the head that it was built of, by which points of its surface are told."""
+    mesh[TRIANGLES] = head.triangles.ravel().tolist()
 
 
 def shape_points(head: contract.HeadGeometry) -> NDArray[np.float32]:
@@ -84,6 +91,7 @@ def _mesh(name: str, head: contract.HeadGeometry, polygons: Polygons, part: NDAr
     mesh.validate()
     mesh.set_sharp_from_angle(angle=SHARP_ANGLE)
     mesh[OWN_VERTICES] = [head.own_vertices or len(head.neutral), len(head.neutral)]
+    keep_triangles(mesh, head)
     for attribute, values in ((materials.LIGHT, head.light), (materials.LIPS, head.lips)):
         mesh.attributes.new(attribute, "FLOAT", "POINT").data.foreach_set("value", values)
     return mesh

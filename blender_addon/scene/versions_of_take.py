@@ -289,3 +289,14 @@ def forget(collection: Any, number: int) -> list[Any]:
 def rename(collection: Any, number: int, name: str) -> None:
     """Call a version something else."""
     collection[RECORD][str(number)]["name"] = name
+
+
+def keep(collection: Any, number: int, key: str, data: Mapping[str, Any]) -> None:
+    """Put something more down with a version."""
+    collection[RECORD][str(number)][key] = dict(data)
+
+
+def kept(collection: Any, number: int, key: str) -> Any | None:
+    """What ``keep`` put down with a version; None where nothing."""
+    record = _record(collection)
+    return record[str(number)].get(key) if str(number) in record else None
