@@ -282,6 +282,7 @@ class RefineJob(FollowingJob):
 
     ``parent`` is a tracked take or a refined one. The solve starts from the take as it was tracked, however often it
     was refined since, so that the result answers to these corrections alone; without any it is the tracked take.
+    ``face`` is the one to refine where the parent tracked several, counted from 1; a refined one is one only.
     ``frames`` are the (first, last) to solve again, None those within reach of the corrections, which move in any case.
     All others stay as they were; over ``blend`` frames within each border the result goes over into them.
     """
@@ -293,6 +294,7 @@ class RefineJob(FollowingJob):
     masks: tuple[Mask, ...] = ()
     keys: tuple[HeldKey, ...] = ()
     blend: int = 8
+    face: int = 1
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where the frame range runs backwards or the blend is none."""
