@@ -282,9 +282,9 @@ class RefineJob(FollowingJob):
 
     ``parent`` is a tracked take or a refined one. The solve starts from the take as it was tracked, however often it
     was refined since, so that the result answers to these corrections alone; without any it is the tracked take.
+    ``face`` is the one to refine where the parent tracked several, counted from 1; a refined one is one only.
     ``frames`` are the (first, last) to solve again, None those within reach of the corrections, which move in any case.
-    All others stay as they were; over ``blend`` frames within each border the result goes over into them. ``face`` is
-    the one to refine where the parent has several, counted from 1; its others stay as they are there.
+    All others stay as they were; over ``blend`` frames within each border the result goes over into them.
     """
 
     KIND: ClassVar[str] = "refine"

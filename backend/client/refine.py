@@ -13,13 +13,12 @@ from backend.client.connection import Client, OnStatus
 from backend.client.track import TrackOutput, backend_endpoint, keep_proxies, output_folder, write_result
 from backend.errors import ErrorCode, UserError
 from backend.overlay.track import write_overlays
-from backend.pipeline.further_faces import alignments_file, track_file
-from backend.pipeline.refine_source import own_report, tracked_file
 from backend.progress import never
 from backend.track.io import load_track
 from protocol.codec import ProtocolError
 from protocol.job import RefineJob
 
+RESULT_FILES = ("track.npz", "tracked.npz", "alignments.npz", "report.json")
 MAX_BYTES = 64 << 20  # of a file of corrections: a million pins
 
 
@@ -63,17 +62,14 @@ def refine_to_folder(
             )
         else:
             _by_job(replace(job, parent=request.take), request, on_status)
-        report = json.loads((out / "report.json").read_bytes())
-        faces = range(1, 2 + len(report.get("others", [])))
-        names = [name(face) for face in faces for name in (track_file, tracked_file, alignments_file)]
-        files = {Path(name).stem: out / name for name in (*names, "report.json") if (out / name).is_file()}
-        tracks = [load_track(out / track_file(face)) for face in faces]
+        track = load_track(out / "track.npz")
+        files = {Path(name).stem: out / name for name in RESULT_FILES}
         if request.overlay:
             if on_stage:
                 on_stage("writing the overlay")
-            seen = [(out / alignments_file(face)).read_bytes() for face in faces]
-            files |= write_overlays(tracks, tracks[0].head_id, seen, out)
-        return TrackOutput(tracks[request.face - 1], dict(own_report(report, request.face)), files)
+            seen = [(out / "alignments.npz").read_bytes()]
+            files |= write_overlays([track], track.head_id, seen, out)
+        return TrackOutput(track, json.loads((out / "report.json").read_bytes()), files)
 
 
 def read_corrections(path: Path) -> RefineJob:
@@ -106,7 +102,7 @@ def _in_folder(job: RefineJob, folder: Path, out: Path, on_stage: Callable[[str]
 
 def _by_job(job: RefineJob, request: RefineRequest, on_status: OnStatus | None) -> dict[str, Any]:
     with backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
-        reply = client.run(job, on_status, all_files=True)
-        for name, data in reply.files.items():
-            write_result(request.out / name, data.tobytes())
+        reply = client.run(job, on_status, RESULT_FILES)
+        for name in RESULT_FILES:
+            write_result(request.out / name, reply.files[name].tobytes())
         return {name: str(path) for name, path in keep_proxies(reply.take, request.out).items()}

@@ -1,6 +1,6 @@
 """The work of a refine: a tracked take solved again in part, between what a user says of it.
 
-Every refine starts from the take as it was tracked, which a refined one keeps beside it (``tracked_file``): the result
+Every refine starts from the take as it was tracked, which a refined one keeps beside it (``TRACKED``): the result
 depends on the corrections alone, and without one it is what was tracked, bit by bit.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.files import link_or_copy, write_atomic
-from backend.pipeline.further_faces import alignments_file, texture_file, track_file
-from backend.pipeline.refine_source import TakeSource, read_source, tracked_file
+from backend.pipeline.further_faces import texture_file
+from backend.pipeline.refine_source import TRACKED, TakeSource, read_source
 from backend.pipeline.refined_track import refine_report, refined_track
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 from backend.track.io import save_track
@@ -36,9 +36,8 @@ def refine_folder(
 ) -> tuple[Track, dict[str, Any]]:
     """Refine the take in the folder ``source`` into ``out``, which may be the same; ``spec.parent`` does not count.
 
-    Leaves track.npz and report.json, and beside them what the next refine needs: tracked.npz and alignments.npz, the
-    same files on disk as the source's where that is possible. Of several faces those of all of them are left, others
-    as they are in the source. Returned are the refined face's track and its own report.
+    Leaves track.npz and report.json, which are returned, and beside them what the next refine needs: ``TRACKED`` and
+    alignments.npz, the same files on disk as the source's where that is possible.
 
     Raises:
         UserError: ``no_result`` where there is no take or nothing of what was seen in its pictures; ``head_changed``;
@@ -72,26 +71,18 @@ def refine_folder(
     track = refined_track(take.track, take.head, resolved)
     report = refine_report(spec, take, track, resolved)
     report["refine"]["seconds"] = {"read": round(read - began, 4), "fit": round(solved - read, 4)}
-    _write(track, report, take, out)
+    _write(track, report, take, out, spec.face)
     return track, report
 
 
-def _write(track: Track, report: Mapping[str, Any], take: TakeSource, out: Path) -> None:
-    link_or_copy(take.track_file, out / tracked_file(take.face))
-    for number in range(1, take.faces + 1):
-        kept = [alignments_file(number), texture_file(number)]
-        if number != take.face:
-            kept += [track_file(number), tracked_file(number)]
-        for name in kept:
-            if (take.folder / name).is_file():
-                link_or_copy(take.folder / name, out / name)
-    save_track(_with_proxies_in(track, out), out / track_file(take.face))
-    whole = dict(report)
-    if take.face > 1:
-        others = list(take.report["others"])
-        others[take.face - 2] = report
-        whole = {**take.report, "others": others}
-    write_atomic(out / "report.json", json.dumps(whole, indent=1, ensure_ascii=False).encode())
+def _write(track: Track, report: Mapping[str, Any], take: TakeSource, out: Path, face: int) -> None:
+    link_or_copy(take.track_file, out / TRACKED)
+    link_or_copy(take.alignments_file, out / "alignments.npz")
+    texture = take.track_file.with_name(texture_file(face))
+    if texture.is_file():
+        link_or_copy(texture, out / texture_file(1))
+    save_track(_with_proxies_in(track, out), out / "track.npz")
+    write_atomic(out / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
 
 
 def _with_proxies_in(track: Track, out: Path) -> Track:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.errors import ErrorCode, UserError
-from backend.pipeline.further_faces import alignments_file, track_file
+from backend.pipeline import further_faces as files
 from backend.track.io import load_track
 from backend.track.types import Track
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from backend.head_model.model import HeadModel
     from backend.observations import ViewAlignment
 
+TRACKED = "tracked.npz"
+"""The take as it was tracked, beside a refined one."""
 KEPT = 2
 """Takes that stay ready: whoever corrects a take does so many times in a row."""
 _RECENT: dict[Any, tuple[Track, HeadModel, tuple[ViewAlignment, ...], TrackedTake]] = {}
@@ -27,14 +29,8 @@ _RECENT: dict[Any, tuple[Track, HeadModel, tuple[ViewAlignment, ...], TrackedTak
 
 @dataclass(frozen=True, eq=False)
 class TakeSource:
-    """A take as it was tracked: its files, what its views saw as ideal pinholes see it, and the fit from there on.
+    """A take as it was tracked: its files, what its views saw as ideal pinholes see it, and the fit from there on."""
 
-    ``folder`` has ``faces`` of them, of which it is the one ``face``, counted from 1. ``report`` is the whole take's.
-    """
-
-    folder: Path
-    face: int
-    faces: int
     track_file: Path
     alignments_file: Path
     track: Track
@@ -44,39 +40,29 @@ class TakeSource:
     report: Mapping[str, Any]
 
 
-def tracked_file(number: int) -> str:
-    """The name of a face's track as it was tracked, beside a refined one; faces are counted from 1."""
-    return "tracked.npz" if number == 1 else f"tracked_{number}.npz"
-
-
-def own_report(report: Mapping[str, Any], face: int) -> Mapping[str, Any]:
-    """The part of a take's report that is about one face."""
-    return report if face == 1 else report["others"][face - 2]
-
-
 def read_source(folder: Path, face: int = 1) -> TakeSource:
-    """The take of a folder, or one of its faces, as it was tracked before any refine.
+    """The take of a folder, or the face of it, as it was tracked before any refine; faces are counted from 1.
 
     Raises:
         UserError: ``no_result`` where there is no take, or nothing of what was seen in its pictures; ``bad_file``,
             ``bad_alignment``, ``head_changed`` and what reading a track raises.
     """
-    report = _read_report(folder / "report.json")
-    faces = 1 + len(report.get("others", []))
-    names = (tracked_file(face), track_file(face))
-    found = next((folder / name for name in names if (folder / name).is_file()), None)
-    if found is None or face > faces:
+    names = (TRACKED, files.track_file(1)) if face == 1 else (files.track_file(face),)
+    track_file = next((folder / name for name in names if (folder / name).is_file()), None)
+    if track_file is None:
         what = "take" if face == 1 else f"head {face}"
         raise UserError(ErrorCode.NO_RESULT, f"There is no {what} in {folder}.", "Name a take that was tracked.")
-    alignments = folder / alignments_file(face)
-    if not alignments.is_file():
+    alignments_file = folder / files.alignments_file(face)
+    if not alignments_file.is_file():
         raise UserError(
             ErrorCode.NO_RESULT,
-            f"The take in {folder} cannot be refined: what was seen in its pictures, {alignments.name}, is missing.",
+            f"The take in {folder} cannot be refined: {alignments_file.name}, what was seen in it, is missing.",
             "Track the footage again.",
         )
-    resting = json.dumps(own_report(report, face).get("neutral", {}).get("frames", []))
-    return TakeSource(folder, face, faces, found, alignments, *_loaded(found, alignments, resting), report)
+    report = _report_of(_read_report(folder / "report.json"), face)
+    resting = json.dumps(report.get("neutral", {}).get("frames", []))
+    track, head, seen, tracked = _loaded(track_file, alignments_file, resting)
+    return TakeSource(track_file, alignments_file, track, head, seen, tracked, report)
 
 
 def _stamp(*files: Path) -> tuple[tuple[int, ...], ...]:
@@ -86,19 +72,19 @@ def _stamp(*files: Path) -> tuple[tuple[int, ...], ...]:
 
 
 def _loaded(
-    track: Path, alignments: Path, resting: str
+    track_file: Path, alignments_file: Path, resting: str
 ) -> tuple[Track, HeadModel, tuple[ViewAlignment, ...], TrackedTake]:
     """A take read and ready to be solved; ``resting`` is what the report says of its frames at rest, as JSON."""
-    key = (_stamp(track, alignments), resting)
+    key = (_stamp(track_file, alignments_file), resting)
     if key not in _RECENT:
         while len(_RECENT) >= KEPT:
             _RECENT.pop(next(iter(_RECENT)))
-        _RECENT[key] = _load(track, alignments, resting)
+        _RECENT[key] = _load(track_file, alignments_file, resting)
     return _RECENT[key]
 
 
 def _load(
-    track_path: Path, alignments: Path, resting: str
+    track_file: Path, alignments_file: Path, resting: str
 ) -> tuple[Track, HeadModel, tuple[ViewAlignment, ...], TrackedTake]:
     from backend.fitting import FitOptions
     from backend.fitting.corrections import tracked_take
@@ -107,9 +93,9 @@ def _load(
     from backend.pipeline.result import solution_of
     from backend.track.geometry import person_of
 
-    track = load_track(track_path)
+    track = load_track(track_file)
     head = load_head_of(track.head_id, track.head_hash)
-    seen = seen_by(track, load_alignments(alignments), alignments)
+    seen = seen_by(track, load_alignments(alignments_file), alignments_file)
     at_rest = tuple(number for first, last in json.loads(resting) for number in range(first, last + 1))
     # on the CPU: a few frames are solved before a GPU has begun
     options = FitOptions(neutral_frames=at_rest, device="cpu")
@@ -140,6 +126,14 @@ def seen_by(track: Track, alignments: Sequence[ViewAlignment], path: Path) -> tu
 
 def _of_another(path: Path) -> UserError:
     return UserError(ErrorCode.BAD_ALIGNMENT, f"{path} is of another take than the track.", "Track the footage again.")
+
+
+def _report_of(report: Mapping[str, Any], face: int) -> dict[str, Any]:
+    """What a job's report says of one of its faces, as if it were alone."""
+    own = report if face == 1 else next(iter(report.get("others", [])[face - 2 : face - 1]), {})
+    kept = {name: value for name, value in own.items() if name not in ("others", "head_number", "track")}
+    texture = {"texture": {**own["texture"], "file": files.texture_file(1)}} if own.get("texture") else {}
+    return kept | texture
 
 
 def _read_report(path: Path) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.pipeline.refine_source import own_report
 from backend.track.types import Track
 from protocol.messages import RefineJob
 
@@ -90,11 +89,10 @@ def refine_report(spec: RefineJob, take: TakeSource, track: Track, resolved: Res
                 f"The pin at frame {pin.frame} in “{pin.view}” is met to {after:.1f} pixels only: the head cannot "
                 "reach it together with the other pins and keys."
             )
-    own = own_report(take.report, take.face)
-    earlier = own.get("refine", {}).get("warnings", [])
-    warnings = [warning for warning in own.get("warnings", []) if warning not in earlier]
+    earlier = take.report.get("refine", {}).get("warnings", [])
+    warnings = [warning for warning in take.report.get("warnings", []) if warning not in earlier]
     return {
-        **own,
+        **take.report,
         "frames_tracked": int(track.tracked.sum()),
         "warnings": [*warnings, *said],
         "refine": {

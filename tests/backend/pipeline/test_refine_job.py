@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -206,28 +205,6 @@ def test_what_the_take_does_not_have_is_named(
     assert caught.value.code == code
     with pytest.raises(AssertionError, match=said):
         raise AssertionError(str(caught.value))
-
-
-def test_one_of_several_faces_is_refined_and_the_others_stay(jobs: Path, tmp_path: Path) -> None:
-    source = tmp_path / TRACKED
-    shutil.copytree(jobs / TRACKED, source)
-    for name in ("track", "alignments"):
-        shutil.copyfile(source / f"{name}.npz", source / f"{name}_2.npz")
-    report = json.loads((source / "report.json").read_text())
-    (source / "report.json").write_text(json.dumps(report | {"others": [report]}))
-    tracked = load_track(source / "track.npz")
-    one = pin(tracked, 120, CORNER, (-6, -4))
-    refined(tmp_path, REFINED, RefineJob(TRACKED, pins=(one,), face=2))
-    first, second = (load_track(tmp_path / REFINED / name) for name in ("track.npz", "track_2.npz"))
-    assert_same(first, tracked)
-    assert np.linalg.norm(pixels(second, 120, CORNER) - one.position) < 1.0
-    take = load_take(tmp_path / REFINED, "take")
-    assert take is not None and take.others[0].report["refine"]["pins"][0]["frame"] == 120
-    assert take.others[0].expression.tobytes() == second.expression.tobytes()
-    refined(tmp_path, AGAIN, RefineJob(REFINED, keys=(HeldKey(120, "action:jawOpen", (0.5,)),)))
-    assert_same(load_track(tmp_path / AGAIN / "track_2.npz"), second)
-    with pytest.raises(UserError, match="no head 3"):
-        refined(tmp_path, AGAIN, RefineJob(REFINED, face=3))
 
 
 def test_pins_are_where_the_lens_shows_them(jobs: Path, tmp_path: Path) -> None:
