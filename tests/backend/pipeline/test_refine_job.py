@@ -237,6 +237,19 @@ def test_a_take_of_which_nothing_seen_was_kept_says_so(jobs: Path, tmp_path: Pat
         refined(tmp_path, REFINED, RefineJob(TRACKED))
 
 
+def test_a_take_of_several_faces_is_not_refined_over_itself(jobs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / TRACKED
+    shutil.copytree(jobs / TRACKED, folder)
+    shutil.copyfile(folder / "track.npz", folder / "track_2.npz")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    corrections = tmp_path / "corrections.json"
+    corrections.write_text("{}")
+    command = ["refine", str(folder), "--pins", str(corrections), "-o", str(folder)]
+    with pytest.raises(UserError, match="would replace one"):
+        CliRunner().invoke(app, command, catch_exceptions=False)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_a_folder_of_results_is_refined_by_a_file(jobs: Path, tmp_path: Path) -> None:
     tracked = load_track(jobs / TRACKED / "track.npz")
     one = pin(tracked, 120, CORNER, (-6, -4))
