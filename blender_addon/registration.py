@@ -25,6 +25,7 @@ from .operators import (
     build_take,
     cancel,
     check,
+    curves,
     export,
     footage_pick,
     heads_refresh,
@@ -51,6 +52,7 @@ from .operators import (
     worst_frame,
 )
 from .panels import correct as panel_correct
+from .panels import curves as panel_curves
 from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import see as panel_see
@@ -64,7 +66,7 @@ OPERATORS = (
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
-    *(take_head_motion, take_compare),
+    *(take_head_motion, take_compare, curves),
     *(pins, masks, held_keys, refine),
 )
 CLASSES = tuple(
@@ -79,6 +81,7 @@ CLASSES = tuple(
         panel_takes,
         panel_take,
         panel_correct,
+        panel_curves,
         panel_see,
         panel_jobs,
     )

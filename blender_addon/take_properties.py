@@ -9,11 +9,13 @@ from typing import Any
 
 import bpy
 
-from .scene import error_on_head, head_display, ownership, plate, retime, takes, timing
+from . import curve_properties
+from .scene import error_on_head, head_display, ownership, plate, retime, skin_texture, takes, timing
 from .scene import versions_of_take as versions
 
 NAME, START, SPEED, VERSION = "flowface_name", "flowface_start", "flowface_speed", "flowface_version_name"
 HEAD_DISPLAY = "flowface_head_display"
+TEXTURE = "flowface_texture"
 PLATE = "flowface_plate_in_renders"
 STRIP = "flowface_show_confidence"
 WIREFRAME, LANDMARKS, ERROR = "flowface_show_wireframe", "flowface_show_landmarks", error_on_head.SHOWN
@@ -45,6 +47,7 @@ def _show_error(take: Any, context: Any) -> None:
 def properties() -> dict[str, Any]:
     """Blender's properties of a take's collection, by name."""
     return {
+        **curve_properties.properties(),
         NAME: bpy.props.StringProperty(
             name="Name",
             description="Name of the take; what was called after it is renamed along",
@@ -75,6 +78,13 @@ def properties() -> dict[str, Any]:
             description="Name of the version that is shown",
             get=_version_name,
             set=_rename_version,
+        ),
+        TEXTURE: bpy.props.BoolProperty(
+            name="Footage Texture",
+            description="Show the head's skin as its footage does, in Material Preview, renders, and solid shading by "
+            "texture. Off, the plain colours show; both are kept",
+            get=skin_texture.is_shown,
+            set=skin_texture.set_shown,
         ),
         HEAD_DISPLAY: bpy.props.EnumProperty(
             name="Head",

@@ -63,6 +63,11 @@ class SolveOptions(Options):
         "Personal Actions",
         "Refine each shape to how this person moves, where the footage shows it; off, shapes are the head model's own.",
     )
+    texture: bool = option(
+        True,
+        "Texture",
+        "Paint the head's skin from the footage: the picture is on the head's material, and can be switched off there.",
+    )
     solve_principal_point: bool = option(
         False,
         "Cropped Footage",

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .arrays import Counts, Property, fill_left_out, left_out, shaped
 from .job import DistortionModel
 
+U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -172,4 +173,7 @@ class TakeResult(Performance):
     name: str
     head: HeadGeometry
     report: Mapping[str, Any] = field(default_factory=dict)
+    texture: Annotated[U8, shaped("B")] = field(default_factory=left_out)
+    """The bytes of a PNG (sRGB) on the head's atlas with its skin as the footage shows it; none where there is none.
+    See ``protocol.texture``."""
     others: tuple[TakeResult, ...] = ()

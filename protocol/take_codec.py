@@ -19,6 +19,7 @@ from .codes import ProtocolCode
 from .fields import from_plain
 from .job import DISTORTION_LENGTHS
 from .take import CameraTrack, HeadGeometry, Performance, TakeResult
+from .texture import check_texture
 
 P = TypeVar("P", bound=Performance)
 
@@ -56,6 +57,7 @@ def _one_to_wire(take: TakeResult, prefix: str = "") -> tuple[dict[str, Any], Ar
     head = cast(take.head)
     sizes: Sizes = {}
     _check_head(head, sizes)
+    check_texture(take.texture)
     fields, arrays = write_performance(take, _wire_keys(prefix), sizes)
     return fields | {"head": plain_fields(head)}, arrays | gather(head, f"{prefix}head/")
 
@@ -84,7 +86,9 @@ def _one_from_wire(plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]],
     sizes: Sizes = {}
     _check_head(head, sizes)
     own = {**plain, "head": head, "others": ()}
-    return read_performance(TakeResult, own, arrays, _wire_keys(prefix), sizes=sizes)
+    take = read_performance(TakeResult, own, arrays, _wire_keys(prefix), sizes=sizes)
+    check_texture(take.texture)
+    return take
 
 
 def write_performance(

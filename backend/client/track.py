@@ -18,7 +18,7 @@ from backend.client.scene_writer import require_blender, scene_writer
 from backend.errors import ErrorCode, UserError
 from backend.files import link_or_copy, write_atomic
 from backend.overlay.track import write_overlays
-from backend.pipeline.further_faces import alignments_file, track_file
+from backend.pipeline.further_faces import alignments_file, texture_file, track_file
 from backend.server.discovery import find_server, private_server
 from backend.track.io import load_track
 from backend.track.types import Track
@@ -62,6 +62,9 @@ def track_to_folder(
             files[Path(name).stem] = out / name
             write_result(out / name, reply.files[name].tobytes())
         files |= keep_proxies(reply.take, out)
+        if reply.take is not None and reply.take.texture.size:
+            files["texture"] = out / texture_file(1)
+            write_result(files["texture"], reply.take.texture.tobytes())
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
         others = [load_track(out / track_file(number)) for number in further]

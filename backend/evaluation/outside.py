@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.evaluation.metrics.rasterise import rasterise
+from backend.head_model.rasterise import rasterise
 from backend.head_model.render import look_at_head
 
 SIDES = ((0, 0), (35, 0), (-35, 0), (75, 0), (-75, 0), (0, -30), (0, 30))  # yaw and pitch, degrees

@@ -35,8 +35,10 @@ OUTER_EYE_CORNERS = (36, 45)
 """Of iBUG-68's points."""
 
 
-def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, Any]) -> TakeResult:
-    """A track as Blender needs it: this person's head, its performance and the cameras.
+def take_result(
+    track: Track, head: HeadModel, name: str, report: Mapping[str, Any], texture: bytes = b""
+) -> TakeResult:
+    """A track as Blender needs it: this person's head, its performance and the cameras. ``texture`` is a PNG.
 
     Raises:
         UserError: ``head_changed`` where ``head`` is not the one whose coefficients the track holds.
@@ -50,6 +52,7 @@ def take_result(track: Track, head: HeadModel, name: str, report: Mapping[str, A
         name=name,
         head=dataclasses.replace(shown, head_hash=track.head_hash),
         report=report,
+        texture=np.frombuffer(texture, np.uint8),
         **{item.name: getattr(track, item.name) for item in dataclasses.fields(Performance)},
     )
 

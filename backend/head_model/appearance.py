@@ -221,11 +221,17 @@ def skin_colors(face: NDArray[np.floating[Any]], palette: Palette) -> NDArray[np
     cheeks = np.exp(-(((np.abs(x) - 38) / 16) ** 2) - ((y + 36) / 14) ** 2) * (z > -30)
     nose = np.exp(-((x / 12) ** 2) - ((y + 40) / 10) ** 2) * (z > 20)
     colors = _mix(colors, palette.blush, 0.55 * np.maximum(cheeks, nose))
-    hairline = 62 - 0.006 * np.minimum(x, 70) ** 2
-    behind = np.clip((-z - 62) / 14, 0, 1) * np.clip((y + 55) / 20, 0, 1)
-    colors = _mix(colors, palette.scalp, 0.8 * np.maximum(np.clip((y - hairline) / 10, 0, 1), behind))
+    colors = _mix(colors, palette.scalp, 0.8 * scalp_share(face))
     colors = _mix(colors, palette.lips, np.clip(lip_depth(face) / _LIP_EDGE_MM + 0.5, 0, 1))
     return _mix(colors, palette.brows, 0.9 * np.clip(brow_depth(face) / 2.0 + 0.5, 0, 1))
+
+
+def scalp_share(face: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """How much of points (…,3) of ``face_coordinates`` lies where hair grows on the head, 0 to 1."""
+    x, y, z = face[..., 0], face[..., 1], face[..., 2]
+    hairline = 62 - 0.006 * np.minimum(x, 70) ** 2
+    behind = np.clip((-z - 62) / 14, 0, 1) * np.clip((y + 55) / 20, 0, 1)
+    return np.maximum(np.clip((y - hairline) / 10, 0, 1), behind)
 
 
 def eye_colors(around: NDArray[np.floating[Any]], palette: Palette) -> NDArray[np.float64]:

@@ -34,6 +34,11 @@ def track_file(number: int) -> str:
     return "track.npz" if number == 1 else f"track_{number}.npz"
 
 
+def texture_file(number: int) -> str:
+    """The name of the texture of a job's face, counted from 1."""
+    return "texture.png" if number == 1 else f"texture_{number}.png"
+
+
 def alignments_file(number: int) -> str:
     """The name of the alignment of a job's face, counted from 1."""
     return "alignments.npz" if number == 1 else f"alignments_{number}.npz"

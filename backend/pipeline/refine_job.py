@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.files import link_or_copy, write_atomic
+from backend.pipeline.further_faces import texture_file
 from backend.pipeline.refine_source import TRACKED, TakeSource, read_source
 from backend.pipeline.refined_track import refine_report, refined_track
 from backend.progress import JobProgress, OnProgress, ShouldCancel
@@ -77,6 +78,9 @@ def refine_folder(
 def _write(track: Track, report: Mapping[str, Any], take: TakeSource, out: Path) -> None:
     link_or_copy(take.track_file, out / TRACKED)
     link_or_copy(take.alignments_file, out / "alignments.npz")
+    texture = take.track_file.with_name(texture_file(1))
+    if texture.is_file():
+        link_or_copy(texture, out / texture.name)
     save_track(_with_proxies_in(track, out), out / "track.npz")
     write_atomic(out / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
 

@@ -112,19 +112,28 @@ def run_job(
     reports = _solve_others(take, others, fit, job_dir, on_progress, should_cancel)
     report = take.report(fit) | further | {"others": reports}
     on_progress(JobProgress("writing the result", 0.99))
-    track = _finished(take, fit, report, job_dir)
+    track = _finished(take, fit, report, job_dir, on_progress, should_cancel)
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
     _remove_chunks(job_dir / CHUNKS)
     return track, report
 
 
-def _finished(take: _AlignedTake, fit: FitResult, report: dict[str, Any], job_dir: Path, number: int = 1) -> Track:
-    """The track of a face, written with its alignment; faces are counted from 1."""
-    from backend.pipeline.further_faces import alignments_file, track_file
+def _finished(
+    take: _AlignedTake,
+    fit: FitResult,
+    report: dict[str, Any],
+    job_dir: Path,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+    number: int = 1,
+) -> Track:
+    """The track of a face, written with its alignment and its skin, of which ``report`` tells; counted from 1."""
+    from backend.pipeline.further_faces import alignments_file, texture_file, track_file
     from backend.pipeline.iris_color import read_iris_color, view_pictures
 
     track = take.track(fit, report)
     track = replace(track, iris_color=read_iris_color(track, take.head, view_pictures(take.aligned[0])))
+    report |= _painted(take, track, job_dir / texture_file(number), report["seconds"], on_progress, should_cancel)
     save_alignments(take.saved, job_dir / alignments_file(number))
     save_track(track, job_dir / track_file(number))
     return track
@@ -154,7 +163,7 @@ def _solve_others(
             first.warnings.append(not_tracked(place, error.message))
             continue
         report = further_report(take.report(own) | further, first.spec, number)
-        _finished(take, own, report, job_dir, number)
+        _finished(take, own, report, job_dir, solving, should_cancel, number)
         first.warnings.extend(f"Head {number}: {said}" for said in take.warnings)
         reports.append(report)
     return reports
@@ -306,6 +315,29 @@ def _solve(
         further["matching"], said = matching_report(take.aligned, solved.matched)
         take.warnings.extend(said)
     return solved.fit, further
+
+
+def _painted(
+    take: _AlignedTake,
+    track: Track,
+    path: Path,
+    seconds: dict[str, float],
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> dict[str, Any]:
+    """Paint the skin where it is wanted, and what the report says of it; its time is none of tracking."""
+    from backend.pipeline.paint_skin import paint_skin
+
+    if not take.spec.options.texture:
+        return {"texture": None}
+    started = time.perf_counter()
+
+    def report(fraction: float) -> None:
+        on_progress(JobProgress("painting the skin", 0.98 + 0.01 * fraction))
+
+    told = paint_skin(track, take.head, take.aligned, path, on_progress=report, should_cancel=should_cancel)
+    seconds["texture"] = round(time.perf_counter() - started, 4)
+    return {"texture": told}
 
 
 def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:

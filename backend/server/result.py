@@ -11,12 +11,13 @@ from backend.errors import ErrorCode, UserError
 from backend.export.blender import take_result
 from backend.head_model.library import list_heads, load_head, load_head_of
 from backend.head_model.model import HeadModel
-from backend.pipeline.further_faces import track_file
+from backend.pipeline.further_faces import texture_file, track_file
 from backend.server.jobs import read_spec
 from backend.track.io import load_track
 from backend.track.types import Track
 from protocol.messages import HeadInfo, Job, TrackJob
 from protocol.take import TakeResult
+from protocol.texture import MAX_TEXTURE_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +39,22 @@ def load_take(folder: Path, name: str) -> TakeResult | None:
     others = []
     for number, own in enumerate(report.pop("others", []), start=2):
         further = load_track(folder / track_file(number))
-        others.append(take_result(further, head, f"{name} head {number}", own))
-    return replace(take_result(track, head, name, report), others=tuple(others))
+        others.append(take_result(further, head, f"{name} head {number}", own, _texture(folder / texture_file(number))))
+    return replace(take_result(track, head, name, report, _texture(folder / texture_file(1))), others=tuple(others))
 
 
 def load_partial_take(path: Path, name: str) -> TakeResult:
     """The take of a partial track in a running job's folder, with its provenance for a report; raises UserError."""
     track = load_track(path)
     return take_result(track, _head(read_spec(path.parent), track), name, track.provenance)
+
+
+def _texture(path: Path) -> bytes:
+    """The bytes of a texture, none where there is none that may travel."""
+    try:
+        return path.read_bytes() if path.stat().st_size <= MAX_TEXTURE_BYTES else b""
+    except OSError:
+        return b""
 
 
 def _head(spec: Job, track: Track) -> HeadModel:

@@ -8,7 +8,7 @@ import bpy
 
 from .. import take_properties
 from ..on_take import OnTake
-from ..scene import head_display, landmarks, takes
+from ..scene import head_display, landmarks, skin_texture, takes
 from ..scene.ownership import ShownView
 from .sidebar import InMainPanel
 from .text import draw_text
@@ -27,6 +27,8 @@ class FLOWFACE_PT_see(OnTake, InMainPanel, bpy.types.Panel):  # type: ignore[mis
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(take, take_properties.HEAD_DISPLAY)
+        if skin_texture.is_textured(take):
+            column.prop(take, take_properties.TEXTURE)
         _draw_lines(column, take)
         column.prop(take, take_properties.STRIP)
         self.layout.operator("flowface.add_sound", icon="SOUND")

@@ -17,6 +17,9 @@ READ_KEY = "flowface_read"
 LIGHT, LIPS = "FlowFace light", "FlowFace lips"
 """Attributes of the mesh: the share of light that comes to a vertex, and how much of it is lip."""
 
+DARKEN = "Mouth Light"
+"""The label of the nodes that darken a colour and its shine by ``LIGHT``."""
+
 Colour = tuple[float, float, float]
 
 
@@ -120,26 +123,27 @@ def _new(name: str, part: str) -> Any:
 def _shade(tree: Any, shader: Any, colour: Colour, lips: Colour | None) -> None:
     """Between the part's colour and the shader: the lips' colour where they are, all darkened by ``LIGHT``."""
     light = _attribute(tree, LIGHT, (-440.0, 100.0))
-    darken = _mix(tree, "Mouth Light", "MULTIPLY", (-220.0, 300.0))
-    _socket(darken.inputs, "Factor").default_value = 1.0
-    _socket(darken.inputs, "A").default_value = (*colour, 1.0)
-    tree.links.new(light.outputs["Color"], _socket(darken.inputs, "B"))
-    tree.links.new(_socket(darken.outputs, "Result"), shader.inputs["Base Color"])
+    darken = mix_node(tree, DARKEN, "MULTIPLY", (-220.0, 300.0))
+    socket_of(darken.inputs, "Factor").default_value = 1.0
+    socket_of(darken.inputs, "A").default_value = (*colour, 1.0)
+    tree.links.new(light.outputs["Color"], socket_of(darken.inputs, "B"))
+    tree.links.new(socket_of(darken.outputs, "Result"), shader.inputs["Base Color"])
     shine = tree.nodes.new("ShaderNodeMath")
-    shine.operation, shine.label, shine.location = "MULTIPLY", "Mouth Light", (-220.0, 60.0)
+    shine.operation, shine.label, shine.location = "MULTIPLY", DARKEN, (-220.0, 60.0)
     specular = shader.inputs["Specular IOR Level"]
     shine.inputs[0].default_value = specular.default_value
     tree.links.new(light.outputs["Fac"], shine.inputs[1])
     tree.links.new(shine.outputs[0], specular)
     if lips is not None:
-        redden = _mix(tree, "Lips", "MIX", (-440.0, 400.0))
-        _socket(redden.inputs, "A").default_value = (*colour, 1.0)
-        _socket(redden.inputs, "B").default_value = (*lips, 1.0)
-        tree.links.new(_attribute(tree, LIPS, (-660.0, 300.0)).outputs["Fac"], _socket(redden.inputs, "Factor"))
-        tree.links.new(_socket(redden.outputs, "Result"), _socket(darken.inputs, "A"))
+        redden = mix_node(tree, "Lips", "MIX", (-440.0, 400.0))
+        socket_of(redden.inputs, "A").default_value = (*colour, 1.0)
+        socket_of(redden.inputs, "B").default_value = (*lips, 1.0)
+        tree.links.new(_attribute(tree, LIPS, (-660.0, 300.0)).outputs["Fac"], socket_of(redden.inputs, "Factor"))
+        tree.links.new(socket_of(redden.outputs, "Result"), socket_of(darken.inputs, "A"))
 
 
-def _mix(tree: Any, label: str, blend: str, location: tuple[float, float]) -> Any:
+def mix_node(tree: Any, label: str, blend: str, location: tuple[float, float]) -> Any:
+    """A new node that mixes colours."""
     node = tree.nodes.new("ShaderNodeMix")
     node.data_type, node.blend_type, node.label, node.location = "RGBA", blend, label, location
     return node
@@ -151,7 +155,7 @@ def _attribute(tree: Any, name: str, location: tuple[float, float]) -> Any:
     return node
 
 
-def _socket(sockets: Any, name: str) -> Any:
+def socket_of(sockets: Any, name: str) -> Any:
     """A mix node has sockets of one name for each type of data; those of its own type are enabled."""
     return next(socket for socket in sockets if socket.name == name and socket.enabled)
 
@@ -164,7 +168,7 @@ def _colour_socket(material: Any) -> Any | None:
         return None
     socket = shader.inputs["Base Color"]
     while socket.is_linked and socket.links[0].from_node.bl_idname == "ShaderNodeMix":
-        socket = _socket(socket.links[0].from_node.inputs, "A")
+        socket = socket_of(socket.links[0].from_node.inputs, "A")
     return None if socket.is_linked else socket
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..vendor import take as contract
-from . import actors, animation, armature, axes, curves, held, landmarks, materials, root, shape, update
+from . import actors, animation, armature, axes, curves, held, landmarks, materials, root, shape, skin_texture, update
 from . import ownership as replace
 from . import versions_of_take as versions
 from .head import build_head, shape_points, widen_sliders
@@ -22,6 +22,7 @@ def add_head(context: Any, collection: Any, take: contract.TakeResult, own: axes
     worn = materials.worn_by(replace.worn_key(collection), name)
     head = replace.take_in(collection, replace.HEAD, build_head(f"{name} head", take.head, worn))
     materials.color_iris(head, worn, take.iris_color)
+    skin_texture.put_on(head, take, replace.worn_key(collection))
     armature.bind(head, rig)
     rig.rotation_mode = axes.HEAD_EULER_ORDER
     shapes = shape.expressions_of(head.data, take.head.expression_names)

@@ -27,9 +27,11 @@ from . import (
     retimed_footage,
     root,
     shape,
+    skin_texture,
 )
 from . import ownership as replace
 from . import versions_of_take as versions
+from .curve_layers import apply as curve_layers
 from .head import TRIANGLES, build_head, keep_triangles, shape_points, widen_sliders
 from .known_cameras import KnownCameras, metres_per_unit
 from .plan import Plan
@@ -78,15 +80,16 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
             if role.startswith((versions.CAMERA, versions.LENS)):
                 _copied(collection, role, block)
         notes.append(plan.about or _what_stays(raw, part))
-    if plan.pieces:
-        for number, kept in enumerate(plan.pieces):
-            piece, written = arrays.at_frames(raw, np.flatnonzero(kept)), _moved_by_run(collection) if number else {}
-            own = _part(piece, there, timing)
-            _move(collection, retimed(piece, timing), rig, head, rotations[kept], locations[kept], own)
+    pieces = [(arrays.at_frames(raw, np.flatnonzero(kept)), kept) for kept in plan.pieces]
+    parts = [_part(piece, there, timing) for piece, _ in pieces] or ([part] if part is not None else [])
+    with curve_layers.lifted(collection, parts):
+        for number, (piece, kept) in enumerate(pieces):
+            written = _moved_by_run(collection) if number else {}
+            _move(collection, retimed(piece, timing), rig, head, rotations[kept], locations[kept], parts[number])
             _take_names(collection, written)
-    else:
-        _move(collection, take, rig, head, rotations, locations, part)
-    held.keep_written(collection)
+        if not pieces:
+            _move(collection, take, rig, head, rotations, locations, part)
+        held.keep_written(collection)
     frames = span(raw)
     whole = (min(frames[0], there[0]), max(frames[1], there[1])) if part is not None else frames
     head_id = take.head.head_id
@@ -173,6 +176,7 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
         keep_triangles(head.data, geometry)  # an earlier add-on did not
     if not plan.part:
         materials.color_iris(head, worn, take.iris_color)
+        skin_texture.put_on(head, take, replace.worn_key(collection))
     shapes = shape.expressions_of(head.data, geometry.expression_names)
     widen_sliders(shapes, geometry, take.expression, fresh=fresh)
     armature.bind(head, rig)

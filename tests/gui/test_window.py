@@ -25,7 +25,7 @@ from tests.blender.test_client import free_port
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 TRACK_BUTTON = ("908", "300")  # in a window of 1280 × 800, found by looking at 1-ready.png
-CANCEL_BUTTON = ("908", "321")
+CANCEL_BUTTON = ("908", "347")
 JOBS_HEADER = ("840", "368")
 VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("cameras=840,240", "solve=840,453", "from_scene=958,453", "options=840,265", "track=908,300"),
@@ -115,6 +115,18 @@ def test_track_in_the_panel(window: Window, start_backend: Callable[[str], Serve
     assert "Tracked 72 of 72 frames" in done.stdout
     header, *rows = table.read_text().splitlines()
     assert header.startswith("frame,time,tracked,") and len(rows) == 72
+
+
+def test_the_head_is_seen_while_it_is_tracked(
+    window: Window, start_backend: Callable[[str], Server], shared_data: Path
+) -> None:
+    """It comes, survives undo and redo by the keyboard, and one undo takes the result back."""
+    clip = window.folder / "clip.mp4"
+    shutil.copy(shared_data / "clips" / "lp_d10_expressive.mp4", clip)
+    done = window.run("live.py", start_backend("backend.pipeline.runners:run_job").endpoint, str(clip), *TRACK_BUTTON)
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert "left of the preview: []" in done.stdout and "after one undo: [] ['Camera', 'Light']" in done.stdout
 
 
 def test_problems_in_the_panel(window: Window, start_backend: Callable[[str], Server]) -> None:

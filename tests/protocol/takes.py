@@ -29,6 +29,12 @@ def spoilt(array: Array, good: NDArray[Any], free: str) -> dict[str, NDArray[Any
     return wrong
 
 
+def png(width: int = 3, height: int = 2) -> NDArray[np.uint8]:
+    """The first bytes of a PNG of this size."""
+    size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    return np.frombuffer(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + size + b"\x08\x02\0\0\0", np.uint8)
+
+
 def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
     """A consistent take of a five-vertex head; numbers are random, so that a swapped array shows."""
     random = np.random.default_rng(frames * 10 + cameras)
@@ -101,6 +107,7 @@ def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
         actions=random.uniform(size=(frames, 3)).astype(np.float32),
         uncertainty_mm=error * 0.5,
         iris_color=(0.25, 0.5, 0.125),
+        texture=png(),
         landmark_vertices=(np.arange(21) % 5).reshape(7, 3).astype(np.int32),
         landmark_barycentric=f32(7, 3),
     )

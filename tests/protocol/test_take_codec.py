@@ -14,7 +14,8 @@ from protocol.codec import ProtocolError, decode, encode
 from protocol.job import DistortionModel
 from protocol.take import CameraTrack, HeadGeometry, TakeResult
 from protocol.take_codec import take_from_wire, take_to_wire
-from tests.protocol.takes import small_take, spoilt
+from protocol.texture import MAX_TEXTURE_BYTES
+from tests.protocol.takes import png, small_take, spoilt
 
 
 def over_the_wire(take: TakeResult) -> TakeResult:
@@ -124,7 +125,7 @@ def test_no_array_arrives_otherwise_than_declared(prefix, array):
     """Each array there is, each way to be wrong: a new array is held to its declaration from its first line on."""
     fields, arrays = take_to_wire(small_take(frames=4, cameras=2))
     name = prefix + array.name
-    for what, wrong in spoilt(array, arrays[name], free="U Q").items():
+    for what, wrong in spoilt(array, arrays[name], free="U Q B").items():
         # Of arrays that contradict each other's size, the one that comes second is named.
         with pytest.raises(ProtocolError, match="has shape" if what.startswith("size") else f"“{name}” ") as caught:
             take_from_wire(fields, arrays | {name: wrong})
@@ -160,6 +161,26 @@ def test_a_take_from_before_actions_and_uncertainty_still_arrives():
     del arrays["take/actions"]
     with pytest.raises(ProtocolError, match="take/actions"):
         take_from_wire(fields, arrays)
+
+
+@pytest.mark.parametrize(
+    ("texture", "says"),
+    [
+        (np.frombuffer(b"GIF89a" * 9, np.uint8), "no PNG"),
+        (png()[:20], "0 pixels"),
+        (png(0, 5), "0 × 5"),
+        (png(4, 1 << 20), "1048576"),
+        (np.zeros(MAX_TEXTURE_BYTES + 1, np.uint8), "too large"),
+    ],
+    ids=["another kind", "cut off", "empty", "huge", "long"],
+)
+def test_a_texture_that_would_take_all_memory_is_refused(texture, says):
+    fields, arrays = take_to_wire(small_take())
+    with pytest.raises(ProtocolError, match=says) as caught:
+        take_from_wire(fields, arrays | {"take/texture": texture})
+    assert caught.value.code == "bad_take"
+    del arrays["take/texture"]
+    assert take_from_wire(fields, arrays).texture.shape == (0,), "older backends have none"
 
 
 def test_a_report_with_something_unknown_is_not_sent():

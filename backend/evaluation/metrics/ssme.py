@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from backend.evaluation.metrics.rasterise import Raster, rasterise
 from backend.evaluation.types import REGIONS, MeshSequence
+from backend.head_model.rasterise import Raster, rasterise
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

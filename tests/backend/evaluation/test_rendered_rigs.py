@@ -14,12 +14,12 @@ from scipy.spatial.transform import Rotation
 
 from backend.datasets.splits import PEOPLES, People
 from backend.evaluation.benchmark import RenderedRig, RigSpec, benchmark_head, benchmark_rigs, load_truth, render_rig
-from backend.evaluation.metrics.rasterise import rasterise
 from backend.evaluation.rendered_rigs import true_rig
 from backend.evaluation.rig import Rig, joint_record
 from backend.evaluation.run import EvaluationOptions, evaluate
 from backend.evaluation.trackers.flowface import FlowFace
 from backend.evaluation.types import MeshSequence, SeveralViews
+from backend.head_model.rasterise import rasterise
 
 SPEC = RigSpec("dev", "makehuman", 0, 3, side=256)
 F64 = NDArray[np.float64]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.evaluation.metrics.rasterise import Raster, rasterise
 from backend.head_model.library import load_head
+from backend.head_model.rasterise import Raster, rasterise
 from backend.head_model.render import HeadRenderer
 from backend.synthesis.performance import demo_performance, world_vertices
 

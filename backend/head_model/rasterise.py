@@ -1,4 +1,4 @@
-"""A z-buffer in plain numpy, which gives each pixel's surface point of a mesh, so that measuring needs no OpenGL."""
+"""A z-buffer in plain numpy, which gives each pixel's surface point of a mesh; it needs no OpenGL."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The footage as a picture on the head's atlas."""
