@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blender_addon import compat, refining
+from blender_addon import compat, refining, session
+from blender_addon.client import Connection
+from blender_addon.operators.refine import lacking
 from blender_addon.scene import build, carried, corrections, held, retime
 from blender_addon.scene import takes as things
 from blender_addon.scene import versions_of_take as versions
@@ -101,6 +103,17 @@ def test_refine_says_why_there_is_nothing_to_refine(emptied: bool) -> None:
     said = refining.missing(take)
     assert said.startswith("Nothing is corrected" if emptied else "No backend has tracked this take")
     assert not bpy.ops.flowface.refine.poll()
+
+
+def test_a_backend_that_cannot_refine_is_named() -> None:
+    corrected()
+    now = session.current()
+    assert bpy.ops.flowface.refine.poll(), "one may be started"
+    now.connection, now.kinds = Connection.CONNECTED, ("track", "export")
+    assert not bpy.ops.flowface.refine.poll() and lacking().startswith("This backend cannot refine takes")
+    now.kinds = ("track", "refine")
+    assert bpy.ops.flowface.refine.poll() and lacking() == ""
+    now.connection = Connection.CONNECTING
 
 
 def test_a_mask_goes_along_with_the_head() -> None:
