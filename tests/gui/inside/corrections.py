@@ -185,12 +185,12 @@ def masked() -> None:
 
 
 def back() -> None:
+    session().notice = None  # which is as high as its text is long
     bpy.context.scene.frame_set(FRAME)
     look("7-before-refine", press_refine)
 
 
 def press_refine() -> None:
-    session().notice = None
     press(refine)
     wait_for(lambda: session().job is None and session().notice is not None, refined, seconds=60)
 
