@@ -24,6 +24,7 @@ from backend.observations.io import load_alignments, save_alignments
 from backend.pipeline.masks import carried, inside
 from backend.pipeline.runners import run_job
 from backend.server.result import load_take
+from backend.synthesis.alignments import looped_performance
 from backend.synthesis.performance import Performance, demo_performance, seen_from
 from backend.track.geometry import seen_vertices
 from backend.track.io import load_track, save_track
@@ -46,19 +47,19 @@ def camera(name: str, shown: Performance, matrix: NDArray[np.float64], frames: N
         footage=f"/{name}.mp4",
         footage_kind="video",
         footage_first_frame=1,
-        footage_frame_count=FRAMES,
+        footage_frame_count=len(frames),
         footage_rotation=0,
         image_size=shown.image_size,
         focal_px=shown.focal_px,
         principal_point=shown.principal_point,
-        world_to_camera=np.repeat(matrix[None], FRAMES, axis=0),
-        reprojection_error_percent_iod=np.full(FRAMES, 1.0, np.float32),
+        world_to_camera=np.repeat(matrix[None], len(frames), axis=0),
+        reprojection_error_percent_iod=np.full(len(frames), 1.0, np.float32),
         footage_frames=frames,
     )
 
 
 def made_track(head: HeadModel, shown: Performance, cameras: tuple[CameraTrack, ...]) -> Track:
-    numbers = np.arange(FIRST, FIRST + FRAMES)
+    numbers = np.arange(FIRST, FIRST + shown.frame_count)
     return Track(
         head_id=head.id,
         head_hash=head.hash,
@@ -72,8 +73,8 @@ def made_track(head: HeadModel, shown: Performance, cameras: tuple[CameraTrack, 
         scene_frames=numbers.astype(np.float64),
         times=numbers / shown.frame_rate,
         frame_rate=shown.frame_rate,
-        tracked=np.ones(FRAMES, bool),
-        reprojection_error_percent_iod=np.full(FRAMES, 1.0, np.float32),
+        tracked=np.ones(shown.frame_count, bool),
+        reprojection_error_percent_iod=np.full(shown.frame_count, 1.0, np.float32),
         action_names=head.expression_names,
         actions=shown.expression.astype(np.float32),
     )
@@ -156,6 +157,23 @@ def test_pins_are_met_whatever_was_refined_before(jobs: Path) -> None:
     assert report["refine"]["frames"] == []
     take = load_take(jobs / AGAIN, "again")
     assert take is not None and take.report["warnings"] == ["It was dark."]
+
+
+def test_of_500_frames_those_outside_a_range_of_40_keep_every_bit(tmp_path: Path) -> None:
+    head, folder = load_head(), tmp_path / TRACKED
+    folder.mkdir()
+    shown = looped_performance(head, 500)
+    numbers = np.arange(FIRST, FIRST + 500)
+    seen = observed(head, shown, np.random.default_rng(1).normal(size=(500, 478, 2)), 1.0)
+    save_alignments([replace(seen, numbers=numbers)], folder / "alignments.npz")
+    save_track(made_track(head, shown, (camera("front", shown, FRONT, numbers),)), folder / "track.npz")
+    tracked = load_track(folder / "track.npz")
+    first, last, at = FIRST + 200, FIRST + 239, FIRST + 220
+    one = pin(tracked, at, CORNER, (-4, -3))
+    track, report = refined(tmp_path, REFINED, RefineJob(TRACKED, frames=(first, last), pins=(one,)))
+    assert report["refine"]["frames"] == [[first, last]]
+    assert np.linalg.norm(pixels(track, at, CORNER) - one.position) < 1.0
+    assert_same(track, tracked, (numbers < first) | (numbers > last))
 
 
 def test_a_pin_that_the_head_cannot_reach_is_said(jobs: Path) -> None:
