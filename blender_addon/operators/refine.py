@@ -8,6 +8,7 @@ import bpy
 
 from .. import building, preferences, refining, session
 from ..backend_places import CannotStart
+from ..client import Connection
 from ..scene import takes
 from . import backend_start
 
