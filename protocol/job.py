@@ -300,6 +300,8 @@ class RefineJob(FollowingJob):
         """Raise ProtocolError (``bad_field``) where the frame range runs backwards or the blend is none."""
         if self.frames is not None:
             _require_range("frame range", *self.frames)
+        if self.face < 1:
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.face” must be 1 or more.")
         if not 0 <= self.blend <= MAX_BLEND:
             raise ProtocolError(ProtocolCode.BAD_FIELD, f"“job.blend” must be 0 to {MAX_BLEND} frames.")
 

@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from .. import action_slots, footage_paths, grades, live, refining, session, settings
-from ..scene import actors, ownership, preview, takes
+from ..scene import actors, ownership, takes
 from ..scene import versions_of_take as versions
 from ..scene.build import build_take, look_through_camera
 from ..scene.footage import missing_footage, pictures_of
@@ -64,7 +64,7 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         if plan.lost and self.answer == "ASK" and not bpy.app.background:
             job.question = plan.question()
             return {"CANCELLED"}
-        chosen = live.give_way()
+        live.give_way()
         again = [part.collection for part in (plan, *plan.others) if part.collection is not None]
         before = {head: action_slots.actions_of(head) for head in again}
         first = not ownership.takes_of(context.scene)
@@ -80,7 +80,6 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         settings.of(context.scene).take = built
         if refined is not None:
             refining.remember(built, refined)
-        preview.hand_on(chosen, built)
         for head in ownership.family_of(built):
             if before.get(head):
                 action_slots.follow(head, before[head])
