@@ -108,10 +108,21 @@ class Session(BackendLink):
 
     # jobs
 
-    def track(self, spec: m.Job, home: Home, *, match_scene: bool, known_cameras: KnownCameras | None = None) -> None:
-        """Track a take; it is submitted as soon as the backend answers, and followed after those before it."""
+    def track(
+        self,
+        spec: m.Job,
+        home: Home,
+        *,
+        match_scene: bool,
+        known_cameras: KnownCameras | None = None,
+        into: str = "",
+    ) -> None:
+        """Track a take; it is submitted as soon as the backend answers, and followed after those before it.
+
+        ``into`` is the name of the take that it is made of, where it is a refinement.
+        """
         self.notice = None
-        job = ActiveJob(spec.name, home, match_scene, spec, known_cameras)
+        job = ActiveJob(spec.name, home, match_scene, spec, known_cameras, into=into)
         if self.job is not None:
             self.waiting.append(job)
             if self.connection is Connection.CONNECTED:

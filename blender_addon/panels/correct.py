@@ -8,6 +8,7 @@ import bpy
 
 from .. import refining
 from ..on_take import OnTake
+from ..operators.refine import lacking
 from ..scene import corrections, held, takes
 from ..scene.footage_frames import footage_frames
 from ..scene.ownership import shown_views
@@ -115,7 +116,7 @@ class FLOWFACE_PT_correct(OnTake, InSidebar, bpy.types.Panel):  # type: ignore[m
         row = self.layout.row()
         row.scale_y = 1.3
         row.operator("flowface.refine", icon="FILE_REFRESH")
-        reason = refining.missing(take)
+        reason = refining.missing(take) or lacking()
         if reason:
             draw_text(self.layout, f"{reason}.", context.region.width, "INFO")
 

@@ -19,16 +19,18 @@ from .. import compat
 from ..vendor import corrections as contract
 from . import armature, axes, curves, head_motion, root, shape
 from . import ownership as replace
+from .curve_layers.apply import SHOWN
 from .timing import timing_of
 
 F64 = NDArray[np.float64]
 
 WRITTEN_VALUES = "flowface_written"
 """An Action's property: the values that its run has written, by curve, and the footage's frames that they are of."""
-LAYERED = "flowface_shown"
-"""A property of Actions over whose curves layers lie."""
-CHANGED = 1e-4
+MOVED = 1e-4
 """Of an action's 1, radians and metres: what single precision does to a value is less, nobody sees it."""
+REKEYED = {"value": 5e-3, "location": 5e-4}
+"""By property, radians (``TURNED``) for all others: keys that differ by less were thinned out, not set by hand."""
+TURNED = 2e-3
 GAZE = {"left_eye": "gaze:left", "right_eye": "gaze:right"}
 
 
@@ -47,7 +49,8 @@ def keep_written(collection: Any) -> None:
         wanted = [curve for curve in compat.action_curves(block) if curve.data_path in paths]
         if not wanted:
             continue
-        frames = compat.read_numbers(wanted[0], "co")[:, 0].astype(np.float64)
+        keyed = [compat.read_numbers(curve, "co")[:, 0] for curve in wanted]
+        frames = np.unique(np.concatenate(keyed)).astype(np.float64)
         values = np.stack([_values(curve, frames) for curve in wanted])
         block.animation_data.action[WRITTEN_VALUES] = {
             "curves": "\n".join(f"{curve.array_index} {curve.data_path}" for curve in wanted),
@@ -65,7 +68,7 @@ def changed(collection: Any, frame: float, *, posed: bool) -> list[Change]:
 def layered(collection: Any) -> bool:
     """True where layers lie over the curves of a take: what was changed there is no value of the performance."""
     actions = (block.animation_data.action if block.animation_data else None for block, _ in _blocks(collection))
-    return any(action is not None and LAYERED in action for action in actions)
+    return any(action is not None and SHOWN in action for action in actions)
 
 
 def knows_pose(collection: Any) -> bool:
@@ -106,13 +109,15 @@ def _now(block: Any, owner: Any, name: str, path: str, frame: float, home: float
     if not by_index:
         return live, False
     shown = np.array([by_index[i].evaluate(frame) if i in by_index else live[i] for i in range(width)])
-    if np.abs(live - shown).max() > CHANGED:
+    if name == "value":  # a slider holds what lies beyond its ends
+        shown = np.clip(shown, owner.slider_min, owner.slider_max)
+    if np.abs(live - shown).max() > MOVED:
         return live, True
     keyed = np.array(
         [curves.evaluated(by_index[i], np.array([frame]))[0] if i in by_index else live[i] for i in range(width)]
     )
     tracked = np.array([_tracked(block, path, index, home, keyed[index]) for index in range(width)])
-    return keyed, bool(np.abs(keyed - tracked).max() > CHANGED)
+    return keyed, bool(np.abs(keyed - tracked).max() > REKEYED.get(name, TURNED))
 
 
 def _tracked(block: Any, path: str, index: int, home: float, otherwise: float) -> float:

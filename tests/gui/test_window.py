@@ -32,7 +32,7 @@ VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("aligner=950,315", "network=940,363"),
     *("takes=860,401", "camera=1008,522", "left=1008,541", "right=1008,562", "next=1008,588", "pick=1009,316"),
 )
-CORRECT_BUTTONS = ("840,588", "908,645", "908,940")  # header, Add Pin, Refine: as test_corrections' pictures show
+CORRECT_BUTTONS = ("840,588", "908,645", "905,873")  # header, Add Pin, Refine: as test_corrections' pictures show
 PYTHON_PACKAGES = (  # where Debian's Python is none that the extension has wheels for
     "python3 -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))' || "
     "python3 -c 'import zmq, msgpack' || apt-get install -y -q --no-install-recommends python3-zmq python3-msgpack"
@@ -188,6 +188,23 @@ def test_corrections_in_the_panel(window: Window, start_backend: Callable[[str],
     assert "Traceback" not in done.stdout, done.stdout
     assert "by 1 pin and 1 mask. This is version 2 of “someone”." in done.stdout
     assert "after undo: 1 version, 1 pin" in done.stdout
+
+
+def test_two_faces_picked_with_the_mouse(
+    window: Window, start_backend: Callable[[str], Server], shared_data: Path
+) -> None:
+    """The second face of a clip becomes a second head beside the first, which has another version; one undo."""
+    clip = window.folder / "duo.mp4"
+    shutil.copy(shared_data / "clips" / "intel_headpose_two_people.mp4", clip)
+    server = start_backend("backend.pipeline.runners:run_job")
+    done = window.run("faces.py", server.endpoint, str(clip), "0.74", "0.35", "0.19", "0.35")
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert "first: ['duo'] Tracked 10 of 10 frames" in done.stdout
+    assert "2 faces were seen: the largest was tracked" in done.stdout
+    assert "both: ['duo', 'duo head 2'] Tracked “duo”: 10 of 10" in done.stdout
+    assert "This is version 2 of “duo”." in done.stdout
+    assert "after undo: ['duo']" in done.stdout
 
 
 def test_a_take_that_arrives_during_a_render_waits(window: Window, start_backend: Callable[[str], Server]) -> None:
