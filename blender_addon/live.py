@@ -61,8 +61,8 @@ def show(context: Any, now: session.Session) -> bool:
     if _state.steps is None and _state.take is job.partial and preview.shown_in(scene) is not None:
         return False
     there = context.window == window
-    with now.quiet(), contextlib.nullcontext() if there else context.temp_override(window=window):
-        return _step(bpy.context, window, job)
+    with now.quiet() as quiet, contextlib.nullcontext() if there else context.temp_override(window=window):
+        return quiet and _step(bpy.context, window, job)
 
 
 def _step(context: Any, window: Any, job: ActiveJob) -> bool:
@@ -131,10 +131,10 @@ def take_away() -> bool:
     return there
 
 
-def give_way() -> preview.Chosen:
-    """Make room for the take itself: viewports go on looking through the camera; what was selected."""
-    _state.steps, _state.placed, _state.views = None, False, []
-    return preview.remove_all()
+def give_way() -> None:
+    """Make room for the take itself; viewports go on looking through the camera."""
+    _state.views = []
+    _step_aside()
 
 
 def _step_aside() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .scene import corrections, shape
+from .scene import actors, corrections, shape
 from .scene import ownership as replace
 from .scene import versions_of_take as versions
 from .scene.footage_frames import FootageFrames, footage_frames
@@ -44,9 +44,11 @@ def job_of(context: Any, take: Any) -> m.RefineJob:
     if reason:
         raise CannotRefine(reason)
     kept, frames = corrections.corrections_of(take), footage_frames(take)
+    parent, face = actors.job_of(_base(take))
     try:
         return m.RefineJob(
-            parent=_base(take),
+            parent=parent,
+            face=face,
             name=str(take[replace.TAKE_KEY]).split("\n", 1)[0],
             frames=_range(context.scene, frames) if frames is not None else None,
             pins=tuple(corrections.pin_of(pin) for pin in kept.pins),
@@ -63,8 +65,6 @@ def missing(take: Any) -> str:
         return "Track a take first"
     if not _base(take):
         return "No backend has tracked this take: track it again"
-    if "#" in _base(take):  # see ``actors.job_key``
-        return "Only the first head of a take can be refined so far"
     kept = corrections.corrections_of(take)
     if not (len(kept.pins) or len(kept.masks) or len(kept.held_keys)) and not _refined(take):
         return "Nothing is corrected: add a pin, a mask or a held key"
@@ -72,8 +72,9 @@ def missing(take: Any) -> str:
 
 
 def _base(take: Any) -> str:
-    """The job on which a refinement of a take builds: that of the shown version, where it holds all that is corrected,
-    else the last one that tracked the whole take."""
+    """The job (``actors.job_key``) on which a refinement of a take builds: that of the shown version, where it
+    holds all that is corrected, else the last one that tracked the whole take.
+    """
     version, whole = versions.current(take), str(take.get(replace.JOB_KEY, ""))
     if version is None or not version.job or version.job == whole:
         return whole
@@ -147,7 +148,7 @@ def is_refinement(result: contract.TakeResult) -> bool:
 def fitted(scene: Any, preferred: Any, parent: str, result: contract.TakeResult) -> Refined | None:
     """A refinement as a part of the take that it was made of; None where that is no longer in the scene.
 
-    ``parent`` is the job that it builds on, "" where nobody knows.
+    ``parent`` is the job (``actors.job_key``) that it builds on, "" where nobody knows.
     """
     collection = _take_of(scene, preferred, parent, result)
     if collection is None:
@@ -185,7 +186,8 @@ def _take_of(scene: Any, preferred: Any, job: str, result: contract.TakeResult) 
         if any(version.job == job for version in versions.all_of(take)) or take.get(replace.JOB_KEY) == job
     ]
     one = preferred if preferred in found else next(iter(found), None)
-    one = one if one is not None else replace.find_take(scene, result, preferred)
+    if one is None and (main := replace.find_take(scene, result, preferred)) is not None:
+        one = actors.heads_for(main, [result], preferred)[0]
     head = replace.member(one, replace.HEAD) if one is not None else None
     return None if head is None or not shape.same_head(head.data, result.head) else one
 

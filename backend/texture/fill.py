@@ -23,6 +23,11 @@ ACROSS = 0.003
 SOFT_STEPS = 3  # from vertex to vertex: 2 cm
 NECK_CELL = 9
 """Texels over which a neck's colour is looked at."""
+OTHER_TINT, BRIGHTER, DARKER = 0.15, 0.35, 0.7
+"""Logarithms of ratios of a neck's colour to the face's, beyond which it is not the neck's: of its tint, and of its
+brightness both ways. It lies in the chin's shadow."""
+ROUGH = 7.0
+"""Grey levels of contrast within ``NECK_CELL`` that no neck has: the edge of cloth."""
 STRANGE = 0.45
 """Logarithm of the ratio of a neck's colour to what it usually is, above which it is not the neck's."""
 HOLD = 50.0
@@ -46,16 +51,24 @@ def fill(head: HeadModel, atlas: SkinAtlas, blended: Blend) -> tuple[Picture, F3
 
 
 def _skin_like(head: HeadModel, atlas: SkinAtlas, blended: Blend) -> F32:
-    """(S,S) 0 on the neck where its colour is far from what most of it has: a collar, hair, the wall behind."""
+    """(S,S) 0 on the neck where its colour is far from the face's, or from most of its own: a collar, hair, a wall."""
     neck = (atlas.picture(on_neck(head)[:, None])[..., 0] > 0.5) & atlas.outer
-    seen = neck & (blended.weight > ENOUGH[0])
-    if not seen.any():
+    seen = blended.weight > ENOUGH[0]
+    mean = cv2.blur(blended.color, (NECK_CELL, NECK_CELL))
+    smooth = np.log(np.maximum(mean, 4.0))
+    rough = cv2.blur(np.abs(blended.color - mean).max(axis=-1), (NECK_CELL, NECK_CELL)) > ROUGH
+    if not (neck & seen).any() or not (~neck & seen).any():
         return np.ones(neck.shape, np.float32)
-    usual = np.median(blended.color[neck & (blended.weight > np.median(blended.weight[seen]))], axis=0)
-    smooth = cv2.blur(blended.color, (NECK_CELL, NECK_CELL))
-    off = np.abs(np.log(np.maximum(smooth, 4.0) / np.maximum(usual, 4.0))).max(axis=-1)
-    strange = cv2.dilate((seen & (off > STRANGE)).astype(np.uint8), np.ones((3, 3), np.uint8), iterations=NECK_CELL)
-    return np.asarray(1 - np.float32(strange * neck), np.float32)
+    face = np.median(smooth[~neck & seen], axis=0)
+    tint = np.abs(smooth - face - (smooth - face).mean(axis=-1, keepdims=True)).max(axis=-1)
+    light = (smooth - face).mean(axis=-1)
+    strange = neck & seen & (rough | (tint > OTHER_TINT) | (light > BRIGHTER) | (light < -DARKER))
+    own = neck & seen & ~strange
+    if own.any():
+        usual = np.median(smooth[own & (blended.weight >= np.median(blended.weight[own]))], axis=0)
+        strange |= own & (np.abs(smooth - usual).max(axis=-1) > STRANGE)
+    around = cv2.dilate(strange.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=NECK_CELL)
+    return np.asarray(1 - np.float32(around * neck), np.float32)
 
 
 def _share(weight: F32, atlas: SkinAtlas) -> F32:

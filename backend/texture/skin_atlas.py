@@ -18,6 +18,8 @@ from backend.texture.types import F32
 
 CANONICAL = "open"
 """The head that the canonical atlas was made for; others lie in it once they are registered."""
+CHIN_MM = -122.0
+"""Height of the chin's lower edge in ``face_coordinates``."""
 _HIDDEN = ("mouth_bag", "eye_sockets", "teeth", "tongue", "gums", "lashes", "left_eyeball", "right_eyeball")
 
 
@@ -90,5 +92,6 @@ def on_scalp(head: HeadModel) -> NDArray[np.bool_]:
 
 
 def on_neck(head: HeadModel) -> NDArray[np.bool_]:
-    """(V,) of the skin that is neither face nor ear nor scalp."""
-    return np.asarray((head.vertex_weight < FACE_LAMBDA) & ~on_scalp(head))
+    """(V,) of the skin that is neither face nor ear nor scalp, or lies below the chin."""
+    beside = (head.vertex_weight < FACE_LAMBDA) & ~on_scalp(head)
+    return np.asarray(beside | (canonical_face(head)[:, 1] < CHIN_MM))

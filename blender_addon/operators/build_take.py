@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from .. import action_slots, footage_paths, grades, live, refining, session, settings
-from ..scene import actors, ownership, preview, takes
+from ..scene import actors, ownership, takes
 from ..scene import versions_of_take as versions
 from ..scene.build import build_take, look_through_camera
 from ..scene.footage import missing_footage, pictures_of
@@ -57,7 +57,7 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
             return {"CANCELLED"}
         refined = None
         if refining.is_refinement(job.take):
-            parent = job.spec.parent if isinstance(job.spec, m.RefineJob) else ""
+            parent = actors.key_of(job.spec.parent, job.spec.face) if isinstance(job.spec, m.RefineJob) else ""
             asked = bpy.data.collections.get(job.into) or takes.shown_take(context)
             refined = refining.fitted(context.scene, asked, parent, job.take)
         take = refined.take if refined is not None else job.take
@@ -65,7 +65,7 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         if plan.lost and self.answer == "ASK" and not bpy.app.background:
             job.question = plan.question()
             return {"CANCELLED"}
-        chosen = live.give_way()
+        live.give_way()
         again = [part.collection for part in (plan, *plan.others) if part.collection is not None]
         before = {head: action_slots.actions_of(head) for head in again}
         first = not ownership.takes_of(context.scene)
@@ -81,7 +81,6 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         settings.of(context.scene).take = built
         if refined is not None:
             refining.remember(built, refined)
-        preview.hand_on(chosen, built)
         for head in ownership.family_of(built):
             if before.get(head):
                 action_slots.follow(head, before[head])

@@ -29,7 +29,7 @@ not. The next refinement holds to them and fits the frames around"""
             self.report({"WARNING"}, "Go to a frame of the take first")
             return {"CANCELLED"}
         if held.layered(take):
-            self.report({"WARNING"}, "Layers lie over the curves of this take: mute them first")
+            self.report({"WARNING"}, "Layers lie over the curves of this take: switch them off in Curves first")
             return {"CANCELLED"}
         posed = held.knows_pose(take)
         found = held.changed(take, frame, posed=posed)

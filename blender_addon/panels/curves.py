@@ -83,8 +83,9 @@ def _draw_layer(layout: Any, take: Any, region: str) -> None:
 
 def _draw_action(layout: Any, take: Any, keys: Any, width: int) -> None:
     """One action's own layer, and which actions have one."""
-    row = layout.row(align=True)
-    row.prop_search(take, curves.ACTION, keys, "key_blocks", text="", icon="SHAPEKEY_DATA")
+    layout.separator()
+    row = _split(layout).row(align=True)
+    row.prop_search(take, curves.ACTION, keys, "key_blocks", icon="SHAPEKEY_DATA")
     if getattr(take, curves.ACTION):
         _draw_mute(row, take, curves.ONE)
         _draw_layer(layout, take, curves.ONE)
@@ -94,6 +95,7 @@ def _draw_action(layout: Any, take: Any, keys: Any, width: int) -> None:
 
 
 def _draw_face(layout: Any, take: Any) -> None:
+    layout.separator()
     column = _split(layout)
     column.prop(take, curves.KEEP_FAST)
     column.prop(take, curves.SYMMETRY)

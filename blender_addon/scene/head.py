@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import bpy
@@ -35,6 +35,15 @@ SLIDER_LIMIT = 10.0
 
 def build_head(name: str, head: contract.HeadGeometry, worn: Callable[[str], Any], obj: Any = None) -> Any:
     """A mesh object of a person's head, its parts in the materials that ``worn`` says; or ``obj`` with a new mesh."""
+    for made in build_head_in_steps(name, head, worn, obj):
+        obj = made
+    return obj
+
+
+def build_head_in_steps(
+    name: str, head: contract.HeadGeometry, worn: Callable[[str], Any], obj: Any = None
+) -> Iterator[Any]:
+    """``build_head`` in three parts of about equal work; each gives the object, which is whole after the last."""
     polygons = polygons_of(head)
     part_names, part = eyes.parts_with_irises(head, polygons)
     mesh = _mesh(name, head, polygons, part)
@@ -44,9 +53,11 @@ def build_head(name: str, head: contract.HeadGeometry, worn: Callable[[str], Any
         obj = bpy.data.objects.new(name, mesh)
     else:
         obj.data = mesh
+    yield obj
     _add_shape_keys(obj, name, head)
+    yield obj
     _add_weights(obj, head)
-    return obj
+    yield obj
 
 
 def keep_triangles(mesh: Any, head: contract.HeadGeometry) -> None:

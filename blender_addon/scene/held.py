@@ -49,7 +49,8 @@ def keep_written(collection: Any) -> None:
         wanted = [curve for curve in compat.action_curves(block) if curve.data_path in paths]
         if not wanted:
             continue
-        frames = compat.read_numbers(wanted[0], "co")[:, 0].astype(np.float64)
+        keyed = [compat.read_numbers(curve, "co")[:, 0] for curve in wanted]
+        frames = np.unique(np.concatenate(keyed)).astype(np.float64)
         values = np.stack([_values(curve, frames) for curve in wanted])
         block.animation_data.action[WRITTEN_VALUES] = {
             "curves": "\n".join(f"{curve.array_index} {curve.data_path}" for curve in wanted),
@@ -108,6 +109,8 @@ def _now(block: Any, owner: Any, name: str, path: str, frame: float, home: float
     if not by_index:
         return live, False
     shown = np.array([by_index[i].evaluate(frame) if i in by_index else live[i] for i in range(width)])
+    if name == "value":  # a slider holds what lies beyond its ends
+        shown = np.clip(shown, owner.slider_min, owner.slider_max)
     if np.abs(live - shown).max() > MOVED:
         return live, True
     keyed = np.array(

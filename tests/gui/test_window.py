@@ -190,6 +190,23 @@ def test_corrections_in_the_panel(window: Window, start_backend: Callable[[str],
     assert "after undo: 1 version, 1 pin" in done.stdout
 
 
+def test_two_faces_picked_with_the_mouse(
+    window: Window, start_backend: Callable[[str], Server], shared_data: Path
+) -> None:
+    """The second face of a clip becomes a second head beside the first, which has another version; one undo."""
+    clip = window.folder / "duo.mp4"
+    shutil.copy(shared_data / "clips" / "intel_headpose_two_people.mp4", clip)
+    server = start_backend("backend.pipeline.runners:run_job")
+    done = window.run("faces.py", server.endpoint, str(clip), "0.74", "0.35", "0.19", "0.35")
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert "first: ['duo'] Tracked 10 of 10 frames" in done.stdout
+    assert "2 faces were seen: the largest was tracked" in done.stdout
+    assert "both: ['duo', 'duo head 2'] Tracked “duo”: 10 of 10" in done.stdout
+    assert "This is version 2 of “duo”." in done.stdout
+    assert "after undo: ['duo']" in done.stdout
+
+
 def test_a_take_that_arrives_during_a_render_waits(window: Window, start_backend: Callable[[str], Server]) -> None:
     """Nothing is built into a render, which goes on; the panel says what the take waits for."""
     clip = write_clip(window.folder / "someone.mp4", 640, 480)

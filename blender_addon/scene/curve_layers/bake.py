@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ... import compat
 from ...keys import ALIGNED, BEZIER, Keys
-from .. import armature, axes, head_motion, ownership, shape, span
+from .. import armature, axes, head_motion, held, ownership, shape, span
 from .. import versions_of_take as versions
 from . import apply, channels, reduction
 from .bezier import evaluated
@@ -101,6 +101,7 @@ def _new_version(collection: Any, name: str, said: str, keys: Mapping[str, Store
         for path, thinned in keys.get(role, {}).items():
             compat.write_keys(curves[path], thinned)
     collection[versions.LAYERS] = ""
+    held.keep_written(collection)
     return versions.add(
         collection,
         name,

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 
+_AROUND = 5
+"""Keys on either side whose slopes change where one is taken away: what lies farther hardly feels it."""
 _EVEN = 1e-3
 """Weight of the slope of the chord beside the least squares' own: only a piece without frames within needs it."""
 
@@ -41,12 +43,30 @@ def fitted(frames: F64, values: F64, tolerance: float, keys: NDArray[np.intp] | 
         if off.max(initial=0.0) <= tolerance:
             break
         chosen = np.union1d(chosen, _worst(off, chosen, tolerance))
-    for key in np.setdiff1d(chosen, fixed):
-        fewer = np.setdiff1d(fit.keys, [key])
-        without = Fit(fewer, _slopes(frames, values, fewer))
-        if np.abs(evaluated(frames, values, without) - values).max() <= tolerance:
-            fit = without
-    return fit
+    return _without_needless(frames, values, tolerance, fit, fixed)
+
+
+def _without_needless(frames: F64, values: F64, tolerance: float, fit: Fit, fixed: NDArray[np.intp]) -> Fit:
+    """Take keys away one by one where those around it, with other slopes, do without."""
+    keys, slopes, index = fit.keys, fit.slopes, 1
+    kept = np.isin(keys, fixed)
+    while index < len(keys) - 1:
+        if kept[index]:
+            index += 1
+            continue
+        first, last = max(0, index - _AROUND), min(len(keys) - 1, index + _AROUND)
+        some = slice(int(keys[first]), int(keys[last]) + 1)
+        fewer = np.delete(keys[first : last + 1], index - first)
+        ends = slopes[first] if first > 0 else None, slopes[last] if last < len(keys) - 1 else None
+        fewer -= keys[first]
+        local = Fit(fewer, _slopes(frames[some], values[some], fewer, ends))
+        off = np.abs(evaluated(frames[some], values[some], local) - values[some])
+        if off.max() <= tolerance:
+            slopes = np.concatenate([slopes[:first], local.slopes, slopes[last + 1 :]])
+            keys, kept = np.delete(keys, index), np.delete(kept, index)
+        else:
+            index += 1
+    return Fit(keys, slopes)
 
 
 def evaluated(frames: F64, values: F64, fit: Fit) -> F64:
@@ -73,8 +93,13 @@ def _hermite(u: F64) -> tuple[F64, F64, F64, F64]:
     return v * v * (1 + 2 * u), u * v * v, u * u * (3 - 2 * u), -u * u * v
 
 
-def _slopes(frames: F64, values: F64, keys: NDArray[np.intp]) -> F64:
-    """The slopes (k,) at the keys with which the pieces fit best in least squares; a tridiagonal system."""
+def _slopes(
+    frames: F64, values: F64, keys: NDArray[np.intp], ends: tuple[float | None, float | None] = (None, None)
+) -> F64:
+    """The slopes (k,) at the keys with which the pieces fit best in least squares; those of the ``ends`` may be given.
+
+    A piece speaks of the slopes at its two ends only, so that the system is tridiagonal.
+    """
     if len(keys) < 2:
         return np.zeros(len(keys))
     piece, share, width = _places(frames, keys)
@@ -87,6 +112,10 @@ def _slopes(frames: F64, values: F64, keys: NDArray[np.intp]) -> F64:
     wanted = np.bincount(piece, left * rest, count) + np.bincount(piece + 1, right * rest, count)
     even = _EVEN * np.gradient(frames[keys]) ** 2 * _EVEN
     diagonal, wanted = diagonal + even, wanted + even * _chords(frames[keys], values[keys])
+    for at, side, slope in ((0, 0, ends[0]), (-1, -1, ends[1])):
+        if slope is not None:
+            wanted[1 if at == 0 else -2] -= beside[side] * slope
+            diagonal[at], wanted[at], beside[side] = 1.0, slope, 0.0
     return _tridiagonal(diagonal, beside, wanted)
 
 

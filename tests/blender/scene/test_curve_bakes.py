@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from blender_addon import compat
 from blender_addon.keys import BEZIER
-from blender_addon.scene import build, head_motion
+from blender_addon.scene import build, head_motion, held
 from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.curve_layers import apply as layers
 from blender_addon.scene.curve_layers import bake
@@ -54,6 +54,23 @@ def test_a_bake_is_a_version_that_shows_the_same_without_layers() -> None:
     layers.change(collection, LayerSettings())
     versions.switch(bpy.context, collection, 2)
     assert keys_of(collection)["expression", JAW, 0]["co"][3, 1] == pytest.approx(0.9), "an Action of its own"
+
+
+@pytest.mark.parametrize("thin", [False, True])
+def test_what_was_baked_is_not_taken_for_edited_by_hand(thin: bool) -> None:
+    collection = build.build_take(bpy.context, arkit_take())
+    layers.change(collection, ALL)
+    if thin:
+        bake.thin_out(collection, 1.0)
+    else:
+        bake.bake(collection)
+    curve = curve_of(collection[HEAD].data.shape_keys, JAW)
+    key = curve.keyframe_points[len(curve.keyframe_points) // 2]
+    bpy.context.scene.frame_set(int(key.co.x))
+    assert held.changed(collection, key.co.x, posed=True) == []
+    key.co.y += 0.2
+    bpy.context.scene.frame_set(int(key.co.x))
+    assert [change.channel for change in held.changed(collection, key.co.x, posed=True)] == ["action:jawOpen"]
 
 
 @pytest.mark.parametrize("bound", [0.3, 3.0])
