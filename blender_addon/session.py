@@ -172,6 +172,13 @@ class Session(BackendLink):
         """All jobs of this Blender, the one in progress first."""
         return [job for job in (self.job, *self.waiting) if job is not None]
 
+    @property
+    def cannot_refine(self) -> str:
+        """What a backend that answers cannot do, in a sentence; "" where it can, or none answers yet."""
+        if self.connection is not Connection.CONNECTED or m.RefineJob.KIND in self.kinds:
+            return ""
+        return "This backend cannot refine takes: install the add-on's version of it"
+
     def is_tracking(self, spec: m.Job) -> bool:
         """True where just this is being tracked, or waits for that, already."""
         return any(job.spec == spec for job in self.followed)

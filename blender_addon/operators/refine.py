@@ -10,16 +10,7 @@ from .. import building, preferences, refining, session
 from ..backend_places import CannotStart
 from ..client import Connection
 from ..scene import takes
-from ..vendor import messages as m
 from . import backend_start
-
-
-def lacking() -> str:
-    """What a backend that answers cannot do, in a sentence; "" where it can, or none answers yet."""
-    now = session.current()
-    if now.connection is not Connection.CONNECTED or m.RefineJob.KIND in now.kinds:
-        return ""
-    return "This backend cannot refine takes: install the add-on's version of it"
 
 
 class FLOWFACE_OT_refine(bpy.types.Operator):  # type: ignore[misc]
@@ -32,7 +23,7 @@ a new version; frames out of the reach of all corrections stay as they are, but 
     @classmethod
     def poll(cls, context: Any) -> bool:
         """There must be something to hold to."""
-        reason = refining.missing(takes.shown_take(context)) or lacking()
+        reason = refining.missing(takes.shown_take(context)) or session.current().cannot_refine
         if reason:
             cls.poll_message_set(reason)
         return not reason

@@ -6,9 +6,8 @@ from typing import Any
 
 import bpy
 
-from .. import refining
+from .. import refining, session
 from ..on_take import OnTake
-from ..operators.refine import lacking
 from ..scene import corrections, held, takes
 from ..scene.footage_frames import footage_frames
 from ..scene.ownership import shown_views
@@ -116,7 +115,7 @@ class FLOWFACE_PT_correct(OnTake, InSidebar, bpy.types.Panel):  # type: ignore[m
         row = self.layout.row()
         row.scale_y = 1.3
         row.operator("flowface.refine", icon="FILE_REFRESH")
-        reason = refining.missing(take) or lacking()
+        reason = refining.missing(take) or session.current().cannot_refine
         if reason:
             draw_text(self.layout, f"{reason}.", context.region.width, "INFO")
 

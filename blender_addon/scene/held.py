@@ -19,8 +19,8 @@ from .. import compat
 from ..vendor import corrections as contract
 from . import armature, axes, curves, head_motion, root, shape
 from . import ownership as replace
-from .curve_layers.apply import SHOWN
 from .timing import timing_of
+from .versions_of_take import SHOWN
 
 F64 = NDArray[np.float64]
 

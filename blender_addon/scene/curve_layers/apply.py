@@ -25,7 +25,7 @@ from . import channels
 from .settings import LayerSettings, from_text, to_text
 from .store import Path, Store, content, edited, pack, replayed, unpack
 
-TRACKED, SHOWN = "flowface_tracked", "flowface_shown"
+TRACKED, SHOWN = "flowface_tracked", versions.SHOWN
 """An Action's properties: its keys without the layers, and as they were written under them."""
 ROLES = (versions.EXPRESSION, versions.ACTIONS, versions.POSE)
 
