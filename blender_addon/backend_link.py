@@ -118,9 +118,9 @@ class BackendLink:
         if self._stopper is not None:
             self._stopper.join()
 
-    def quiet(self) -> contextlib.AbstractContextManager[None]:
-        """No thread of the connection touches a Python object meanwhile (see ``Client.parked``)."""
-        return contextlib.nullcontext() if self.client is None else self.client.parked()
+    def quiet(self) -> contextlib.AbstractContextManager[bool]:
+        """No thread of the connection touches a Python object meanwhile, where it says True (see ``Client.parked``)."""
+        return contextlib.nullcontext(True) if self.client is None else self.client.parked()
 
     def ask_heads(self) -> None:
         """Ask the backend which heads, aligners and exports it has; the answer replaces the lists."""

@@ -28,7 +28,7 @@ POLL_BUDGET = 0.01  # seconds; half of the 20 ms that Blender's main thread may 
 RECONNECT_MS = (100, 1000)
 HEARTBEAT_MS = (2000, 8000)  # a living backend answers ZeroMQ's pings even while it loads torch
 HANDSHAKE_MS = 5000
-PARK_SECONDS = 0.2  # most that the main thread waits for the client's: reading a take takes a tenth of that
+PARK_SECONDS = 0.02  # most that the main thread waits for the client's, which answers within 1 ms where it has no work
 SILENCE_SECONDS = 10.0
 """Whoever took the connection but did not answer a request for so long is not a working backend."""
 
@@ -155,18 +155,19 @@ class Client:
         return events
 
     @contextlib.contextmanager
-    def parked(self) -> Iterator[None]:
-        """The thread stands still meanwhile, unless it needs more than ``PARK_SECONDS`` to finish what it is doing.
+    def parked(self) -> Iterator[bool]:
+        """The thread stands still meanwhile: True; False where it needs longer to finish what it is doing.
 
         Blender 4.5 with Python 3.11 reads the objects of an overridden context without the interpreter's lock while an
         operator runs under it, and crashes where another thread is just letting go of one.
         """
+        still = True
         if self._thread.is_alive():
             self._gate.close()
             self._ring()
-            self._gate.wait_until_reached(PARK_SECONDS)
+            still = self._gate.wait_until_reached(PARK_SECONDS)
         try:
-            yield
+            yield still
         finally:
             self._gate.open()
 

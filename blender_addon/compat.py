@@ -31,12 +31,12 @@ SWITCHES = ("select_control_point", "select_left_handle", "select_right_handle")
 """All that a key holds: numbers and how many they are, enums, booleans."""
 
 
-def read_keys(curve: Any) -> Keys:
-    """All numbers of all keys of a curve, bit by bit."""
+def read_keys(curve: Any, *, selection: bool = True) -> Keys:
+    """All numbers of all keys of a curve, bit by bit; which are selected only where that is asked for."""
     points = curve.keyframe_points
     numbers = {name: read_numbers(curve, name) for name in FLOATS}
     for names, dtype in ((CHOICES, np.int32), (SWITCHES, np.bool_)):
-        for name in names:
+        for name in names if selection or names is CHOICES else ():
             numbers[name] = np.empty(len(points), dtype)
             points.foreach_get(name, numbers[name])
     return Keys(numbers)
@@ -80,6 +80,12 @@ def new_keys(
     for name in ("amplitude", "back", "period"):
         numbers[name] = np.zeros(count, np.float32)
     return Keys(numbers)
+
+
+def action_of(data_block: Any) -> Any | None:
+    """The Action that animates a data-block."""
+    animation = data_block.animation_data
+    return animation.action if animation is not None else None
 
 
 def assign_action(data_block: Any, action: Any) -> None:

@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+CONSTANT, LINEAR, BEZIER = 0, 1, 2
+"""How a key leads to the next one, as Blender's files count it; 4 to 12 are its easing curves."""
+FREE, ALIGNED = 0, 3
+"""The types of handles that stay where they were put, as Blender's files count them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Keys:
@@ -21,7 +26,17 @@ class Keys:
         """(n,) ascending."""
         return np.asarray(self.numbers["co"][:, 0], np.float64)
 
-    def at(self, wanted: slice) -> Keys:
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """(n,) in the frames' order."""
+        return np.asarray(self.numbers["co"][:, 1], np.float64)
+
+    @property
+    def linear(self) -> bool:
+        """True where straight lines lead from key to key."""
+        return bool((self.numbers["interpolation"] == LINEAR).all())
+
+    def at(self, wanted: slice | NDArray[Any]) -> Keys:
         """Some of the keys."""
         return Keys({name: values[wanted] for name, values in self.numbers.items()})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +30,7 @@ class _State:
     steps: Iterator[None] | None = None
     fresh: bool = False  # the steps make a new one, and need Object Mode
     placed: bool = False  # it was shown, and not taken away by us
-    dismissed: bool = False  # the user deleted it
+    why_not: str = ""  # it is not shown any more, in a sentence
     views: list[tuple[str, int, str]] = field(default_factory=list)  # screen, area and how it looked before
 
 
@@ -50,7 +51,7 @@ def show(context: Any, now: session.Session) -> bool:
         _state = _State(job)
     if job is None or job.partial is None or job.elsewhere or job.cancelling or not now.live_preview:
         return take_away()
-    if job.take is not None or _state.dismissed:
+    if job.take is not None or _state.why_not:
         return False
     windows = context.window_manager.windows
     scene = building.scene_of(job.home)
@@ -60,8 +61,8 @@ def show(context: Any, now: session.Session) -> bool:
     if _state.steps is None and _state.take is job.partial and preview.shown_in(scene) is not None:
         return False
     there = context.window == window
-    with now.quiet(), contextlib.nullcontext() if there else context.temp_override(window=window):
-        return _step(bpy.context, window, job)
+    with now.quiet() as quiet, contextlib.nullcontext() if there else context.temp_override(window=window):
+        return quiet and _step(bpy.context, window, job)
 
 
 def _step(context: Any, window: Any, job: ActiveJob) -> bool:
@@ -77,6 +78,11 @@ def _step(context: Any, window: Any, job: ActiveJob) -> bool:
     except ReferenceError:  # somebody else removed what it is made of
         _step_aside()
         return False
+    except Exception:  # whatever it is, a preview must not cost the job
+        traceback.print_exc()
+        _step_aside()
+        _state.why_not = "The preview cannot be shown; the result will be built all the same."
+        return True
     _state.steps, _state.placed = None, True
     collection = preview.shown_in(context.scene)
     if _state.fresh and not _state.views and collection is not None and preview.BEFORE in collection:
@@ -95,7 +101,7 @@ def _begin(context: Any, job: ActiveJob) -> bool:
     if take is None:
         return False
     if shown is None and _state.placed:
-        _state.dismissed = True
+        _state.why_not = "The preview was deleted; the result will be built all the same."
         return False
     if shown is not None and (_state.take is take or context.mode not in ("OBJECT", "POSE")):
         return False
@@ -125,10 +131,10 @@ def take_away() -> bool:
     return there
 
 
-def give_way() -> preview.Chosen:
-    """Make room for the take itself: viewports go on looking through the camera; what was selected."""
-    _state.steps, _state.placed, _state.views = None, False, []
-    return preview.remove_all()
+def give_way() -> None:
+    """Make room for the take itself; viewports go on looking through the camera."""
+    _state.views = []
+    _step_aside()
 
 
 def _step_aside() -> None:
@@ -141,10 +147,8 @@ def sentence(job: ActiveJob, context: Any) -> str:
     """What to know of the preview of a job, "" where there is nothing to know."""
     if job.partial is None or job.done or not session.current().live_preview:
         return ""
-    if _state.dismissed:
-        return "The preview was deleted; the result will be built all the same."
-    if not _state.placed:
-        return ""
+    if _state.why_not or not _state.placed:
+        return _state.why_not
     frames = len(job.partial.tracked)
     seen = f"The head is a preview of {frames} frames so far"
     there = ownership.find_take(context.scene, job.partial)

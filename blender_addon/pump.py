@@ -69,7 +69,10 @@ def build_when_possible(context: Any, home: Home) -> bool:
     window.scene = scene  # operators work on what their window shows
     there = context.window == window
     try:
-        with session.current().quiet(), contextlib.nullcontext() if there else context.temp_override(window=window):
+        within = contextlib.nullcontext() if there else context.temp_override(window=window)
+        with session.current().quiet() as quiet, within:
+            if not quiet:
+                return False  # the client is just reading something: at the next tick
             posing = bpy.context.active_object if bpy.context.mode == "POSE" else None
             if posing is not None:
                 posing = posing.name

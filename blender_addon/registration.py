@@ -6,6 +6,8 @@ import bpy
 
 from . import (
     action_slots,
+    correction_drawing,
+    correction_properties,
     draw_in_timeline,
     draw_over_footage,
     iris,
@@ -23,15 +25,20 @@ from .operators import (
     build_take,
     cancel,
     check,
+    curves,
     export,
     footage_pick,
     heads_refresh,
+    held_keys,
     jobs,
     look_through,
     mark_neutral,
+    masks,
     next_low_confidence,
     open_preferences,
     pick_face,
+    pins,
+    refine,
     take_compare,
     take_delete,
     take_duplicate,
@@ -44,6 +51,8 @@ from .operators import (
     view_remove,
     worst_frame,
 )
+from .panels import correct as panel_correct
+from .panels import curves as panel_curves
 from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import see as panel_see
@@ -57,18 +66,22 @@ OPERATORS = (
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
-    *(take_head_motion, take_compare),
+    *(take_head_motion, take_compare, curves),
+    *(pins, masks, held_keys, refine),
 )
 CLASSES = tuple(
     cls
     for module in (
         settings,
         preferences,
+        correction_properties,
         *OPERATORS,
         panel_views,
         panel,
         panel_takes,
         panel_take,
+        panel_curves,
+        panel_correct,
         panel_see,
         panel_jobs,
     )
@@ -94,6 +107,8 @@ def register() -> None:
         getattr(bpy.app.handlers, name).append(handler)
     for name, handler in live.HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    setattr(bpy.types.Collection, correction_properties.NAME, correction_properties.corrections_property())
+    correction_drawing.watch()
     action_slots.watch()
     draw_over_footage.start()
     draw_in_timeline.start()
@@ -112,12 +127,14 @@ def unregister() -> None:
     live.take_away()
     for name, handler in live.HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
+    correction_drawing.forget()
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     session.end(finish=preferences.get(bpy.context).finish_jobs)
     delattr(bpy.types.Material, iris.NAME)
     for name in take_properties.properties():
         delattr(bpy.types.Collection, name)
+    delattr(bpy.types.Collection, correction_properties.NAME)
     delattr(bpy.types.Scene, settings.NAME)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -108,9 +108,7 @@ class Session(BackendLink):
 
     # jobs
 
-    def track(
-        self, spec: m.TrackJob, home: Home, *, match_scene: bool, known_cameras: KnownCameras | None = None
-    ) -> None:
+    def track(self, spec: m.Job, home: Home, *, match_scene: bool, known_cameras: KnownCameras | None = None) -> None:
         """Track a take; it is submitted as soon as the backend answers, and followed after those before it."""
         self.notice = None
         job = ActiveJob(spec.name, home, match_scene, spec, known_cameras)
@@ -163,7 +161,7 @@ class Session(BackendLink):
         """All jobs of this Blender, the one in progress first."""
         return [job for job in (self.job, *self.waiting) if job is not None]
 
-    def is_tracking(self, spec: m.TrackJob) -> bool:
+    def is_tracking(self, spec: m.Job) -> bool:
         """True where just this is being tracked, or waits for that, already."""
         return any(job.spec == spec for job in self.followed)
 

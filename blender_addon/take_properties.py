@@ -9,6 +9,7 @@ from typing import Any
 
 import bpy
 
+from . import curve_properties
 from .scene import error_on_head, head_display, ownership, plate, retime, skin_texture, takes, timing
 from .scene import versions_of_take as versions
 
@@ -33,6 +34,7 @@ def _rename_version(take: Any, name: str) -> None:
 
 
 def _set_plate(take: Any, wanted: bool) -> None:
+    take = ownership.main_of(take)
     plate.remove(take)
     view = head_display.seen_view(bpy.context.scene, take)
     if wanted and view is not None:
@@ -46,6 +48,7 @@ def _show_error(take: Any, context: Any) -> None:
 def properties() -> dict[str, Any]:
     """Blender's properties of a take's collection, by name."""
     return {
+        **curve_properties.properties(),
         NAME: bpy.props.StringProperty(
             name="Name",
             description="Name of the take; what was called after it is renamed along",
@@ -95,7 +98,7 @@ def properties() -> dict[str, Any]:
             name="In Renders",
             description="Render the footage behind the head, as this camera saw it: with Cycles or EEVEE, in its own "
             "colours where the scene's view transform is Standard",
-            get=lambda take: plate.plate_of(take) is not None,
+            get=lambda take: plate.plate_of(ownership.main_of(take)) is not None,
             set=_set_plate,
         ),
         STRIP: bpy.props.BoolProperty(

@@ -282,6 +282,7 @@ class RefineJob(FollowingJob):
 
     ``parent`` is a tracked take or a refined one. The solve starts from the take as it was tracked, however often it
     was refined since, so that the result answers to these corrections alone; without any it is the tracked take.
+    ``face`` is the one to refine where the parent tracked several, counted from 1; a refined one is one only.
     ``frames`` are the (first, last) to solve again, None those within reach of the corrections, which move in any case.
     All others stay as they were; over ``blend`` frames within each border the result goes over into them.
     """
@@ -293,11 +294,14 @@ class RefineJob(FollowingJob):
     masks: tuple[Mask, ...] = ()
     keys: tuple[HeldKey, ...] = ()
     blend: int = 8
+    face: int = 1
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where the frame range runs backwards or the blend is none."""
         if self.frames is not None:
             _require_range("frame range", *self.frames)
+        if self.face < 1:
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.face” must be 1 or more.")
         if not 0 <= self.blend <= MAX_BLEND:
             raise ProtocolError(ProtocolCode.BAD_FIELD, f"“job.blend” must be 0 to {MAX_BLEND} frames.")
 

@@ -75,10 +75,11 @@ def align_faces(
     wanted: FacesWanted,
     *,
     finder: FaceFinder,
+    on_frame: Callable[[AlignedFrame], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     should_cancel: Callable[[], bool] | None = None,
 ) -> AlignedFaces:
-    """Decode footage once and align several of its faces, as ``align_footage`` does one.
+    """Decode footage once and align several of its faces, as ``align_footage`` does one; ``on_frame`` gets the first.
 
     Raises UserError ``no_face``, ``no_frames``, ``face_not_chosen`` and what reading the footage raises; ``Cancelled``.
     """
@@ -87,7 +88,9 @@ def align_faces(
     with closing(prefetch(clock.timed("decode", _until_cancelled(footage, should_cancel)))) as decoded:
         started = time.perf_counter()
         for done, (frame, follows) in enumerate(follow_shots(decoded), start=1):
-            following.take(frame, follows)
+            for known in following.take(frame, follows):
+                if on_frame is not None:
+                    on_frame(known)
             if on_progress is not None:
                 on_progress(done, footage.total)
         clock.seconds["align"] = time.perf_counter() - started

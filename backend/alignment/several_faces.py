@@ -39,7 +39,7 @@ _NEAR = 1.6  # distance of two faces, in their mean side, from which they are in
 _TURNED_OVER = float(np.deg2rad(90))
 _OUT_OF_REACH = 1.0  # strangeness beyond which a face is another one …
 _REACH_GROWS = 0.15  # … and what is added for every frame that the face has been lost
-_LOOKS = 3.0  # what a change of looks of 1 (black to white all over) counts against a box's side of way
+_LOOKS = 6.0  # what a change of looks of 1 (black to white all over) counts against a box's side of way
 _OTHER_LOOKS = 0.25  # change of looks beyond which a face that was lost is not this one
 _LOOKS_FADE = 0.05  # share of what a face looks like that each frame renews
 _SLOWS = 0.85  # share of its speed that a lost face keeps from frame to frame
@@ -112,10 +112,15 @@ class SeveralFaces:
         self._wanted = wanted
         self._frames: list[AlignedFrame] = []  # all of the footage, without alignment
         self._begins = 0  # index of the shot's first frame
+        self._first: _Face | None = None  # the one that is wanted first, once it is known
+        self._told = 0  # frames that were given with it
         self._result: FollowedFaces | None = None
 
-    def take(self, frame: FootageFrame, follows: Follows) -> None:
-        """The next frame, in order."""
+    def take(self, frame: FootageFrame, follows: Follows) -> list[AlignedFrame]:
+        """The next frame, in order; gives what is known by now of the first wanted face, of frames before, too.
+
+        Raises UserError ``face_not_chosen`` where no face lies in its chosen place.
+        """
         shot = self._frames[-1].shot if self._frames else 0
         if follows is Follows.CUT and self._frames:
             self._end_shot()
@@ -126,6 +131,19 @@ class SeveralFaces:
             chosen_here = any(choice.frame == frame.number for choice in choices)
             seen = self._crowd.take(frame.image, len(self._frames), closely=chosen_here)
         self._frames.append(AlignedFrame(frame.number, frame.time, frame.scene_frame, None, seen, shot))
+        if self._first is None:
+            self._first = self._picked_at(len(self._frames) - 1, self._wanted.first)
+        if self._first is None:
+            return []
+        told, self._told = self._told, len(self._frames)
+        return self._track(self._first, told)
+
+    def _track(self, face: _Face, first: int = 0) -> list[AlignedFrame]:
+        """The frames from the index ``first`` on as they show a face."""
+        return [
+            replace(frame, alignment=face.path.get(index))
+            for index, frame in enumerate(self._frames[first:], start=first)
+        ]
 
     def end(self) -> FollowedFaces:
         """The faces that were wanted; one without an alignment in any frame where none was seen.
@@ -148,10 +166,9 @@ class SeveralFaces:
 
     def _choose(self) -> FollowedFaces | None:
         """The wanted faces of the shot that ends; None where the first one is none of it."""
-        first = self._pick(self._wanted.first)
-        if first is None:
+        if self._first is None:
             return None
-        chosen = [first]
+        chosen = [self._first]
         for choice in self._wanted.others:
             face = self._pick(choice)
             if face is None:
@@ -167,24 +184,23 @@ class SeveralFaces:
             others = sorted((f for f in self._crowd.faces if f not in chosen), key=_size, reverse=True)
             left_out = [len(face.path) for face in others if len(face.path) < least]
             chosen += [face for face in others if len(face.path) >= least]
-        tracks = [
-            [replace(frame, alignment=face.path.get(index)) for index, frame in enumerate(self._frames)]
-            for face in chosen
-        ]
-        return FollowedFaces(tuple(tracks), tuple(left_out))
+        return FollowedFaces(tuple(self._track(face) for face in chosen), tuple(left_out))
 
     def _pick(self, choice: FaceChoice) -> _Face | None:
         """The face of a choice; None where the shot shows nobody from the chosen frame on."""
-        for index in range(self._begins, len(self._frames)):
-            number = self._frames[index].number
-            here = [face for face in self._crowd.faces if index in face.path]
-            if (choice.frame is not None and number < choice.frame) or not here:
-                continue
-            picked = choice.pick([face.path[index].box for face in here])
-            if picked is None:
-                raise beside_every_face(choice, number, len(here))
-            return here[picked]
-        return None
+        found = (self._picked_at(index, choice) for index in range(self._begins, len(self._frames)))
+        return next((face for face in found if face is not None), None)
+
+    def _picked_at(self, index: int, choice: FaceChoice) -> _Face | None:
+        """The face of a choice that is made on the frame of an index; None before it, or where that shows nobody."""
+        number = self._frames[index].number
+        here = [face for face in self._crowd.faces if index in face.path]
+        if (choice.frame is not None and number < choice.frame) or not here:
+            return None
+        picked = choice.pick([face.path[index].box for face in here])
+        if picked is None:
+            raise beside_every_face(choice, number, len(here))
+        return here[picked]
 
 
 def _size(face: _Face) -> float:

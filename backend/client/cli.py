@@ -226,6 +226,9 @@ def refine(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made where it is missing.")],
     frames: Frames = "",
+    head_number: Annotated[
+        int, typer.Option("--head-number", help="Which head of a take of several faces.", min=1)
+    ] = 1,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write the overlay, too.")] = False,
     endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
 ) -> None:
@@ -234,7 +237,7 @@ def refine(
     from backend.client.terminal import refine_with_progress
 
     span = parse_frames(frames) if frames else None
-    refine_with_progress(RefineRequest(take, corrections, out, span, overlay, endpoint or None))
+    refine_with_progress(RefineRequest(take, corrections, out, span, head_number, overlay, endpoint or None))
 
 
 def export(

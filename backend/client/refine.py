@@ -27,7 +27,7 @@ class RefineRequest:
     """A take to refine and by what. ``take`` is a folder that holds one, or the id of a finished job.
 
     ``corrections`` is a JSON file with a ``RefineJob``'s ``pins``, ``masks``, ``keys``, ``frames`` and ``blend``, all
-    of which may be left out; ``frames`` (first, last) count before the file's. ``endpoint`` None uses the backend that
+    of which may be left out; ``frames`` (first, last) counts before the file's. ``endpoint`` None uses the backend that
     runs, else a private one that is started and stopped; for a folder there is no need of any.
     """
 
@@ -35,6 +35,7 @@ class RefineRequest:
     corrections: Path
     out: Path
     frames: tuple[int, int] | None = None
+    face: int = 1  # of a take of several, counted from 1
     overlay: bool = False
     endpoint: str | None = None
 
@@ -48,7 +49,7 @@ def refine_to_folder(
     ``output_unwritable``; what refining raises.
     """
     job = read_corrections(request.corrections)
-    job = job if request.frames is None else replace(job, frames=request.frames)
+    job = replace(job, face=request.face, frames=request.frames or job.frames)
     folder = Path(request.take)
     with output_folder(request.out) as out:
         if os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name too long to be one
@@ -62,11 +63,12 @@ def refine_to_folder(
         else:
             _by_job(replace(job, parent=request.take), request, on_status)
         track = load_track(out / "track.npz")
-        files = {name.removesuffix(".npz").removesuffix(".json"): out / name for name in RESULT_FILES}
+        files = {Path(name).stem: out / name for name in RESULT_FILES}
         if request.overlay:
             if on_stage:
                 on_stage("writing the overlay")
-            files |= write_overlays([track], track.head_id, [(out / "alignments.npz").read_bytes()], out)
+            seen = [(out / "alignments.npz").read_bytes()]
+            files |= write_overlays([track], track.head_id, seen, out)
         return TrackOutput(track, json.loads((out / "report.json").read_bytes()), files)
 
 

@@ -6,6 +6,7 @@ stand right to each other in one camera.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from protocol.job import TrackJob
 if TYPE_CHECKING:
     from backend.alignment.types import Aligner, FaceFinder
     from backend.fitting import FittedCamera
+    from backend.observations import AlignedFrame
     from backend.pipeline.open_views import OpenView
 
 
@@ -50,10 +52,11 @@ def align_actors(
     finder: FaceFinder,
     spec: TrackJob,
     *,
+    on_frame: Callable[[AlignedFrame], None] | None,
     on_progress: OnAligned,
     should_cancel: ShouldCancel,
 ) -> AlignedActors:
-    """Find the faces that the job asks for, all in one pass.
+    """Find the faces that the job asks for, all in one pass; ``on_frame`` gets what is known of the first one.
 
     Raises:
         UserError: ``no_face``, ``no_frames``, ``face_not_chosen``.
@@ -68,6 +71,7 @@ def align_actors(
         aligner,
         FacesWanted(first, tuple(aligner_choice(face) for face in spec.faces), spec.all_faces),
         finder=finder,
+        on_frame=on_frame,
         on_progress=lambda done, total: on_progress("finding the faces", done, max(done, total)),
         should_cancel=should_cancel,
     )

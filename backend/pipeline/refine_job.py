@@ -50,7 +50,7 @@ def refine_folder(
 
     on_progress(JobProgress("reading the take", 0.0))
     began = time.perf_counter()
-    take = read_source(source)
+    take = read_source(source, spec.face)
     where = spec.name or "the take"
     corrections = to_fit(spec.pins, spec.masks, spec.keys, take.track, take.head, take.seen, where)
     frames = None
@@ -71,16 +71,16 @@ def refine_folder(
     track = refined_track(take.track, take.head, resolved)
     report = refine_report(spec, take, track, resolved)
     report["refine"]["seconds"] = {"read": round(read - began, 4), "fit": round(solved - read, 4)}
-    _write(track, report, take, out)
+    _write(track, report, take, out, spec.face)
     return track, report
 
 
-def _write(track: Track, report: Mapping[str, Any], take: TakeSource, out: Path) -> None:
+def _write(track: Track, report: Mapping[str, Any], take: TakeSource, out: Path, face: int) -> None:
     link_or_copy(take.track_file, out / TRACKED)
     link_or_copy(take.alignments_file, out / "alignments.npz")
-    texture = take.track_file.with_name(texture_file(1))
+    texture = take.track_file.with_name(texture_file(face))
     if texture.is_file():
-        link_or_copy(texture, out / texture.name)
+        link_or_copy(texture, out / texture_file(1))
     save_track(_with_proxies_in(track, out), out / "track.npz")
     write_atomic(out / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.errors import ErrorCode, UserError
+from backend.pipeline import further_faces as files
 from backend.track.io import load_track
 from backend.track.types import Track
 
@@ -39,24 +40,26 @@ class TakeSource:
     report: Mapping[str, Any]
 
 
-def read_source(folder: Path) -> TakeSource:
-    """The take of a folder, as it was tracked before any refine.
+def read_source(folder: Path, face: int = 1) -> TakeSource:
+    """The take of a folder, or the face of it, as it was tracked before any refine; faces are counted from 1.
 
     Raises:
         UserError: ``no_result`` where there is no take, or nothing of what was seen in its pictures; ``bad_file``,
             ``bad_alignment``, ``head_changed`` and what reading a track raises.
     """
-    track_file = next((folder / name for name in (TRACKED, "track.npz") if (folder / name).is_file()), None)
+    names = (TRACKED, files.track_file(1)) if face == 1 else (files.track_file(face),)
+    track_file = next((folder / name for name in names if (folder / name).is_file()), None)
     if track_file is None:
-        raise UserError(ErrorCode.NO_RESULT, f"There is no take in {folder}.", "Name a take that was tracked.")
-    alignments_file = folder / "alignments.npz"
+        what = "take" if face == 1 else f"head {face}"
+        raise UserError(ErrorCode.NO_RESULT, f"There is no {what} in {folder}.", "Name a take that was tracked.")
+    alignments_file = folder / files.alignments_file(face)
     if not alignments_file.is_file():
         raise UserError(
             ErrorCode.NO_RESULT,
-            f"The take in {folder} cannot be refined: what was seen in its pictures, alignments.npz, is missing.",
+            f"The take in {folder} cannot be refined: {alignments_file.name}, what was seen in it, is missing.",
             "Track the footage again.",
         )
-    report = _read_report(folder / "report.json")
+    report = _report_of(_read_report(folder / "report.json"), face)
     resting = json.dumps(report.get("neutral", {}).get("frames", []))
     track, head, seen, tracked = _loaded(track_file, alignments_file, resting)
     return TakeSource(track_file, alignments_file, track, head, seen, tracked, report)
@@ -123,6 +126,14 @@ def seen_by(track: Track, alignments: Sequence[ViewAlignment], path: Path) -> tu
 
 def _of_another(path: Path) -> UserError:
     return UserError(ErrorCode.BAD_ALIGNMENT, f"{path} is of another take than the track.", "Track the footage again.")
+
+
+def _report_of(report: Mapping[str, Any], face: int) -> dict[str, Any]:
+    """What a job's report says of one of its faces, as if it were alone."""
+    own = report if face == 1 else next(iter(report.get("others", [])[face - 2 : face - 1]), {})
+    kept = {name: value for name, value in own.items() if name not in ("others", "head_number", "track")}
+    texture = {"texture": {**own["texture"], "file": files.texture_file(1)}} if own.get("texture") else {}
+    return kept | texture
 
 
 def _read_report(path: Path) -> dict[str, Any]:

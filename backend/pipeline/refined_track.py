@@ -69,7 +69,7 @@ def _put(old: NDArray[Any], moved: NDArray[np.bool_], new: NDArray[Any]) -> NDAr
 
 
 def refine_report(spec: RefineJob, take: TakeSource, track: Track, resolved: Resolved) -> dict[str, Any]:
-    """The tracked take's report with what the refine did; that of an earlier refine is left out."""
+    """The report of the tracked face with what the refine did; that of an earlier refine is left out."""
     said: list[str] = []
     pins = []
     for pin, before, after in zip(spec.pins, resolved.pins_before.tolist(), resolved.pins_after.tolist(), strict=True):

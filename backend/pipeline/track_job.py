@@ -241,6 +241,7 @@ def _align(
             aligner,
             face_finder(),
             spec,
+            on_frame=drafts.add if drafts else None,
             on_progress=_aligning(on_progress),
             should_cancel=should_cancel,
         )

@@ -6,6 +6,7 @@
                     alignments/     chunks, written while the footage is aligned: what a resumed job need not redo
                     partial_*.npz   tracks of a running job that can be shown before it ends
                     alignments.npz  all of them, track.npz, report.json, log.txt: written at the end
+                    tracked.npz     of a refined take: as it was tracked, which the next refine starts from
                     texture.png     the skin as the footage shows it, of a take that has one
 
 A job whose state says queued or running but whose lock is free lost its backend; it becomes ``interrupted``. The

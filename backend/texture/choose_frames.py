@@ -13,7 +13,7 @@ from backend.texture.types import F64
 from backend.track.geometry import neutral_of
 from backend.track.types import Track
 
-PICTURES = 24
+PICTURES = 20
 """At most; each takes 60 ms."""
 CANDIDATES = 900
 """Frames that are looked at, evenly spread over all views of a longer take."""

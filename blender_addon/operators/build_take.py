@@ -7,12 +7,13 @@ from typing import Any
 
 import bpy
 
-from .. import action_slots, footage_paths, grades, live, session, settings
-from ..scene import actors, ownership, preview, takes
+from .. import action_slots, footage_paths, grades, live, refining, session, settings
+from ..scene import actors, ownership, takes
 from ..scene import versions_of_take as versions
 from ..scene.build import build_take, look_through_camera
 from ..scene.footage import missing_footage, pictures_of
 from ..scene.plan import plan_for
+from ..vendor import messages as m
 from ..vendor import take as contract
 
 ANSWERS = (
@@ -54,25 +55,31 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         job = now.job
         if job is None or job.take is None:
             return {"CANCELLED"}
-        plan = plan_for(context.scene, job.take, takes.shown_take(context))
+        refined = None
+        if refining.is_refinement(job.take):
+            parent = actors.key_of(job.spec.parent, job.spec.face) if isinstance(job.spec, m.RefineJob) else ""
+            refined = refining.fitted(context.scene, takes.shown_take(context), parent, job.take)
+        take = refined.take if refined is not None else job.take
+        plan = refined.plan if refined is not None else plan_for(context.scene, take, takes.shown_take(context))
         if plan.lost and self.answer == "ASK" and not bpy.app.background:
             job.question = plan.question()
             return {"CANCELLED"}
-        chosen = live.give_way()
+        live.give_way()
         again = [part.collection for part in (plan, *plan.others) if part.collection is not None]
         before = {head: action_slots.actions_of(head) for head in again}
         first = not ownership.takes_of(context.scene)
         there = ownership.takes_of(context.scene)
         built = build_take(
             context,
-            job.take,
+            take,
             match_scene=job.match_scene,
             known_cameras=job.known_cameras if not job.elsewhere else None,
             plan=plan.accept() if self.answer == "REPLACE" else plan,
             job=job.status.job_id if job.status is not None else "",
         )
         settings.of(context.scene).take = built
-        preview.hand_on(chosen, built)
+        if refined is not None:
+            refining.remember(built, refined)
         for head in ownership.family_of(built):
             if before.get(head):
                 action_slots.follow(head, before[head])
@@ -80,6 +87,9 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         if job.match_scene and first:
             look_through_camera([context.screen])  # of other workspaces the user decides
         unmatched = job.match_scene and not first and plan.collection is None
+        if refined is not None:
+            now.take_built(_about_refined(refined, built))
+            return {"FINISHED"}
         results = [(job.take, *job.take.others)[part.index] for part in (plan, *plan.others)]
         joins = plan.joins if plan.joins is not None and built not in there else None
         key = job.status.job_id if job.status is not None else ""
@@ -87,6 +97,12 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         text = summary(results, names, built, plan.collection, unmatched=unmatched and joins is None)
         now.take_built(text if joins is None else f"{text} It is a further head of “{joins.name}”.")
         return {"FINISHED"}
+
+
+def _about_refined(refined: refining.Refined, built: Any) -> str:
+    version = versions.current(built)
+    number = f"This is {version.name.lower()} of “{built.name}”." if version is not None else ""
+    return " ".join([refined.plan.about, number, *(str(said) for said in refined.take.report.get("warnings", ()))])
 
 
 def _cameras(built: Any) -> list[Any]:

@@ -27,7 +27,7 @@ def _title(version: versions.Version) -> str:
 
 def _about(version: versions.Version) -> str:
     when = version.date.replace("T", " ")[:16]
-    return f"Tracked {when}. {version.notes}".removesuffix(".").strip()
+    return f"Made {when}. {version.notes}".removesuffix(".").strip()
 
 
 class _OnVersions:

@@ -111,7 +111,11 @@ def share_cameras(main: Any, actor: Any) -> None:
 
 def job_key(take: contract.TakeResult, job: str) -> str:
     """What a head's version remembers of the job that tracked it: its id, and of a further face its number there."""
-    number = int(take.report.get("head_number", 1))
+    return key_of(job, int(take.report.get("head_number", 1)))
+
+
+def key_of(job: str, number: int) -> str:
+    """The ``job_key`` of a job's face, counted from 1."""
     return f"{job}#{number}" if job and number > 1 else job
 
 

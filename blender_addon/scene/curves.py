@@ -22,6 +22,8 @@ from .splice import Part
 F64 = NDArray[np.float64]
 Path = tuple[str, int]
 
+SAME_TURN = 1e-6
+"""Radians, and shares of a quaternion: where two turns are nearer than this, the older one stays, bit by bit."""
 WRITTEN = "flowface_curves"
 """An Action's property: data path and index of each curve that a run wrote, all others are the user's."""
 OWN_GROUPS = ("Expression", "ARKit", "Head pose", "left_eye", "right_eye", "Tracking", "Camera", "Lens", "Background")
@@ -149,6 +151,11 @@ def _evaluated(curve: Any, frames: F64, wanted: NDArray[np.bool_]) -> F64:
     return out
 
 
+def evaluated(curve: Any, frames: F64) -> F64:
+    """The values (n,) of a curve's keys on frames (n,), without what its modifiers add."""
+    return _evaluated(curve, frames, np.ones(len(frames), bool))
+
+
 @contextlib.contextmanager
 def _without_modifiers(curve: Any) -> Iterator[None]:
     """They come on top of the keys, and stay there."""
@@ -183,8 +190,11 @@ def _led(turn: Turn, curves: list[Any], part: Part) -> F64:
     rotations = turn.rotations.copy()
     rotations[some] = splice.turned(axes.rotations_from(old[some], turn.mode), rotations[some], share[some])
     if part.before or not part.after:
-        return axes.rotation_values(rotations, turn.mode, old[0] if part.before else None)
-    return axes.rotation_values(rotations[::-1], turn.mode, old[-1])[::-1]
+        values = axes.rotation_values(rotations, turn.mode, old[0] if part.before else None)
+    else:
+        values = axes.rotation_values(rotations[::-1], turn.mode, old[-1])[::-1]
+    same = some & (np.abs(values - old).max(axis=1) < SAME_TURN)
+    return np.where(same[:, None], old, values)
 
 
 def course(block: Any, path: str, now: list[float], frames: F64) -> F64:

@@ -1,7 +1,7 @@
 """How far each part of a head is off what was seen of it in a frame, as an attribute of the mesh.
 
-While it is shown it follows the frame that is shown, and edits of the head from the next frame on. In renders it stays
-as it is: what a render reads must not be changed under it.
+While it is shown it follows the frame that is shown, and edits of the head from the next frame on. In a window's
+renders it stays as it is: what a render reads in another thread must not be changed under it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def changed(take: Any, depsgraph: Any) -> None:
 def write(take: Any, frame: float, depsgraph: Any) -> None:
     """Give the take's head the errors of a frame."""
     head = replace.member(take, replace.HEAD)
-    if head is None or head.mode != "OBJECT":
+    if head is None or head.mode != "OBJECT" or head.data.library is not None:
         return
     mesh = head.data
     attribute = mesh.attributes.get(ATTRIBUTE) or mesh.attributes.new(ATTRIBUTE, "FLOAT", "POINT")

@@ -12,12 +12,16 @@ import bpy
 import numpy as np
 
 from .. import compat
-from . import armature, head_motion, shape
+from . import armature, head_motion, picture_lines, shape
 from . import ownership as replace
 from . import versions_of_take as versions
 
 HEAD, RIG, NUMBER = "flowface_ghost", "flowface_ghost_armature", "flowface_ghost_version"
 """Of a take's collection: the second head, its armature, and the number of the version that they show."""
+
+
+SKIN = "FlowFace skin"
+"""Of the second head: the vertex group, and the modifier that shows it alone."""
 
 
 class CannotCompare(Exception):  # noqa: N818 - its text is a sentence for the user
@@ -57,6 +61,7 @@ def show(context: Any, take: Any, number: int) -> None:
     compat.assign_action(second_rig, data["actions"].get(versions.POSE))
     if second.data.shape_keys is not None:
         compat.assign_action(second.data.shape_keys, data["actions"].get(versions.EXPRESSION))
+    _skin_only(second)
     second.display_type, second.show_in_front = "WIRE", True
     second.hide_viewport, second_rig.hide_viewport = False, True
 
@@ -79,6 +84,18 @@ def _attach(second: Any, head: Any, second_rig: Any, rig: Any) -> None:
     for modifier in second.modifiers:
         if modifier.type == "ARMATURE" and modifier.object == rig:
             modifier.object = second_rig
+
+
+def _skin_only(head: Any) -> None:
+    """Let a wire that is drawn over everything have no edges of eyes, teeth and what else is within."""
+    mesh, parts = head.data, picture_lines.parts_of(head.data)
+    if "skin" not in parts:
+        return
+    worn = np.flatnonzero(parts == "skin")
+    inside = np.unique([v for face in mesh.polygons if face.material_index in worn for v in face.vertices])
+    group = head.vertex_groups.new(name=SKIN)
+    group.add(inside.tolist(), 1.0, "REPLACE")
+    head.modifiers.new(SKIN, "MASK").vertex_group = group.name
 
 
 def remove(take: Any) -> None:

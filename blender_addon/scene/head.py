@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import bpy
@@ -17,6 +17,8 @@ from .polygons import Polygons, polygons_of
 UV_MAP = "FlowFace"
 OWN_VERTICES = "flowface_vertices"
 """The mesh's property that counts the head's own vertices, which come before those of brows and lashes, and all."""
+TRIANGLES = "flowface_triangles"
+"""The mesh's property: the corners (3F,) of the triangles of the head that it was built of, which has no quads."""
 EXPRESSIONS = "flowface_expressions"
 """The mesh's property: the names of its expressions as they were built, in the order of their keys after the first."""
 SHAPE = "flowface_shape"
@@ -33,6 +35,15 @@ SLIDER_LIMIT = 10.0
 
 def build_head(name: str, head: contract.HeadGeometry, worn: Callable[[str], Any], obj: Any = None) -> Any:
     """A mesh object of a person's head, its parts in the materials that ``worn`` says; or ``obj`` with a new mesh."""
+    for made in build_head_in_steps(name, head, worn, obj):
+        obj = made
+    return obj
+
+
+def build_head_in_steps(
+    name: str, head: contract.HeadGeometry, worn: Callable[[str], Any], obj: Any = None
+) -> Iterator[Any]:
+    """``build_head`` in three parts of about equal work; each gives the object, which is whole after the last."""
     polygons = polygons_of(head)
     part_names, part = eyes.parts_with_irises(head, polygons)
     mesh = _mesh(name, head, polygons, part)
@@ -42,9 +53,16 @@ def build_head(name: str, head: contract.HeadGeometry, worn: Callable[[str], Any
         obj = bpy.data.objects.new(name, mesh)
     else:
         obj.data = mesh
+    yield obj
     _add_shape_keys(obj, name, head)
+    yield obj
     _add_weights(obj, head)
-    return obj
+    yield obj
+
+
+def keep_triangles(mesh: Any, head: contract.HeadGeometry) -> None:
+    """Have a mesh remember the triangles of the head that it was built of, by which points of its surface are told."""
+    mesh[TRIANGLES] = head.triangles.ravel().tolist()
 
 
 def shape_points(head: contract.HeadGeometry) -> NDArray[np.float32]:
@@ -84,6 +102,7 @@ def _mesh(name: str, head: contract.HeadGeometry, polygons: Polygons, part: NDAr
     mesh.validate()
     mesh.set_sharp_from_angle(angle=SHARP_ANGLE)
     mesh[OWN_VERTICES] = [head.own_vertices or len(head.neutral), len(head.neutral)]
+    keep_triangles(mesh, head)
     for attribute, values in ((materials.LIGHT, head.light), (materials.LIPS, head.lips)):
         mesh.attributes.new(attribute, "FLOAT", "POINT").data.foreach_set("value", values)
     return mesh

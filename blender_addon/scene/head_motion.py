@@ -92,9 +92,12 @@ def on_the_head(collection: Any) -> Iterator[None]:
 
 
 def _key_frames(rig: Any) -> F64:
-    """The frames on which head motion is keyed."""
-    frames = [compat.read_numbers(curve, "co")[:, 0] for curve in _motion_curves(rig)]
-    return np.unique(np.concatenate(frames).astype(np.float64)) if frames else np.zeros(0)
+    """The frames on which head motion is keyed, and all whole ones between where a key is not led from by a line."""
+    curves = _motion_curves(rig)
+    frames = np.concatenate([np.zeros(0), *(compat.read_numbers(curve, "co")[:, 0] for curve in curves)])
+    if any(key.interpolation != "LINEAR" for curve in curves for key in curve.keyframe_points):
+        frames = np.concatenate([frames, np.arange(np.ceil(frames.min()), frames.max())])
+    return np.unique(frames)
 
 
 def _motion_curves(rig: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..vendor import take as contract
-from . import actors, animation, armature, axes, curves, landmarks, materials, root, shape, skin_texture, update
+from . import actors, animation, armature, axes, curves, held, landmarks, materials, root, shape, skin_texture, update
 from . import ownership as replace
 from . import versions_of_take as versions
 from .head import build_head, shape_points, widen_sliders
@@ -46,6 +46,7 @@ def first_version(collection: Any, take: contract.TakeResult, job: str, notes: t
     frames, key = span(take), actors.job_key(take, job)
     points = shape_points(take.head)
     versions.add(collection, "", frames, frames, job=key, head_id=take.head.head_id, points=points, notes=notes)
+    held.keep_written(collection)
 
 
 def settle_others(

@@ -75,8 +75,9 @@ class PosedHead:
 
 
 def posed_head(head: Any, depsgraph: Any) -> PosedHead | None:
-    """The head object in the depsgraph's frame; None where it is hidden, as Blender does not evaluate it then."""
-    if head is None or not head.visible_get(view_layer=depsgraph.view_layer):
+    """The head object in the depsgraph's frame; None where it is hidden or in Edit Mode, as Blender does not evaluate
+    its mesh then."""
+    if head is None or head.mode == "EDIT" or not head.visible_get(view_layer=depsgraph.view_layer):
         return None
     shown = head.evaluated_get(depsgraph)
     mesh, matrix = shown.data, np.array(shown.matrix_world, np.float64)

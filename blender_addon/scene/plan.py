@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..vendor import take as contract
 from . import actors, shape, span
 from . import ownership as replace
@@ -26,7 +29,8 @@ class Plan:
     not. ``others`` are the plans of the run's other results.
 
     ``part`` says that only some of its frames were tracked, ``other_head`` that its head is another model. ``lost``
-    names what cannot be kept then; ``accepted`` is the user's consent.
+    names what cannot be kept then; ``accepted`` is the user's consent. ``pieces`` are the frames (T,) of a part that
+    go into the take, each without a gap, where not all do; ``about`` is what to say of it.
     """
 
     collection: Any | None
@@ -34,6 +38,8 @@ class Plan:
     other_head: bool = False
     lost: tuple[str, ...] = ()
     accepted: bool = False
+    pieces: tuple[NDArray[np.bool_], ...] = ()
+    about: str = ""
     index: int = 0
     joins: Any | None = None
     cameras_stay: bool = False

@@ -9,7 +9,6 @@ came into an undo step or an automatically saved file, by what the user did mean
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import bpy
@@ -17,7 +16,7 @@ import bpy
 from ..vendor import take as contract
 from . import animation, armature, axes, build, camera, curves, footage, materials, root, shape, takes
 from . import ownership as replace
-from .head import build_head, shape_points, widen_sliders
+from .head import build_head_in_steps, shape_points, widen_sliders
 from .known_cameras import KnownCameras, metres_per_unit
 from .span import span
 
@@ -55,16 +54,18 @@ def build_in_steps(
     scene, name = context.scene, f"{take.name} preview"
     collection = bpy.data.collections.new(name)
     collection[PREVIEW] = scene
-    collection.hide_render = True
+    collection.hide_render = collection.hide_select = True  # to be looked at: what is edited cannot be taken away
     known = known_cameras.placement(take) if known_cameras else None
     placement = known or root.beside_others(scene, axes.at_eye_level(metres_per_unit(scene)))
     origin = root.build_root(collection, name, placement)
     worn = materials.worn_by(f"{PREVIEW} {collection.name}", name)
-    head = replace.take_in(collection, replace.HEAD, build_head(f"{name} head", take.head, worn))
-    yield
+    for head in build_head_in_steps(f"{name} head", take.head, worn):
+        if replace.HEAD not in collection:
+            replace.take_in(collection, replace.HEAD, head)
+        yield
     rig = replace.take_in(collection, replace.ARMATURE, armature.build_armature(context, name, take.head))
     rig.rotation_mode = axes.HEAD_EULER_ORDER
-    armature.bind(head, rig)
+    armature.bind(collection[replace.HEAD], rig)
     yield
     if known is None:
         view = take.cameras[0]
@@ -101,37 +102,11 @@ def fits(collection: Any, take: contract.TakeResult) -> bool:
     return whole and head is not None and shape.same_head(head.data, take.head)
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The roles of a preview's objects that were selected, and of the active one, to be handed on to the take."""
-
-    selected: frozenset[str] = frozenset()
-    active: str = ""
-
-
-def remove_all() -> Chosen:
-    """Take all previews out of the file, with all that they changed; returns what was selected of them."""
-    chosen = Chosen()
+def remove_all() -> None:
+    """Take all previews out of the file, with all that they changed in it."""
     for collection in all_previews():
-        layer = bpy.context.view_layer
-        built = _built(collection)
-        seen = {role: obj for role, obj in built.items() if layer is not None and obj.name in layer.objects}
-        selected = frozenset(role for role, obj in seen.items() if obj.select_get(view_layer=layer))
-        active = next((role for role, obj in seen.items() if obj == layer.objects.active), "")
-        chosen = Chosen(chosen.selected | selected, chosen.active or active)
         _restore(collection)
-        _remove(collection, list(built.values()))
-    return chosen
-
-
-def hand_on(chosen: Chosen, collection: Any) -> None:
-    """Select of a built take what was selected of its preview."""
-    layer = bpy.context.view_layer
-    for role, obj in replace.built(collection).items():
-        if role in chosen.selected and obj.name in layer.objects:
-            obj.select_set(True, view_layer=layer)
-        if role == chosen.active and obj.name in layer.objects:
-            layer.objects.active = obj
+        _remove(collection, list(_built(collection).values()))
 
 
 def _write(collection: Any, take: contract.TakeResult) -> None:

@@ -17,6 +17,9 @@ from . import axes
 
 F64 = NDArray[np.float64]
 
+SAME = 1e-5
+"""Radians, metres and shares: what single precision does to a camera is less, and another solve's differs by more."""
+
 
 @dataclass(frozen=True, eq=False)
 class ShownCamera:
@@ -52,6 +55,20 @@ def head_poses(take: contract.TakeResult, shown: ShownCamera, size: float) -> tu
     axes_of_camera = shown.rotations @ axes.CAMERA
     locations = shown.locations + shown.scale * np.einsum("tij,tj->ti", axes_of_camera, moved)
     return axes_of_camera @ rotation @ axes.HEAD.T, locations
+
+
+def same_camera(take: contract.TakeResult, shown: ShownCamera, size: float, placement: axes.Placement) -> bool:
+    """True where a run has, at ``placement``, the very camera and head of the take: nothing has to be brought there."""
+    view = take.cameras[0]
+    rotations, locations = axes.camera_poses(view.world_to_camera, placement)
+    return bool(
+        np.abs(shown.rotations - rotations).max() < SAME
+        and np.abs(shown.locations - locations).max() < SAME * shown.scale
+        and np.abs(shown.focal_px / view.focal_px - 1).max() < SAME
+        and np.abs(shown.principal_point - view.principal_point).max() < SAME * max(view.image_size)
+        and abs(shown.scale / placement.scale - 1) < SAME
+        and abs(size - 1) < SAME
+    )
 
 
 def _from_line_to_line(one: F64, other: F64) -> F64:

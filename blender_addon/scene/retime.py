@@ -15,6 +15,7 @@ from .. import compat
 from . import head_motion, plate, retimed_footage, span
 from . import ownership as replace
 from . import versions_of_take as versions
+from .curve_layers.apply import move_kept
 from .timing import TIMING, Timing, timing_of
 
 F64 = NDArray[np.float64]
@@ -82,6 +83,7 @@ def _move(action: Any, old: Timing, new: Timing) -> None:
             used.append(homes)
             places[:, 0] = new.at(homes)
             curve.keyframe_points.foreach_set(name, places.ravel())
+    move_kept(action, lambda frames: new.at(_homes(frames, known, before, old)))
     if action.use_frame_range:
         action.frame_start, action.frame_end = new.at(old.home(np.array([action.frame_start, action.frame_end])))
     if new.plain:

@@ -50,6 +50,14 @@ def retime(data: Any, name: str, old: Timing, new: Timing) -> None:
     _key(data, name, background, frames, numbers[index] - (frames - user.frame_start + 1))
 
 
+def pictures_of(data: Any, timing: Timing) -> tuple[float, F64] | None:
+    """The footage's frame of the first picture behind a camera, and the numbers (n,) that Blender has of them.
+
+    None where there is nothing behind it, or a still.
+    """
+    return _pictures(data, data.background_images[0], timing) if len(data.background_images) else None
+
+
 def _pictures(data: Any, background: Any, old: Timing) -> tuple[float, F64] | None:
     """The footage's frame of the first picture, and the numbers (n,) that Blender has of the pictures from there on.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import footage, ghost, plate, root
+from . import corrections, footage, ghost, plate, root
 from . import ownership as replace
 from . import versions_of_take as versions
 
@@ -174,9 +174,12 @@ def duplicate(scene: Any, take: Any) -> Any:
                 twins[one].objects.link(copies[obj])
     for one, twin in twins.items():
         for key in one.keys():  # noqa: SIM118 - iteration is over its objects
+            if key == corrections.NAME:
+                continue
             value = twins.get(one[key]) if key == replace.ACTOR_OF else one[key]
             is_data = isinstance(value, (bpy.types.Object, bpy.types.Collection))
             twin[key] = copies.get(value, value) if is_data else _plain(value, copy)
+        corrections.copy(one, twin)
     for obj in take.all_objects:
         _own_animation(copies[obj], copy)
         _repoint(copies[obj], copies)

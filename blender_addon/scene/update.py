@@ -10,6 +10,7 @@ from mathutils import Matrix
 from numpy.typing import NDArray
 
 from .. import compat
+from ..vendor import arrays
 from ..vendor import take as contract
 from . import (
     actors,
@@ -20,6 +21,7 @@ from . import (
     curves,
     footage,
     head_motion,
+    held,
     materials,
     realign,
     retimed_footage,
@@ -29,7 +31,8 @@ from . import (
 )
 from . import ownership as replace
 from . import versions_of_take as versions
-from .head import build_head, shape_points, widen_sliders
+from .curve_layers import apply as curve_layers
+from .head import TRIANGLES, build_head, keep_triangles, shape_points, widen_sliders
 from .known_cameras import KnownCameras, metres_per_unit
 from .plan import Plan
 from .span import span, span_of
@@ -76,8 +79,19 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
         for role, block in versions.animated(collection).items():
             if role.startswith((versions.CAMERA, versions.LENS)):
                 _copied(collection, role, block)
-        notes.append(_what_stays(raw, part))
-    _move(collection, take, rig, head, rotations, locations, part)
+        notes.append(plan.about or _what_stays(raw, part))
+    if plan.pieces:
+        for number, kept in enumerate(plan.pieces):
+            piece, written = arrays.at_frames(raw, np.flatnonzero(kept)), _moved_by_run(collection) if number else {}
+            own = _part(piece, there, timing)
+            with curve_layers.lifted(collection, own):
+                _move(collection, retimed(piece, timing), rig, head, rotations[kept], locations[kept], own)
+            _take_names(collection, written)
+    else:
+        with curve_layers.lifted(collection, part):
+            _move(collection, take, rig, head, rotations, locations, part)
+    with curve_layers.lifted(collection):
+        held.keep_written(collection)
     frames = span(raw)
     whole = (min(frames[0], there[0]), max(frames[1], there[1])) if part is not None else frames
     head_id = take.head.head_id
@@ -93,6 +107,23 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
         points=bodies.points,
     )
     return collection
+
+
+def _moved_by_run(collection: Any) -> dict[str, Any]:
+    """The Actions of a take's armature, shape keys and head, by role."""
+    blocks = versions.animated(collection)
+    found = {role: versions.action_of(collection, role, blocks[role]) for role in NAMES if role in blocks}
+    return {role: action for role, action in found.items() if action is not None}
+
+
+def _take_names(collection: Any, written: dict[str, Any]) -> None:
+    """Give the Actions of a run the names of those that an earlier piece of it has ``written``, which go."""
+    now = _moved_by_run(collection)
+    for role, action in written.items():
+        if role in now and now[role] != action and not action.users:
+            name = action.name
+            compat.remove_action(action)
+            now[role].name = name
 
 
 def _what_stays(take: contract.TakeResult, part: Part | None) -> str:
@@ -143,6 +174,8 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
         keeps = True
     elif shape.change_shape(head, geometry.expression_names, shape_points(geometry)):
         notes.append("What was sculpted on the head stays on top of its new shape.")
+    if TRIANGLES not in head.data and shape.same_topology(head.data, geometry):
+        keep_triangles(head.data, geometry)  # an earlier add-on did not
     if not plan.part:
         materials.color_iris(head, worn, take.iris_color)
         skin_texture.put_on(head, take, replace.worn_key(collection))
@@ -284,6 +317,8 @@ def through_own_camera(
         own = take.head.own_vertices or len(take.head.neutral)
         neutral = shape.shape_of(head, ())[0]
         size = realign.size_of(neutral[:own], axes.head_points(take.head.neutral[:own]))
+    if realign.same_camera(take, shown, size, placement):
+        return axes.head_poses(take.head_rotation, take.head_translation, placement)
     return realign.head_poses(take, shown, size)
 
 

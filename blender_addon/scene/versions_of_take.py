@@ -23,6 +23,8 @@ from .head import EXPRESSIONS, SHAPE
 
 RECORD = "flowface_versions"
 CURRENT = "flowface_version"
+LAYERS = "flowface_layers"
+"""Of a take's collection: the layers over the curves of the version that is shown, as text (see ``curve_layers``)."""
 BASE = "base"
 """Of the record of a version that is a part: the number of the version that it was set into."""
 POSE, EXPRESSION, ACTIONS = "pose", "expression", "actions"
@@ -113,6 +115,7 @@ def remember(collection: Any, span: tuple[float, float], names: Sequence[str] = 
         if action is not None:
             data["actions"][role] = action
     data["cameras"] = _cameras(collection)
+    data["layers"] = collection.get(LAYERS, "")
 
 
 def add(
@@ -149,6 +152,7 @@ def add(
         "notes": " ".join(notes),
         "actions": {},
         "cameras": _cameras(collection),
+        "layers": collection.get(LAYERS, ""),
     }
     if not whole:
         data[BASE] = int(before)
@@ -221,6 +225,7 @@ def _switch(context: Any, collection: Any, number: int) -> None:
     if rig is not None and "rest" in data:
         armature.place_bones_as(context, rig, np.array(data["rest"], np.float64).reshape(-1, 6))
     _place_cameras(collection, data["cameras"])
+    collection[LAYERS] = data.get("layers", "")
     for role, block in animated(collection).items():
         action = data["actions"].get(role)
         compat.assign_action(block, action)
@@ -284,3 +289,14 @@ def forget(collection: Any, number: int) -> list[Any]:
 def rename(collection: Any, number: int, name: str) -> None:
     """Call a version something else."""
     collection[RECORD][str(number)]["name"] = name
+
+
+def keep(collection: Any, number: int, key: str, data: Mapping[str, Any]) -> None:
+    """Put something more down with a version."""
+    collection[RECORD][str(number)][key] = dict(data)
+
+
+def kept(collection: Any, number: int, key: str) -> Any | None:
+    """What ``keep`` put down with a version; None where nothing."""
+    record = _record(collection)
+    return record[str(number)].get(key) if str(number) in record else None

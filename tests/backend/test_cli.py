@@ -143,7 +143,8 @@ def test_a_still_becomes_a_track_an_overlay_and_a_scene(
     result = flowface(environment, "track", portrait, "--out", out)
     assert result.returncode == 0, result.stderr
     names = {path.name for path in out.iterdir()}
-    assert names == {"track.npz", "report.json", "texture.png", "overlay.png", "scene.blend", "notes.txt"}
+    made = {"track.npz", "alignments.npz", "report.json", "texture.png", "overlay.png", "scene.blend"}
+    assert names == made | {"notes.txt"}
     assert (out / "notes.txt").read_text() == "mine"
     track = load_track(out / "track.npz")
     assert track.tracked.tolist() == [True]
@@ -166,7 +167,8 @@ def test_a_range_of_a_clip_without_scene_and_overlay(
     options = ("--frames", "11:20", "--no-blend", "--no-overlay")
     result = flowface(environment, "track", clip, "--out", tmp_path, *options)
     assert result.returncode == 0, result.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"track.npz", "report.json", "texture.png"}
+    written = {"track.npz", "alignments.npz", "report.json", "texture.png"}
+    assert {path.name for path in tmp_path.iterdir()} == written
     track = load_track(tmp_path / "track.npz")
     assert track.frames.tolist() == list(range(11, 21))
     assert track.tracked.all()
@@ -181,7 +183,7 @@ def test_pictures_of_one_synchronised_frame_before_known_cameras(
     result = flowface(environment, "track", *views, "--out", tmp_path, *options)
     assert result.returncode == 0, result.stderr
     overlays = {f"overlay_view_0{number}.png" for number in (0, 1, 2)}
-    written = {"track.npz", "report.json", "texture.png", "scene.blend"}
+    written = {"track.npz", "alignments.npz", "report.json", "texture.png", "scene.blend"}
     assert {path.name for path in tmp_path.iterdir()} == written | overlays
     track = load_track(tmp_path / "track.npz")
     assert [camera.name for camera in track.cameras] == ["view_00", "view_01", "view_02"]

@@ -224,6 +224,18 @@ def test_bad_endpoint_is_a_sentence() -> None:
     client.close()
 
 
+def test_a_parked_client_stands_still_and_then_goes_on(start_server: Callable[..., Server]) -> None:
+    with connected(start_server().endpoint) as client:
+        collect(client, lambda events: Connection.CONNECTED in states(events))
+        parked = False
+        while not parked:  # on a busy machine its thread may not come to it in time
+            with client.parked() as parked:
+                request = client.send(messages.Heads())
+                time.sleep(0.3)
+                assert not parked or not replies(client.poll(), request)
+        assert collect(client, lambda events: bool(replies(events, request)))
+
+
 def test_ask_returns_the_answer_or_says_why_not(start_server: Callable[..., Server]) -> None:
     with connected(start_server().endpoint) as client, pytest.raises(RequestFailed, match="no job"):
         ask(client, messages.Result("0" * 12), timeout=WAIT)

@@ -102,6 +102,20 @@ def test_views_and_options_reach_the_job(clip: Path) -> None:
     assert spec().options == SolveOptions(), "one view has nothing to match"
 
 
+def test_further_faces_are_asked_for_of_one_camera_only(clip: Path) -> None:
+    for point in ((30, 20), (90, 25)):
+        chosen().faces.add().face_point = point
+    assert not spec().faces and not spec().all_faces, "the largest is alone"
+    chosen().face, chosen().face_point = "POINT", (60, 22)
+    assert [face.point for face in spec().faces] == [(30.0, 20.0), (90.0, 25.0)]
+    bpy.ops.flowface.face_remove(index=0)
+    assert [face.point for face in spec().faces] == [(90.0, 25.0)]
+    chosen().all_faces = True
+    assert spec().all_faces and not spec().faces and spec().face.point == (60.0, 22.0)
+    bpy.ops.flowface.view_add(filepath=str(clip))
+    assert not spec().all_faces and not spec().several_faces
+
+
 def test_the_neutral_is_marked_on_the_frame_that_is_shown(clip: Path) -> None:
     scene = bpy.context.scene
     assert spec().neutral_frames is None and not bpy.ops.flowface.clear_neutral.poll()

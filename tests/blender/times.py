@@ -21,6 +21,9 @@ from backend.export.blender import head_geometry
 from backend.head_model.library import load_head
 from blender_addon.scene import build, head_motion, preview, retime, takes
 from blender_addon.scene import versions_of_take as versions
+from blender_addon.scene.curve_layers import apply as curve_layers
+from blender_addon.scene.curve_layers import bake, regions
+from blender_addon.scene.curve_layers.settings import Layer, LayerSettings
 from protocol import arrays
 from protocol.take import TakeResult
 
@@ -30,6 +33,7 @@ from .takes import Shot, make_take
 FRAMES = 500
 PART = slice(200, 240)
 TIMES = 3
+_WEIGHTS = (regions.BROWS, regions.LIDS, regions.MOUTH, regions.JAW, regions.CHEEKS)
 
 
 def open_take() -> TakeResult:
@@ -61,9 +65,18 @@ def measured(take: TakeResult) -> dict[str, float]:
     run("switch the version", lambda: versions.switch(bpy.context, collection, 1))
     run("move three versions in time", lambda: retime.retime(collection, start=101.0))
     run("bring head motion to the camera", lambda: head_motion.move(collection, head_motion.CAMERA))
+    head_motion.move(collection, head_motion.HEAD)
+    run("put the first layer over all actions", lambda: curve_layers.change(collection, _layers(0.9)))
+    run("change a layer over all actions", lambda: curve_layers.change(collection, _layers(1.1)))
+    run("take all layers off", lambda: curve_layers.change(collection, LayerSettings()))
+    run("thin out the keys", lambda: bake.thin_out(collection, 0.5))
     run("duplicate", lambda: takes.duplicate(bpy.context.scene, collection))
     run("delete", lambda: takes.delete(collection))
     return made
+
+
+def _layers(gain: float) -> LayerSettings:
+    return LayerSettings(by_region={region: Layer(2.0, gain) for region, _ in regions.REGIONS if region in _WEIGHTS})
 
 
 def _longest(steps: Iterator[None]) -> float:

@@ -25,13 +25,14 @@ from tests.blender.test_client import free_port
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 TRACK_BUTTON = ("908", "300")  # in a window of 1280 × 800, found by looking at 1-ready.png
-CANCEL_BUTTON = ("908", "321")
+CANCEL_BUTTON = ("908", "347")
 JOBS_HEADER = ("840", "368")
 VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("cameras=840,240", "solve=840,453", "from_scene=958,453", "options=840,265", "track=908,300"),
     *("aligner=950,315", "network=940,363"),
     *("takes=860,401", "camera=1008,522", "left=1008,541", "right=1008,562", "next=1008,588", "pick=1009,316"),
 )
+CORRECT_BUTTONS = ("840,588", "908,645", "908,940")  # header, Add Pin, Refine: as test_corrections' pictures show
 PYTHON_PACKAGES = (  # where Debian's Python is none that the extension has wheels for
     "python3 -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))' || "
     "python3 -c 'import zmq, msgpack' || apt-get install -y -q --no-install-recommends python3-zmq python3-msgpack"
@@ -73,8 +74,9 @@ class Window:
         self.package = build_extension.build(folder, ["linux-x64"])
         self._call("sh", f"mkdir -p {folder.parent} && ln -sfn /work {folder}; {PYTHON_PACKAGES}")
 
-    def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one of the scripts in the window."""
+    def run(self, script: str, *arguments: str, size: str = "1280x800") -> subprocess.CompletedProcess[str]:
+        """Run one of the scripts in the window, of so many pixels."""
+        self._environment["BGUI_SIZE"] = size
         done = self._call("run", str(self.folder / script), str(self.package), *arguments)
         print(done.stdout)
         return done
@@ -113,6 +115,18 @@ def test_track_in_the_panel(window: Window, start_backend: Callable[[str], Serve
     assert "Tracked 72 of 72 frames" in done.stdout
     header, *rows = table.read_text().splitlines()
     assert header.startswith("frame,time,tracked,") and len(rows) == 72
+
+
+def test_the_head_is_seen_while_it_is_tracked(
+    window: Window, start_backend: Callable[[str], Server], shared_data: Path
+) -> None:
+    """It comes, survives undo and redo by the keyboard, and one undo takes the result back."""
+    clip = window.folder / "clip.mp4"
+    shutil.copy(shared_data / "clips" / "lp_d10_expressive.mp4", clip)
+    done = window.run("live.py", start_backend("backend.pipeline.runners:run_job").endpoint, str(clip), *TRACK_BUTTON)
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert "left of the preview: []" in done.stdout and "after one undo: [] ['Camera', 'Light']" in done.stdout
 
 
 def test_problems_in_the_panel(window: Window, start_backend: Callable[[str], Server]) -> None:
@@ -163,6 +177,34 @@ def test_takes_in_the_panel(window: Window, start_backend: Callable[[str], Serve
     assert "after undo: ['Anna', 'someone']" in done.stdout
     assert "has another head. To replace it leaves its shape and its expressions' curves" in done.stdout
     assert "has another head and stays as it is; this is “someone.00" in done.stdout
+
+
+def test_corrections_in_the_panel(window: Window, start_backend: Callable[[str], Server]) -> None:
+    """A pin dragged, one left with Esc, a mask drawn, Refine pressed, all with the mouse; undone."""
+    clip = write_clip(window.folder / "someone.mp4", 512, 512, count=60)
+    server = start_backend("tests.blender.refine_runners:perform_or_refine")
+    done = window.run("corrections.py", server.endpoint, str(clip), *CORRECT_BUTTONS, size="1280x1200")
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert "by 1 pin and 1 mask. This is version 2 of “someone”." in done.stdout
+    assert "after undo: 1 version, 1 pin" in done.stdout
+
+
+def test_two_faces_picked_with_the_mouse(
+    window: Window, start_backend: Callable[[str], Server], shared_data: Path
+) -> None:
+    """The second face of a clip becomes a second head beside the first, which has another version; one undo."""
+    clip = window.folder / "duo.mp4"
+    shutil.copy(shared_data / "clips" / "intel_headpose_two_people.mp4", clip)
+    server = start_backend("backend.pipeline.runners:run_job")
+    done = window.run("faces.py", server.endpoint, str(clip), "0.74", "0.35", "0.19", "0.35")
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert "first: ['duo'] Tracked 10 of 10 frames" in done.stdout
+    assert "2 faces were seen: the largest was tracked" in done.stdout
+    assert "both: ['duo', 'duo head 2'] Tracked “duo”: 10 of 10" in done.stdout
+    assert "This is version 2 of “duo”." in done.stdout
+    assert "after undo: ['duo']" in done.stdout
 
 
 def test_a_take_that_arrives_during_a_render_waits(window: Window, start_backend: Callable[[str], Server]) -> None:

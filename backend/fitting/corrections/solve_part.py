@@ -20,10 +20,11 @@ from backend.fitting.corrections.types import Corrections
 from backend.fitting.fit import reprojection_errors
 from backend.fitting.problem import Problem
 from backend.fitting.side_by_side import one_core_each
-from backend.fitting.solver.coarse_to_fine import minimise_coarse_to_fine
-from backend.fitting.solver.levenberg_marquardt import Stage
+from backend.fitting.solver.coarse_to_fine import lightened
+from backend.fitting.solver.levenberg_marquardt import Stage, at_bounds, minimise
 from backend.fitting.state import State
 from backend.fitting.terms.held import HeldTerm
+from backend.fitting.terms.settled import SettledTerm
 from backend.fitting.types import Fixed
 from backend.fitting.windows import LENGTH, LOOKAHEAD, PINNED, frames_of
 
@@ -146,12 +147,13 @@ class _Solving:
     """The terms of the corrections, and the parts solved with them."""
 
     def __init__(self, tracked: TrackedTake, corrections: Corrections, moving: Bools, blend: int) -> None:
-        self.take = tracked.take
+        self.take, self.tracked = tracked.take, tracked.take
         self.hidden: F64 | None = None
         self.start = tracked.take.start
         self.corrections, self.moving = corrections, moving
         start = tracked.take.start
-        if corrections.hiding is not None:
+        self.hiding = corrections.hiding
+        if self.hiding is not None:
             self.take, self.hidden = with_ignored(tracked.take, corrections.ignored)
             self.start = bridged_start(start, self.hidden)
         self.pins: PinTargets | None = None
@@ -176,7 +178,7 @@ class _Solving:
                 tell(1 - 0.5 ** (number + iteration / MAX_ITERATIONS))
 
             pinned = self._pinned(problem, part, sharpened)
-            best = minimise_coarse_to_fine(pinned, frames_of(state, index), stage, on_iteration=on_iteration)
+            best = minimise(pinned, frames_of(state, index), stage, on_iteration=on_iteration)
             iterations += best.iterations
             state = _with_part(state, best.state, part)
             if self.pins is None or not len(own):
@@ -219,9 +221,20 @@ class _Solving:
         )
 
     def _problem(self, index: NDArray[np.int64]) -> Problem:
-        problem = self.take.problem(index)
-        if self.hidden is not None:
+        """The energy of some frames, without their pins, whose minimum is the tracked take but for the corrections.
+
+        So what is far from them stays, though the take was solved with more than is known here (skin matched between
+        its views) and not to the last digit, and few points of very many will do.
+        """
+        tracked, start = lightened(self.tracked.problem(index)), frames_of(self.tracked.start, index)
+        slope = tracked.linearise(start).frame_gradient
+        slope[:, : tracked.basis.expression_count] *= ~at_bounds(tracked, start, slope)
+        problem = tracked if self.take is self.tracked else lightened(self.take.problem(index))
+        if self.hidden is not None and self.hiding is not None:
             problem = hiding(problem, self.hidden[index], self.start.expression[index])
+            # where what held a frame is hidden, its slope would carry it off
+            slope[torch.as_tensor(self.hiding[index])] = 0
+        problem = replace(problem, terms=(*problem.terms, SettledTerm(start, slope)))
         if self.held is not None:
             problem = replace(problem, terms=(*problem.terms, self.held.at(index)))
         return problem

@@ -17,6 +17,7 @@ from backend.alignment.several_faces import FacesWanted, FollowedFaces, SeveralF
 from backend.alignment.types import Aligner, FaceFinder
 from backend.errors import UserError
 from backend.footage import FootageFrame, open_footage
+from backend.observations import AlignedFrame
 from tests.backend.alignment.shots import coffee
 
 Picture = NDArray[np.uint8]
@@ -75,7 +76,9 @@ def still(x: float, y: float) -> Path2:
 
 
 def test_each_of_two_people_is_followed_as_one_alone_is(clip: Path, aligner: Aligner, finder: FaceFinder) -> None:
-    found = align_faces(open_footage(clip, (1, 6)), aligner, ALL, finder=finder)
+    told: list[AlignedFrame] = []
+    found = align_faces(open_footage(clip, (1, 6)), aligner, ALL, finder=finder, on_frame=told.append)
+    assert [frame.alignment.box.left for frame in told if frame.alignment] == found.faces[0].boxes[:, 0].tolist()
     assert len(found.faces) == 2 and not found.left_out
     assert all(face.found.all() and face.most_faces == 2 for face in found.faces)
     for face in found.faces:

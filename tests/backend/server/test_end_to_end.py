@@ -16,7 +16,7 @@ from backend.head_model.library import load_head
 from backend.observations.io import load_alignment
 from backend.server.app import Server
 from backend.track.io import load_track
-from protocol.job import ExportJob
+from protocol.job import ExportJob, RefineJob
 from protocol.messages import RESULT_FILES, FaceChoice, JobState, SolveOptions, TrackJob, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
 
@@ -219,6 +219,10 @@ def test_all_faces_of_a_clip_are_heads_in_one_camera_and_each_is_exported(client
         for face in (1, 2)
     ]
     assert exported[0] != exported[1]
+    for face, head in enumerate(heads, start=1):
+        refined = client.run(RefineJob(reply.job.job_id, face=face), all_files=True)
+        np.testing.assert_array_equal(refined.take.expression, head.expression)
+        assert not refined.take.others and "head_number" not in refined.take.report
     with pytest.raises(UserError, match="no head 3"):
         client.run(ExportJob(reply.job.job_id, "csv", 3))
 

@@ -191,6 +191,14 @@ def test_a_take_is_duplicated_with_all_its_heads_and_deleted_head_by_head(tmp_pa
     assert not takes_of(bpy.context.scene) and not len(bpy.data.objects) and not len(bpy.data.actions)
 
 
+def test_a_full_copy_of_the_scene_has_heads_of_its_own() -> None:
+    collection, other, *_ = two_heads()
+    bpy.ops.scene.new(type="FULL_COPY")
+    copy, twin = takes_of(bpy.context.scene)
+    assert main_of(twin) == copy != collection and twin != other
+    assert twin[ARMATURE].parent == copy[ROOT] and build.main_camera(twin) == copy[CAMERA]
+
+
 def test_the_message_names_each_head() -> None:
     collection, other, first, second = two_heads()
     names = [collection.name, other.name]

@@ -115,6 +115,17 @@ def test_a_take_without_landmarks_and_a_hidden_head_have_none() -> None:
     assert found_at(collection, 3) is None
 
 
+def test_a_head_in_edit_mode_has_none_and_sculpting_changes_nothing() -> None:
+    collection = build.build_take(bpy.context, with_landmarks(make_take(Shot())))
+    collection.flowface_show_error = True
+    head = collection[ownership.HEAD]
+    bpy.context.view_layer.objects.active = head
+    head.select_set(True)
+    for mode, there in (("EDIT", False), ("SCULPT", True), ("OBJECT", True)):
+        bpy.ops.object.mode_set(mode=mode)
+        assert (found_at(collection, 3) is not None) == there, mode
+
+
 def test_edges_that_face_the_camera_are_in_sight_and_none_behind() -> None:
     """Seen from any side a ball shows half of its edges, those of the near side."""
     collection = build.build_take(bpy.context, make_take(Shot()))

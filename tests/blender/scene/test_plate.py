@@ -124,6 +124,18 @@ def test_a_copy_has_its_own_and_a_deleted_take_leaves_none(tmp_path: Path) -> No
     assert not names()["objects"] and names()["images"] == ["Render Result"] and not names()["materials"]
 
 
+def test_a_full_copy_of_the_scene_shows_its_own(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", 320, 192)
+    collection = built(clip)
+    bpy.ops.scene.new(type="FULL_COPY")
+    (copy,) = ownership.takes_of(bpy.context.scene)
+    assert plate.plate_of(copy).parent == copy[ownership.camera_role("camera")]
+    plate.remove(copy)
+    assert plate.plate_of(collection) is not None
+    setattr(copy, take_properties.PLATE, True)
+    assert shows(rendered(tmp_path, 4), 3)
+
+
 def test_footage_that_is_not_there_is_not_rendered() -> None:
     collection = build.build_take(bpy.context, make_take(Shot()))
     setattr(collection, take_properties.PLATE, True)

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from backend.errors import Cancelled
 from backend.fitting import FitOptions, FittedCamera, Solution
 from backend.fitting.corrections import Corrections, HeldValue, Resolved, SurfacePin, TrackedTake, resolve, tracked_take
 from backend.fitting.corrections.fade import fades
@@ -90,6 +91,19 @@ def test_a_pin_is_met_fades_and_leaves_all_else_as_it_was() -> None:
         np.testing.assert_array_equal(getattr(found, name)[~found.moving], getattr(start, name)[~found.moving])
 
 
+def test_a_solve_is_called_off() -> None:
+    take, shown = still_face(20)
+    asked = pixels(solution_of(shown), NOSE)[10] + [4.0, 0.0]
+    heard: list[float] = []
+
+    def enough() -> bool:
+        return len(heard) >= 2
+
+    with pytest.raises(Cancelled):
+        resolve(take, Corrections(pins=(pin(NOSE, 10, asked),)), on_progress=heard.append, should_cancel=enough)
+    assert 0 < heard[0] < heard[1] < 1
+
+
 def test_without_corrections_nothing_is_solved() -> None:
     take, shown = still_face(12)
     found = resolve(take, Corrections(), frames=(2, 8))
@@ -110,6 +124,20 @@ def test_a_range_of_a_long_take_leaves_every_other_frame_bit_by_bit() -> None:
     turned = Rotation.from_matrix(found.head_rotation) * Rotation.from_matrix(untouched.head_rotation).inv()
     assert np.rad2deg(turned.magnitude())[[200, 239]].max() < 0.02
     assert np.linalg.norm(pixels(found, NOSE)[220] - asked) < 1.0
+
+
+def test_what_no_correction_reaches_stays_though_it_is_no_minimum() -> None:
+    """A take that was not solved from what is seen now: solved again without a reason, all of it would move."""
+    shown = performance(60, {"jawOpen": 0.3}, degrees=(8.0, 0.0))
+    take = tracked([view(shown, Seen(noise=noise(1, 2.0))).alignment], solution_of(shown))
+    asked = pixels(solution_of(shown), MOUTH_CORNER)[10] + [-4.0, -3.0]
+    found = resolve(take, Corrections(pins=(pin(MOUTH_CORNER, 10, asked),)), frames=(0, 59), blend=4)
+    assert found.moving.all() and np.linalg.norm(pixels(found, MOUTH_CORNER)[10] - asked) < 1.0
+    far = slice(25, None)
+    # 0.00002; 0.18 where the slope of the energy is left as it is
+    assert np.abs(found.expression - shown.expression)[far].max() < 0.005
+    # pixels: 0.0001; 0.15
+    assert np.abs(pixels(found, NOSE) - pixels(solution_of(shown), NOSE))[far].max() < 0.02
 
 
 def test_pins_of_one_point_at_several_frames_go_over_into_each_other() -> None:

@@ -15,6 +15,7 @@ from backend.fitting.state import State
 from backend.fitting.terms.held import HeldTerm, HeldValues
 from backend.fitting.terms.pins import NEVER_FADES, PinsTerm
 from backend.fitting.terms.points import PointsTerm
+from backend.fitting.terms.settled import SettledTerm
 from backend.fitting.terms.types import Term
 from backend.head_model.model import SurfacePoints
 from tests.backend.fitting.small_head import small_head
@@ -52,6 +53,12 @@ def make_held(state: State) -> HeldTerm:
     )
 
 
+def elsewhere(state: State) -> State:
+    """Another state, a large step away."""
+    turn = rotation_exp(0.5 * torch.randn(state.frame_count, 3, dtype=DOUBLE))
+    return replace(state, expression=state.expression / 2, rotation=state.rotation @ turn, gaze=-state.gaze)
+
+
 def terms() -> list[tuple[Problem, State, Term]]:
     made = []
     for rig in ("one view", "all known"):
@@ -59,10 +66,12 @@ def terms() -> list[tuple[Problem, State, Term]]:
         eyes_only = slice(int(problem.basis.eye_index.min()), int(problem.basis.eye_index.min()) + 1)
         made += [(problem, state, make_pins(problem, state, kept)) for kept in (slice(0, None, 3), eyes_only)]
         made.append((problem, state, make_held(state)))
+        slope = torch.randn(state.frame_count, problem.basis.expression_count + 10, dtype=DOUBLE)
+        made.append((problem, state, SettledTerm(elsewhere(state), slope)))
     return made
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", range(8))
 def test_the_gradient_agrees_with_finite_differences(number: int) -> None:
     problem, state, term = terms()[number]
     problem = Problem(problem.basis, (term,), problem.unknowns)
