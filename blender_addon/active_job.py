@@ -31,6 +31,7 @@ class ActiveJob:
     match_scene: bool
     spec: m.Job | None = None  # to be submitted; None where the backend has had it for long
     known_cameras: KnownCameras | None = None  # the scene's cameras as they stood when Track was pressed
+    into: str = ""  # the take that a refinement was asked for, by name
     status: m.JobStatus | None = None  # None until the backend has taken it
     submitted: bool = False
     cancelling: bool = False

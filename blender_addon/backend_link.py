@@ -34,6 +34,7 @@ class BackendLink:
         self.connection_sentence = UNREACHABLE
         self.backend_version = ""
         self.device = ""  # that fits run on, in words; "" where the backend was still loading when it answered
+        self.kinds: tuple[str, ...] = ()  # of jobs that the backend does
         self.process: BackendProcess | None = None
         self.heads: tuple[m.HeadInfo, ...] = ()  # what the backend offers; stays when the connection is lost
         self.aligners: tuple[m.AlignerInfo, ...] = ()
@@ -147,6 +148,7 @@ class BackendLink:
             self.connection, self.connection_sentence = event.state, event.sentence
             if event.welcome is not None:
                 self.backend_version, self.device = event.welcome.backend_version, event.welcome.device
+                self.kinds = event.welcome.kinds
                 self.ask_heads()
             self._on_connection(event)
             return

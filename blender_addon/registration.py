@@ -80,8 +80,8 @@ CLASSES = tuple(
         panel,
         panel_takes,
         panel_take,
-        panel_curves,
         panel_correct,
+        panel_curves,
         panel_see,
         panel_jobs,
     )

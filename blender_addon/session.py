@@ -108,10 +108,21 @@ class Session(BackendLink):
 
     # jobs
 
-    def track(self, spec: m.Job, home: Home, *, match_scene: bool, known_cameras: KnownCameras | None = None) -> None:
-        """Track a take; it is submitted as soon as the backend answers, and followed after those before it."""
+    def track(
+        self,
+        spec: m.Job,
+        home: Home,
+        *,
+        match_scene: bool,
+        known_cameras: KnownCameras | None = None,
+        into: str = "",
+    ) -> None:
+        """Track a take; it is submitted as soon as the backend answers, and followed after those before it.
+
+        ``into`` is the name of the take that it is made of, where it is a refinement.
+        """
         self.notice = None
-        job = ActiveJob(spec.name, home, match_scene, spec, known_cameras)
+        job = ActiveJob(spec.name, home, match_scene, spec, known_cameras, into=into)
         if self.job is not None:
             self.waiting.append(job)
             if self.connection is Connection.CONNECTED:
@@ -160,6 +171,13 @@ class Session(BackendLink):
     def followed(self) -> list[ActiveJob]:
         """All jobs of this Blender, the one in progress first."""
         return [job for job in (self.job, *self.waiting) if job is not None]
+
+    @property
+    def cannot_refine(self) -> str:
+        """What a backend that answers cannot do, in a sentence; "" where it can, or none answers yet."""
+        if self.connection is not Connection.CONNECTED or m.RefineJob.KIND in self.kinds:
+            return ""
+        return "This backend cannot refine takes: install the add-on's version of it"
 
     def is_tracking(self, spec: m.Job) -> bool:
         """True where just this is being tracked, or waits for that, already."""

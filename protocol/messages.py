@@ -121,6 +121,7 @@ class Welcome(Message):
     worker: WorkerState = WorkerState.STARTING
     device: str = ""
     capabilities: tuple[str, ...] = ()  # the request types this backend answers
+    kinds: tuple[str, ...] = ()  # the kinds of job that it does; none are named by backends from before they were told
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,8 @@ class Server:
         log.info("%s %s says hello", message.client[:40], message.client_version[:40])
         worker = self._scheduler.worker
         verbs = tuple(cls.TYPE for cls in self._answers)
-        return m.Welcome(importlib.metadata.version("flowface"), os.getpid(), worker.state, worker.device, verbs)
+        version = importlib.metadata.version("flowface")
+        return m.Welcome(version, os.getpid(), worker.state, worker.device, verbs, tuple(m.JOBS))
 
     def _heads(self, _message: m.Heads, _client: bytes, _request: int) -> m.Message:
         aligners = available_aligners()

@@ -58,7 +58,8 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         refined = None
         if refining.is_refinement(job.take):
             parent = actors.key_of(job.spec.parent, job.spec.face) if isinstance(job.spec, m.RefineJob) else ""
-            refined = refining.fitted(context.scene, takes.shown_take(context), parent, job.take)
+            asked = bpy.data.collections.get(job.into) or takes.shown_take(context)
+            refined = refining.fitted(context.scene, asked, parent, job.take)
         take = refined.take if refined is not None else job.take
         plan = refined.plan if refined is not None else plan_for(context.scene, take, takes.shown_take(context))
         if plan.lost and self.answer == "ASK" and not bpy.app.background:

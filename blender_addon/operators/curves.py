@@ -71,7 +71,13 @@ beside this; this version stays as it is"""
 def _made(operator: Any, context: Any, take: Any, make: Any) -> set[str]:
     """Make a version, which objects of the user's with the take's Actions follow, and say what it is."""
     before = action_slots.actions_of(take)
-    made = make(take)
+    if context.window is not None:
+        context.window.cursor_set("WAIT")  # a take of minutes takes seconds
+    try:
+        made = make(take)
+    finally:
+        if context.window is not None:
+            context.window.cursor_set("DEFAULT")
     action_slots.follow(take, before)
     context.scene.frame_set(context.scene.frame_current)
     operator.report({"INFO"}, f"This is version {made.version.number}. {made.version.notes}")

@@ -23,16 +23,16 @@ a new version; frames out of the reach of all corrections stay as they are, but 
     @classmethod
     def poll(cls, context: Any) -> bool:
         """There must be something to hold to."""
-        reason = refining.missing(takes.shown_take(context))
+        reason = refining.missing(takes.shown_take(context)) or session.current().cannot_refine
         if reason:
             cls.poll_message_set(reason)
         return not reason
 
     def execute(self, context: Any) -> set[str]:
         """Submit the job, after those that are there; everything else happens while Blender goes on."""
-        wanted, now = preferences.get(context), session.current()
+        wanted, now, take = preferences.get(context), session.current(), takes.shown_take(context)
         try:
-            spec = refining.job_of(context, takes.shown_take(context))
+            spec = refining.job_of(context, take)
         except refining.CannotRefine as problem:
             return self._refuse(str(problem))
         if now.is_tracking(spec):
@@ -45,7 +45,7 @@ a new version; frames out of the reach of all corrections stay as they are, but 
                 backend_start.start(context)
             except CannotStart as problem:
                 return self._refuse(str(problem), preferences=True)
-        now.track(spec, building.home_of(context.scene), match_scene=False)
+        now.track(spec, building.home_of(context.scene), match_scene=False, into=take.name)
         if now.notice is not None and now.notice.is_error:
             return self._refuse(now.notice.text)
         return {"FINISHED"}

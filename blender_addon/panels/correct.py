@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import refining
+from .. import refining, session
 from ..on_take import OnTake
 from ..scene import corrections, held, takes
 from ..scene.footage_frames import footage_frames
@@ -115,7 +115,7 @@ class FLOWFACE_PT_correct(OnTake, InSidebar, bpy.types.Panel):  # type: ignore[m
         row = self.layout.row()
         row.scale_y = 1.3
         row.operator("flowface.refine", icon="FILE_REFRESH")
-        reason = refining.missing(take)
+        reason = refining.missing(take) or session.current().cannot_refine
         if reason:
             draw_text(self.layout, f"{reason}.", context.region.width, "INFO")
 

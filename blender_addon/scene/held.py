@@ -20,15 +20,17 @@ from ..vendor import corrections as contract
 from . import armature, axes, curves, head_motion, root, shape
 from . import ownership as replace
 from .timing import timing_of
+from .versions_of_take import SHOWN
 
 F64 = NDArray[np.float64]
 
 WRITTEN_VALUES = "flowface_written"
 """An Action's property: the values that its run has written, by curve, and the footage's frames that they are of."""
-LAYERED = "flowface_shown"
-"""A property of Actions over whose curves layers lie."""
-CHANGED = 1e-4
+MOVED = 1e-4
 """Of an action's 1, radians and metres: what single precision does to a value is less, nobody sees it."""
+REKEYED = {"value": 5e-3, "location": 5e-4}
+"""By property, radians (``TURNED``) for all others: keys that differ by less were thinned out, not set by hand."""
+TURNED = 2e-3
 GAZE = {"left_eye": "gaze:left", "right_eye": "gaze:right"}
 
 
@@ -66,7 +68,7 @@ def changed(collection: Any, frame: float, *, posed: bool) -> list[Change]:
 def layered(collection: Any) -> bool:
     """True where layers lie over the curves of a take: what was changed there is no value of the performance."""
     actions = (block.animation_data.action if block.animation_data else None for block, _ in _blocks(collection))
-    return any(action is not None and LAYERED in action for action in actions)
+    return any(action is not None and SHOWN in action for action in actions)
 
 
 def knows_pose(collection: Any) -> bool:
@@ -109,13 +111,13 @@ def _now(block: Any, owner: Any, name: str, path: str, frame: float, home: float
     shown = np.array([by_index[i].evaluate(frame) if i in by_index else live[i] for i in range(width)])
     if name == "value":  # a slider holds what lies beyond its ends
         shown = np.clip(shown, owner.slider_min, owner.slider_max)
-    if np.abs(live - shown).max() > CHANGED:
+    if np.abs(live - shown).max() > MOVED:
         return live, True
     keyed = np.array(
         [curves.evaluated(by_index[i], np.array([frame]))[0] if i in by_index else live[i] for i in range(width)]
     )
     tracked = np.array([_tracked(block, path, index, home, keyed[index]) for index in range(width)])
-    return keyed, bool(np.abs(keyed - tracked).max() > CHANGED)
+    return keyed, bool(np.abs(keyed - tracked).max() > REKEYED.get(name, TURNED))
 
 
 def _tracked(block: Any, path: str, index: int, home: float, otherwise: float) -> float:

@@ -51,18 +51,18 @@ def _skinned(head: Any, depsgraph: Any, indices: Sequence[int], points: F64) -> 
     to_rig = np.linalg.inv(np.array(rig.matrix_world, np.float64)) @ np.array(
         head.evaluated_get(depsgraph).matrix_world, np.float64
     )
-    moves = {}
+    moves, number = [np.eye(4)], {}
     for group in head.vertex_groups:
         bone = rig.pose.bones.get(group.name)
         if bone is not None:
-            rest = np.array(bone.bone.matrix_local, np.float64)
-            posed = np.array(bone.matrix, np.float64) @ np.linalg.inv(rest)
-            moves[group.index] = np.linalg.inv(to_rig) @ posed @ to_rig
-    out = points.copy()
+            posed = np.array(bone.matrix, np.float64) @ np.linalg.inv(np.array(bone.bone.matrix_local, np.float64))
+            number[group.index] = len(moves)
+            moves.append(np.linalg.inv(to_rig) @ posed @ to_rig)
+    weights = np.zeros((len(points), len(moves)))
     for place, index in enumerate(indices):
-        carried = [(moves[one.group], one.weight) for one in head.data.vertices[index].groups if one.group in moves]
-        total = sum(weight for _, weight in carried)
-        if total > 0:
-            matrix = sum((weight / total * move for move, weight in carried), np.zeros((4, 4)))
-            out[place] = matrix[:3, :3] @ points[place] + matrix[:3, 3]
-    return out
+        for one in head.data.vertices[index].groups:
+            weights[place, number.get(one.group, 0)] += one.weight * (one.group in number)
+    total = weights.sum(axis=1, keepdims=True)
+    weights[total[:, 0] == 0, 0] = 1.0  # no bone carries these
+    matrices = np.einsum("nm,mab->nab", weights / np.where(total > 0, total, 1.0), np.array(moves))
+    return np.asarray(np.einsum("nab,nb->na", matrices[:, :3, :3], points) + matrices[:, :3, 3])

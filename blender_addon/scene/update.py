@@ -80,17 +80,15 @@ def _update(context: Any, take: contract.TakeResult, plan: Plan, known_cameras: 
             if role.startswith((versions.CAMERA, versions.LENS)):
                 _copied(collection, role, block)
         notes.append(plan.about or _what_stays(raw, part))
-    if plan.pieces:
-        for number, kept in enumerate(plan.pieces):
-            piece, written = arrays.at_frames(raw, np.flatnonzero(kept)), _moved_by_run(collection) if number else {}
-            own = _part(piece, there, timing)
-            with curve_layers.lifted(collection, own):
-                _move(collection, retimed(piece, timing), rig, head, rotations[kept], locations[kept], own)
+    pieces = [(arrays.at_frames(raw, np.flatnonzero(kept)), kept) for kept in plan.pieces]
+    parts = [_part(piece, there, timing) for piece, _ in pieces] or ([part] if part is not None else [])
+    with curve_layers.lifted(collection, parts):
+        for number, (piece, kept) in enumerate(pieces):
+            written = _moved_by_run(collection) if number else {}
+            _move(collection, retimed(piece, timing), rig, head, rotations[kept], locations[kept], parts[number])
             _take_names(collection, written)
-    else:
-        with curve_layers.lifted(collection, part):
+        if not pieces:
             _move(collection, take, rig, head, rotations, locations, part)
-    with curve_layers.lifted(collection):
         held.keep_written(collection)
     frames = span(raw)
     whole = (min(frames[0], there[0]), max(frames[1], there[1])) if part is not None else frames

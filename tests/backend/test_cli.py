@@ -143,8 +143,8 @@ def test_a_still_becomes_a_track_an_overlay_and_a_scene(
     result = flowface(environment, "track", portrait, "--out", out)
     assert result.returncode == 0, result.stderr
     names = {path.name for path in out.iterdir()}
-    made = {"track.npz", "alignments.npz", "report.json", "texture.png", "overlay.png", "scene.blend"}
-    assert names == made | {"notes.txt"}
+    written = {"track.npz", "alignments.npz", "report.json", "texture.png", "overlay.png", "scene.blend", "notes.txt"}
+    assert names == written
     assert (out / "notes.txt").read_text() == "mine"
     track = load_track(out / "track.npz")
     assert track.tracked.tolist() == [True]

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blender_addon import compat, refining
+from blender_addon import compat, refining, session
+from blender_addon.client import Connection
+from blender_addon.operators.refine import lacking
 from blender_addon.scene import build, carried, corrections, held, retime
 from blender_addon.scene import takes as things
 from blender_addon.scene import versions_of_take as versions
+from blender_addon.scene.curve_layers import apply as layers
+from blender_addon.scene.curve_layers.settings import Layer, LayerSettings
 from blender_addon.scene.ownership import ARMATURE, HEAD, ROOT, camera_role
 from blender_addon.scene.picture_lines import eye_of
 from blender_addon.scene.surface import SurfacePoint
@@ -103,6 +107,17 @@ def test_refine_says_why_there_is_nothing_to_refine(emptied: bool) -> None:
     assert not bpy.ops.flowface.refine.poll()
 
 
+def test_a_backend_that_cannot_refine_is_named() -> None:
+    corrected()
+    now = session.current()
+    assert bpy.ops.flowface.refine.poll(), "one may be started"
+    now.connection, now.kinds = Connection.CONNECTED, ("track", "export")
+    assert not bpy.ops.flowface.refine.poll() and lacking().startswith("This backend cannot refine takes")
+    now.kinds = ("track", "refine")
+    assert bpy.ops.flowface.refine.poll() and lacking() == ""
+    now.connection = Connection.CONNECTING
+
+
 def test_a_mask_goes_along_with_the_head() -> None:
     """A corner that is drawn on the middle of the face stays there, in a take that was moved and scaled."""
     shot = make_take(Shot(moving_camera=True))
@@ -188,6 +203,19 @@ def refine(take: bpy.types.Collection, result: TakeResult) -> refining.Refined:
     return refined
 
 
+def moved_near(shot: TakeResult, *about: int) -> TakeResult:
+    """A refinement's result as the backend sends it: all frames, of which those about the pins have moved."""
+    near = [np.abs(shot.scene_frames - frame) <= 16 for frame in about]
+    where = np.logical_or.reduce([np.zeros(len(shot.tracked), bool), *near])
+    ranges = [[max(frame - 16, 1), min(frame + 16, 120)] for frame in about]
+    return dataclasses.replace(
+        shot,
+        head_rotation=shot.head_rotation + 0.01 * where[:, None],
+        expression=(shot.expression + 0.05 * where[:, None]).astype(np.float32),
+        report={"refine": {"frames": ranges, "pins": [{}] * len(about)}},
+    )
+
+
 def test_refined_parts_leave_all_other_keys_and_taking_one_back_gives_the_track_again() -> None:
     """Two pins move two parts of 120 frames; a key of the user's between them stays, also when one is taken back."""
     shot = make_take(Shot(frame_count=120))
@@ -201,32 +229,21 @@ def test_refined_parts_leave_all_other_keys_and_taking_one_back_gives_the_track_
         corrections.add_pin(take, "camera", frame, POINT, (320.0, 180.0))
     near = {frame: np.abs(shot.scene_frames - frame) <= 16 for frame in (20, 100)}
 
-    def moved(*about: int) -> TakeResult:
-        """As the backend sends it: all frames, of which those about the pins have moved."""
-        where = np.logical_or.reduce([np.zeros(120, bool), *(near[frame] for frame in about)])
-        ranges = [[max(frame - 16, 1), min(frame + 16, 120)] for frame in about]
-        return dataclasses.replace(
-            shot,
-            head_rotation=shot.head_rotation + 0.01 * where[:, None],
-            expression=(shot.expression + 0.05 * where[:, None]).astype(np.float32),
-            report={"refine": {"frames": ranges, "pins": [{}] * len(about)}},
-        )
-
     def different() -> set[float]:
         now = values_of(take)
         assert now.keys() == tracked.keys()
         return {frame for path in now for frame in frames[(now[path] != tracked[path]).any(axis=1)]}
 
-    refine(take, moved(20, 100))
+    refine(take, moved_near(shot, 20, 100))
     assert different() == {*shot.scene_frames[near[20] | near[100]]}
     assert session_words(take) == "Refined frames 4 to 36 and 84 to 116 by 2 pins."
     assert len([a for a in bpy.data.actions if a.name.startswith("take expression")]) == 2, "no piece is left behind"
     corrections.corrections_of(take).pins.remove(0)
-    refine(take, moved(100))
+    refine(take, moved_near(shot, 100))
     assert different() == {*shot.scene_frames[near[100]]}
     corrections.corrections_of(take).pins.clear()
     assert refining.missing(take) == ""
-    refine(take, moved())
+    refine(take, moved_near(shot))
     assert different() == set(), "bit by bit"
     assert session_words(take) == "Took back what was refined in frames 80 to 120."
     assert refining.missing(take).startswith("Nothing is corrected")
@@ -236,3 +253,24 @@ def test_refined_parts_leave_all_other_keys_and_taking_one_back_gives_the_track_
 def session_words(take: bpy.types.Collection) -> str:
     version = versions.current(take)
     return version.notes if version is not None else ""
+
+
+def test_refined_parts_go_under_layers_and_what_was_edited_between_them_stays() -> None:
+    shot = make_take(Shot(frame_count=120))
+    take = build.build_take(bpy.context, shot, job="job-1")
+    layers.change(take, LayerSettings(by_action={"jawOpen": Layer(gain=0.5)}))
+
+    def jaw() -> dict[int, bpy.types.Keyframe]:
+        path = take[HEAD].data.shape_keys.key_blocks["jawOpen"].path_from_id("value")
+        curves = compat.action_curves(take[HEAD].data.shape_keys)
+        (curve,) = (curve for curve in curves if curve.data_path == path)
+        return {int(key.co.x): key for key in curve.keyframe_points}
+
+    jaw()[60].co.y += 0.25
+    for frame in (20, 100):
+        corrections.add_pin(take, "camera", frame, POINT, (320.0, 180.0))
+    refine(take, moved_near(shot, 20, 100))
+    for frame, more, by_hand in ((20, 0.05, 0.0), (60, 0.0, 0.25), (100, 0.05, 0.0)):
+        assert jaw()[frame].co.y == pytest.approx(0.5 * (shot.expression[frame - 1, 0] + more) + by_hand, abs=1e-5)
+    layers.change(take, LayerSettings())
+    assert jaw()[20].co.y == pytest.approx(shot.expression[19, 0] + 0.05, abs=1e-5)

@@ -14,6 +14,7 @@ from backend.server.app import Server
 from blender_addon import compat, preferences, pump, session, settings
 from blender_addon.client import Connection
 from blender_addon.scene import corrections, surface
+from blender_addon.scene import takes as things
 from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.ownership import ARMATURE, HEAD, ROOT, camera_role
 from blender_addon.scene.picture_lines import Eye, eye_of
@@ -52,6 +53,10 @@ def take(
 
 def run(operator: str) -> str:
     assert getattr(bpy.ops.flowface, operator)() == {"FINISHED"}
+    return finished()
+
+
+def finished() -> str:
     wait_until(lambda: session.current().job is None, pump.tick)
     notice = session.current().notice
     assert not notice.is_error, notice.text
@@ -86,8 +91,13 @@ def test_a_take_holds_to_its_corrections_and_what_is_taken_back_is_gone(take: bp
     assert point is not None
     wanted = eye.pixels(head.at([point]))[0] + (6.0, -3.0)
     corrections.add_pin(take, "camera", FRAME, point, tuple(wanted))
-    said = run("refine")
+    assert bpy.ops.flowface.refine() == {"FINISHED"}
+    twin = things.duplicate(bpy.context.scene, take)
+    settings.of(bpy.context.scene).take = twin  # the result goes where it was asked for
+    said = finished()
     assert said.startswith("Refined frames 14 to 46 by 1 pin. This is version 2 of “someone”.")
+    assert len(versions.all_of(twin)) == 1
+    things.delete(twin)
     bpy.context.scene.frame_set(FRAME)
     eye, head = seen(take)
     assert np.linalg.norm(eye.pixels(head.at([point]))[0] - wanted) < 1.0

@@ -32,7 +32,7 @@ VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("aligner=950,315", "network=940,363"),
     *("takes=860,401", "camera=1008,522", "left=1008,541", "right=1008,562", "next=1008,588", "pick=1009,316"),
 )
-CORRECT_BUTTONS = ("840,588", "908,645", "908,940")  # header, Add Pin, Refine: as test_corrections' pictures show
+CORRECT_BUTTONS = ("840,588", "908,645", "905,873")  # header, Add Pin, Refine: as test_corrections' pictures show
 PYTHON_PACKAGES = (  # where Debian's Python is none that the extension has wheels for
     "python3 -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))' || "
     "python3 -c 'import zmq, msgpack' || apt-get install -y -q --no-install-recommends python3-zmq python3-msgpack"

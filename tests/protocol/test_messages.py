@@ -41,7 +41,7 @@ SPEC = m.TrackJob(
 )
 EXAMPLES = [
     m.Hello("add-on", "0.1.0"),
-    m.Welcome("0.1.0", 12, m.WorkerState.READY, "cpu", ("hello",)),
+    m.Welcome("0.1.0", 12, m.WorkerState.READY, "cpu", ("hello",), ("track", "refine")),
     m.Heads(),
     m.HeadList(
         (m.HeadInfo("open", "d", "CC0", 5201, 52),),

@@ -9,7 +9,7 @@ no layer does anything the tracked keys are back bit by bit, and nothing is kept
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from . import channels
 from .settings import LayerSettings, from_text, to_text
 from .store import Path, Store, content, edited, pack, replayed, unpack
 
-TRACKED, SHOWN = "flowface_tracked", "flowface_shown"
+TRACKED, SHOWN = "flowface_tracked", versions.SHOWN
 """An Action's properties: its keys without the layers, and as they were written under them."""
 ROLES = (versions.EXPRESSION, versions.ACTIONS, versions.POSE)
 
@@ -168,11 +168,11 @@ class _Lifted:
 
 
 @contextlib.contextmanager
-def lifted(collection: Any, part: Part | None = None) -> Iterator[None]:
+def lifted(collection: Any, parts: Sequence[Part] = ()) -> Iterator[None]:
     """Have the curves of a take without its layers for a while, as they were tracked; then the layers again.
 
     Actions that are the take's then and were not before are a new run's: they get the layers, and what was edited by
-    hand outside of ``part``, the frames that are new. The others get back what they had, bit by bit.
+    hand outside of ``parts``, the frames that are new. The others get back what they had, bit by bit.
     """
     before = {
         role: versions.action_of(collection, role, block) for role, block in versions.animated(collection).items()
@@ -186,8 +186,8 @@ def lifted(collection: Any, part: Part | None = None) -> Iterator[None]:
     apply(collection)
     for role, block in versions.animated(collection).items():
         action = compat.action_of(block)
-        if role in held and part is not None and action is not None and action != held[role].action:
-            _edit_again(action, held[role], part)
+        if role in held and parts and action is not None and action != held[role].action:
+            _edit_again(action, held[role], parts)
 
 
 def _lift(action: Any) -> _Lifted:
@@ -209,13 +209,15 @@ def _put_back(one: _Lifted) -> None:
     _keep(one.action, one.tracked, one.shown)
 
 
-def _edit_again(action: Any, one: _Lifted, part: Part) -> None:
+def _edit_again(action: Any, one: _Lifted, parts: Sequence[Part]) -> None:
     """Do again to a new run's curves what had been edited by hand outside of its frames."""
 
     def apart(frames: NDArray[np.float64]) -> NDArray[np.bool_]:
-        before, after = outside(frames, part)
-        index = np.arange(len(frames))
-        return (index < before.stop) | (index >= after.start)
+        index, inside = np.arange(len(frames)), np.zeros(len(frames), bool)
+        for part in parts:
+            before, after = outside(frames, part)
+            inside |= (index >= before.stop) & (index < after.start)
+        return ~inside
 
     curves = curves_of(action)
     for path, now in one.now.items():

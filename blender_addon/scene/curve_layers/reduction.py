@@ -50,16 +50,17 @@ def thinned_weights(frames: F64, values: F64, surface: Surface, bound: float) ->
 
     Each curve alone first; then, where together they are off by more, the one that does most gets a key there.
     """
-    moving = np.abs(surface.actions).max(axis=(0, 2), initial=0.0) > STILL
-    actions = np.ascontiguousarray(surface.actions[:, moving])
-    reach = np.linalg.norm(actions, axis=2).max(axis=1, initial=0.0)
+    moves = np.linalg.norm(surface.actions, axis=2)
+    reach = moves.max(axis=1, initial=0.0)
     tolerances = np.where(reach > STILL, ALONE * bound / np.maximum(reach, STILL), UNSEEN)
+    doubtful = tolerances @ moves > bound  # no other point can be off by more
+    actions = np.ascontiguousarray(surface.actions[:, doubtful])
     columns = range(values.shape[1])
     fits = [fitted(frames, values[:, k], tolerances[k]) for k in columns]
     off = np.stack([evaluated(frames, values[:, k], fits[k]) - values[:, k] for k in columns], axis=1)
     stale = np.ones(len(frames), bool)
     distance, share = np.zeros(len(frames)), np.zeros(off.shape)
-    while moving.any():
+    while doubtful.any():
         distance[stale], share[stale] = surface_error(off[stale], actions)
         wanted = _worst_nearby(distance, bound)
         if not len(wanted):

@@ -113,7 +113,33 @@ def pinned() -> None:
     print("pinned:", pin.view, pin.frame, pin.triangle, [round(value, 1) for value in pin.position])
     assert np.abs(np.array(pin.position) - END).max() < 2.0, list(pin.position)
     assert pin.frame == FRAME
-    look("4-pinned", cancelled_pin)
+    look("4-pinned", move_pin)
+
+
+def move_pin() -> None:
+    """From another frame: the pin's own is shown, it follows the mouse without a button, and a click puts it down."""
+    bpy.context.scene.frame_set(1)
+    in_window(bpy.ops.flowface.pin_move, "INVOKE_DEFAULT")
+    bgui.after(0.5, lambda: (bgui.move(*on_screen(START)), bgui.after(0.5, put_down)))
+
+
+MOVED = np.array([262.0, 297.0])
+
+
+def put_down() -> None:
+    bgui.click(*on_screen(MOVED))
+    bgui.after(1.0, moved)
+
+
+def moved() -> None:
+    (pin,) = kept().pins
+    print("moved:", [round(value, 1) for value in pin.position])
+    assert bpy.context.scene.frame_current == FRAME and np.abs(np.array(pin.position) - MOVED).max() < 2.5
+    bpy.ops.ed.undo()
+    assert np.abs(np.array(kept().pins[0].position) - END).max() < 2.0, "moving is one undo step"
+    bpy.ops.ed.redo()
+    bpy.context.scene.frame_set(FRAME)
+    cancelled_pin()
 
 
 def cancelled_pin() -> None:
@@ -159,12 +185,12 @@ def masked() -> None:
 
 
 def back() -> None:
+    session().notice = None  # which is as high as its text is long
     bpy.context.scene.frame_set(FRAME)
     look("7-before-refine", press_refine)
 
 
 def press_refine() -> None:
-    session().notice = None
     press(refine)
     wait_for(lambda: session().job is None and session().notice is not None, refined, seconds=60)
 
