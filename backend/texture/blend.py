@@ -22,7 +22,11 @@ GAIN = (0.6, 1.7)
 UNLIKE = 14.0
 """Grey levels off the weighted median of all views that leave a quarter of a view's weight."""
 DETAIL_POWER = 8
-"""Of a view's weight for detail: one that is worth half as much adds a sixteenth."""
+"""Of a view's weight for detail: one that is worth half as much adds a 256th.
+
+Frames that are not among the views differ from the texture by 33.1 dB with 4, 32.7 with 12 and 31.3 with 24, while
+moles and brows get the sharper. Moving the views onto each other by optical flow changed that by less than 0.1 dB,
+smeared moles and took as long again."""
 BROAD = 2.0
 """Cells, the width over which brightness and tint are taken from all views."""
 DARK, BRIGHT = 8, 247
