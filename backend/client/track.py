@@ -62,9 +62,12 @@ def track_to_folder(
             files[Path(name).stem] = out / name
             write_result(out / name, reply.files[name].tobytes())
         files |= keep_proxies(reply.take, out)
-        if reply.take is not None and reply.take.texture.size:
-            files["texture"] = out / texture_file(1)
-            write_result(files["texture"], reply.take.texture.tobytes())
+        heads = (reply.take, *reply.take.others) if reply.take is not None else ()
+        for number, head in enumerate(heads, start=1):
+            if head.texture.size:
+                file = out / texture_file(number)
+                files[file.stem] = file
+                write_result(file, head.texture.tobytes())
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
         others = [load_track(out / track_file(number)) for number in further]
