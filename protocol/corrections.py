@@ -79,7 +79,7 @@ class HeldKey:
 
     ``channel`` is ``action:`` and the name of one of the head's expressions (one number, its strength), ``gaze:left``
     or ``gaze:right`` ((yaw, pitch) radians), ``head_rotation`` (axis-angle) or ``head_translation`` (metres); all as
-    in ``Performance``.
+    in ``Performance``. A strength beyond its expression's bounds is held to the bound.
     """
 
     frame: int

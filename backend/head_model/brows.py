@@ -41,9 +41,9 @@ class Brows:
         """None for a head that does not lie in the canonical atlas."""
         if REGISTERED not in head.provenance and not np.array_equal(head.uv_vertices, load_head("open").uv_vertices):
             return None
-        places, lift = _places()
-        points = _at(places, head.uv_vertices[head.uv_triangles].astype(np.float64))
-        return cls(head, points, lift, _quads())
+        vertices, triangles = np.asarray(head.uv_vertices, np.float32), np.asarray(head.uv_triangles, np.int32)
+        points = _in_atlas(vertices.tobytes(), triangles.tobytes())
+        return cls(head, points, _places()[1], _quads())
 
     def on(self, vertices: NDArray[np.floating[Any]]) -> F64:
         """Where they are (N,3) on vertices (V,3), metres, wherever the head is."""
@@ -90,6 +90,13 @@ def _places() -> tuple[F64, F64]:
     found = _at(both, corners[..., :2], np.where(outside, corners[..., 2].mean(axis=1), -np.inf))
     uv = np.einsum("nk,nkc->nc", found.barycentric, head.uv_vertices[head.uv_triangles[found.triangle]])
     return uv, np.tile(lift.ravel(), 2)
+
+
+@lru_cache(maxsize=4)
+def _in_atlas(uv_vertices: bytes, uv_triangles: bytes) -> SurfacePoints:
+    """The points of a head whose atlas has (U,2) float32 vertices and (F,3) int32 triangles: of all people the same."""
+    vertices, triangles = np.frombuffer(uv_vertices, np.float32), np.frombuffer(uv_triangles, np.int32)
+    return _at(_places()[0], vertices.reshape(-1, 2)[triangles.reshape(-1, 3)].astype(np.float64))
 
 
 def _quads() -> NDArray[np.int32]:

@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from backend.errors import ErrorCode, UserError
 from backend.files import link_or_copy, write_atomic
-from backend.pipeline.further_faces import texture_file
+from backend.pipeline.further_faces import texture_file, track_file
 from backend.pipeline.refine_source import TRACKED, TakeSource, read_source
 from backend.pipeline.refined_track import refine_report, refined_track
 from backend.progress import JobProgress, OnProgress, ShouldCancel
@@ -34,14 +35,17 @@ def run_job(
 def refine_folder(
     spec: RefineJob, source: Path, out: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel
 ) -> tuple[Track, dict[str, Any]]:
-    """Refine the take in the folder ``source`` into ``out``, which may be the same; ``spec.parent`` does not count.
+    """Refine the take in the folder ``source`` into ``out``; ``spec.parent`` does not count.
+
+    ``out`` may be the same where the take has one face: a refined take is of one, and its files are called the same.
 
     Leaves track.npz and report.json, which are returned, and beside them what the next refine needs: ``TRACKED`` and
     alignments.npz, the same files on disk as the source's where that is possible.
 
     Raises:
         UserError: ``no_result`` where there is no take or nothing of what was seen in its pictures; ``head_changed``;
-            what reading the files and the corrections raise.
+            ``bad_output`` for a take of several faces in its own folder; what reading the files and the corrections
+            raise.
         Cancelled: ``should_cancel`` said so.
     """
     from backend.fitting.corrections import resolve
@@ -50,6 +54,12 @@ def refine_folder(
 
     on_progress(JobProgress("reading the take", 0.0))
     began = time.perf_counter()
+    if (source / track_file(2)).is_file() and out.samefile(source):
+        raise UserError(
+            ErrorCode.BAD_OUTPUT,
+            f"The refined head cannot be written to {out}: the take's heads are there, and it would replace one.",
+            "Choose another folder.",
+        )
     take = read_source(source, spec.face)
     where = spec.name or "the take"
     corrections = to_fit(spec.pins, spec.masks, spec.keys, take.track, take.head, take.seen, where)

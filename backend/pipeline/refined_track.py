@@ -22,7 +22,10 @@ MET_PX = 1.0
 
 
 def refined_track(track: Track, head: HeadModel, resolved: Resolved) -> Track:
-    """The track with the frames that were solved again; all others, and all that they share, stay as they are."""
+    """The track with the frames that were solved again; all others, and all that they share, stay as they are.
+
+    So do uncertainties: those of the solved frames are the tracked take's, however much of them is masked.
+    """
     from scipy.spatial.transform import Rotation
 
     from backend.head_model.action_weights import solve_action_weights

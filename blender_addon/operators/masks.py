@@ -49,7 +49,7 @@ the frames of the preview range, else the one that is shown; both can be changed
             self.report({"WARNING"}, "Another frame is shown now: nothing was masked")
             return {"CANCELLED"}
         pixel = self.pixel(context, event, picture)
-        pressed = event.value == "PRESS"
+        pressed = event.value in ("PRESS", "DOUBLE_CLICK")  # two corners may come quickly
         if event.type in ("RET", "NUMPAD_ENTER") and pressed:
             return self._close(context, picture)
         if event.type == "BACK_SPACE" and pressed:

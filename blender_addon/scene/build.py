@@ -47,7 +47,7 @@ def build_take(
         context.view_layer.update()
         collection = update.update_take(context, take, plan, known_cameras, job)
     elif plan.joins is not None:
-        collection = new_head.join(context, plan.joins, take, job, cameras_stay=True)
+        collection = new_head.join(context, plan.joins, take, job, known_cameras, cameras_stay=True)
     else:
         collection = _new_take(context, take, known_cameras, job)
     new_head.note_run(collection, take)

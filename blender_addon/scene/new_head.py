@@ -65,16 +65,28 @@ def settle_others(
             update.update_take(context, take, own, known_cameras, job)
             settled = own.collection
         else:
-            settled = join(context, main, take, job, cameras_stay=own.cameras_stay)
+            settled = join(context, main, take, job, known_cameras, cameras_stay=own.cameras_stay)
         note_run(settled, take)
 
 
-def join(context: Any, main: Any, take: contract.TakeResult, job: str, *, cameras_stay: bool) -> Any:
+def join(
+    context: Any,
+    main: Any,
+    take: contract.TakeResult,
+    job: str,
+    known_cameras: KnownCameras | None,
+    *,
+    cameras_stay: bool,
+) -> Any:
     """Add a face as a further head of a take; where its ``cameras_stay``, the head stands where they see the face."""
     collection = actors.new_actor(main)
     origin = root.root_of(main, 1.0)
     timed = retimed(take, timing_of(collection))
     own = root.own_space(origin)
+    known = known_cameras.placement(take) if known_cameras is not None else None
+    if known is not None:
+        context.view_layer.update()
+        own = root.in_space_of(origin, known)
     head, rig = add_head(context, collection, timed, own)
     rig.parent = replace.member(main, replace.ROOT) if head_stands_free(main) else main[replace.STAGE]
     rig.scale = (own.scale,) * 3

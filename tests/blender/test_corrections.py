@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from blender_addon import compat, refining, session
 from blender_addon.client import Connection
-from blender_addon.operators.refine import lacking
 from blender_addon.scene import build, carried, corrections, held, retime
 from blender_addon.scene import takes as things
 from blender_addon.scene import versions_of_take as versions
@@ -112,9 +111,9 @@ def test_a_backend_that_cannot_refine_is_named() -> None:
     now = session.current()
     assert bpy.ops.flowface.refine.poll(), "one may be started"
     now.connection, now.kinds = Connection.CONNECTED, ("track", "export")
-    assert not bpy.ops.flowface.refine.poll() and lacking().startswith("This backend cannot refine takes")
+    assert not bpy.ops.flowface.refine.poll() and now.cannot_refine.startswith("This backend cannot refine takes")
     now.kinds = ("track", "refine")
-    assert bpy.ops.flowface.refine.poll() and lacking() == ""
+    assert bpy.ops.flowface.refine.poll() and now.cannot_refine == ""
     now.connection = Connection.CONNECTING
 
 

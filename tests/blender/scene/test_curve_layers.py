@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from blender_addon.scene import build, head_motion, retime, takes
 from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.curve_layers import apply as layers
+from blender_addon.scene.curve_layers import bake
 from blender_addon.scene.curve_layers.settings import Layer, LayerSettings
 from blender_addon.scene.ownership import ARMATURE, HEAD
 from protocol.take import TakeResult
@@ -224,3 +225,22 @@ def test_head_pose_is_more_or_less_of_its_way_from_its_mean() -> None:
         turn, less = (np.linalg.inv(middle[:3, :3]) @ pose[:3, :3] for pose in (one, half))
         assert np.allclose(less @ less, turn, atol=1e-5), "twice half the turn is the turn"
         assert half[:3, 3] - middle[:3, 3] == pytest.approx((one[:3, 3] - middle[:3, 3]) / 2, abs=1e-5)
+
+
+def test_weights_that_are_custom_properties_of_another_head_are_layered_and_thinned_out() -> None:
+    names = ("mouthSmileLeft", "browInnerUp")
+    weights = np.random.default_rng(4).uniform(0, 1, (60, 2)).astype(np.float32)
+    collection = build.build_take(bpy.context, replace(make_take(LONG), action_names=names, actions=weights))
+    tracked = keys_of(collection)
+    smile, brow = (("actions", f'["{name}"]', 0) for name in names)
+    layers.change(collection, LayerSettings(by_region={"mouth": Layer(gain=0.5)}))
+    layered = keys_of(collection)
+    assert layered[smile]["co"][:, 1] == pytest.approx(weights[:, 0] / 2, abs=1e-6)
+    assert np.array_equal(layered[brow]["co"], tracked[brow]["co"])
+    layers.change(collection, LayerSettings())
+    assert_same_keys(keys_of(collection), tracked)
+    bake.thin_out(collection, 6.0)
+    curve = curve_of(collection[HEAD], brow[1])
+    assert len(curve.keyframe_points) < 60
+    off = [curve.evaluate(float(frame + 1)) - weights[frame, 1] for frame in range(60)]
+    assert np.abs(off).max() <= 6.0 / bake.PROPERTY_REACH + 1e-5

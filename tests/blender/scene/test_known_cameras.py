@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from blender_addon import job, settings
 from blender_addon.scene import build
 from blender_addon.scene.known_cameras import KnownCameras
-from blender_addon.scene.ownership import HEAD, camera_role, known_role, shown_views
+from blender_addon.scene.ownership import HEAD, ROOT, actors_of, camera_role, known_role, shown_views
 from protocol.messages import CameraSpec
 from protocol.take import CameraTrack, TakeResult
 
@@ -123,6 +123,24 @@ def test_head_stands_where_the_known_cameras_see_it(
     head = bpy.data.collections["take"][HEAD]
     length = np.ptp([tuple(head.matrix_world @ v.co) for v in head.data.vertices], axis=0).max() * metres_per_unit
     assert 0.15 < length < 0.3, "a head stays as large as a head"
+
+
+def test_further_heads_stand_where_the_known_camera_sees_them_wherever_the_root_is(tmp_path: Path) -> None:
+    cameras = set_up(tmp_path)
+    bpy.ops.flowface.view_remove()
+    for step in range(2):  # tracked alone, then with somebody beside
+        take, known = tracked()
+        aside = np.linalg.inv(take.cameras[0].world_to_camera[0][:, :3]) @ (0.12, 0.0, 0.05)
+        other = replace(take, name="other", head_translation=take.head_translation + aside)
+        other = replace(other, report={"head_number": 2})
+        both = replace(take, report={"faces_seen": 2}, others=(other,) if step else ())
+        build.build_take(bpy.context, both, known_cameras=known)
+        assert_seen_by_the_users_cameras(take, cameras[:1])
+        if not step:
+            bpy.data.collections[take.name][ROOT].location.x += 0.5
+    beside = actors_of(bpy.data.collections[take.name])[0]
+    show(take.scene_frames[7])
+    assert np.abs(shown_pixels(beside) - project(other, 7)).max() < 0.05
 
 
 def test_head_takes_the_scale_of_a_scene_that_is_not_to_scale(tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ def back() -> None:
 
 def press_refine() -> None:
     press(refine)
-    wait_for(lambda: session().job is None and session().notice is not None, refined, seconds=60)
+    wait_for(lambda: session().job is None and session().notice is not None, refined)
 
 
 def refined() -> None:
