@@ -62,12 +62,7 @@ def track_to_folder(
             files[Path(name).stem] = out / name
             write_result(out / name, reply.files[name].tobytes())
         files |= keep_proxies(reply.take, out)
-        heads = (reply.take, *reply.take.others) if reply.take is not None else ()
-        for number, head in enumerate(heads, start=1):
-            if head.texture.size:
-                file = out / texture_file(number)
-                files[file.stem] = file
-                write_result(file, head.texture.tobytes())
+        files |= _keep_textures(reply.take, out)
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
         others = [load_track(out / track_file(number)) for number in further]
@@ -131,6 +126,17 @@ def keep_proxies(take: TakeResult | None, out: Path) -> dict[str, Path]:
             link_or_copy(proxy, path)
         except OSError as error:
             raise _unwritable(path, error) from error
+    return kept
+
+
+def _keep_textures(take: TakeResult | None, out: Path) -> dict[str, Path]:
+    """Write the textures of a take's heads; what was written, by name. Raises UserError ``output_unwritable``."""
+    kept: dict[str, Path] = {}
+    for number, head in enumerate((take, *take.others) if take is not None else (), start=1):
+        if head.texture.size:
+            path = out / texture_file(number)
+            write_result(path, head.texture.tobytes())
+            kept[path.stem] = path
     return kept
 
 

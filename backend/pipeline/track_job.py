@@ -334,7 +334,7 @@ def _painted(
     started = time.perf_counter()
 
     def report(fraction: float) -> None:
-        on_progress(JobProgress("painting the skin", 0.98 + 0.01 * fraction))
+        on_progress(JobProgress("painting the skin", 0.99 + 0.009 * fraction))
 
     told = paint_skin(track, take.head, take.aligned, path, on_progress=report, should_cancel=should_cancel)
     seconds["texture"] = round(time.perf_counter() - started, 4)
