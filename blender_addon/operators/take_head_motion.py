@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from ..scene import ghost, head_motion, takes
+from ..scene import ghost, head_motion, ownership, takes
 
 
 class FLOWFACE_OT_take_head_motion(bpy.types.Operator):  # type: ignore[misc]
@@ -37,8 +37,9 @@ class FLOWFACE_OT_take_head_motion(bpy.types.Operator):  # type: ignore[misc]
         except head_motion.CannotMove as problem:
             self.report({"WARNING"}, str(problem))
             return {"CANCELLED"}
-        if self.where != head_motion.HEAD:
-            ghost.remove(take)  # its motion is on its own head
+        if self.where != head_motion.HEAD:  # a ghost's motion is on its own head, under the take's root
+            for one in ownership.family_of(take) if self.where == head_motion.CAMERA else [take]:
+                ghost.remove(one)
         context.scene.frame_set(context.scene.frame_current)
         return {"FINISHED"}
 

@@ -46,6 +46,9 @@ def show(context: Any, take: Any, number: int) -> None:
         raise CannotCompare("The take's head or its armature was deleted: there is nothing to compare with.")
     if head_motion.place_of(take) != head_motion.HEAD:
         raise CannotCompare("Set Head Motion to “On the Head” to compare versions.")
+    main = replace.main_of(take)
+    if head_motion.place_of(main) == head_motion.CAMERA:
+        raise CannotCompare(f"Set the Head Motion of “{main.name}” to “On the Head” to compare versions.")
     second_rig, second = rig.copy(), head.copy()
     name = f"{take.name} {data['name']}"
     second_rig.name, second.name = f"{name} ghost armature", f"{name} ghost"

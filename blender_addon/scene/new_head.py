@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from ..vendor import take as contract
-from . import actors, animation, armature, axes, curves, held, landmarks, materials, root, shape, skin_texture, update
+from . import (
+    actors,
+    animation,
+    armature,
+    axes,
+    curves,
+    head_motion,
+    held,
+    landmarks,
+    materials,
+    root,
+    shape,
+    skin_texture,
+    update,
+)
 from . import ownership as replace
 from . import versions_of_take as versions
 from .head import build_head, shape_points, widen_sliders
@@ -79,6 +93,19 @@ def join(
     cameras_stay: bool,
 ) -> Any:
     """Add a face as a further head of a take; where its ``cameras_stay``, the head stands where they see the face."""
+    with head_motion.on_the_head(main):  # where its cameras stand as they were solved
+        return _join(context, main, take, job, known_cameras, cameras_stay=cameras_stay)
+
+
+def _join(
+    context: Any,
+    main: Any,
+    take: contract.TakeResult,
+    job: str,
+    known_cameras: KnownCameras | None,
+    *,
+    cameras_stay: bool,
+) -> Any:
     collection = actors.new_actor(main)
     origin = root.root_of(main, 1.0)
     timed = retimed(take, timing_of(collection))
@@ -88,7 +115,7 @@ def join(
         context.view_layer.update()
         own = root.in_space_of(origin, known)
     head, rig = add_head(context, collection, timed, own)
-    rig.parent = replace.member(main, replace.ROOT) if head_stands_free(main) else main[replace.STAGE]
+    rig.parent = origin
     rig.scale = (own.scale,) * 3
     notes: tuple[str, ...] = ()
     if cameras_stay:
@@ -97,11 +124,6 @@ def join(
         notes = (f"It was tracked apart from “{main.name}”, and stands where the take's cameras see it.",)
     first_version(collection, take, job, notes)
     return collection
-
-
-def head_stands_free(main: Any) -> bool:
-    """True where the take's cameras do not have the motion of its first head."""
-    return replace.member(main, replace.STAGE) is None
 
 
 def note_run(collection: Any, take: contract.TakeResult) -> None:
