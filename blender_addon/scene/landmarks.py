@@ -22,6 +22,8 @@ F64 = NDArray[np.float64]
 
 RECORD = "landmarks"
 """Of a version's record: frames as the footage counts them, vertices, weights, and what each view saw."""
+BEFORE = "before"
+"""Of such a record: that of a version which is deleted by now, and into which this one was set."""
 SAME_FRAME = 0.5
 
 
@@ -68,15 +70,18 @@ def landmarks_at(collection: Any, view: str, frame: float) -> Landmarks | None:
     passed: set[str] = set()
     while number in record and number not in passed:
         passed.add(number)
-        found = _read(record[number].get(RECORD), view, home)
-        if found is not None:
-            return found
+        kept = record[number].get(RECORD)
+        while kept is not None:
+            found = _read(kept, view, home)
+            if found is not None:
+                return found
+            kept = kept.get(BEFORE)
         number = str(record[number].get(versions.BASE, 0))
     return None
 
 
 def _read(kept: Any, view: str, home: float) -> Landmarks | None:
-    if kept is None or view not in kept["views"]:
+    if view not in kept["views"]:
         return None
     frames = np.frombuffer(kept["frames"], np.float64)
     nearest = int(np.abs(frames - home).argmin())
@@ -86,6 +91,23 @@ def _read(kept: Any, view: str, home: float) -> Landmarks | None:
     seen = np.frombuffer(kept["views"][view], np.float32).reshape(len(frames), len(vertices), 2)
     barycentric = np.frombuffer(kept["barycentric"], np.float32).reshape(-1, 3)
     return Landmarks(vertices, barycentric, seen[nearest], float(kept["inter_ocular"]))
+
+
+def hand_on(collection: Any, number: int) -> None:
+    """Leave the landmarks of a version that is about to be deleted to those that were set into it."""
+    record = collection[versions.RECORD]
+    gone = record[str(number)]
+    older = gone.get(RECORD)
+    for data in record.values():
+        if int(data.get(versions.BASE, 0)) != number:
+            continue
+        data[versions.BASE] = int(gone.get(versions.BASE, 0))
+        if older is None:
+            continue
+        holder, key = data, RECORD
+        while key in holder:
+            holder, key = holder[key], BEFORE
+        holder[key] = older.to_dict()
 
 
 def kept_by(collection: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import corrections, footage, ghost, plate, root
+from . import corrections, footage, ghost, landmarks, plate, root
 from . import ownership as replace
 from . import versions_of_take as versions
 
@@ -121,6 +121,7 @@ def delete_version(context: Any, take: Any, number: int) -> None:
     shown = versions.current(take)
     if shown is not None and shown.number == number:
         versions.switch(context, take, others[-1])
+    landmarks.hand_on(take, number)
     purge(versions.forget(take, number))
 
 
