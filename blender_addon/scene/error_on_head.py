@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from . import ownership as replace
 from . import picture_lines
+from . import versions_of_take as versions
 from .landmarks import Landmarks, landmarks_at
 
 F32 = NDArray[np.float32]
@@ -50,12 +51,20 @@ def stop() -> None:
 
 def changed(take: Any, depsgraph: Any) -> None:
     """Write the attribute of a take where it is shown now, take it off the mesh where it is not."""
-    head = replace.member(take, replace.HEAD)
     if getattr(take, SHOWN):
         _watch()
         write(take, bpy.context.scene.frame_current_final, depsgraph)
-    elif head is not None and ATTRIBUTE in head.data.attributes:
-        head.data.attributes.remove(head.data.attributes[ATTRIBUTE])
+        return
+    for mesh in _meshes(take):
+        if ATTRIBUTE in mesh.attributes:
+            mesh.attributes.remove(mesh.attributes[ATTRIBUTE])
+
+
+def _meshes(take: Any) -> set[Any]:
+    """The meshes of a take's head, of versions with another model's too."""
+    head = replace.member(take, replace.HEAD)
+    kept = [data.get("mesh") for data in take.get(versions.RECORD, {}).values()]
+    return {mesh for mesh in (*kept, head.data if head is not None else None) if mesh is not None}
 
 
 def write(take: Any, frame: float, depsgraph: Any) -> None:
