@@ -100,7 +100,8 @@ def shown_views(collection: Any) -> list[ShownView]:
     views = []
     for name in _view_names(collection):
         known, built = (collection.get(f"{prefix}{name}") for prefix in (_KNOWN_PREFIX, _CAMERA_PREFIX))
-        camera = next((obj for obj in (known, built) if isinstance(obj, bpy.types.Object)), None)
+        there = (obj for obj in (known, built) if isinstance(obj, bpy.types.Object) and len(obj.users_scene))
+        camera = next(there, None)
         size = collection.get(f"{_SIZE_PREFIX}{name}")
         views.append(ShownView(name, camera, (int(size[0]), int(size[1])) if size is not None else None))
     return views
