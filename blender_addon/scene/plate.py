@@ -83,8 +83,12 @@ def refresh(take: Any) -> None:
     plane.parent = view.camera
     _shape(plane, view.size, view.camera.data, background.rotation)
     _place(plane, view.camera)
-    tree = plane.data.materials[0].node_tree
-    _play(tree, tree.nodes[NODE], background, view.camera.data)
+    material = next((material for material in plane.data.materials if material is not None), None)
+    if material is None or NODE not in material.node_tree.nodes:
+        return  # the user's own
+    if material.users > 1:  # the plane of a full copy of the scene wears it, too
+        material = plane.data.materials[0] = material.copy()
+    _play(material.node_tree, material.node_tree.nodes[NODE], background, view.camera.data)
 
 
 def _background(view: replace.ShownView) -> Any | None:

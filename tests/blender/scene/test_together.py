@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import bpy
 import numpy as np
 import pytest
 
-from blender_addon.scene import build, ghost, head_motion, takes
-from blender_addon.scene.ownership import ARMATURE, actors_of
+from blender_addon import take_properties
+from blender_addon.scene import build, error_on_head, ghost, head_motion, landmarks, plate, retime, takes
+from blender_addon.scene import versions_of_take as versions
+from blender_addon.scene.curve_layers import bake
+from blender_addon.scene.ownership import ARMATURE, HEAD, actors_of, camera_role, takes_of
 from blender_addon.scene.plan import plan_for
 
+from ..takes import Shot, make_take, write_clip
 from .test_actors import SEEN, faces, together
 from .test_build import show, shown_pixels
-from .test_retrack import other_run
+from .test_picture_lines import with_landmarks
+from .test_retrack import other_run, part_of
 
 pytestmark = pytest.mark.usefixtures("addon")
 
@@ -51,3 +57,64 @@ def test_a_face_that_joins_stands_where_the_moved_cameras_see_it() -> None:
         seen.append(shown_pixels(other))
         takes.delete(other)
     assert np.abs(seen[0] - seen[1]).max() < 0.05
+
+
+def test_what_was_seen_stays_known_when_the_version_is_deleted_that_a_part_or_bake_was_set_into() -> None:
+    take = with_landmarks(make_take(Shot()))
+    collection = build.build_take(bpy.context, take)
+    build.build_take(bpy.context, part_of(with_landmarks(take, np.ones((3, 2))), 3, 9))
+    baked = bake.bake(collection).version
+    seen = [landmarks.landmarks_at(collection, "camera", frame) for frame in (2, 7)]
+    for number in (2, 1):
+        takes.delete_version(bpy.context, collection, number)
+        assert versions.current(collection).number == baked.number
+        for frame, before in zip((2, 7), seen, strict=True):
+            found = landmarks.landmarks_at(collection, "camera", frame)
+            assert found is not None and before is not None
+            np.testing.assert_array_equal(found.seen, before.seen)
+    assert (seen[0].seen != seen[1].seen).any()
+
+
+def test_errors_switched_off_are_on_no_version_of_the_head() -> None:
+    take = with_landmarks(make_take(Shot()))
+    collection = build.build_take(bpy.context, take)
+    setattr(collection, take_properties.ERROR, True)
+    first = collection[HEAD].data
+    other = replace(take, head=replace(take.head, head_id="other", expression_names=("a", "b", "c", "d")))
+    build.build_take(bpy.context, other, plan=plan_for(bpy.context.scene, other).accept())
+    assert collection[HEAD].data != first and error_on_head.errors_of(collection[HEAD].data) is not None
+    setattr(collection, take_properties.ERROR, False)
+    versions.switch(bpy.context, collection, 1)
+    assert collection[HEAD].data == first and error_on_head.errors_of(first) is None
+
+
+def over_footage(tmp_path: Path) -> Any:
+    clip = write_clip(tmp_path / "clip.mp4", 320, 192)
+    collection = build.build_take(bpy.context, make_take(Shot(footage=str(clip), size=(320, 192))))
+    retime.retime(collection, start=11.0, speed=0.5)
+    setattr(collection, take_properties.PLATE, True)
+    return collection
+
+
+def test_the_plate_of_a_full_copy_of_the_scene_plays_by_its_own_timing(tmp_path: Path) -> None:
+    collection = over_footage(tmp_path)
+    own = plate.plate_of(collection).material_slots[0].material
+    bpy.ops.scene.new(type="FULL_COPY")
+    copy = next(take for scene in bpy.data.scenes for take in takes_of(scene) if take != collection)
+    retime.retime(copy, start=31.0)
+    for take in (collection, copy):
+        tree = plate.plate_of(take).material_slots[0].material.node_tree
+        (driver,) = (curve.driver for curve in tree.animation_data.drivers)
+        assert driver.variables[0].targets[0].id == take[camera_role("camera")].data
+    assert plate.plate_of(collection).material_slots[0].material == own
+
+
+def test_a_plate_goes_with_a_camera_that_the_user_deletes(tmp_path: Path) -> None:
+    collection = over_footage(tmp_path)
+    camera = collection[camera_role("camera")]
+    with bpy.context.temp_override(selected_objects=[camera], selected_ids=[camera]):
+        bpy.ops.object.delete()
+    retime.retime(collection, start=1.0)
+    assert plate.plate_of(collection) is None
+    setattr(collection, take_properties.PLATE, True)
+    assert not getattr(collection, take_properties.PLATE), "nobody sees the footage"
