@@ -1,4 +1,7 @@
-"""The skin of a head as its footage shows it: an image on the materials of skin and brows, which can be hidden."""
+"""The skin of a head as its footage shows it: an image on the materials of skin and brows, which can be hidden.
+
+Each run that has one brings an image of its own, which goes with its version: another head has other UVs.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ UV_MAP = "FlowFace"
 
 
 def put_on(head: Any, take: contract.TakeResult, key: str) -> None:
-    """Give a head's own materials a take's texture, or their image its pixels anew; the user's stay as they are.
+    """Give a head's own materials a take's texture, in place of an earlier run's; the user's stay as they are.
 
     Its own are those that were made for the take ``key`` (``ownership.worn_key``).
     """
@@ -32,12 +35,24 @@ def put_on(head: Any, take: contract.TakeResult, key: str) -> None:
     bare = [material for material in mine if OWNED not in material]
     if not (shown or bare):
         return
-    image = _filled(_own_image(shown), f"{take.name} skin", take.texture.tobytes())
+    image = _packed(f"{take.name} skin", take.texture.tobytes())
     for node in shown:
         node.image = image
     for material in bare:
         if _insert(material, image):
             material[OWNED] = True
+
+
+def image_on(head: Any) -> Any | None:
+    """The texture that a head object wears, None without one."""
+    return next((node.image for node in map(_node, _worn(head)) if node is not None and _is_ours(node.image)), None)
+
+
+def change(head: Any, image: Any) -> None:
+    """Let a head object wear another run's texture where it wears one; the user's stay as they are."""
+    for node in map(_node, _worn(head)):
+        if node is not None and _is_ours(node.image):
+            node.image = image
 
 
 def is_textured(take: Any) -> bool:
@@ -81,20 +96,12 @@ def _is_ours(image: Any) -> bool:
     return image is not None and OWNED in image and image.library is None
 
 
-def _own_image(nodes: list[Any]) -> Any | None:
-    """The image of these nodes, None where there is none that nobody else uses: a copy of a take has the same."""
-    image = nodes[0].image if nodes else None
-    return image if image is not None and image.users == sum(node.image == image for node in nodes) else None
-
-
-def _filled(image: Any, name: str, png: bytes) -> Any:
-    """An image with the pixels of a PNG, kept within the file: the one that is there, or a new one."""
-    if image is None:
-        image = bpy.data.images.new(name, 1, 1)
-        image[OWNED] = True
+def _packed(name: str, png: bytes) -> Any:
+    """A new image of a PNG, kept within the file."""
+    image = bpy.data.images.new(name, 1, 1)
+    image[OWNED] = True
     image.source = "FILE"
     image.pack(data=png, data_len=len(png))
-    image.reload()
     return image
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import compat
-from . import armature, head_motion, shape
+from . import armature, head_motion, shape, skin_texture
 from . import ownership as replace
 from .head import EXPRESSIONS, SHAPE
 
@@ -27,6 +27,8 @@ LAYERS = "flowface_layers"
 """Of a take's collection: the layers over the curves of the version that is shown, as text (see ``curve_layers``)."""
 SHOWN = "flowface_shown"
 """Of an Action under layers: its keys as they were written under them."""
+TEXTURE = "texture"
+"""Of a version's record: the image of the skin, where there is one (see ``skin_texture``)."""
 BASE = "base"
 """Of the record of a version that is a part: the number of the version that it was set into."""
 POSE, EXPRESSION, ACTIONS = "pose", "expression", "actions"
@@ -118,6 +120,13 @@ def remember(collection: Any, span: tuple[float, float], names: Sequence[str] = 
             data["actions"][role] = action
     data["cameras"] = _cameras(collection)
     data["layers"] = collection.get(LAYERS, "")
+    _remember_texture(collection, data)
+
+
+def _remember_texture(collection: Any, data: Any) -> None:
+    image = skin_texture.image_on(replace.member(collection, replace.HEAD))
+    if image is not None:
+        data[TEXTURE] = image
 
 
 def add(
@@ -158,6 +167,7 @@ def add(
     }
     if not whole:
         data[BASE] = int(before)
+    _remember_texture(collection, data)
     if head is not None:
         if points is not None:
             head.data[SHAPE] = shape.keep_shape(collection.name, points)
@@ -238,7 +248,7 @@ def _switch(context: Any, collection: Any, number: int) -> None:
 
 
 def _reshape(head: Any, data: Any) -> None:
-    """Give a head a version's mesh and shape."""
+    """Give a head a version's mesh, shape and texture."""
     if data.get("mesh") is not None and head.data != data["mesh"]:
         head.data = data["mesh"]
     kept = data.get("shape")
@@ -246,6 +256,8 @@ def _reshape(head: Any, data: Any) -> None:
     if points is not None and head.data.get(SHAPE) != kept:
         shape.change_shape(head, shape.built_names(head.data), points)
         head.data[SHAPE] = kept
+    if data.get(TEXTURE) is not None:
+        skin_texture.change(head, data[TEXTURE])
 
 
 def actions_of(collection: Any) -> list[Any]:
@@ -283,9 +295,9 @@ def forget(collection: Any, number: int) -> list[Any]:
     }
     for action in actions:
         action.use_fake_user = action in kept and action.use_fake_user
-    meshes = [data[key] for key in ("mesh", "shape") if data.get(key) is not None]
+    others = [data[key] for key in ("mesh", "shape", TEXTURE) if data.get(key) is not None]
     del collection[RECORD][str(number)]
-    return [*actions, *meshes]
+    return [*actions, *others]
 
 
 def rename(collection: Any, number: int, name: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 import blender_addon
 from blender_addon import take_properties
 from blender_addon.scene import build, materials, skin_texture, takes
+from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.ownership import HEAD
 from protocol.take import TakeResult
 
@@ -65,16 +66,23 @@ def test_it_is_switched_off_and_on() -> None:
         blender_addon.unregister()
 
 
-def test_another_run_renews_the_picture_in_place() -> None:
+def test_each_version_has_the_picture_of_its_run_which_goes_with_it() -> None:
     take = build.build_take(bpy.context, textured("one", RED))
-    skin, image = worn(take)["skin"], image_of(worn(take)["skin"])
+    skin = worn(take)["skin"]
     skin_texture.set_shown(take, False)
-    count = len(bpy.data.images)
     assert build.build_take(bpy.context, textured("one", BLUE)) == take
-    assert worn(take)["skin"] == skin and image_of(skin) == image and len(bpy.data.images) == count
-    assert lowest_row(image) == pytest.approx(BLUE, abs=1) and not skin_texture.is_shown(take)
+    assert worn(take)["skin"] == skin and not skin_texture.is_shown(take)
+    assert lowest_row(image_of(skin)) == pytest.approx(BLUE, abs=1)
     build.build_take(bpy.context, open_take("one"))
-    assert lowest_row(image) == pytest.approx(BLUE, abs=1), "a run without a texture leaves it"
+    assert lowest_row(image_of(skin)) == pytest.approx(BLUE, abs=1), "a run without a texture leaves it"
+    for number, colour in ((1, RED), (3, BLUE), (1, RED)):
+        versions.switch(bpy.context, take, number)
+        assert lowest_row(image_of(skin)) == pytest.approx(colour, abs=1)
+    assert len(bpy.data.images) == 2
+    takes.delete_version(bpy.context, take, 1)
+    assert [lowest_row(image) for image in bpy.data.images] == [pytest.approx(BLUE, abs=1)]
+    takes.delete(take)
+    assert not len(bpy.data.images)
 
 
 def test_what_the_user_made_of_a_material_stays() -> None:
