@@ -25,7 +25,7 @@ from .vendor import take as contract
 
 REPORT = "refine"
 """In a result's report: what the backend says of a refinement."""
-REFINED = "refined"
+REFINED = versions.REFINED
 """In a version's record (``versions_of_take``): the job that tracked it, and the first and last of each range of the
 footage's frames that differ from that."""
 

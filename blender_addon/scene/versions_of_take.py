@@ -29,6 +29,8 @@ SHOWN = "flowface_shown"
 """Of an Action under layers: its keys as they were written under them."""
 TEXTURE = "texture"
 """Of a version's record: the image of the skin, where there is one (see ``skin_texture``)."""
+REFINED = "refined"
+"""Of a version's record: where it differs from its track, by whose job (see ``refining``)."""
 BASE = "base"
 """Of the record of a version that is a part: the number of the version that it was set into."""
 POSE, EXPRESSION, ACTIONS = "pose", "expression", "actions"
@@ -308,6 +310,14 @@ def rename(collection: Any, number: int, name: str) -> None:
 def keep(collection: Any, number: int, key: str, data: Mapping[str, Any]) -> None:
     """Put something more down with a version."""
     collection[RECORD][str(number)][key] = dict(data)
+
+
+def keep_on(collection: Any, before: int) -> None:
+    """Put down with the version that is shown what ``keep`` put down with one whose keys it has taken over."""
+    record = collection[RECORD]
+    older, newer = record[str(before)], record[str(collection[CURRENT])]
+    if REFINED in older:
+        newer[REFINED] = older[REFINED].to_dict()
 
 
 def kept(collection: Any, number: int, key: str) -> Any | None:

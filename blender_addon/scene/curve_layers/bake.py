@@ -102,7 +102,7 @@ def _new_version(collection: Any, name: str, said: str, keys: Mapping[str, Store
             compat.write_keys(curves[path], thinned)
     collection[versions.LAYERS] = ""
     held.keep_written(collection)
-    return versions.add(
+    made = versions.add(
         collection,
         name,
         before.frames if before is not None else there,
@@ -112,6 +112,9 @@ def _new_version(collection: Any, name: str, said: str, keys: Mapping[str, Store
         head_id=before.head if before is not None else "",
         notes=[said.format(before=f"“{before.name}”" if before is not None else "the version before")],
     )
+    if before is not None:
+        versions.keep_on(collection, before.number)
+    return made
 
 
 def _thinned(collection: Any, keys: Mapping[str, Store], error: float) -> dict[str, Store]:

@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon import take_properties
+from blender_addon import refining, take_properties
 from blender_addon.scene import build, error_on_head, ghost, head_motion, landmarks, plate, retime, takes
 from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.curve_layers import bake
@@ -118,3 +118,12 @@ def test_a_plate_goes_with_a_camera_that_the_user_deletes(tmp_path: Path) -> Non
     assert plate.plate_of(collection) is None
     setattr(collection, take_properties.PLATE, True)
     assert not getattr(collection, take_properties.PLATE), "nobody sees the footage"
+
+
+def test_what_was_refined_is_taken_back_from_a_bake_of_it_too() -> None:
+    take = make_take(Shot())
+    collection = build.build_take(bpy.context, take, job="tracked")
+    build.build_take(bpy.context, part_of(other_run(take), 3, 9), job="refined")
+    versions.keep(collection, 2, refining.REFINED, {"base": "tracked", "ranges": [3, 9]})
+    bake.bake(collection)
+    assert not refining.missing(collection) and refining.job_of(bpy.context, collection).parent == "tracked"
