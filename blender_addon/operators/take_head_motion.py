@@ -27,7 +27,11 @@ class FLOWFACE_OT_take_head_motion(bpy.types.Operator):  # type: ignore[misc]
         if context.mode not in ("OBJECT", "POSE"):
             cls.poll_message_set("Go to Object Mode first")
             return False
-        return takes.shown_take(context) is not None
+        take = takes.shown_take(context)
+        if take is not None and take.library is not None:
+            cls.poll_message_set("The take is linked from another file")
+            return False
+        return take is not None
 
     def execute(self, context: Any) -> set[str]:
         """Bring it there, or say why not."""

@@ -43,6 +43,9 @@ class _OnVersions:
         if take is None or len(versions.all_of(take)) < 2:
             cls.poll_message_set(cls.only_one)  # type: ignore[attr-defined]
             return False
+        if take.library is not None:
+            cls.poll_message_set("The take is linked from another file")  # type: ignore[attr-defined]
+            return False
         if context.mode != "OBJECT":
             cls.poll_message_set("Go to Object Mode first")  # type: ignore[attr-defined]
             return False

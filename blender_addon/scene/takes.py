@@ -50,7 +50,7 @@ def show_only(scene: Any, take: Any) -> bool:
 def rename(take: Any, name: str) -> None:
     """Call a take something else, and what was called after it; what the user named himself keeps its name."""
     old = take.name
-    if not name or name == old:
+    if not name or name == old or take.library is not None:
         return
     further = [(actor, actor.name[len(old) :]) for actor in replace.actors_of(take) if actor.name.startswith(f"{old} ")]
     take.name = name
