@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from .codec import ProtocolError
 from .codes import ProtocolCode
-from .corrections import HeldKey, Mask, Pin
+from .corrections import FRAMES, MAX_KEYS, MAX_MASKS, MAX_PINS, HeldKey, Mask, Pin
 from .fields import fields_from_plain, fields_to_plain
 from .options import SolveOptions
 
@@ -297,17 +297,21 @@ class RefineJob(FollowingJob):
     face: int = 1
 
     def __post_init__(self) -> None:
-        """Raise ProtocolError (``bad_field``) where the frame range runs backwards or the blend is none."""
+        """Raise ProtocolError (``bad_field``) where the frame range runs backwards, the blend is none or there are more
+        corrections than a solve could hold."""
         if self.frames is not None:
             _require_range("frame range", *self.frames)
         if self.face < 1:
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.face” must be 1 or more.")
         if not 0 <= self.blend <= MAX_BLEND:
             raise ProtocolError(ProtocolCode.BAD_FIELD, f"“job.blend” must be 0 to {MAX_BLEND} frames.")
+        for name, most in (("pins", MAX_PINS), ("masks", MAX_MASKS), ("keys", MAX_KEYS)):
+            if len(getattr(self, name)) > most:
+                raise ProtocolError(ProtocolCode.BAD_FIELD, f"“job.{name}” must be {most} at most.")
 
 
 def _require_range(words: str, first: int, last: int) -> None:
-    if first < 0 or last >= 1 << 31:
+    if first < 0 or last >= FRAMES:
         raise ProtocolError(ProtocolCode.BAD_FIELD, f"The {words} {first}:{last} is not one that footage can have.")
     if first > last:
         raise ProtocolError(ProtocolCode.BAD_FIELD, f"The {words} {first}:{last} ends before it starts.")
