@@ -21,7 +21,7 @@ from backend.export.blender import own_triangles
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, surface_positions
 from backend.observations.io import load_alignments, save_alignments
-from backend.pipeline.masks import carried, inside
+from backend.pipeline.masks import carried, inside, masked_points
 from backend.pipeline.runners import run_job
 from backend.server.result import load_take
 from backend.synthesis.alignments import looped_performance
@@ -243,6 +243,16 @@ def test_pins_are_where_the_lens_shows_them(jobs: Path, tmp_path: Path) -> None:
     track, report = refined(tmp_path, REFINED, RefineJob(TRACKED, pins=(one,)))
     assert np.linalg.norm(distort(pixels(track, 120, BROW)[None], lens)[0] - asked) < 1.0
     assert report["refine"]["pins"][0]["before_px"] < 8.0
+    # a corner beyond what the lens shows leaves a standing mask as it was drawn, and cannot go with the head
+    corners = ((-2e3, -2e3), (4e3, -2e3), (4e3, float(asked[1]) - 5), (-2e3, float(asked[1]) - 5))
+    mask = Mask("front", (120, 120), corners)
+    (drawn,) = np.nonzero(
+        masked_points([mask], 0, load_track(source / "track.npz"), load_head(), first, "it")[120 - FIRST]
+    )
+    there = first.valid[120 - FIRST] & (seen.mu[120 - FIRST, :, 1] < corners[2][1])
+    np.testing.assert_array_equal(drawn, np.flatnonzero(there))
+    with pytest.raises(UserError, match="shows nothing"):
+        refined(tmp_path, REFINED, RefineJob(TRACKED, masks=(replace(mask, drawn_at=120),)))
     # per cent: 0.00; 0.69 where the lens is left in what was seen
     assert track.cameras[0].reprojection_error_percent_iod[108 - FIRST] < 0.1
 
