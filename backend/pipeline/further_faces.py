@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.pipeline.align_views import AlignedView, OnAligned, aligner_choice
+from backend.pipeline.take_files import track_file
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 from protocol.job import TrackJob
 
@@ -29,21 +30,6 @@ class AlignedActors:
 
     views: tuple[AlignedView, ...]
     warnings: list[str]
-
-
-def track_file(number: int) -> str:
-    """The name of the track of a job's face, counted from 1."""
-    return "track.npz" if number == 1 else f"track_{number}.npz"
-
-
-def texture_file(number: int) -> str:
-    """The name of the texture of a job's face, counted from 1."""
-    return "texture.png" if number == 1 else f"texture_{number}.png"
-
-
-def alignments_file(number: int) -> str:
-    """The name of the alignment of a job's face, counted from 1."""
-    return "alignments.npz" if number == 1 else f"alignments_{number}.npz"
 
 
 def align_actors(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.errors import ErrorCode, UserError
-from backend.pipeline import further_faces as files
+from backend.pipeline import take_files as files
 from backend.track.io import load_track
 from backend.track.types import Track
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from backend.head_model.model import HeadModel
     from backend.observations import ViewAlignment
 
-TRACKED = "tracked.npz"
-"""The take as it was tracked, beside a refined one."""
 KEPT = 2
 """Takes that stay ready: whoever corrects a take does so many times in a row."""
 _RECENT: dict[Any, tuple[Track, HeadModel, tuple[ViewAlignment, ...], TrackedTake]] = {}
@@ -47,7 +45,7 @@ def read_source(folder: Path, face: int = 1) -> TakeSource:
         UserError: ``no_result`` where there is no take, or nothing of what was seen in its pictures; ``bad_file``,
             ``bad_alignment``, ``head_changed`` and what reading a track raises.
     """
-    names = (TRACKED, files.track_file(1)) if face == 1 else (files.track_file(face),)
+    names = (files.TRACKED, files.track_file(1)) if face == 1 else (files.track_file(face),)
     track_file = next((folder / name for name in names if (folder / name).is_file()), None)
     if track_file is None:
         what = "take" if face == 1 else f"head {face}"

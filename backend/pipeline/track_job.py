@@ -22,7 +22,7 @@ from backend.observations.io import save_alignments
 from backend.pipeline.drafts import Drafts
 from backend.pipeline.neutral_marks import at_rest_report, marked_numbers, require_marks_within
 from backend.pipeline.options import fit_options
-from backend.pipeline.further_faces import alignments_file, texture_file, track_file
+from backend.pipeline.take_files import alignments_file, texture_file, track_file
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import Track
