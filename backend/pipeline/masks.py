@@ -51,7 +51,7 @@ def masked_points(
 
 
 def _ideal(drawn: F64, mask: Mask, lens: Lens) -> F64:
-    """A polygon (n,2) as an ideal pinhole sees it; raises UserError ``bad_correction`` for a corner that it does not see."""
+    """A polygon (n,2) as an ideal pinhole sees it; raises UserError ``bad_correction`` for a corner beyond the lens."""
     ideal = undistort(drawn, lens)
     if not ideal.valid.all():
         raise UserError(
