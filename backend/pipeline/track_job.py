@@ -166,6 +166,7 @@ def _solve_others(
             continue
         report = further_report(take.report(own) | further, first.spec, number)
         _finished(take, own, report, job_dir, solving, should_cancel, number)
+        report["warnings"] = [*take.warnings]
         first.warnings.extend(f"Head {number}: {said}" for said in take.warnings)
         reports.append(report)
     return reports
@@ -329,7 +330,7 @@ def _painted(
     should_cancel: ShouldCancel,
 ) -> dict[str, Any]:
     """Paint the skin where it is wanted, and what the report says of it; its time is none of tracking."""
-    from backend.pipeline.paint_skin import paint_skin
+    from backend.pipeline.paint_skin import paint_or_say
 
     if not take.spec.options.texture:
         return {"texture": None}
@@ -338,7 +339,8 @@ def _painted(
     def report(fraction: float) -> None:
         on_progress(JobProgress("painting the skin", SOLVED + (0.999 - SOLVED) * fraction))
 
-    told = paint_skin(track, take.head, take.aligned, path, on_progress=report, should_cancel=should_cancel)
+    told, said = paint_or_say(track, take.head, take.aligned, path, on_progress=report, should_cancel=should_cancel)
+    take.warnings.extend(said)
     seconds["texture"] = round(time.perf_counter() - started, 4)
     return {"texture": told}
 
