@@ -57,10 +57,14 @@ class FacesWanted:
 
 @dataclass(frozen=True, eq=False)
 class FollowedFaces:
-    """The faces that were wanted, each with every frame; ``left_out`` are the frame counts of those seen too little."""
+    """The faces that were wanted, each with every frame; ``left_out`` are the frame counts of those seen too little.
+
+    ``overflowed``: the shot shows more faces than ``MOST_FACES``.
+    """
 
     faces: tuple[list[AlignedFrame], ...]
     left_out: tuple[int, ...] = ()
+    overflowed: bool = False
 
 
 @dataclass(eq=False)
@@ -184,7 +188,8 @@ class SeveralFaces:
             others = sorted((f for f in self._crowd.faces if f not in chosen), key=_size, reverse=True)
             left_out = [len(face.path) for face in others if len(face.path) < least]
             chosen += [face for face in others if len(face.path) >= least]
-        return FollowedFaces(tuple(self._track(face) for face in chosen), tuple(left_out))
+        faces = tuple(self._track(face) for face in chosen)
+        return FollowedFaces(faces, tuple(left_out), self._crowd.overflowed)
 
     def _pick(self, choice: FaceChoice) -> _Face | None:
         """The face of a choice; None where the shot shows nobody from the chosen frame on."""
@@ -214,6 +219,7 @@ class _Crowd:
         self._aligner, self._finder = aligner, finder
         self._taken = 0
         self.faces: list[_Face] = []
+        self.overflowed = False  # there were more faces than can be followed
 
     def take(self, image: Image, index: int, *, closely: bool) -> int:
         """Look at one more frame; how many faces it shows where it was searched as a whole, else 0."""
@@ -236,8 +242,11 @@ class _Crowd:
             others = [other for other in seen if other is not found]
             if face is not None:
                 face.go_on(index, found, looks[number], alone=not any(_near(found.box, o.box) for o in others))
-            elif len(self.faces) < MOST_FACES and all(overlap(found.box, o.box) < 0.3 for o in others):
-                self.faces.append(_Face({index: found}, found.box, looks[number]))
+            elif all(overlap(found.box, o.box) < 0.3 for o in others):
+                if len(self.faces) < MOST_FACES:
+                    self.faces.append(_Face({index: found}, found.box, looks[number]))
+                else:
+                    self.overflowed = True
         for face in self.faces:
             face.lost += index not in face.path
         return len(seen) if searched else 0

@@ -66,8 +66,10 @@ def align_actors(
         f"A face that was seen in {count} of {frames} frames only was left out: pick it to have it tracked."
         for count in found.left_out
     ]
-    if len(found.faces) >= MOST_FACES:
-        warnings.append(f"At most {MOST_FACES} faces are tracked at once: choose others in a job of their own.")
+    if found.overflowed:
+        warnings.append(
+            f"There are more faces than the {MOST_FACES} that are followed at once: track others in a job of their own."
+        )
     index = np.arange(frames)
     return AlignedActors(tuple(AlignedView(opened, face, index) for face in found.faces), warnings)
 
@@ -107,6 +109,6 @@ def share_of(on_progress: OnProgress, number: int, faces: int, begins: float) ->
     return report
 
 
-def not_tracked(number: int, why: str) -> str:
-    """A sentence about a further face that could not be fitted."""
-    return f"Head {number} was not tracked: {why}"
+def not_tracked(place: int, faces: int, why: str) -> str:
+    """A sentence about a face that could not be fitted, by its place among all; heads are numbered without it."""
+    return f"Face {place} of {faces} was not tracked: {why}"

@@ -162,7 +162,7 @@ def _solve_others(
         try:
             own, further = _solve(take, fit_options(spec, take.head), None, None, solving, should_cancel)
         except UserError as error:
-            first.warnings.append(not_tracked(place, error.message))
+            first.warnings.append(not_tracked(place, 1 + len(others), error.message))
             continue
         report = further_report(take.report(own) | further, first.spec, number)
         _finished(take, own, report, job_dir, solving, should_cancel, number)
