@@ -30,6 +30,8 @@ MILLIMETRES = (0.1, 100_000.0)
 """What a focal length or a sensor's side may be: of a phone's thumbnail of a sensor to a telescope."""
 DISTORTION_LENGTHS = {DistortionModel.BROWN_CONRADY: (0, 4, 5, 8), DistortionModel.FISHEYE: (4,)}
 """The counts of numbers that a camera's ``distortion`` may have."""
+MAX_FACES = 16
+"""The most further faces that a job may choose."""
 MAX_BLEND = 1000
 """The most frames over which a refined part goes over into the rest."""
 
@@ -253,6 +255,8 @@ class TrackJob(Job):
         for words, frames in (("frame range", self.frames), ("range of neutral frames", self.neutral_frames)):
             if frames is not None:
                 _require_range(words, *frames)
+        if len(self.faces) > MAX_FACES:
+            raise ProtocolError(ProtocolCode.BAD_FIELD, f"“job.faces” must be {MAX_FACES} at most.")
         if self.several_faces and len(self.views) > 1:
             raise ProtocolError(
                 ProtocolCode.BAD_FIELD,

@@ -27,7 +27,7 @@ from backend.observations import AlignedFrame, Alignment, FaceBox, overlap
 Image = NDArray[np.uint8]
 
 MOST_FACES = 6
-"""Faces followed at once."""
+"""Faces followed at once, besides those that were chosen."""
 LEAST_SHARE = 0.1
 """Of the shot's frames that must show a face for it to be one of “all”: passers-by and errors are seen less."""
 
@@ -132,8 +132,10 @@ class SeveralFaces:
         seen = 0
         if self._result is None and follows is not Follows.INTERRUPTION:
             choices = (self._wanted.first, *self._wanted.others)
-            chosen_here = any(choice.frame == frame.number for choice in choices)
-            seen = self._crowd.take(frame.image, len(self._frames), closely=chosen_here)
+            made_here = [choice for choice in choices if choice.frame == frame.number]
+            anywhere = [choice for choice in choices if choice.frame is None and not self._crowd.faces]
+            chosen = (*made_here, *anywhere)
+            seen = self._crowd.take(frame.image, len(self._frames), chosen, closely=bool(made_here))
         self._frames.append(AlignedFrame(frame.number, frame.time, frame.scene_frame, None, seen, shot))
         if self._first is None:
             self._first = self._picked_at(len(self._frames) - 1, self._wanted.first)
@@ -221,8 +223,11 @@ class _Crowd:
         self.faces: list[_Face] = []
         self.overflowed = False  # there were more faces than can be followed
 
-    def take(self, image: Image, index: int, *, closely: bool) -> int:
-        """Look at one more frame; how many faces it shows where it was searched as a whole, else 0."""
+    def take(self, image: Image, index: int, chosen: Sequence[FaceChoice], *, closely: bool) -> int:
+        """Look at one more frame; how many faces it shows where it was searched as a whole, else 0.
+
+        The faces ``chosen`` on it are followed however many others there are.
+        """
         searched = closely or self._taken % _LOOK_EVERY == 0 or not self.faces
         closely = closely or self._taken % _LOOK_CLOSELY_EVERY == 0
         self._taken += 1
@@ -235,6 +240,8 @@ class _Crowd:
                 _add(seen, self._aligner.align([image], [the_right_way_up(self._finder, image, box)])[0])
         for found in self._followed(image, [face for face in crowded if face.lost <= 2]):
             _add(seen, found)
+        picked = {choice.pick([found.box for found in seen]) for choice in chosen} - {None}
+        seen = [found for _, found in sorted(enumerate(seen), key=lambda one: one[0] not in picked)]
         looks = [_looks(image, found.box) for found in seen]
         owners = self._assign(seen, looks)
         for number, found in enumerate(seen):
@@ -243,7 +250,7 @@ class _Crowd:
             if face is not None:
                 face.go_on(index, found, looks[number], alone=not any(_near(found.box, o.box) for o in others))
             elif all(overlap(found.box, o.box) < 0.3 for o in others):
-                if len(self.faces) < MOST_FACES:
+                if len(self.faces) < MOST_FACES or number < len(picked):
                     self.faces.append(_Face({index: found}, found.box, looks[number]))
                 else:
                     self.overflowed = True

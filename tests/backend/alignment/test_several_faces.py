@@ -152,3 +152,7 @@ def test_more_faces_than_can_be_followed_are_said(
         picture[y : y + 2 * REACH, x : x + 2 * REACH] = heads[0][(place + place // 2) % 2]
     found = followed([picture], aligner, finder)
     assert len(found.faces) == 6 and found.overflowed == (people > 6)
+    for place in range(people):  # and each can be chosen
+        x, y = 80 + 160 * (place // 2), 75 + 150 * (place % 2)
+        (face,) = followed([picture], aligner, finder, FacesWanted(FaceChoice.point(x, y))).faces
+        assert face[0].alignment is not None and np.hypot(*np.subtract(face[0].alignment.box.centre, (x, y))) < 40
