@@ -263,6 +263,11 @@ def test_a_take_of_which_nothing_seen_was_kept_says_so(jobs: Path, tmp_path: Pat
     (old / "track.npz").write_bytes((jobs / TRACKED / "track.npz").read_bytes())
     with pytest.raises(UserError, match=r"cannot be refined.*missing"):
         refined(tmp_path, REFINED, RefineJob(TRACKED))
+    shutil.copyfile(jobs / TRACKED / "alignments.npz", old / "alignments.npz")
+    for report in ("[]", '{"neutral": {"frames": [1]}}', '{"texture": "skin"}'):
+        (old / "report.json").write_text(report)
+        with pytest.raises(UserError, match=r"report.json is damaged"):
+            refined(tmp_path, REFINED, RefineJob(TRACKED))
 
 
 def test_a_take_of_several_faces_is_not_refined_over_itself(jobs: Path, tmp_path: Path) -> None:
