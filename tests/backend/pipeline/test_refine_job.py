@@ -22,6 +22,7 @@ from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, surface_positions
 from backend.observations.io import load_alignments, save_alignments
 from backend.pipeline.masks import carried, inside, masked_points
+from backend.pipeline.proxies import FOLDER
 from backend.pipeline.runners import run_job
 from backend.server.result import load_take
 from backend.synthesis.alignments import looped_performance
@@ -268,6 +269,21 @@ def test_a_take_of_which_nothing_seen_was_kept_says_so(jobs: Path, tmp_path: Pat
         (old / "report.json").write_text(report)
         with pytest.raises(UserError, match=r"report.json is damaged"):
             refined(tmp_path, REFINED, RefineJob(TRACKED))
+
+
+def test_a_refined_take_has_its_proxies_when_the_tracked_one_is_gone(jobs: Path, tmp_path: Path) -> None:
+    source = tmp_path / TRACKED
+    shutil.copytree(jobs / TRACKED, source)
+    (source / FOLDER).mkdir()
+    (source / FOLDER / "front.mp4").write_bytes(b"a film")
+    track = load_track(source / "track.npz")
+    shown = replace(track.cameras[0], proxy=str(source / FOLDER / "front.mp4"))
+    save_track(replace(track, cameras=(shown, track.cameras[1])), source / "track.npz")
+    refined(tmp_path, REFINED, RefineJob(TRACKED))
+    shutil.rmtree(source)
+    again, _ = refined(tmp_path, AGAIN, RefineJob(REFINED))
+    assert Path(again.cameras[0].proxy) == tmp_path / AGAIN / FOLDER / "front.mp4"
+    assert Path(again.cameras[0].proxy).read_bytes() == b"a film"
 
 
 def test_a_take_of_several_faces_is_not_refined_over_itself(jobs: Path, tmp_path: Path) -> None:
