@@ -7,7 +7,6 @@ corner.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from .codec import ProtocolError
@@ -17,6 +16,15 @@ PIN_SIGMA_PX = 0.5
 """σ of a pin in pixels where nobody says another: what a hand with a mouse can place."""
 SIGMAS = (0.01, 1000.0)
 FARTHEST_PX = 1e6
+LARGEST_VALUE = 1e6
+"""Of a key: what a solve can still count with."""
+MAX_PINS, MAX_MASKS, MAX_KEYS = 1000, 1000, 200_000
+"""Of a refine. What pins ask is kept for each at every frame and view (a gigabyte for 1000 in 10,000 frames of three
+views); keys on all channels of 2000 frames are 130,000."""
+MAX_CORNERS = 1000
+"""Of a mask: each is compared with every point at every frame."""
+FRAMES = 1 << 31
+"""No frame's number reaches it."""
 ACTION = "action:"
 """How the channel of an action's key begins; the name of one of the head's expressions follows."""
 CHANNELS = {"gaze:left": 2, "gaze:right": 2, "head_rotation": 3, "head_translation": 3}
@@ -41,6 +49,7 @@ class Pin:
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where it is no point of a surface, or of no picture."""
+        _require_frame(self.frame, "pin.frame")
         _require(self.triangle >= 0, "pin.triangle", "a triangle's number, from 0")
         inside = all(-1e-3 <= weight <= 1.001 for weight in self.barycentric)
         _require(inside and abs(sum(self.barycentric) - 1) < 1e-3, "pin.barycentric", "weights from 0 that add up to 1")
@@ -66,6 +75,11 @@ class Mask:
         """Raise ProtocolError (``bad_field``) where its frames run backwards or its polygon is none."""
         if self.frames is not None:
             _require(self.frames[0] <= self.frames[1], "mask.frames", "a first frame and one that is not before it")
+            for frame in self.frames:
+                _require_frame(frame, "mask.frames")
+        if self.drawn_at is not None:
+            _require_frame(self.drawn_at, "mask.drawn_at")
+        _require(len(self.polygon) <= MAX_CORNERS, "mask.polygon", f"{MAX_CORNERS} corners at most")
         corners = [number for corner in self.polygon for number in corner]
         whole = not self.polygon
         _require(
@@ -88,17 +102,23 @@ class HeldKey:
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) for an unknown channel or a value that is none of its."""
+        _require_frame(self.frame, "key.frame")
         action = self.channel.startswith(ACTION) and len(self.channel) > len(ACTION)
         known = ", ".join([f"{ACTION}NAME", *CHANNELS])
         _require(action or self.channel in CHANNELS, "key.channel", f"one of {known}")
         count = 1 if action else CHANNELS[self.channel]
-        right = len(self.value) == count and all(math.isfinite(number) for number in self.value)
-        _require(right, "key.value", f"{count} finite numbers for “{self.channel}”" if count > 1 else "one number")
+        right = len(self.value) == count and all(abs(number) <= LARGEST_VALUE for number in self.value)
+        numbers = f"{count} finite numbers" if count > 1 else "one number"
+        _require(right, "key.value", f"{numbers} for “{self.channel[:60]}”, none beyond {LARGEST_VALUE:,.0f}")
 
     @property
     def action(self) -> str | None:
         """The name of the expression that it holds; None where it holds something else."""
         return self.channel[len(ACTION) :] if self.channel.startswith(ACTION) else None
+
+
+def _require_frame(frame: int, name: str) -> None:
+    _require(-FRAMES <= frame < FRAMES, name, "a frame's number")
 
 
 def _are_pixels(*numbers: float) -> bool:

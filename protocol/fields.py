@@ -154,9 +154,13 @@ def _depth(value: Any) -> int:
 
 def _read_scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            number = math.inf
+        if not math.isfinite(number):
             raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” must be a finite number.")
-        return float(value)
+        return number
     if hint is int and isinstance(value, int) and not isinstance(value, bool):
         return value
     if (hint is str and isinstance(value, str)) or (hint is bool and isinstance(value, bool)):

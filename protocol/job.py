@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from .codec import ProtocolError
 from .codes import ProtocolCode
-from .corrections import HeldKey, Mask, Pin
+from .corrections import FRAMES, MAX_KEYS, MAX_MASKS, MAX_PINS, HeldKey, Mask, Pin
 from .fields import fields_from_plain, fields_to_plain
 from .options import SolveOptions
 
@@ -30,6 +30,8 @@ MILLIMETRES = (0.1, 100_000.0)
 """What a focal length or a sensor's side may be: of a phone's thumbnail of a sensor to a telescope."""
 DISTORTION_LENGTHS = {DistortionModel.BROWN_CONRADY: (0, 4, 5, 8), DistortionModel.FISHEYE: (4,)}
 """The counts of numbers that a camera's ``distortion`` may have."""
+MAX_FACES = 16
+"""The most further faces that a job may choose."""
 MAX_BLEND = 1000
 """The most frames over which a refined part goes over into the rest."""
 
@@ -253,6 +255,8 @@ class TrackJob(Job):
         for words, frames in (("frame range", self.frames), ("range of neutral frames", self.neutral_frames)):
             if frames is not None:
                 _require_range(words, *frames)
+        if len(self.faces) > MAX_FACES:
+            raise ProtocolError(ProtocolCode.BAD_FIELD, f"“job.faces” must be {MAX_FACES} at most.")
         if self.several_faces and len(self.views) > 1:
             raise ProtocolError(
                 ProtocolCode.BAD_FIELD,
@@ -297,17 +301,21 @@ class RefineJob(FollowingJob):
     face: int = 1
 
     def __post_init__(self) -> None:
-        """Raise ProtocolError (``bad_field``) where the frame range runs backwards or the blend is none."""
+        """Raise ProtocolError (``bad_field``) where the frame range runs backwards, the blend is none or there are more
+        corrections than a solve could hold."""
         if self.frames is not None:
             _require_range("frame range", *self.frames)
         if self.face < 1:
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.face” must be 1 or more.")
         if not 0 <= self.blend <= MAX_BLEND:
             raise ProtocolError(ProtocolCode.BAD_FIELD, f"“job.blend” must be 0 to {MAX_BLEND} frames.")
+        for name, most in (("pins", MAX_PINS), ("masks", MAX_MASKS), ("keys", MAX_KEYS)):
+            if len(getattr(self, name)) > most:
+                raise ProtocolError(ProtocolCode.BAD_FIELD, f"“job.{name}” must be {most} at most.")
 
 
 def _require_range(words: str, first: int, last: int) -> None:
-    if first < 0 or last >= 1 << 31:
+    if first < 0 or last >= FRAMES:
         raise ProtocolError(ProtocolCode.BAD_FIELD, f"The {words} {first}:{last} is not one that footage can have.")
     if first > last:
         raise ProtocolError(ProtocolCode.BAD_FIELD, f"The {words} {first}:{last} ends before it starts.")

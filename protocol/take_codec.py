@@ -77,7 +77,13 @@ def take_from_wire(fields: Any, arrays: Mapping[str, NDArray[Any]]) -> TakeResul
     if not isinstance(listed, list):
         raise ProtocolError(ProtocolCode.BAD_FIELD, "“take.others” must be a list.")
     others = (_one_from_wire(_map_of(other, "others"), arrays, _prefix(n)) for n, other in enumerate(listed))
-    return replace(_one_from_wire(plain, arrays), others=tuple(others))
+    take = replace(_one_from_wire(plain, arrays), others=tuple(others))
+    for number, other in enumerate(take.others):
+        same = np.array_equal(other.scene_frames, take.scene_frames) and len(other.cameras) == len(take.cameras)
+        if not same:
+            sentence = f"“{_prefix(number)}{WIRE.own}” has other frames or cameras than the take's first head."
+            raise ProtocolError(ProtocolCode.BAD_TAKE, sentence)
+    return take
 
 
 def _one_from_wire(plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> TakeResult:

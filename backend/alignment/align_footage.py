@@ -63,10 +63,11 @@ def align_footage(
 @dataclass(frozen=True, eq=False)
 class AlignedFaces:
     """A view's alignment of each face, the first one wanted first; ``left_out`` are the frame counts of faces that
-    were seen too little to be among all."""
+    were seen too little to be among all, ``overflowed`` says that there are more than are followed at once."""
 
     faces: tuple[ViewAlignment, ...]
     left_out: tuple[int, ...] = ()
+    overflowed: bool = False
 
 
 def align_faces(
@@ -100,7 +101,7 @@ def align_faces(
     _require_face(found.faces[0], str(footage.info.path))
     none = dict.fromkeys(clock.seconds, 0.0)  # the first face has the time of all
     faces = [_stacked(face, footage, aligner, none if n else clock.seconds) for n, face in enumerate(found.faces)]
-    return AlignedFaces(tuple(faces), found.left_out)
+    return AlignedFaces(tuple(faces), found.left_out, found.overflowed)
 
 
 def _stacked(

@@ -27,7 +27,7 @@ from backend.observations import AlignedFrame, Alignment, FaceBox, overlap
 Image = NDArray[np.uint8]
 
 MOST_FACES = 6
-"""Faces followed at once."""
+"""Faces followed at once, besides those that were chosen."""
 LEAST_SHARE = 0.1
 """Of the shot's frames that must show a face for it to be one of “all”: passers-by and errors are seen less."""
 
@@ -57,10 +57,14 @@ class FacesWanted:
 
 @dataclass(frozen=True, eq=False)
 class FollowedFaces:
-    """The faces that were wanted, each with every frame; ``left_out`` are the frame counts of those seen too little."""
+    """The faces that were wanted, each with every frame; ``left_out`` are the frame counts of those seen too little.
+
+    ``overflowed``: the shot shows more faces than ``MOST_FACES``.
+    """
 
     faces: tuple[list[AlignedFrame], ...]
     left_out: tuple[int, ...] = ()
+    overflowed: bool = False
 
 
 @dataclass(eq=False)
@@ -128,8 +132,10 @@ class SeveralFaces:
         seen = 0
         if self._result is None and follows is not Follows.INTERRUPTION:
             choices = (self._wanted.first, *self._wanted.others)
-            chosen_here = any(choice.frame == frame.number for choice in choices)
-            seen = self._crowd.take(frame.image, len(self._frames), closely=chosen_here)
+            made_here = [choice for choice in choices if choice.frame == frame.number]
+            anywhere = [choice for choice in choices if choice.frame is None and not self._crowd.faces]
+            chosen = (*made_here, *anywhere)
+            seen = self._crowd.take(frame.image, len(self._frames), chosen, closely=bool(made_here))
         self._frames.append(AlignedFrame(frame.number, frame.time, frame.scene_frame, None, seen, shot))
         if self._first is None:
             self._first = self._picked_at(len(self._frames) - 1, self._wanted.first)
@@ -184,7 +190,8 @@ class SeveralFaces:
             others = sorted((f for f in self._crowd.faces if f not in chosen), key=_size, reverse=True)
             left_out = [len(face.path) for face in others if len(face.path) < least]
             chosen += [face for face in others if len(face.path) >= least]
-        return FollowedFaces(tuple(self._track(face) for face in chosen), tuple(left_out))
+        faces = tuple(self._track(face) for face in chosen)
+        return FollowedFaces(faces, tuple(left_out), self._crowd.overflowed)
 
     def _pick(self, choice: FaceChoice) -> _Face | None:
         """The face of a choice; None where the shot shows nobody from the chosen frame on."""
@@ -214,9 +221,13 @@ class _Crowd:
         self._aligner, self._finder = aligner, finder
         self._taken = 0
         self.faces: list[_Face] = []
+        self.overflowed = False  # there were more faces than can be followed
 
-    def take(self, image: Image, index: int, *, closely: bool) -> int:
-        """Look at one more frame; how many faces it shows where it was searched as a whole, else 0."""
+    def take(self, image: Image, index: int, chosen: Sequence[FaceChoice], *, closely: bool) -> int:
+        """Look at one more frame; how many faces it shows where it was searched as a whole, else 0.
+
+        The faces ``chosen`` on it are followed however many others there are.
+        """
         searched = closely or self._taken % _LOOK_EVERY == 0 or not self.faces
         closely = closely or self._taken % _LOOK_CLOSELY_EVERY == 0
         self._taken += 1
@@ -229,6 +240,8 @@ class _Crowd:
                 _add(seen, self._aligner.align([image], [the_right_way_up(self._finder, image, box)])[0])
         for found in self._followed(image, [face for face in crowded if face.lost <= 2]):
             _add(seen, found)
+        picked = {choice.pick([found.box for found in seen]) for choice in chosen} - {None}
+        seen = [found for _, found in sorted(enumerate(seen), key=lambda one: one[0] not in picked)]
         looks = [_looks(image, found.box) for found in seen]
         owners = self._assign(seen, looks)
         for number, found in enumerate(seen):
@@ -236,8 +249,11 @@ class _Crowd:
             others = [other for other in seen if other is not found]
             if face is not None:
                 face.go_on(index, found, looks[number], alone=not any(_near(found.box, o.box) for o in others))
-            elif len(self.faces) < MOST_FACES and all(overlap(found.box, o.box) < 0.3 for o in others):
-                self.faces.append(_Face({index: found}, found.box, looks[number]))
+            elif all(overlap(found.box, o.box) < 0.3 for o in others):
+                if len(self.faces) < MOST_FACES or number < len(picked):
+                    self.faces.append(_Face({index: found}, found.box, looks[number]))
+                else:
+                    self.overflowed = True
         for face in self.faces:
             face.lost += index not in face.path
         return len(seen) if searched else 0

@@ -10,7 +10,7 @@ from backend.client.connection import Client, OnStatus
 from backend.client.track import backend_endpoint, write_result
 from backend.errors import ErrorCode, UserError
 from backend.export.registry import export_track, require_export
-from backend.pipeline.further_faces import track_file
+from backend.pipeline.take_files import track_file
 from backend.track.io import load_track
 from protocol.job import ExportJob
 

@@ -7,19 +7,27 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from backend.client.connection import Client, OnStatus
-from backend.client.track import TrackOutput, backend_endpoint, keep_proxies, output_folder, write_result
+from backend.client.track import (
+    TrackOutput,
+    backend_endpoint,
+    forget,
+    keep_proxies,
+    keep_textures,
+    output_folder,
+    write_result,
+)
 from backend.errors import ErrorCode, UserError
 from backend.overlay.track import write_overlays
+from backend.pipeline.take_files import TRACKED, files_of_take, texture_file, track_file
 from backend.progress import never
 from backend.track.io import load_track
 from protocol.codec import ProtocolError
-from protocol.job import RefineJob
+from protocol.messages import RESULT_FILES, RefineJob
 
-RESULT_FILES = ("track.npz", "tracked.npz", "alignments.npz", "report.json")
-MAX_BYTES = 64 << 20  # of a file of corrections: a million pins
+REFINED_FILES = (*RESULT_FILES, TRACKED)
+MAX_BYTES = 64 << 20  # of a file of corrections, however it is written
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ def refine_to_folder(
     job = replace(job, face=request.face, frames=request.frames or job.frames)
     folder = Path(request.take)
     with output_folder(request.out) as out:
+        _require_one_head(out)
         if os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises for a name too long to be one
             _in_folder(job, folder, out, on_stage)
         elif folder.suffix or len(folder.parts) > 1:
@@ -63,7 +72,7 @@ def refine_to_folder(
         else:
             _by_job(replace(job, parent=request.take), request, on_status)
         track = load_track(out / "track.npz")
-        files = {Path(name).stem: out / name for name in RESULT_FILES}
+        files = {Path(name).stem: out / name for name in (*REFINED_FILES, texture_file(1)) if (out / name).is_file()}
         if request.overlay:
             if on_stage:
                 on_stage("writing the overlay")
@@ -92,6 +101,15 @@ def read_corrections(path: Path) -> RefineJob:
         raise UserError(error.code, f"{path}: {error.message}", error.hint) from error
 
 
+def _require_one_head(out: Path) -> None:
+    if (out / track_file(2)).is_file():
+        raise UserError(
+            ErrorCode.BAD_OUTPUT,
+            f"The refined head cannot be written to {out}: a take's heads are there, and it would replace one.",
+            "Choose another folder.",
+        )
+
+
 def _in_folder(job: RefineJob, folder: Path, out: Path, on_stage: Callable[[str], None] | None) -> None:
     from backend.pipeline.refine_job import refine_folder
 
@@ -100,9 +118,12 @@ def _in_folder(job: RefineJob, folder: Path, out: Path, on_stage: Callable[[str]
     )
 
 
-def _by_job(job: RefineJob, request: RefineRequest, on_status: OnStatus | None) -> dict[str, Any]:
+def _by_job(job: RefineJob, request: RefineRequest, on_status: OnStatus | None) -> None:
     with backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
-        reply = client.run(job, on_status, RESULT_FILES)
-        for name in RESULT_FILES:
+        earlier = files_of_take(request.out)
+        reply = client.run(job, on_status, REFINED_FILES)
+        for name in REFINED_FILES:
             write_result(request.out / name, reply.files[name].tobytes())
-        return {name: str(path) for name, path in keep_proxies(reply.take, request.out).items()}
+        keep_proxies(reply.take, request.out)
+        kept = keep_textures(reply.take, request.out).values()
+        forget(earlier, {*REFINED_FILES, *(path.name for path in kept)})

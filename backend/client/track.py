@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,12 @@ from backend.client.scene_writer import require_blender, scene_writer
 from backend.errors import ErrorCode, UserError
 from backend.files import link_or_copy, write_atomic
 from backend.overlay.track import write_overlays
-from backend.pipeline.further_faces import alignments_file, texture_file, track_file
+from backend.pipeline.take_files import alignments_file, files_of_take, texture_file, track_file
 from backend.server.discovery import find_server, private_server
 from backend.track.io import load_track
 from backend.track.types import Track
+from protocol.messages import RESULT_FILES
 from protocol.take import TakeResult
-
-JOB_FILES = ("track.npz", "alignments.npz", "report.json")
 
 OnStage = Callable[[str], None]
 
@@ -54,15 +53,17 @@ def track_to_folder(
     blender = require_blender(request)
     job = job_spec(request)
     with output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
-        reply = client.run(job, on_status, JOB_FILES, all_files=job.several_faces)
+        earlier = files_of_take(out)
+        reply = client.run(job, on_status, RESULT_FILES, all_files=job.several_faces)
         further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
         files = {}
         named = (name for number in further for name in (track_file(number), alignments_file(number)))
-        for name in (*JOB_FILES, *named):
+        for name in (*RESULT_FILES, *named):
             files[Path(name).stem] = out / name
             write_result(out / name, reply.files[name].tobytes())
         files |= keep_proxies(reply.take, out)
-        files |= _keep_textures(reply.take, out)
+        files |= keep_textures(reply.take, out)
+        forget(earlier, {path.name for path in files.values()})
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
         others = [load_track(out / track_file(number)) for number in further]
@@ -129,7 +130,7 @@ def keep_proxies(take: TakeResult | None, out: Path) -> dict[str, Path]:
     return kept
 
 
-def _keep_textures(take: TakeResult | None, out: Path) -> dict[str, Path]:
+def keep_textures(take: TakeResult | None, out: Path) -> dict[str, Path]:
     """Write the textures of a take's heads; what was written, by name. Raises UserError ``output_unwritable``."""
     kept: dict[str, Path] = {}
     for number, head in enumerate((take, *take.others) if take is not None else (), start=1):
@@ -138,6 +139,20 @@ def _keep_textures(take: TakeResult | None, out: Path) -> dict[str, Path]:
             write_result(path, head.texture.tobytes())
             kept[path.stem] = path
     return kept
+
+
+def forget(earlier: Iterable[Path], written: Collection[str]) -> None:
+    """Remove the files of an earlier take in a folder but those that were ``written`` anew.
+
+    Heads, skin and the unrefined track of another take would count as this one's. Raises UserError
+    ``output_unwritable``.
+    """
+    for path in earlier:
+        if path.name not in written:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise _unwritable(path, error) from error
 
 
 def write_result(path: Path, data: bytes) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from backend.errors import Cancelled, ErrorCode, UserError
 from backend.export.registry import export_track, require_export
 from backend.files import write_atomic
-from backend.pipeline.further_faces import track_file
+from backend.pipeline.take_files import track_file
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 from backend.track.io import load_track
 from protocol.job import ExportJob

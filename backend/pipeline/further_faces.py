@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.pipeline.align_views import AlignedView, OnAligned, aligner_choice
+from backend.pipeline.take_files import track_file
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 from protocol.job import TrackJob
 
@@ -29,21 +30,6 @@ class AlignedActors:
 
     views: tuple[AlignedView, ...]
     warnings: list[str]
-
-
-def track_file(number: int) -> str:
-    """The name of the track of a job's face, counted from 1."""
-    return "track.npz" if number == 1 else f"track_{number}.npz"
-
-
-def texture_file(number: int) -> str:
-    """The name of the texture of a job's face, counted from 1."""
-    return "texture.png" if number == 1 else f"texture_{number}.png"
-
-
-def alignments_file(number: int) -> str:
-    """The name of the alignment of a job's face, counted from 1."""
-    return "alignments.npz" if number == 1 else f"alignments_{number}.npz"
 
 
 def align_actors(
@@ -80,8 +66,10 @@ def align_actors(
         f"A face that was seen in {count} of {frames} frames only was left out: pick it to have it tracked."
         for count in found.left_out
     ]
-    if len(found.faces) >= MOST_FACES:
-        warnings.append(f"At most {MOST_FACES} faces are tracked at once: choose others in a job of their own.")
+    if found.overflowed:
+        warnings.append(
+            f"There are more faces than the {MOST_FACES} that are followed at once: track others in a job of their own."
+        )
     index = np.arange(frames)
     return AlignedActors(tuple(AlignedView(opened, face, index) for face in found.faces), warnings)
 
@@ -121,6 +109,6 @@ def share_of(on_progress: OnProgress, number: int, faces: int, begins: float) ->
     return report
 
 
-def not_tracked(number: int, why: str) -> str:
-    """A sentence about a further face that could not be fitted."""
-    return f"Head {number} was not tracked: {why}"
+def not_tracked(place: int, faces: int, why: str) -> str:
+    """A sentence about a face that could not be fitted, by its place among all; heads are numbered without it."""
+    return f"Face {place} of {faces} was not tracked: {why}"

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.cameras.distortion import lens_of, undistort
+from backend.cameras.distortion import Lens, distort, lens_of, undistort
+from backend.errors import ErrorCode, UserError
 from backend.head_model.model import HeadModel
 from backend.observations import ViewAlignment
 from backend.pipeline.take_frames import frame_index, frames_within
@@ -26,9 +27,10 @@ def masked_points(
 ) -> Bools:
     """(T,N) the points of a view that its masks hide; ``seen`` holds them as an ideal pinhole sees them.
 
-    ``where`` names the take in sentences. Raises UserError ``frames_out_of_range``.
+    ``where`` names the take in sentences. Raises UserError ``frames_out_of_range``, ``bad_correction``.
     """
     hidden = np.zeros(seen.valid.shape, bool)
+    lens, shown = lens_of(track.cameras[view]), None
     for mask in masks:
         frames = np.arange(len(track.frames))
         if mask.frames is not None:
@@ -36,13 +38,29 @@ def masked_points(
         if not mask.polygon:
             hidden[frames] = True
             continue
-        polygon = undistort(np.array(mask.polygon, np.float64), lens_of(track.cameras[view])).points
-        corners = np.broadcast_to(polygon, (len(track.frames), *polygon.shape))
-        if mask.drawn_at is not None:
-            corners = carried(polygon, frame_index(track, mask.drawn_at, where), view, track, head)
+        drawn = np.array(mask.polygon, np.float64)
+        if mask.drawn_at is None:  # in the picture as displayed, where its edges are straight
+            shown = distort(seen.mu, lens) if shown is None else shown
+            for t in frames:
+                hidden[t] |= inside(drawn, shown[t])
+            continue
+        corners = carried(_ideal(drawn, mask, lens), frame_index(track, mask.drawn_at, where), view, track, head)
         for t in frames:
             hidden[t] |= inside(corners[t], seen.mu[t])
     return hidden & seen.valid
+
+
+def _ideal(drawn: F64, mask: Mask, lens: Lens) -> F64:
+    """A polygon (n,2) as an ideal pinhole sees it; raises UserError ``bad_correction`` for a corner beyond the lens."""
+    ideal = undistort(drawn, lens)
+    if not ideal.valid.all():
+        raise UserError(
+            ErrorCode.BAD_CORRECTION,
+            f"A corner of the mask that was drawn on frame {mask.drawn_at} is where the lens of “{mask.view}” shows "
+            "nothing, so that the head cannot take it along.",
+            "Draw it nearer to the middle of the picture, or let the mask stand still.",
+        )
+    return ideal.points
 
 
 def carried(polygon: F64, drawn_at: int, view: int, track: Track, head: HeadModel) -> F64:

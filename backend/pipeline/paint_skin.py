@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import UserError
+from backend.errors import Cancelled, UserError
 from backend.files import write_atomic
 from backend.progress import ShouldCancel
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from backend.pipeline.align_views import AlignedView
     from backend.texture.types import Pictures
     from backend.track.types import Track
+
+log = logging.getLogger(__name__)
 
 SIDE = 1024
 """Texels along the atlas: 0.35 mm each on the face."""
@@ -56,6 +59,25 @@ def paint_skin(
         return None
     write_atomic(path, data.tobytes())
     return {"file": path.name, **texture.report()}
+
+
+def paint_or_say(
+    track: Track,
+    head: HeadModel,
+    aligned: Sequence[AlignedView],
+    path: Path,
+    *,
+    on_progress: Callable[[float], None],
+    should_cancel: ShouldCancel,
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """As ``paint_skin``, and sentences for the user: what goes wrong is said, and does not cost the take."""
+    try:
+        return paint_skin(track, head, aligned, path, on_progress=on_progress, should_cancel=should_cancel), []
+    except Cancelled:
+        raise
+    except Exception as error:  # too little memory, a full disk: the take itself is whole
+        log.warning("the skin was not painted", exc_info=True)
+        return None, [f"The skin could not be painted from the footage ({type(error).__name__}: {error})."]
 
 
 def pictures_of(aligned: Sequence[AlignedView]) -> Pictures:

@@ -13,11 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backend.errors import ErrorCode, UserError
 from backend.files import link_or_copy, write_atomic
-from backend.pipeline.further_faces import texture_file, track_file
-from backend.pipeline.refine_source import TRACKED, TakeSource, read_source
+from backend.pipeline.refine_source import TakeSource, read_source
 from backend.pipeline.refined_track import refine_report, refined_track
+from backend.pipeline.take_files import TRACKED, alignments_file, texture_file, track_file
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import Track
@@ -44,8 +43,7 @@ def refine_folder(
 
     Raises:
         UserError: ``no_result`` where there is no take or nothing of what was seen in its pictures; ``head_changed``;
-            ``bad_output`` for a take of several faces in its own folder; what reading the files and the corrections
-            raise.
+            what reading the files and the corrections raise.
         Cancelled: ``should_cancel`` said so.
     """
     from backend.fitting.corrections import resolve
@@ -54,12 +52,6 @@ def refine_folder(
 
     on_progress(JobProgress("reading the take", 0.0))
     began = time.perf_counter()
-    if (source / track_file(2)).is_file() and out.samefile(source):
-        raise UserError(
-            ErrorCode.BAD_OUTPUT,
-            f"The refined head cannot be written to {out}: the take's heads are there, and it would replace one.",
-            "Choose another folder.",
-        )
     take = read_source(source, spec.face)
     where = spec.name or "the take"
     corrections = to_fit(spec.pins, spec.masks, spec.keys, take.track, take.head, take.seen, where)
@@ -87,21 +79,28 @@ def refine_folder(
 
 def _write(track: Track, report: Mapping[str, Any], take: TakeSource, out: Path, face: int) -> None:
     link_or_copy(take.track_file, out / TRACKED)
-    link_or_copy(take.alignments_file, out / "alignments.npz")
+    link_or_copy(take.alignments_file, out / alignments_file(1))
     texture = take.track_file.with_name(texture_file(face))
     if texture.is_file():
         link_or_copy(texture, out / texture_file(1))
-    save_track(_with_proxies_in(track, out), out / "track.npz")
+    else:
+        (out / texture_file(1)).unlink(missing_ok=True)  # of a take that was there before
+    save_track(_with_proxies_in(track, take.track_file.parent, out), out / track_file(1))
     write_atomic(out / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
 
 
-def _with_proxies_in(track: Track, out: Path) -> Track:
-    """The track with proxies of its own, so that it outlives the take that it was made from."""
+def _with_proxies_in(track: Track, source: Path, out: Path) -> Track:
+    """The track with proxies of its own, so that it outlives the take that it was made from.
+
+    They are ``source``'s where that has them: a take that is kept ready (``refine_source``) may have been read from
+    another folder, which is gone by now.
+    """
     from backend.pipeline.proxies import FOLDER
 
     cameras = []
     for camera in track.cameras:
-        proxy = Path(camera.proxy)
+        beside, proxy = source / FOLDER / Path(camera.proxy).name, Path(camera.proxy)
+        proxy = beside if beside.is_file() else proxy
         if camera.proxy and proxy.is_file():
             (out / FOLDER).mkdir(exist_ok=True)
             link_or_copy(proxy, out / FOLDER / proxy.name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.errors import ErrorCode, UserError
-from backend.pipeline import further_faces as files
+from backend.pipeline import take_files as files
 from backend.track.io import load_track
 from backend.track.types import Track
 
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from backend.head_model.model import HeadModel
     from backend.observations import ViewAlignment
 
-TRACKED = "tracked.npz"
-"""The take as it was tracked, beside a refined one."""
 KEPT = 2
 """Takes that stay ready: whoever corrects a take does so many times in a row."""
+Ranges = tuple[tuple[int, int], ...]
 _RECENT: dict[Any, tuple[Track, HeadModel, tuple[ViewAlignment, ...], TrackedTake]] = {}
 
 
@@ -47,7 +46,7 @@ def read_source(folder: Path, face: int = 1) -> TakeSource:
         UserError: ``no_result`` where there is no take, or nothing of what was seen in its pictures; ``bad_file``,
             ``bad_alignment``, ``head_changed`` and what reading a track raises.
     """
-    names = (TRACKED, files.track_file(1)) if face == 1 else (files.track_file(face),)
+    names = (files.TRACKED, files.track_file(1)) if face == 1 else (files.track_file(face),)
     track_file = next((folder / name for name in names if (folder / name).is_file()), None)
     if track_file is None:
         what = "take" if face == 1 else f"head {face}"
@@ -59,8 +58,7 @@ def read_source(folder: Path, face: int = 1) -> TakeSource:
             f"The take in {folder} cannot be refined: {alignments_file.name}, what was seen in it, is missing.",
             "Track the footage again.",
         )
-    report = _report_of(_read_report(folder / "report.json"), face)
-    resting = json.dumps(report.get("neutral", {}).get("frames", []))
+    report, resting = _read_report(folder / "report.json", face)
     track, head, seen, tracked = _loaded(track_file, alignments_file, resting)
     return TakeSource(track_file, alignments_file, track, head, seen, tracked, report)
 
@@ -72,9 +70,9 @@ def _stamp(*files: Path) -> tuple[tuple[int, ...], ...]:
 
 
 def _loaded(
-    track_file: Path, alignments_file: Path, resting: str
+    track_file: Path, alignments_file: Path, resting: Ranges
 ) -> tuple[Track, HeadModel, tuple[ViewAlignment, ...], TrackedTake]:
-    """A take read and ready to be solved; ``resting`` is what the report says of its frames at rest, as JSON."""
+    """A take read and ready to be solved; ``resting`` are the first and last of its frames at rest."""
     key = (_stamp(track_file, alignments_file), resting)
     if key not in _RECENT:
         while len(_RECENT) >= KEPT:
@@ -84,7 +82,7 @@ def _loaded(
 
 
 def _load(
-    track_file: Path, alignments_file: Path, resting: str
+    track_file: Path, alignments_file: Path, resting: Ranges
 ) -> tuple[Track, HeadModel, tuple[ViewAlignment, ...], TrackedTake]:
     from backend.fitting import FitOptions
     from backend.fitting.corrections import tracked_take
@@ -96,7 +94,7 @@ def _load(
     track = load_track(track_file)
     head = load_head_of(track.head_id, track.head_hash)
     seen = seen_by(track, load_alignments(alignments_file), alignments_file)
-    at_rest = tuple(number for first, last in json.loads(resting) for number in range(first, last + 1))
+    at_rest = tuple(n for n in track.frames.tolist() if any(first <= n <= last for first, last in resting))
     # on the CPU: a few frames are solved before a GPU has begun
     options = FitOptions(neutral_frames=at_rest, device="cpu")
     return track, head, seen, tracked_take(head, person_of(head, track), seen, solution_of(track, head), options)
@@ -136,14 +134,16 @@ def _report_of(report: Mapping[str, Any], face: int) -> dict[str, Any]:
     return kept | texture
 
 
-def _read_report(path: Path) -> dict[str, Any]:
-    """Raises UserError ``bad_file`` where it is damaged; a track without one has an empty report."""
+def _read_report(path: Path, face: int) -> tuple[dict[str, Any], Ranges]:
+    """What a job's report says of one of its faces, and the first and last of its frames at rest.
+
+    Raises UserError ``bad_file`` where it is damaged; a track without one has an empty report.
+    """
     if not path.is_file():
-        return {}
+        return {}, ()
     try:
-        report = json.loads(path.read_bytes())
-        if not isinstance(report, dict):
-            raise ValueError("it is no map")
-    except (OSError, ValueError) as error:
+        report = _report_of(json.loads(path.read_bytes()), face)
+        resting = report.get("neutral", {}).get("frames", [])
+        return report, tuple((int(first), int(last)) for first, last in resting)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(ErrorCode.BAD_FILE, f"{path} is damaged: {error}.", "Track the footage again.") from error
-    return report

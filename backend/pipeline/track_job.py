@@ -22,6 +22,7 @@ from backend.observations.io import save_alignments
 from backend.pipeline.drafts import Drafts
 from backend.pipeline.neutral_marks import at_rest_report, marked_numbers, require_marks_within
 from backend.pipeline.options import fit_options
+from backend.pipeline.take_files import alignments_file, texture_file, track_file
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import Track
@@ -42,6 +43,7 @@ PARTIAL_TRACK = "partial_track.npz"
 CHUNKS = "alignments"  # the folder that keeps alignments as they are made
 MATCH_SHARE = 0.3  # of the progress bar, where skin is matched
 PERSONAL_SHARE = 0.13  # of the progress bar: a quarter of the fit
+SOLVED = 0.98  # of the progress bar, where a head's skin is painted
 ALIGN_SHARE = 0.35  # of the progress bar; the fit takes the rest (measured on CPU: a quarter to a half)
 
 
@@ -109,10 +111,11 @@ def run_job(
     solved_partly = (lambda fit: publish(take.track(fit))) if on_partial else None
     solving = share_of(on_progress, 1, 1 + len(others), ALIGN_SHARE)
     fit, further = _solve(take, options, neutral, solved_partly, solving, should_cancel)
-    reports = _solve_others(take, others, fit, job_dir, on_progress, should_cancel)
-    report = take.report(fit) | further | {"others": reports}
-    on_progress(JobProgress("writing the result", 0.99))
-    track = _finished(take, fit, report, job_dir, on_progress, should_cancel)
+    report = take.report(fit) | further
+    track = _finished(take, fit, report, job_dir, solving, should_cancel)
+    report["others"] = _solve_others(take, others, fit, job_dir, on_progress, should_cancel)
+    report["warnings"] = [*take.warnings]
+    on_progress(JobProgress("writing the result", 0.999))
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
     _remove_chunks(job_dir / CHUNKS)
     return track, report
@@ -128,7 +131,6 @@ def _finished(
     number: int = 1,
 ) -> Track:
     """The track of a face, written with its alignment and its skin, of which ``report`` tells; counted from 1."""
-    from backend.pipeline.further_faces import alignments_file, texture_file, track_file
     from backend.pipeline.iris_color import read_iris_color, view_pictures
 
     track = take.track(fit, report)
@@ -160,10 +162,11 @@ def _solve_others(
         try:
             own, further = _solve(take, fit_options(spec, take.head), None, None, solving, should_cancel)
         except UserError as error:
-            first.warnings.append(not_tracked(place, error.message))
+            first.warnings.append(not_tracked(place, 1 + len(others), error.message))
             continue
         report = further_report(take.report(own) | further, first.spec, number)
         _finished(take, own, report, job_dir, solving, should_cancel, number)
+        report["warnings"] = [*take.warnings]
         first.warnings.extend(f"Head {number}: {said}" for said in take.warnings)
         reports.append(report)
     return reports
@@ -308,7 +311,7 @@ def _solve(
         neutral_prior=neutral,
         on_fitted=on_fitted,
         on_partial=on_solved_partly,
-        on_progress=_solving(on_progress, 0.98 - PERSONAL_SHARE - MATCH_SHARE * matching),
+        on_progress=_solving(on_progress, SOLVED - PERSONAL_SHARE - MATCH_SHARE * matching),
         should_cancel=should_cancel,
     )
     further: dict[str, Any] = {"neutral": at_rest_report(solved.at_rest), "matching": None}
@@ -327,16 +330,17 @@ def _painted(
     should_cancel: ShouldCancel,
 ) -> dict[str, Any]:
     """Paint the skin where it is wanted, and what the report says of it; its time is none of tracking."""
-    from backend.pipeline.paint_skin import paint_skin
+    from backend.pipeline.paint_skin import paint_or_say
 
     if not take.spec.options.texture:
         return {"texture": None}
     started = time.perf_counter()
 
     def report(fraction: float) -> None:
-        on_progress(JobProgress("painting the skin", 0.99 + 0.009 * fraction))
+        on_progress(JobProgress("painting the skin", SOLVED + (0.999 - SOLVED) * fraction))
 
-    told = paint_skin(track, take.head, take.aligned, path, on_progress=report, should_cancel=should_cancel)
+    told, said = paint_or_say(track, take.head, take.aligned, path, on_progress=report, should_cancel=should_cancel)
+    take.warnings.extend(said)
     seconds["texture"] = round(time.perf_counter() - started, 4)
     return {"texture": told}
 
@@ -378,11 +382,11 @@ def _solving(on_progress: OnProgress, fit_ends: float) -> Callable[[Step, float]
 
     from backend.solving.solve import Step
 
-    personal_begins = 0.98 - PERSONAL_SHARE
+    personal_begins = SOLVED - PERSONAL_SHARE
     shares = {
         Step.FITTING: (ALIGN_SHARE, fit_ends),
         Step.MATCHING: (fit_ends, personal_begins),
-        Step.PERSONAL: (personal_begins, 0.98),
+        Step.PERSONAL: (personal_begins, SOLVED),
     }
 
     def report(step: Step, fraction: float) -> None:

@@ -11,7 +11,7 @@ from backend.errors import ErrorCode, UserError
 from backend.export.blender import take_result
 from backend.head_model.library import list_heads, load_head, load_head_of
 from backend.head_model.model import HeadModel
-from backend.pipeline.further_faces import texture_file, track_file
+from backend.pipeline.take_files import texture_file, track_file
 from backend.server.jobs import read_spec
 from backend.track.io import load_track
 from backend.track.types import Track

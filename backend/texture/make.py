@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.cameras.distortion import Lens
+from backend.cameras.distortion import lens_of
 from backend.errors import Cancelled
 from backend.head_model.model import HeadModel
 from backend.head_model.posed import PosedHead
@@ -68,12 +68,10 @@ def make_texture(
 
 def posed_head(track: Track, head: HeadModel, view: int, frame: int, neutral: NDArray[np.float32]) -> PosedHead:
     """The head before a view's camera at a frame of the take."""
-    camera = track.cameras[view]
-    focal = float(camera.focal_px[frame])
-    centre = float(camera.principal_point[0]), float(camera.principal_point[1])
+    lens = lens_of(track.cameras[view])
+    focal, centre = lens.focal_px, lens.principal_point
     seen = seen_vertices(head, track, np.array([frame]), neutral=neutral, view=view)[0]
     seen[:, :2] = (seen[:, :2] - centre) / focal * seen[:, 2:]
-    lens = Lens(focal, centre, camera.focal_ratio, camera.distortion, camera.distortion_model)
     return PosedHead(seen, focal, centre, None if lens.ideal else lens)
 
 

@@ -47,8 +47,9 @@ def observe(head: HeadModel, atlas: SkinAtlas, picture: Picture, face: PosedHead
         blank = np.zeros((atlas.side, atlas.side), np.float32)
         return Observation(np.zeros((*blank.shape, 3), np.uint8), blank)
     ideal = face.project(vertices)
-    real = ideal if face.lens is None else np.nan_to_num(distort(ideal, face.lens), nan=-1e4)
-    reduced, scale = _reduced(picture, real, atlas)
+    shown = ideal if face.lens is None else distort(ideal, face.lens)
+    reduced, scale = _reduced(picture, shown, atlas)
+    real = np.nan_to_num(shown, nan=-1e4)
     places = atlas.picture(real * scale - 0.5)
     color = cv2.remap(reduced, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     weight = _weight(head, atlas.half, face, (picture.shape[1], picture.shape[0]), ideal, real)
@@ -57,12 +58,16 @@ def observe(head: HeadModel, atlas: SkinAtlas, picture: Picture, face: PosedHead
 
 
 def _reduced(picture: Picture, pixels: F64, atlas: SkinAtlas) -> tuple[Picture, float]:
-    """The picture no finer than the atlas is on the face, so that none of it is left out; and by how much smaller."""
-    across = np.ptp(pixels[np.isfinite(pixels).all(axis=1)], axis=0).max()
+    """The picture no finer than the atlas is on the face, so that none of it is left out; and by how much smaller.
+
+    ``pixels (V,2)`` are where the head's vertices are, NaN beyond what the lens shows.
+    """
+    shown = pixels[np.isfinite(pixels).all(axis=1)]
+    across = np.ptp(shown, axis=0).max() if len(shown) else 0.0
     scale = min(1.0, 0.8 * atlas.side / max(across, 1.0))
     if scale > 0.75:
         return picture, 1.0
-    size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
+    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8), scale
 
 

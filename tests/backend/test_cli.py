@@ -242,8 +242,13 @@ def _parents() -> set[str]:
 
 def test_several_faces_are_said(environment: dict[str, str], shared_data: Path, tmp_path: Path) -> None:
     clip = shared_data / "clips" / "intel_headpose_two_people.mp4"
+    earlier = ("track.npz", "tracked.npz", "track_2.npz", "alignments_2.npz", "texture_2.png")
+    for name in (*earlier, "texture_001.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"of before")
     done = flowface(environment, "track", clip, "--out", tmp_path, "--frames", "1:4", "--no-blend", "--no-overlay")
     assert done.returncode == 0, done.stderr
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left - {"texture.png"} == {"track.npz", "alignments.npz", "report.json", "texture_001.png", "notes.txt"}
     assert "faces seen" in done.stdout
     assert "2: one was tracked, the largest" in done.stdout
     assert "writing the scene" not in done.stderr

@@ -31,10 +31,15 @@ def test_a_refine_job_travels_whole():
         (m.Pin, {"barycentric": [0.9, 0.9, 0.2]}, "pin.barycentric"),
         (m.Pin, {"triangle": -1}, "pin.triangle"),
         (m.Pin, {"sigma_px": 0.0}, "pin.sigma_px"),
+        (m.Pin, {"position": [10**400, 0]}, "position.*finite"),
+        (m.Pin, {"frame": 10**30}, "pin.frame"),
         (m.Mask, {"frames": [4, 3]}, "mask.frames"),
+        (m.Mask, {"frames": [4, 1 << 31]}, "mask.frames"),
+        (m.Mask, {"polygon": [[0, 0]] * 1001}, "mask.polygon.*1000 corners"),
         (m.Mask, {"polygon": [[0, 0], [1, 1]]}, "mask.polygon"),
         (m.HeldKey, {"channel": "jawOpen"}, "key.channel"),
         (m.HeldKey, {"channel": "gaze:left"}, "key.value.*2 finite numbers"),
+        (m.HeldKey, {"channel": "head_translation", "value": [1e300, 0, 0]}, "key.value.*none beyond"),
     ],
 )
 def test_what_says_nothing_is_named(kind, fields, named):
@@ -46,3 +51,8 @@ def test_what_says_nothing_is_named(kind, fields, named):
     from_plain(kind, right, "it")
     with pytest.raises(ProtocolError, match=named):
         from_plain(kind, right | fields, "it")
+
+
+def test_a_refine_takes_no_more_corrections_than_it_can_hold():
+    with pytest.raises(ProtocolError, match=r"job.pins.*1000 at most"):
+        m.RefineJob("20260101-000000-01234567", pins=JOB.pins * 1001)

@@ -55,6 +55,9 @@ def test_further_heads_travel_along_and_an_older_client_builds_the_first():
     assert_same(take_from_wire(fields, arrays), take)
     with pytest.raises(ProtocolError, match="other1/take/gaze"):
         take_from_wire(take_to_wire(both)[0], {n: a for n, a in arrays.items() if n != "other1/take/gaze"})
+    shorter = dataclasses.replace(take, others=(at_frames(other, slice(0, 2)),))
+    with pytest.raises(ProtocolError, match=r"other0/take.*other frames"):
+        over_the_wire(shorter)
 
 
 def changed_head(**changes):

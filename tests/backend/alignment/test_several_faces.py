@@ -140,3 +140,19 @@ def test_only_one_shot_is_followed(heads: list[tuple[Picture, Picture]], aligner
     for face in found.faces:
         assert [f.number for f in face if f.alignment] == list(range(10, 20))
         assert [face[n].shot for n in (0, 12, 27)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("people", [6, 8])
+def test_more_faces_than_can_be_followed_are_said(
+    heads: list[tuple[Picture, Picture]], aligner: Aligner, finder: FaceFinder, people: int
+) -> None:
+    picture = np.full((300, 640, 3), 170, np.uint8)
+    for place in range(people):
+        x, y = 10 + 160 * (place // 2), 5 + 150 * (place % 2)
+        picture[y : y + 2 * REACH, x : x + 2 * REACH] = heads[0][(place + place // 2) % 2]
+    found = followed([picture], aligner, finder)
+    assert len(found.faces) == 6 and found.overflowed == (people > 6)
+    for place in range(people):  # and each can be chosen
+        x, y = 80 + 160 * (place // 2), 75 + 150 * (place % 2)
+        (face,) = followed([picture], aligner, finder, FacesWanted(FaceChoice.point(x, y))).faces
+        assert face[0].alignment is not None and np.hypot(*np.subtract(face[0].alignment.box.centre, (x, y))) < 40

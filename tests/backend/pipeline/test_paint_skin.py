@@ -13,7 +13,7 @@ from backend.head_model.library import load_head
 from backend.observations import PointSet, ViewAlignment
 from backend.pipeline.align_views import AlignedView
 from backend.pipeline.open_views import open_views
-from backend.pipeline.paint_skin import paint_skin, pictures_of
+from backend.pipeline.paint_skin import paint_or_say, paint_skin, pictures_of
 from backend.server.result import load_take
 from backend.texture.skin_atlas import skin_atlas
 from backend.track.io import save_track
@@ -45,5 +45,9 @@ def test_the_take_that_blender_gets_wears_its_footage(tmp_path):
     face = skin_atlas(head, SIDE).picture(head.regions["nose"].astype(np.float32)[:, None])[..., 0] > 0.9
     known = cv2.resize(person(), (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     assert np.abs(skin[face].astype(int) - known[face]).mean() < 8
+    blocked = tmp_path / "blocked.png"
+    (blocked / "in it").mkdir(parents=True)
+    told, said = paint_or_say(track, head, [view], blocked, on_progress=lambda _: None, should_cancel=lambda: False)
+    assert told is None and len(said) == 1 and "skin could not be painted" in said[0], "the take is kept"
     (tmp_path / FILE).unlink()
     assert load_take(tmp_path, "clip").texture.size == 0

@@ -21,7 +21,8 @@ from backend.export.blender import own_triangles
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, surface_positions
 from backend.observations.io import load_alignments, save_alignments
-from backend.pipeline.masks import carried, inside
+from backend.pipeline.masks import carried, inside, masked_points
+from backend.pipeline.proxies import FOLDER
 from backend.pipeline.runners import run_job
 from backend.server.result import load_take
 from backend.synthesis.alignments import looped_performance
@@ -243,6 +244,16 @@ def test_pins_are_where_the_lens_shows_them(jobs: Path, tmp_path: Path) -> None:
     track, report = refined(tmp_path, REFINED, RefineJob(TRACKED, pins=(one,)))
     assert np.linalg.norm(distort(pixels(track, 120, BROW)[None], lens)[0] - asked) < 1.0
     assert report["refine"]["pins"][0]["before_px"] < 8.0
+    # a corner beyond what the lens shows leaves a standing mask as it was drawn, and cannot go with the head
+    corners = ((-2e3, -2e3), (4e3, -2e3), (4e3, float(asked[1]) - 5), (-2e3, float(asked[1]) - 5))
+    mask = Mask("front", (120, 120), corners)
+    (drawn,) = np.nonzero(
+        masked_points([mask], 0, load_track(source / "track.npz"), load_head(), first, "it")[120 - FIRST]
+    )
+    there = first.valid[120 - FIRST] & (seen.mu[120 - FIRST, :, 1] < corners[2][1])
+    np.testing.assert_array_equal(drawn, np.flatnonzero(there))
+    with pytest.raises(UserError, match="shows nothing"):
+        refined(tmp_path, REFINED, RefineJob(TRACKED, masks=(replace(mask, drawn_at=120),)))
     # per cent: 0.00; 0.69 where the lens is left in what was seen
     assert track.cameras[0].reprojection_error_percent_iod[108 - FIRST] < 0.1
 
@@ -253,6 +264,26 @@ def test_a_take_of_which_nothing_seen_was_kept_says_so(jobs: Path, tmp_path: Pat
     (old / "track.npz").write_bytes((jobs / TRACKED / "track.npz").read_bytes())
     with pytest.raises(UserError, match=r"cannot be refined.*missing"):
         refined(tmp_path, REFINED, RefineJob(TRACKED))
+    shutil.copyfile(jobs / TRACKED / "alignments.npz", old / "alignments.npz")
+    for report in ("[]", '{"neutral": {"frames": [1]}}', '{"texture": "skin"}'):
+        (old / "report.json").write_text(report)
+        with pytest.raises(UserError, match=r"report.json is damaged"):
+            refined(tmp_path, REFINED, RefineJob(TRACKED))
+
+
+def test_a_refined_take_has_its_proxies_when_the_tracked_one_is_gone(jobs: Path, tmp_path: Path) -> None:
+    source = tmp_path / TRACKED
+    shutil.copytree(jobs / TRACKED, source)
+    (source / FOLDER).mkdir()
+    (source / FOLDER / "front.mp4").write_bytes(b"a film")
+    track = load_track(source / "track.npz")
+    shown = replace(track.cameras[0], proxy=str(source / FOLDER / "front.mp4"))
+    save_track(replace(track, cameras=(shown, track.cameras[1])), source / "track.npz")
+    refined(tmp_path, REFINED, RefineJob(TRACKED))
+    shutil.rmtree(source)
+    again, _ = refined(tmp_path, AGAIN, RefineJob(REFINED))
+    assert Path(again.cameras[0].proxy) == tmp_path / AGAIN / FOLDER / "front.mp4"
+    assert Path(again.cameras[0].proxy).read_bytes() == b"a film"
 
 
 def test_a_take_of_several_faces_is_not_refined_over_itself(jobs: Path, tmp_path: Path) -> None:

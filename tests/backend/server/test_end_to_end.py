@@ -205,7 +205,10 @@ def test_a_views_own_face_choice_counts(client, shared_data):
 
 def test_all_faces_of_a_clip_are_heads_in_one_camera_and_each_is_exported(client, shared_data):
     clip = shared_data / "clips" / "intel_headpose_two_people.mp4"
-    reply = client.run(job(clip, frames=(1, 4), all_faces=True), all_files=True)
+    statuses = []
+    reply = client.run(job(clip, frames=(1, 4), all_faces=True), statuses.append, all_files=True)
+    fractions = [status.fraction for status in statuses]
+    assert fractions == sorted(fractions), "neither the second head nor painting the first goes back"
     heads = [reply.take, *reply.take.others]
     assert len(heads) == 2 and all(head.tracked.all() for head in heads)
     np.testing.assert_array_equal(heads[0].cameras[0].focal_px, heads[1].cameras[0].focal_px)

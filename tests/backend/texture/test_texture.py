@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
+from backend.cameras.distortion import Lens, distort, undistort
 from backend.errors import Cancelled
 from backend.head_model.library import load_head
 from backend.texture.choose_frames import choose_frames
-from backend.texture.make import make_texture
+from backend.texture.make import make_texture, posed_head
+from backend.texture.observe import observe
 from backend.texture.skin_atlas import skin_atlas
-from tests.backend.texture.painted import GREEN, WALL, person, picture, turning
+from backend.track.geometry import neutral_of
+from tests.backend.texture.painted import GREEN, SIZE, WALL, person, picture, turning
 
 SIDE = 512
 
@@ -114,3 +118,19 @@ def test_without_pictures_there_is_none_and_it_can_be_cancelled(head):
             side=SIDE,
             should_cancel=lambda: True,
         )
+
+
+def test_a_head_that_is_partly_beyond_the_lens_keeps_its_detail(head):
+    track, atlas = turning(np.zeros(1)), skin_atlas(head, SIDE)
+    face = posed_head(track, head, 0, 0, neutral_of(head, track))
+    lens = Lens(face.focal_px, face.principal_point, 1.0, (-12.0, 0.0, 0.0, 0.0))
+    beyond = np.isnan(distort(face.project(face.vertices), lens)).any(axis=1)
+    assert 0 < beyond.mean() < 0.1
+    centres = np.stack(np.meshgrid(*(np.arange(side) + 0.5 for side in SIZE)), axis=-1)
+    places = np.asarray(undistort(centres, lens).points - 0.5, np.float32)
+    bent = cv2.remap(picture(track, head, 0, person()), places, None, cv2.INTER_CUBIC)
+    seen = observe(head, atlas, bent, replace(face, lens=lens))
+    clear = seen.weight > 0.5
+    assert clear.sum() > 20_000
+    # grey levels: 0.6; 13.5 where points beyond the lens count as the head's extent in the picture
+    assert np.abs(seen.color[clear].astype(float) - person()[clear]).mean() < 2
