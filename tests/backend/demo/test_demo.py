@@ -23,7 +23,7 @@ def test_the_demo_makes_both_scenes_and_says_how_far_from_the_truth_it_is(tmp_pa
         env={**os.environ, **own, "PYTHONPATH": str(repo_root), "COLUMNS": "200"},
     )
     assert result.returncode == 0, result.stderr
-    common = {"track.npz", "alignments.npz", "report.json", "scene.blend"}
+    common = {"track.npz", "alignments.npz", "report.json", "texture.png", "scene.blend"}
     assert {path.name for path in (out / "portrait").iterdir()} == common | {"astronaut.png", "overlay.png"}
     assert {path.name for path in (out / "rendered").iterdir()} == common | {
         "performance.mp4",
