@@ -70,7 +70,7 @@ def test_the_command_works_outside_a_checkout(installed: Path, away: Mapping[str
     blend = () if sys.version_info[:2] in ((3, 11), (3, 13)) else ("--no-blend",)
     run(flowface, "track", str(portrait), "--out", "results", *blend)
     written = {path.name for path in (tmp_path / "results").iterdir()}
-    assert written == {"track.npz", "alignments.npz", "report.json", "overlay.png"} | (
+    assert written == {"track.npz", "alignments.npz", "report.json", "texture.png", "overlay.png"} | (
         set() if blend else {"scene.blend"}
     )
 
