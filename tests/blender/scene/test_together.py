@@ -140,3 +140,18 @@ def test_a_pin_is_not_taken_for_a_point_of_another_head() -> None:
         refining.job_of(bpy.context, collection)
     versions.switch(bpy.context, collection, 1)
     assert len(refining.job_of(bpy.context, collection).pins) == 1
+
+
+def test_what_is_drawn_of_a_take_is_drawn_of_its_copy() -> None:
+    collection = build.build_take(bpy.context, with_landmarks(make_take(Shot())))
+    setattr(collection, take_properties.WIREFRAME, True)
+    setattr(collection, take_properties.ERROR, True)
+    setattr(collection, take_properties.STRIP, False)
+    twin = takes.duplicate(bpy.context.scene, collection)
+    switches = [
+        getattr(twin, name) for name in (take_properties.WIREFRAME, take_properties.ERROR, take_properties.STRIP)
+    ]
+    assert switches == [True, True, False]
+    bpy.context.scene.frame_set(5)
+    errors = [error_on_head.errors_of(take[HEAD].data) for take in (collection, twin)]
+    np.testing.assert_allclose(errors[0], errors[1], atol=1e-3)
