@@ -97,7 +97,7 @@ def pins_in(picture: Picture, depsgraph: Any) -> list[tuple[F64 | None, F64, boo
     found: list[tuple[surface.SurfacePoint, tuple[float, float], bool]] = []
     mine = dragged if dragged is not None and dragged.take == picture.take.name else None
     for index, pin in enumerate(kept.pins if kept.show else ()):
-        here = pin.view == picture.view and pin.frame == picture.number
+        here = (pin.view, pin.frame) == (picture.view, picture.number) and corrections.on_this_head(picture.take, pin)
         if here and (mine is None or mine.pin != index):
             point = surface.SurfacePoint(pin.triangle, tuple(pin.barycentric))
             found.append((point, tuple(pin.position), mine is None and index == kept.active_pin))

@@ -68,6 +68,9 @@ def missing(take: Any) -> str:
     kept = corrections.corrections_of(take)
     if not (len(kept.pins) or len(kept.masks) or len(kept.held_keys)) and not _refined(take):
         return "Nothing is corrected: add a pin, a mask or a held key"
+    other = next((pin.name for pin in kept.pins if not corrections.on_this_head(take, pin)), "")
+    if other:
+        return f"“{other}” is on another head: switch to a version with that head, or remove the pin"
     return ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..vendor import corrections as contract
+from . import versions_of_take as versions
 from .surface import SurfacePoint
 
 NAME = "flowface_corrections"
@@ -24,8 +25,21 @@ def add_pin(collection: Any, view: str, frame: int, point: SurfacePoint, positio
     pin.name = _free_name("Pin", [other.name for other in kept.pins])
     pin.view, pin.frame, pin.triangle = view, frame, point.triangle
     pin.barycentric, pin.position = point.barycentric, position
+    pin.head = _head_of(collection)
     kept.active_pin = len(kept.pins) - 1
     return pin_of(pin)
+
+
+def _head_of(collection: Any) -> str:
+    """The head model of the version that a take shows; "" where that is not known."""
+    version = versions.current(collection)
+    return version.head if version is not None else ""
+
+
+def on_this_head(collection: Any, pin: Any) -> bool:
+    """False where a pin was set on a version with another head model, whose triangles are others."""
+    now = _head_of(collection)
+    return not pin.head or not now or pin.head == now
 
 
 def add_mask(

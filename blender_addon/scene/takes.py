@@ -14,6 +14,8 @@ from . import versions_of_take as versions
 
 _NUMBER = re.compile(r"\.\d{3,}$")
 """What Blender puts behind the name of a copy."""
+SWITCH = "flowface_show_"
+"""How the names of a take's switches begin that say what is drawn of it."""
 SETTINGS, CHOSEN = "flowface", "take"
 """Where the settings of a scene hold the take that was chosen in the list."""
 
@@ -183,6 +185,9 @@ def duplicate(scene: Any, take: Any) -> Any:
             is_data = isinstance(value, (bpy.types.Object, bpy.types.Collection))
             twin[key] = copies.get(value, value) if is_data else _plain(value, copy)
         corrections.copy(one, twin)
+        for name in (name for name in one.bl_rna.properties.keys() if name.startswith(SWITCH)):  # noqa: SIM118
+            if getattr(one, name) != getattr(twin, name):  # from Blender 5.0 on these are not among the keys
+                setattr(twin, name, getattr(one, name))
     for obj in take.all_objects:
         _own_animation(copies[obj], copy)
         _repoint(copies[obj], copies)

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from blender_addon import refining, take_properties
-from blender_addon.scene import build, error_on_head, ghost, head_motion, landmarks, plate, retime, takes
+from blender_addon.scene import build, corrections, error_on_head, ghost, head_motion, landmarks, plate, retime, takes
 from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.curve_layers import bake
 from blender_addon.scene.ownership import ARMATURE, HEAD, actors_of, camera_role, takes_of
 from blender_addon.scene.plan import plan_for
+from blender_addon.scene.surface import SurfacePoint
 
 from ..takes import Shot, make_take, write_clip
 from .test_actors import SEEN, faces, together
@@ -127,3 +128,30 @@ def test_what_was_refined_is_taken_back_from_a_bake_of_it_too() -> None:
     versions.keep(collection, 2, refining.REFINED, {"base": "tracked", "ranges": [3, 9]})
     bake.bake(collection)
     assert not refining.missing(collection) and refining.job_of(bpy.context, collection).parent == "tracked"
+
+
+def test_a_pin_is_not_taken_for_a_point_of_another_head() -> None:
+    take = make_take(Shot())
+    collection = build.build_take(bpy.context, take, job="tracked")
+    corrections.add_pin(collection, "camera", 5, SurfacePoint(17, (1.0, 0.0, 0.0)), (320.0, 180.0))
+    other = replace(take, head=replace(take.head, head_id="other", expression_names=("a", "b", "c", "d")))
+    build.build_take(bpy.context, other, plan=plan_for(bpy.context.scene, other).accept(), job="other")
+    with pytest.raises(refining.CannotRefine, match="“Pin 1” is on another head"):
+        refining.job_of(bpy.context, collection)
+    versions.switch(bpy.context, collection, 1)
+    assert len(refining.job_of(bpy.context, collection).pins) == 1
+
+
+def test_what_is_drawn_of_a_take_is_drawn_of_its_copy() -> None:
+    collection = build.build_take(bpy.context, with_landmarks(make_take(Shot())))
+    setattr(collection, take_properties.WIREFRAME, True)
+    setattr(collection, take_properties.ERROR, True)
+    setattr(collection, take_properties.STRIP, False)
+    twin = takes.duplicate(bpy.context.scene, collection)
+    switches = [
+        getattr(twin, name) for name in (take_properties.WIREFRAME, take_properties.ERROR, take_properties.STRIP)
+    ]
+    assert switches == [True, True, False]
+    bpy.context.scene.frame_set(5)
+    errors = [error_on_head.errors_of(take[HEAD].data) for take in (collection, twin)]
+    np.testing.assert_allclose(errors[0], errors[1], atol=1e-3)
