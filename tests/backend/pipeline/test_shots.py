@@ -14,7 +14,7 @@ from backend.observations import PointSet, Shot, ViewAlignment
 from backend.pipeline.shots import shot_warnings, shots_report
 from backend.pipeline.track_job import run_job
 from backend.track.types import Track
-from protocol.messages import TrackJob, ViewSpec
+from protocol.messages import SolveOptions, TrackJob, ViewSpec
 from tests.backend.alignment.shots import coffee, pan, portrait
 from tests.backend.footage.clips import write_video
 
@@ -72,7 +72,7 @@ def test_a_face_on_its_head_is_said() -> None:
 
 def tracked(path: Path, folder: Path) -> Track:
     folder.mkdir()
-    spec = TrackJob(views=(ViewSpec(footage=str(path)),))
+    spec = TrackJob(views=(ViewSpec(footage=str(path)),), options=SolveOptions(texture=False))
     return run_job(spec, folder, on_progress=lambda _: None, should_cancel=lambda: False)[0]
 
 

@@ -26,6 +26,8 @@ from tests.backend.server.conftest import REPOSITORY, running
 
 pytestmark = pytest.mark.slow
 
+UNPAINTED = SolveOptions(texture=False)  # of which nothing is looked at here, and which takes as long as the rest
+
 FRAMES, RATE, LATE = 10, 25.0, 3  # the first camera starts LATE frames after the second
 SIDE, FIRST_FOCAL, SECOND_FOCAL = 320, 440.0, 520.0
 LENS = Lens(SECOND_FOCAL, (163.0, 157.0), 1.02, (-0.18, 0.06, 0.001, -0.002, 0.0))
@@ -154,7 +156,7 @@ def known_cameras():
 
 def test_known_cameras_are_kept_and_their_lens_is_taken_out(client, footage, known_cameras, tmp_path):
     head, truth, folder = footage
-    _, track = tracked(client, tmp_path, TrackJob(views(folder, "lens.mp4", cameras=known_cameras)))
+    _, track = tracked(client, tmp_path, TrackJob(views(folder, "lens.mp4", cameras=known_cameras), options=UNPAINTED))
     first, second = track.cameras
     assert first.focal_px[0] == FIRST_FOCAL and second.focal_px[0] == SECOND_FOCAL
     np.testing.assert_allclose(second.world_to_camera[0], second_camera(), atol=1e-12)
@@ -164,7 +166,9 @@ def test_known_cameras_are_kept_and_their_lens_is_taken_out(client, footage, kno
     middle = np.linalg.norm(track.head_translation - truth.head_translation, axis=1)
     assert middle.max() < 0.02
     ideal = dataclasses.replace(known_cameras[1], distortion=(), focal_ratio=1.0)
-    _, wrong = tracked(client, tmp_path, TrackJob(views(folder, "lens.mp4", cameras=(known_cameras[0], ideal))))
+    _, wrong = tracked(
+        client, tmp_path, TrackJob(views(folder, "lens.mp4", cameras=(known_cameras[0], ideal)), options=UNPAINTED)
+    )
     ignored = np.nanmean(wrong.cameras[1].reprojection_error_percent_iod)
     assert np.nanmean(second.reprojection_error_percent_iod) < ignored
 
@@ -186,7 +190,7 @@ def test_a_rig_of_unknown_unit_gets_its_scale_from_the_head(client, footage, kno
     inches = np.reshape(known_cameras[1].world_to_camera, (3, 4)).copy()
     inches[:, 3] /= 0.0254
     cameras = known_cameras[0], dataclasses.replace(known_cameras[1], world_to_camera=tuple(inches.ravel().tolist()))
-    spec = TrackJob(views(folder, "lens.mp4", cameras=cameras), metric_cameras=False)
+    spec = TrackJob(views(folder, "lens.mp4", cameras=cameras), options=UNPAINTED, metric_cameras=False)
     _, track = tracked(client, tmp_path, spec)
     found = track.cameras[1].world_to_camera[0, :, 3]
     np.testing.assert_allclose(found, second_camera()[:, 3], rtol=0.15)
@@ -195,8 +199,8 @@ def test_a_rig_of_unknown_unit_gets_its_scale_from_the_head(client, footage, kno
 
 def test_skin_is_not_matched_where_nobody_wants_it_or_nothing_is_to_be_matched(client, footage, tmp_path):
     _, _, folder = footage
-    plain = TrackJob(views(folder), frames=(1, 3), options=SolveOptions(match_skin=False))
-    for spec in (plain, TrackJob(views(folder)[:1], frames=(1, 3))):
+    plain = TrackJob(views(folder), frames=(1, 3), options=dataclasses.replace(UNPAINTED, match_skin=False))
+    for spec in (plain, TrackJob(views(folder)[:1], frames=(1, 3), options=UNPAINTED)):
         tracked(client, tmp_path, spec)
         assert json.loads((tmp_path / "report.json").read_text())["matching"] is None
 
@@ -208,7 +212,7 @@ def test_another_persons_neutral_moves_the_shape_towards_it(client, footage, tmp
     neutral = head.neutral(shape)
     mesh = tmp_path / "neutral.obj"
     mesh.write_text("".join(f"v {100 * x:.5f} {100 * z + 7:.5f} {-100 * y:.5f}\n" for x, y, z in neutral))
-    one = TrackJob(views(folder)[:1], frames=(1, 3))
+    one = TrackJob(views(folder)[:1], frames=(1, 3), options=UNPAINTED)
     _, without = tracked(client, tmp_path, one)
     _, given = tracked(client, tmp_path, dataclasses.replace(one, neutral_from=str(mesh)))
 
@@ -225,7 +229,7 @@ def test_a_view_without_a_face_is_left_out_and_named(client, footage):
     wall = np.full((SIDE, SIDE, 3), 90, np.uint8)
     encode_evenly(folder / "wall.mp4", [wall] * 6, RATE)
     both = views(folder, "wall.mp4", 0.0)
-    reply = client.track(TrackJob(both, frames=(1, 4)), files=("report.json",))
+    reply = client.track(TrackJob(both, frames=(1, 4), options=UNPAINTED), files=("report.json",))
     assert [camera.name for camera in reply.take.cameras] == ["front"]
     assert "wall.mp4" in reply.take.report["warnings"][0]
     with pytest.raises(UserError, match=r"wall\.mp4") as caught:
