@@ -6,14 +6,12 @@ from typing import Any
 
 import bpy
 
-from .. import building, preferences, session, settings
-from ..backend_places import CannotStart
-from ..client import Connection
+from .. import settings
 from ..job import CannotTrack, job_of
-from . import backend_start
+from .submitting import Submitting
 
 
-class FLOWFACE_OT_track(bpy.types.Operator):  # type: ignore[misc]
+class FLOWFACE_OT_track(Submitting, bpy.types.Operator):  # type: ignore[misc]
     """Track the face in the footage and build an animated head and camera from it"""
 
     bl_idname = "flowface.track"
@@ -29,30 +27,12 @@ class FLOWFACE_OT_track(bpy.types.Operator):  # type: ignore[misc]
 
     def execute(self, context: Any) -> set[str]:
         """Submit the job, after those that are there; everything else happens while Blender goes on."""
-        chosen, wanted, now = settings.of(context.scene), preferences.get(context), session.current()
         try:
             spec, known_cameras = job_of(context)
         except CannotTrack as problem:
-            return self._refuse(str(problem))
-        if now.is_tracking(spec):
-            return self._refuse(f"“{spec.name}” is being tracked already.")
-        now.connect(wanted.endpoint)
-        if now.connection is not Connection.CONNECTED and wanted.autostart:
-            now.poll()
-        if now.connection not in (Connection.CONNECTED, Connection.REFUSED) and wanted.autostart:
-            try:
-                backend_start.start(context)
-            except CannotStart as problem:
-                return self._refuse(str(problem), preferences=True)
-        now.track(spec, building.home_of(context.scene), match_scene=chosen.match_scene, known_cameras=known_cameras)
-        if now.notice is not None and now.notice.is_error:
-            return self._refuse(now.notice.text)
-        return {"FINISHED"}
-
-    def _refuse(self, sentence: str, *, preferences: bool = False) -> set[str]:
-        session.current().notice = session.Notice(sentence, is_error=True, preferences=preferences)
-        self.report({"WARNING"}, sentence)  # an error report would raise in scripts and pop up over the panel
-        return {"CANCELLED"}
+            return self.refuse(str(problem))
+        match_scene = settings.of(context.scene).match_scene
+        return self.submit(context, spec, "tracked", match_scene=match_scene, known_cameras=known_cameras)
 
 
 CLASSES = (FLOWFACE_OT_track,)
