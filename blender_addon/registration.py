@@ -59,6 +59,7 @@ from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
 from .panels import views as panel_views
+from .retarget import properties as retarget_properties
 from .scene import error_on_head
 
 OPERATORS = (
@@ -75,6 +76,7 @@ CLASSES = tuple(
         settings,
         preferences,
         correction_properties,
+        retarget_properties,
         *OPERATORS,
         panel_views,
         panel,
@@ -108,6 +110,7 @@ def register() -> None:
     for name, handler in live.HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
     setattr(bpy.types.Collection, correction_properties.NAME, correction_properties.corrections_property())
+    setattr(bpy.types.Scene, retarget_properties.NAME, retarget_properties.retarget_property())
     correction_drawing.watch()
     action_slots.watch()
     draw_over_footage.start()
@@ -135,6 +138,7 @@ def unregister() -> None:
     for name in take_properties.properties():
         delattr(bpy.types.Collection, name)
     delattr(bpy.types.Collection, correction_properties.NAME)
+    delattr(bpy.types.Scene, retarget_properties.NAME)
     delattr(bpy.types.Scene, settings.NAME)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

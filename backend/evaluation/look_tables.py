@@ -9,7 +9,7 @@ from backend.evaluation.meaning.record import NETWORK
 from backend.evaluation.metrics.curves import NOT_GAZE
 from backend.evaluation.seen.measures import GROUPS, MEASURES
 from backend.evaluation.tables import NOTHING, Record, Sheet, figure, mean
-from backend.head_model.model import ARKIT_ACTIONS
+from protocol.face_actions import ARKIT_ACTIONS
 
 MEAN = "mean"
 _CURVES = {"contradictions": 3, "rest": 2, "asymmetry": 3, "jitter": 4}

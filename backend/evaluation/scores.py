@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backend.alignment.landmarks.blendshapes import SUBSET
 from backend.alignment.landmarks.networks import Network, network_bytes
 from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
-from backend.head_model.model import ARKIT_ACTIONS
+from protocol.face_actions import ARKIT_ACTIONS
 
 F32 = NDArray[np.float32]
 

@@ -7,9 +7,10 @@ import io
 
 import numpy as np
 
-from backend.head_model.model import ARKIT_ACTIONS, HeadModel
+from backend.head_model.model import HeadModel
 from backend.track.geometry import person_of
 from backend.track.types import Track
+from protocol.face_actions import ARKIT_ACTIONS
 
 POSE_COLUMNS = (
     *("frame", "time", "tracked"),

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.head_model.model import ARKIT_ACTIONS, HeadModel
+from backend.head_model.model import HeadModel
 from backend.head_model.opposed_actions import OPPOSED_ACTIONS
 from backend.observations import ViewAlignment
+from protocol.face_actions import ARKIT_ACTIONS
 
 F64 = NDArray[np.float64]
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from backend.head_model.gaze import FULL_LOOK_ANGLE, LOOK_ACTIONS
 from backend.head_model.lids import BLINKS, closure_of, lid_closure
-from backend.head_model.model import ARKIT_ACTIONS, HeadModel, SurfacePoints, actions_of, surface_positions
+from backend.head_model.model import HeadModel, SurfacePoints, actions_of, surface_positions
+from protocol.face_actions import ARKIT_ACTIONS
 
 RIDGE = 5e-5
 """On each weight squared, in units of what the action itself moves. It settles what actions share: on the open head the

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
 from backend.files import read_npz, write_npz
-from backend.head_model.model import ARKIT_ACTIONS, SurfacePoints
+from backend.head_model.model import SurfacePoints
 from backend.observations.types import BOX_FIELDS, AlignedFrame, PointSet, PointSetId, ViewAlignment
+from protocol.face_actions import ARKIT_ACTIONS
 
 CHUNK_FRAMES = 64
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.head_model.model import ARKIT_ACTIONS, SurfacePoints
+from backend.head_model.model import SurfacePoints
+from protocol.face_actions import ARKIT_ACTIONS
 
 F32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]

@@ -38,10 +38,11 @@ def make_track(
     ``head`` is the one it was fitted with, ``views`` are in the order of its cameras, ``proxies`` by their names.
     """
     from backend.head_model.action_weights import solve_action_weights
-    from backend.head_model.model import ARKIT_ACTIONS, actions_of
+    from backend.head_model.model import actions_of
     from backend.head_model.personal import with_corrections
     from backend.pipeline.align_views import views_to_fit
     from backend.pipeline.shown_landmarks import shown_landmarks
+    from protocol.face_actions import ARKIT_ACTIONS
 
     first = views[0].alignment
     has_actions = bool(actions_of(head)[0])

@@ -15,12 +15,12 @@ from backend.evaluation.benchmark import BenchmarkHead
 from backend.evaluation.benchmark.head import EYES, NECK_PIVOT, FaceMotion, camera_vertices
 from backend.evaluation.benchmark.scene import Scene, make_scene
 from backend.evaluation.benchmark.studio import Studio
-from backend.head_model.model import ARKIT_ACTIONS
 from backend.head_model.opposed_actions import OPPOSED_ACTIONS
 from backend.observations import Alignment
 from backend.point_calibration.rendered_heads import dev_person
 from backend.synthesis.performance import FACING_CAMERA
 from backend.training.synthetic.expressions import perform
+from protocol.face_actions import ARKIT_ACTIONS
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -24,8 +24,8 @@ from backend.alignment.landmarks.point_sigma import load_point_sigma
 from backend.alignment.landmarks.pose_bias import load_pose_bias
 from backend.evaluation.benchmark import load_ict_head
 from backend.fitting.action_witness import TABLE, TOLD, Seen, WitnessTable
-from backend.head_model.model import ARKIT_ACTIONS
 from backend.point_calibration.action_performances import Performed, performed
+from protocol.face_actions import ARKIT_ACTIONS
 
 F64 = NDArray[np.float64]
 

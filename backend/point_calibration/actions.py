@@ -21,7 +21,7 @@ from backend.head_model.builder.regions import adjacency
 from backend.head_model.builder.scanned_actions import SCANNED_ACTIONS
 from backend.head_model.converters.ict import read_ict
 from backend.head_model.library import load_head
-from backend.head_model.model import ARKIT_ACTIONS, BoolArray, HeadModel
+from backend.head_model.model import BoolArray, HeadModel
 from backend.head_model.registration.correspondence import Correspondence, correspond
 from backend.head_model.registration.nonrigid import Anchors, bend_onto, cotangent_laplacian
 from backend.head_model.registration.parts import Parts, parts_of, parts_of_open_head
@@ -31,6 +31,7 @@ from backend.head_model.rigid import Similarity, similarity_between
 from backend.head_model.rims import Numbers, match_ring, walk_rim
 from backend.head_model.surface import MeshSurface
 from backend.point_calibration.identities import BACKGROUND
+from protocol.face_actions import ARKIT_ACTIONS
 
 F64 = NDArray[np.float64]
 

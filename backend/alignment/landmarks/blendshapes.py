@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from backend.alignment.landmarks.face_mesh import LEFT_OUTER_CANTHUS, RIGHT_OUTER_CANTHUS
 from backend.alignment.landmarks.networks import F32, Network, network_bytes
-from backend.head_model.model import ARKIT_ACTIONS
+from protocol.face_actions import ARKIT_ACTIONS
 
 F64 = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from backend.errors import ErrorCode, UserError
 from backend.evaluation.meaning.glb import Glb, read_glb
-from backend.head_model.model import ARKIT_ACTIONS
+from protocol.face_actions import ARKIT_ACTIONS
 
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]

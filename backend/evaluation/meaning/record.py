@@ -19,7 +19,7 @@ from backend.evaluation.seen.sheet import Extreme, clip_sheet
 from backend.evaluation.trackers.flowface import FlowFace, open_clip
 from backend.files import read_npz
 from backend.footage import prefetch
-from backend.head_model.model import ARKIT_ACTIONS
+from protocol.face_actions import ARKIT_ACTIONS
 
 VERSION = 1
 """Counts up whenever the same look would give other pictures."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.head_model.model import ARKIT_ACTIONS
 from backend.head_model.opposed_actions import OPPOSED_ACTIONS
+from protocol.face_actions import ARKIT_ACTIONS
 
 F64 = NDArray[np.float64]
 Weights = NDArray[np.floating[Any]]

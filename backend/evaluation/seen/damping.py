@@ -25,7 +25,8 @@ from backend.evaluation.seen.measures import GROUPS, MEASURES, Ruler, measures_o
 from backend.evaluation.seen.performance import Performance, Portrait
 from backend.evaluation.seen.watch import Watcher
 from backend.evaluation.types import MeshSequence
-from backend.head_model.model import ARKIT_ACTIONS, HeadModel, actions_of
+from backend.head_model.model import HeadModel, actions_of
+from protocol.face_actions import ARKIT_ACTIONS
 
 F64 = NDArray[np.float64]
 Image = NDArray[np.uint8]

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.head_model.model import ARKIT_ACTIONS, JOINT_NAMES
+from backend.head_model.model import JOINT_NAMES
 from backend.head_model.registration.types import RegistrationReport, SourceHead
+from protocol.face_actions import ARKIT_ACTIONS
 
 MAX_VERTICES = 500_000
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from backend.errors import ErrorCode, UserError
 from backend.head_model.appearance import REGISTERED
 from backend.head_model.library import load_head
-from backend.head_model.model import ARKIT_ACTIONS, BoolArray, HeadModel
+from backend.head_model.model import BoolArray, HeadModel
 from backend.head_model.quads import whole_in_atlas
 from backend.head_model.registration import rig
 from backend.head_model.registration.actions import carry_actions, lid_gap_mm
@@ -23,6 +23,7 @@ from backend.head_model.registration.landmarks import carry_landmarks
 from backend.head_model.registration.parts import CAVITIES, HIDDEN, Parts, parts_of
 from backend.head_model.registration.quality import measure
 from backend.head_model.registration.types import OpenFaceMesh, Progress, RegistrationReport, SourceHead
+from protocol.face_actions import ARKIT_ACTIONS
 
 F64 = NDArray[np.float64]
 

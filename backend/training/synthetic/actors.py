@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from backend.head_model.appearance import face_coordinates
-from backend.head_model.model import ARKIT_ACTIONS, JOINT_NAMES, HeadModel, actions_of, gaze_rotation
+from backend.head_model.model import JOINT_NAMES, HeadModel, actions_of, gaze_rotation
+from protocol.face_actions import ARKIT_ACTIONS
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

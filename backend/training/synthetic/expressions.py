@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.head_model.gaze import FULL_LOOK_ANGLE, LOOK_ACTIONS
-from backend.head_model.model import ARKIT_ACTIONS
+from protocol.face_actions import ARKIT_ACTIONS
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

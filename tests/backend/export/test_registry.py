@@ -14,7 +14,7 @@ from backend.export.csv_table import POSE_COLUMNS
 from backend.export.registry import available_exports, export_track
 from backend.head_model.action_weights import solve_action_weights
 from backend.head_model.library import load_head
-from backend.head_model.model import ARKIT_ACTIONS
+from protocol.face_actions import ARKIT_ACTIONS
 from tests.blender.runners import performance
 
 

@@ -14,9 +14,10 @@ from backend.alignment.landmarks.point_sigma import load_point_sigma
 from backend.fitting import FitOptions, View, fit_take
 from backend.fitting.action_witness import LEAST_FRAMES, action_witness, load_witness_table, told_by
 from backend.head_model.library import load_head
-from backend.head_model.model import ARKIT_ACTIONS, surface_positions
+from backend.head_model.model import surface_positions
 from backend.head_model.opposed_actions import OPPOSED_ACTIONS
 from backend.observations import PointSet, ViewAlignment
+from protocol.face_actions import ARKIT_ACTIONS
 from tests.backend.fitting.small_head import small_head
 
 FRAMES = 40

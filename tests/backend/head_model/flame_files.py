@@ -22,7 +22,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from backend.head_model.library import load_head
-from backend.head_model.model import ARKIT_ACTIONS, HeadModel
+from backend.head_model.model import HeadModel
+from protocol.face_actions import ARKIT_ACTIONS
 
 VERTICES, TRIANGLES = 5023, 9976
 JAW_ACTIONS = ("jawOpen", "jawLeft", "jawRight")

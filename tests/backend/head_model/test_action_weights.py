@@ -17,7 +17,8 @@ from backend.head_model.action_weights import LIP_GAP, LIP_PAIRS, box_least_squa
 from backend.head_model.gaze import FULL_LOOK_ANGLE
 from backend.head_model.library import load_head
 from backend.head_model.lids import lid_closure
-from backend.head_model.model import ARKIT_ACTIONS, HeadModel, surface_positions
+from backend.head_model.model import HeadModel, surface_positions
+from protocol.face_actions import ARKIT_ACTIONS
 
 FloatArray = NDArray[np.float64]
 COUNT = len(ARKIT_ACTIONS)

@@ -5,7 +5,8 @@ import pytest
 
 from backend.head_model.faces import FACES, Face, face_vertices
 from backend.head_model.library import load_head
-from backend.head_model.model import ARKIT_ACTIONS, surface_positions
+from backend.head_model.model import surface_positions
+from protocol.face_actions import ARKIT_ACTIONS
 
 MM = 1000.0
 

@@ -11,7 +11,8 @@ from backend.head_model import library
 from backend.head_model.dense_points import DERIVED
 from backend.head_model.io import inconsistency, read_head, save_head
 from backend.head_model.library import OPEN_HEAD, list_heads, load_head
-from backend.head_model.model import ARKIT_ACTIONS, actions_of
+from backend.head_model.model import actions_of
+from protocol.face_actions import ARKIT_ACTIONS
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backend.errors import UserError
-from backend.head_model.model import ARKIT_ACTIONS, SurfacePoints
+from backend.head_model.model import SurfacePoints
 from backend.observations import AlignedFrame, Alignment, FaceBox, PointSet, PointSetId
 from backend.observations.io import (
     CHUNK_FRAMES,
@@ -20,6 +20,7 @@ from backend.observations.io import (
     save_alignment,
     save_alignments,
 )
+from protocol.face_actions import ARKIT_ACTIONS
 
 NETWORK = PointSetId("dense", "flowface")
 POINTS = 5

@@ -11,10 +11,10 @@ from backend.alignment.landmarks.point_sigma import load_point_sigma
 from backend.alignment.landmarks.pose_bias import load_pose_bias
 from backend.evaluation.benchmark import load_ict_head
 from backend.fitting.action_witness import TOLD
-from backend.head_model.model import ARKIT_ACTIONS
 from backend.head_model.opposed_actions import OPPOSED_ACTIONS
 from backend.point_calibration.action_performances import PICTURES, Performed, drawn_weights, ict_strengths
 from backend.point_calibration.action_witness import learn, mirror_image
+from protocol.face_actions import ARKIT_ACTIONS
 
 SMILES = [ARKIT_ACTIONS.index("mouthSmileLeft"), ARKIT_ACTIONS.index("mouthSmileRight")]
 PUFF = ARKIT_ACTIONS.index("cheekPuff")

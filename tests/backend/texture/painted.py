@@ -12,11 +12,12 @@ from scipy.spatial.transform import Rotation
 
 from backend.head_model.atlas_texels import AtlasTexels
 from backend.head_model.library import load_head
-from backend.head_model.model import ARKIT_ACTIONS, HeadModel
+from backend.head_model.model import HeadModel
 from backend.head_model.rasterise import rasterise
 from backend.texture.make import posed_head
 from backend.track.geometry import neutral_of
 from backend.track.types import Track
+from protocol.face_actions import ARKIT_ACTIONS
 from tests.blender.runners import FRAMES, performance
 
 Image = NDArray[np.uint8]

@@ -14,7 +14,8 @@ from backend.alignment.landmarks.blendshapes import SUBSET, BlendshapeNetwork
 from backend.alignment.landmarks.networks import Network, network_bytes
 from backend.alignment.landmarks.point_sigma import load_point_sigma
 from backend.head_model.library import load_head
-from backend.head_model.model import ARKIT_ACTIONS, surface_positions
+from backend.head_model.model import surface_positions
+from protocol.face_actions import ARKIT_ACTIONS
 
 F64 = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import pytest
 
 from backend.evaluation.meaning.character import Character, load_character
 from backend.evaluation.meaning.paint import teeth_of
-from backend.head_model.model import ARKIT_ACTIONS
+from protocol.face_actions import ARKIT_ACTIONS
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from backend.evaluation.metrics.curves import MIRRORED, compare_curves, curve_figures
-from backend.head_model.model import ARKIT_ACTIONS
 from backend.head_model.opposed_actions import OPPOSED_ACTIONS
+from protocol.face_actions import ARKIT_ACTIONS
 
 
 def weights(frames: int, **curves: list[float]) -> np.ndarray:

@@ -13,7 +13,7 @@ from backend.evaluation.seen.performance import Performance, Portrait
 from backend.evaluation.seen.watch import Watcher, watch
 from backend.evaluation.types import MeshSequence
 from backend.head_model.library import load_head
-from backend.head_model.model import ARKIT_ACTIONS
+from protocol.face_actions import ARKIT_ACTIONS
 
 JAW, SMILE = (ARKIT_ACTIONS.index(name) for name in ("jawOpen", "mouthSmileLeft"))
 

@@ -18,8 +18,9 @@ from backend.head_model import library
 from backend.head_model.action_weights import solve_action_weights
 from backend.head_model.converters.flame import jaw_offsets
 from backend.head_model.converters.flame_file import read_flame_file
-from backend.head_model.model import ARKIT_ACTIONS, HeadModel, posed_vertices, surface_positions
+from backend.head_model.model import HeadModel, posed_vertices, surface_positions
 from backend.track.io import load_track
+from protocol.face_actions import ARKIT_ACTIONS
 from tests.backend.fitting.observed import view_of
 from tests.backend.head_model.flame_files import VERTICES, MadeFlame, chumpy_pickle, make_flame
 

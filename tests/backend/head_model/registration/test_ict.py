@@ -11,8 +11,9 @@ from backend.errors import UserError
 from backend.head_model import library
 from backend.head_model.action_weights import solve_action_weights
 from backend.head_model.gaze import FULL_LOOK_ANGLE, LOOK_ACTIONS
-from backend.head_model.model import ARKIT_ACTIONS, actions_of, surface_positions
+from backend.head_model.model import actions_of, surface_positions
 from backend.head_model.surface import MeshSurface
+from protocol.face_actions import ARKIT_ACTIONS
 
 run = CliRunner()
 

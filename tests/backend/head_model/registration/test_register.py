@@ -9,9 +9,10 @@ from backend.alignment.landmarks.plain_mesh import still_face_mesh
 from backend.errors import UserError
 from backend.head_model.io import inconsistency, read_head, save_head
 from backend.head_model.library import load_head
-from backend.head_model.model import ARKIT_ACTIONS, actions_of, surface_positions
+from backend.head_model.model import actions_of, surface_positions
 from backend.head_model.registration.register import register_head
 from backend.head_model.registration.sheet import registration_sheet
+from protocol.face_actions import ARKIT_ACTIONS
 from tests.backend.head_model.registration_targets import remeshed, smooth_change
 
 pytestmark = pytest.mark.slow

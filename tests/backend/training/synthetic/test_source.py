@@ -117,7 +117,8 @@ def test_points_lie_where_another_renderers_triangles_are(open_source: Synthetic
 
 
 def _ordered(head: object, shot: Shot) -> list[float]:
-    from backend.head_model.model import ARKIT_ACTIONS, HeadModel
+    from backend.head_model.model import HeadModel
+    from protocol.face_actions import ARKIT_ACTIONS
 
     assert isinstance(head, HeadModel)
     return [float(shot.performance.strengths[ARKIT_ACTIONS.index(name)]) for name in actions_of(head)[0]]

@@ -1,0 +1,1 @@
+"""Tracked expressions on the user's own characters: mappings, drivers and keys, bones, calibration, preview."""

@@ -1,0 +1,146 @@
+"""Which characters the takes of a scene drive and how, kept with the scene: linked characters cannot keep it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .mapping import BoneLink, EyeLink, HeadLink, KeyLink, Mapping, Response
+
+NAME = "flowface_retarget"
+"""Of a scene: its ``FlowFaceRetarget``."""
+
+
+class FlowFaceKeyLink(bpy.types.PropertyGroup):  # type: ignore[misc]
+    """An action that drives a shape key."""
+
+    action: bpy.props.StringProperty(name="Action", description="ARKit's action that drives it")  # type: ignore[valid-type]
+    key: bpy.props.StringProperty(name="Shape Key", description="The character's shape key")  # type: ignore[valid-type]
+    gain: bpy.props.FloatProperty(name="Gain", description="Factor on the action's weight", default=1.0)  # type: ignore[valid-type]
+    offset: bpy.props.FloatProperty(name="Offset", description="Added after the gain")  # type: ignore[valid-type]
+    low: bpy.props.FloatProperty(name="From", description="No less than this", default=-10.0)  # type: ignore[valid-type]
+    high: bpy.props.FloatProperty(name="To", description="No more than this", default=10.0)  # type: ignore[valid-type]
+    mute: bpy.props.BoolProperty(name="Mute", description="Leave this link out")  # type: ignore[valid-type]
+
+
+class FlowFaceBoneLink(bpy.types.PropertyGroup):  # type: ignore[misc]
+    """An action that moves a bone: by so much at weight 1, in the bone's own axes at rest."""
+
+    action: bpy.props.StringProperty(name="Action", description="ARKit's action that drives it")  # type: ignore[valid-type]
+    bone: bpy.props.StringProperty(name="Bone", description="The character's bone")  # type: ignore[valid-type]
+    location: bpy.props.FloatVectorProperty(name="Location", size=3, subtype="TRANSLATION")  # type: ignore[valid-type]
+    rotation: bpy.props.FloatVectorProperty(  # type: ignore[valid-type]
+        name="Rotation", description="Axis times angle", size=3
+    )
+    scale: bpy.props.FloatVectorProperty(name="Scale", size=3, default=(1.0, 1.0, 1.0))  # type: ignore[valid-type]
+    gain: bpy.props.FloatProperty(name="Gain", description="Factor on the action's weight", default=1.0)  # type: ignore[valid-type]
+    offset: bpy.props.FloatProperty(name="Offset", description="Added after the gain")  # type: ignore[valid-type]
+    low: bpy.props.FloatProperty(name="From", description="No less than this", default=-10.0)  # type: ignore[valid-type]
+    high: bpy.props.FloatProperty(name="To", description="No more than this", default=10.0)  # type: ignore[valid-type]
+    mute: bpy.props.BoolProperty(name="Mute", description="Leave this link out")  # type: ignore[valid-type]
+
+
+class FlowFaceEyeLink(bpy.types.PropertyGroup):  # type: ignore[misc]
+    """What an eye looks with."""
+
+    side: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Eye",
+        items=[("left", "Left", "The character's left eye"), ("right", "Right", "The character's right eye")],
+    )
+    bone: bpy.props.StringProperty(name="Bone", description="The bone that turns the eye, or its aim")  # type: ignore[valid-type]
+    aims: bpy.props.BoolProperty(name="Aim", description="The eye looks at this bone, which is moved")  # type: ignore[valid-type]
+    gain: bpy.props.FloatProperty(name="Gain", description="Factor on the gaze", default=1.0)  # type: ignore[valid-type]
+
+
+def _is_character(_target: Any, obj: Any) -> bool:
+    return obj.type in ("MESH", "ARMATURE")
+
+
+class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
+    """A character, or one of its objects, and what drives it."""
+
+    object: bpy.props.PointerProperty(  # type: ignore[valid-type]
+        name="Character",
+        description="The mesh whose shape keys, or the armature whose bones follow",
+        type=bpy.types.Object,
+        poll=_is_character,
+    )
+    source: bpy.props.PointerProperty(  # type: ignore[valid-type]
+        name="Source", description="The head that it follows", type=bpy.types.Object
+    )
+    mapping_name: bpy.props.StringProperty(name="Mapping", description="What its mapping is called")  # type: ignore[valid-type]
+    keys: bpy.props.CollectionProperty(type=FlowFaceKeyLink)  # type: ignore[valid-type]
+    active_key: bpy.props.IntProperty(name="Link")  # type: ignore[valid-type]
+    bones: bpy.props.CollectionProperty(type=FlowFaceBoneLink)  # type: ignore[valid-type]
+    active_bone: bpy.props.IntProperty(name="Bone Link")  # type: ignore[valid-type]
+    eyes: bpy.props.CollectionProperty(type=FlowFaceEyeLink)  # type: ignore[valid-type]
+    head_bone: bpy.props.StringProperty(name="Head", description="The bone that takes on the head's turn")  # type: ignore[valid-type]
+    neck_bone: bpy.props.StringProperty(name="Neck", description="The bone that takes on a share of it")  # type: ignore[valid-type]
+    neck_share: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Neck Share", description="Of the head's turn", default=0.4, min=0.0, max=1.0
+    )
+    head_gain: bpy.props.FloatProperty(name="Turn", description="Factor on the head's turn", default=1.0)  # type: ignore[valid-type]
+    head_move: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Travel", description="Of the head's travel, scaled to the character's size; 0 for turns only", default=0.0
+    )
+    swap: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Swap Sides", description="The actor's left drives the character's right and the other way round"
+    )
+
+
+class FlowFaceRetarget(bpy.types.PropertyGroup):  # type: ignore[misc]
+    """All characters that are driven."""
+
+    targets: bpy.props.CollectionProperty(type=FlowFaceTarget)  # type: ignore[valid-type]
+    active: bpy.props.IntProperty(name="Character")  # type: ignore[valid-type]
+
+
+CLASSES = (FlowFaceKeyLink, FlowFaceBoneLink, FlowFaceEyeLink, FlowFaceTarget, FlowFaceRetarget)
+
+
+def retarget_property() -> Any:
+    """The property of a scene."""
+    return bpy.props.PointerProperty(type=FlowFaceRetarget)
+
+
+def mapping_of(target: Any) -> Mapping:
+    """The mapping of a ``FlowFaceTarget``."""
+    return Mapping(
+        target.mapping_name,
+        tuple(KeyLink(link.action, link.key, _response(link)) for link in target.keys),
+        tuple(
+            BoneLink(
+                link.action, link.bone, tuple(link.location), tuple(link.rotation), tuple(link.scale), _response(link)
+            )
+            for link in target.bones
+        ),
+        tuple(EyeLink(link.side, link.bone, link.aims, link.gain) for link in target.eyes),
+        HeadLink(target.head_bone, target.neck_bone, target.neck_share, target.head_gain, target.head_move),
+        target.swap,
+    )
+
+
+def write_mapping(target: Any, mapping: Mapping) -> None:
+    """Give a ``FlowFaceTarget`` a mapping in place of the one it has."""
+    target.mapping_name, target.swap = mapping.name, mapping.swap
+    for links, wanted in ((target.keys, mapping.keys), (target.bones, mapping.bones), (target.eyes, mapping.eyes)):
+        links.clear()
+        for link in wanted:
+            _fill(links.add(), link)
+    head = mapping.head
+    target.head_bone, target.neck_bone, target.neck_share = head.head, head.neck, head.neck_share
+    target.head_gain, target.head_move = head.gain, head.move
+
+
+def _fill(item: Any, link: KeyLink | BoneLink | EyeLink) -> None:
+    for name, value in vars(link).items():
+        if isinstance(value, Response):
+            for part, number in vars(value).items():
+                setattr(item, part, number)
+        else:
+            setattr(item, name, value)
+
+
+def _response(link: Any) -> Response:
+    return Response(link.gain, link.offset, link.low, link.high, link.mute)

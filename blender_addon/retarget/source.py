@@ -1,0 +1,72 @@
+"""What drives a character: an object that has the facial actions as shape keys or custom properties.
+
+A take's head is one, whatever its model: actions that are its own expressions are its shape keys, others custom
+properties of the head object. Any object with actions by these names is one too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from bpy.utils import escape_identifier
+from numpy.typing import NDArray
+
+from .. import compat
+from ..scene import ownership, shape
+from ..vendor import face_actions
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an action's weight lies: ``owner``'s property at ``path``; ``of_object`` is the path from the object."""
+
+    owner: Any
+    path: str
+    of_object: str
+
+
+def places(source: Any) -> dict[str, Place]:
+    """Where each action of a source object lies, of those that it has, in the order of ``ARKIT_ACTIONS``."""
+    keys = getattr(source.data, "shape_keys", None)
+    blocks = shape.expressions_of(source.data, face_actions.ARKIT_ACTIONS) if keys is not None else {}
+    found = {}
+    for action in face_actions.ARKIT_ACTIONS:
+        block = blocks.get(action)
+        if block is not None:
+            path = block.path_from_id("value")
+            found[action] = Place(keys, path, f"data.shape_keys.{path}")
+        elif action in source:
+            path = f'["{escape_identifier(action)}"]'
+            found[action] = Place(source, path, path)
+    return found
+
+
+def take_of(source: Any) -> Any | None:
+    """The collection of the take whose head a source is; None where it is another object."""
+    return next((take for take in source.users_collection if take.get(ownership.HEAD) == source), None)
+
+
+def weights(source: Any, frames: F64) -> dict[str, F64]:
+    """The weight (T,) of each of a source's actions on scene frames (T,): of its curves, else as it is now."""
+    out = {}
+    curves: dict[Any, dict[str, Any]] = {}
+    for action, place in places(source).items():
+        if place.owner not in curves:
+            curves[place.owner] = {curve.data_path: curve for curve in compat.action_curves(place.owner)}
+        curve = curves[place.owner].get(place.path)
+        if curve is None:
+            out[action] = np.full(len(frames), float(place.owner.path_resolve(place.path)))
+        else:
+            out[action] = np.array([curve.evaluate(float(frame)) for frame in frames])
+    return out
+
+
+def span(source: Any) -> tuple[float, float] | None:
+    """The first and the last frame on which a source's actions have keys; None where none is keyed."""
+    owners = dict.fromkeys(place.owner for place in places(source).values())
+    ranges = [curve.range() for owner in owners for curve in compat.action_curves(owner) if len(curve.keyframe_points)]
+    return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
