@@ -32,7 +32,9 @@ class Place:
 def places(source: Any) -> dict[str, Place]:
     """Where each action of a source object lies, of those that it has, in the order of ``ARKIT_ACTIONS``."""
     keys = getattr(source.data, "shape_keys", None)
-    blocks = shape.expressions_of(source.data, face_actions.ARKIT_ACTIONS) if keys is not None else {}
+    blocks: Any = keys.key_blocks if keys is not None else {}
+    if keys is not None and shape.built_names(source.data):
+        blocks = shape.expressions_of(source.data, face_actions.ARKIT_ACTIONS)  # whatever the user calls them
     found = {}
     for action in face_actions.ARKIT_ACTIONS:
         block = blocks.get(action)

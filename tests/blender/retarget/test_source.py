@@ -1,0 +1,27 @@
+"""What a source says of its actions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from blender_addon.retarget import source
+from tests.blender.retarget import characters
+
+
+def test_a_take_tells_the_weights_that_it_plays(shared_data: Path) -> None:
+    curves = characters.apple_curves(shared_data)
+    head = characters.performer(curves)
+    read = source.weights(head, np.arange(1.0, 269.0))
+    assert list(read) == sorted(curves)
+    assert max(np.abs(read[action] - curves[action]).max() for action in curves) < 1e-6
+    assert source.span(head) == (1.0, 268.0)
+    assert source.take_of(head).name == "actor"
+
+
+def test_any_object_with_properties_by_these_names_is_a_source(shared_data: Path) -> None:
+    character = characters.facecap(shared_data)
+    assert "jawOpen" in source.places(character)
+    character["mouthSmileLeft"] = 0.25
+    assert source.weights(character, np.array([3.0]))["mouthSmileLeft"] == [0.25]
