@@ -9,7 +9,8 @@ from typing import Any, Literal
 from ..scene import shape
 from ..vendor import face_actions
 from . import families, files, mesh_keys, motion, names
-from .mapping import BadMapping, KeyLink, Mapping
+from .fields import Shapes
+from .mapping import BadMapping, KeyLink, Mapping, Response
 
 How = Literal["preset", "name", "motion"]
 
@@ -94,7 +95,7 @@ def _by_motion(target: Any, source: Any, keys: Sequence[str], found: Sequence[Fo
     target_shapes = mesh_keys.read(target, {key: blocks[key] for key in wanted})
     least = BESIDE_NAMES if found else _ALONE
     alike = motion.match(shapes, target_shapes, known, taken=actions, least=least)
-    return [Found(KeyLink(item.action, item.key), "motion", _sure(item)) for item in alike]
+    return [Found(KeyLink(item.action, item.key, Response(gain=item.gain)), "motion", _sure(item)) for item in alike]
 
 
 def _alone(item: Found, found: Sequence[Found]) -> bool:
@@ -103,7 +104,7 @@ def _alone(item: Found, found: Sequence[Found]) -> bool:
     return len(same) == 1
 
 
-def _source_shapes(source: Any) -> motion.Shapes | None:
+def _source_shapes(source: Any) -> Shapes | None:
     """What the actions move on the source, of those that are its keys, whatever the user calls them; None for none."""
     if getattr(source.data, "shape_keys", None) is None:
         return None
