@@ -44,6 +44,10 @@ class Sample:
     fields: F32
     lengths: F64
 
+    def only(self, keys: NDArray[np.int64]) -> Sample:
+        """Some of the fields."""
+        return Sample(self.points, self.fields[keys], self.lengths[keys])
+
     def centres(self) -> tuple[F64, F64]:
         """Where each key moves most (K,3), and in which direction on the whole (K,3), at most 1 long."""
         size = np.linalg.norm(self.fields, axis=2).astype(np.float64)

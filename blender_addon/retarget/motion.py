@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import MIDDLE, NARROW, align
+from .alignment import ENOUGH, MIDDLE, NARROW, align
 from .assignment import assign
 from .fields import Products, Samples, Shapes, products
 
@@ -22,7 +22,7 @@ _STILL = 2e-3
 """Keys are left out that move nothing by this share of what the largest one moves."""
 _POINTS = 3000
 _AMPLITUDE = 0.15
-"""What e times as large or as small a motion takes from a likeness: a dimple is a small smile."""
+"""What a motion e times as large, or as small, has taken from its likeness, at most: a dimple is a small smile."""
 _FIRMNESS = 2.0
 """Power of likenesses in the sum that is made the largest: several middling pairs are not worth a clear one."""
 _MORE, _OWN = 0.08, 0.3
@@ -67,11 +67,14 @@ def match(
     pairs = [(source.names.index(action), target.names.index(key)) for action, key in known.items()]
     moved = Samples(source), Samples(target)
     placing = align(*moved, pairs)
-    a, b = (samples.of(_POINTS) for samples in moved)
+    a, b = (samples.of(_POINTS).only(free) for samples, free in zip(moved, (rows, columns), strict=True))
     found = [products(a, b, placing, width) for width in (MIDDLE, NARROW)]
     table = np.mean([one.likeness() for one in found], axis=0)
-    table = (table - _AMPLITUDE * _apart(source, target, table))[np.ix_(rows, columns)]
-    choice = _Choice(table, [_only(one, rows, columns) for one in found], least)
+    sizes = np.log(source.largest()), np.log(target.largest())
+    links = pairs if len(pairs) >= ENOUGH else [(rows[r], columns[c]) for r, c in assign(-np.maximum(table, 0.0))]
+    typical = np.median([sizes[1][column] - sizes[0][row] for row, column in links])
+    apart = np.abs(sizes[1][columns][None, :] - sizes[0][rows][:, None] - typical)
+    choice = _Choice(table - _AMPLITUDE * np.minimum(apart, 1.0), found, least)
     return [
         Alike(source.names[rows[row]], target.names[columns[column]], value, lead, gain)
         for row, column, value, lead, gain in choice.links()
@@ -91,19 +94,19 @@ class _Choice:
         rows, columns = ({pair[side] for pair in self._pairs} for side in (0, 1))
         out = []
         for row, column in self._pairs:
-            lead = self._lead(row, column)
             more_columns = self._joined(row, column, columns)
             more_rows = [] if more_columns else self._joined(row, column, rows, of_rows=True)
             value = self._together([row, *more_rows], [column, *more_columns])
             gain = 1.0 / (1 + len(more_rows))
+            lead = self._lead([row, *more_rows], [column, *more_columns])
             out += [(row, other, value, lead, gain) for other in (column, *more_columns)]
             out += [(other, column, value, lead, gain) for other in more_rows]
         return sorted(out)
 
-    def _lead(self, row: int, column: int) -> float:
-        """By how much the best choice of all is better than the best one without this pair."""
+    def _lead(self, rows: list[int], columns: list[int]) -> float:
+        """By how much the best choice of all is better than the best one without these pairs."""
         without = self._benefit.copy()
-        without[row, column] = 0.0
+        without[np.ix_(rows, columns)] = 0.0
         best = sum(self._benefit[r, c] for r, c in assign(-self._benefit))
         return float(best - sum(without[r, c] for r, c in assign(-without)))
 
@@ -125,21 +128,6 @@ class _Choice:
 
     def _together(self, rows: list[int], columns: list[int]) -> float:
         return float(np.mean([one.of_sums(rows, columns) for one in self._found]))
-
-
-def _apart(source: Shapes, target: Shapes, table: F64) -> F64:
-    """How far apart (A,K) in log size the greatest offsets of keys are, after the typical ratio; 1 at most."""
-    size_a, size_b = np.log(source.largest()), np.log(target.largest())
-    rows, columns = np.array(assign(-np.maximum(table, 0.0))).T
-    typical = np.median(size_b[columns] - size_a[rows])
-    return np.minimum(np.abs(size_b[None, :] - size_a[:, None] - typical), 1.0)
-
-
-def _only(found: Products, rows: Int, columns: Int) -> Products:
-    """The products of some rows and columns."""
-    return Products(
-        found.cross[np.ix_(rows, columns)], found.own_a[np.ix_(rows, rows)], found.own_b[np.ix_(columns, columns)]
-    )
 
 
 def _left(names: tuple[str, ...], done: Collection[str]) -> Int:
