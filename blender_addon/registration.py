@@ -59,6 +59,7 @@ from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
 from .panels import views as panel_views
+from .retarget import following
 from .retarget import properties as retarget_properties
 from .scene import error_on_head
 
@@ -109,6 +110,7 @@ def register() -> None:
         getattr(bpy.app.handlers, name).append(handler)
     for name, handler in live.HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    following.start()
     setattr(bpy.types.Collection, correction_properties.NAME, correction_properties.corrections_property())
     setattr(bpy.types.Scene, retarget_properties.NAME, retarget_properties.retarget_property())
     correction_drawing.watch()
@@ -128,6 +130,7 @@ def unregister() -> None:
     draw_over_footage.stop()
     action_slots.forget()
     live.take_away()
+    following.stop()
     for name, handler in live.HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     correction_drawing.forget()

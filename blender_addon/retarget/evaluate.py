@@ -1,4 +1,4 @@
-"""What a character's shape keys get from the weights of an actor's actions. Numbers only: bakes and drivers agree on it."""
+"""What shape keys get from the weights of an actor's actions. Numbers only; bakes and drivers agree on it."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ def links_by_key(mapping: Mapping) -> dict[str, tuple[KeyLink, ...]]:
 def key_values(weights: Weights[str, F64], mapping: Mapping) -> dict[str, F64]:
     """The values (T,) of each driven shape key from the weights (T,) of the actor's actions.
 
-    A key gets the sum over its links; an action without weights counts as 0. Nothing is held within the sliders of
-    the character's keys here: Blender does so when it plays them.
+    A key gets the sum over its links; an action without weights counts as 0, and a key none of whose actions has
+    weights is left out. Nothing is held within the sliders of the character's keys: Blender does so when it plays them.
     """
-    count = len(next(iter(weights.values()), ()))
-    still = np.zeros(count)
+    still = np.zeros(len(next(iter(weights.values()), ())))
     values = {}
     for key, links in links_by_key(mapping).items():
+        if not any(mapping.action_of(link) in weights for link in links):
+            continue
         parts = [responses(weights.get(mapping.action_of(link), still), link.response) for link in links]
         values[key] = np.sum(parts, axis=0)
     return values
