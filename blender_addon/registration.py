@@ -39,6 +39,11 @@ from .operators import (
     pick_face,
     pins,
     refine,
+    retarget_add,
+    retarget_bake,
+    retarget_links,
+    retarget_live,
+    retarget_remove,
     take_compare,
     take_delete,
     take_duplicate,
@@ -55,6 +60,7 @@ from .panels import correct as panel_correct
 from .panels import curves as panel_curves
 from .panels import jobs as panel_jobs
 from .panels import main as panel
+from .panels import retarget as panel_retarget
 from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
@@ -70,6 +76,7 @@ OPERATORS = (
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
     *(take_head_motion, take_compare, curves),
     *(pins, masks, held_keys, refine),
+    *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
 )
 CLASSES = tuple(
     cls
@@ -86,6 +93,7 @@ CLASSES = tuple(
         panel_correct,
         panel_curves,
         panel_see,
+        panel_retarget,
         panel_jobs,
     )
     for cls in module.CLASSES

@@ -8,6 +8,8 @@ from typing import Any
 
 import bpy
 
+from ..vendor import face_actions
+from . import source
 from .mapping import BoneLink, EyeLink, HeadLink, KeyLink, Mapping, Response
 
 NAME = "flowface_retarget"
@@ -21,6 +23,10 @@ def _edited(item: Any, _context: Any) -> None:
     if not _quiet[0]:
         for call in on_edit:
             call(item.id_data)
+
+
+def _actions(_item: Any, _context: Any, typed: str) -> list[str]:
+    return [action for action in face_actions.ARKIT_ACTIONS if typed.lower() in action.lower()]
 
 
 @contextlib.contextmanager
@@ -39,7 +45,9 @@ def as_one_edit(scene: Any) -> Iterator[None]:
 class FlowFaceKeyLink(bpy.types.PropertyGroup):  # type: ignore[misc]
     """An action that drives a shape key."""
 
-    action: bpy.props.StringProperty(name="Action", description="ARKit's action that drives it", update=_edited)  # type: ignore[valid-type]
+    action: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Action", description="ARKit's action that drives it", update=_edited, search=_actions
+    )
     key: bpy.props.StringProperty(name="Shape Key", description="The character's shape key", update=_edited)  # type: ignore[valid-type]
     gain: bpy.props.FloatProperty(name="Gain", description="Factor on the weight", default=1.0, update=_edited)  # type: ignore[valid-type]
     offset: bpy.props.FloatProperty(name="Offset", description="Added after the gain", update=_edited)  # type: ignore[valid-type]
@@ -77,6 +85,10 @@ class FlowFaceEyeLink(bpy.types.PropertyGroup):  # type: ignore[misc]
     gain: bpy.props.FloatProperty(name="Gain", description="Factor on the gaze", default=1.0)  # type: ignore[valid-type]
 
 
+def _is_source(_target: Any, obj: Any) -> bool:
+    return bool(source.places(obj))
+
+
 def _is_character(_target: Any, obj: Any) -> bool:
     return obj.type in ("MESH", "ARMATURE")
 
@@ -99,7 +111,7 @@ class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
         poll=_is_character,
     )
     source: bpy.props.PointerProperty(  # type: ignore[valid-type]
-        name="Source", description="The head that it follows", type=bpy.types.Object, update=_edited
+        name="Source", description="The head that it follows", type=bpy.types.Object, poll=_is_source, update=_edited
     )
     mapping_name: bpy.props.StringProperty(name="Mapping", description="What its mapping is called")  # type: ignore[valid-type]
     keys: bpy.props.CollectionProperty(type=FlowFaceKeyLink)  # type: ignore[valid-type]
