@@ -60,12 +60,13 @@ def test_live_link_faces_csv_holds_the_performance():
     track = performance("/clip.mp4")
     own = np.random.default_rng(0).uniform(size=(10, 52)).astype(np.float32)
     track = replace(track, action_names=ARKIT_ACTIONS, actions=own, tracked=np.arange(10) != 4)
+    track.head_rotation.flags.writeable = False  # as those of a file are
     read = from_csv(export_track(track, "live_link"))
     np.testing.assert_allclose(read.times, track.times, atol=1e-5)
     np.testing.assert_allclose(np.stack(list(read.weights.values()), axis=1), own, atol=1e-6)
     assert list(read.weights) == list(ARKIT_ACTIONS) and read.eyes is not None and read.head is not None
     np.testing.assert_allclose(gaze_of(read.eyes), track.gaze, atol=1e-6)
-    turned = Rotation.from_rotvec(track.head_rotation[-1]).apply([0.0, 0.0, 1.0])
+    turned = Rotation.from_rotvec(track.head_rotation[-1].copy()).apply([0.0, 0.0, 1.0])
     assert turned[0] > 0.5, "the face has turned to the picture's right, the subject's left"
     np.testing.assert_allclose(read.head[-1], [-0.6, 0, 0], atol=1e-6)
 
