@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import compared, gains
-from . import measures as m
 from .character import Character, follow
 from .mapping import KeyLink
 from .mapping import Mapping as Links

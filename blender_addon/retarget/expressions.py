@@ -131,7 +131,9 @@ def small_euler(mode: str, vector: Sequence[str], digits: int) -> list[str]:
     out = ["0", "0", "0"]
     others = ((second, third, sign), (first, third, -sign), (first, second, sign))
     for axis, (left, right, factor) in zip(order, others, strict=True):
-        out[axis] = linear([(1, grouped(vector[axis]) if vector[axis] != "0" else "0"), (factor, _product(left, right))], digits)
+        out[axis] = linear(
+            [(1, grouped(vector[axis]) if vector[axis] != "0" else "0"), (factor, _product(left, right))], digits
+        )
     return out
 
 
