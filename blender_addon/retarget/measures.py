@@ -1,10 +1,10 @@
 """What an animator reads off a face, as numbers: lip aperture, smile width, lid closure, brow height, jaw drop.
 
 The points that are measured are found on any mesh from what its actions move: the lips' seam is where jawOpen parts
-near points, a lid's edge is what eyeBlink moves most. Every measure is linear in the mesh's points, so what it does over
-a take follows from a handful of vertices, without stepping through frames. Lengths are in parts of the distance between
-the eyes, which makes faces of any size and proportion comparable; lid closure is 0 where the eye is open as at rest and
-1 where the lids meet. Sides are the character's. Numpy only.
+near points, a lid's edge is what eyeBlink moves most. Every measure is linear in the mesh's points, so what it does
+over a take follows from a handful of vertices, without stepping through frames. Lengths are in parts of the distance
+between the eyes, which makes faces of any size and proportion comparable; lid closure is 0 where the eye is open as at
+rest and 1 where the lids meet. Sides are the character's. Numpy only.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class Measure:
 class Face:
     """A face with its measures by name; ``short`` tells for each lid how far eyeBlink stops short of closing it (0…1).
 
-    ``right``, ``up`` and ``ahead`` are unit vectors towards the character's left, its brow and out of its face; ``size``
-    is the distance between the eyes in the mesh's unit.
+    ``left``, ``up`` and ``ahead`` are unit vectors towards the character's left, its brow and out of its face;
+    ``size`` is the distance between the eyes in the mesh's unit.
     """
 
     measures: Mapping[str, Measure]
@@ -142,10 +142,10 @@ class _Finder:
         measures = {**self._lips(), JAW: self._jaw()}
         for side, sign in enumerate((1.0, -1.0)):
             measures[LIDS[side]], short[LIDS[side]] = self._lid(EYES[side])
-            for name, measure in self._brow(side, sign).items():
-                measures[name] = measure
+            measures |= self._brow(side, sign)
         ordered = {name: measures[name] for name in ALL if name in measures}
-        return Face(ordered, *self.axes, self.size, short)
+        left, up, ahead = self.axes
+        return Face(ordered, left, up, ahead, self.size, short)
 
     def _measure(self, rest: float, *parts: tuple[Index, float, int], unit: float = 1.0) -> Measure:
         """``rest`` plus the factor · the mean of points along an axis (0 x, 1 y, 2 z), summed over the parts."""
