@@ -43,6 +43,8 @@ _LOWER_LIP = ("mouthClose", "mouthShrugLower", "mouthRollLower", "mouthLowerDown
 _CHIN_DEPTH = 0.25  # of the chin, in the same parts: behind it is the throat
 _CHIN = (0.35, 0.85)  # below the lips' seam, in parts of the eyes' distance: 0.65 on the open head's mean person
 _ACROSS_LID = (-0.06, -0.03, 0.0, 0.03, 0.06)  # where a lid's edge is measured, in the same parts from its middle
+# Where a brow is most likely, from the middle of the eye outwards and up, in the same parts: the open head's and ICT's.
+_INNER_BROW, _OUTER_BROW, _BROW_SPREAD = (-0.17, 0.38), (0.2, 0.39), 0.15
 _CLOSES = 0.2  # a lid that stops short of the lower one by more than this part of the opening does not close
 
 
@@ -255,11 +257,17 @@ class _Finder:
         ending = ("Left", "Right")[side]
         found = {}
         lowered = np.maximum(-self.moved.get(f"browDown{ending}", np.zeros_like(self.points))[:, 1], 0.0)
-        for name, action in ((INNER_BROWS[side], "browInnerUp"), (OUTER_BROWS[side], f"browOuterUp{ending}")):
+        places = (
+            (INNER_BROWS[side], "browInnerUp", _INNER_BROW),
+            (OUTER_BROWS[side], f"browOuterUp{ending}", _OUTER_BROW),
+        )
+        for name, action, place in places:
             if action not in self.moved:
                 continue
-            moved = np.maximum(self.moved[action][:, 1], 0.0) * (self.points[:, 0] * sign > 0.05)
-            if action == "browInnerUp" and lowered.any():
+            aside = np.stack([self.points[:, 0] * sign - 0.5, self.points[:, 1]], axis=1) - place
+            likely = np.exp(-0.5 * (aside**2).sum(axis=1) / _BROW_SPREAD**2)
+            moved = np.maximum(self.moved[action][:, 1], 0.0) * likely
+            if (moved * lowered).any():
                 moved = moved * lowered
             top = np.flatnonzero(moved > 0.7 * moved.max())
             if len(top):
