@@ -6,6 +6,7 @@ Packages come pinned with hashes from requirements.txt, from wherever this machi
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -54,6 +55,18 @@ def command_demo(arguments: list[str]) -> int:
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
+def settings_for_tests(environment: Environment) -> dict[str, str]:
+    """Environment variables for tests, whose processes import the same packages a hundred times.
+
+    Where Python is told to write no bytecode beside sources it would compile them anew in every process (torch: two
+    seconds); it is kept in the environment's folder then.
+    """
+    settings = dict(os.environ)
+    if settings.pop("PYTHONDONTWRITEBYTECODE", ""):
+        settings.setdefault("PYTHONPYCACHEPREFIX", str(environment.folder / "bytecode"))
+    return settings
+
+
 def command_test(arguments: list[str]) -> int:
     """Style, import contracts, types, pins and tests; all run even if one fails; the exit status says if all passed.
 
@@ -68,7 +81,7 @@ def command_test(arguments: list[str]) -> int:
         "pytest": [python, "-m", "pytest", *SIDE_BY_SIDE, *arguments],
     }
     beside = {"mypy": [python, "-m", "mypy"], "pins": [python, "-m", "backend.setting_up.pins", "check"]}
-    settings = uv_settings(environment)
+    settings, tests = uv_settings(environment), settings_for_tests(environment)
     failed = []
     running = {
         name: subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -77,7 +90,7 @@ def command_test(arguments: list[str]) -> int:
     try:
         for name, command in steps.items():
             say(f"running {name}")
-            if run(command) != 0:
+            if run(command, tests) != 0:
                 failed.append(name)
         for name, process in running.items():
             say(f"running {name}")
@@ -102,7 +115,8 @@ def command_smoke(arguments: list[str]) -> int:
     environment = Environment(ROOT / f".venv-{number}", SMOKE_PYTHON, python)
     ensure_environment(environment)
     start = time.monotonic()
-    status = run([environment.program("python"), "-m", "pytest", *SIDE_BY_SIDE, *SMOKE_TESTS, *arguments])
+    command = [environment.program("python"), "-m", "pytest", *SIDE_BY_SIDE, *SMOKE_TESTS, *arguments]
+    status = run(command, settings_for_tests(environment))
     say(f"the smoke tests in Python {number} {'failed' if status else 'pass'} ({time.monotonic() - start:.0f} s)")
     return 1 if status else 0
 

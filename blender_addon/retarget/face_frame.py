@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..scene import armature as take_armature
-from . import character
+from . import character_objects
 from .mapping import EyeLink, Mapping
 from .source import places
 
@@ -55,7 +55,7 @@ def of_source(source: Any) -> FaceFrame:
     for action, place in places(source).items():
         if place.path.startswith("key_blocks"):
             keys[action] = place.owner.path_resolve(place.path.removesuffix(".value")).name
-    rig = character.armature_of(source)
+    rig = character_objects.armature_of(source)
     eyes = take_armature.eye_bones(rig) if rig is not None else {}
     by_bones = Mapping(
         eyes=tuple(EyeLink(side, eyes[f"{side}_eye"].name) for side in ("left", "right") if f"{side}_eye" in eyes)
@@ -68,7 +68,7 @@ def of_target(obj: Any, mapping: Mapping) -> FaceFrame:
     keys: dict[str, str] = {}
     for link in sorted(mapping.keys, key=lambda link: -abs(link.response.gain)):
         keys.setdefault(link.action, link.key)
-    return _by_keys(obj, keys) or _by_bones(character.armature_of(obj), mapping) or _by_box(obj)
+    return _by_keys(obj, keys) or _by_bones(character_objects.armature_of(obj), mapping) or _by_box(obj)
 
 
 def _by_keys(obj: Any, keys: dict[str, str]) -> FaceFrame | None:
@@ -84,8 +84,8 @@ def _by_keys(obj: Any, keys: dict[str, str]) -> FaceFrame | None:
         found.append(patch)
     basis = _points(blocks[0])
     at_rest = np.stack([basis[patch].mean(axis=0) for patch in found])
-    rig = character.armature_of(obj)
-    bone = character.carrying_bone(obj, rig, found[:2]) if rig is not None else ""
+    rig = character_objects.armature_of(obj)
+    bone = character_objects.carrying_bone(obj, rig, found[:2]) if rig is not None else ""
     return _frame(at_rest, obj, rig, bone, inside=basis.mean(axis=0))
 
 
@@ -116,7 +116,7 @@ def _by_bones(rig: Any, mapping: Mapping) -> FaceFrame | None:
         lips = (left + right) / 2 - MOUTH_BELOW * np.linalg.norm(left - right) * np.array([0.0, 0.0, 1.0])
     named = mapping.head.head if mapping.head.head in rig.data.bones else ""
     both = [name for side in ("Left", "Right") for name in _eye_bones(mapping, side)]
-    return _frame(np.stack([left, right, lips]), rig, rig, named or character.common_bone(rig, both), inside=None)
+    return _frame(np.stack([left, right, lips]), rig, rig, named or character_objects.common_bone(rig, both), inside=None)
 
 
 def _eye_bones(mapping: Mapping, side: str) -> list[str]:

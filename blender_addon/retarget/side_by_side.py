@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import compat
 from ..scene import ownership, plate, sound
-from . import character, face_frame, preview_parts, properties
+from . import character_objects, face_frame, preview_parts, properties
 from .preview_parts import MADE
 from .source import take_of
 
@@ -236,7 +236,7 @@ def _footage(view: ownership.ShownView) -> preview_parts.Footage | None:
 
 def _members(obj: Any) -> list[Any]:
     """The meshes of a character, the one with its face first: itself, or the largest that its armature carries."""
-    found = character.meshes_of(obj)
+    found = character_objects.meshes_of(obj)
     return found if obj.type == "MESH" else sorted(found, key=lambda mesh: -len(mesh.data.vertices))
 
 
