@@ -258,8 +258,8 @@ def _look(preview: Any, middles: list[float]) -> None:
 
 
 def _smoothing() -> str:
-    """Smooth edges, but where no graphics card draws: there they take as long as all else together (0.23 of 0.43 s of one
-    core a frame of three cells)."""
+    """Smooth edges, but where no graphics card draws: there they take as long as all else together (0.23 of 0.43 s of
+    one core a frame of three cells)."""
     try:
         return "OFF" if gpu.platform.device_type_get() == "SOFTWARE" else "FXAA"
     except SystemError:  # no window, and nothing drawn yet: nobody knows
