@@ -46,6 +46,8 @@ from .operators import (
     retarget_calibrate,
     retarget_links,
     retarget_live,
+    retarget_playblast,
+    retarget_preview,
     retarget_remove,
     take_compare,
     take_delete,
@@ -65,6 +67,7 @@ from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import retarget as panel_retarget
 from .panels import retarget_calibrate as panel_retarget_calibrate
+from .panels import retarget_preview as panel_retarget_preview
 from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
@@ -81,6 +84,7 @@ OPERATORS = (
     *(take_head_motion, take_compare, curves),
     *(pins, masks, held_keys, refine),
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
+    *(retarget_preview, retarget_playblast),
     *(export_live_link, import_live_link),
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links, retarget_calibrate),
 )
@@ -101,6 +105,7 @@ CLASSES = tuple(
         panel_see,
         panel_retarget,
         panel_retarget_calibrate,
+        panel_retarget_preview,
         panel_jobs,
     )
     for cls in module.CLASSES

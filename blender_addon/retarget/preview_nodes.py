@@ -19,8 +19,10 @@ SMALL = 4.0
 
 @dataclass(frozen=True)
 class Clay:
-    """What a mesh without colours of its own is shown in: ``skin``, and its small pieces within ``reach`` of the
-    anchor, as eyes and teeth, in ``rest``."""
+    """What a mesh without colours of its own is shown in: ``skin``, and the small pieces about its eyes in ``rest``.
+
+    Those are above the anchor, and no farther than ``reach`` to any side.
+    """
 
     skin: Any
     rest: Any
@@ -80,10 +82,14 @@ def _worn(tree: Any, geometry: Any, clay: Clay) -> Any:
     small = _compared(tree, "LESS_THAN", _calculated(tree, "MULTIPLY", count, SMALL), faces.outputs["Face Count"])
     middle = tree.nodes.new("ShaderNodeSeparateXYZ")
     tree.links.new(_summed(tree, "FLOAT_VECTOR", position, island), middle.inputs[0])
+    across, up = (_calculated(tree, "DIVIDE", middle.outputs[axis], count) for axis in ("X", "Y"))
     chosen = small
-    for axis in ("X", "Y"):
-        away = _calculated(tree, "DIVIDE", _calculated(tree, "ABSOLUTE", middle.outputs[axis]), count)
-        chosen = _both(tree, "AND", chosen, _compared(tree, "LESS_THAN", away, clay.reach))
+    for operation, value, bound in (
+        ("LESS_THAN", _calculated(tree, "ABSOLUTE", across), clay.reach),
+        ("LESS_THAN", up, clay.reach),
+        ("GREATER_THAN", up, clay.reach / 4),
+    ):
+        chosen = _both(tree, "AND", chosen, _compared(tree, operation, value, bound))
     for material, selection in ((clay.skin, None), (clay.rest, chosen)):
         node = tree.nodes.new("GeometryNodeSetMaterial")
         node.inputs["Material"].default_value = material

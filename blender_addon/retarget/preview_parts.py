@@ -33,7 +33,7 @@ DARK, LIGHT = (0.03, 0.03, 0.033), (0.9, 0.9, 0.9)
 CLAY, PALE = (0.42, 0.31, 0.25), (0.78, 0.76, 0.72)
 """Linear colours of heads that have none, and of their eyes and teeth."""
 WITHIN = 0.8
-"""Of a face from eyes to mouth: eyes and teeth are so near to its middle, ears and caps are not."""
+"""Of a face from eyes to mouth: eyes are so near to its middle, ears and caps are not."""
 SAMPLES = 9
 """Frames at which is looked where the face is in the footage."""
 MOSTLY, HALF_FACE = 0.9, 0.6
