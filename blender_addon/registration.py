@@ -46,6 +46,8 @@ from .operators import (
     retarget_calibrate,
     retarget_links,
     retarget_live,
+    retarget_mapping_file,
+    retarget_match,
     retarget_playblast,
     retarget_preview,
     retarget_remove,
@@ -86,7 +88,7 @@ OPERATORS = (
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
     *(retarget_preview, retarget_playblast),
     *(export_live_link, import_live_link),
-    *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links, retarget_calibrate),
+    *(retarget_calibrate, retarget_match, retarget_mapping_file),
 )
 CLASSES = tuple(
     cls

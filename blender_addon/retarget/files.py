@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ..vendor import face_actions
 from .mapping import BadMapping, Mapping, from_text, to_text
@@ -40,6 +41,15 @@ def read(path: Path) -> Mapping:
         if eye.side not in ("left", "right"):
             raise BadMapping(f"{where} has an eye “{eye.side[:20]}”: it must be left or right.")
     return mapping
+
+
+def missing(mapping: Mapping, obj: Any) -> tuple[str, ...]:
+    """The shape keys and bones of a mapping that a character's object does not have."""
+    keys = getattr(getattr(obj, "data", None), "shape_keys", None)
+    there = set(keys.key_blocks.keys()) if keys is not None else set()
+    there |= set(obj.data.bones.keys()) if obj is not None and obj.type == "ARMATURE" else set()
+    named = [*(link.key for link in mapping.keys), *(link.bone for link in mapping.bones)]
+    return tuple(name for name in dict.fromkeys(named) if name not in there)
 
 
 def write(path: Path, mapping: Mapping) -> None:

@@ -74,6 +74,13 @@ def guess(target: Any, source: Any | None, *, by_names: bool = True, by_motion: 
     return _guess(name or ("Names" if by_names and found else "Motion"), keys, found)
 
 
+def by_names(target: Any) -> Mapping:
+    """The mapping that the names of an object's shape keys tell; an empty one where it has none."""
+    keys = mesh_keys.names_of(target)
+    name, found = _by_names(keys)
+    return _guess(name, keys, found).mapping
+
+
 def _by_names(keys: Sequence[str]) -> tuple[str, list[Found]]:
     """By the family's preset, and what that leaves by single names."""
     family = families.family_of(keys)
