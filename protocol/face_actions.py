@@ -23,6 +23,7 @@ def mirrored(action: str) -> str:
             return action.removesuffix(left) + right
     return action
 
+
 LOOK_ACTIONS = (
     ("eyeLookOutLeft", "eyeLookInLeft", "eyeLookUpLeft", "eyeLookDownLeft"),
     ("eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight", "eyeLookDownRight"),

@@ -50,8 +50,7 @@ def gaze_of(source: Any, side: str, gain: float, digits: int = 7) -> Gaze | None
     full = gain * radians(face_actions.FULL_LOOK_DEGREES)
     names = {action: f"ff{there.index(action)}" if action in there else "0" for action in actions}
     yaw, pitch = (
-        linear([(full, names[plus]), (-full, names[minus])], digits)
-        for plus, minus in (actions[:2], actions[2:])
+        linear([(full, names[plus]), (-full, names[minus])], digits) for plus, minus in (actions[:2], actions[2:])
     )
     return Gaze(tuple(places[action] for action in there), yaw, pitch)
 
