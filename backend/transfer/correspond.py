@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from backend.head_model.appearance import Palette, default_colors, eye_colors
 from backend.head_model.model import BoolArray, HeadModel
 from backend.head_model.registration.correspondence import Correspondence, correspond
-from backend.head_model.registration.face_points import FacePoints
+from backend.head_model.registration.face_points import FacePoints, sphere_centre
 from backend.head_model.registration.parts import CAVITIES, Parts, parts_of, parts_of_open_head
 from backend.head_model.registration.types import OpenFaceMesh, SourceHead
 from backend.head_model.render import vertex_normals
@@ -30,8 +32,16 @@ class Overlay:
 
     match: Correspondence
     parts: Parts
-    triangle: np.ndarray
+    triangle: NDArray[np.intp]
     share: F64
+
+    def colors(self, open_head: HeadModel) -> NDArray[np.float32]:
+        """sRGB colours (V,3): the open head's where the target lies under it, its own eyes painted."""
+        vertices = self.match.foot.position
+        colors = self.match.carried(default_colors(open_head), open_head).astype(np.float32)
+        for eye in self.parts.eyes:
+            colors[eye] = eye_colors(vertices[eye] - sphere_centre(vertices[eye]), Palette())
+        return colors
 
 
 def overlay(
@@ -64,7 +74,7 @@ def overlay(
 
 def _triangle_feet(
     vertices: F64, triangles: Triangles, parts: Parts, match: Correspondence, open_head: HeadModel
-) -> tuple[np.ndarray, F64]:
+) -> tuple[NDArray[np.intp], F64]:
     """For each triangle the open head's that its middle lies on, facing the same way, and its corners' least weight."""
     own = parts_of_open_head(open_head)
     corners = vertices[triangles]

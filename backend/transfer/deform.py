@@ -20,8 +20,9 @@ from scipy.sparse.linalg import splu
 
 from backend.transfer.types import F64, Triangles
 
-REACH = 0.015
-"""λ^-½, metres: about the height of a lid or a lip with what is around it."""
+REACH = 0.010
+"""λ^-½, metres: about the height of a lid or a lip. Of ICT-FaceKit at 5,000 vertices, whose own actions are known, 8 mm
+and 15 mm leave 14 % and 15 % of an action's motion wrong in the median, 30 mm 17 %."""
 _LEAST_AREA = 1e-6  # of the mean triangle's: smaller ones have no direction
 
 
