@@ -7,7 +7,8 @@ a closed mouth leaves apart are brought together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import itertools
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from scipy import sparse
 from backend.head_model.eyeball import Eyeball
 from backend.head_model.lid_clearance import CLOSINGS, PERSONAL_STATES, actions_on_lids, lids_of, pushed_out
 from backend.head_model.lid_closing import LidRims, closing_blink, lid_rims
-from backend.head_model.model import BoolArray, HeadModel
+from backend.head_model.model import HeadModel
 from backend.head_model.registration.face_points import sphere_centre
 from backend.head_model.render import vertex_normals
 from backend.head_model.rims import places, walk_rim
@@ -80,7 +81,7 @@ def lids_on(skin: Skin, part: str, ball: F64 | None) -> Lids | None:
     if astray > NEAR:
         return None
     ends = len(skin.vertices) + np.cumsum([0, *(len(ring) for ring in rings)])
-    numbered = tuple(np.arange(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True))
+    numbered = tuple(np.arange(a, b) for a, b in itertools.pairwise(ends))
     half = len(rims.upper)
     points = skin.bent[skin.open_head.regions[part]] if ball is None else ball
     centre = sphere_centre(points)

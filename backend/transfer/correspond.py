@@ -14,7 +14,6 @@ from backend.head_model.registration.correspondence import Correspondence, corre
 from backend.head_model.registration.face_points import FacePoints, sphere_centre
 from backend.head_model.registration.parts import CAVITIES, Parts, parts_of, parts_of_open_head
 from backend.head_model.registration.types import OpenFaceMesh, SourceHead
-from backend.head_model.render import vertex_normals
 from backend.head_model.surface import MeshSurface
 from backend.transfer.types import F64, Triangles
 
@@ -54,9 +53,9 @@ def overlay(
     face_mesh: OpenFaceMesh,
     on_progress: Callable[[float, str], None],
 ) -> Overlay:
-    """Lay the open head over a target. ``eyes`` are the left and the right eyeball (V,), ``skin (V,)`` the face's piece.
+    """Lay the open head over a target.
 
-    Raises what ``correspond`` raises.
+    ``eyes`` are the left and the right eyeball (V,), ``skin (V,)`` the piece that bears the face. Raises what ``correspond`` raises.
     """
     count = len(vertices)
     regions = {"skin": skin}
@@ -64,7 +63,15 @@ def overlay(
         regions |= {"left_eyeball": eyes[0], "right_eyeball": eyes[1]}
     nothing = np.zeros((0, count, 3), np.float32)
     source = SourceHead(
-        "mesh", vertices.astype(np.float32), triangles, nothing, nothing, (), np.zeros((0, 2), np.float32), "", regions=regions
+        "mesh",
+        vertices.astype(np.float32),
+        triangles,
+        nothing,
+        nothing,
+        (),
+        np.zeros((0, 2), np.float32),
+        "",
+        regions=regions,
     )
     parts = parts_of(source)
     match = correspond(source, parts, open_head, face_mesh, on_progress, given)

@@ -1,4 +1,4 @@
-"""The faces of a mesh and their neighbours: gradients evened out among them, and faces that a deformation turns over."""
+"""The faces of a mesh and their neighbours: gradients evened out among them, and what a deformation turns over."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from backend.head_model.model import BoolArray, HeadModel
 from backend.head_model.registration.parts import parts_of_open_head, pieces_of
@@ -19,6 +20,7 @@ IN_MOUTH = 0.070  # metres from between the lips within which pieces behind the 
 ON_SKIN = 0.006
 """Metres from the skin within which nine in ten of a piece's vertices lie where it clings to it, as brows do."""
 FADE = 0.020  # metres from the skin over which the skin's motion dies out for what does not cling
+_TOOTH = 0.018  # metres: what is smaller is a tooth, not a tongue
 _ROW_SHARE = (0.25, 0.75)
 """Shares of a piece that is nearer to the lower teeth: between them it is both rows in one, and taken apart."""
 
@@ -42,7 +44,13 @@ class LoosePieces:
     """
 
     def __init__(
-        self, vertices: F64, triangles: Triangles, skin: BoolArray, left_over: BoolArray, bent: F64, open_head: HeadModel
+        self,
+        vertices: F64,
+        triangles: Triangles,
+        skin: BoolArray,
+        left_over: BoolArray,
+        bent: F64,
+        open_head: HeadModel,
     ) -> None:
         self._vertices, self._triangles, self._open = vertices, triangles, open_head
         self._moving: list[_Moving] = []
@@ -93,16 +101,23 @@ class _Mouth:
         below = bent[:, 1] < np.median(bent[teeth, 1])
         lower = _mostly(teeth & below, pieces_of(triangles, len(bent))) & teeth
         kinds: Mapping[str, Mask] = {"upper": teeth & ~lower, "lower": lower, "tongue": open_head.regions["tongue"]}
+        self._points = {kind: bent[mask] for kind, mask in kinds.items()}
         self._surfaces = {
-            kind: MeshSurface(bent, triangles, mask[triangles].all(axis=1)) for kind, mask in kinds.items() if mask.any()
+            kind: MeshSurface(bent, triangles, mask[triangles].all(axis=1))
+            for kind, mask in kinds.items()
+            if mask.any()
         }
 
     def moving(self, members: NDArray[np.intp], points: F64, normals: F64) -> list[_Moving]:
         """A piece of the mouth, in two where it holds both rows of teeth."""
         feet = {kind: surface.closest(points) for kind, surface in self._surfaces.items()}
-        kind = min(feet, key=lambda name: float(np.mean(feet[name].distance)))
-        if kind == "tongue":
-            foot = self._surfaces[kind].closest_nearby(points, normals)
+        tree = cKDTree(points)
+        apart = {
+            kind: float(np.mean(feet[kind].distance) + np.mean(tree.query(self._points[kind])[0])) for kind in feet
+        }
+        long = np.ptp(points, axis=0).max() > _TOOTH
+        if "tongue" in apart and long and min(apart, key=lambda kind: apart[kind]) == "tongue":
+            foot = self._surfaces["tongue"].closest_nearby(points, normals)
             return [_Moving(members, foot, False, np.ones(len(members)), False)]
         below = feet["lower"].distance < feet["upper"].distance
         share = below.mean()
@@ -137,5 +152,3 @@ def _some(foot: ClosestPoints, mask: Mask) -> ClosestPoints:
 def _mostly(mask: Mask, pieces: NDArray[np.int32]) -> Mask:
     """The pieces (V,) more than half of whose vertices are in the mask."""
     return np.asarray((np.bincount(pieces, weights=mask) > 0.5 * np.bincount(pieces))[pieces])
-
-

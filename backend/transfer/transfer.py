@@ -203,8 +203,7 @@ def _with_lids(target: _Target, skin: Skin, on_skin: Mapping[str, F64], laid: Ov
     full = {name: deltas[name].copy() for name in blinks}
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         for name in blinks:
-            part = on_skin[name] + share * (closed[name] - on_skin[name])
-            full[name][target.skin] = part
+            full[name][target.skin] = on_skin[name] + share * (closed[name] - on_skin[name])
         if lid_gap_mm(target.vertices, target.triangles, laid.parts, full[blinks[0]] + full[blinks[1]]) <= CLOSED_MM:
             break
     return deltas | full
