@@ -51,7 +51,9 @@ def calibrate(
     which the measures do not tell stay as they are.
     """
     before = compared.compare(actor, follow(mapping, weights, character))
-    started = mapping if rest is None else at_rest(mapping, weights, rest)
+    started = mapping
+    if rest is not None:
+        started, actor = at_rest(mapping, weights, rest), compared.from_rest(actor, rest)
     frames = extreme_frames(actor)
     some = {action: curve[frames] for action, curve in weights.items()}
     wanted = {name: curve[frames] for name, curve in actor.items()}

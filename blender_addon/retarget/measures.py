@@ -225,7 +225,7 @@ class _Finder:
     def _lid(self, blink: str) -> tuple[Measure, float]:
         """A lid's closure by its edge's middle, and how far full ``blink`` stops short."""
         drop = -self.moved[blink][:, 1]
-        start = float(np.average(self.points[:, 0], weights=np.maximum(drop, 0.0) ** 4))
+        start = float(np.average(self.points[:, 0], weights=np.maximum(drop, 1e-9) ** 4))
         xs = start + np.arange(-0.3, 0.301, _STEP)
         pairs = np.array([self._lids_at(float(x), blink) for x in xs])
         opening = self.points[pairs[:, 0], 1] - self.points[pairs[:, 1], 1]
@@ -234,6 +234,8 @@ class _Finder:
         upper, lower = np.array([self._lids_at(middle + x, blink) for x in _ACROSS_LID]).T
         gap = float((self.points[upper, 1] - self.points[lower, 1]).mean())
         landed = self.points + self.moved[blink]
+        if gap <= 0:
+            raise NoFace("The character's eyes are closed at rest, so its lids cannot be measured.")
         left = float((landed[upper, 1] - landed[lower, 1]).mean())
         travel = gap - left if abs(left) < _CLOSES * gap else gap
         return self._measure(0.0, (upper, -1.0, 1), (lower, 1.0, 1), unit=travel), max(0.0, left / gap)
@@ -249,6 +251,8 @@ class _Finder:
         points = self.points[near]
         upper = near[(drop[near] - np.abs(points[:, 0] - x) - 0.5 * points[:, 1] + 0.25 * points[:, 2]).argmax()]
         still = np.flatnonzero(drop < 0.25 * drop.max())
+        if not len(still) or not drop.max() > 0:
+            raise NoFace(f"What follows {blink} closes no lid. Map it to the key that closes the eye.")
         landed = self.points[still] + moved[still] - self.points[upper] - moved[upper]
         return int(upper), int(still[np.linalg.norm(landed, axis=1).argmin()])
 
