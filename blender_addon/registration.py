@@ -27,9 +27,11 @@ from .operators import (
     check,
     curves,
     export,
+    export_live_link,
     footage_pick,
     heads_refresh,
     held_keys,
+    import_live_link,
     jobs,
     look_through,
     mark_neutral,
@@ -44,6 +46,8 @@ from .operators import (
     retarget_calibrate,
     retarget_links,
     retarget_live,
+    retarget_playblast,
+    retarget_preview,
     retarget_remove,
     take_compare,
     take_delete,
@@ -63,6 +67,7 @@ from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import retarget as panel_retarget
 from .panels import retarget_calibrate as panel_retarget_calibrate
+from .panels import retarget_preview as panel_retarget_preview
 from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
@@ -78,6 +83,9 @@ OPERATORS = (
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
     *(take_head_motion, take_compare, curves),
     *(pins, masks, held_keys, refine),
+    *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
+    *(retarget_preview, retarget_playblast),
+    *(export_live_link, import_live_link),
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links, retarget_calibrate),
 )
 CLASSES = tuple(
@@ -97,10 +105,16 @@ CLASSES = tuple(
         panel_see,
         panel_retarget,
         panel_retarget_calibrate,
+        panel_retarget_preview,
         panel_jobs,
     )
     for cls in module.CLASSES
 )
+MENUS = {
+    "TOPBAR_MT_file_import": (import_live_link.draw_in_menu,),
+    "TOPBAR_MT_file_export": (export_live_link.draw_in_menu,),
+}
+"""Entries of Blender's own menus."""
 HANDLERS = {
     "load_post": pump.on_file_opened,
     "save_pre": pump.on_file_saving,
@@ -124,6 +138,9 @@ def register() -> None:
     following.start()
     setattr(bpy.types.Collection, correction_properties.NAME, correction_properties.corrections_property())
     setattr(bpy.types.Scene, retarget_properties.NAME, retarget_properties.retarget_property())
+    for menu, entries in MENUS.items():
+        for entry in entries:
+            getattr(bpy.types, menu).append(entry)
     correction_drawing.watch()
     action_slots.watch()
     draw_over_footage.start()
@@ -147,6 +164,9 @@ def unregister() -> None:
     correction_drawing.forget()
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
+    for menu, entries in MENUS.items():
+        for entry in entries:
+            getattr(bpy.types, menu).remove(entry)
     session.end(finish=preferences.get(bpy.context).finish_jobs)
     delattr(bpy.types.Material, iris.NAME)
     for name in take_properties.properties():

@@ -150,6 +150,15 @@ class FlowFaceRetarget(bpy.types.PropertyGroup):  # type: ignore[misc]
 
     targets: bpy.props.CollectionProperty(type=FlowFaceTarget)  # type: ignore[valid-type]
     active: bpy.props.IntProperty(name="Character")  # type: ignore[valid-type]
+    preview_still: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Faces to the Front", description="Show faces from their front, whatever the heads do", default=True
+    )
+    playblast_height: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Height",
+        description="Of a playblast, without its line of names, in pixels",
+        items=[(height, height, "") for height in ("360", "480", "720", "1080")],
+        default="480",
+    )
 
 
 CLASSES = (
