@@ -35,8 +35,8 @@ class Score:
 
     ``span`` is the range of the actor's 1st to 99th percentile and ``moves`` whether that is more than noise: slope
     (least squares of the character's on the actor's) and correlation mean nothing else. ``contact`` is the F1 of the
-    frames in which lips or lids are closed, of those on which the actor's are plainly closed or open; None where the measure has no contact or the actor's hardly ever
-    close.
+    frames in which lips or lids are closed, of those on which the actor's are plainly closed or open; None where the
+    measure has no contact or the actor's hardly ever close.
     """
 
     name: str
