@@ -29,7 +29,9 @@ MOST_HELPERS = 2
 # What it costs to change a gain to twice or to nothing, to give a whole share, and to change one side's gain only;
 # beside it stands the mean square error of the measures, each in parts of its range.
 _MAIN_COST, _COST, _SHARE_COST, _BOTH_SIDES = 1e-4, 1e-3, 1e-3, 1e-3
-_CONTACT = 4.0  # how much more an error of closed lips or lids counts
+_CONTACT = 6.0  # how much more it counts where lips or lids do not close
+_TOUCH = ((-0.4 * compared.LIPS_CLOSED, 1.5 * compared.LIPS_CLOSED), (0.97, 1.15))
+"""For lips and lids: how far closing has to go, and from where on they go through each other."""
 _MINOR = 0.5
 _STRESS, _MOST_STRESS = 1.5, 3.0
 _WORTH = 0.03  # of the square error; a helper that takes away less is none
@@ -65,12 +67,20 @@ _PARTS = ("brow", "eye", "mouth")
 class Solver:
     """Gauss–Newton on the gains of a mapping's links, for frames on which the actor's weights and measures are known.
 
-    ``weights (n,)`` by action and ``actor`` (n,) by measure are of the same n frames.
+    ``weights (n,)`` by action and ``actor`` (n,) by measure are of the same n frames; ``at_rest`` are the weights with
+    which the character is at rest, where they are not 0.
     """
 
-    def __init__(self, mapping: Links, weights: Mapping[str, F64], actor: compared.Curves, character: Character):
+    def __init__(
+        self,
+        mapping: Links,
+        weights: Mapping[str, F64],
+        actor: compared.Curves,
+        character: Character,
+        at_rest: Mapping[str, float],
+    ):
         self._mapping, self._weights, self._actor, self._character = mapping, weights, actor, character
-        self._own = len(mapping.keys)
+        self._own, self._at_rest = len(mapping.keys), at_rest
         self._helped: list[str] = []  # by part of the face
         self._names = [name for name in character.face.measures if name in actor]
         self._still = np.zeros(len(next(iter(actor.values()))))
@@ -170,9 +180,12 @@ class Solver:
     def _with(self, gains: F64) -> Links:
         """The mapping with gains (L,), offsets in proportion."""
         links = []
-        for link, gain in zip(self._mapping.keys, gains.tolist(), strict=True):
+        for n, (link, gain) in enumerate(zip(self._mapping.keys, gains.tolist(), strict=True)):
             old = link.response
-            offset = old.offset * gain / old.gain if old.gain else old.offset
+            if n >= self._own:
+                offset = -gain * self._at_rest.get(self._mapping.action_of(link), 0.0)
+            else:
+                offset = old.offset * gain / old.gain if old.gain else old.offset
             links.append(replace(link, response=replace(old, gain=gain, offset=offset)))
         return replace(self._mapping, keys=tuple(links))
 
@@ -244,7 +257,8 @@ class Solver:
         columns = np.zeros((error.size, len(free)))
         for at, n in enumerate(free):
             link, response = mapping.keys[n], mapping.keys[n].response
-            moved = self._weight(link) + (response.offset / response.gain if response.gain else 0.0)
+            shift = response.offset / response.gain if response.gain else 0.0
+            moved = self._weight(link) + shift
             value = response.gain * moved
             inside = moves[link.key] & (value > response.low - 1e-9) & (value < response.high + 1e-9)
             columns[:, at] = (weight * (inside * moved)[:, None] * self._effects[link.key]).ravel()
@@ -256,15 +270,14 @@ class Solver:
         for at, name in enumerate(self._names):
             wanted = self._actor[name]
             error[:, at] = got[:, at] - wanted
-            if name in compared.APERTURES:
-                low, high = -1.5 * compared.LIPS_CLOSED, 0.4 * compared.LIPS_CLOSED
-            elif name in m.LIDS:
-                low, high = 0.97, 1.08
-            else:
-                continue
-            touch = compared.closed(name, wanted)
-            error[touch, at] = (got[:, at] - np.clip(got[:, at], low, high))[touch]
-            weight[touch, at] = _CONTACT
+            sign = 1.0 if name in m.LIDS else -1.0  # of closing
+            if name in (*compared.APERTURES, *m.LIDS):
+                enough, firm = _TOUCH[0 if name in compared.APERTURES else 1]
+                touch = compared.closed(name, wanted)
+                short = np.minimum(sign * got[:, at] - enough, 0.0)
+                over = np.maximum(sign * got[:, at] - firm, 0.0)
+                error[touch, at] = sign * (short + over)[touch]
+                weight[touch & (short < 0), at] = _CONTACT
         weight *= self._stress / self._scale
         weight /= np.sqrt(got.size)
         return error, weight

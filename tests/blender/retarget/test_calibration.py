@@ -114,7 +114,10 @@ def test_the_gains_that_a_character_needs_are_found(shared_data: Path) -> None:
 @pytest.mark.usefixtures("addon")
 def test_a_character_is_calibrated_with_one_click(shared_data: Path) -> None:
     """Half a blink and half a closed mouth become whole ones, and what is live follows at once."""
-    head = characters.performer(characters.apple_curves(shared_data))
+    curves = characters.apple_curves(shared_data)
+    for blink in m.EYES:  # the recorded actor's do not quite close
+        curves[blink] = np.minimum(1.0, curves[blink] / np.percentile(curves[blink], 97))
+    head = characters.performer(curves)
     obj = characters.ict(shared_data)
     target = targets.add(bpy.context.scene, obj, head)
     halved = ("eyeBlinkLeft", "eyeBlinkRight", "mouthClose")
@@ -124,7 +127,7 @@ def test_a_character_is_calibrated_with_one_click(shared_data: Path) -> None:
     bpy.ops.flowface.retarget_live()
     assert bpy.ops.flowface.retarget_measure() == {"FINISHED"}
     before = {score.name: score for score in score_properties.scores_of(target)}
-    assert before[m.LIDS[0]].slope < 0.8
+    assert all(before[name].contact < 0.6 for name in compared.CONTACTS)
     assert bpy.ops.flowface.retarget_calibrate() == {"FINISHED"}
     scores = score_properties.scores_of(target)
     assert [score.name for score in scores] == list(m.ALL)
@@ -172,12 +175,12 @@ def facecap_links() -> tuple[KeyLink, ...]:
 
 
 @pytest.mark.usefixtures("addon")
-def test_a_character_without_lids_is_told_apart(shared_data: Path) -> None:
+def test_a_face_that_cannot_be_measured_is_said(shared_data: Path) -> None:
     target = targets.add(bpy.context.scene, characters.facecap(shared_data), characters.facecap(shared_data))
     links = tuple(link for link in facecap_links() if link.action != "eyeBlinkLeft")
     properties.write_mapping(target, Mapping(keys=links))
-    with pytest.raises(RuntimeError, match="plays nothing"):
+    with pytest.raises(RuntimeError, match=r"eyeBlinkLeft, .* Choose the head of a take"):
         bpy.ops.flowface.retarget_calibrate()
     target.source = characters.performer({"jawOpen": np.linspace(0.0, 1.0, 5)})
-    with pytest.raises(RuntimeError, match="eyeBlinkLeft, so its face cannot be measured"):
+    with pytest.raises(RuntimeError, match=r"eyeBlinkLeft, .* Correct the links of"):
         bpy.ops.flowface.retarget_calibrate()
