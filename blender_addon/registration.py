@@ -84,9 +84,8 @@ OPERATORS = (
     *(take_head_motion, take_compare, curves),
     *(pins, masks, held_keys, refine),
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
-    *(retarget_preview, retarget_playblast),
+    *(retarget_preview, retarget_playblast, retarget_calibrate),
     *(export_live_link, import_live_link),
-    *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links, retarget_calibrate),
 )
 CLASSES = tuple(
     cls
