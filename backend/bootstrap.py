@@ -104,21 +104,40 @@ def command_test(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def command_smoke(arguments: list[str]) -> int:
-    """SMOKE_TESTS in an environment of Python 3.13, numpy 2 and Blender 5.2, beside ``.venv``."""
-    number = f"{SMOKE_PYTHON[0]}.{SMOKE_PYTHON[1]}"
+SMOKE_NUMBER = f"{SMOKE_PYTHON[0]}.{SMOKE_PYTHON[1]}"
+
+
+def set_up_smoke() -> Environment:
+    """The finished environment of the smoke tests: Python 3.13, numpy 2 and Blender 5.2, beside ``.venv``."""
     python = find_python(SMOKE_PYTHON)
     if python is None:
         raise SetupError(
-            f"The smoke tests need Python {number}, and none was found; install it, or put it on the path."
+            f"The smoke tests need Python {SMOKE_NUMBER}, and none was found; install it, or put it on the path."
         )
-    environment = Environment(ROOT / f".venv-{number}", SMOKE_PYTHON, python)
+    environment = Environment(ROOT / f".venv-{SMOKE_NUMBER}", SMOKE_PYTHON, python)
     ensure_environment(environment)
+    return environment
+
+
+def command_smoke(arguments: list[str]) -> int:
+    """SMOKE_TESTS in their own environment."""
+    environment = set_up_smoke()
     start = time.monotonic()
     command = [environment.program("python"), "-m", "pytest", *SIDE_BY_SIDE, *SMOKE_TESTS, *arguments]
     status = run(command, settings_for_tests(environment))
-    say(f"the smoke tests in Python {number} {'failed' if status else 'pass'} ({time.monotonic() - start:.0f} s)")
+    say(f"the smoke tests in Python {SMOKE_NUMBER} {'failed' if status else 'pass'} ({time.monotonic() - start:.0f} s)")
     return 1 if status else 0
+
+
+def command_set_up(arguments: list[str]) -> int:
+    """Make the environment of demo and tests, or that of the smoke tests, and run nothing in it."""
+    if arguments not in ([], ["smoke"]):
+        raise SetupError(f"set-up takes smoke or nothing, not {' '.join(arguments)}.")
+    if arguments:
+        set_up_smoke()
+    else:
+        set_up()
+    return 0
 
 
 def command_pin(arguments: list[str]) -> int:
@@ -130,13 +149,20 @@ def command_pin(arguments: list[str]) -> int:
     return run(command, uv_settings(environment))
 
 
-COMMANDS = {"demo": command_demo, "test": command_test, "smoke": command_smoke, "pin": command_pin}
+COMMANDS = {
+    "demo": command_demo,
+    "test": command_test,
+    "smoke": command_smoke,
+    "set-up": command_set_up,
+    "pin": command_pin,
+}
 
 
 def main(arguments: list[str]) -> int:
     """Run a command; the exit status."""
     if not arguments or arguments[0] not in COMMANDS:
-        usage = "demo [--out FOLDER] | test [--fast] [pytest options] | smoke [pytest options] | pin [--upgrade]"
+        tests = "test [--fast] [pytest options] | smoke [pytest options]"
+        usage = f"demo [--out FOLDER] | {tests} | set-up [smoke] | pin [--upgrade]"
         print(f"usage: python3 backend/bootstrap.py {usage}", file=sys.stderr)
         return 2
     try:

@@ -43,6 +43,7 @@ from .operators import (
     refine,
     retarget_add,
     retarget_bake,
+    retarget_calibrate,
     retarget_links,
     retarget_live,
     retarget_playblast,
@@ -65,6 +66,7 @@ from .panels import curves as panel_curves
 from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import retarget as panel_retarget
+from .panels import retarget_calibrate as panel_retarget_calibrate
 from .panels import retarget_preview as panel_retarget_preview
 from .panels import see as panel_see
 from .panels import take as panel_take
@@ -84,6 +86,7 @@ OPERATORS = (
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
     *(retarget_preview, retarget_playblast),
     *(export_live_link, import_live_link),
+    *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links, retarget_calibrate),
 )
 CLASSES = tuple(
     cls
@@ -101,6 +104,7 @@ CLASSES = tuple(
         panel_curves,
         panel_see,
         panel_retarget,
+        panel_retarget_calibrate,
         panel_retarget_preview,
         panel_jobs,
     )

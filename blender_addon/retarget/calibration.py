@@ -56,35 +56,23 @@ def calibrate(
     some = {action: curve[frames] for action, curve in weights.items()}
     wanted = {name: curve[frames] for name, curve in actor.items()}
     solver = gains.Solver(started, some, wanted, character)
-    solved = min(_attempts(solver, actor, weights, character), key=lambda tried: tried[0])[1]
+    _, solved, ended = min(_attempts(solver, actor, weights, character), key=lambda tried: tried[0])
     after = compared.compare(actor, follow(solved, weights, character))
-    return Calibration(
-        solved, frames, before, after, solved.keys[len(mapping.keys) :], at_end(solved, weights, character)
-    )
+    return Calibration(solved, frames, before, after, solved.keys[len(mapping.keys) :], ended)
 
 
 def _attempts(
     solver: gains.Solver, actor: compared.Curves, weights: Mapping[str, F64], character: Character
-) -> Iterator[tuple[float, Links]]:
-    """Solutions with ever more help and stress, each with how far it is from good, until one is."""
+) -> Iterator[tuple[float, Links, tuple[str, ...]]]:
+    """Solutions with ever more help and stress, each with how far it is from good and the keys at an end."""
     while True:
         solver.solve()
         tried = _rounded(solver.without_small_shares())
         scores = compared.compare(actor, follow(tried, weights, character))
-        yield sum(score.off for score in scores), tried
+        yield sum(score.off for score in scores), tried, solver.at_end
         behind = [score.name for score in scores if not score.good]
         if not behind or not (solver.help() or solver.insist(behind)):
             return
-
-
-def at_end(mapping: Links, weights: Mapping[str, F64], character: Character) -> tuple[str, ...]:
-    """The keys that would have to go beyond their sliders, in more than a few frames of the take."""
-    found = []
-    for key, value in gains.evaluate.key_values(weights, mapping).items():
-        low, high = character.sliders.get(key, (-np.inf, np.inf))
-        if float(((value > 1.05 * high) | (value < low - 0.05)).mean()) > 0.01:
-            found.append(key)
-    return tuple(found)
 
 
 def extreme_frames(actor: compared.Curves) -> Index:

@@ -1,4 +1,4 @@
-"""A character as numbers: its face, what each of its shape keys moves, and what it measures where it follows an actor."""
+"""A character as numbers: its face, what each of its shape keys moves, and its measures where it follows an actor."""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ LIPS_CLOSED = 0.02
 """A lip aperture that is seen as closed, in parts of the distance between the eyes: 1.2 mm on a person."""
 LIDS_CLOSED = 0.9
 """A lid closure that is seen as closed: 1 mm of a person's 10 is left."""
+MINOR = m.CORNERS_UP
+"""Measures that are shown and have a part in the fit, but ask for no help from other keys."""
 _FEW = 6  # frames of contact, of which fewer say nothing
 _MOVES = {name: 0.06 if name in m.LIDS else 0.012 for name in m.ALL}  # ranges below this are noise: 0.7 mm
 GOOD_CORRELATION, GOOD_SLOPE, GOOD_F1 = 0.95, (0.9, 1.1), 0.95
@@ -46,7 +48,7 @@ class Score:
     def off(self) -> float:
         """How far it is from following well enough; 0 where it does, or where there is nothing to follow."""
         lack = 0.0 if self.contact is None else max(0.0, GOOD_F1 - self.contact)
-        if self.moves:
+        if self.moves and self.name not in MINOR:
             lack += max(0.0, GOOD_CORRELATION - self.correlation)
             lack += max(0.0, GOOD_SLOPE[0] - self.slope, self.slope - GOOD_SLOPE[1])
         return lack
@@ -70,6 +72,18 @@ def measured(face: m.Face, offsets: Mapping[str, F64], values: Curves) -> dict[s
             for name, measure in face.measures.items():
                 curves[name] += measure.of(offsets[key]) * value
     return {name: seen(name, curve) for name, curve in curves.items()}
+
+
+def mirrored(curves: Curves) -> dict[str, F64]:
+    """Measures with left and right swapped."""
+    return {_other_side(name): curve for name, curve in curves.items()}
+
+
+def _other_side(name: str) -> str:
+    for one, other in ((" left", " right"), (" right", " left")):
+        if name.endswith(one):
+            return name.removesuffix(one) + other
+    return name
 
 
 def seen(name: str, curve: F64) -> F64:

@@ -30,6 +30,7 @@ MOST_HELPERS = 4
 # beside it stands the mean square error of the measures, each in parts of its range.
 _MAIN_COST, _COST, _SHARE_COST, _BOTH_SIDES = 1e-4, 1e-3, 1e-3, 1e-3
 _CONTACT = 4.0  # how much more an error of closed lips or lids counts
+_MINOR = 0.5
 _STRESS, _MOST_STRESS = 1.5, 3.0
 _WORTH = 0.03  # of the square error; a helper that takes away less is none
 _ROUNDS, _SWEEPS = 12, 80
@@ -41,10 +42,12 @@ _OTHERS = (
     *("mouthShrugUpper", "mouthShrugLower", "eyeSquint", "eyeWide", "eyeLookDown", "eyeLookUp"),
 )
 """Actions whose gains the measures tell: what makes them, and what has a part in them. All others keep theirs."""
+CLOSING = ("eyeBlink", "mouthClose")
+"""Actions whose keys are let go beyond their sliders: what is closed stays closed."""
 
 _HELP = {
     "eyeBlink": ("eyeSquint", "eyeLookDown", "cheekSquint", "eyeWide"),
-    "browDown": ("noseSneer", "browInnerUp"),
+    "browDown": ("noseSneer",),
     "browInnerUp": ("browOuterUp", "browDown"),
     "browOuterUp": ("browInnerUp", "browDown"),
     "mouthClose": ("jawOpen", "mouthFunnel", "mouthShrugLower"),
@@ -72,9 +75,11 @@ class Solver:
             for key, offsets in character.keys.items()
         }
         self._scale = np.array([max(float(np.ptp(actor[name])), _LEAST_SPAN[name]) for name in self._names])
-        self._stress = np.ones(len(self._names))
+        self._stress = np.where(np.isin(self._names, compared.MINOR), _MINOR, 1.0)
         self._start = np.array([link.response.gain for link in mapping.keys])
         self._gains = self._start.copy()
+        self.at_end: tuple[str, ...] = ()
+        """Keys that would have to go further than their sliders or the most of a gain."""
 
     def solve(self) -> Links:
         """The mapping with the gains that fit best, and with the helpers that there are so far."""
@@ -164,6 +169,7 @@ class Solver:
         aim = np.where(helper, 0.0, self._start[free])
         ends = np.sort(np.outer(GAINS, self._start[free]), axis=0)
         low, high = np.where(helper, -SHARE, ends[0]), np.where(helper, SHARE, ends[1])
+        high = np.where(helper, high, self._within_slider(free, high))
         main = np.array([stem_of(self._mapping.keys[n].action) in _MAIN for n in free.tolist()])
         cost = np.where(helper, _SHARE_COST, np.where(main, _MAIN_COST, _COST)) / unit**2
         ties = self._ties(free, unit)
@@ -176,6 +182,22 @@ class Solver:
             self._gains[free] = new
             if change < 1e-3:
                 break
+        held = (new >= high - 1e-3) & ~helper
+        self.at_end = tuple(dict.fromkeys(self._mapping.keys[n].key for n in free[held].tolist()))
+
+    def _within_slider(self, free: NDArray[np.intp], high: F64) -> F64:
+        """Highest gains (F,) that leave an action's highest weights apart on its key's slider, and no plateau.
+
+        Lids and lips are let go beyond: what is closed stays closed.
+        """
+        limits = high.copy()
+        for at, n in enumerate(free.tolist()):
+            link = self._mapping.keys[n]
+            if n >= self._own or self._start[n] < 0 or stem_of(link.action) in CLOSING:
+                continue
+            most = float(self._weight(link).max())
+            limits[at] = min(high[at], max(self._start[n], self._character.sliders[link.key][1] / max(most, 1e-3)))
+        return limits
 
     def _ties(self, free: NDArray[np.intp], unit: F64) -> F64:
         """Rows (n,F) that are 0 where like links of both sides change in the same proportion."""

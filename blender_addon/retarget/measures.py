@@ -1,10 +1,10 @@
 """What an animator reads off a face, as numbers: lip aperture, smile width, lid closure, brow height, jaw drop.
 
 The points that are measured are found on any mesh from what its actions move: the lips' seam is where jawOpen parts
-near points, a lid's edge is what eyeBlink moves most. Every measure is linear in the mesh's points, so what it does over
-a take follows from a handful of vertices, without stepping through frames. Lengths are in parts of the distance between
-the eyes, which makes faces of any size and proportion comparable; lid closure is 0 where the eye is open as at rest and
-1 where the lids meet. Sides are the character's. Numpy only.
+near points, a lid's edge is what eyeBlink moves most. Every measure is linear in the mesh's points, so what it does
+over a take follows from a handful of vertices, without stepping through frames. Lengths are in parts of the distance
+between the eyes, which makes faces of any size and proportion comparable; lid closure is 0 where the eye is open as at
+rest and 1 where the lids meet. Sides are the character's. Numpy only.
 """
 
 from __future__ import annotations
@@ -33,13 +33,18 @@ OUTER_BROWS = ("outer brow height left", "outer brow height right")
 ALL = (LIPS, LIPS_LEFT, LIPS_RIGHT, SMILE, *CORNERS_UP, *LIDS, *INNER_BROWS, *OUTER_BROWS, JAW)
 
 _STEP, _LAST = 0.03, 0.9  # slices of the mouth from its middle on, in parts of the eyes' distance
-_ALONG = np.array([0.25, 0.5])  # where along each half of the seam its aperture is measured
+_ALONG = np.array([0.17, 0.34])  # where along each half of the seam its aperture is measured
 _NEAR = 0.16  # lips, in parts of the eyes' distance: facing points of the seam at rest
-_SEAM_END = 0.12  # of the parting in the middle; less is the corner of the mouth
+_SLIT = 1.5  # how much more than their distance at rest jawOpen parts facing points of a seam; skin is stretched less
+_SEAM_END = 0.1  # of the parting in the middle; less is the corner of the mouth
 _DEPTH = 2.0  # how much rather near than far in front two points of the seam should be
 _SLICE = 0.03  # half thickness of a slice through mouth or lids at least, in parts of the eyes' distance
 _LOWER_LIP = ("mouthClose", "mouthShrugLower", "mouthRollLower", "mouthLowerDownLeft", "mouthLowerDownRight")
+_CHIN_DEPTH = 0.25  # of the chin, in the same parts: behind it is the throat
 _CHIN = (0.35, 0.85)  # below the lips' seam, in parts of the eyes' distance: 0.65 on the open head's mean person
+_ACROSS_LID = (-0.06, -0.03, 0.0, 0.03, 0.06)  # where a lid's edge is measured, in the same parts from its middle
+# Where a brow is most likely, from the middle of the eye outwards and up, in the same parts: the open head's and ICT's.
+_INNER_BROW, _OUTER_BROW, _BROW_SPREAD = (-0.17, 0.38), (0.2, 0.39), 0.15
 _CLOSES = 0.2  # a lid that stops short of the lower one by more than this part of the opening does not close
 
 
@@ -79,8 +84,8 @@ class Measure:
 class Face:
     """A face with its measures by name; ``short`` tells for each lid how far eyeBlink stops short of closing it (0…1).
 
-    ``right``, ``up`` and ``ahead`` are unit vectors towards the character's left, its brow and out of its face; ``size``
-    is the distance between the eyes in the mesh's unit.
+    ``left``, ``up`` and ``ahead`` are unit vectors towards the character's left, its brow and out of its face;
+    ``size`` is the distance between the eyes in the mesh's unit.
     """
 
     measures: Mapping[str, Measure]
@@ -131,7 +136,7 @@ class _Finder:
         }
         inside = np.linalg.norm(ends.mean(axis=1) - (0.0, self.mouth_y, 0.0), axis=1) < 0.6
         grain = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)[inside]
-        self.slice = max(_SLICE, 0.75 * float(np.median(grain)) if len(grain) else 0.0)
+        self.slice = max(_SLICE, 1.3 * float(np.median(grain)) if len(grain) else 0.0)
 
     def eyes(self) -> list[F64]:
         """The points (n,3) of the left and of the right eye's lids in the mesh."""
@@ -142,10 +147,10 @@ class _Finder:
         measures = {**self._lips(), JAW: self._jaw()}
         for side, sign in enumerate((1.0, -1.0)):
             measures[LIDS[side]], short[LIDS[side]] = self._lid(EYES[side])
-            for name, measure in self._brow(side, sign).items():
-                measures[name] = measure
+            measures |= self._brow(side, sign)
         ordered = {name: measures[name] for name in ALL if name in measures}
-        return Face(ordered, *self.axes, self.size, short)
+        left, up, ahead = self.axes
+        return Face(ordered, left, up, ahead, self.size, short)
 
     def _measure(self, rest: float, *parts: tuple[Index, float, int], unit: float = 1.0) -> Measure:
         """``rest`` plus the factor · the mean of points along an axis (0 x, 1 y, 2 z), summed over the parts."""
@@ -181,7 +186,7 @@ class _Finder:
         end, missed = middle, 0
         for x in np.arange(_STEP, _LAST, _STEP):
             pair = self._seam(sign * x)
-            if pair is None or self._parting(*pair) < _SEAM_END * self._parting(*middle):
+            if pair is None or not self._is_slit(pair, _SEAM_END * self._parting(*middle)):
                 missed += 1
                 if missed > 2:
                     break
@@ -191,6 +196,10 @@ class _Finder:
 
     def _parting(self, upper: int, lower: int) -> float:
         return float(self.moved["jawOpen"][upper, 1] - self.moved["jawOpen"][lower, 1])
+
+    def _is_slit(self, pair: tuple[int, int], least: float) -> bool:
+        apart = float(np.linalg.norm(self.points[pair[0]] - self.points[pair[1]]))
+        return self._parting(*pair) > max(least, _SLIT * apart)
 
     def _seam(self, x: float) -> tuple[int, int] | None:
         """The points of upper and lower lip that face each other on the lips' seam at x; None where nothing parts."""
@@ -203,7 +212,8 @@ class _Finder:
         points, drop = self.points[at], -self.moved["jawOpen"][at, 1]
         parting = drop[None, :] - drop[:, None]  # (upper, lower)
         apart = np.linalg.norm(points[:, None] - points[None], axis=2)
-        near = (apart < _NEAR) & (parting > 0)
+        below = points[None, :, 1] - points[:, None, 1]
+        near = (apart < _NEAR) & (parting > 0) & (below < 0.02)
         if not near.any():
             return None
         near &= parting > 0.6 * parting[near].max()
@@ -215,43 +225,49 @@ class _Finder:
     def _lid(self, blink: str) -> tuple[Measure, float]:
         """A lid's closure by its edge's middle, and how far full ``blink`` stops short."""
         drop = -self.moved[blink][:, 1]
-        edge = np.flatnonzero(drop > 0.6 * drop.max())
-        middle = float(np.average(self.points[edge, 0], weights=drop[edge]))
-        uppers, lowers = [], []
-        still = np.flatnonzero(drop < 0.25 * drop.max())
+        start = float(np.average(self.points[:, 0], weights=np.maximum(drop, 0.0) ** 4))
+        xs = start + np.arange(-0.3, 0.301, _STEP)
+        pairs = np.array([self._lids_at(float(x), blink) for x in xs])
+        opening = self.points[pairs[:, 0], 1] - self.points[pairs[:, 1], 1]
+        is_open = opening > 0.5 * opening[len(xs) // 2]
+        middle = float(xs[_around(is_open, len(xs) // 2)].mean())  # halfway between the corners of the eye
+        upper, lower = np.array([self._lids_at(middle + x, blink) for x in _ACROSS_LID]).T
+        gap = float((self.points[upper, 1] - self.points[lower, 1]).mean())
         landed = self.points + self.moved[blink]
-        for x in middle + np.array([-0.06, -0.03, 0.0, 0.03, 0.06]):
-            near = edge[np.abs(self.points[edge, 0] - x) < self.slice]
-            if not len(near):
-                continue
-            upper = near[
-                (
-                    drop[near]
-                    - np.abs(self.points[near, 0] - x)
-                    - 0.5 * self.points[near, 1]
-                    + 0.25 * self.points[near, 2]
-                ).argmax()
-            ]
-            lower = still[np.linalg.norm(landed[still] - landed[upper], axis=1).argmin()]
-            uppers.append(int(upper))
-            lowers.append(int(lower))
-        upper, lower = np.array(uppers), np.array(lowers)
-        opening = float((self.points[upper, 1] - self.points[lower, 1]).mean())
-        closed = float((landed[upper, 1] - landed[lower, 1]).mean())
-        short = closed / opening
-        travel = opening - closed if abs(short) < _CLOSES else opening
-        return self._measure(0.0, (upper, -1.0, 1), (lower, 1.0, 1), unit=travel), max(0.0, short)
+        left = float((landed[upper, 1] - landed[lower, 1]).mean())
+        travel = gap - left if abs(left) < _CLOSES * gap else gap
+        return self._measure(0.0, (upper, -1.0, 1), (lower, 1.0, 1), unit=travel), max(0.0, left / gap)
+
+    def _lids_at(self, x: float, blink: str) -> tuple[int, int]:
+        """The point of the upper lid's edge at x, and that of the lower lid's on which full ``blink`` brings it."""
+        moved = self.moved[blink]
+        drop = -moved[:, 1]
+        edge = np.flatnonzero(drop > 0.3 * drop.max())
+        near = edge[np.abs(self.points[edge, 0] - x) < self.slice]
+        if not len(near):
+            near = edge[[np.abs(self.points[edge, 0] - x).argmin()]]
+        points = self.points[near]
+        upper = near[(drop[near] - np.abs(points[:, 0] - x) - 0.5 * points[:, 1] + 0.25 * points[:, 2]).argmax()]
+        still = np.flatnonzero(drop < 0.25 * drop.max())
+        landed = self.points[still] + moved[still] - self.points[upper] - moved[upper]
+        return int(upper), int(still[np.linalg.norm(landed, axis=1).argmin()])
 
     def _brow(self, side: int, sign: float) -> dict[str, Measure]:
         """Heights of the brow above the eyes, of what lifts and what lowers it both."""
         ending = ("Left", "Right")[side]
         found = {}
         lowered = np.maximum(-self.moved.get(f"browDown{ending}", np.zeros_like(self.points))[:, 1], 0.0)
-        for name, action in ((INNER_BROWS[side], "browInnerUp"), (OUTER_BROWS[side], f"browOuterUp{ending}")):
+        places = (
+            (INNER_BROWS[side], "browInnerUp", _INNER_BROW),
+            (OUTER_BROWS[side], f"browOuterUp{ending}", _OUTER_BROW),
+        )
+        for name, action, place in places:
             if action not in self.moved:
                 continue
-            moved = np.maximum(self.moved[action][:, 1], 0.0) * (self.points[:, 0] * sign > 0.05)
-            if action == "browInnerUp" and lowered.any():
+            aside = np.stack([self.points[:, 0] * sign - 0.5, self.points[:, 1]], axis=1) - place
+            likely = np.exp(-0.5 * (aside**2).sum(axis=1) / _BROW_SPREAD**2)
+            moved = np.maximum(self.moved[action][:, 1], 0.0) * likely
+            if (moved * lowered).any():
                 moved = moved * lowered
             top = np.flatnonzero(moved > 0.7 * moved.max())
             if len(top):
@@ -263,6 +279,7 @@ class _Finder:
         drop = -self.moved["jawOpen"][:, 1]
         below = self.mouth_y - self.points[:, 1]
         chin = (np.abs(self.points[:, 0]) < 0.15) & (below > _CHIN[0]) & (below < _CHIN[1])
+        chin &= self.points[:, 2] > self.points[chin, 2].max(initial=-np.inf) - _CHIN_DEPTH
         here = np.flatnonzero(chin & (drop > 0.8 * drop[chin].max(initial=0.0)) & (drop > 0.4 * drop.max()))
         if not len(here):
             here = np.flatnonzero(drop > 0.8 * drop.max())
@@ -271,6 +288,13 @@ class _Finder:
             if action in self.moved:
                 lip += np.abs(self.moved[action][here, 1])
         return self._measure(0.0, (here[np.argsort(lip, kind="stable")[: max(3, len(here) // 4)]], -1.0, 1))
+
+
+def _around(mask: NDArray[np.bool_], at: int) -> slice:
+    """The run of a mask's true places about one of them."""
+    false = np.flatnonzero(~mask)
+    before, after = false[false < at], false[false > at]
+    return slice(int(before[-1]) + 1 if len(before) else 0, int(after[0]) if len(after) else len(mask))
 
 
 def _centre(points: F64, offsets: F64, skin: NDArray[np.bool_]) -> F64:

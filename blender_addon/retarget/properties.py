@@ -11,6 +11,7 @@ import bpy
 from ..vendor import face_actions
 from . import source
 from .mapping import BoneLink, EyeLink, HeadLink, KeyLink, Mapping, Response
+from .score_properties import FlowFaceScore
 
 NAME = "flowface_retarget"
 """Of a scene: its ``FlowFaceRetarget``."""
@@ -140,6 +141,7 @@ class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
     kept: bpy.props.CollectionProperty(type=FlowFaceKept)  # type: ignore[valid-type]
     baked: bpy.props.PointerProperty(description="The Action that was baked", type=bpy.types.Action)  # type: ignore[valid-type]
     before: bpy.props.PointerProperty(description="The Action that it had before", type=bpy.types.Action)  # type: ignore[valid-type]
+    scores: bpy.props.CollectionProperty(type=FlowFaceScore)  # type: ignore[valid-type]
     before_slot: bpy.props.StringProperty(description="The identifier of the slot that it had in it")  # type: ignore[valid-type]
 
 
@@ -159,7 +161,10 @@ class FlowFaceRetarget(bpy.types.PropertyGroup):  # type: ignore[misc]
     )
 
 
-CLASSES = (FlowFaceKeyLink, FlowFaceBoneLink, FlowFaceEyeLink, FlowFaceKept, FlowFaceTarget, FlowFaceRetarget)
+CLASSES = (
+    *(FlowFaceKeyLink, FlowFaceBoneLink, FlowFaceEyeLink),
+    *(FlowFaceKept, FlowFaceScore, FlowFaceTarget, FlowFaceRetarget),
+)
 
 
 def retarget_property() -> Any:
