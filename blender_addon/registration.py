@@ -42,6 +42,14 @@ from .operators import (
     pick_face,
     pins,
     refine,
+    retarget_add,
+    retarget_bake,
+    retarget_calibrate,
+    retarget_links,
+    retarget_live,
+    retarget_playblast,
+    retarget_preview,
+    retarget_remove,
     take_compare,
     take_delete,
     take_duplicate,
@@ -58,6 +66,9 @@ from .panels import correct as panel_correct
 from .panels import curves as panel_curves
 from .panels import jobs as panel_jobs
 from .panels import main as panel
+from .panels import retarget as panel_retarget
+from .panels import retarget_calibrate as panel_retarget_calibrate
+from .panels import retarget_preview as panel_retarget_preview
 from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
@@ -74,6 +85,10 @@ OPERATORS = (
     *(take_head_motion, take_compare, curves),
     *(pins, masks, held_keys, refine),
     *(export_live_link, import_live_link, export_character),
+    *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
+    *(retarget_preview, retarget_playblast),
+    *(export_live_link, import_live_link),
+    *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links, retarget_calibrate),
 )
 CLASSES = tuple(
     cls
@@ -90,6 +105,9 @@ CLASSES = tuple(
         panel_correct,
         panel_curves,
         panel_see,
+        panel_retarget,
+        panel_retarget_calibrate,
+        panel_retarget_preview,
         panel_jobs,
     )
     for cls in module.CLASSES

@@ -48,13 +48,16 @@ def on_file_opened(*_: Any) -> None:
 
 
 @persistent  # type: ignore[untyped-decorator]
-def on_update(scene: Any, depsgraph: Any = None) -> None:
-    """Point drivers at the keys that the source has now; a render's own copy of the scene is left alone."""
-    if depsgraph is not None and (depsgraph.mode != "VIEWPORT" or bpy.app.is_job_running("RENDER")):
+def on_update(scene: Any, *_: Any) -> None:
+    """Point drivers at the keys that the source has now; not while a render, which has a thread of its own, reads them.
+
+    Before a frame is worked out, too: a take that is built is followed on the very next one.
+    """
+    if bpy.app.is_job_running("RENDER"):
         return
     for target in targets_of(scene):
         if drive.is_stale(target):
             drive.refresh(target)
 
 
-HANDLERS = {"load_post": on_file_opened, "depsgraph_update_post": on_update}
+HANDLERS = {"load_post": on_file_opened, "depsgraph_update_post": on_update, "frame_change_pre": on_update}

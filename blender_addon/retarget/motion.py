@@ -8,8 +8,9 @@ that left stays left. All here is numpy: points (V,3) and offsets (K,V,3) in any
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +36,8 @@ class Shapes:
     """A neutral (V,3) and what each of K keys adds to it at weight 1: ``offsets`` (K,V,3), by ``names`` (K,)."""
 
     names: tuple[str, ...]
-    neutral: F64
-    offsets: F64
+    neutral: NDArray[np.floating[Any]]
+    offsets: NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,18 @@ class _Placing:
     scale: float = 1.0
 
 
-def match(source: Shapes, target: Shapes, known: Mapping[str, str] | None = None, least: float = 0.25) -> list[Alike]:
+def match(
+    source: Shapes,
+    target: Shapes,
+    known: Mapping[str, str] | None = None,
+    *,
+    taken: Collection[str] = (),
+    least: float = 0.3,
+) -> list[Alike]:
     """Which of the target's keys is which of the source's actions, one each, the surest first.
 
-    ``known`` are pairs action → key that are sure already: they guide the alignment and are left out of the answer.
-    Pairs of less likeness than ``least`` are left out.
+    ``known`` are pairs action → key that are sure already: they guide the alignment and are left out of the answer,
+    as are the actions ``taken`` and pairs of less likeness than ``least``.
     """
     source, target = _moving(source), _moving(target)
     if not source.names or not target.names:
@@ -84,8 +92,11 @@ def match(source: Shapes, target: Shapes, known: Mapping[str, str] | None = None
         if action in source.names and key in target.names
     ]
     likeness = _best_likeness(source, target, pairs)
-    free_rows = np.setdiff1d(np.arange(len(source.names)), [row for row, _ in pairs])
+    done = {*taken, *(known or ())}
+    free_rows = np.array([row for row, action in enumerate(source.names) if action not in done], np.int64)
     free_columns = np.setdiff1d(np.arange(len(target.names)), [column for _, column in pairs])
+    if not len(free_rows) or not len(free_columns):
+        return []
     return _read_pairs(likeness, free_rows, free_columns, source.names, target.names, least)
 
 

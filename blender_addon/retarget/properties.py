@@ -8,7 +8,10 @@ from typing import Any
 
 import bpy
 
+from ..vendor import face_actions
+from . import source
 from .mapping import BoneLink, EyeLink, HeadLink, KeyLink, Mapping, Response
+from .score_properties import FlowFaceScore
 
 NAME = "flowface_retarget"
 """Of a scene: its ``FlowFaceRetarget``."""
@@ -21,6 +24,10 @@ def _edited(item: Any, _context: Any) -> None:
     if not _quiet[0]:
         for call in on_edit:
             call(item.id_data)
+
+
+def _actions(_item: Any, _context: Any, typed: str) -> list[str]:
+    return [action for action in face_actions.ARKIT_ACTIONS if typed.lower() in action.lower()]
 
 
 @contextlib.contextmanager
@@ -39,7 +46,9 @@ def as_one_edit(scene: Any) -> Iterator[None]:
 class FlowFaceKeyLink(bpy.types.PropertyGroup):  # type: ignore[misc]
     """An action that drives a shape key."""
 
-    action: bpy.props.StringProperty(name="Action", description="ARKit's action that drives it", update=_edited)  # type: ignore[valid-type]
+    action: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Action", description="ARKit's action that drives it", update=_edited, search=_actions
+    )
     key: bpy.props.StringProperty(name="Shape Key", description="The character's shape key", update=_edited)  # type: ignore[valid-type]
     gain: bpy.props.FloatProperty(name="Gain", description="Factor on the weight", default=1.0, update=_edited)  # type: ignore[valid-type]
     offset: bpy.props.FloatProperty(name="Offset", description="Added after the gain", update=_edited)  # type: ignore[valid-type]
@@ -77,6 +86,10 @@ class FlowFaceEyeLink(bpy.types.PropertyGroup):  # type: ignore[misc]
     gain: bpy.props.FloatProperty(name="Gain", description="Factor on the gaze", default=1.0)  # type: ignore[valid-type]
 
 
+def _is_source(_target: Any, obj: Any) -> bool:
+    return bool(source.places(obj))
+
+
 def _is_character(_target: Any, obj: Any) -> bool:
     return obj.type in ("MESH", "ARMATURE")
 
@@ -99,7 +112,7 @@ class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
         poll=_is_character,
     )
     source: bpy.props.PointerProperty(  # type: ignore[valid-type]
-        name="Source", description="The head that it follows", type=bpy.types.Object, update=_edited
+        name="Source", description="The head that it follows", type=bpy.types.Object, poll=_is_source, update=_edited
     )
     mapping_name: bpy.props.StringProperty(name="Mapping", description="What its mapping is called")  # type: ignore[valid-type]
     keys: bpy.props.CollectionProperty(type=FlowFaceKeyLink)  # type: ignore[valid-type]
@@ -128,6 +141,7 @@ class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
     kept: bpy.props.CollectionProperty(type=FlowFaceKept)  # type: ignore[valid-type]
     baked: bpy.props.PointerProperty(description="The Action that was baked", type=bpy.types.Action)  # type: ignore[valid-type]
     before: bpy.props.PointerProperty(description="The Action that it had before", type=bpy.types.Action)  # type: ignore[valid-type]
+    scores: bpy.props.CollectionProperty(type=FlowFaceScore)  # type: ignore[valid-type]
     before_slot: bpy.props.StringProperty(description="The identifier of the slot that it had in it")  # type: ignore[valid-type]
 
 
@@ -136,9 +150,21 @@ class FlowFaceRetarget(bpy.types.PropertyGroup):  # type: ignore[misc]
 
     targets: bpy.props.CollectionProperty(type=FlowFaceTarget)  # type: ignore[valid-type]
     active: bpy.props.IntProperty(name="Character")  # type: ignore[valid-type]
+    preview_still: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Faces to the Front", description="Show faces from their front, whatever the heads do", default=True
+    )
+    playblast_height: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Height",
+        description="Of a playblast, without its line of names, in pixels",
+        items=[(height, height, "") for height in ("360", "480", "720", "1080")],
+        default="480",
+    )
 
 
-CLASSES = (FlowFaceKeyLink, FlowFaceBoneLink, FlowFaceEyeLink, FlowFaceKept, FlowFaceTarget, FlowFaceRetarget)
+CLASSES = (
+    *(FlowFaceKeyLink, FlowFaceBoneLink, FlowFaceEyeLink),
+    *(FlowFaceKept, FlowFaceScore, FlowFaceTarget, FlowFaceRetarget),
+)
 
 
 def retarget_property() -> Any:
