@@ -27,6 +27,7 @@ from .operators import (
     check,
     curves,
     export,
+    export_character,
     export_live_link,
     footage_pick,
     heads_refresh,
@@ -85,8 +86,9 @@ OPERATORS = (
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
     *(take_head_motion, take_compare, curves),
     *(pins, masks, held_keys, refine),
+    *(export_live_link, import_live_link, export_character),
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
-    *(retarget_preview, retarget_playblast),
+    *(retarget_preview, retarget_playblast, retarget_calibrate),
     *(export_live_link, import_live_link),
     *(retarget_calibrate, retarget_match, retarget_mapping_file),
 )
@@ -114,7 +116,7 @@ CLASSES = tuple(
 )
 MENUS = {
     "TOPBAR_MT_file_import": (import_live_link.draw_in_menu,),
-    "TOPBAR_MT_file_export": (export_live_link.draw_in_menu,),
+    "TOPBAR_MT_file_export": (export_live_link.draw_in_menu, export_character.draw_in_menu),
 }
 """Entries of Blender's own menus."""
 HANDLERS = {
