@@ -89,8 +89,7 @@ OPERATORS = (
     *(export_live_link, import_live_link, export_character),
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
     *(retarget_preview, retarget_playblast, retarget_calibrate),
-    *(export_live_link, import_live_link),
-    *(retarget_calibrate, retarget_match, retarget_mapping_file),
+    *(retarget_match, retarget_mapping_file),
 )
 CLASSES = tuple(
     cls
