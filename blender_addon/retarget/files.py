@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,9 @@ def missing(mapping: Mapping, obj: Any) -> tuple[str, ...]:
 
 
 def write(path: Path, mapping: Mapping) -> None:
-    """Write a mapping to a file; raises OSError."""
-    path.write_text(to_text(mapping), encoding="utf-8")
+    """Write a mapping to a file, without the digits that single precision adds; raises OSError."""
+    plain = json.loads(to_text(mapping), parse_float=lambda number: float(f"{float(number):.7g}"))
+    path.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @cache

@@ -14,7 +14,7 @@ from .mapping import BadMapping, KeyLink, Mapping, Response
 
 How = Literal["preset", "name", "motion"]
 
-BESIDE_NAMES = 0.5
+BESIDE_NAMES = 0.4
 """The least likeness of a key that is told by its motion where other keys' names were told: most of those that are
 left are no action at all."""
 _ALONE = 0.3

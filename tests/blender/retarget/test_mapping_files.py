@@ -32,7 +32,9 @@ def test_presets_say_no_wrong_side_and_drive_no_key_too_far() -> None:
 
 
 def test_the_schema_is_the_types() -> None:
-    assert json.loads(schema.FILE.read_text(encoding="utf-8")) == schema.schema(), "run python -m blender_addon.retarget.schema"
+    assert json.loads(schema.FILE.read_text(encoding="utf-8")) == schema.schema(), (
+        "run python -m blender_addon.retarget.schema"
+    )
     allowed = schema.schema()["properties"]["keys"]["items"]["properties"]
     for path in files.PRESETS.glob("*.json"):
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -85,8 +87,10 @@ def test_a_mapping_goes_through_a_file_from_one_character_to_another(tmp_path: P
     other = held.targets.add()
     other.object, held.active = obj, 1
     assert bpy.ops.flowface.retarget_mapping_load(filepath=str(tmp_path / "mine.json")) == {"FINISHED"}
-    assert properties.mapping_of(other) == mapping
+    assert files.read(tmp_path / "mine.json") == mapping
+    loaded = properties.mapping_of(other)
+    assert loaded == properties.mapping_of(target)
     assert files.missing(mapping, obj) == ("öffnen",)
     (tmp_path / "mine.json").write_text("{}")
     assert bpy.ops.flowface.retarget_mapping_load(filepath=str(tmp_path / "mine.json")) == {"CANCELLED"}
-    assert properties.mapping_of(other) == mapping
+    assert properties.mapping_of(other) == loaded

@@ -9,7 +9,15 @@ from protocol.face_actions import ARKIT_ACTIONS
 
 SPELLINGS = {
     "jawOpen": ["JawOpen", "jaw_open", "A25_Jaw_Open", "head_geo.jawOpen", "blendShape1.jawOpen", "jawOpen.001"],
-    "mouthSmileLeft": ["mouthSmile_L", "L_mouthSmile", "mouthsmileleft", "lipCornerPullerL", "AU12_L", "Smile.L", "mouthSmile.L.001"],
+    "mouthSmileLeft": [
+        "mouthSmile_L",
+        "L_mouthSmile",
+        "mouthsmileleft",
+        "lipCornerPullerL",
+        "AU12_L",
+        "Smile.L",
+        "mouthSmile.L.001",
+    ],
     "mouthSmileRight": ["Mouth_Smile_R", "CTRL_expressions_mouthCornerPullR", "mouth_cornerPull_R", "FACS_AU12R"],
     "eyeBlinkLeft": ["Eye_Blink_L", "blinkLeft", "Fcl_EYE_Close_L", "eye_left_blink", "EyeClosedLeft"],
     "eyeLookInLeft": ["Eye_L_Look_R", "eyeLookRightL", "eyeLookIn_L"],
