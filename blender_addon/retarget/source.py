@@ -20,6 +20,9 @@ from . import sampling
 
 F64 = NDArray[np.float64]
 
+RECORDING = "flowface_live_link"
+"""Of an empty that another program's recording was imported as, which is turned as the head was: the file's name."""
+
 
 @dataclass(frozen=True)
 class Place:
