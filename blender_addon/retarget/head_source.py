@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import compat
 from ..scene import armature, axes, curves, head_motion, ownership
 from . import source as sources
 from .drivers import Channel
@@ -29,7 +30,7 @@ class Carrier:
 
     def channel(self, kind: str) -> Channel:
         """One of what it has: ROT_W, ROT_X, …, LOC_Z."""
-        return Channel(self.rig, self.bone, kind)
+        return Channel(self.rig, self.bone, kind, quaternion=True)
 
 
 def carrier_of(source: Any) -> Carrier | None:
@@ -60,6 +61,14 @@ def poses(source: Any, frames: F64) -> F64 | None:
     motion[:, :3, :3] = axes.rotations_from(values, moving.rotation_mode)
     motion[:, :3, 3] = curves.course(carrier.rig, f"{prefix}location", list(moving.location), frames)
     return carrier.before @ motion @ carrier.after
+
+
+def first_frame(source: Any) -> float:
+    """The first frame on which the head's motion is keyed; 0 where it is not."""
+    carrier = carrier_of(source)
+    curves_there = compat.action_curves(carrier.rig) if carrier is not None else ()
+    starts = [curve.range()[0] for curve in curves_there if len(curve.keyframe_points)]
+    return float(min(starts, default=0.0))
 
 
 def quaternion_terms(carrier: Carrier) -> F64:
