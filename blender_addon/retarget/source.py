@@ -51,6 +51,11 @@ def places(source: Any) -> dict[str, Place]:
     return found
 
 
+def recordings_of(scene: Any) -> list[Any]:
+    """The empties of a scene that other programs' recordings were imported as."""
+    return [obj for obj in scene.objects if RECORDING in obj]
+
+
 def take_of(source: Any) -> Any | None:
     """The collection of the take whose head a source is; None where it is another object."""
     return next((take for take in source.users_collection if take.get(ownership.HEAD) == source), None)

@@ -219,7 +219,7 @@ def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
     path, head = str(tmp_path / "face.glb"), actor()
     bpy.ops.preferences.addon_disable(module="io_scene_gltf2")
     try:
-        with pytest.raises(RuntimeError, match="Enable the add-on “glTF 2.0 format” in Blender's preferences, to export"):
+        with pytest.raises(RuntimeError, match=r"Enable the add-on “glTF 2\.0 format” in Blender's preferences, to"):
             bpy.ops.flowface.export_character(format="GLTF", filepath=path, character=head.name)
     finally:
         bpy.ops.preferences.addon_enable(module="io_scene_gltf2")

@@ -72,6 +72,20 @@ def axis(name: str) -> Any:
     return Vector([(-1.0 if name[0] == "-" else 1.0) * (name[-1] == letter) for letter in "XYZ"])
 
 
+def test_a_character_follows_a_recording(rows: np.ndarray, tmp_path: Path) -> None:
+    points, triangle = np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32)
+    character = characters.mesh_object("Somebody", points, triangle, {"jawOpen": points, "tongueOut": points})
+    bpy.ops.flowface.import_live_link(filepath=str(as_the_app_writes(rows.clip(0), tmp_path / "take.csv")))
+    character.select_set(True)
+    assert bpy.ops.flowface.retarget_add() == {"FINISHED"} and bpy.ops.flowface.retarget_live() == {"FINISHED"}
+    for frame in (3, 21):
+        bpy.context.scene.frame_set(frame)
+        keys = character.data.shape_keys.evaluated_get(bpy.context.evaluated_depsgraph_get()).key_blocks
+        expected = source.weights(bpy.context.active_object, np.array([float(frame)]))
+        assert keys["jawOpen"].value == pytest.approx(expected["jawOpen"][0], abs=1e-4)
+        assert keys["tongueOut"].value == pytest.approx(expected["tongueOut"][0], abs=1e-4)
+
+
 def test_what_came_in_goes_out_again(tmp_path: Path) -> None:
     rng, count = np.random.default_rng(1), 20
     wrote = Recording(
