@@ -47,6 +47,8 @@ from .operators import (
     retarget_calibrate,
     retarget_links,
     retarget_live,
+    retarget_mapping_file,
+    retarget_match,
     retarget_playblast,
     retarget_preview,
     retarget_remove,
@@ -88,6 +90,9 @@ OPERATORS = (
     *(export_live_link, import_live_link, export_character),
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links, retarget_calibrate),
     *(retarget_preview, retarget_playblast),
+    *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
+    *(retarget_preview, retarget_playblast, retarget_calibrate),
+    *(retarget_match, retarget_mapping_file),
 )
 CLASSES = tuple(
     cls
