@@ -6,6 +6,7 @@ Packages come pinned with hashes from requirements.txt, from wherever this machi
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -54,6 +55,18 @@ def command_demo(arguments: list[str]) -> int:
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
+def settings_for_tests(environment: Environment) -> dict[str, str]:
+    """Environment variables for tests, whose processes import the same packages a hundred times.
+
+    Where Python is told to write no bytecode beside sources it would compile them anew in every process (torch: two
+    seconds); it is kept in the environment's folder then.
+    """
+    settings = dict(os.environ)
+    if settings.pop("PYTHONDONTWRITEBYTECODE", ""):
+        settings.setdefault("PYTHONPYCACHEPREFIX", str(environment.folder / "bytecode"))
+    return settings
+
+
 def command_test(arguments: list[str]) -> int:
     """Style, import contracts, types, pins and tests; all run even if one fails; the exit status says if all passed.
 
@@ -68,7 +81,7 @@ def command_test(arguments: list[str]) -> int:
         "pytest": [python, "-m", "pytest", *SIDE_BY_SIDE, *arguments],
     }
     beside = {"mypy": [python, "-m", "mypy"], "pins": [python, "-m", "backend.setting_up.pins", "check"]}
-    settings = uv_settings(environment)
+    settings, tests = uv_settings(environment), settings_for_tests(environment)
     failed = []
     running = {
         name: subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -77,7 +90,7 @@ def command_test(arguments: list[str]) -> int:
     try:
         for name, command in steps.items():
             say(f"running {name}")
-            if run(command) != 0:
+            if run(command, tests) != 0:
                 failed.append(name)
         for name, process in running.items():
             say(f"running {name}")
@@ -91,20 +104,40 @@ def command_test(arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def command_smoke(arguments: list[str]) -> int:
-    """SMOKE_TESTS in an environment of Python 3.13, numpy 2 and Blender 5.2, beside ``.venv``."""
-    number = f"{SMOKE_PYTHON[0]}.{SMOKE_PYTHON[1]}"
+SMOKE_NUMBER = f"{SMOKE_PYTHON[0]}.{SMOKE_PYTHON[1]}"
+
+
+def set_up_smoke() -> Environment:
+    """The finished environment of the smoke tests: Python 3.13, numpy 2 and Blender 5.2, beside ``.venv``."""
     python = find_python(SMOKE_PYTHON)
     if python is None:
         raise SetupError(
-            f"The smoke tests need Python {number}, and none was found; install it, or put it on the path."
+            f"The smoke tests need Python {SMOKE_NUMBER}, and none was found; install it, or put it on the path."
         )
-    environment = Environment(ROOT / f".venv-{number}", SMOKE_PYTHON, python)
+    environment = Environment(ROOT / f".venv-{SMOKE_NUMBER}", SMOKE_PYTHON, python)
     ensure_environment(environment)
+    return environment
+
+
+def command_smoke(arguments: list[str]) -> int:
+    """SMOKE_TESTS in their own environment."""
+    environment = set_up_smoke()
     start = time.monotonic()
-    status = run([environment.program("python"), "-m", "pytest", *SIDE_BY_SIDE, *SMOKE_TESTS, *arguments])
-    say(f"the smoke tests in Python {number} {'failed' if status else 'pass'} ({time.monotonic() - start:.0f} s)")
+    command = [environment.program("python"), "-m", "pytest", *SIDE_BY_SIDE, *SMOKE_TESTS, *arguments]
+    status = run(command, settings_for_tests(environment))
+    say(f"the smoke tests in Python {SMOKE_NUMBER} {'failed' if status else 'pass'} ({time.monotonic() - start:.0f} s)")
     return 1 if status else 0
+
+
+def command_set_up(arguments: list[str]) -> int:
+    """Make the environment of demo and tests, or that of the smoke tests, and run nothing in it."""
+    if arguments not in ([], ["smoke"]):
+        raise SetupError(f"set-up takes smoke or nothing, not {' '.join(arguments)}.")
+    if arguments:
+        set_up_smoke()
+    else:
+        set_up()
+    return 0
 
 
 def command_pin(arguments: list[str]) -> int:
@@ -116,13 +149,20 @@ def command_pin(arguments: list[str]) -> int:
     return run(command, uv_settings(environment))
 
 
-COMMANDS = {"demo": command_demo, "test": command_test, "smoke": command_smoke, "pin": command_pin}
+COMMANDS = {
+    "demo": command_demo,
+    "test": command_test,
+    "smoke": command_smoke,
+    "set-up": command_set_up,
+    "pin": command_pin,
+}
 
 
 def main(arguments: list[str]) -> int:
     """Run a command; the exit status."""
     if not arguments or arguments[0] not in COMMANDS:
-        usage = "demo [--out FOLDER] | test [--fast] [pytest options] | smoke [pytest options] | pin [--upgrade]"
+        tests = "test [--fast] [pytest options] | smoke [pytest options]"
+        usage = f"demo [--out FOLDER] | {tests} | set-up [smoke] | pin [--upgrade]"
         print(f"usage: python3 backend/bootstrap.py {usage}", file=sys.stderr)
         return 2
     try:

@@ -11,7 +11,7 @@ One object, UTF-8. T is the number of the take's frames; every list of T entries
 - ``tracked`` (T): false where no face was found and the frame was bridged. ``error`` (T): reprojection error in percent
   of the inter-ocular distance, null where not known.
 - ``actions``: for each of ARKit's 52 actions by name its weights (T), 0…1.
-- ``head_rotation`` (T×3): rotation vectors, axis times angle. ``head_translation`` (T×3). world = R · head + translation.
+- ``head_rotation`` (T×3): rotation vectors, axis times angle. ``head_translation`` (T×3): world = R · head + it.
 - ``gaze``: ``left`` and ``right``, each with ``yaw`` (T) and ``pitch`` (T), relative to the head.
 - ``cameras``, the main one first: ``name``, ``footage`` (the file's name), ``image_size`` [width, height], ``focal``
   (T), ``principal_point`` [x, y], ``world_to_camera`` (T×3×4). pixel = focal · (x/z, y/z) + principal point.

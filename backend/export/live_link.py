@@ -21,7 +21,8 @@ def live_link_csv(track: Track, head: HeadModel) -> bytes:
     The timecode is the footage's time from midnight on; the head's angles are those that the first camera sees.
     """
     weights = arkit_weights(track, head)
-    turns = FACING @ track.cameras[0].world_to_camera[:, :, :3] @ Rotation.from_rotvec(track.head_rotation).as_matrix()
+    rotations = Rotation.from_rotvec(track.head_rotation.copy()).as_matrix()  # scipy wants to own what it reads
+    turns = FACING @ track.cameras[0].world_to_camera[:, :, :3] @ rotations
     return live_link.to_csv(
         live_link.Recording(
             times=track.times,

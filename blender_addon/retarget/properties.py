@@ -11,6 +11,7 @@ import bpy
 from ..vendor import face_actions
 from . import source
 from .mapping import BoneLink, EyeLink, HeadLink, KeyLink, Mapping, Response
+from .score_properties import FlowFaceScore
 
 NAME = "flowface_retarget"
 """Of a scene: its ``FlowFaceRetarget``."""
@@ -139,7 +140,10 @@ class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
     )
     kept: bpy.props.CollectionProperty(type=FlowFaceKept)  # type: ignore[valid-type]
     baked: bpy.props.PointerProperty(description="The Action that was baked", type=bpy.types.Action)  # type: ignore[valid-type]
+    carried: bpy.props.FloatProperty(description="Of the neck's turn, that the head goes along with")  # type: ignore[valid-type]
+    carried_pair: bpy.props.StringProperty(description="The neck and the head of which that is said")  # type: ignore[valid-type]
     before: bpy.props.PointerProperty(description="The Action that it had before", type=bpy.types.Action)  # type: ignore[valid-type]
+    scores: bpy.props.CollectionProperty(type=FlowFaceScore)  # type: ignore[valid-type]
     before_slot: bpy.props.StringProperty(description="The identifier of the slot that it had in it")  # type: ignore[valid-type]
 
 
@@ -148,9 +152,21 @@ class FlowFaceRetarget(bpy.types.PropertyGroup):  # type: ignore[misc]
 
     targets: bpy.props.CollectionProperty(type=FlowFaceTarget)  # type: ignore[valid-type]
     active: bpy.props.IntProperty(name="Character")  # type: ignore[valid-type]
+    preview_still: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Faces to the Front", description="Show faces from their front, whatever the heads do", default=True
+    )
+    playblast_height: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Height",
+        description="Of a playblast, without its line of names, in pixels",
+        items=[(height, height, "") for height in ("360", "480", "720", "1080")],
+        default="480",
+    )
 
 
-CLASSES = (FlowFaceKeyLink, FlowFaceBoneLink, FlowFaceEyeLink, FlowFaceKept, FlowFaceTarget, FlowFaceRetarget)
+CLASSES = (
+    *(FlowFaceKeyLink, FlowFaceBoneLink, FlowFaceEyeLink),
+    *(FlowFaceKept, FlowFaceScore, FlowFaceTarget, FlowFaceRetarget),
+)
 
 
 def retarget_property() -> Any:

@@ -17,6 +17,11 @@ def test_pin_refuses_what_it_does_not_know() -> None:
         bootstrap.command_pin(["--newest"])
 
 
+def test_set_up_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(SetupError, match="not all"):
+        bootstrap.command_set_up(["all"])
+
+
 def test_an_unknown_command_prints_the_usage(repo_root: Path, tmp_path: Path) -> None:
     script = str(repo_root / "backend" / "bootstrap.py")
     result = subprocess.run([sys.executable, script, "dance"], capture_output=True, text=True, cwd=tmp_path)
