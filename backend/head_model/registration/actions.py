@@ -39,13 +39,14 @@ def carry_actions(
     names, basis = actions_of(open_head)
     home = open_head.template.astype(np.float64)
     face = _linear_part(home[open_head.regions["face"]], match.bent[open_head.regions["face"]])
+    warped = match.warp(home)
     moved = {
-        name: _moved(match.warp, face, home, offsets)
+        name: _moved(match.warp, face, home, warped, offsets)
         for name, offsets in zip(names, basis.astype(np.float64), strict=True)
     }
     # mouthClose undoes jawOpen at the lips: carried alone it would go from the closed mouth up through the nose
     closed = basis[names.index("jawOpen")].astype(np.float64) + basis[names.index("mouthClose")]
-    moved["mouthClose"] = _moved(match.warp, face, home, closed) - moved["jawOpen"]
+    moved["mouthClose"] = _moved(match.warp, face, home, warped, closed) - moved["jawOpen"]
     still = parts["left_eyeball"] | parts["right_eyeball"]
     carried = {}
     for n, (name, offsets) in enumerate(moved.items()):
@@ -61,15 +62,16 @@ def _linear_part(home: F64, bent: F64) -> F64:
     return np.asarray(np.linalg.lstsq(home - home.mean(axis=0), bent - bent.mean(axis=0), rcond=None)[0].T)
 
 
-def _moved(warp: SpaceWarp, face: F64, home: F64, offsets: F64) -> F64:
-    """Offsets (V0,3) after the map ``warp``, or its linear part ``face (3,3)`` where they are long."""
+def _moved(warp: SpaceWarp, face: F64, home: F64, warped: F64, offsets: F64) -> F64:
+    """Offsets (V0,3) after the map ``warp``, which takes ``home`` to ``warped``, or its linear part ``face (3,3)``
+    where they are long."""
     length = np.linalg.norm(offsets, axis=1)
     active = np.flatnonzero(length > 1e-6)
     near = home[active] + np.minimum(1.0, FAR / length[active])[:, None] * offsets[active]
     share = np.clip((length[active] - NEAR) / (FAR - NEAR), 0, 1)[:, None]
     share = share * share * (3 - 2 * share)
     out = np.zeros_like(offsets)
-    out[active] = (1 - share) * (warp(near) - warp(home[active])) + share * offsets[active] @ face.T
+    out[active] = (1 - share) * (warp(near) - warped[active]) + share * offsets[active] @ face.T
     return out
 
 
