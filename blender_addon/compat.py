@@ -196,3 +196,18 @@ def strips_of(editor: Any) -> Any:
 def strip_start(strip: Any) -> str:
     """The property of the frame on which a strip's content starts: the older name is going away in 5.x."""
     return "content_start" if "content_start" in strip.bl_rna.properties else "frame_start"
+
+
+def move_by_matrix(node: Any) -> None:
+    """Let a geometry node Transform take a matrix: its mode is a socket from 5.0 on."""
+    if "Mode" in node.inputs:
+        node.inputs["Mode"].default_value = "Matrix"
+    else:
+        node.mode = "MATRIX"
+
+
+def write_film(render: Any) -> None:
+    """Let renders be written as a film by ffmpeg: from 5.0 on the kind of medium is said first."""
+    if "media_type" in render.image_settings.bl_rna.properties:
+        render.image_settings.media_type = "VIDEO"
+    render.image_settings.file_format = "FFMPEG"

@@ -27,9 +27,12 @@ from .operators import (
     check,
     curves,
     export,
+    export_character,
+    export_live_link,
     footage_pick,
     heads_refresh,
     held_keys,
+    import_live_link,
     jobs,
     look_through,
     mark_neutral,
@@ -39,6 +42,14 @@ from .operators import (
     pick_face,
     pins,
     refine,
+    retarget_add,
+    retarget_bake,
+    retarget_calibrate,
+    retarget_links,
+    retarget_live,
+    retarget_playblast,
+    retarget_preview,
+    retarget_remove,
     take_compare,
     take_delete,
     take_duplicate,
@@ -55,10 +66,14 @@ from .panels import correct as panel_correct
 from .panels import curves as panel_curves
 from .panels import jobs as panel_jobs
 from .panels import main as panel
+from .panels import retarget as panel_retarget
+from .panels import retarget_calibrate as panel_retarget_calibrate
+from .panels import retarget_preview as panel_retarget_preview
 from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
 from .panels import views as panel_views
+from .retarget import following
 from .retarget import properties as retarget_properties
 from .scene import error_on_head
 
@@ -69,6 +84,10 @@ OPERATORS = (
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
     *(take_head_motion, take_compare, curves),
     *(pins, masks, held_keys, refine),
+    *(export_live_link, import_live_link, export_character),
+    *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
+    *(retarget_preview, retarget_playblast, retarget_calibrate),
+    *(export_live_link, import_live_link),
 )
 CLASSES = tuple(
     cls
@@ -85,10 +104,18 @@ CLASSES = tuple(
         panel_correct,
         panel_curves,
         panel_see,
+        panel_retarget,
+        panel_retarget_calibrate,
+        panel_retarget_preview,
         panel_jobs,
     )
     for cls in module.CLASSES
 )
+MENUS = {
+    "TOPBAR_MT_file_import": (import_live_link.draw_in_menu,),
+    "TOPBAR_MT_file_export": (export_live_link.draw_in_menu, export_character.draw_in_menu),
+}
+"""Entries of Blender's own menus."""
 HANDLERS = {
     "load_post": pump.on_file_opened,
     "save_pre": pump.on_file_saving,
@@ -109,8 +136,12 @@ def register() -> None:
         getattr(bpy.app.handlers, name).append(handler)
     for name, handler in live.HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
+    following.start()
     setattr(bpy.types.Collection, correction_properties.NAME, correction_properties.corrections_property())
     setattr(bpy.types.Scene, retarget_properties.NAME, retarget_properties.retarget_property())
+    for menu, entries in MENUS.items():
+        for entry in entries:
+            getattr(bpy.types, menu).append(entry)
     correction_drawing.watch()
     action_slots.watch()
     draw_over_footage.start()
@@ -128,11 +159,15 @@ def unregister() -> None:
     draw_over_footage.stop()
     action_slots.forget()
     live.take_away()
+    following.stop()
     for name, handler in live.HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     correction_drawing.forget()
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
+    for menu, entries in MENUS.items():
+        for entry in entries:
+            getattr(bpy.types, menu).remove(entry)
     session.end(finish=preferences.get(bpy.context).finish_jobs)
     delattr(bpy.types.Material, iris.NAME)
     for name in take_properties.properties():

@@ -12,14 +12,40 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from protocol import arrays, codec, corrections, face_actions, fields, messages, options, shown, take, version
+    from protocol import (
+        arrays,
+        codec,
+        corrections,
+        face_actions,
+        fields,
+        live_link,
+        live_link_reading,
+        messages,
+        options,
+        shown,
+        take,
+        version,
+    )
 else:
     _BUNDLED = (Path(__file__).parent / "protocol" / "__init__.py").is_file()
 
     def _load(name: str) -> ModuleType:
         return importlib.import_module(f".protocol.{name}" if _BUNDLED else f"protocol.{name}", __package__)
 
-    arrays, codec, corrections, face_actions, fields, messages, options, shown, take, version = (
+    (
+        arrays,
+        codec,
+        corrections,
+        face_actions,
+        fields,
+        live_link,
+        live_link_reading,
+        messages,
+        options,
+        shown,
+        take,
+        version,
+    ) = (
         _load(name)
         for name in (
             "arrays",
@@ -27,6 +53,8 @@ else:
             "corrections",
             "face_actions",
             "fields",
+            "live_link",
+            "live_link_reading",
             "messages",
             "options",
             "shown",
@@ -41,6 +69,8 @@ __all__ = [
     "corrections",
     "face_actions",
     "fields",
+    "live_link",
+    "live_link_reading",
     "messages",
     "options",
     "shown",

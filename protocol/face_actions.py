@@ -22,3 +22,14 @@ def mirrored(action: str) -> str:
         if action.endswith(left):
             return action.removesuffix(left) + right
     return action
+
+
+LOOK_ACTIONS = (
+    ("eyeLookOutLeft", "eyeLookInLeft", "eyeLookUpLeft", "eyeLookDownLeft"),
+    ("eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight", "eyeLookDownRight"),
+)
+"""The actions that carry the lids for (+yaw, −yaw, +pitch, −pitch) of the left and of the right eye."""
+
+FULL_LOOK_DEGREES = 25.0
+"""The gaze angle at which such an action is full: the comfortable range of eyes in a still head is 20–25° (Stahl 1999,
+"Amplitude of human head movements associated with horizontal saccades")."""

@@ -7,8 +7,8 @@ import io
 
 import numpy as np
 
+from backend.export.arkit_weights import arkit_weights
 from backend.head_model.model import HeadModel
-from backend.track.geometry import person_of
 from backend.track.types import Track
 from protocol.face_actions import ARKIT_ACTIONS
 
@@ -22,17 +22,8 @@ POSE_COLUMNS = (
 
 
 def csv_table(track: Track, head: HeadModel) -> bytes:
-    """A CSV file, UTF-8: a heading, then a row of ``POSE_COLUMNS`` and the ARKit weights (0…1) for each frame.
-
-    Weights are the track's own, or solved anew from its expressions where it was made before tracks had any.
-    """
-    if track.action_names:
-        weights = np.zeros((len(track.frames), len(ARKIT_ACTIONS)))
-        weights[:, [ARKIT_ACTIONS.index(name) for name in track.action_names]] = track.actions
-    else:
-        from backend.head_model.action_weights import solve_action_weights
-
-        weights = solve_action_weights(person_of(head, track), track.expression, track.gaze).astype(np.float64)
+    """A CSV file, UTF-8: a heading, then a row of ``POSE_COLUMNS`` and the ARKit weights (0…1) for each frame."""
+    weights = arkit_weights(track, head)
     gaze = track.gaze.reshape(-1, 4)
     numbers = np.concatenate([track.head_rotation, track.head_translation, gaze, weights], axis=1)
     text = io.StringIO(newline="")

@@ -76,3 +76,24 @@ def _csv(track: Track, head: HeadModel) -> bytes:
 
 
 register_export(ExportInfo("csv", "Table (CSV)", ".csv", "head pose, gaze and the 52 ARKit weights by frame"), _csv)
+
+
+def _live_link(track: Track, head: HeadModel) -> bytes:
+    from backend.export.live_link import live_link_csv
+
+    return live_link_csv(track, head)
+
+
+register_export(
+    ExportInfo("live_link", "Live Link Face (CSV)", ".csv", "what Epic's app records: 61 columns with a timecode"),
+    _live_link,
+)
+
+
+def _json(track: Track, head: HeadModel) -> bytes:
+    from backend.export.json_track import json_track
+
+    return json_track(track, head)
+
+
+register_export(ExportInfo("json", "Track (JSON)", ".json", "the performance and its cameras, for scripts"), _json)

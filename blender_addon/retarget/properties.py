@@ -2,26 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import bpy
 
+from ..vendor import face_actions
+from . import source
 from .mapping import BoneLink, EyeLink, HeadLink, KeyLink, Mapping, Response
+from .score_properties import FlowFaceScore
 
 NAME = "flowface_retarget"
 """Of a scene: its ``FlowFaceRetarget``."""
+on_edit: list[Callable[[Any], None]] = []
+"""Called with a scene whenever something of its characters or of their links was edited."""
+_quiet = [0]
+
+
+def _edited(item: Any, _context: Any) -> None:
+    if not _quiet[0]:
+        for call in on_edit:
+            call(item.id_data)
+
+
+def _actions(_item: Any, _context: Any, typed: str) -> list[str]:
+    return [action for action in face_actions.ARKIT_ACTIONS if typed.lower() in action.lower()]
+
+
+@contextlib.contextmanager
+def as_one_edit(scene: Any) -> Iterator[None]:
+    """Take all that is edited within for one edit."""
+    _quiet[0] += 1
+    try:
+        yield
+    finally:
+        _quiet[0] -= 1
+        if not _quiet[0]:
+            for call in on_edit:
+                call(scene)
 
 
 class FlowFaceKeyLink(bpy.types.PropertyGroup):  # type: ignore[misc]
     """An action that drives a shape key."""
 
-    action: bpy.props.StringProperty(name="Action", description="ARKit's action that drives it")  # type: ignore[valid-type]
-    key: bpy.props.StringProperty(name="Shape Key", description="The character's shape key")  # type: ignore[valid-type]
-    gain: bpy.props.FloatProperty(name="Gain", description="Factor on the action's weight", default=1.0)  # type: ignore[valid-type]
-    offset: bpy.props.FloatProperty(name="Offset", description="Added after the gain")  # type: ignore[valid-type]
-    low: bpy.props.FloatProperty(name="From", description="No less than this", default=-10.0)  # type: ignore[valid-type]
-    high: bpy.props.FloatProperty(name="To", description="No more than this", default=10.0)  # type: ignore[valid-type]
-    mute: bpy.props.BoolProperty(name="Mute", description="Leave this link out")  # type: ignore[valid-type]
+    action: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Action", description="ARKit's action that drives it", update=_edited, search=_actions
+    )
+    key: bpy.props.StringProperty(name="Shape Key", description="The character's shape key", update=_edited)  # type: ignore[valid-type]
+    gain: bpy.props.FloatProperty(name="Gain", description="Factor on the weight", default=1.0, update=_edited)  # type: ignore[valid-type]
+    offset: bpy.props.FloatProperty(name="Offset", description="Added after the gain", update=_edited)  # type: ignore[valid-type]
+    low: bpy.props.FloatProperty(name="From", description="No less than this", default=-10.0, update=_edited)  # type: ignore[valid-type]
+    high: bpy.props.FloatProperty(name="To", description="No more than this", default=10.0, update=_edited)  # type: ignore[valid-type]
+    mute: bpy.props.BoolProperty(name="Mute", description="Leave this link out", update=_edited)  # type: ignore[valid-type]
 
 
 class FlowFaceBoneLink(bpy.types.PropertyGroup):  # type: ignore[misc]
@@ -53,8 +86,20 @@ class FlowFaceEyeLink(bpy.types.PropertyGroup):  # type: ignore[misc]
     gain: bpy.props.FloatProperty(name="Gain", description="Factor on the gaze", default=1.0)  # type: ignore[valid-type]
 
 
+def _is_source(_target: Any, obj: Any) -> bool:
+    return bool(source.places(obj))
+
+
 def _is_character(_target: Any, obj: Any) -> bool:
     return obj.type in ("MESH", "ARMATURE")
+
+
+class FlowFaceKept(bpy.types.PropertyGroup):  # type: ignore[misc]
+    """What a shape key, called like this, had before it was driven."""
+
+    value: bpy.props.FloatProperty()  # type: ignore[valid-type]
+    driven: bpy.props.BoolProperty(description="A driver of its own, which is put aside")  # type: ignore[valid-type]
+    driver_mute: bpy.props.BoolProperty(description="Whether that driver was muted")  # type: ignore[valid-type]
 
 
 class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
@@ -67,7 +112,7 @@ class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
         poll=_is_character,
     )
     source: bpy.props.PointerProperty(  # type: ignore[valid-type]
-        name="Source", description="The head that it follows", type=bpy.types.Object
+        name="Source", description="The head that it follows", type=bpy.types.Object, poll=_is_source, update=_edited
     )
     mapping_name: bpy.props.StringProperty(name="Mapping", description="What its mapping is called")  # type: ignore[valid-type]
     keys: bpy.props.CollectionProperty(type=FlowFaceKeyLink)  # type: ignore[valid-type]
@@ -85,8 +130,21 @@ class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
         name="Travel", description="Of the head's travel, scaled to the character's size; 0 for turns only", default=0.0
     )
     swap: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Swap Sides", description="The actor's left drives the character's right and the other way round"
+        name="Swap Sides",
+        description="The actor's left drives the character's right and the other way round",
+        update=_edited,
     )
+    live: bpy.props.BoolProperty(name="Live", description="It follows by drivers")  # type: ignore[valid-type]
+    linked: bpy.props.PointerProperty(  # type: ignore[valid-type]
+        description="The source's shape keys that its drivers read", type=bpy.types.Key
+    )
+    kept: bpy.props.CollectionProperty(type=FlowFaceKept)  # type: ignore[valid-type]
+    baked: bpy.props.PointerProperty(description="The Action that was baked", type=bpy.types.Action)  # type: ignore[valid-type]
+    carried: bpy.props.FloatProperty(description="Of the neck's turn, that the head goes along with")  # type: ignore[valid-type]
+    carried_pair: bpy.props.StringProperty(description="The neck and the head of which that is said")  # type: ignore[valid-type]
+    before: bpy.props.PointerProperty(description="The Action that it had before", type=bpy.types.Action)  # type: ignore[valid-type]
+    scores: bpy.props.CollectionProperty(type=FlowFaceScore)  # type: ignore[valid-type]
+    before_slot: bpy.props.StringProperty(description="The identifier of the slot that it had in it")  # type: ignore[valid-type]
 
 
 class FlowFaceRetarget(bpy.types.PropertyGroup):  # type: ignore[misc]
@@ -94,9 +152,21 @@ class FlowFaceRetarget(bpy.types.PropertyGroup):  # type: ignore[misc]
 
     targets: bpy.props.CollectionProperty(type=FlowFaceTarget)  # type: ignore[valid-type]
     active: bpy.props.IntProperty(name="Character")  # type: ignore[valid-type]
+    preview_still: bpy.props.BoolProperty(  # type: ignore[valid-type]
+        name="Faces to the Front", description="Show faces from their front, whatever the heads do", default=True
+    )
+    playblast_height: bpy.props.EnumProperty(  # type: ignore[valid-type]
+        name="Height",
+        description="Of a playblast, without its line of names, in pixels",
+        items=[(height, height, "") for height in ("360", "480", "720", "1080")],
+        default="480",
+    )
 
 
-CLASSES = (FlowFaceKeyLink, FlowFaceBoneLink, FlowFaceEyeLink, FlowFaceTarget, FlowFaceRetarget)
+CLASSES = (
+    *(FlowFaceKeyLink, FlowFaceBoneLink, FlowFaceEyeLink),
+    *(FlowFaceKept, FlowFaceScore, FlowFaceTarget, FlowFaceRetarget),
+)
 
 
 def retarget_property() -> Any:
@@ -123,14 +193,15 @@ def mapping_of(target: Any) -> Mapping:
 
 def write_mapping(target: Any, mapping: Mapping) -> None:
     """Give a ``FlowFaceTarget`` a mapping in place of the one it has."""
-    target.mapping_name, target.swap = mapping.name, mapping.swap
-    for links, wanted in ((target.keys, mapping.keys), (target.bones, mapping.bones), (target.eyes, mapping.eyes)):
-        links.clear()
-        for link in wanted:
-            _fill(links.add(), link)
-    head = mapping.head
-    target.head_bone, target.neck_bone, target.neck_share = head.head, head.neck, head.neck_share
-    target.head_gain, target.head_move = head.gain, head.move
+    with as_one_edit(target.id_data):
+        target.mapping_name, target.swap = mapping.name, mapping.swap
+        for links, wanted in ((target.keys, mapping.keys), (target.bones, mapping.bones), (target.eyes, mapping.eyes)):
+            links.clear()
+            for link in wanted:
+                _fill(links.add(), link)
+        head = mapping.head
+        target.head_bone, target.neck_bone, target.neck_share = head.head, head.neck, head.neck_share
+        target.head_gain, target.head_move = head.gain, head.move
 
 
 def _fill(item: Any, link: KeyLink | BoneLink | EyeLink) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .. import compat
 from ..scene import ownership, shape
 from ..vendor import face_actions
+from . import sampling
 
 F64 = NDArray[np.float64]
 
@@ -53,18 +54,23 @@ def take_of(source: Any) -> Any | None:
 
 
 def weights(source: Any, frames: F64) -> dict[str, F64]:
-    """The weight (T,) of each of a source's actions on scene frames (T,): of its curves, else as it is now."""
-    out = {}
-    curves: dict[Any, dict[str, Any]] = {}
-    for action, place in places(source).items():
-        if place.owner not in curves:
-            curves[place.owner] = {curve.data_path: curve for curve in compat.action_curves(place.owner)}
+    """The weight (T,) of each of a source's actions on scene frames (T,): of its curves, else as it is now.
+
+    Where drivers or the NLA have a say, the scene is taken to each of the frames, and back.
+    """
+    found = places(source)
+    out = dict.fromkeys(found, np.zeros(0))
+    by_frame = {action: place for action, place in found.items() if sampling.needs_frames(place.owner, place.path)}
+    curves = {owner: sampling.curves_of(owner) for owner in dict.fromkeys(place.owner for place in found.values())}
+    for action, place in found.items():
         curve = curves[place.owner].get(place.path)
+        if action in by_frame:
+            continue
         if curve is None:
             out[action] = np.full(len(frames), float(place.owner.path_resolve(place.path)))
         else:
             out[action] = np.array([curve.evaluate(float(frame)) for frame in frames])
-    return out
+    return {**out, **(sampling.sampled(by_frame, frames) if by_frame else {})}
 
 
 def span(source: Any) -> tuple[float, float] | None:

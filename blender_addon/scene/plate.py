@@ -35,7 +35,7 @@ def plate_of(take: Any) -> Any | None:
 def show(take: Any, view: replace.ShownView) -> bool:
     """Render the footage of a view behind the take; False where its camera has none that can be read."""
     remove(take)
-    background = _background(view)
+    background = background_of(view)
     if background is None or view.size is None:
         return False
     mesh = bpy.data.meshes.new(f"{take.name} plate")
@@ -45,7 +45,9 @@ def show(take: Any, view: replace.ShownView) -> bool:
     for ray in RAYS:
         setattr(plane, f"visible_{ray}", False)
     plane.parent = view.camera
-    mesh.materials.append(_material(mesh.name, take))
+    material = picture_material(mesh.name)
+    material[materials.TAKE_KEY] = take[replace.TAKE_KEY]
+    mesh.materials.append(material)
     refresh(take)
     return True
 
@@ -76,7 +78,7 @@ def refresh(take: Any) -> None:
     if plane is None:
         return
     view = next((view for view in replace.shown_views(take) if view.name == plane.get(VIEW)), None)
-    background = _background(view) if view is not None else None
+    background = background_of(view) if view is not None else None
     if view is None or background is None or view.size is None:
         remove(take)
         return
@@ -88,10 +90,10 @@ def refresh(take: Any) -> None:
         return  # the user's own
     if material.users > 1:  # the plane of a full copy of the scene wears it, too
         material = plane.data.materials[0] = material.copy()
-    _play(material.node_tree, material.node_tree.nodes[NODE], background, view.camera.data)
+    play(material.node_tree, material.node_tree.nodes[NODE], background, view.camera.data)
 
 
-def _background(view: replace.ShownView) -> Any | None:
+def background_of(view: replace.ShownView) -> Any | None:
     """The footage behind a view's camera; None where there is none."""
     if view.camera is None or not len(view.camera.data.background_images):
         return None
@@ -106,8 +108,7 @@ def _shape(plane: Any, size: tuple[int, int], data: Any, turned: float) -> None:
     unit = axes.pinhole(axes.Lens(data.sensor_fit, 1.0, 1.0, 0.0, 0.0), 1.0, size)[0]
     width, height = size[0] / unit, size[1] / unit
     corners: NDArray[np.float64] = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], np.float64) / 2
-    cos, sin = round(math.cos(turned)), round(math.sin(turned))
-    stored = corners @ np.array([(cos, sin), (-sin, cos)]) + 0.5
+    stored = stored_places(corners, turned)
     mesh = plane.data
     if not len(mesh.polygons):
         mesh.from_pydata([(0.0, 0.0, 0.0)] * 4, [], [(0, 1, 2, 3)])
@@ -116,6 +117,13 @@ def _shape(plane: Any, size: tuple[int, int], data: Any, turned: float) -> None:
     mesh.vertices.foreach_set("co", places.ravel().astype(np.float32))
     mesh.uv_layers[0].uv.foreach_set("vector", stored.ravel().astype(np.float32))
     mesh.update()
+
+
+def stored_places(upright: NDArray[np.float64], turned: float) -> NDArray[np.float64]:
+    """Where places (n,2) of an upright picture, in its widths and heights from its middle, are in the stored picture,
+    which is ``turned`` clockwise (radians) for display: as UV coordinates."""
+    cos, sin = round(math.cos(turned)), round(math.sin(turned))
+    return upright @ np.array([(cos, sin), (-sin, cos)]) + 0.5
 
 
 def _place(plane: Any, camera: Any) -> None:
@@ -144,10 +152,9 @@ def _variable(driver: Any, name: str, kind: str, block: Any, path: str) -> None:
     target.id_type, target.id, target.data_path = kind, block, path
 
 
-def _material(name: str, take: Any) -> Any:
-    """A material that shines as the picture does."""
+def picture_material(name: str) -> Any:
+    """A material that shines as the picture of its node ``NODE`` does, which ``play`` chooses."""
     material = bpy.data.materials.new(name)
-    material[materials.TAKE_KEY] = take[replace.TAKE_KEY]
     if material.node_tree is None:  # from Blender 5.0 on every material has nodes and use_nodes does nothing
         material.use_nodes = True
     tree = material.node_tree
@@ -160,7 +167,7 @@ def _material(name: str, take: Any) -> Any:
     return material
 
 
-def _play(tree: Any, node: Any, background: Any, data: Any) -> None:
+def play(tree: Any, node: Any, background: Any, data: Any) -> None:
     """Have the material play what the background plays, at the same frames."""
     user = node.image_user
     path = user.path_from_id("frame_offset")

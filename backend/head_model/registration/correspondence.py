@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from backend.errors import ErrorCode, UserError
-from backend.head_model.model import BoolArray, HeadModel
-from backend.head_model.registration.face_points import FacePoints, find_face_points, sphere_centre
+from backend.head_model.model import BoolArray, HeadModel, surface_positions
+from backend.head_model.registration.face_points import POINTS, FacePoints, find_face_points, sphere_centre
 from backend.head_model.registration.identity_fit import fit_identity
 from backend.head_model.registration.nonrigid import Anchors, bend_onto
 from backend.head_model.registration.parts import CAVITIES, EYEBALLS, HIDDEN, Parts, parts_of_open_head, pieces_of
@@ -60,14 +60,18 @@ def correspond(
     open_head: HeadModel,
     face_mesh: OpenFaceMesh,
     on_progress: Callable[[float, str], None],
+    given: FacePoints | None = None,
 ) -> Correspondence:
-    """Lay the open head over ``source``. Raises ``UserError`` ``face_not_found``, ``head_scale``, ``no_opengl``."""
+    """Lay the open head over ``source``, guided by MediaPipe's points, or by those ``given``.
+
+    Raises ``UserError`` ``face_not_found``, ``head_scale``, ``no_opengl``.
+    """
     template = np.asarray(source.template, np.float64)
     own = parts_of_open_head(open_head)
     on_progress(0.0, "looking for the face")
-    found = find_face_points(parts.bare(template, source.triangles), source.id, face_mesh)
+    found = given or find_face_points(parts.bare(template, source.triangles), source.id, face_mesh)
     on_progress(0.2, "looking for the face")
-    on_open = _points_on_open(open_head, face_mesh)
+    on_open = _points_on_open(open_head, face_mesh) if given is None else _embedded_points(open_head)
     on_progress(0.3, "fitting the identity")
     start, anchors, mapping = _start(open_head, own, on_open, found, source.id)
     outer = np.flatnonzero(own["outer"])
@@ -91,6 +95,12 @@ def correspond(
 def _points_on_open(open_head: HeadModel, face_mesh: OpenFaceMesh) -> FacePoints:
     own = parts_of_open_head(open_head)
     return find_face_points(own.bare(open_head.template, open_head.triangles), open_head.id, face_mesh)
+
+
+def _embedded_points(open_head: HeadModel) -> FacePoints:
+    """The open head's calibrated landmarks, which lie where people see them."""
+    position = surface_positions(open_head.landmarks["mediapipe478"], open_head.triangles, open_head.template)
+    return FacePoints(position[:POINTS].astype(np.float64), np.zeros(POINTS))
 
 
 def _start(

@@ -6,6 +6,8 @@ heads it gets wrong on both and the difference cancels.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +64,7 @@ def find_face_points(head: BareHead, name: str, face_mesh: OpenFaceMesh) -> Face
     colors = _colors(head)
     with render.HeadRenderer((SIZE, SIZE)) as renderer, face_mesh() as detector:
         camera = _Camera(renderer, detector, head, colors)
-        first = camera.find_frame()
+        first = camera.find_frame(FRAMINGS)
         if first is None:
             raise UserError(
                 ErrorCode.FACE_NOT_FOUND,
@@ -85,6 +87,19 @@ def find_face_points(head: BareHead, name: str, face_mesh: OpenFaceMesh) -> Face
             "FlowFace expects a whole human head in metres, +y up and looking along +z.",
         )
     return _average(np.stack(hits))
+
+
+FirstLook = Callable[[BareHead], "F64 | None"]
+"""MediaPipe's points (468,3) on a mesh as seen from the front; None where it sees no face."""
+FRAMINGS = tuple((span, centre) for span in (1.0, 0.7, 1.5, 0.45) for centre in (0.5, 0.65, 0.35))
+"""Spans and centres, in shares of the height from below, that a bust, a head or a face needs."""
+
+
+@contextmanager
+def first_look(face_mesh: OpenFaceMesh, framings: Sequence[tuple[float, float]] = FRAMINGS) -> Iterator[FirstLook]:
+    """Looks for faces on meshes of about a head's size that face +z, at all framings. Raises ``no_opengl``."""
+    with render.HeadRenderer((SIZE, SIZE)) as renderer, face_mesh() as detector:
+        yield lambda head: _Camera(renderer, detector, head, _colors(head)).find_frame(framings)
 
 
 def _average(hits: F64) -> FacePoints:
@@ -111,18 +126,17 @@ class _Camera:
     def __init__(self, renderer: render.HeadRenderer, detector: FaceMesh, head: BareHead, colors: F64) -> None:
         self.renderer, self.detector, self.head, self.colors = renderer, detector, head, colors
 
-    def find_frame(self) -> F64 | None:
-        """The points (468,3) of a first look from the front, at the framings a bust, a head or a face needs."""
+    def find_frame(self, framings: Sequence[tuple[float, float]]) -> F64 | None:
+        """The points (468,3) of a first look from the front, at the first of the framings that shows a face."""
         used = self.head.vertices[np.unique(self.head.triangles[self.head.skin])]
         low, high = used.min(axis=0), used.max(axis=0)
         height = float(high[1] - low[1])
-        for span in (1.0, 0.7, 1.5, 0.45):
-            for centre in (0.5, 0.65, 0.35):
-                target = [(low[0] + high[0]) / 2, low[1] + centre * height, high[2]]
-                distance = 3.0 * span * height
-                seen = self.look(render.look_at_head(distance, target=target), 3.0 * SIZE / 1.1)
-                if seen is not None and not np.isnan(seen[[RIGHT_CANTHUS, LEFT_CANTHUS]]).any():
-                    return seen
+        for span, centre in framings:
+            target = [(low[0] + high[0]) / 2, low[1] + centre * height, high[2]]
+            distance = 3.0 * span * height
+            seen = self.look(render.look_at_head(distance, target=target), 3.0 * SIZE / 1.1)
+            if seen is not None and not np.isnan(seen[[RIGHT_CANTHUS, LEFT_CANTHUS]]).any():
+                return seen
         return None
 
     def look(self, pose: F64, focal: float) -> F64 | None:

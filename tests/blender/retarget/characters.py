@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from backend.export.blender import head_geometry
 from backend.head_model.converters.ict import read_ict
@@ -61,8 +62,18 @@ def _turned(points: F32) -> F32:
     return np.stack([points[:, 0], -points[:, 2], points[:, 1]], axis=1)
 
 
-def performer(curves: Mapping[str, NDArray[Any]], *, name: str = "actor", rate: float = 24.0) -> Any:
-    """The head object of a take in which the open head plays ``curves``: an action's weights (T,) each."""
+def performer(
+    curves: Mapping[str, NDArray[Any]],
+    *,
+    name: str = "actor",
+    rate: float = 24.0,
+    footage: str = "/nowhere/clip.mp4",
+    turns: NDArray[Any] | None = None,
+) -> Any:
+    """The head object of a take in which the open head plays ``curves``: an action's weights (T,) each.
+
+    It was filmed as ``footage``, of 640 × 360 pixels, and turned to its left by ``turns`` (T,), radians.
+    """
     head = load_head("open")
     count = len(next(iter(curves.values())))
     expression = np.zeros((count, len(head.expression_names)), np.float32)
@@ -70,7 +81,7 @@ def performer(curves: Mapping[str, NDArray[Any]], *, name: str = "actor", rate: 
         expression[:, head.expression_names.index(action)] = values
     view = CameraTrack(
         name="camera",
-        footage="/nowhere/clip.mp4",
+        footage=footage,
         footage_kind="video",
         footage_first_frame=1,
         footage_frame_count=count,
@@ -87,7 +98,7 @@ def performer(curves: Mapping[str, NDArray[Any]], *, name: str = "actor", rate: 
         scene_frames=np.arange(1.0, count + 1),
         frame_rate=rate,
         expression=expression,
-        head_rotation=np.tile([np.pi, 0.0, 0.0], (count, 1)),
+        head_rotation=_facing(np.zeros(count) if turns is None else turns),
         head_translation=np.tile([0.0, 0.0, 0.6], (count, 1)),
         gaze=np.zeros((count, 2, 2), np.float32),
         tracked=np.ones(count, bool),
@@ -96,6 +107,12 @@ def performer(curves: Mapping[str, NDArray[Any]], *, name: str = "actor", rate: 
         actions=expression,
     )
     return member(build_take(bpy.context, take), HEAD)
+
+
+def _facing(turns: NDArray[Any]) -> NDArray[np.float64]:
+    """Rotation vectors (T,3) of heads before a camera, turned to their left."""
+    front = Rotation.from_rotvec([np.pi, 0.0, 0.0])
+    return (front * Rotation.from_rotvec(turns[:, None] * [0.0, 1.0, 0.0])).as_rotvec()
 
 
 def apple_curves(data: Path) -> dict[str, NDArray[np.float32]]:

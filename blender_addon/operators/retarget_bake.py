@@ -1,0 +1,73 @@
+"""Bake what a character plays to keys of its own, and take them off again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..retarget import bake, targets
+from ..retarget.drive import CannotDrive
+from .on_target import OnTarget
+
+
+class FLOWFACE_OT_retarget_bake(OnTarget, bpy.types.Operator):  # type: ignore[misc]
+    """Key what the character's source plays on each frame, into an Action of its own; the one that it has stays as it \
+is. It no longer follows live"""
+
+    bl_idname = "flowface.retarget_bake"
+    bl_label = "Bake"
+
+    first: bpy.props.IntProperty(name="First Frame", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    last: bpy.props.IntProperty(name="Last Frame", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    error: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Thin Out",
+        description="How far a value may be off for fewer keys; 0 for a key on each frame",
+        min=0.0,
+        max=1.0,
+        soft_max=0.05,
+        precision=3,
+        step=0.1,
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context: Any, _event: Any) -> set[str]:
+        """Ask for the frames; all that the source plays are suggested."""
+        self.first, self.last = bake.frames_of(targets.chosen(context.scene), context.scene)
+        return set(context.window_manager.invoke_props_dialog(self, confirm_text="Bake"))
+
+    def execute(self, context: Any) -> set[str]:
+        """Bake."""
+        target = targets.chosen(context.scene)
+        first, last = bake.frames_of(target, context.scene)
+        if self.properties.is_property_set("first"):
+            first = self.first
+        if self.properties.is_property_set("last"):
+            last = self.last
+        try:
+            made = bake.bake(target, first, last, self.error)
+        except CannotDrive as problem:
+            self.report({"ERROR"}, str(problem))
+            return {"CANCELLED"}
+        said = f"{made.curves} shape keys of “{target.object.name}” have {made.keys:,} keys on {made.frames:,} frames"
+        self.report({"INFO"}, said)
+        return {"FINISHED"}
+
+
+class FLOWFACE_OT_retarget_unbake(OnTarget, bpy.types.Operator):  # type: ignore[misc]
+    """Take the baked keys off; the character has the Action that it had before"""
+
+    bl_idname = "flowface.retarget_unbake"
+    bl_label = "Remove Bake"
+
+    def execute(self, context: Any) -> set[str]:
+        """Take them off."""
+        target = targets.chosen(context.scene)
+        if target.baked is None:
+            self.report({"ERROR"}, "Nothing was baked for this character")
+            return {"CANCELLED"}
+        bake.unbake(target)
+        return {"FINISHED"}
+
+
+CLASSES = (FLOWFACE_OT_retarget_bake, FLOWFACE_OT_retarget_unbake)

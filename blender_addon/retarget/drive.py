@@ -1,0 +1,143 @@
+"""Characters that follow a take live: by drivers on their shape keys or bones, which read the take's own curves.
+
+Whatever changes the take shows at once: its versions, edits and layers. Where its head gets other keys (it was tracked
+again as another head) the drivers are pointed at those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as ByName
+from typing import Any
+
+from . import drivers, kept, pose, source
+from .drivers import CannotDrive, Formula
+from .evaluate import links_by_key
+from .mapping import Mapping
+from .properties import mapping_of
+
+
+__all__ = ["CannotDrive", "check", "driven_keys", "go_live", "go_off", "is_stale", "missing_keys", "refresh"]
+
+
+def check(target: Any) -> None:
+    """Find out whether a ``FlowFaceTarget``'s character can be driven and baked.
+
+    Raises:
+        CannotDrive: it cannot.
+    """
+    obj, head = target.object, target.source
+    if obj is None:
+        raise CannotDrive("This character was deleted. Remove it from the list.")
+    if head is None:
+        raise CannotDrive(f"“{obj.name}” has no source: choose the head that it follows.")
+    if obj.type == "ARMATURE":
+        pose.check(target)
+    if obj.type != "MESH" or not len(target.keys):
+        return
+    keys = kept.keys_of(target)
+    if keys is None:
+        raise CannotDrive(f"“{obj.name}” has no shape keys. Choose the mesh that has them.")
+    if obj == head or keys == getattr(head.data, "shape_keys", None):
+        raise CannotDrive(f"“{obj.name}” cannot follow itself. Choose another source.")
+    if not keys.use_relative:
+        raise CannotDrive(f"The shape keys of “{obj.name}” are absolute. Make them Relative in its Mesh properties.")
+    if obj.data.library is not None:
+        raise CannotDrive(
+            f"The shape keys of “{obj.name}” are linked from another file, where nothing can be changed. "
+            "Use Make Override, then it follows."
+        )
+
+
+def go_live(target: Any) -> None:
+    """Let a character follow its source; one that follows already is brought up to date.
+
+    Raises:
+        CannotDrive: it cannot.
+    """
+    check(target)
+    formulas = _formulas(target, mapping_of(target))
+    target.live = True
+    _write(target, formulas)
+
+
+def go_off(target: Any) -> None:
+    """Let a character follow no longer: it has what it had before, or the keys that were baked."""
+    target.live, target.linked = False, None
+    owner = kept.owner_of(target)
+    for row in target.kept if owner is not None else ():
+        kept.remove_driver(owner, row.name)
+    if target.baked is None:
+        kept.give_back(target)
+
+
+def refresh(target: Any) -> None:
+    """Bring the drivers of a character that is live up to date with its mapping and its source.
+
+    One that cannot be driven any more, because its source was deleted or its mapping cannot be written, keeps the
+    drivers that it has.
+    """
+    if target.live:
+        try:
+            go_live(target)
+        except CannotDrive:
+            return
+
+
+def is_stale(target: Any) -> bool:
+    """True where the source of a character that is live has other keys than those that the drivers read."""
+    return bool(
+        target.live and target.source is not None and target.linked != getattr(target.source.data, "shape_keys", None)
+    )
+
+
+def missing_keys(target: Any) -> tuple[str, ...]:
+    """The shape keys that a mapping names and the character does not have."""
+    keys = kept.keys_of(target)
+    blocks = keys.key_blocks if keys is not None else {}
+    return tuple(dict.fromkeys(link.key for link in target.keys if link.key not in blocks))
+
+
+def driven_keys(target: Any, mapping: Mapping) -> list[str]:
+    """The shape keys of a mapping that the character has; its reference key is driven by nothing."""
+    keys = kept.keys_of(target)
+    if keys is None:
+        return []
+    there = (keys.key_blocks.get(name) for name in links_by_key(mapping))
+    return [block.name for block in there if block is not None and block != keys.reference_key]
+
+
+def _formulas(target: Any, mapping: Mapping) -> dict[str, Formula]:
+    if target.object.type == "ARMATURE":
+        return pose.formulas(target, mapping)
+    places, links = source.places(target.source), links_by_key(mapping)
+    found = {}
+    for name in driven_keys(target, mapping):
+        try:
+            wanted = drivers.formula(links[name], mapping, places)
+        except ValueError:
+            raise CannotDrive(
+                f"Too many actions drive “{name}” for one driver. Leave out the ranges of some, or bake instead."
+            ) from None
+        if wanted is not None:
+            found[name] = wanted
+    return found
+
+
+def _write(target: Any, formulas: ByName[str, Formula]) -> None:
+    owner = kept.owner_of(target)
+    kept.keep(target, formulas)
+    others = [row.name for row in target.kept if row.name not in formulas]
+    if target.baked is None:
+        kept.give_back(target, others)
+    for name in others if owner is not None else ():
+        kept.remove_driver(owner, name)
+    for name, wanted in formulas.items():
+        path, index = kept.slot_of(owner, name)
+        curve = kept.driver_of(owner, path, index)
+        if curve is None:
+            drivers.add(owner, path, index, wanted)
+        else:
+            drivers.write(curve, wanted)
+    linked = getattr(target.source.data, "shape_keys", None)
+    if target.linked != linked:
+        target.linked = linked

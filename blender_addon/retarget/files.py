@@ -1,0 +1,53 @@
+"""Mapping files: read, checked and written; and the presets that come with the add-on."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from ..vendor import face_actions
+from .mapping import BadMapping, Mapping, from_text, to_text
+
+PRESETS = Path(__file__).with_name("presets")
+MAX_BYTES = 1 << 20
+"""No mapping is a tenth as long; more is another file, and is not read."""
+
+
+def read(path: Path) -> Mapping:
+    """The mapping of a file.
+
+    Raises:
+        BadMapping: it cannot be read, is too long, or is no mapping that can be used; the text is for the user.
+    """
+    where = f"“{path.name}”"
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as problem:
+        raise BadMapping(f"{where} cannot be read: {problem.strerror or problem}.") from None
+    if len(content) > MAX_BYTES:
+        raise BadMapping(f"{where} is longer than {MAX_BYTES >> 20} MB, so it is no mapping. Choose another file.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadMapping(f"{where} is no text in UTF-8. Choose a mapping that was saved by FlowFace.") from None
+    mapping = from_text(text, where)
+    actions = [link.action for link in mapping.keys] + [link.action for link in mapping.bones]
+    unknown = next((action for action in actions if action not in face_actions.ARKIT_ACTIONS), None)
+    if unknown is not None:
+        raise BadMapping(f"{where} names an action “{unknown[:40]}”, which is none of ARKit's 52.")
+    for eye in mapping.eyes:
+        if eye.side not in ("left", "right"):
+            raise BadMapping(f"{where} has an eye “{eye.side[:20]}”: it must be left or right.")
+    return mapping
+
+
+def write(path: Path, mapping: Mapping) -> None:
+    """Write a mapping to a file; raises OSError."""
+    path.write_text(to_text(mapping), encoding="utf-8")
+
+
+@cache
+def presets() -> dict[str, Mapping]:
+    """The mappings that come with the add-on, by their files' names without ending, in alphabetical order of those."""
+    return {path.stem: read(path) for path in sorted(PRESETS.glob("*.json"))}

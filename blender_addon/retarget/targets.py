@@ -1,0 +1,121 @@
+"""The characters of a scene that follow takes: which one is chosen, added, taken away, and made editable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from ..scene import ownership
+from ..vendor import face_actions
+from . import bake, drive, properties
+from .drive import CannotDrive
+from .mapping import KeyLink, Mapping
+
+
+def settings_of(scene: Any) -> Any:
+    """The ``FlowFaceRetarget`` of a scene."""
+    return getattr(scene, properties.NAME)
+
+
+def chosen(scene: Any) -> Any:
+    """The character that is chosen in the list; None where there is none."""
+    held = settings_of(scene)
+    return held.targets[held.active] if 0 <= held.active < len(held.targets) else None
+
+
+def link_of(target: Any) -> Any | None:
+    """The link to a shape key that is chosen in a character's table."""
+    return target.keys[target.active_key] if 0 <= target.active_key < len(target.keys) else None
+
+
+def candidates(context: Any) -> list[Any]:
+    """The selected objects, the active one last, that can be characters: meshes and armatures of no take.
+
+    Of an empty that shows a collection of another file it is the meshes with shape keys in there.
+    """
+    takes = {obj for take in ownership.takes_of(context.scene) for obj in take.all_objects}
+    active = context.active_object
+    found = [obj for obj in context.selected_objects if obj != active]
+    if active is not None and (active.select_get() or not found):
+        found.append(active)
+    inside = [
+        obj
+        for empty in found
+        if empty.instance_type == "COLLECTION" and empty.instance_collection is not None
+        for obj in empty.instance_collection.all_objects
+        if getattr(obj.data, "shape_keys", None) is not None
+    ]
+    return [obj for obj in [*found, *inside] if obj.type in ("MESH", "ARMATURE") and obj not in takes]
+
+
+def add(scene: Any, obj: Any, head: Any) -> Any:
+    """A new target that follows a head, with its keys mapped that have the actions' own names. It is not live yet.
+
+    Raises:
+        CannotDrive: the character is in the list already.
+    """
+    held = settings_of(scene)
+    for index, target in enumerate(held.targets):
+        if target.object == obj:
+            held.active = index
+            raise CannotDrive(f"“{obj.name}” is in the list already. Choose another source for it there.")
+    target = held.targets.add()
+    target.object, target.source = obj, head
+    held.active = len(held.targets) - 1
+    keys = getattr(obj.data, "shape_keys", None)
+    blocks = keys.key_blocks if keys is not None else {}
+    own = tuple(KeyLink(action, action) for action in face_actions.ARKIT_ACTIONS if action in blocks)
+    properties.write_mapping(target, Mapping(keys=own))
+    return target
+
+
+def remove(scene: Any, index: int, *, keep_baked: bool = False) -> None:
+    """Take a character off the list; it gets back what it had, but for baked keys that are to be kept."""
+    held = settings_of(scene)
+    target = held.targets[index]
+    drive.go_off(target)
+    if not keep_baked:
+        bake.unbake(target)
+    held.targets.remove(index)
+    held.active = max(0, min(held.active, len(held.targets) - 1))
+
+
+def make_override(context: Any, target: Any) -> Any:
+    """Make library overrides of a linked character and of its mesh, so that it can be driven; returns the object.
+
+    Where an empty shows the character's collection, the whole collection is overridden in its place.
+
+    Raises:
+        CannotDrive: Blender cannot make one.
+    """
+    obj = target.object
+    if obj.library is not None:
+        target.object = obj = _overridden(context, obj)
+    if obj.data.library is not None and obj.data.override_create(remap_local_usages=True) is None:
+        raise CannotDrive(f"Blender cannot make a library override of the mesh of “{obj.name}”.")
+    return obj
+
+
+def _overridden(context: Any, obj: Any) -> Any:
+    empty = next(
+        (
+            shown
+            for shown in context.scene.objects
+            if shown.instance_collection is not None
+            and shown.instance_collection.library is not None
+            and obj.name in shown.instance_collection.all_objects
+        ),
+        None,
+    )
+    scene, layer = context.scene, context.view_layer
+    if empty is not None:
+        empty.instance_collection.override_hierarchy_create(scene, layer, reference=empty, do_fully_editable=True)
+    else:
+        obj.override_hierarchy_create(scene, layer, do_fully_editable=True)
+    made = [
+        one for one in bpy.data.objects if one.override_library is not None and one.override_library.reference == obj
+    ]
+    if not made:
+        raise CannotDrive(f"Blender cannot make a library override of “{obj.name}”.")
+    return made[-1]

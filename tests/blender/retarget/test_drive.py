@@ -1,0 +1,133 @@
+"""A character follows a take: live by drivers, and by keys that were baked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+from blender_addon import compat
+from blender_addon.retarget import bake, drive, source
+from blender_addon.retarget.mapping import KeyLink, Mapping, Response
+from blender_addon.scene import retime
+from protocol.face_actions import ARKIT_ACTIONS
+from tests.blender.retarget import characters
+from tests.blender.retarget.followers import FRAMES, add, by_hand, differs, follower, plain, played
+
+pytestmark = pytest.mark.usefixtures("addon")
+
+
+def mixed() -> Mapping:
+    """Several actions a key and several keys an action, with gains, offsets, ranges, mutes and swapped sides."""
+    return Mapping(
+        "mixed",
+        (
+            KeyLink("jawOpen", "jawOpen", Response(0.6, 0.05, 0.1, 0.5)),
+            KeyLink("mouthFunnel", "jawOpen", Response(0.4)),
+            KeyLink("mouthSmileRight", "jawOpen", Response(-0.2, 0.02)),
+            KeyLink("jawOpen", "mouthClose", Response(0.5, 0.1)),
+            KeyLink("eyeBlinkLeft", "eyeBlink_L"),
+            KeyLink("eyeBlinkRight", "eyeBlink_R", Response(mute=True)),
+        ),
+        swap=True,
+    )
+
+
+@pytest.mark.parametrize("mapping", [plain, mixed])
+def test_live_is_as_baked_is_as_worked_out(shared_data: Path, mapping: Callable[[], Mapping]) -> None:
+    character = characters.facecap(shared_data)
+    target = add(character, characters.performer(characters.apple_curves(shared_data)), mapping())
+    wanted = by_hand(target)
+    names = list(wanted)
+    expected = np.clip(np.stack([wanted[name] for name in names]), 0.0, 1.0)  # the character's own sliders
+    drive.go_live(target)
+    assert np.abs(played(character, names) - expected).max() < 1e-5
+    curves = character.data.shape_keys.animation_data.drivers
+    assert all(curve.driver.type == "SUM" or curve.driver.is_simple_expression for curve in curves)
+    bake.bake(target, 1, 268)
+    assert not len(character.data.shape_keys.animation_data.drivers)
+    assert np.abs(played(character, names) - expected).max() < 1e-5
+
+
+def test_everything_comes_back_when_the_link_goes(shared_data: Path) -> None:
+    character = characters.facecap(shared_data)
+    keys = character.data.shape_keys
+    blocks = keys.key_blocks
+    action, slot = keys.animation_data.action, keys.animation_data.action_slot
+    blocks["cheekPuff"].value = 0.7
+    own = blocks["jawOpen"].driver_add("value")
+    own.driver.expression = "frame / 1000"
+    before = played(character, [block.name for block in blocks])
+    drivers_before = [(curve.data_path, curve.mute, curve.driver.expression) for curve in keys.animation_data.drivers]
+    counts = {name: len(getattr(bpy.data, name)) for name in ("objects", "meshes", "shape_keys", "actions")}
+
+    head = characters.performer(characters.apple_curves(shared_data))
+    added = {name: len(getattr(bpy.data, name)) - count for name, count in counts.items()}
+    target = add(character, head)
+    drive.go_live(target)
+    assert differs(character, target) < 1e-5
+    bake.bake(target, 1, 100)
+    assert keys.animation_data.action != action
+    drive.go_live(target)
+    bpy.ops.flowface.retarget_remove()
+    assert (played(character, [block.name for block in blocks]) == before).all()
+    after = [(curve.data_path, curve.mute, curve.driver.expression) for curve in keys.animation_data.drivers]
+    assert after == drivers_before
+    assert (keys.animation_data.action, keys.animation_data.action_slot) == (action, slot)
+    assert {name: len(getattr(bpy.data, name)) - count for name, count in counts.items()} == added
+
+
+def test_an_edited_link_is_seen_at_once(shared_data: Path) -> None:
+    character, target = follower(shared_data)
+    link = next(link for link in target.keys if link.action == "jawOpen")
+    link.gain, link.offset = 0.5, 0.1
+    assert differs(character, target) < 1e-5
+    link.key = "mouthPucker"  # which mouthPucker moves, too; nothing drives jawOpen any more
+    assert differs(character, target) < 1e-5
+    assert not character.data.shape_keys.animation_data.drivers.find('key_blocks["jawOpen"].value')
+    target.swap = True
+    assert differs(character, target) < 1e-5
+    link.mute = True
+    assert differs(character, target) < 1e-5
+
+
+def test_a_part_is_baked_and_the_rest_stays(shared_data: Path) -> None:
+    character, target = follower(shared_data)
+    bake.bake(target, 1, 268)
+    target.keys[ARKIT_ACTIONS.index("jawOpen")].gain = 0.25
+    bake.bake(target, 90, 110)
+    full = by_hand(target)["jawOpen"]
+    inside = FRAMES == 97.0
+    expected = np.where(inside, full, 4 * full)
+    assert np.abs(played(character, ["jawOpen"])[0] - np.clip(expected, 0, 1)).max() < 1e-5
+
+
+def test_fewer_keys_keep_within_the_error(shared_data: Path) -> None:
+    character, target = follower(shared_data)
+    made = bake.bake(target, 1, 268, 0.01)
+    assert made.keys < 0.5 * 52 * 268
+    assert differs(character, target) < 0.0101
+
+
+def test_between_the_keys_of_a_retimed_take_whole_frames_are_baked(shared_data: Path) -> None:
+    character, target = follower(shared_data)
+    retime.retime(source.take_of(target.source), speed=0.75)
+    assert differs(character, target) < 1e-5
+    bake.bake(target, *bake.frames_of(target, bpy.context.scene))
+    curve = compat.action_curves(character.data.shape_keys)[0]
+    frames = compat.read_keys(curve).frames
+    assert (frames == np.round(frames)).all()
+    assert differs(character, target) < 1e-5
+
+
+def test_a_source_that_is_driven_itself_is_sampled(shared_data: Path) -> None:
+    character, target = follower(shared_data)
+    block = target.source.data.shape_keys.key_blocks["jawOpen"]
+    block.driver_add("value").driver.expression = "0.3"
+    bpy.context.scene.frame_set(5)
+    bake.bake(target, 40, 44)
+    assert played(character, ["jawOpen"])[0, 1] == pytest.approx(0.3)
+    assert bpy.context.scene.frame_current == FRAMES[-1]
