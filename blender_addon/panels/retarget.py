@@ -12,8 +12,6 @@ from .sidebar import InSidebar
 from .text import draw_text
 
 PARENT = "FLOWFACE_PT_retarget"
-MATCH = "retarget_match"
-"""The operator that finds the links by itself."""
 
 
 class FLOWFACE_UL_retarget_targets(bpy.types.UIList):  # type: ignore[misc]
@@ -103,6 +101,11 @@ class FLOWFACE_PT_retarget(InSidebar, bpy.types.Panel):  # type: ignore[misc]
             draw_text(self.layout, words, context.region.width, "INFO")
         elif target.object is not None:
             _draw_target(self.layout, target, context.region.width)
+        if len(held.targets) > 1:
+            row = self.layout.row(align=True)
+            everyone = all(one.live for one in held.targets)
+            row.operator("flowface.retarget_live", text="All Live", depress=everyone).every = True
+            row.operator("flowface.retarget_bake", text="Bake All").every = True
 
 
 def _draw_target(layout: Any, target: Any, width: int) -> None:
@@ -110,12 +113,12 @@ def _draw_target(layout: Any, target: Any, width: int) -> None:
     column.use_property_split, column.use_property_decorate = True, False
     column.prop(target, "source")
     column.prop(target, "swap")
-    if hasattr(bpy.types, f"FLOWFACE_OT_{MATCH}"):
-        layout.operator(f"flowface.{MATCH}", icon="VIEWZOOM")
+    if target.object.type == "MESH":
+        layout.operator("flowface.retarget_match", icon="VIEWZOOM")
     problem = _problem(target)
     if problem:
         draw_text(layout, problem, width, "ERROR")
-    if target.object.library is not None or target.object.data.library is not None:
+    if targets.needs_override(target):
         layout.operator("flowface.retarget_override", icon="LIBRARY_DATA_OVERRIDE")
     row = layout.row(align=True)
     row.operator("flowface.retarget_live", icon="LINKED" if target.live else "UNLINKED", depress=target.live)
