@@ -12,6 +12,8 @@ from .sidebar import InSidebar
 from .text import draw_text
 
 PARENT = "FLOWFACE_PT_retarget"
+TWO_NAMES = 420
+"""Pixels of a sidebar in which two names fit beside each other, at the interface's usual scale."""
 
 
 class FLOWFACE_UL_retarget_targets(bpy.types.UIList):  # type: ignore[misc]
@@ -42,13 +44,13 @@ class FLOWFACE_UL_retarget_targets(bpy.types.UIList):  # type: ignore[misc]
 
 
 class FLOWFACE_UL_retarget_keys(bpy.types.UIList):  # type: ignore[misc]
-    """Links from actions to shape keys; the filter looks at both names."""
+    """Links from actions to shape keys; the filter looks at both names. A narrow sidebar has room for one of them."""
 
     def draw_item(
         self,
-        _context: Any,
+        context: Any,
         layout: Any,
-        _data: Any,
+        data: Any,
         item: Any,
         _icon: int,
         _active_data: Any,
@@ -57,11 +59,16 @@ class FLOWFACE_UL_retarget_keys(bpy.types.UIList):  # type: ignore[misc]
         _flags: int = 0,
     ) -> None:
         """A row of the table."""
+        keys = kept.keys_of(data)
+        there = keys is not None and item.key in keys.key_blocks
         row = layout.row(align=True)
         row.active = not item.mute
-        split = row.split(factor=0.5, align=True)
-        split.label(text=item.action)
-        split.label(text=item.key or "choose a key", icon="FORWARD")
+        if context.region.width >= TWO_NAMES * context.preferences.system.ui_scale:
+            split = row.split(factor=0.5, align=True)
+            split.label(text=item.action)
+            split.label(text=item.key or "No key", icon="FORWARD" if there else "ERROR")
+        else:
+            row.label(text=item.action, icon="NONE" if there else "ERROR")
         gain = row.row()
         gain.ui_units_x = 2.6
         gain.prop(item, "gain", text="", emboss=False)
