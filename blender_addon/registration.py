@@ -49,6 +49,7 @@ from .operators import (
     retarget_playblast,
     retarget_preview,
     retarget_remove,
+    retarget_transfer,
     take_compare,
     take_delete,
     take_duplicate,
@@ -68,6 +69,7 @@ from .panels import main as panel
 from .panels import retarget as panel_retarget
 from .panels import retarget_calibrate as panel_retarget_calibrate
 from .panels import retarget_preview as panel_retarget_preview
+from .panels import retarget_transfer as panel_retarget_transfer
 from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
@@ -84,7 +86,7 @@ OPERATORS = (
     *(take_head_motion, take_compare, curves),
     *(pins, masks, held_keys, refine),
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
-    *(retarget_preview, retarget_playblast),
+    *(retarget_preview, retarget_playblast, retarget_transfer),
     *(export_live_link, import_live_link),
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links, retarget_calibrate),
 )
@@ -106,6 +108,7 @@ CLASSES = tuple(
         panel_retarget,
         panel_retarget_calibrate,
         panel_retarget_preview,
+        panel_retarget_transfer,
         panel_jobs,
     )
     for cls in module.CLASSES
