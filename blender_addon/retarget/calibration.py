@@ -23,7 +23,7 @@ F64 = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 _FRAMES, _APART = 4, 4  # of each measure's lowest and highest frames, and how far apart
-_CONTACT_FRAMES = 10
+_CONTACT_FRAMES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +51,14 @@ def calibrate(
     which the measures do not tell stay as they are.
     """
     before = compared.compare(actor, follow(mapping, weights, character))
-    started = mapping if rest is None else at_rest(mapping, weights, rest)
+    started = mapping
+    if rest is not None:
+        started, actor = at_rest(mapping, weights, rest), compared.from_rest(actor, rest)
     frames = extreme_frames(actor)
     some = {action: curve[frames] for action, curve in weights.items()}
     wanted = {name: curve[frames] for name, curve in actor.items()}
-    solver = gains.Solver(started, some, wanted, character)
+    still = {action: float(curve[rest]) for action, curve in weights.items()} if rest is not None else {}
+    solver = gains.Solver(started, some, wanted, character, still)
     _, solved, ended = min(_attempts(solver, actor, weights, character), key=lambda tried: tried[0])
     after = compared.compare(actor, follow(solved, weights, character))
     return Calibration(solved, frames, before, after, solved.keys[len(mapping.keys) :], ended)

@@ -19,6 +19,8 @@ LIPS_CLOSED = 0.02
 """A lip aperture that is seen as closed, in parts of the distance between the eyes: 1.2 mm on a person."""
 LIDS_CLOSED = 0.9
 """A lid closure that is seen as closed: 1 mm of a person's 10 is left."""
+LIPS_OPEN, LIDS_OPEN = 0.035, 0.85
+"""What is seen as open; between the two, a millimetre for lips, it is neither, and no character is judged by it."""
 MINOR = m.CORNERS_UP
 """Measures that are shown and have a part in the fit, but ask for no help from other keys."""
 _FEW = 6  # frames of contact, of which fewer say nothing
@@ -33,8 +35,8 @@ class Score:
 
     ``span`` is the range of the actor's 1st to 99th percentile and ``moves`` whether that is more than noise: slope
     (least squares of the character's on the actor's) and correlation mean nothing else. ``contact`` is the F1 of the
-    frames in which lips or lids are closed, None where the measure has no contact or the actor's hardly ever
-    close.
+    frames in which lips or lids are closed, of those on which the actor's are plainly closed or open; None where the
+    measure has no contact or the actor's hardly ever close.
     """
 
     name: str
@@ -74,6 +76,15 @@ def measured(face: m.Face, offsets: Mapping[str, F64], values: Curves) -> dict[s
     return {name: seen(name, curve) for name, curve in curves.items()}
 
 
+def from_rest(curves: Curves, rest: int) -> dict[str, F64]:
+    """Measures (T,) as they are with the face of frame ``rest`` at rest; half closed lids still close at 1."""
+    out = {}
+    for name, curve in curves.items():
+        at = min(float(curve[rest]), 0.5) if name in m.LIDS else float(curve[rest])
+        out[name] = seen(name, (curve - at) / (1.0 - at) if name in m.LIDS else curve - at)
+    return out
+
+
 def mirrored(curves: Curves) -> dict[str, F64]:
     """Measures with left and right swapped."""
     return {_other_side(name): curve for name, curve in curves.items()}
@@ -110,11 +121,14 @@ def _score(name: str, actor: F64, character: F64) -> Score:
     square, product = float(centred @ centred), float(centred @ other)
     slope = product / square if square > 0 else 0.0
     norm = np.sqrt(square * float(other @ other))
-    contact = _f1(closed(name, actor), closed(name, character)) if name in CONTACTS else None
+    contact = _contact(name, actor, character) if name in CONTACTS else None
     return Score(name, slope, product / norm if norm > 0 else 0.0, float(high - low), moves, contact)
 
 
-def _f1(wanted: NDArray[np.bool_], got: NDArray[np.bool_]) -> float | None:
+def _contact(name: str, actor: F64, character: F64) -> float | None:
+    """F1 of the frames that are closed, over those on which the actor's are plainly closed or plainly open."""
+    wanted, got = closed(name, actor), closed(name, character)
     if wanted.sum() < _FEW:
         return None
-    return float(2 * (wanted & got).sum() / (wanted.sum() + got.sum()))
+    plain = wanted | (actor < LIDS_OPEN if name in m.LIDS else actor > LIPS_OPEN)
+    return float(2 * (wanted & got).sum() / (wanted.sum() + (got & plain).sum()))

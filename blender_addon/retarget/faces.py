@@ -46,7 +46,11 @@ def read_character(target: Any) -> Character:
     blocks = {link.key: keys.key_blocks.get(link.key) for link in mapping.keys if not link.response.mute}
     moved = {name: _offsets(obj, block) for name, block in blocks.items() if block is not None}
     sliders = {name: (block.slider_min, block.slider_max) for name, block in blocks.items() if block is not None}
-    return Character(m.find_face(_face_mesh(obj, keys, _actions(mapping, moved))), moved, sliders)
+    mesh = _face_mesh(obj, keys, _actions(mapping, moved))
+    try:
+        return Character(m.find_face(mesh, f"“{obj.name}”"), moved, sliders)
+    except m.NoFace as problem:
+        raise m.NoFace(f"{problem} Correct the links of “{obj.name}” first.") from None
 
 
 def read_performance(head: Any) -> Performance:
@@ -74,7 +78,11 @@ def read_performance(head: Any) -> Performance:
     moved = {action: _offsets(head, block) for action, block in blocks.items()}
     weights = source.weights(head, frames)
     held = {name: np.clip(weights[name], block.slider_min, block.slider_max) for name, block in blocks.items()}
-    return Performance(frames, weights, compared.measured(m.find_face(_face_mesh(head, keys, moved)), moved, held))
+    try:
+        face = m.find_face(_face_mesh(head, keys, moved), f"“{head.name}”")
+    except m.NoFace as problem:
+        raise m.NoFace(f"{problem} Choose the head of a take as the source.") from None
+    return Performance(frames, weights, compared.measured(face, moved, held))
 
 
 def seen_by(performance: Performance, mapping: Mapping) -> compared.Curves:

@@ -23,13 +23,15 @@ SHARE = 0.4
 """The most that an action may get of another action's key, on either side of 0."""
 LEAST_SHARE = 0.04
 """A smaller share is not worth a link: it moves nothing by a millimetre."""
-MOST_HELPERS = 4
-"""Of both sides together; more would be a rig that nobody understands."""
+MOST_HELPERS = 2
+"""For brows, for lids and for the mouth, a pair of both sides being one; with more nobody would understand the rig."""
 
 # What it costs to change a gain to twice or to nothing, to give a whole share, and to change one side's gain only;
 # beside it stands the mean square error of the measures, each in parts of its range.
 _MAIN_COST, _COST, _SHARE_COST, _BOTH_SIDES = 1e-4, 1e-3, 1e-3, 1e-3
-_CONTACT = 4.0  # how much more an error of closed lips or lids counts
+_CONTACT = 6.0  # how much more it counts where lips or lids do not close
+_TOUCH = ((-0.4 * compared.LIPS_CLOSED, 1.5 * compared.LIPS_CLOSED), (0.97, 1.15))
+"""For lips and lids: how far closing has to go, and from where on they go through each other."""
 _MINOR = 0.5
 _STRESS, _MOST_STRESS = 1.5, 3.0
 _WORTH = 0.03  # of the square error; a helper that takes away less is none
@@ -59,15 +61,27 @@ _HELP = {
 """By the action whose key helps: those that it may help, which move the same part of a face; sides go with sides."""
 
 
+_PARTS = ("brow", "eye", "mouth")
+
+
 class Solver:
     """Gauss–Newton on the gains of a mapping's links, for frames on which the actor's weights and measures are known.
 
-    ``weights (n,)`` by action and ``actor`` (n,) by measure are of the same n frames.
+    ``weights (n,)`` by action and ``actor`` (n,) by measure are of the same n frames; ``at_rest`` are the weights with
+    which the character is at rest, where they are not 0.
     """
 
-    def __init__(self, mapping: Links, weights: Mapping[str, F64], actor: compared.Curves, character: Character):
+    def __init__(
+        self,
+        mapping: Links,
+        weights: Mapping[str, F64],
+        actor: compared.Curves,
+        character: Character,
+        at_rest: Mapping[str, float],
+    ):
         self._mapping, self._weights, self._actor, self._character = mapping, weights, actor, character
-        self._own, self._helped = len(mapping.keys), 0
+        self._own, self._at_rest = len(mapping.keys), at_rest
+        self._helped: list[str] = []  # by part of the face
         self._names = [name for name in character.face.measures if name in actor]
         self._still = np.zeros(len(next(iter(actor.values()))))
         self._effects = {
@@ -84,13 +98,14 @@ class Solver:
     def solve(self) -> Links:
         """The mapping with the gains that fit best, and with the helpers that there are so far."""
         free = [n for n in range(len(self._mapping.keys)) if n >= self._own or self._is_told(n)]
+        self._jacobian, self._normal = np.zeros((0, 0)), np.zeros((0, 0))
         if free:
             self._iterate(np.array(free, np.intp))
         return self._with(self._gains)
 
     def help(self) -> bool:
         """Let the key that helps most take part in another action, on both sides; False where none helps enough."""
-        if self._helped >= MOST_HELPERS:
+        if not self._normal.size:
             return False
         error, _ = self._linearised(self._with(self._gains), [])
         best, most = None, _WORTH * float(error @ error)
@@ -98,13 +113,15 @@ class Solver:
             tried = self._with_links(group)
             _, columns = self._linearised(tried, list(range(len(self._mapping.keys), len(tried.keys))))
             direction = columns.sum(axis=1)
-            gain = float(direction @ error) ** 2 / (float(direction @ direction) + _SHARE_COST * len(group))
+            seen = self._jacobian.T @ direction  # what the free gains would take over is no merit of the helper
+            alone = float(direction @ direction) - float(seen @ np.linalg.solve(self._normal, seen))
+            gain = float(direction @ error) ** 2 / (alone + _SHARE_COST * len(group))
             if gain > most:
                 best, most = group, gain
         if best is None:
             return False
         self._mapping = self._with_links(best)
-        self._helped += 1
+        self._helped.append(_part_of(best[0].key, self._drives()))
         self._start = np.append(self._start, np.zeros(len(best)))
         self._gains = np.append(self._gains, np.zeros(len(best)))
         return True
@@ -148,7 +165,13 @@ class Solver:
                 if stem_of(action) in _HELP.get(stem, ()) and len(sides) < 2 and (action, link.key) not in linked:
                     helper = KeyLink(action, link.key, Response(gain=0.0))
                     groups.setdefault((stem, stem_of(action)), []).append(helper)
-        return [tuple(group) for group in groups.values()]
+        drives = self._drives()
+        there = {part for part in _PARTS if self._helped.count(part) < MOST_HELPERS}
+        return [tuple(group) for group in groups.values() if _part_of(group[0].key, drives) in there]
+
+    def _drives(self) -> dict[str, str]:
+        """The action that each key is of: the first that drives it."""
+        return {link.key: link.action for link in reversed(self._mapping.keys[: self._own])}
 
     def _with_links(self, links: tuple[KeyLink, ...]) -> Links:
         present = self._with(self._gains)
@@ -157,9 +180,12 @@ class Solver:
     def _with(self, gains: F64) -> Links:
         """The mapping with gains (L,), offsets in proportion."""
         links = []
-        for link, gain in zip(self._mapping.keys, gains.tolist(), strict=True):
+        for n, (link, gain) in enumerate(zip(self._mapping.keys, gains.tolist(), strict=True)):
             old = link.response
-            offset = old.offset * gain / old.gain if old.gain else old.offset
+            if n >= self._own:
+                offset = -gain * self._at_rest.get(self._mapping.action_of(link), 0.0)
+            else:
+                offset = old.offset * gain / old.gain if old.gain else old.offset
             links.append(replace(link, response=replace(old, gain=gain, offset=offset)))
         return replace(self._mapping, keys=tuple(links))
 
@@ -176,6 +202,7 @@ class Solver:
         for _ in range(_ROUNDS):
             error, jacobian = self._linearised(self._with(self._gains), free.tolist())
             normal = jacobian.T @ jacobian + np.diag(cost) + ties.T @ ties
+            self._jacobian, self._normal = jacobian, normal
             right = jacobian.T @ (jacobian @ self._gains[free] - error) + cost * aim
             new = _bounded(normal, right, low, high, self._gains[free])
             change = float(np.abs(new - self._gains[free]).max())
@@ -201,7 +228,7 @@ class Solver:
 
     def _ties(self, free: NDArray[np.intp], unit: F64) -> F64:
         """Rows (n,F) that are 0 where like links of both sides change in the same proportion."""
-        drives = {link.key: link.action for link in reversed(self._mapping.keys[: self._own])}
+        drives = self._drives()
         place = {}
         for at, n in enumerate(free.tolist()):
             link = self._mapping.keys[n]
@@ -230,7 +257,8 @@ class Solver:
         columns = np.zeros((error.size, len(free)))
         for at, n in enumerate(free):
             link, response = mapping.keys[n], mapping.keys[n].response
-            moved = self._weight(link) + (response.offset / response.gain if response.gain else 0.0)
+            shift = response.offset / response.gain if response.gain else 0.0
+            moved = self._weight(link) + shift
             value = response.gain * moved
             inside = moves[link.key] & (value > response.low - 1e-9) & (value < response.high + 1e-9)
             columns[:, at] = (weight * (inside * moved)[:, None] * self._effects[link.key]).ravel()
@@ -242,15 +270,14 @@ class Solver:
         for at, name in enumerate(self._names):
             wanted = self._actor[name]
             error[:, at] = got[:, at] - wanted
-            if name in compared.APERTURES:
-                low, high = -1.5 * compared.LIPS_CLOSED, 0.4 * compared.LIPS_CLOSED
-            elif name in m.LIDS:
-                low, high = 0.97, 1.08
-            else:
-                continue
-            touch = compared.closed(name, wanted)
-            error[touch, at] = (got[:, at] - np.clip(got[:, at], low, high))[touch]
-            weight[touch, at] = _CONTACT
+            sign = 1.0 if name in m.LIDS else -1.0  # of closing
+            if name in (*compared.APERTURES, *m.LIDS):
+                enough, firm = _TOUCH[0 if name in compared.APERTURES else 1]
+                touch = compared.closed(name, wanted)
+                short = np.minimum(sign * got[:, at] - enough, 0.0)
+                over = np.maximum(sign * got[:, at] - firm, 0.0)
+                error[touch, at] = sign * (short + over)[touch]
+                weight[touch & (short < 0), at] = _CONTACT
         weight *= self._stress / self._scale
         weight /= np.sqrt(got.size)
         return error, weight
@@ -264,6 +291,11 @@ def stem_of(action: str) -> str:
 def side_of(action: str) -> str:
     """ "Left", "Right" or nothing."""
     return next((side for side in ("Left", "Right") if action.endswith(side)), "")
+
+
+def _part_of(key: str, drives: Mapping[str, str]) -> str:
+    """The part of the face that a key moves: the first letters of its action's name tell it."""
+    return next((part for part in _PARTS[:-1] if drives[key].startswith(part)), _PARTS[-1])
 
 
 def _bounded(normal: F64, right: F64, low: F64, high: F64, start: F64) -> F64:

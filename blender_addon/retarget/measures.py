@@ -49,7 +49,7 @@ _CLOSES = 0.2  # a lid that stops short of the lower one by more than this part 
 
 
 class NoFace(Exception):  # noqa: N818 - its text is a sentence for the user
-    """A mesh on which nothing can be measured: its text says why, and what to do."""
+    """A mesh on which nothing can be measured: its text says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,15 +96,15 @@ class Face:
     short: Mapping[str, float]
 
 
-def find_face(mesh: FaceMesh) -> Face:
-    """Find what is measured on a face.
+def find_face(mesh: FaceMesh, whose: str = "it") -> Face:
+    """Find what is measured on a face; ``whose`` names it in sentences.
 
     Raises:
         NoFace: an action in ``NEEDED`` is missing or moves nothing, or the lips have no seam.
     """
     for action in NEEDED:
         if action not in mesh.actions or not np.abs(mesh.actions[action]).max(initial=0.0) > 0:
-            raise NoFace(f"Nothing of the character follows {action}, so its face cannot be measured. Map it first.")
+            raise NoFace(f"Nothing of {whose} follows {action}, so its face cannot be measured.")
     skin = _skin(mesh)
     roughly = [_centre(mesh.points, mesh.actions[action], skin) for action in EYES]
     eyes = [points.mean(axis=0) for points in _Finder(mesh, skin, roughly).eyes()]
@@ -119,7 +119,7 @@ class _Finder:
         across = eyes[0] - eyes[1]
         self.size = float(np.linalg.norm(across))
         if not self.size > 0:
-            raise NoFace("The eyeBlink of both sides moves the same points. Map each to its own side first.")
+            raise NoFace("The eyeBlink of both sides moves the same points, so a face cannot be measured.")
         x = across / self.size
         middle = np.mean(eyes, axis=0)
         y = middle - mouth
@@ -164,7 +164,7 @@ class _Finder:
     def _lips(self) -> dict[str, Measure]:
         middle = self._seam(0.0)
         if middle is None:
-            raise NoFace("The character's jawOpen parts no lips. Map it to the key that opens the mouth.")
+            raise NoFace("What follows jawOpen parts no lips.")
         ends = [self._corner(middle, sign) for sign in (1.0, -1.0)]
         reach = [float(self.points[list(end), 0].mean()) for end in ends]
         measures = {}
@@ -225,7 +225,7 @@ class _Finder:
     def _lid(self, blink: str) -> tuple[Measure, float]:
         """A lid's closure by its edge's middle, and how far full ``blink`` stops short."""
         drop = -self.moved[blink][:, 1]
-        start = float(np.average(self.points[:, 0], weights=np.maximum(drop, 0.0) ** 4))
+        start = float(np.average(self.points[:, 0], weights=np.maximum(drop, 1e-9) ** 4))
         xs = start + np.arange(-0.3, 0.301, _STEP)
         pairs = np.array([self._lids_at(float(x), blink) for x in xs])
         opening = self.points[pairs[:, 0], 1] - self.points[pairs[:, 1], 1]
@@ -234,6 +234,8 @@ class _Finder:
         upper, lower = np.array([self._lids_at(middle + x, blink) for x in _ACROSS_LID]).T
         gap = float((self.points[upper, 1] - self.points[lower, 1]).mean())
         landed = self.points + self.moved[blink]
+        if gap <= 0:
+            raise NoFace("Eyes are closed at rest, so lids cannot be measured.")
         left = float((landed[upper, 1] - landed[lower, 1]).mean())
         travel = gap - left if abs(left) < _CLOSES * gap else gap
         return self._measure(0.0, (upper, -1.0, 1), (lower, 1.0, 1), unit=travel), max(0.0, left / gap)
@@ -249,6 +251,8 @@ class _Finder:
         points = self.points[near]
         upper = near[(drop[near] - np.abs(points[:, 0] - x) - 0.5 * points[:, 1] + 0.25 * points[:, 2]).argmax()]
         still = np.flatnonzero(drop < 0.25 * drop.max())
+        if not len(still) or not drop.max() > 0:
+            raise NoFace(f"What follows {blink} closes no lid.")
         landed = self.points[still] + moved[still] - self.points[upper] - moved[upper]
         return int(upper), int(still[np.linalg.norm(landed, axis=1).argmin()])
 
