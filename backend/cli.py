@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.client.cli import export, refine, track
+from backend.client.cli import export, refine, track, transfer
 from backend.demo.cli import demo
 from backend.errors import UserError
 from backend.evaluation.cli import evaluate
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 
 COMMANDS = (
-    *(track, refine, export, compare, demo, serve, check, evaluate),
+    *(track, refine, export, transfer, compare, demo, serve, check, evaluate),
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )

@@ -27,6 +27,7 @@ from .operators import (
     check,
     curves,
     export,
+    export_character,
     export_live_link,
     footage_pick,
     heads_refresh,
@@ -46,6 +47,8 @@ from .operators import (
     retarget_calibrate,
     retarget_links,
     retarget_live,
+    retarget_mapping_file,
+    retarget_match,
     retarget_playblast,
     retarget_preview,
     retarget_remove,
@@ -67,6 +70,7 @@ from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import retarget as panel_retarget
 from .panels import retarget_calibrate as panel_retarget_calibrate
+from .panels import retarget_out as panel_retarget_out
 from .panels import retarget_preview as panel_retarget_preview
 from .panels import see as panel_see
 from .panels import take as panel_take
@@ -83,9 +87,19 @@ OPERATORS = (
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
     *(take_head_motion, take_compare, curves),
     *(pins, masks, held_keys, refine),
-    *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
-    *(retarget_preview, retarget_playblast, retarget_calibrate),
-    *(export_live_link, import_live_link),
+    retarget_add,
+    retarget_remove,
+    retarget_match,
+    retarget_mapping_file,
+    retarget_links,
+    retarget_live,
+    retarget_bake,
+    retarget_calibrate,
+    retarget_preview,
+    retarget_playblast,
+    export_live_link,
+    import_live_link,
+    export_character,
 )
 CLASSES = tuple(
     cls
@@ -105,13 +119,14 @@ CLASSES = tuple(
         panel_retarget,
         panel_retarget_calibrate,
         panel_retarget_preview,
+        panel_retarget_out,
         panel_jobs,
     )
     for cls in module.CLASSES
 )
 MENUS = {
     "TOPBAR_MT_file_import": (import_live_link.draw_in_menu,),
-    "TOPBAR_MT_file_export": (export_live_link.draw_in_menu,),
+    "TOPBAR_MT_file_export": (export_live_link.draw_in_menu, export_character.draw_in_menu),
 }
 """Entries of Blender's own menus."""
 HANDLERS = {

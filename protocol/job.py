@@ -322,3 +322,4 @@ def _require_range(words: str, first: int, last: int) -> None:
 
 
 JOBS: dict[str, type[Job]] = {kind.KIND: kind for kind in (TrackJob, ExportJob, RefineJob)}
+"""By name; kinds with a file of their own put themselves in."""

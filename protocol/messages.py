@@ -42,6 +42,7 @@ from .states import JobState as JobState
 from .states import WorkerState as WorkerState
 from .take import TakeResult
 from .take_codec import take_from_wire, take_to_wire
+from .transfer import TransferJob as TransferJob
 from .version import PROTOCOL_VERSION, mismatch_sentence
 
 RESULT_FILES = ("track.npz", "alignments.npz", "report.json")

@@ -6,8 +6,13 @@ import contextlib
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
+
+if TYPE_CHECKING:
+    from backend.head_model.model import HeadModel
 
 # torch loads Triton when an optimiser is first made, and that crashes once Mesa's LLVM is in the process; not before.
 with contextlib.suppress(ImportError):
@@ -25,6 +30,8 @@ ASKED_FOR_BY_NAME = frozenset({"build", "gui"})
 """Markers whose tests run only where the ``-m`` of the command line names them."""
 LEFT_OUT_BY_FAST = frozenset({"real", "slow"})
 """Markers whose tests ``--fast`` leaves out."""
+DEAREST = ("backend/pipeline/test_clips.py", "blender/test_real_playback.py")
+"""Files that take over a minute, which come first: at the end of a run one core would wait for the other's."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what reads real footage, then leave out what the command line does not ask for."""
+    """Mark what reads real footage, leave out what the command line does not ask for, and begin with the dearest."""
     unwanted = ASKED_FOR_BY_NAME - set(re.findall(r"\w+", config.getoption("markexpr")))
     if config.getoption("fast"):
         unwanted |= LEFT_OUT_BY_FAST
@@ -46,6 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = wanted
+    items.sort(key=lambda item: not item.path.as_posix().endswith(DEAREST))
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +72,21 @@ def shared_data() -> Path:
     if os.environ.get("CI", "").lower() == "true":
         pytest.fail(f"{reason}, and CI must not pass without it")
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def benchmark_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this run that all of xdist's processes share: what is dear is rendered and registered once in it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "benchmark_cache"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def registered_ict(shared_data: Path, benchmark_cache: Path) -> HeadModel:
+    """The ICT head in the canonical atlas, registered once in ``benchmark_cache`` (17 s of one core)."""
+    from backend.evaluation import uncertainty
+
+    with FileLock(benchmark_cache / "registered_ict.lock"):
+        return uncertainty.registered_ict(shared_data / "ict" / "ict_facekit.npz", benchmark_cache)

@@ -260,3 +260,21 @@ def export(
     from backend.client.export import ExportRequest, export_to_file
 
     typer.echo(export_to_file(ExportRequest(take, to, out, endpoint or None, head_number)))
+
+
+def transfer(
+    mesh: Annotated[Path, typer.Argument(help="A face mesh: .obj, or .npz with vertices and triangles.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made where it is missing.")],
+    endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
+) -> None:
+    """Make the 52 ARKit actions for a face mesh that has none, and a sheet to judge them by."""
+    from rich.console import Console
+
+    from backend.client.terminal import ProgressView
+    from backend.client.transfer import transfer_to_folder
+
+    console = Console()
+    with ProgressView(console) as view:
+        figures = transfer_to_folder(mesh, out, endpoint or None, view.on_status)
+    console.print(", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items()))
+    console.print(f"Look at {out / 'sheet.png'}", markup=False, highlight=False)

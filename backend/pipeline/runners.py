@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ErrorCode, UserError
-from backend.pipeline import export_job, refine_job, track_job
+from backend.pipeline import export_job, refine_job, track_job, transfer_job
 from protocol.job import ExportJob, Job, RefineJob, TrackJob
+from protocol.transfer import TransferJob
 
 warm_up = track_job.warm_up
 
@@ -19,6 +20,7 @@ RUNNERS: dict[type[Job], Callable[..., object]] = {
     TrackJob: track_job.run_job,
     ExportJob: export_job.run_job,
     RefineJob: refine_job.run_job,
+    TransferJob: transfer_job.run_job,
 }
 """By kind: takes the job, its folder and by name whatever a worker hands its ``JobRunner``."""
 

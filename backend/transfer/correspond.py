@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from backend.head_model.appearance import Palette, default_colors, eye_colors
 from backend.head_model.model import BoolArray, HeadModel
 from backend.head_model.registration.correspondence import Correspondence, correspond
-from backend.head_model.registration.face_points import FacePoints
+from backend.head_model.registration.face_points import FacePoints, sphere_centre
 from backend.head_model.registration.parts import CAVITIES, Parts, parts_of, parts_of_open_head
 from backend.head_model.registration.types import OpenFaceMesh, SourceHead
-from backend.head_model.render import vertex_normals
 from backend.head_model.surface import MeshSurface
 from backend.transfer.types import F64, Triangles
 
@@ -30,8 +31,16 @@ class Overlay:
 
     match: Correspondence
     parts: Parts
-    triangle: np.ndarray
+    triangle: NDArray[np.intp]
     share: F64
+
+    def colors(self, open_head: HeadModel) -> NDArray[np.float32]:
+        """sRGB colours (V,3): the open head's where the target lies under it, its own eyes painted."""
+        vertices = self.match.foot.position
+        colors = self.match.carried(default_colors(open_head), open_head).astype(np.float32)
+        for eye in self.parts.eyes:
+            colors[eye] = eye_colors(vertices[eye] - sphere_centre(vertices[eye]), Palette())
+        return colors
 
 
 def overlay(
@@ -44,9 +53,9 @@ def overlay(
     face_mesh: OpenFaceMesh,
     on_progress: Callable[[float, str], None],
 ) -> Overlay:
-    """Lay the open head over a target. ``eyes`` are the left and the right eyeball (V,), ``skin (V,)`` the face's piece.
+    """Lay the open head over a target.
 
-    Raises what ``correspond`` raises.
+    ``eyes`` are the left and the right eyeball (V,), ``skin (V,)`` the piece that bears the face. Raises what ``correspond`` raises.
     """
     count = len(vertices)
     regions = {"skin": skin}
@@ -54,7 +63,15 @@ def overlay(
         regions |= {"left_eyeball": eyes[0], "right_eyeball": eyes[1]}
     nothing = np.zeros((0, count, 3), np.float32)
     source = SourceHead(
-        "mesh", vertices.astype(np.float32), triangles, nothing, nothing, (), np.zeros((0, 2), np.float32), "", regions=regions
+        "mesh",
+        vertices.astype(np.float32),
+        triangles,
+        nothing,
+        nothing,
+        (),
+        np.zeros((0, 2), np.float32),
+        "",
+        regions=regions,
     )
     parts = parts_of(source)
     match = correspond(source, parts, open_head, face_mesh, on_progress, given)
@@ -64,7 +81,7 @@ def overlay(
 
 def _triangle_feet(
     vertices: F64, triangles: Triangles, parts: Parts, match: Correspondence, open_head: HeadModel
-) -> tuple[np.ndarray, F64]:
+) -> tuple[NDArray[np.intp], F64]:
     """For each triangle the open head's that its middle lies on, facing the same way, and its corners' least weight."""
     own = parts_of_open_head(open_head)
     corners = vertices[triangles]

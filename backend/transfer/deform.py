@@ -1,8 +1,8 @@
 """Deformation transfer: the way a source mesh's triangles turn and stretch, on another mesh's.
 
-Sumner and Popović 2004, "Deformation transfer for triangle meshes", in the form of Botsch, Sumner, Pauly and Gross 2006,
-"Deformation transfer for detail-preserving surface editing", §3: their least-squares problem is the Poisson equation of
-the target, whose matrix is the same for every deformation. The unknowns are offsets d of the target's V vertices,
+Sumner and Popović 2004, "Deformation transfer for triangle meshes", in the form of Botsch, Sumner, Pauly and Gross
+2006, "Deformation transfer for detail-preserving surface editing", §3: their least-squares problem is the Poisson
+equation of the target, whose matrix is the same for every deformation. The unknowns are offsets d of its V vertices,
 
     min Σ_t A_t ‖∇d|_t − (S_t − I)‖² + Σ_i m_i λ_i ‖d_i − c_i‖²,
 
@@ -20,16 +20,17 @@ from scipy.sparse.linalg import splu
 
 from backend.transfer.types import F64, Triangles
 
-REACH = 0.015
-"""λ^-½, metres: about the height of a lid or a lip with what is around it."""
+REACH = 0.010
+"""λ^-½, metres: about the height of a lid or a lip. Of ICT-FaceKit at 5,000 vertices, whose own actions are known, 8 mm
+and 15 mm leave 14 % and 15 % of an action's motion wrong in the median, 30 mm 17 %."""
 _LEAST_AREA = 1e-6  # of the mean triangle's: smaller ones have no direction
 
 
 def deformation_gradients(vertices: F64, triangles: Triangles, offsets: F64) -> F64:
     """S_t − I (F,3,3) of each triangle of ``vertices (V,3)`` that moves by ``offsets (V,3)``.
 
-    The fourth point of a triangle is along its normal, as far as the root of twice its area (Sumner and Popović, eq. 1).
-    Zero where a triangle has no area.
+    The fourth point of a triangle is along its normal, as far as the root of twice its area (Sumner and Popović,
+    eq. 1). Zero where a triangle has no area.
     """
     rest, moved = vertices[triangles], (vertices + offsets)[triangles]
     before, after = _frames(rest), _frames(moved)
@@ -65,9 +66,10 @@ class DeformationSystem:
         used = np.where(double > least, double / 2, 0.0)
         unit = normal / np.maximum(double, least)[:, None]
         # the gradient of the hat function of corner k is normal × opposite side / double area
-        hats = np.stack(
-            [np.cross(unit, corners[:, (k + 2) % 3] - corners[:, (k + 1) % 3]) for k in range(3)], axis=1
-        ) / np.maximum(double, least)[:, None, None]
+        hats = (
+            np.stack([np.cross(unit, corners[:, (k + 2) % 3] - corners[:, (k + 1) % 3]) for k in range(3)], axis=1)
+            / np.maximum(double, least)[:, None, None]
+        )
         row = (3 * np.arange(faces)[:, None, None] + np.arange(3)).repeat(3, axis=1)
         column = triangles[:, :, None].repeat(3, axis=2)
         gradient = sparse.csr_matrix((hats.ravel(), (row.ravel(), column.ravel())), (3 * faces, count))

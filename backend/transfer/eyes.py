@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,7 @@ def find_eyes(vertices: F64, pieces: NDArray[np.int32]) -> Eyes | None:
     """The pair of round pieces with the most vertices; None without a pair. ``pieces (V,)`` are numbered from 0."""
     order = np.argsort(pieces, kind="stable")
     starts = np.searchsorted(pieces[order], np.arange(pieces.max() + 2))
-    members = [order[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    members = [order[a:b] for a, b in itertools.pairwise(starts)]
     size = float(np.ptp(vertices, axis=0).max())
     balls = []
     for number, member in enumerate(members):

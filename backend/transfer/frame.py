@@ -5,7 +5,7 @@ Where nobody says it, MediaPipe does: the mesh is drawn the ways round that mesh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,18 +20,10 @@ from backend.head_model.registration.types import OpenFaceMesh
 from backend.head_model.rigid import Similarity, similarity_between
 from backend.transfer.eyes import Eyes
 from backend.transfer.types import F64, TargetMesh
+from protocol.transfer import FACE_POINTS
 
-FACE_POINTS: Mapping[str, int] = {
-    "right eye outer corner": 33,
-    "right eye inner corner": 133,
-    "left eye inner corner": 362,
-    "left eye outer corner": 263,
-    "nose tip": 4,
-    "right mouth corner": 61,
-    "left mouth corner": 291,
-    "chin": 152,
-}
-"""The points that a user can give, and MediaPipe's number of each; left and right are the subject's."""
+NUMBERS = dict(zip(FACE_POINTS, (33, 133, 362, 263, 4, 61, 291, 152), strict=True))
+"""MediaPipe's number of each point that a user can give."""
 LEAST_POINTS = 4
 POINT_SIGMA = 0.003  # metres, of a point that a user gave
 
@@ -117,8 +109,8 @@ def _orientations(mesh: TargetMesh) -> Iterator[F64]:
 
 
 def _by_hand(mesh: TargetMesh, pieces: NDArray[np.int32], at_home: F64) -> FaceFrame:
-    unknown = sorted(set(mesh.points) - set(FACE_POINTS))
-    given = {FACE_POINTS[name]: point for name, point in mesh.points.items() if name in FACE_POINTS}
+    unknown = sorted(set(mesh.points) - set(NUMBERS))
+    given = {NUMBERS[name]: point for name, point in mesh.points.items() if name in NUMBERS}
     places = np.array(list(given.values())).reshape(-1, 3)
     spread = np.linalg.svd(places - places.mean(axis=0), compute_uv=False) if len(places) >= LEAST_POINTS else None
     if unknown or spread is None or spread[1] < 0.1 * spread[0]:

@@ -23,8 +23,8 @@ LEAST_VERTICES, MOST_VERTICES, MOST_TRIANGLES = 100, 500_000, 1_000_000
 class TargetMesh:
     """A mesh of any size, place and orientation: vertices (V,3), triangles (F,3) counter-clockwise seen from outside.
 
-    ``points`` are places (3,) on it that a user gave, by the names of ``frame.FACE_POINTS``; where there are any, they
-    alone guide the registration. ``up`` and ``forward`` are directions (3,), where known.
+    ``points`` are places (3,) on it that a user gave, by the names of ``protocol.transfer.FACE_POINTS``; where there
+    are any, they alone guide the registration. ``up`` and ``forward`` are directions (3,), where known.
     """
 
     vertices: F64

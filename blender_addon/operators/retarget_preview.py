@@ -62,7 +62,7 @@ class FLOWFACE_OT_retarget_preview_close(bpy.types.Operator):  # type: ignore[mi
 
     def execute(self, context: Any) -> set[str]:
         """Leave it in all windows, then remove it."""
-        preview = _preview_of(context.scene)
+        preview: Any = _preview_of(context.scene)
         home = side_by_side.shown_scene(preview)
         if home is None:
             home = next((scene for scene in bpy.data.scenes if not side_by_side.is_preview(scene)), None)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import compat
 from ..keys import ALIGNED, BEZIER, Keys, joined
 from ..scene.curve_layers.fit import fitted
-from . import drive, kept, source
+from . import drive, kept, pose, source
 from .drive import CannotDrive
 from .evaluate import key_values
 from .properties import mapping_of
@@ -57,10 +57,14 @@ def bake(target: Any, first: int, last: int, error: float = 0.0) -> Baked:
     drive.check(target)
     if last < first:
         raise CannotDrive(f"The last frame, {last}, lies before the first, {first}.")
-    mapping, frames = mapping_of(target), np.arange(float(first), last + 1.0)
-    driven = set(drive.driven_keys(target, mapping))
-    values = key_values(source.weights(target.source, frames), mapping)
-    values = {name: numbers for name, numbers in values.items() if name in driven}
+    values, frames = {}, np.arange(float(first), last + 1.0)
+    mapping = mapping_of(target)
+    if target.object.type == "ARMATURE":
+        values = pose.values(target, mapping, frames)
+    else:
+        driven = set(drive.driven_keys(target, mapping))
+        found = key_values(source.weights(target.source, frames), mapping)
+        values = {name: numbers for name, numbers in found.items() if name in driven}
     if not values:
         raise CannotDrive(f"Nothing of “{target.object.name}” is mapped to an action that its source has.")
     kept.keep(target, values)
@@ -71,7 +75,7 @@ def bake(target: Any, first: int, last: int, error: float = 0.0) -> Baked:
 
 def unbake(target: Any) -> None:
     """Take the baked Action off; the character has the one that it had before."""
-    baked, keys = target.baked, kept.keys_of(target)
+    baked, keys = target.baked, kept.owner_of(target)
     if baked is None:
         return
     if keys is not None and compat.action_of(keys) == baked:
@@ -94,16 +98,16 @@ def _assign(keys: Any, action: Any, slot: str) -> None:
 
 def _write(target: Any, frames: F64, values: ByName[str, F64], error: float) -> int:
     """Write values (T,) of each key; returns how many keys there are of them."""
-    keys = kept.keys_of(target)
-    writer = _writer(target, keys)
+    owner = kept.owner_of(target)
+    writer = _writer(target, owner)
     existing, count = writer.existing(), 0
     for name, numbers in values.items():
-        path = keys.key_blocks[name].path_from_id("value")
+        path, index = kept.slot_of(owner, name)
         wanted = _keys(frames, numbers, error)
         count += len(wanted.frames)
-        curve = existing.get((path, 0))
+        curve = existing.get((path, index))
         if curve is None:
-            curve = writer.curve(path, 0, GROUP, wanted.frames, wanted.values, np.zeros(len(wanted.frames), bool))
+            curve = writer.curve(path, index, GROUP, wanted.frames, wanted.values, np.zeros(len(wanted.frames), bool))
         else:
             old = compat.read_keys(curve, selection=False)
             wanted = joined(old.at(old.frames < frames[0]), _content(wanted), old.at(old.frames > frames[-1]))

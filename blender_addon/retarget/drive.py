@@ -1,4 +1,4 @@
-"""Characters that follow a take live: by drivers on their shape keys, which read the take's own curves.
+"""Characters that follow a take live: by drivers on their shape keys or bones, which read the take's own curves.
 
 Whatever changes the take shows at once: its versions, edits and layers. Where its head gets other keys (it was tracked
 again as another head) the drivers are pointed at those.
@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping as ByName
 from typing import Any
 
-from . import drivers, kept, source
-from .drivers import Formula
+from . import drivers, kept, pose, source
+from .drivers import CannotDrive, Formula
 from .evaluate import links_by_key
 from .mapping import Mapping
 from .properties import mapping_of
 
 
-class CannotDrive(Exception):  # noqa: N818 - its text is a sentence for the user
-    """A character that cannot be driven: its text says why, and what to do."""
+__all__ = ["CannotDrive", "check", "driven_keys", "go_live", "go_off", "is_stale", "missing_keys", "refresh"]
 
 
 def check(target: Any) -> None:
@@ -31,6 +30,8 @@ def check(target: Any) -> None:
         raise CannotDrive("This character was deleted. Remove it from the list.")
     if head is None:
         raise CannotDrive(f"“{obj.name}” has no source: choose the head that it follows.")
+    if obj.type == "ARMATURE":
+        pose.check(target)
     if obj.type != "MESH" or not len(target.keys):
         return
     keys = kept.keys_of(target)
@@ -62,11 +63,9 @@ def go_live(target: Any) -> None:
 def go_off(target: Any) -> None:
     """Let a character follow no longer: it has what it had before, or the keys that were baked."""
     target.live, target.linked = False, None
-    keys = kept.keys_of(target)
-    for row in target.kept if keys is not None else ():
-        block = keys.key_blocks.get(row.name)
-        if block is not None:
-            kept.remove_driver(block)
+    owner = kept.owner_of(target)
+    for row in target.kept if owner is not None else ():
+        kept.remove_driver(owner, row.name)
     if target.baked is None:
         kept.give_back(target)
 
@@ -108,6 +107,8 @@ def driven_keys(target: Any, mapping: Mapping) -> list[str]:
 
 
 def _formulas(target: Any, mapping: Mapping) -> dict[str, Formula]:
+    if target.object.type == "ARMATURE":
+        return pose.formulas(target, mapping)
     places, links = source.places(target.source), links_by_key(mapping)
     found = {}
     for name in driven_keys(target, mapping):
@@ -123,19 +124,18 @@ def _formulas(target: Any, mapping: Mapping) -> dict[str, Formula]:
 
 
 def _write(target: Any, formulas: ByName[str, Formula]) -> None:
-    keys = kept.keys_of(target)
+    owner = kept.owner_of(target)
     kept.keep(target, formulas)
     others = [row.name for row in target.kept if row.name not in formulas]
     if target.baked is None:
         kept.give_back(target, others)
-    for name in others if keys is not None else ():
-        if name in keys.key_blocks:
-            kept.remove_driver(keys.key_blocks[name])
+    for name in others if owner is not None else ():
+        kept.remove_driver(owner, name)
     for name, wanted in formulas.items():
-        block = keys.key_blocks[name]
-        curve = kept.driver_of(keys, block.path_from_id("value"))
+        path, index = kept.slot_of(owner, name)
+        curve = kept.driver_of(owner, path, index)
         if curve is None:
-            drivers.add(block, wanted)
+            drivers.add(owner, path, index, wanted)
         else:
             drivers.write(curve, wanted)
     linked = getattr(target.source.data, "shape_keys", None)

@@ -1,4 +1,4 @@
-"""A driver for a shape key: the sum over its links, in terms that Blender works out without Python.
+"""Drivers for shape keys and bones; of a key it is the sum over its links, in terms that Blender works out without Python.
 
 Blender evaluates sums of variables, and expressions of numbers, variables, + − * and its own functions such as
 ``clamp``, by itself: quickly, and without the permission that scripts in a file need.
@@ -12,8 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..scene import axes
 from .mapping import KeyLink, Mapping, Response
 from .source import Place
+
+
+class CannotDrive(Exception):  # noqa: N818 - its text is a sentence for the user
+    """A character that cannot be driven: its text says why, and what to do."""
+
 
 LONGEST = 255
 """Characters of an expression that Blender keeps."""
@@ -25,11 +31,24 @@ _VARIABLE = re.compile(r"ff\d+$")
 
 
 @dataclass(frozen=True)
+class Channel:
+    """What an object, or a ``bone`` of it, has in its own space: ``kind`` is ROT_W, ROT_X, …, LOC_Z.
+
+    Three angles are Euler angles in the order of an eye's bone; with W they are a quaternion.
+    """
+
+    owner: Any
+    bone: str
+    kind: str
+    quaternion: bool = False
+
+
+@dataclass(frozen=True)
 class Formula:
     """What a driver works out: an expression of ff0, ff1, …, which stand for ``variables``; without one their sum."""
 
     expression: str
-    variables: tuple[Place, ...]
+    variables: tuple[Place | Channel, ...]
 
 
 def formula(links: Sequence[KeyLink], mapping: Mapping, places: ByName[str, Place]) -> Formula | None:
@@ -49,7 +68,7 @@ def formula(links: Sequence[KeyLink], mapping: Mapping, places: ByName[str, Plac
         action, response = mapping.action_of(link), link.response
         if action not in places:
             constant += response.of(0.0)
-        elif _never_held(response):
+        elif never_held(response):
             factors[actions.index(action)] += response.gain
             constant += response.offset
         else:
@@ -63,7 +82,8 @@ def formula(links: Sequence[KeyLink], mapping: Mapping, places: ByName[str, Plac
     raise ValueError("too long")
 
 
-def _never_held(response: Response) -> bool:
+def never_held(response: Response) -> bool:
+    """True where no weight of a source reaches the bounds of a response."""
     reach = abs(response.gain) * WIDEST + abs(response.offset)
     return response.low <= -reach and reach <= response.high
 
@@ -90,11 +110,12 @@ def is_ours(curve: Any) -> bool:
     return len(variables) > 0 and all(_VARIABLE.match(variable.name) for variable in variables)
 
 
-def add(block: Any, wanted: Formula) -> None:
-    """Give a shape key without a driver one."""
-    curve = block.driver_add("value")
-    while len(curve.modifiers):
-        curve.modifiers.remove(curve.modifiers[0])  # Blender puts one there that does nothing
+def add(owner: Any, path: str, index: int, wanted: Formula) -> None:
+    """Give a property without a driver one; its data-block is ``owner``."""
+    if owner.animation_data is None:
+        owner.animation_data_create()
+    curve = owner.animation_data.drivers.new(path, index=index)
+    curve.keyframe_points.clear()  # Blender puts two there, from (0, 0) to (1, 1), and makes 0 of what is below 1e-4
     write(curve, wanted)
 
 
@@ -107,7 +128,13 @@ def write(curve: Any, wanted: Formula) -> None:
         number = len(variables)
         variables.new().name = f"ff{number}"
     for variable, place in zip(variables, wanted.variables, strict=True):
+        reads = "SINGLE_PROP" if isinstance(place, Place) else "TRANSFORMS"
+        if variable.type != reads:
+            variable.type = reads
         target = variable.targets[0]
+        if isinstance(place, Channel):
+            _read_channel(target, place)
+            continue
         if target.id != place.owner:
             target.id_type = place.owner.id_type
             target.id = place.owner
@@ -118,3 +145,17 @@ def write(curve: Any, wanted: Formula) -> None:
         driver.type = kind
     if wanted.expression and driver.expression != wanted.expression:
         driver.expression = wanted.expression
+
+
+def _read_channel(target: Any, channel: Channel) -> None:
+    mode = "QUATERNION" if channel.quaternion else axes.EYE_EULER_ORDER
+    wanted = {
+        "id": channel.owner,
+        "bone_target": channel.bone,
+        "transform_type": channel.kind,
+        "transform_space": "LOCAL_SPACE",
+        "rotation_mode": mode,
+    }
+    for name, value in wanted.items():
+        if getattr(target, name) != value:
+            setattr(target, name, value)

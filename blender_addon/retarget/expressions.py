@@ -137,20 +137,28 @@ def small_euler(mode: str, vector: Sequence[str], digits: int) -> list[str]:
     return out
 
 
-def turned_by(vector: Sequence[str], mode: str) -> Sequence[Build]:
-    """Builders of a rotation property's values for a rotation vector's three texts, the best one first.
+def turned_by(vector: Build, mode: str) -> Sequence[Build]:
+    """Builders of a rotation property's values for a rotation vector, whose three texts ``vector`` writes; best first.
 
     The tangent of half an angle x is x / (2 − x²/6 − x⁴/360 …): off by 0.001° at 30° with the last term, 0.01° without.
     """
-    squared = "+".join(f"pow({text},2)" for text in vector if text != "0")
 
-    def gibbs(below: str) -> list[str]:
-        return ["0" if text == "0" else f"{grouped(text)}/({below})" for text in vector]
+    def parts(digits: int) -> tuple[Sequence[str], str]:
+        texts = vector(digits)
+        return texts, "+".join(f"pow({text},2)" for text in texts if text != "0")
+
+    def angle_and_axis(digits: int) -> list[str]:
+        texts, squared = parts(digits)
+        return [f"sqrt({squared})", *texts]
+
+    def gibbs(digits: int, below: Callable[[str], str]) -> list[str]:
+        texts, squared = parts(digits)
+        return rotation(mode, ["0" if t == "0" else f"{grouped(t)}/({below(squared)})" for t in texts], digits)
 
     if mode == "AXIS_ANGLE":
-        return [lambda _: [f"sqrt({squared})", *vector]]
+        return [angle_and_axis]
     builds: list[Build] = [
-        lambda digits: rotation(mode, gibbs(f"2-({squared})/6-pow({squared},2)/360"), digits),
-        lambda digits: rotation(mode, gibbs(f"2-({squared})/6"), digits),
+        lambda digits: gibbs(digits, lambda squared: f"2-({squared})/6-pow({squared},2)/360"),
+        lambda digits: gibbs(digits, lambda squared: f"2-({squared})/6"),
     ]
-    return builds if mode == "QUATERNION" else [*builds, lambda digits: small_euler(mode, vector, digits)]
+    return builds if mode == "QUATERNION" else [*builds, lambda digits: small_euler(mode, vector(digits), digits)]

@@ -9,15 +9,18 @@ from typing import Any, Literal
 from ..scene import shape
 from ..vendor import face_actions
 from . import families, files, mesh_keys, motion, names
-from .mapping import BadMapping, KeyLink, Mapping
+from .fields import Shapes
+from .mapping import BadMapping, KeyLink, Mapping, Response
 
 How = Literal["preset", "name", "motion"]
 
-BESIDE_NAMES = 0.5
+BESIDE_NAMES = 0.4
 """The least likeness of a key that is told by its motion where other keys' names were told: most of those that are
 left are no action at all."""
 _ALONE = 0.3
-_LEAD = 0.05
+_LEAD = 0.03
+"""Of MakeHuman's and ICT-FaceKit's actions told by motion, 19 in 20 of those that were right led by more than twice
+this, and none of those that were wrong by a half of it."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,13 @@ def guess(target: Any, source: Any | None, *, by_names: bool = True, by_motion: 
     return _guess(name or ("Names" if by_names and found else "Motion"), keys, found)
 
 
+def by_names(target: Any) -> Mapping:
+    """The mapping that the names of an object's shape keys tell; an empty one where it has none."""
+    keys = mesh_keys.names_of(target)
+    name, found = _by_names(keys)
+    return _guess(name, keys, found).mapping
+
+
 def _by_names(keys: Sequence[str]) -> tuple[str, list[Found]]:
     """By the family's preset, and what that leaves by single names."""
     family = families.family_of(keys)
@@ -94,7 +104,7 @@ def _by_motion(target: Any, source: Any, keys: Sequence[str], found: Sequence[Fo
     target_shapes = mesh_keys.read(target, {key: blocks[key] for key in wanted})
     least = BESIDE_NAMES if found else _ALONE
     alike = motion.match(shapes, target_shapes, known, taken=actions, least=least)
-    return [Found(KeyLink(item.action, item.key), "motion", _sure(item)) for item in alike]
+    return [Found(KeyLink(item.action, item.key, Response(gain=item.gain)), "motion", _sure(item)) for item in alike]
 
 
 def _alone(item: Found, found: Sequence[Found]) -> bool:
@@ -103,7 +113,7 @@ def _alone(item: Found, found: Sequence[Found]) -> bool:
     return len(same) == 1
 
 
-def _source_shapes(source: Any) -> motion.Shapes | None:
+def _source_shapes(source: Any) -> Shapes | None:
     """What the actions move on the source, of those that are its keys, whatever the user calls them; None for none."""
     if getattr(source.data, "shape_keys", None) is None:
         return None

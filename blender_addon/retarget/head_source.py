@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import compat
 from ..scene import armature, axes, curves, head_motion, ownership
 from . import source as sources
 from .drivers import Channel
@@ -29,11 +30,13 @@ class Carrier:
 
     def channel(self, kind: str) -> Channel:
         """One of what it has: ROT_W, ROT_X, …, LOC_Z."""
-        return Channel(self.rig, self.bone, kind)
+        return Channel(self.rig, self.bone, kind, quaternion=True)
 
 
 def carrier_of(source: Any) -> Carrier | None:
-    """What carries a source's head motion; None where it is no take's head, or its armature was deleted."""
+    """What carries a source's head motion: a take's armature, or a recording itself; None where nothing does."""
+    if sources.RECORDING in source:
+        return Carrier(source, "", np.eye(4), np.eye(4))
     take = sources.take_of(source)
     rig = ownership.member(take, ownership.ARMATURE) if take is not None else None
     if rig is None:
@@ -60,6 +63,14 @@ def poses(source: Any, frames: F64) -> F64 | None:
     return carrier.before @ motion @ carrier.after
 
 
+def first_frame(source: Any) -> float:
+    """The first frame on which the head's motion is keyed; 0 where it is not."""
+    carrier = carrier_of(source)
+    curves_there = compat.action_curves(carrier.rig) if carrier is not None else ()
+    starts = [curve.range()[0] for curve in curves_there if len(curve.keyframe_points)]
+    return float(min(starts, default=0.0))
+
+
 def quaternion_terms(carrier: Carrier) -> F64:
     """The head's quaternion as W, X, Y, Z in the rows of a matrix (4,4), by the carrier's quaternion."""
     before, after = (_quaternion(matrix) for matrix in (carrier.before, carrier.after))
@@ -68,6 +79,8 @@ def quaternion_terms(carrier: Carrier) -> F64:
 
 def eye_distance(carrier: Carrier) -> float:
     """How far the eyes of the take's head are apart, metres; 0 where it has none."""
+    if carrier.rig.type != "ARMATURE":
+        return 0.0
     bones = [armature.bone_of(carrier.rig.data.bones, joint) for joint in armature.EYES]
     if any(bone is None for bone in bones):
         return 0.0

@@ -1,17 +1,21 @@
-"""What a character's shape keys had before a take drove them, and how they get it back.
+"""What a character's shape keys or bones had before a take drove them, and how they get it back.
 
 A driver of the character's own is put aside, not read and written anew: muted, under a path that nothing has. So
-nothing of it is lost, whatever it is made of.
+nothing of it is lost, whatever it is made of. What is driven has a name: a shape key's own, or, of an armature, the
+path and the index of what a bone has.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from bpy.utils import escape_identifier
 
 from . import drivers
+
+_PART = re.compile(r"(.*)\[(\d)\]$", re.DOTALL)
 
 
 def keys_of(target: Any) -> Any:
@@ -20,56 +24,92 @@ def keys_of(target: Any) -> Any:
     return getattr(obj.data, "shape_keys", None) if obj is not None else None
 
 
-def driver_of(keys: Any, path: str) -> Any:
+def owner_of(target: Any) -> Any:
+    """The data-block that is animated: an armature's object, or the shape keys of a mesh; None where there is none."""
+    obj = target.object
+    return obj if obj is not None and obj.type == "ARMATURE" else keys_of(target)
+
+
+def slot_of(owner: Any, name: str) -> tuple[str, int]:
+    """The path and the index of what has a name."""
+    part = _PART.match(name) if owner.id_type == "OBJECT" else None
+    return (part[1], int(part[2])) if part else (f'key_blocks["{escape_identifier(name)}"].value', 0)
+
+
+def is_there(owner: Any, name: str) -> bool:
+    """True where a character has what has a name."""
+    if owner.id_type != "OBJECT":
+        return name in owner.key_blocks
+    try:
+        owner.path_resolve(name)
+    except (ValueError, IndexError):
+        return False
+    return True
+
+
+def driver_of(owner: Any, path: str, index: int = 0) -> Any:
     """The driver of a property; None where it has none."""
-    animation = keys.animation_data
-    return animation.drivers.find(path) if animation is not None else None
+    animation = owner.animation_data
+    return animation.drivers.find(path, index=index) if animation is not None else None
 
 
 def keep(target: Any, names: Iterable[str]) -> None:
-    """Put down what the named keys have, each once, and put drivers of the character's own aside."""
-    keys = keys_of(target)
-    if keys is None:
+    """Put down what is driven under these names, each once, and put drivers of the character's own aside."""
+    owner = owner_of(target)
+    if owner is None:
         return
     for name in names:
-        block = keys.key_blocks[name]
-        path = block.path_from_id("value")
+        path, index = slot_of(owner, name)
         row = target.kept.get(name)
         if row is None:
             row = target.kept.add()
-            row.name, row.value = name, block.value
-        own = driver_of(keys, path)
+            row.name, row.value = name, _read(owner, path, index)
+        own = driver_of(owner, path, index)
         if own is not None and not drivers.is_ours(own):
             row.driven, row.driver_mute = True, own.mute
             own.data_path, own.mute = _aside(name), True
 
 
 def give_back(target: Any, names: Iterable[str] | None = None) -> None:
-    """Give the named keys, or all, what they had; those that the character no longer has are forgotten."""
-    keys = keys_of(target)
+    """Give what has these names, or all, what it had; what the character no longer has is forgotten."""
+    owner = owner_of(target)
     for name in [row.name for row in target.kept] if names is None else list(names):
-        index = target.kept.find(name)
-        if keys is not None:
-            _give_back(keys, target.kept[index])
-        target.kept.remove(index)
+        row = target.kept.find(name)
+        if owner is not None:
+            _give_back(owner, target.kept[row])
+        target.kept.remove(row)
 
 
-def _give_back(keys: Any, row: Any) -> None:
-    block = keys.key_blocks.get(row.name)
-    own = driver_of(keys, _aside(row.name)) if row.driven else None
-    if block is not None:
-        remove_driver(block)
+def _give_back(owner: Any, row: Any) -> None:
+    path, index = slot_of(owner, row.name)
+    own = driver_of(owner, _aside(row.name), index) if row.driven else None
+    remove_driver(owner, row.name)
     if own is not None:
-        own.data_path, own.mute = f'key_blocks["{escape_identifier(row.name)}"].value', row.driver_mute
-    if block is not None:
-        block.value = row.value
+        own.data_path, own.mute = path, row.driver_mute
+    if is_there(owner, row.name):
+        _write(owner, path, index, row.value)
 
 
-def remove_driver(block: Any) -> None:
-    """Take the driver of a take off a shape key; one of the character's own stays."""
-    curve = driver_of(block.id_data, block.path_from_id("value"))
+def remove_driver(owner: Any, name: str) -> None:
+    """Take the driver of a take off what has a name; one of the character's own stays."""
+    path, index = slot_of(owner, name)
+    curve = driver_of(owner, path, index)
     if curve is not None and drivers.is_ours(curve):
-        block.driver_remove("value")
+        owner.animation_data.drivers.remove(curve)
+
+
+def _read(owner: Any, path: str, index: int) -> float:
+    value = owner.path_resolve(path)
+    return float(value if isinstance(value, float) else value[index])
+
+
+def _write(owner: Any, path: str, index: int, value: float) -> None:
+    holder, name = path.rsplit(".", 1)
+    had = owner.path_resolve(holder)
+    if isinstance(getattr(had, name), float):
+        setattr(had, name, value)
+    else:
+        getattr(had, name)[index] = value
 
 
 def _aside(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .motion import Shapes
+from .fields import Shapes
 
 F32 = NDArray[np.float32]
 

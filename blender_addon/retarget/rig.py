@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import bpy
@@ -12,7 +10,6 @@ import numpy as np
 from mathutils import Matrix
 from numpy.typing import NDArray
 
-from ..scene import axes
 from .mapping import EyeLink, Mapping
 
 F64 = NDArray[np.float64]
@@ -107,33 +104,28 @@ def face_size(rig: Any, mapping: Mapping) -> float:
 def carried(rig: Any, neck: str, head: str) -> float:
     """How much of its neck's turn a head goes along with: 1 of a plain chain, 0 where the rig keeps it level.
 
-    The neck is turned for a moment: constraints and drivers of rigs have too many ways to be told from outside.
+    A copy of the armature is tried: constraints and drivers of rigs have too many ways to be told from outside.
     """
-    bone = rig.pose.bones[neck]
-    with _at_rest(bone):
-        before = np.array(_seen(rig, head), np.float64)
-        bone.matrix_basis = Matrix.Rotation(_TRIAL, 4, "X")
-        after = np.array(_seen(rig, head), np.float64)
-    turn = after[:3, :3] @ np.linalg.inv(before[:3, :3])
-    angle = np.arccos(np.clip((np.trace(turn) - 1.0) / 2.0, -1.0, 1.0))
+    scene, trial = bpy.context.scene, rig.copy()
+    scene.collection.objects.link(trial)
+    try:
+        if trial.animation_data is not None:
+            trial.animation_data.action, trial.animation_data.use_nla = None, False
+        for bone in trial.pose.bones:
+            for constraint in bone.constraints:
+                if getattr(constraint, "target", None) == rig:
+                    constraint.target = trial
+        trial.pose.bones[neck].matrix_basis = Matrix.Identity(4)
+        before = _seen(trial, head)
+        trial.pose.bones[neck].matrix_basis = Matrix.Rotation(_TRIAL, 4, "X")
+        after = _seen(trial, head)
+    finally:
+        bpy.data.objects.remove(trial)
+    angle = before.to_quaternion().rotation_difference(after.to_quaternion()).angle
     return float(np.clip(angle / _TRIAL, 0.0, 1.0).round(3))
 
 
-@contextlib.contextmanager
-def _at_rest(bone: Any) -> Iterator[None]:
-    """Let a bone that nothing drives rest for a while."""
-    names = ("location", axes.rotation_property(bone.rotation_mode), "scale")
-    was = {name: tuple(getattr(bone, name)) for name in names}
-    bone.matrix_basis = Matrix.Identity(4)
-    try:
-        yield
-    finally:
-        for name, values in was.items():
-            setattr(bone, name, values)
-
-
 def _seen(rig: Any, bone: str) -> Any:
+    bpy.context.view_layer.update()
     graph = bpy.context.evaluated_depsgraph_get()
-    rig.update_tag(refresh={"OBJECT", "DATA"})
-    graph.update()
     return rig.evaluated_get(graph).pose.bones[bone].matrix.copy()

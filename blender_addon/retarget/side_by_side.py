@@ -37,12 +37,13 @@ SHADING = {
     "curvature_ridge_factor": 0.5,
     "show_shadows": False,
     "show_object_outline": False,
-    "show_specular_highlight": True,
+    "show_specular_highlight": False,
     "background_type": "VIEWPORT",
     "background_color": preview_parts.DARK,
 }
-"""Even light from the front, dark where little of it comes, as in the mouth, and edges drawn: an iris of one
-colour with its eye is seen by its edge alone."""
+"""Even light from the front, which leaves footage 0.93 of its brightness (measured with a plane, Blender 4.5). Dark where
+little of it comes, as in the mouth, and with edges drawn: an iris of one colour with its eye is seen by its edge alone.
+"""
 CREVICE = 0.1
 """How far from a surface what is before it darkens it, in cells: about half of a face from eyes to mouth."""
 HEIGHT = 480

@@ -18,6 +18,7 @@ from backend.client.track import track_to_folder
 from backend.footage import open_footage
 from backend.server.app import Server
 from blender_addon.scene.ownership import shown_views
+from protocol.options import SolveOptions
 from protocol.shown import hold
 from tests.backend.server.conftest import REPOSITORY, running
 
@@ -25,7 +26,12 @@ from .stamps import shown_pictures
 
 pytestmark = pytest.mark.slow
 
-TURNED = ("two", "three", "four", "five", "six", "seven", "eight")
+TURNED = (
+    *(f"turned_{number}.jpg" for number in ("two", "three", "four", "five", "six", "seven", "eight")),
+    *("turned_five.tif", "turned_five.webp"),  # all of theirs are read in test_stills.py and shown in test_playback.py
+)
+
+UNPAINTED = SolveOptions(texture=False)  # of which nothing is looked at here, and which takes as long as the rest
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +77,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ("timecode", None, 1),
         ("dpx", None, 1),
         ("tga", None, 1),
-        *((f"turned_{number}.{suffix}", None, None) for number in TURNED for suffix in ("jpg", "tif", "webp")),
+        *((name, None, None) for name in TURNED),
     ],
 )
 def test_the_scene_file_shows_what_was_tracked(
@@ -84,7 +90,7 @@ def test_the_scene_file_shows_what_was_tracked(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
-    done = track_to_folder(TrackRequest((made / name,), out, frames=frames, endpoint=endpoint))
+    done = track_to_folder(TrackRequest((made / name,), out, frames=frames, endpoint=endpoint, options=UNPAINTED))
     track, camera = done.track, done.track.cameras[0]
     overlay = open_footage(done.files["overlay"])
     assert overlay.info.frame_count == len(track.frames)

@@ -46,7 +46,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def tracked(client: Client, portrait: Path) -> str:
     """The id of a job that the toy aligner has done."""
-    reply = client.track(TrackJob((ViewSpec(str(portrait)),), aligner="toy"))
+    options = SolveOptions(texture=False)
+    reply = client.track(TrackJob((ViewSpec(str(portrait)),), aligner="toy", options=options))
     assert reply.take is not None and reply.take.report["aligner"] == "toy"
     assert reply.take.tracked.all()
     return reply.job.job_id
@@ -80,7 +81,7 @@ def test_a_job_exports_what_another_has_tracked(client: Client, tracked: str) ->
 @pytest.mark.parametrize("focal_px", [None, 900.0])
 def test_the_report_says_whose_focal_length_it_is(client: Client, portrait: Path, focal_px: float | None) -> None:
     views = tuple(ViewSpec(str(portrait), name) for name in ("a", "b"))
-    options = SolveOptions(focal_px=focal_px, match_skin=False)
+    options = SolveOptions(focal_px=focal_px, match_skin=False, texture=False)
     reply = client.track(TrackJob(views, aligner="toy", options=options))
     assert [view["focal_known"] for view in reply.take.report["views"]] == [focal_px is not None] * 2
     assert {camera.focal_px[0] == focal_px for camera in reply.take.cameras} == {focal_px is not None}

@@ -55,12 +55,13 @@ def warped_actions(
     home = open_head.template.astype(np.float64)
     face = linear_part(home[open_head.regions["face"]], match.bent[open_head.regions["face"]])
     moved = {}
+    placed = match.warp(home)
     for n, (name, offsets) in enumerate(zip(names, basis.astype(np.float64), strict=True)):
-        moved[name] = _moved(match.warp, face, home, offsets)
+        moved[name] = _moved(match.warp, face, home, placed, offsets)
         on_progress((n + 1) / (len(names) + 1))
     # mouthClose undoes jawOpen at the lips: carried alone it would go from the closed mouth up through the nose
     closed = basis[names.index("jawOpen")].astype(np.float64) + basis[names.index("mouthClose")]
-    moved["mouthClose"] = _moved(match.warp, face, home, closed) - moved["jawOpen"]
+    moved["mouthClose"] = _moved(match.warp, face, home, placed, closed) - moved["jawOpen"]
     return moved
 
 
@@ -69,16 +70,19 @@ def linear_part(home: F64, bent: F64) -> F64:
     return np.asarray(np.linalg.lstsq(home - home.mean(axis=0), bent - bent.mean(axis=0), rcond=None)[0].T)
 
 
-def _moved(warp: SpaceWarp, face: F64, home: F64, offsets: F64) -> F64:
-    """Offsets (V0,3) after the map ``warp``, or its linear part ``face (3,3)`` where they are long."""
+def _moved(warp: SpaceWarp, face: F64, home: F64, placed: F64, offsets: F64) -> F64:
+    """Offsets (V0,3) after the map ``warp``, or its linear part ``face (3,3)`` where they are long.
+
+    ``placed (V0,3)`` is where the map takes ``home (V0,3)``.
+    """
     length = np.linalg.norm(offsets, axis=1)
-    active = np.flatnonzero(length > 1e-6)
-    near = home[active] + np.minimum(1.0, FAR / length[active])[:, None] * offsets[active]
-    share = np.clip((length[active] - NEAR) / (FAR - NEAR), 0, 1)[:, None]
+    out = offsets @ face.T
+    out[length <= 1e-6] = 0
+    near = np.flatnonzero((length > 1e-6) & (length < FAR))
+    share = np.clip((length[near] - NEAR) / (FAR - NEAR), 0, 1)[:, None]
     share = share * share * (3 - 2 * share)
-    out = np.zeros_like(offsets)
-    out[active] = (1 - share) * (warp(near) - warp(home[active])) + share * offsets[active] @ face.T
-    return out
+    out[near] = (1 - share) * (warp(home[near] + offsets[near]) - placed[near]) + share * out[near]
+    return np.asarray(out)
 
 
 def lid_gap_mm(

@@ -66,15 +66,26 @@ def test_shots_without_any_face_stay_without(aligner: Aligner, finder: FaceFinde
     assert stacked(frames, aligner).tracked_shot is None
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stopped", [3, 10, 11, 16, 24, 30])
-def test_going_on_gives_the_answer_of_one_run(
-    tmp_path: Path, aligner: Aligner, finder: FaceFinder, stopped: int
-) -> None:
-    path = write_video(tmp_path / "cut.mp4", [*coffee(10), *portrait(13), *another_shot(11)], options={"crf": "18"})
+OneRun = tuple[Path, ViewAlignment, list[AlignedFrame]]
+
+
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory: pytest.TempPathFactory, aligner: Aligner, finder: FaceFinder) -> OneRun:
+    """A clip of three shots, what one run says of it, and its frames as they came."""
+    path = tmp_path_factory.mktemp("shots") / "cut.mp4"
+    write_video(path, [*coffee(10), *portrait(13), *another_shot(11)], options={"crf": "18"})
     kept: list[AlignedFrame] = []
     whole = align_footage(open_footage(path), aligner, finder=finder, on_frame=kept.append)
     assert whole.tracked_shot == Shot(11, 23)
+    return path, whole, kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped", [3, 10, 11, 16, 24, 30])
+def test_going_on_gives_the_answer_of_one_run(
+    one_run: OneRun, aligner: Aligner, finder: FaceFinder, stopped: int
+) -> None:
+    path, whole, kept = one_run
     start = max(1, stopped + 1 - CONTEXT_FRAMES)
     again = align_footage(open_footage(path, (start, 34)), aligner, finder=finder, done=kept[:stopped])
     np.testing.assert_array_equal(again.numbers, whole.numbers)

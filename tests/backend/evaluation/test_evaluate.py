@@ -23,7 +23,7 @@ from backend.evaluation.trackers.results_folder import save_meshes
 from backend.evaluation.types import REGIONS
 from tests.backend.alignment.flowface.networks import constant_network
 
-FRAMES = 10
+FRAMES = 6
 OURS = "flowface-mediapipe"
 TRACKERS = EvaluationOptions(Path(), Path()).trackers
 
@@ -34,13 +34,8 @@ def spec() -> SequenceSpec:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("benchmark")
-
-
-@pytest.fixture(scope="module")
-def truth(spec: SequenceSpec, cache: Path, shared_data: Path) -> Truth:
-    (sequence,) = render_sequences([spec], shared_data / "ict" / "ict_facekit.npz", cache)
+def truth(spec: SequenceSpec, benchmark_cache: Path, shared_data: Path) -> Truth:
+    (sequence,) = render_sequences([spec], shared_data / "ict" / "ict_facekit.npz", benchmark_cache)
     return load_truth_full(sequence.truth)
 
 
@@ -61,7 +56,7 @@ def dropped_in(truth: Truth, spec: SequenceSpec, tmp_path_factory: pytest.TempPa
 @pytest.fixture(scope="module")
 def options(
     spec: SequenceSpec,
-    cache: Path,
+    benchmark_cache: Path,
     shared_data: Path,
     dropped_in: dict[str, Path],
     tmp_path_factory: pytest.TempPathFactory,
@@ -71,7 +66,7 @@ def options(
         data=shared_data,
         quick=True,
         results=dropped_in,
-        benchmark_cache=cache,
+        benchmark_cache=benchmark_cache,
         specs=(spec,),
         rigs=False,
         real=False,
@@ -206,6 +201,7 @@ def test_without_weights_the_network_is_refused_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("registered_ict")
 def test_both_aligners_in_one_run(options: EvaluationOptions, tmp_path: Path) -> None:
     """The network here only lays its atlas over the face: rows, σ and keeping apart are looked at, not figures."""
     both = replace(options, out=tmp_path / "out", trackers=("flowface", OURS), results={}, uncertainty=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backend.evaluation import uncertainty
+from backend.evaluation.benchmark import load_ict_head
 from backend.evaluation.types import MeshSequence
 from backend.evaluation.uncertainty import (
     EVERY,
@@ -16,11 +18,10 @@ from backend.evaluation.uncertainty import (
     calibration_record,
     counterparts,
     on_rendered,
-    registered_ict,
 )
 from backend.head_model.dense_points import DENSE
 from backend.head_model.library import load_head
-from backend.head_model.model import SurfacePoints, surface_positions
+from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
 from backend.head_model.render import vertex_normals
 from backend.observations import ViewAlignment
 from tests.backend.fitting.observed import changed, view_of
@@ -105,14 +106,14 @@ def test_a_heads_points_are_their_own_counterparts() -> None:
 
 
 @pytest.mark.slow
-def test_on_the_rendered_head_they_lie_where_landmarks_were_carried(shared_data: Path, tmp_path: Path) -> None:
+def test_on_the_rendered_head_they_lie_where_landmarks_were_carried(
+    shared_data: Path, benchmark_cache: Path, registered_ict: HeadModel
+) -> None:
     archive = shared_data / "ict" / "ict_facekit.npz"
-    ict = registered_ict(archive, tmp_path)
-    (kept,) = tmp_path.iterdir()
+    (kept,) = benchmark_cache.glob("ict-registered-*.npz")
     before = kept.stat().st_mtime_ns
-    assert registered_ict(archive, tmp_path).hash == ict.hash and kept.stat().st_mtime_ns == before
-    from backend.evaluation.benchmark import load_ict_head
-
+    ict = uncertainty.registered_ict(archive, benchmark_cache)
+    assert ict.hash == registered_ict.hash and kept.stat().st_mtime_ns == before
     rendered = load_ict_head(archive)
     found = on_rendered(counterparts(load_head(), load_head().landmarks["mediapipe478"], ict), ict, archive)
     assert found.there.mean() > 0.97

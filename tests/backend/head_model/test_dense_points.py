@@ -21,8 +21,8 @@ from backend.head_model.dense_points import (
     with_dense_points,
 )
 from backend.head_model.io import read_head, save_head
-from backend.head_model.library import OPEN_HEAD, load_head
-from backend.head_model.model import surface_positions
+from backend.head_model.library import OPEN_HEAD, add_head, load_head
+from backend.head_model.model import HeadModel, surface_positions
 from tests.backend import heads
 from tests.backend.fitting import small_head as fitted
 
@@ -100,14 +100,11 @@ def test_what_lies_inside_is_left_out_and_counts_are_kept() -> None:
 
 
 @pytest.mark.slow
-def test_another_topology_has_one_too(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from typer.testing import CliRunner
-
-    from backend.cli import app
-
+def test_another_topology_has_one_too(
+    registered_ict: HeadModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    archive = shared_data / "ict" / "ict_facekit.npz"
-    assert CliRunner().invoke(app, ["head", "add", "ict", str(archive)]).exit_code == 0
+    add_head(registered_ict)
     ict = load_head("ict")
     points = ict.landmarks[DENSE]
     assert len(points) == MOST

@@ -1,0 +1,106 @@
+"""The work of a transfer: the open head's actions on a face mesh, and a sheet to judge them by."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.errors import ErrorCode, UserError
+from backend.files import write_atomic
+from backend.progress import JobProgress, OnProgress, ShouldCancel
+from protocol.transfer import DELTAS_FILE, SHEET_FILE, TransferJob
+
+if TYPE_CHECKING:
+    from backend.transfer.types import TargetMesh, Transferred
+
+MAX_BYTES = 256 << 20  # of a mesh's file, and of its arrays
+
+
+def run_job(
+    spec: TransferJob, job_dir: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel, **_worker: object
+) -> Path:
+    """Leave ``DELTAS_FILE`` and ``SHEET_FILE`` in ``job_dir``; the first is returned.
+
+    Raises:
+        UserError: ``file_missing``, ``footage_relative``, what ``read_mesh`` and ``transfer_actions`` raise.
+        Cancelled: ``should_cancel`` said so.
+    """
+    import cv2
+
+    from backend.alignment.landmarks.plain_mesh import still_face_mesh
+    from backend.transfer.transfer import transfer_actions
+
+    on_progress(JobProgress("reading the mesh", 0.0))
+    done, sheet = transfer_actions(
+        read_mesh(spec),
+        still_face_mesh,
+        on_progress=lambda share, text: on_progress(JobProgress(text, share)),
+        should_cancel=should_cancel,
+    )
+    write_atomic(job_dir / DELTAS_FILE, _packed(done))
+    _, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    write_atomic(job_dir / SHEET_FILE, png.tobytes())
+    return job_dir / DELTAS_FILE
+
+
+def read_mesh(spec: TransferJob) -> TargetMesh:
+    """The mesh of a job. Raises ``UserError`` ``file_missing``, ``bad_file``, ``bad_mesh``, ``too_large``."""
+    from backend.head_model.converters.obj import read_obj
+    from backend.transfer.types import TargetMesh
+
+    path = Path(spec.mesh)
+    if not path.is_absolute():
+        raise UserError(
+            ErrorCode.FILE_MISSING,
+            f"The mesh “{path}” is not a full path, and the backend may run in another folder.",
+            "Submit the full path.",
+        )
+    if not path.is_file():
+        raise UserError(ErrorCode.FILE_MISSING, f"There is no mesh at {path}.")
+    if path.suffix.lower() == ".obj":
+        obj = read_obj(path)
+        vertices, triangles = obj.vertices, obj.triangles
+    else:
+        vertices, triangles = _read_arrays(path)
+    return TargetMesh(
+        vertices,
+        triangles,
+        {point.name: np.array(point.at) for point in spec.points},
+        None if spec.up is None else np.array(spec.up),
+        None if spec.forward is None else np.array(spec.forward),
+    )
+
+
+def _read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(item.file_size for item in archive.infolist()) > MAX_BYTES:
+                raise UserError(ErrorCode.TOO_LARGE, f"{path} is larger than {MAX_BYTES >> 20} MB.")
+        with np.load(path, allow_pickle=False) as data:
+            return data["vertices"], data["triangles"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            ErrorCode.BAD_FILE,
+            f"{path} holds no mesh ({error}).",
+            "Give an OBJ, or an npz with vertices and triangles.",
+        ) from error
+
+
+def _packed(done: Transferred) -> bytes:
+    """The result as a file: half floats keep a delta to 2^-11 of itself, whatever the mesh's unit is."""
+    unit = 1 / done.frame.scale
+    data = io.BytesIO()
+    np.savez_compressed(
+        data,
+        names=np.array(done.names),
+        deltas=(done.deltas / unit).astype(np.float16),
+        unit=np.float64(unit),
+        figure_names=np.array(list(done.figures)),
+        figures=np.array(list(done.figures.values())),
+    )
+    return data.getvalue()

@@ -1,0 +1,129 @@
+"""How one face lies on another, found from what their shape keys move: any upright, units and axes, never mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .assignment import assign
+from .fields import Placing, Sample, Samples, likeness, norms
+
+F64 = NDArray[np.float64]
+Pairs = Sequence[tuple[int, int]]
+
+WIDE, MIDDLE, NARROW = 0.5, 0.25, 0.12
+"""Kernel widths in RMS radii of what moves of a face: to find an alignment, to tell keys apart, and lips and lids."""
+_SEARCHED = 0.18
+_COARSE, _FINE = 150, 500
+"""Points of the samples that are aligned."""
+_TURNS, _KEPT = 400, 6
+_MOST_SCALE = 2.5
+_FIRST_STEP, _LAST_STEP = 0.08, 0.015
+ENOUGH = 4
+"""Known pairs that an alignment can be read from."""
+
+
+def align(source: Samples, target: Samples, pairs: Pairs = ()) -> Placing:
+    """How the target lies on the source. ``pairs`` (row, column) of keys that are known lead where they are enough."""
+    a, b = source.of(_COARSE), target.of(_COARSE)
+    if len(pairs) >= ENOUGH:
+        placing = _fit(a, b, np.zeros((len(a.fields), len(b.fields))), pairs)
+    else:
+        own = norms(a.points, a.fields, WIDE)
+        turns = _rotations(_TURNS)
+        worth = [_worth(likeness(a, b, Placing(turn), WIDE, own)) for turn in turns]
+        placings = [_settled(a, b, Placing(turns[index])) for index in np.argsort(worth)[::-1][:_KEPT]]
+        placing = max(placings, key=lambda placing: _worth(likeness(a, b, placing, MIDDLE)))
+    return _refined(source.of(_FINE), target.of(_FINE), placing, pairs)
+
+
+def _worth(table: F64) -> float:
+    """How well an alignment explains the keys: by the best likeness of each row and of each column."""
+    return float(table.max(axis=1).mean() + table.max(axis=0).mean())
+
+
+def _settled(a: Sample, b: Sample, placing: Placing) -> Placing:
+    for width in (WIDE, WIDE, MIDDLE, MIDDLE):
+        placing = _fit(a, b, likeness(a, b, placing, width))
+    return placing
+
+
+def _fit(a: Sample, b: Sample, table: F64, pairs: Pairs = ()) -> Placing:
+    """The turn, scale and shift that lay the centres and directions of b's keys onto those of a's that are like them.
+
+    By known pairs if there are any, otherwise by the likeness (A,K).
+    """
+    rows, columns = np.array(pairs or assign(-np.maximum(table, 0.0))).T
+    weight = np.ones(len(rows)) if pairs else np.maximum(table[rows, columns], 1e-3) ** 2
+    weight = weight / weight.sum()
+    centre_a, heading_a = (values[rows] for values in a.centres())
+    centre_b, heading_b = (values[columns] for values in b.centres())
+    mean_a, mean_b = weight @ centre_a, weight @ centre_b
+    out_a, out_b = centre_a - mean_a, centre_b - mean_b
+    u, _, vt = np.linalg.svd((out_a * weight[:, None]).T @ out_b + 0.5 * (heading_a * weight[:, None]).T @ heading_b)
+    turn = u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
+    ratio = np.sqrt((weight @ out_a**2).sum() / max((weight @ out_b**2).sum(), 1e-12))
+    linear = float(np.clip(ratio, 1 / _MOST_SCALE, _MOST_SCALE)) * turn
+    return Placing(linear, mean_a - linear @ mean_b)
+
+
+def _refined(a: Sample, b: Sample, placing: Placing, pairs: Pairs) -> Placing:
+    """A placing nearby under which keys are more like their actions: turned, shifted, and scaled along the axes.
+
+    A search along one parameter after another, with steps that are halved where none of them helps.
+    """
+    own = norms(a.points, a.fields, _SEARCHED)
+    best, step = np.zeros(9), _FIRST_STEP
+    while step > _LAST_STEP:
+        table = likeness(a, b, _moved(placing, best), _SEARCHED, own)
+        links = pairs if len(pairs) >= ENOUGH else assign(-np.maximum(table, 0.0))
+        rows, columns = np.array(links).T
+        reached, better = float(table[rows, columns].sum()), False
+        for change in (*np.eye(9), *-np.eye(9)):
+            tried = best + step * change
+            worth = float(likeness(a, b, _moved(placing, tried), _SEARCHED, own)[rows, columns].sum())
+            if worth > reached + 1e-4:
+                best, reached, better = tried, worth, True
+        if not better:
+            step /= 2
+    return _moved(placing, best)
+
+
+def _moved(placing: Placing, by: F64) -> Placing:
+    """A placing turned by a rotation vector, shifted, and scaled along the axes by exponents: ``by`` (9,)."""
+    stretch = np.exp(by[6:])[:, None] * _turn(by[:3])
+    return Placing(stretch @ placing.linear, stretch @ placing.shift + by[3:6])
+
+
+def _turn(vector: F64) -> F64:
+    """The turn of a rotation vector (Rodrigues)."""
+    angle = float(np.linalg.norm(vector))
+    x, y, z = vector / max(angle, 1e-12)
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def _rotations(count: int) -> F64:
+    """Turns (24 + count,3,3): those of the axes onto each other, and evenly spread ones.
+
+    The latter by two irrational turns a step (Alexa 2022, “Super-Fibonacci spirals”, whose constants these are).
+    """
+    axes = []
+    for order in ((0, 1, 2), (1, 2, 0), (2, 0, 1), (0, 2, 1), (2, 1, 0), (1, 0, 2)):
+        for signs in np.ndindex(2, 2, 2):
+            turn = np.zeros((3, 3))
+            turn[np.arange(3), order] = 1.0 - 2.0 * np.array(signs)
+            if np.linalg.det(turn) > 0:
+                axes.append(turn)
+    step = np.arange(count) + 0.5
+    inner, outer = np.sqrt(step / count), np.sqrt(1.0 - step / count)
+    alpha, beta = 2 * np.pi * step / np.sqrt(2.0), 2 * np.pi * step / 1.533751168755204288118041
+    x, y, z, w = inner * np.sin(alpha), inner * np.cos(alpha), outer * np.sin(beta), outer * np.cos(beta)
+    rows = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
+        (2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
+        (2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
+    )
+    return np.concatenate([np.array(axes), np.moveaxis(np.array(rows), 2, 0)])
