@@ -47,6 +47,8 @@ from .operators import (
     retarget_calibrate,
     retarget_links,
     retarget_live,
+    retarget_mapping_file,
+    retarget_match,
     retarget_playblast,
     retarget_preview,
     retarget_remove,
@@ -68,6 +70,7 @@ from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import retarget as panel_retarget
 from .panels import retarget_calibrate as panel_retarget_calibrate
+from .panels import retarget_out as panel_retarget_out
 from .panels import retarget_preview as panel_retarget_preview
 from .panels import see as panel_see
 from .panels import take as panel_take
@@ -85,8 +88,11 @@ OPERATORS = (
     *(take_head_motion, take_compare, curves),
     *(pins, masks, held_keys, refine),
     *(export_live_link, import_live_link, export_character),
+    *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links, retarget_calibrate),
+    *(retarget_preview, retarget_playblast),
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
     *(retarget_preview, retarget_playblast, retarget_calibrate),
+    *(retarget_match, retarget_mapping_file),
 )
 CLASSES = tuple(
     cls
@@ -106,6 +112,7 @@ CLASSES = tuple(
         panel_retarget,
         panel_retarget_calibrate,
         panel_retarget_preview,
+        panel_retarget_out,
         panel_jobs,
     )
     for cls in module.CLASSES

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from ..retarget import drive, kept, properties, targets
+from ..retarget import drive, kept, properties, source, targets
 from ..scene import ownership
 from .sidebar import InSidebar
 from .text import draw_text
@@ -84,9 +84,10 @@ class FLOWFACE_PT_retarget(InSidebar, bpy.types.Panel):  # type: ignore[misc]
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        """There must be a take, or a character that follows something."""
+        """There must be a take or a recording, or a character that follows something."""
         scene = context.scene
-        return bool(ownership.takes_of(scene)) or len(targets.settings_of(scene).targets) > 0
+        followed = ownership.takes_of(scene) or source.recordings_of(scene)
+        return bool(followed) or len(targets.settings_of(scene).targets) > 0
 
     def draw(self, context: Any) -> None:
         """The list, what the chosen one follows, live or baked."""

@@ -7,10 +7,9 @@ from typing import Any
 import bpy
 
 from ..scene import ownership
-from ..vendor import face_actions
 from . import bake, drive, properties
 from .drive import CannotDrive
-from .mapping import KeyLink, Mapping
+from .guess import by_names
 
 
 def settings_of(scene: Any) -> Any:
@@ -50,7 +49,7 @@ def candidates(context: Any) -> list[Any]:
 
 
 def add(scene: Any, obj: Any, head: Any) -> Any:
-    """A new target that follows a head, with its keys mapped that have the actions' own names. It is not live yet.
+    """A new target that follows a head, with its keys mapped whose names say which action they are. It is not live yet.
 
     Raises:
         CannotDrive: the character is in the list already.
@@ -63,10 +62,7 @@ def add(scene: Any, obj: Any, head: Any) -> Any:
     target = held.targets.add()
     target.object, target.source = obj, head
     held.active = len(held.targets) - 1
-    keys = getattr(obj.data, "shape_keys", None)
-    blocks = keys.key_blocks if keys is not None else {}
-    own = tuple(KeyLink(action, action) for action in face_actions.ARKIT_ACTIONS if action in blocks)
-    properties.write_mapping(target, Mapping(keys=own))
+    properties.write_mapping(target, by_names(obj))
     return target
 
 
