@@ -259,7 +259,12 @@ def test_from_footage_to_a_playblast_of_another_character(
     done = window.run("retarget.py", server.endpoint, str(clip), str(character), str(film), *TRACK_BUTTON)
     assert done.returncode == 0, done.stdout
     assert "Traceback" not in done.stdout, done.stdout
-    for sentence in ("live: {'FINISHED'}", "played on: True", "left of the cancelled film: []", "left: [] same frame: True"):
+    for sentence in (
+        "live: {'FINISHED'}",
+        "played on: True",
+        "left of the cancelled film: []",
+        "left: [] same frame: True",
+    ):
         assert sentence in done.stdout
     with av.open(str(film)) as opened:
         assert [stream.type for stream in opened.streams] == ["video", "audio"]

@@ -8,12 +8,14 @@ from typing import Any
 
 import av
 import bpy
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from blender_addon import compat
 from blender_addon.retarget import drive, playblast, preview_parts, properties, side_by_side, source
+from blender_addon.scene import retime
 from tests.blender.retarget import characters
 from tests.blender.retarget.followers import add, plain
 
@@ -210,6 +212,22 @@ def test_a_playblast_has_the_frames_the_sound_and_the_performance(shared_data: P
         assert np.abs(mouth[-1] - mouth[0]).max() > 60
     middle = footage[:, footage.shape[1] // 2, footage.shape[2] // 2].mean(axis=1)
     assert np.abs(middle - [grey(frame) for frame in range(OPEN - 9, OPEN + 1)]).max() < 6  # in step
+
+
+def test_footage_at_another_speed_stays_in_step(shared_data: Path, tmp_path: Path) -> None:
+    head, _ = stage(shared_data, tmp_path)
+    retime.retime(source.take_of(head), start=11, speed=2.0)
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 11, 22
+    preview = side_by_side.show(scene)
+    assert not side_by_side.has_sound(preview)
+    side_by_side.set_height(preview, 100)
+    preview.frame_start, preview.frame_end, preview.render.filepath = 14, 15, f"{tmp_path}/"
+    bpy.ops.render.render(animation=True, scene=preview.name)
+    for frame in (14, 15):
+        picture = cv2.imread(str(tmp_path / f"{frame:04d}.png"))
+        shown_grey = picture[50, picture.shape[1] // 6].mean()
+        assert shown_grey == pytest.approx(grey(1 + 2 * (frame - 11)), abs=7)
 
 
 def test_a_film_that_cannot_be_written_leaves_nothing(shared_data: Path, tmp_path: Path) -> None:

@@ -1,19 +1,20 @@
 """The main path: track footage, add a character, match it, let it follow live, preview, scrub, playblast, go back.
 
-Arguments: zip, endpoint, footage, the character (glTF), the film to write, where the Track button is, x and y of buttons
-in the preview's panel: Refresh, Close, Playblast. Screenshots are in /out.
+Arguments: zip, endpoint, footage, the character (glTF), the film to write, where the Track button is (x, y in pixels
+from the top left). Screenshots are in /out.
 """
 
 from __future__ import annotations
 
-import os
+import itertools
 import time
+from pathlib import Path
 
 import bgui
 import bpy
 from common import addon, install, show_panel, show_sidebar, viewport, wait_for
 
-package, endpoint, footage, character, film, track_x, track_y, *_ = bgui.args
+package, endpoint, footage, character, film, track_x, track_y = bgui.args
 ticks: list[float] = []
 
 
@@ -52,25 +53,17 @@ def press() -> None:
 
 
 def add() -> None:
-    print("tracked:", session().notice.text if hasattr(session().notice, "text") else session().notice)
     in_window(bpy.ops.import_scene.gltf, filepath=character)
-    head = next(obj for obj in bpy.data.objects if obj.type == "MESH" and "jawOpen" in str(keys_of(obj)) and "head" not in obj.name)
+    meshes = [obj for obj in bpy.data.objects if obj.type == "MESH" and "clip" not in obj.name]
+    head = next(obj for obj in meshes if "jawOpen" in keys_of(obj))
     window, _, _ = viewport()
     for obj in window.view_layer.objects:
         obj.select_set(obj == head)
     window.view_layer.objects.active = head
     print("add:", in_window(bpy.ops.flowface.retarget_add))
-    print("match:", match())
+    print("match:", in_window(bpy.ops.flowface.retarget_match))
     print("live:", in_window(bpy.ops.flowface.retarget_live))
     bgui.after(1.0, lambda: (bgui.shot("1-live"), preview()))
-
-
-def match():
-    if hasattr(bpy.types, "FLOWFACE_OT_retarget_match"):
-        return in_window(bpy.ops.flowface.retarget_match)
-    target = scene().flowface_retarget.targets[0]
-    addon("retarget.properties").write_mapping(target, addon("retarget.guess").guess(target.object, target.source).mapping)
-    return "guessed"
 
 
 def keys_of(obj) -> list[str]:
@@ -119,22 +112,21 @@ def playblast() -> None:
 
     def done() -> None:
         frames = scene().frame_end - scene().frame_start + 1
-        gaps = [later - earlier for earlier, later in zip(ticks, ticks[1:], strict=False)]
-        print(f"film: {os.path.getsize(film)} bytes of {frames} frames in {time.perf_counter() - started:.1f} s")
+        gaps = [later - earlier for earlier, later in itertools.pairwise(ticks)]
+        print(f"film: {Path(film).stat().st_size} bytes of {frames} frames in {time.perf_counter() - started:.1f} s")
         print(f"Blender answered {len(ticks)} times, after {max(gaps):.2f} s at most")
         bpy.app.timers.unregister(tick)
         bgui.shot("5-film")
         cancelled()
 
     wait_for(rendering, lambda: bgui.after(3.0, lambda: bgui.shot("4-rendering")))
-    wait_for(lambda: os.path.exists(film), done, seconds=300)
+    wait_for(lambda: Path(film).exists(), done, seconds=300)
 
 
 def cancelled() -> None:
     """A second film, which Esc cancels: nothing of it stays."""
     other = f"{film}.cancelled.mp4"
     in_window(bpy.ops.flowface.retarget_playblast, "EXEC_DEFAULT", filepath=other)
-    window, area, _ = viewport()
 
     def escape() -> None:
         bgui.move(400, 400)
@@ -142,7 +134,7 @@ def cancelled() -> None:
         wait_for(lambda: not rendering(), lambda: bgui.after(2.0, look))
 
     def look() -> None:
-        left = [name for name in os.listdir(os.path.dirname(film)) if name.endswith(".mp4") and "cancelled" in name]
+        left = [path.name for path in Path(film).parent.iterdir() if "cancelled" in path.name]
         print("left of the cancelled film:", left)
         back()
 
@@ -153,7 +145,9 @@ def back() -> None:
     here = scene().frame_current
     print("close:", in_window(bpy.ops.flowface.retarget_preview_close))
     made = [obj.name for obj in bpy.data.objects if "flowface_preview" in obj]
-    print("scenes:", [each.name for each in bpy.data.scenes], "left:", made, "same frame:", scene().frame_current == here)
+    print(
+        "scenes:", [each.name for each in bpy.data.scenes], "left:", made, "same frame:", scene().frame_current == here
+    )
     bgui.after(1.5, lambda: (bgui.shot("6-back"), bgui.done(0)))
 
 
