@@ -18,7 +18,8 @@ WIDE, MIDDLE, NARROW = 0.5, 0.25, 0.12
 _SEARCHED = 0.18
 _COARSE, _FINE = 100, 240
 """Points of the samples that are aligned."""
-_MANY = 24  # keys; fewer need more points
+_MANY, _TRIED = 12, 3  # keys; fewer need more points, and more than one placing tried to the end
+_SAME = 0.05
 _TURNS, _KEPT = 250, 6
 _MOST_SCALE = 2.5
 _FIRST_STEP, _LAST_STEP = 0.08, 0.015
@@ -32,15 +33,29 @@ def align(source: Samples, target: Samples, pairs: Pairs = (), parts: Sequence[S
     ``pairs`` (row, column) of keys that are known lead where they are enough. ``parts`` of the source are tried by
     themselves, too, for a target that has only the like of one.
     """
-    a, b = (samples.of(_COARSE if target.keys > _MANY else _FINE) for samples in (source, target))
+    few = target.keys <= _MANY
+    a, b = (samples.of(_FINE if few else _COARSE) for samples in (source, target))
     if len(pairs) >= ENOUGH:
-        placing = _fit(a, b, np.zeros((len(a.fields), len(b.fields))), pairs)
+        placings = [_fit(a, b, np.zeros((len(a.fields), len(b.fields))), pairs)]
     else:
         placings = _searched(a, b)
         for part in parts:
             placings += [part.placed_in(source).after(placing) for placing in _searched(part.of(len(a.points)), b)]
-        placing = max(placings, key=lambda placing: _worth_of_pairs(likeness(a, b, placing, MIDDLE)))
-    return _refined(source.of(_FINE), target.of(_FINE), placing, pairs)
+        placings.sort(key=lambda placing: -_worth_of_pairs(likeness(a, b, placing, MIDDLE)))
+        placings = _distinct(placings)[: _TRIED if few else 1]
+    a, b = source.of(_FINE), target.of(_FINE)
+    placings = [_refined(a, b, placing, pairs) for placing in placings]
+    return max(placings, key=lambda placing: _worth_of_pairs(likeness(a, b, placing, _SEARCHED)))
+
+
+def _distinct(placings: list[Placing]) -> list[Placing]:
+    """Those that are not much the same as an earlier one."""
+    out: list[Placing] = []
+    for one in placings:
+        apart = [np.abs(one.linear - other.linear).max() + np.abs(one.shift - other.shift).max() for other in out]
+        if min(apart, default=np.inf) > _SAME:
+            out.append(one)
+    return out
 
 
 def paired_likeness(source: Samples, target: Samples, pairs: Pairs) -> float:
