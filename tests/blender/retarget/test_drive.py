@@ -170,3 +170,15 @@ def test_what_the_nla_plays_is_sampled(shared_data: Path) -> None:
     recorded = characters.apple_curves(shared_data)["jawOpen"]
     assert abs(recorded[86] - recorded[96]) > 0.05
     assert played(character, ["jawOpen"])[0, 2] == pytest.approx(recorded[86], abs=1e-5)
+
+
+def test_baked_keys_can_stay_when_the_link_goes(shared_data: Path) -> None:
+    character, target = follower(shared_data)
+    own, wanted = compat.action_of(character.data.shape_keys), by_hand(target)
+    tracks = character.data.shape_keys.animation_data.nla_tracks
+    for track in list(tracks):
+        tracks.remove(track)
+    bake.bake(target, 1, 268)
+    assert bpy.ops.flowface.retarget_remove(keep_baked=True) == {"FINISHED"}
+    assert np.abs(played(character, ["jawOpen"])[0] - np.clip(wanted["jawOpen"], 0, 1)).max() < 1e-5
+    assert own.use_fake_user  # so that it is in the file that is saved
