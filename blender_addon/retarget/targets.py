@@ -76,7 +76,10 @@ def remove(scene: Any, index: int, *, keep_baked: bool = False) -> None:
     drive.go_off(target)
     if not keep_baked:
         bake.unbake(target)
+    before = target.before
     held.targets.remove(index)
+    if before is not None and not before.users and before.library is None:
+        before.use_fake_user = True  # else the next file would not have the character's own Action any more
     held.active = max(0, min(held.active, len(held.targets) - 1))
 
 

@@ -145,3 +145,40 @@ def test_several_characters_at_once(shared_data: Path) -> None:
     twin = bpy.data.objects.new("twin", triangle.data)
     with pytest.raises(drive.CannotDrive, match="the same mesh as “small”"):
         targets.add(bpy.context.scene, twin, target.source)
+
+
+def test_a_key_that_is_renamed_leaves_no_driver_behind(shared_data: Path) -> None:
+    character, target = follower(shared_data)
+    keys = character.data.shape_keys
+    keys.key_blocks["jawOpen"].name = "mouth open"
+    assert keys.animation_data.drivers.find('key_blocks["mouth open"].value') is not None  # Blender does so
+    target.keys[0].gain = 2.0
+    assert drive.missing_keys(target) == ("jawOpen",)
+    assert keys.animation_data.drivers.find('key_blocks["mouth open"].value') is None
+    drive.go_off(target)
+    assert not len(keys.animation_data.drivers)
+
+
+def test_what_the_nla_plays_is_sampled(shared_data: Path) -> None:
+    character, target = follower(shared_data)
+    animation = target.source.data.shape_keys.animation_data
+    strip = animation.nla_tracks.new().strips.new("later", 11, animation.action)
+    if compat.LAYERED_ACTIONS:
+        strip.action_slot = animation.action_slot
+    animation.action = None
+    bake.bake(target, 96, 98)
+    recorded = characters.apple_curves(shared_data)["jawOpen"]
+    assert abs(recorded[86] - recorded[96]) > 0.05
+    assert played(character, ["jawOpen"])[0, 2] == pytest.approx(recorded[86], abs=1e-5)
+
+
+def test_baked_keys_can_stay_when_the_link_goes(shared_data: Path) -> None:
+    character, target = follower(shared_data)
+    own, wanted = compat.action_of(character.data.shape_keys), by_hand(target)
+    tracks = character.data.shape_keys.animation_data.nla_tracks
+    for track in list(tracks):
+        tracks.remove(track)
+    bake.bake(target, 1, 268)
+    assert bpy.ops.flowface.retarget_remove(keep_baked=True) == {"FINISHED"}
+    assert np.abs(played(character, ["jawOpen"])[0] - np.clip(wanted["jawOpen"], 0, 1)).max() < 1e-5
+    assert own.use_fake_user  # so that it is in the file that is saved
