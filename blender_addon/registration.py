@@ -87,7 +87,6 @@ OPERATORS = (
     *(export_live_link, import_live_link, export_character),
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
     *(retarget_preview, retarget_playblast, retarget_calibrate),
-    *(export_live_link, import_live_link),
 )
 CLASSES = tuple(
     cls

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..scene import axes
-from .bone_motion import NEUTRAL, BoneMotion, links_by_bone
+from .bone_motion import BoneMotion, links_by_bone
 from .drivers import Formula, never_held
 from .expressions import first_fitting, linear, rotation, turned_by
 from .formula_parts import formulas_of
-from .mapping import BoneLink, Mapping
+from .mapping import NEUTRAL, BoneLink, Mapping
 from .source import Place
 
 F64 = NDArray[np.float64]

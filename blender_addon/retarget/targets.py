@@ -8,7 +8,7 @@ import bpy
 
 from ..scene import ownership
 from ..vendor import face_actions
-from . import bake, drive, properties
+from . import bake, drive, properties, rig_presets
 from .drive import CannotDrive
 from .mapping import KeyLink, Mapping
 
@@ -52,6 +52,8 @@ def candidates(context: Any) -> list[Any]:
 def add(scene: Any, obj: Any, head: Any) -> Any:
     """A new target that follows a head, with its keys mapped that have the actions' own names. It is not live yet.
 
+    An armature whose bones a preset knows gets that.
+
     Raises:
         CannotDrive: the character is in the list already.
     """
@@ -63,6 +65,9 @@ def add(scene: Any, obj: Any, head: Any) -> Any:
     target = held.targets.add()
     target.object, target.source = obj, head
     held.active = len(held.targets) - 1
+    if obj.type == "ARMATURE":
+        properties.write_mapping(target, rig_presets.guess(obj))
+        return target
     keys = getattr(obj.data, "shape_keys", None)
     blocks = keys.key_blocks if keys is not None else {}
     own = tuple(KeyLink(action, action) for action in face_actions.ARKIT_ACTIONS if action in blocks)

@@ -8,11 +8,9 @@ import bpy
 import numpy as np
 import pytest
 
-from backend.head_model.gaze import FULL_LOOK_ANGLE
-from blender_addon import compat
-from blender_addon.retarget import bake, bone_motion, drive, pose, properties, rig, turns
-from blender_addon.retarget.mapping import BoneLink, EyeLink, HeadLink, Mapping, Response
-from blender_addon.scene import axes, head_motion, ownership
+from blender_addon.retarget import bake, bone_motion, drive, properties, rig, turns
+from blender_addon.retarget.mapping import NEUTRAL, BoneLink, EyeLink, HeadLink, Mapping, Response
+from blender_addon.scene import axes, head_motion
 from tests.blender.retarget import characters, rigs
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -42,23 +40,8 @@ def jaw_links() -> tuple[BoneLink, ...]:
         BoneLink("jawRight", "jaw", (-0.004, 0.0, 0.0), (0.0, -0.02, -0.14), response=Response(0.8, 0.1, 0.2, 0.6)),
         BoneLink("eyeBlinkLeft", "jaw", rotation=(0.9, 0.9, 0.0), response=Response(mute=True)),
         BoneLink("mouthSmileLeft", "lip", (0.01, 0.02, -0.01), (0.1, 0.2, -0.3)),
-        BoneLink(bone_motion.NEUTRAL, "lip", rotation=(0.05, 0.1, -0.15)),
+        BoneLink(NEUTRAL, "lip", rotation=(0.05, 0.1, -0.15)),
     )
-
-
-def moved(head: Any, gaze: np.ndarray, turn: np.ndarray, place: np.ndarray) -> Any:
-    """Let a performer's eyes look (T,2,2) and its head turn (T,3) and move (T,3) in its root's space."""
-    take = next(take for take in head.users_collection if take.get(ownership.HEAD) == head)
-    armature = ownership.member(take, ownership.ARMATURE)
-    writer = compat.ActionWriter(armature, "motion")
-    plain = np.zeros(COUNT, bool)
-    values = {"location": place, "rotation_euler": axes.rotation_values(axes.rotation_matrices(turn), "YXZ")}
-    for side, name in enumerate(("left_eye", "right_eye")):
-        values[f'pose.bones["{name}"].rotation_euler'] = axes.gaze_eulers(gaze[:, side])
-    for path, rows in values.items():
-        for index in range(3):
-            writer.curve(path, index, "motion", FRAMES, rows[:, index], plain)
-    return take
 
 
 def test_live_is_as_baked_is_as_added_up() -> None:
@@ -100,7 +83,8 @@ def test_eyes_and_head_follow(where: str, swap: bool) -> None:
     random = np.random.default_rng(5)
     gaze, turn = random.uniform(-0.4, 0.4, (COUNT, 2, 2)), random.uniform(-0.4, 0.4, (COUNT, 3))
     place = random.uniform(-0.1, 0.1, (COUNT, 3)) + [0.0, 0.0, 1.6]
-    take = moved(head := characters.performer(curves()), gaze, turn, place)
+    head = characters.performer(curves())
+    take = characters.play_motion(head, gaze, turn, place)
     head_motion.move(take, where)
     character = rigs.head_rig()
     eyes = (EyeLink("left", "eye.L"), EyeLink("right", "eye.R"), EyeLink("left", "aim.L", aims=True))
