@@ -28,14 +28,12 @@ SMOKE_TESTS = (
     "tests/backend/client",
     "tests/backend/demo/test_demo.py",
     "tests/backend/footage",
-    "tests/backend/server/test_end_to_end.py",
     "tests/backend/setting_up",
     "tests/backend/track",
     "tests/blender",
     "tests/protocol",
-    "tests/test_installed.py",
 )
-"""What depends on numpy and Blender most; of the server one whole job, for the suite in .venv has the rest."""
+"""What depends on numpy and Blender most; whole jobs are the demo's, for the suite in .venv has the rest."""
 
 
 def set_up() -> Environment:

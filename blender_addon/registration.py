@@ -47,9 +47,12 @@ from .operators import (
     retarget_calibrate,
     retarget_links,
     retarget_live,
+    retarget_mapping_file,
+    retarget_match,
     retarget_playblast,
     retarget_preview,
     retarget_remove,
+    retarget_transfer,
     take_compare,
     take_delete,
     take_duplicate,
@@ -68,7 +71,9 @@ from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import retarget as panel_retarget
 from .panels import retarget_calibrate as panel_retarget_calibrate
+from .panels import retarget_out as panel_retarget_out
 from .panels import retarget_preview as panel_retarget_preview
+from .panels import retarget_transfer as panel_retarget_transfer
 from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
@@ -87,6 +92,20 @@ OPERATORS = (
     *(export_live_link, import_live_link, export_character),
     *(retarget_add, retarget_remove, retarget_live, retarget_bake, retarget_links),
     *(retarget_preview, retarget_playblast, retarget_calibrate),
+    retarget_add,
+    retarget_remove,
+    retarget_transfer,
+    retarget_match,
+    retarget_mapping_file,
+    retarget_links,
+    retarget_live,
+    retarget_bake,
+    retarget_calibrate,
+    retarget_preview,
+    retarget_playblast,
+    export_live_link,
+    import_live_link,
+    export_character,
 )
 CLASSES = tuple(
     cls
@@ -106,6 +125,8 @@ CLASSES = tuple(
         panel_retarget,
         panel_retarget_calibrate,
         panel_retarget_preview,
+        panel_retarget_transfer,
+        panel_retarget_out,
         panel_jobs,
     )
     for cls in module.CLASSES

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from ..retarget import baked_scene, exporters, parts, seen, stepping
 from ..scene import ownership, takes
 
-
 F64 = NDArray[np.float64]
 
 KINDS = ("MESH", "ARMATURE")
@@ -21,8 +20,8 @@ KINDS = ("MESH", "ARMATURE")
 
 
 class FLOWFACE_OT_export_character(bpy.types.Operator):  # type: ignore[misc]
-    """Write the selected character, else the take's head, with what moves it on the scene's frames as keys of its own: \
-drivers, constraints and layers are in them. Nothing in the scene changes"""
+    """Write the selected character, else the take's head, with all that moves it on the scene's frames: what drivers, \
+constraints and layers make of it is keyed. Nothing in the scene changes"""
 
     bl_idname = "flowface.export_character"
     bl_label = "Export Character"

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from ..retarget import targets
+from ..retarget import source, targets
 from ..retarget.drive import CannotDrive
 from ..scene import ownership, takes
 
@@ -27,9 +27,10 @@ class FLOWFACE_OT_retarget_add(bpy.types.Operator):  # type: ignore[misc]
         return True
 
     def execute(self, context: Any) -> set[str]:
-        """Add them, as followers of the take that is shown."""
-        take = takes.shown_take(context)
-        head = ownership.member(take, ownership.HEAD) if take is not None else None
+        """Add them, as followers of the recording that is selected with them, else of the take that is shown."""
+        take, recordings = takes.shown_take(context), source.recordings_of(context.scene)
+        head = ownership.member(take, ownership.HEAD) if take is not None else next(iter(recordings), None)
+        head = next((recording for recording in recordings if recording.select_get()), head)
         added, problem = 0, ""
         for obj in targets.candidates(context):
             try:

@@ -10,6 +10,7 @@ from .. import iris, session
 from ..on_take import OnTake
 from ..scene import confidence, materials, takes
 from ..scene.ownership import HEAD
+from .retarget_out import draw_formats
 from .sidebar import InMainPanel
 from .text import draw_text
 
@@ -37,6 +38,8 @@ class FLOWFACE_PT_take(OnTake, InMainPanel, bpy.types.Panel):  # type: ignore[mi
             self.layout.operator("flowface.worst_frame", icon="ERROR")
         _draw_iris(self.layout, take.get(HEAD))
         draw_export(self.layout)
+        if take.get(HEAD) is not None:
+            draw_formats(self.layout, "Export Head, Animated", take[HEAD])
 
 
 def draw_export(layout: Any) -> None:

@@ -29,9 +29,10 @@ def links(preset: Mapping, keys: Sequence[str]) -> tuple[KeyLink, ...]:
 def family_of(keys: Sequence[str]) -> str | None:
     """The preset that explains the most of the keys, None where none has enough of its own among them."""
     best, most = None, 0.0
+    there = {names.component(key) for key in keys}
     for name, preset in files.presets().items():
         wanted = {link.key for link in preset.keys}
-        literal = len(wanted & set(keys))
+        literal = len({names.component(key) for key in wanted} & there)
         found = {link.key for link in links(preset, keys)}
         if len(found) >= MOST * len(wanted):
             worth = len({link.action for link in links(preset, keys)}) + len(found) / 100 + literal / 10_000

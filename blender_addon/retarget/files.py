@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ..vendor import face_actions
 from .mapping import NEUTRAL, BadMapping, Mapping, from_text, to_text
@@ -43,9 +45,19 @@ def read(path: Path) -> Mapping:
     return mapping
 
 
+def missing(mapping: Mapping, obj: Any) -> tuple[str, ...]:
+    """The shape keys and bones of a mapping that a character's object does not have."""
+    keys = getattr(getattr(obj, "data", None), "shape_keys", None)
+    there = set(keys.key_blocks.keys()) if keys is not None else set()
+    there |= set(obj.data.bones.keys()) if obj is not None and obj.type == "ARMATURE" else set()
+    named = [*(link.key for link in mapping.keys), *(link.bone for link in mapping.bones)]
+    return tuple(name for name in dict.fromkeys(named) if name not in there)
+
+
 def write(path: Path, mapping: Mapping) -> None:
-    """Write a mapping to a file; raises OSError."""
-    path.write_text(to_text(mapping), encoding="utf-8")
+    """Write a mapping to a file, without the digits that single precision adds; raises OSError."""
+    plain = json.loads(to_text(mapping), parse_float=lambda number: float(f"{float(number):.7g}"))
+    path.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @cache

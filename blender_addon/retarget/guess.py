@@ -14,7 +14,7 @@ from .mapping import BadMapping, KeyLink, Mapping, Response
 
 How = Literal["preset", "name", "motion"]
 
-BESIDE_NAMES = 0.5
+BESIDE_NAMES = 0.4
 """The least likeness of a key that is told by its motion where other keys' names were told: most of those that are
 left are no action at all."""
 _ALONE = 0.3
@@ -72,6 +72,13 @@ def guess(target: Any, source: Any | None, *, by_names: bool = True, by_motion: 
     if by_motion and source is not None:
         found += _by_motion(target, source, keys, found)
     return _guess(name or ("Names" if by_names and found else "Motion"), keys, found)
+
+
+def by_names(target: Any) -> Mapping:
+    """The mapping that the names of an object's shape keys tell; an empty one where it has none."""
+    keys = mesh_keys.names_of(target)
+    name, found = _by_names(keys)
+    return _guess(name, keys, found).mapping
 
 
 def _by_names(keys: Sequence[str]) -> tuple[str, list[Found]]:

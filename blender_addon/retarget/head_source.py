@@ -34,7 +34,9 @@ class Carrier:
 
 
 def carrier_of(source: Any) -> Carrier | None:
-    """What carries a source's head motion; None where it is no take's head, or its armature was deleted."""
+    """What carries a source's head motion: a take's armature, or a recording itself; None where nothing does."""
+    if sources.RECORDING in source:
+        return Carrier(source, "", np.eye(4), np.eye(4))
     take = sources.take_of(source)
     rig = ownership.member(take, ownership.ARMATURE) if take is not None else None
     if rig is None:
@@ -77,6 +79,8 @@ def quaternion_terms(carrier: Carrier) -> F64:
 
 def eye_distance(carrier: Carrier) -> float:
     """How far the eyes of the take's head are apart, metres; 0 where it has none."""
+    if carrier.rig.type != "ARMATURE":
+        return 0.0
     bones = [armature.bone_of(carrier.rig.data.bones, joint) for joint in armature.EYES]
     if any(bone is None for bone in bones):
         return 0.0

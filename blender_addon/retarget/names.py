@@ -61,7 +61,7 @@ def read(name: str, names: Sequence[str] = ()) -> _Reading | None:
 
 def plain(name: str) -> str:
     """A name without prefix, suffix, numbers, capitals and separators, to find a preset's key under another mesh's."""
-    return "".join(word.lower() for word in _trimmed(_WORD.findall(_component(name))))
+    return "".join(word.lower() for word in _trimmed(_WORD.findall(component(name))))
 
 
 def _links_of(action: str, readings: dict[str, _Reading]) -> list[KeyLink]:
@@ -114,19 +114,20 @@ def _vowels(names: Sequence[str], taken: set[str]) -> Iterator[KeyLink]:
                 return
 
 
-def _component(name: str) -> str:
-    """The part of “head_geo.jawOpen”, “char:jawOpen.001” or “head_lod0_mesh__jaw_open” that names the shape."""
-    pieces = [piece for piece in _COMPONENT.split(unicodedata.normalize("NFKC", name)) if not piece.isdigit()]
-    return next((piece for piece in reversed(pieces) if piece), "")
+def component(name: str) -> str:
+    """The part of “head_geo.jawOpen”, “char:smile.L.001” or “head_lod0_mesh__jaw_open” that names the shape."""
+    pieces = [piece for piece in _COMPONENT.split(unicodedata.normalize("NFKC", name)) if piece.strip(" 0123456789")]
+    side = f"_{pieces.pop()}" if len(pieces) > 1 and _alike().get(pieces[-1].lower(), pieces[-1]) in _SIDES else ""
+    return pieces[-1] + side if pieces else ""
 
 
 def _words(name: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(_component(name))]
+    return [word.lower() for word in _WORD.findall(component(name))]
 
 
 def _word_lists(name: str) -> Iterator[list[str]]:
     """The ways to read a name as known words: each without what says nothing before and after."""
-    words = _WORD.findall(_component(name))
+    words = _WORD.findall(component(name))
     for start in range(len(words)):
         for split in _segmented([word.lower() for word in words[start:]]):
             yield _trimmed(split)

@@ -35,7 +35,7 @@ def rotation_slots(bone: Any) -> list[str]:
 
 
 def moved(mapping: Mapping, bone: str) -> tuple[list[int], bool, list[int]]:
-    """Which components of a bone's location its links move, whether they turn it, and which of its scale they change."""
+    """Which parts of a bone's location its links move, whether they turn it, and which parts of its scale they change."""
     links = links_by_bone(mapping)[bone]
     location = np.abs([link.location for link in links]).max(axis=0)
     scale = np.abs(np.array([link.scale for link in links]) - 1.0).max(axis=0)

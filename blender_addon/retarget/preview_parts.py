@@ -145,14 +145,14 @@ def show_footage(scene: Any, view: Footage, place: Any, there: Stand, size: floa
 
     ``place`` is the empty of the view's camera, ``size`` the actor's face from eyes to mouth in metres.
     """
-    low, high, cell = _cut(_seen(scene, view, place, there.face, size), view.size)
+    low, high, centre, cell = _cut(_seen(scene, view, place, there.face, size), view.size)
     material = made(plate.picture_material(f"{view.name} footage"))
     tree = material.node_tree
     plate.play(tree, tree.nodes[plate.NODE], view.background, view.camera.data)
     tree.nodes.active = tree.nodes[plate.NODE]  # the one that solid shading shows
-    corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) / 2 * (high - low) * view.size / cell
+    upright = _box(low[0], low[1], high[0], high[1])
+    corners = (upright - centre) * view.size / cell
     plane = _panel(scene, f"{view.name} footage", [corners + np.array([middle, 0.0])], 0.0, material)
-    upright = np.array([(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1])])
     uv = plane.data.uv_layers.new(name="Picture").uv
     uv.foreach_set("vector", plate.stored_places(upright, view.background.rotation).ravel().astype(np.float32))
     return plane
@@ -182,17 +182,15 @@ def _seen(scene: Any, view: Footage, place: Any, face: Any, size: float) -> F64:
     return np.array(found)
 
 
-def _cut(seen: F64, size: tuple[int, int]) -> tuple[F64, F64, float]:
-    """The part of a picture that is shown, two corners in its widths and heights from its middle, and how many pixels a
-    cell is high."""
+def _cut(seen: F64, size: tuple[int, int]) -> tuple[F64, F64, F64, float]:
+    """The part of a picture that is shown, two corners in its widths and heights from its middle, where in it the middle
+    of the cell is, and how many pixels a cell is high."""
     centre, face = np.median(seen[:, :2], axis=0), float(np.median(seen[:, 2]))
     half = FACES_HIGH * face / 2 * np.array([WIDTH * size[1] / size[0], 1.0])
     away = np.quantile(np.abs(seen[:, :2] - centre), MOSTLY, axis=0)
     half = half * max(1.0, float((away / half).max()) + HALF_FACE)
     cell = 2 * float(half[1]) * size[1]
-    half = np.minimum(half, 0.5)
-    centre = np.clip(centre, half - 0.5, 0.5 - half)
-    return centre - half, centre + half, cell
+    return np.maximum(centre - half, -0.5), np.minimum(centre + half, 0.5), centre, cell
 
 
 def show_name(scene: Any, text: str, middle: float) -> Any:

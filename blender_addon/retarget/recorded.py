@@ -22,10 +22,8 @@ from . import source, stepping
 
 F64 = NDArray[np.float64]
 
-RECORDING = "flowface_live_link"
-"""Of an empty that a recording was imported as: the file's name."""
 EYES = ("flowface_left_eye", "flowface_right_eye")
-"""Of the same empty: the empties that are turned as its eyes were."""
+"""Of the empty that a recording was imported as: the empties that are turned as its eyes were."""
 EYE_PLACES = ((0.032, -0.08, 0.0), (-0.032, -0.08, 0.0))
 """Metres from the head's middle in Blender's axes, where the empties of the eyes are drawn: those of a usual face."""
 SIZE = 0.2
@@ -84,7 +82,7 @@ def build_source(context: Any, name: str, read: live_link.Recording, first_frame
     """
     frames = first_frame + read.times * stepping.rate_of(context.scene)
     obj = _empty(context, name, "ARROWS", SIZE)
-    obj[RECORDING] = name
+    obj[source.RECORDING] = name
     obj.rotation_mode, obj.location = axes.HEAD_EULER_ORDER, context.scene.cursor.location
     writer = compat.ActionWriter(obj, name)
     for action, values in read.weights.items():

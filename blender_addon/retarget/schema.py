@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing
 from pathlib import Path
 from typing import Any
@@ -57,3 +58,12 @@ def _of_dataclass(cls: type[Any]) -> dict[str, Any]:
     text = " ".join((cls.__doc__ or "").replace("``", "“").split())
     out: dict[str, Any] = {"description": text, "type": "object", "properties": properties}
     return {**out, "required": required} if required else out
+
+
+def main() -> None:
+    """``python -m blender_addon.retarget.schema``: write the schema down anew, after the types changed."""
+    FILE.write_text(json.dumps(schema(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""What the objects of a character look like on each frame, whatever moves them: drivers, constraints, layers, handlers."""
+"""What the objects of a character look like on each frame, whatever moves them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Seen:
     """(T,4,4) by pose bone's name: its space in the armature's."""
 
 
-def on_frames(context: Any, objects: Sequence[Any], frames: Sequence[float]) -> list[Seen]:
+def on_frames(context: Any, objects: Sequence[Any], frames: F64) -> list[Seen]:
     """What is seen of visible objects on scene frames (T,)."""
     count = len(frames)
     worlds = [np.empty((count, 4, 4)) for _ in objects]

@@ -20,6 +20,9 @@ from . import sampling
 
 F64 = NDArray[np.float64]
 
+RECORDING = "flowface_live_link"
+"""Of an empty that another program's recording was imported as, which is turned as the head was: the file's name."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -46,6 +49,11 @@ def places(source: Any) -> dict[str, Place]:
             path = f'["{escape_identifier(action)}"]'
             found[action] = Place(source, path, path)
     return found
+
+
+def recordings_of(scene: Any) -> list[Any]:
+    """The empties of a scene that other programs' recordings were imported as."""
+    return [obj for obj in scene.objects if RECORDING in obj]
 
 
 def take_of(source: Any) -> Any | None:

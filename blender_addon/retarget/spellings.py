@@ -35,7 +35,10 @@ MIDDLE = {
     "cheekPuff": ("cheek puff", "mouth cheek puff", "puff", "au 34"),
     "jawForward": ("jaw forward", "jaw thrust", "au 29"),
     "jawOpen": ("jaw open", "jaw drop", "mouth open", "jaw down", "au 27", "au 26"),
-    "mouthClose": ("mouth close", "mouth together", "mouth together upper + mouth together lower", "mouth seal"),
+    "mouthClose": (
+        *("mouth close", "mouth together", "mouth together upper + mouth together lower", "mouth seal"),
+        "jaw drop mouth towards",
+    ),
     "mouthFunnel": (
         *("mouth funnel", "mouth funnel upper + mouth funnel lower", "mouth funnel up + mouth funnel down", "funnel"),
         *("mouth o shape", "au 22"),

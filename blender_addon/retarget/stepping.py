@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def range_of(scene: Any) -> range:
@@ -21,7 +22,7 @@ def rate_of(scene: Any) -> float:
     return float(scene.render.fps / scene.render.fps_base)
 
 
-def through(context: Any, frames: Sequence[float]) -> Iterator[Any]:
+def through(context: Any, frames: Sequence[float] | NDArray[np.float64]) -> Iterator[Any]:
     """The evaluated dependency graph of the context's scene on one frame after the other.
 
     The scene is on its own frame again when the iterator ends or is closed.

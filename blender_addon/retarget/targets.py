@@ -7,10 +7,9 @@ from typing import Any
 import bpy
 
 from ..scene import ownership
-from ..vendor import face_actions
 from . import bake, drive, properties, rig_presets
 from .drive import CannotDrive
-from .mapping import KeyLink, Mapping
+from .guess import by_names
 
 
 def settings_of(scene: Any) -> Any:
@@ -50,7 +49,7 @@ def candidates(context: Any) -> list[Any]:
 
 
 def add(scene: Any, obj: Any, head: Any) -> Any:
-    """A new target that follows a head, with its keys mapped that have the actions' own names. It is not live yet.
+    """A new target that follows a head, with its keys mapped whose names say which action they are. It is not live yet.
 
     An armature whose bones a preset knows gets that.
 
@@ -62,16 +61,14 @@ def add(scene: Any, obj: Any, head: Any) -> Any:
         if target.object == obj:
             held.active = index
             raise CannotDrive(f"“{obj.name}” is in the list already. Choose another source for it there.")
+        if obj.type == "MESH" and target.object is not None and target.object.data == obj.data:
+            held.active = index
+            raise CannotDrive(f"“{obj.name}” has the same mesh as “{target.object.name}”, with which it moves.")
     target = held.targets.add()
     target.object, target.source = obj, head
     held.active = len(held.targets) - 1
-    if obj.type == "ARMATURE":
-        properties.write_mapping(target, rig_presets.guess(obj))
-        return target
-    keys = getattr(obj.data, "shape_keys", None)
-    blocks = keys.key_blocks if keys is not None else {}
-    own = tuple(KeyLink(action, action) for action in face_actions.ARKIT_ACTIONS if action in blocks)
-    properties.write_mapping(target, Mapping(keys=own))
+    mapping = rig_presets.guess(obj) if obj.type == "ARMATURE" else by_names(obj)
+    properties.write_mapping(target, mapping)
     return target
 
 
@@ -86,6 +83,12 @@ def remove(scene: Any, index: int, *, keep_baked: bool = False) -> None:
     held.active = max(0, min(held.active, len(held.targets) - 1))
 
 
+def needs_override(target: Any) -> bool:
+    """True where a character is linked from another file, so that it can only be driven by way of an override."""
+    obj = target.object
+    return obj is not None and (obj.library is not None or (obj.type == "MESH" and obj.data.library is not None))
+
+
 def make_override(context: Any, target: Any) -> Any:
     """Make library overrides of a linked character and of its mesh, so that it can be driven; returns the object.
 
@@ -97,7 +100,7 @@ def make_override(context: Any, target: Any) -> Any:
     obj = target.object
     if obj.library is not None:
         target.object = obj = _overridden(context, obj)
-    if obj.data.library is not None and obj.data.override_create(remap_local_usages=True) is None:
+    if needs_override(target) and obj.data.override_create(remap_local_usages=True) is None:
         raise CannotDrive(f"Blender cannot make a library override of the mesh of “{obj.name}”.")
     return obj
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from skimage.io import imread, imsave
 import backend
 from backend.client.cli import parse_box
 from backend.errors import UserError
+from backend.server.app import Server
 from backend.terminal.options import LAST_FRAME, parse_frames
 from backend.track.io import load_track
+from tests.backend.server.conftest import running
 
 REPORT_FIELDS = {
     "frames",
@@ -39,6 +42,15 @@ def environment(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> di
     folder = tmp_path_factory.mktemp("home")
     own = {"FLOWFACE_STATE_DIR": str(folder / "state"), "XDG_DATA_HOME": str(folder / "data")}
     return {**os.environ, **own, "PYTHONPATH": str(repo_root), "COLUMNS": "200", "OMP_NUM_THREADS": "2"}
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterator[str]:
+    """One backend for tests of words and files, whose worker loads torch once; without it each has a private one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(repo_root))
+        with running(Server(tmp_path_factory.mktemp("jobs"), "tcp://127.0.0.1:*")) as server:
+            yield server.endpoint
 
 
 def flowface(environment: dict[str, str], *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -105,10 +117,10 @@ def bad_footage(kind: str, folder: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["missing", "text", "empty", "faceless"])
 def test_footage_that_cannot_be_tracked_ends_in_one_sentence(
-    environment: dict[str, str], tmp_path: Path, kind: str
+    environment: dict[str, str], endpoint: str, tmp_path: Path, kind: str
 ) -> None:
     path = bad_footage(kind, tmp_path)
-    result = flowface(environment, "track", path, "--out", tmp_path / "out")
+    result = flowface(environment, "track", path, "--out", tmp_path / "out", "--endpoint", endpoint)
     assert result.returncode == 2, result.stderr
     complaint = result.stderr[result.stderr.index("flowface: ") :]
     assert path.name in complaint
@@ -161,10 +173,10 @@ def test_a_still_becomes_a_track_an_overlay_and_a_scene(
 
 
 def test_a_range_of_a_clip_without_scene_and_overlay(
-    environment: dict[str, str], shared_data: Path, tmp_path: Path
+    environment: dict[str, str], endpoint: str, shared_data: Path, tmp_path: Path
 ) -> None:
     clip = shared_data / "clips" / "pyfeat_single_face.mp4"
-    options = ("--frames", "11:20", "--no-blend", "--no-overlay")
+    options = ("--frames", "11:20", "--no-blend", "--no-overlay", "--endpoint", endpoint)
     result = flowface(environment, "track", clip, "--out", tmp_path, *options)
     assert result.returncode == 0, result.stderr
     written = {"track.npz", "alignments.npz", "report.json", "texture.png"}
@@ -175,11 +187,11 @@ def test_a_range_of_a_clip_without_scene_and_overlay(
 
 
 def test_pictures_of_one_synchronised_frame_before_known_cameras(
-    environment: dict[str, str], shared_data: Path, tmp_path: Path
+    environment: dict[str, str], endpoint: str, shared_data: Path, tmp_path: Path
 ) -> None:
     scan = shared_data / "scan" / "lee_perry_smith"
     views = [scan / f"view_0{number}.jpg" for number in (0, 1, 2)]
-    options = ("--calibration", scan / "cameras.json", "--deform", "nose")
+    options = ("--calibration", scan / "cameras.json", "--deform", "nose", "--endpoint", endpoint)
     result = flowface(environment, "track", *views, "--out", tmp_path, *options)
     assert result.returncode == 0, result.stderr
     overlays = {f"overlay_view_0{number}.png" for number in (0, 1, 2)}
@@ -240,12 +252,13 @@ def _parents() -> set[str]:
     return found
 
 
-def test_several_faces_are_said(environment: dict[str, str], shared_data: Path, tmp_path: Path) -> None:
+def test_several_faces_are_said(environment: dict[str, str], endpoint: str, shared_data: Path, tmp_path: Path) -> None:
     clip = shared_data / "clips" / "intel_headpose_two_people.mp4"
     earlier = ("track.npz", "tracked.npz", "track_2.npz", "alignments_2.npz", "texture_2.png")
     for name in (*earlier, "texture_001.png", "notes.txt"):
         (tmp_path / name).write_bytes(b"of before")
-    done = flowface(environment, "track", clip, "--out", tmp_path, "--frames", "1:4", "--no-blend", "--no-overlay")
+    options = ("--frames", "1:4", "--no-blend", "--no-overlay", "--endpoint", endpoint)
+    done = flowface(environment, "track", clip, "--out", tmp_path, *options)
     assert done.returncode == 0, done.stderr
     left = {path.name for path in tmp_path.iterdir()}
     assert left - {"texture.png"} == {"track.npz", "alignments.npz", "report.json", "texture_001.png", "notes.txt"}

@@ -40,5 +40,8 @@ class SpaceWarp:
 
 
 def _distances(one: F64, other: F64) -> F64:
-    squared = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
-    return np.asarray(np.sqrt(np.maximum(squared, 0)))
+    found = one @ (-2 * other.T)
+    found += (one**2).sum(axis=1)[:, None]
+    found += (other**2).sum(axis=1)
+    np.maximum(found, 0, out=found)
+    return np.sqrt(found, out=found)

@@ -25,9 +25,9 @@ POOR_PICTURES = {
     "intel_headpose_two_people",
     "intel_asl_eat_hand_mouth",
 }
-LONG = 100
-"""Frames above which a clip is aligned whole but fitted in every third frame, which takes half the time of all."""
-WHOLE = {"lp_d10_expressive"}
+LONG = 70
+"""Frames above which a clip is aligned whole but fitted in every third frame, which takes a third of the time."""
+WHOLE = {"grid_bbaf2n", "lp_d10_expressive"}
 """Long clips that a job tracks in every frame all the same."""
 
 

@@ -110,7 +110,7 @@ def test_two_cameras_of_which_nothing_is_known(client, footage, tmp_path):
         if status.partial and not shown:
             shown.append(client.result(status.job_id, partial=True))
 
-    reply, track = tracked(client, tmp_path, TrackJob(views(folder)), show)
+    reply, track = tracked(client, tmp_path, TrackJob(views(folder), options=UNPAINTED), show)
     take = reply.take
     assert take.tracked.all() and len(take.cameras) == 2
     front, side = take.cameras

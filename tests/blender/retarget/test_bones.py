@@ -82,7 +82,7 @@ def _played(character: Any) -> dict[str, list[np.ndarray]]:
 def test_eyes_and_head_follow(where: str, swap: bool) -> None:
     random = np.random.default_rng(5)
     gaze, turn = random.uniform(-0.4, 0.4, (COUNT, 2, 2)), random.uniform(-0.4, 0.4, (COUNT, 3))
-    place = random.uniform(-0.1, 0.1, (COUNT, 3)) + [0.0, 0.0, 1.6]
+    place = np.array([0.0, 0.0, 1.6]) + random.uniform(-0.1, 0.1, (COUNT, 3))
     head = characters.performer(curves())
     take = characters.play_motion(head, gaze, turn, place)
     head_motion.move(take, where)

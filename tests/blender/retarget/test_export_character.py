@@ -213,3 +213,44 @@ def weights_of(obj: Any, frames: Any = FRAMES) -> dict[str, list[float]]:
         for block in keys.key_blocks[1:]:
             out.setdefault(block.name, []).append(block.value)
     return out
+
+
+def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
+    path, head = str(tmp_path / "face.glb"), actor()
+    bpy.ops.preferences.addon_disable(module="io_scene_gltf2")
+    try:
+        with pytest.raises(RuntimeError, match=r"Enable the add-on “glTF 2\.0 format” in Blender's preferences, to"):
+            bpy.ops.flowface.export_character(format="GLTF", filepath=path, character=head.name)
+    finally:
+        bpy.ops.preferences.addon_enable(module="io_scene_gltf2")
+    before = everything()
+    with pytest.raises(RuntimeError, match="was not written"):
+        bpy.ops.flowface.export_character(format="FBX", filepath=str(tmp_path / "no folder" / "face.fbx"))
+    assert everything() == before
+    head.hide_viewport = True
+    with pytest.raises(RuntimeError, match="“actor head” is hidden: show it first"):
+        bpy.ops.flowface.export_character(format="GLTF", filepath=path, character=head.name)
+    with pytest.raises(RuntimeError, match="Select a character"):
+        bpy.ops.flowface.export_character(format="GLTF", filepath=path, character="nobody")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_library_override_leaves_as_it_plays_here(tmp_path: Path) -> None:
+    obj, library = follower(), tmp_path / "character.blend"
+    obj.parent = None
+    bpy.data.libraries.write(str(library), {obj})
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(str(library), link=True) as (_, wanted):
+        wanted.objects = ["Somebody"]
+    (linked,) = wanted.objects
+    bpy.context.scene.collection.objects.link(linked)
+    mine = linked.override_create(remap_local_usages=True)
+    mine.location.x = 0.5
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end, scene.render.fps = FRAMES[0], FRAMES[-1], 24
+    expected, path, before = courses([mine], FRAMES), tmp_path / "face.glb", everything()
+    assert bpy.ops.flowface.export_character(format="GLTF", filepath=str(path), character="Somebody") == {"FINISHED"}
+    assert everything() == before
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    gltf_in(path)
+    assert apart(expected, courses([bpy.data.objects["Somebody"]], np.arange(5))) < 1e-5

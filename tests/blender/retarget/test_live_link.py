@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.retarget import recorded, source
+from blender_addon.retarget import head_source, recorded, source
 from blender_addon.scene import armature, ownership
 from protocol.face_actions import ARKIT_ACTIONS
 from protocol.live_link import ACTIONS, Recording, gaze_of, to_csv
@@ -58,6 +58,8 @@ def test_another_programs_recording_comes_in_as_an_object_to_follow(rows: np.nda
     assert forward.x == pytest.approx(-np.sin(yaw) * np.cos(pitch), abs=1e-5), "to its right is −x"
     assert forward.z == pytest.approx(np.sin(pitch), abs=1e-5), "up"
     assert (face.matrix_world.to_3x3() @ axis("X")).z == pytest.approx(np.cos(pitch) * np.sin(roll), abs=1e-5)
+    (pose,) = head_source.poses(face, np.array([11.0]))
+    np.testing.assert_allclose(pose[:3, :3], np.array(face.matrix_world)[:3, :3], atol=1e-5)
     left = recorded.eyes_of(face)[0].matrix_local.to_3x3() @ axis("-Y")
     assert np.arctan2(left.x, -left.y) == pytest.approx(-rows[0, 55], abs=1e-5)
     assert left.z == pytest.approx(-np.sin(rows[0, 56]), abs=1e-5)
@@ -68,6 +70,20 @@ def axis(name: str) -> Any:
     from mathutils import Vector
 
     return Vector([(-1.0 if name[0] == "-" else 1.0) * (name[-1] == letter) for letter in "XYZ"])
+
+
+def test_a_character_follows_a_recording(rows: np.ndarray, tmp_path: Path) -> None:
+    points, triangle = np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32)
+    character = characters.mesh_object("Somebody", points, triangle, {"jawOpen": points, "tongueOut": points})
+    bpy.ops.flowface.import_live_link(filepath=str(as_the_app_writes(rows.clip(0), tmp_path / "take.csv")))
+    character.select_set(True)
+    assert bpy.ops.flowface.retarget_add() == {"FINISHED"} and bpy.ops.flowface.retarget_live() == {"FINISHED"}
+    for frame in (3, 21):
+        bpy.context.scene.frame_set(frame)
+        keys = character.data.shape_keys.evaluated_get(bpy.context.evaluated_depsgraph_get()).key_blocks
+        expected = source.weights(bpy.context.active_object, np.array([float(frame)]))
+        assert keys["jawOpen"].value == pytest.approx(expected["jawOpen"][0], abs=1e-4)
+        assert keys["tongueOut"].value == pytest.approx(expected["tongueOut"][0], abs=1e-4)
 
 
 def test_what_came_in_goes_out_again(tmp_path: Path) -> None:

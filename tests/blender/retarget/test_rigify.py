@@ -17,8 +17,10 @@ from tests.blender.retarget import characters, rigify_rig, rigs
 
 pytestmark = [pytest.mark.usefixtures("addon"), pytest.mark.slow]
 
-CONTROLS = ("lips.L", "lips.R", "lip.T", "lip.B", "chin", "brow.T.L.003", "brow.T.R.003", "brow.T.L.002", "brow.T.R.002",
-            "lid.T.L.002", "lid.T.R.002", "lid.B.L.002", "lid.B.R.002")  # fmt: skip
+CONTROLS = (
+    *("lips.L", "lips.R", "lip.T", "lip.B", "chin", "brow.T.L.003", "brow.T.R.003", "brow.T.L.002", "brow.T.R.002"),
+    *("lid.T.L.002", "lid.T.R.002", "lid.B.L.002", "lid.B.R.002"),
+)
 EYES = ("MCH-eye.L", "MCH-eye.R")
 
 
