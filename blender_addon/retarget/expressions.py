@@ -1,7 +1,7 @@
 """Driver expressions for turns and sums, of what Blender evaluates by itself: no Python, no permission to run scripts.
 
-A turn is written by its Gibbs vector (tan of half the angle, times the axis): (1, Gibbs vector) is its quaternion, which
-Blender makes a unit one. Texts are over variables ff0, ff1, …; "0" stands for nothing.
+A turn is written by its Gibbs vector (tan of half the angle, times the axis): (1, Gibbs vector) is its quaternion,
+which Blender makes a unit one. Texts are over variables ff0, ff1, …; "0" stands for nothing.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import bpy
 
 from ..vendor import face_actions
 from . import source
-from .mapping import BoneLink, EyeLink, HeadLink, KeyLink, Mapping, Response
+from .mapping import NEUTRAL, BoneLink, EyeLink, HeadLink, KeyLink, Mapping, Response
 from .score_properties import FlowFaceScore
 
 NAME = "flowface_retarget"
@@ -28,6 +28,10 @@ def _edited(item: Any, _context: Any) -> None:
 
 def _actions(_item: Any, _context: Any, typed: str) -> list[str]:
     return [action for action in face_actions.ARKIT_ACTIONS if typed.lower() in action.lower()]
+
+
+def _poses(_item: Any, _context: Any, typed: str) -> list[str]:
+    return [action for action in (NEUTRAL, *face_actions.ARKIT_ACTIONS) if typed.lower() in action.lower()]
 
 
 @contextlib.contextmanager
@@ -121,16 +125,16 @@ class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
     bones: bpy.props.CollectionProperty(type=FlowFaceBoneLink)  # type: ignore[valid-type]
     active_bone: bpy.props.IntProperty(name="Bone Link")  # type: ignore[valid-type]
     eyes: bpy.props.CollectionProperty(type=FlowFaceEyeLink)  # type: ignore[valid-type]
-    head_bone: bpy.props.StringProperty(
+    head_bone: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Head", description="The bone that takes on the head's turn", update=_edited
-    )  # type: ignore[valid-type]
+    )
     neck_bone: bpy.props.StringProperty(name="Neck", description="The bone that takes on a share of it", update=_edited)  # type: ignore[valid-type]
     neck_share: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Neck Share", description="Of the head's turn", default=0.4, min=0.0, max=1.0, update=_edited
     )
-    head_gain: bpy.props.FloatProperty(
+    head_gain: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Turn", description="Factor on the head's turn", default=1.0, update=_edited
-    )  # type: ignore[valid-type]
+    )
     head_move: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Travel",
         description="Of the head's travel, scaled to the character's size; 0 for turns only",
@@ -141,6 +145,9 @@ class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
         name="Swap Sides",
         description="The actor's left drives the character's right and the other way round",
         update=_edited,
+    )
+    posed_action: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Action", description="The action whose pose is recorded; neutral for the face at rest", search=_poses
     )
     size: bpy.props.FloatProperty(  # type: ignore[valid-type]
         description="How far the eyes are apart of the character whose bones' locations these are; 0 where unknown"
