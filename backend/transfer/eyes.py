@@ -16,9 +16,8 @@ ROUND = 0.16
 ALIKE = 1.12  # the larger radius of a pair to the smaller
 APART = (1.8, 9.0)  # of the centres, in radii: touching cartoon eyes to small eyes far apart
 LEAST = 16  # vertices of a piece that may be an eyeball
-WITHIN = (0.35, 1.3)
-"""In radii: pieces whose centre is nearer to an eyeball's than the first and that reach no farther than the second
-belong to it: iris, pupil, cornea, wet layer."""
+WITHIN = 1.06
+"""Radii from an eyeball's centre within which whole pieces belong to it: iris, pupil, cornea; lashes reach farther."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +67,6 @@ def _with_inside(vertices: F64, members: list[NDArray[np.intp]], centre: F64, ra
     mask = np.zeros(len(vertices), bool)
     for member in members:
         distance = np.linalg.norm(vertices[member] - centre, axis=1)
-        if distance.max() < WITHIN[1] * radius:
+        if distance.max() < WITHIN * radius:
             mask[member] = True
     return mask
