@@ -49,7 +49,7 @@ def find_eyes(vertices: F64, pieces: NDArray[np.int32]) -> Eyes | None:
         return None
     best = max(pairs, key=lambda pair: (round(min(ball[2] for ball in pair) / size, 3), pair[0][3] + pair[1][3]))
     radius = (best[0][2] + best[1][2]) / 2
-    masks = tuple(_with_inside(vertices, members, ball[1], radius) for ball in best)
+    masks = tuple(_with_inside(vertices, members, ball[0], ball[1], radius) for ball in best)
     return Eyes((masks[0], masks[1]), np.stack([ball[1] for ball in best]), radius)
 
 
@@ -63,10 +63,10 @@ def _pair(one: tuple[int, F64, float, int], other: tuple[int, F64, float, int]) 
     return high < ALIKE * low and APART[0] < float(np.linalg.norm(one[1] - other[1])) / high < APART[1]
 
 
-def _with_inside(vertices: F64, members: list[NDArray[np.intp]], centre: F64, radius: float) -> Mask:
+def _with_inside(vertices: F64, members: list[NDArray[np.intp]], ball: int, centre: F64, radius: float) -> Mask:
     mask = np.zeros(len(vertices), bool)
-    for member in members:
+    for number, member in enumerate(members):
         distance = np.linalg.norm(vertices[member] - centre, axis=1)
-        if distance.max() < WITHIN * radius:
+        if number == ball or distance.max(initial=0.0) < WITHIN * radius:
             mask[member] = True
     return mask

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,9 +74,8 @@ def find_frame(
         every = list(_orientations(mesh))
         tries = [(rotation, FEW_FRAMINGS) for rotation in every]
         for rotation, framings in (*tries, *((rotation, FRAMINGS) for rotation in every[: len(_LIKELY)])):
-            found = _from_the_front(
-                rotation, at_home, lambda turned, shown=framings: _seen(mesh, used, turned, size, eyes, look, shown)
-            )
+            seen = partial(_seen, mesh, used, size, eyes, look, framings)
+            found = _from_the_front(rotation, at_home, seen)
             if found is not None:
                 break
         else:
@@ -113,11 +113,11 @@ def _from_the_front(rotation: F64, at_home: F64, seen: Callable[[F64], F64 | Non
 def _seen(
     mesh: TargetMesh,
     used: NDArray[np.int32],
-    rotation: F64,
     size: float,
     eyes: Eyes | None,
     look: FirstLook,
     framings: Sequence[tuple[float, float]],
+    rotation: F64,
 ) -> F64 | None:
     """MediaPipe's points (468,3) in the mesh's own space, of the mesh turned by ``rotation`` (3,3)."""
     turned = mesh.vertices @ rotation.T

@@ -54,7 +54,7 @@ def transfer_sheet(
     mouthClose is shown with jawOpen, which by ARKit's definition it undoes. Raises ``UserError`` ``no_opengl``.
     """
     with render.HeadRenderer(TILE) as renderer:
-        pairs = []
+        pairs: list[Image] = []
         for name in ("", *names):
             on_progress(len(pairs) / (len(names) + 1))
             pairs.append(_pair(renderer, open_head, target, name))
