@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import bpy
@@ -14,6 +15,8 @@ from ..scene import takes
 VIEWS = "flowface_preview_views"
 """Of a preview: how the viewports looked in which it is seen, as JSON."""
 OVERLAYS = "show_overlays"
+FILLED = 0.97
+"""Of the width that a viewport has beside its toolbar and sidebar."""
 
 
 class FLOWFACE_OT_retarget_preview(bpy.types.Operator):  # type: ignore[misc]
@@ -107,14 +110,26 @@ def look_at(window: Any, preview: Any) -> None:
         "screen": window.screen.name,
         "area": number,
         "perspective": space.region_3d.view_perspective,
+        "zoom": space.region_3d.view_camera_zoom,
+        "offset": tuple(space.region_3d.view_camera_offset),
         OVERLAYS: space.overlay.show_overlays,
         "shading": shading,
     }
     preview[VIEWS] = json.dumps([*json.loads(preview.get(VIEWS, "[]")), before])
     space.region_3d.view_perspective, space.overlay.show_overlays = "CAMERA", False
-    space.region_3d.view_camera_zoom, space.region_3d.view_camera_offset = 25.0, (0.0, 0.0)
+    _fit(window.screen.areas[number], space.region_3d)
     space.shading.type = "SOLID"
     side_by_side.shade(space.shading)
+
+
+def _fit(area: Any, view: Any) -> None:
+    """Let the camera's picture fill what toolbar and sidebar leave of a viewport."""
+    across = {region.type: region.width for region in area.regions if region.alignment in ("LEFT", "RIGHT", "NONE")}
+    whole = max(across.get("WINDOW", 0), 1)
+    left, right = (across.get(kind, 0) if across.get(kind, 0) > 1 else 0 for kind in ("TOOLS", "UI"))
+    part = max(FILLED * (whole - left - right) / whole, 0.2)
+    view.view_camera_zoom = 50.0 * (2.0 * math.sqrt(part) - math.sqrt(2.0))  # the picture is so much of the viewport
+    view.view_camera_offset = ((right - left) / (4.0 * part * whole), 0.0)
 
 
 def give_back(preview: Any) -> None:
@@ -127,6 +142,7 @@ def give_back(preview: Any) -> None:
         space = area.spaces.active
         if space.region_3d.view_perspective == "CAMERA":
             space.region_3d.view_perspective = before["perspective"]
+        space.region_3d.view_camera_zoom, space.region_3d.view_camera_offset = before["zoom"], before["offset"]
         space.overlay.show_overlays = before[OVERLAYS]
         for name, value in before["shading"].items():
             setattr(space.shading, name, value)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import pytest
 
@@ -245,6 +246,29 @@ def test_several_views(window: Window, start_backend: Callable[[str], Server]) -
     server = start_backend("tests.gui.runners:look")
     done = window.run("views.py", server.endpoint, str(window.folder), *VIEW_BUTTONS)
     assert done.returncode == 0, done.stdout
+
+
+def test_from_footage_to_a_playblast_of_another_character(
+    window: Window, start_backend: Callable[[str], Server], shared_data: Path
+) -> None:
+    """Track, add facecap, match, live, preview, scrub, playblast, a cancelled one, and back."""
+    clip, character, film = (window.folder / name for name in ("clip.mp4", "facecap.glb", "film.mp4"))
+    shutil.copy(shared_data / "clips" / "pyfeat_single_face.mp4", clip)
+    shutil.copy(shared_data / "characters" / "facecap" / "facecap.glb", character)
+    server = start_backend("backend.pipeline.runners:run_job")
+    done = window.run("retarget.py", server.endpoint, str(clip), str(character), str(film), *TRACK_BUTTON)
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    for sentence in (
+        "live: {'FINISHED'}",
+        "played on: True",
+        "left of the cancelled film: []",
+        "left: [] same frame: True",
+    ):
+        assert sentence in done.stdout
+    with av.open(str(film)) as opened:
+        assert [stream.type for stream in opened.streams] == ["video", "audio"]
+        assert sum(1 for _ in opened.decode(video=0)) == 72
 
 
 def _set_exif_orientation(path: Path, orientation: int) -> None:
