@@ -52,6 +52,7 @@ from .operators import (
     retarget_playblast,
     retarget_preview,
     retarget_remove,
+    retarget_transfer,
     take_compare,
     take_delete,
     take_duplicate,
@@ -72,6 +73,7 @@ from .panels import retarget as panel_retarget
 from .panels import retarget_calibrate as panel_retarget_calibrate
 from .panels import retarget_out as panel_retarget_out
 from .panels import retarget_preview as panel_retarget_preview
+from .panels import retarget_transfer as panel_retarget_transfer
 from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
@@ -89,6 +91,7 @@ OPERATORS = (
     *(pins, masks, held_keys, refine),
     retarget_add,
     retarget_remove,
+    retarget_transfer,
     retarget_match,
     retarget_mapping_file,
     retarget_links,
@@ -119,6 +122,7 @@ CLASSES = tuple(
         panel_retarget,
         panel_retarget_calibrate,
         panel_retarget_preview,
+        panel_retarget_transfer,
         panel_retarget_out,
         panel_jobs,
     )

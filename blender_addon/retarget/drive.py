@@ -15,7 +15,6 @@ from .evaluate import links_by_key
 from .mapping import Mapping
 from .properties import mapping_of
 
-
 __all__ = ["CannotDrive", "check", "driven_keys", "go_live", "go_off", "is_stale", "missing_keys", "refresh"]
 
 

@@ -59,6 +59,9 @@ def add(scene: Any, obj: Any, head: Any) -> Any:
         if target.object == obj:
             held.active = index
             raise CannotDrive(f"“{obj.name}” is in the list already. Choose another source for it there.")
+        if obj.type == "MESH" and target.object is not None and target.object.data == obj.data:
+            held.active = index
+            raise CannotDrive(f"“{obj.name}” has the same mesh as “{target.object.name}”, with which it moves.")
     target = held.targets.add()
     target.object, target.source = obj, head
     held.active = len(held.targets) - 1
@@ -77,6 +80,12 @@ def remove(scene: Any, index: int, *, keep_baked: bool = False) -> None:
     held.active = max(0, min(held.active, len(held.targets) - 1))
 
 
+def needs_override(target: Any) -> bool:
+    """True where a character is linked from another file, so that it can only be driven by way of an override."""
+    obj = target.object
+    return obj is not None and (obj.library is not None or (obj.type == "MESH" and obj.data.library is not None))
+
+
 def make_override(context: Any, target: Any) -> Any:
     """Make library overrides of a linked character and of its mesh, so that it can be driven; returns the object.
 
@@ -88,7 +97,7 @@ def make_override(context: Any, target: Any) -> Any:
     obj = target.object
     if obj.library is not None:
         target.object = obj = _overridden(context, obj)
-    if obj.data.library is not None and obj.data.override_create(remap_local_usages=True) is None:
+    if needs_override(target) and obj.data.override_create(remap_local_usages=True) is None:
         raise CannotDrive(f"Blender cannot make a library override of the mesh of “{obj.name}”.")
     return obj
 

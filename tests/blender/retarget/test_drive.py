@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from blender_addon import compat
-from blender_addon.retarget import bake, drive, source
+from blender_addon.retarget import bake, drive, source, targets
 from blender_addon.retarget.mapping import KeyLink, Mapping, Response
 from blender_addon.scene import retime
 from protocol.face_actions import ARKIT_ACTIONS
@@ -130,3 +130,18 @@ def test_a_source_that_is_driven_itself_is_sampled(shared_data: Path) -> None:
     bake.bake(target, 40, 44)
     assert played(character, ["jawOpen"])[0, 1] == pytest.approx(0.3)
     assert bpy.context.scene.frame_current == FRAMES[-1]
+
+
+def test_several_characters_at_once(shared_data: Path) -> None:
+    _, target = follower(shared_data)
+    deltas = {action: np.full((3, 3), 0.1, np.float32) for action in ARKIT_ACTIONS}
+    triangle = characters.mesh_object("small", np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32), deltas)
+    small = targets.add(bpy.context.scene, triangle, target.source)
+    target = targets.settings_of(bpy.context.scene).targets[0]  # the collection has grown
+    assert bpy.ops.flowface.retarget_live(every=True) == {"FINISHED"}
+    assert target.live and small.live and differs(triangle, small) < 1e-5
+    assert bpy.ops.flowface.retarget_bake(every=True) == {"FINISHED"}
+    assert not target.live and differs(target.object, target) < 1e-5 and differs(triangle, small) < 1e-5
+    twin = bpy.data.objects.new("twin", triangle.data)
+    with pytest.raises(drive.CannotDrive, match="the same mesh as “small”"):
+        targets.add(bpy.context.scene, twin, target.source)
