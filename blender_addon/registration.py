@@ -151,7 +151,7 @@ def register() -> None:
         setattr(bpy.types.Collection, name, prop)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
-    for name, handler in live.HANDLERS.items():
+    for name, handler in (*live.HANDLERS.items(), *retarget_preview.HANDLERS.items()):
         getattr(bpy.app.handlers, name).append(handler)
     following.start()
     setattr(bpy.types.Collection, correction_properties.NAME, correction_properties.corrections_property())
@@ -179,7 +179,7 @@ def unregister() -> None:
     action_slots.forget()
     live.take_away()
     following.stop()
-    for name, handler in live.HANDLERS.items():
+    for name, handler in (*live.HANDLERS.items(), *retarget_preview.HANDLERS.items()):
         getattr(bpy.app.handlers, name).remove(handler)
     correction_drawing.forget()
     for name, handler in HANDLERS.items():
