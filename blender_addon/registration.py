@@ -81,7 +81,7 @@ from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
 from .panels import views as panel_views
-from .retarget import following
+from .retarget import following, in_step
 from .retarget import properties as retarget_properties
 from .scene import error_on_head
 
@@ -157,7 +157,7 @@ def register() -> None:
         setattr(bpy.types.Collection, name, prop)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
-    for name, handler in live.HANDLERS.items():
+    for name, handler in (*live.HANDLERS.items(), *retarget_preview.HANDLERS.items()):
         getattr(bpy.app.handlers, name).append(handler)
     following.start()
     setattr(bpy.types.Collection, correction_properties.NAME, correction_properties.corrections_property())
@@ -171,19 +171,21 @@ def register() -> None:
     draw_in_timeline.start()
     error_on_head.start()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
+    bpy.app.timers.register(in_step.tick, first_interval=0.5, persistent=True)
 
 
 def unregister() -> None:
     """Take everything back, and end the backend that the add-on started."""
-    if bpy.app.timers.is_registered(pump.tick):
-        bpy.app.timers.unregister(pump.tick)
+    for tick in (pump.tick, in_step.tick):
+        if bpy.app.timers.is_registered(tick):
+            bpy.app.timers.unregister(tick)
     error_on_head.stop()
     draw_in_timeline.stop()
     draw_over_footage.stop()
     action_slots.forget()
     live.take_away()
     following.stop()
-    for name, handler in live.HANDLERS.items():
+    for name, handler in (*live.HANDLERS.items(), *retarget_preview.HANDLERS.items()):
         getattr(bpy.app.handlers, name).remove(handler)
     correction_drawing.forget()
     for name, handler in HANDLERS.items():
