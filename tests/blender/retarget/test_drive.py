@@ -179,7 +179,7 @@ def test_what_the_nla_plays_is_sampled(shared_data: Path) -> None:
     bake.bake(target, 96, 98)
     curves = performance(shared_data)
     action = max(curves, key=lambda name: abs(curves[name][86] - curves[name][96]))
-    assert abs(curves[action][86] - curves[action][96]) > 0.3
+    assert abs(curves[action][86] - curves[action][96]) > 0.1
     assert played(character, [facecap_key(action)])[0, 2] == pytest.approx(curves[action][86], abs=1e-5)
 
 
