@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from ..scene import ownership
-from . import bake, drive, properties
+from . import bake, drive, properties, rig_presets
 from .drive import CannotDrive
 from .guess import by_names
 
@@ -51,6 +51,8 @@ def candidates(context: Any) -> list[Any]:
 def add(scene: Any, obj: Any, head: Any) -> Any:
     """A new target that follows a head, with its keys mapped whose names say which action they are. It is not live yet.
 
+    An armature whose bones a preset knows gets that.
+
     Raises:
         CannotDrive: the character is in the list already.
     """
@@ -65,7 +67,8 @@ def add(scene: Any, obj: Any, head: Any) -> Any:
     target = held.targets.add()
     target.object, target.source = obj, head
     held.active = len(held.targets) - 1
-    properties.write_mapping(target, by_names(obj))
+    mapping = rig_presets.guess(obj) if obj.type == "ARMATURE" else by_names(obj)
+    properties.write_mapping(target, mapping)
     return target
 
 
