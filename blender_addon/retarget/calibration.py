@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import compared, gains
+from . import measures as m
 from .character import Character, follow
 from .mapping import KeyLink
 from .mapping import Mapping as Links
@@ -24,6 +25,12 @@ Index = NDArray[np.intp]
 
 _FRAMES, _APART = 4, 4  # of each measure's lowest and highest frames, and how far apart
 _CONTACT_FRAMES = 16
+_CONTACTS: tuple[tuple[tuple[str, ...], dict[str, float]], ...] = (
+    (compared.APERTURES, {"jawOpen": 1.0, "mouthClose": 1.0}),
+    (compared.APERTURES, {"jawOpen": 0.5, "mouthClose": 0.5}),
+    (m.LIDS, dict.fromkeys(m.EYES, 1.0)),
+)
+"""What closes by ARKit's definition of the actions: measures, and the weights that close them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +62,30 @@ def calibrate(
     if rest is not None:
         started, actor = at_rest(mapping, weights, rest), compared.from_rest(actor, rest)
     frames = extreme_frames(actor)
-    some = {action: curve[frames] for action, curve in weights.items()}
-    wanted = {name: curve[frames] for name, curve in actor.items()}
+    touching, touched = _contacts()
+    some = {
+        name: np.append(curve[frames], touching.get(name, np.zeros(len(_CONTACTS)))) for name, curve in weights.items()
+    }
+    wanted = {name: np.append(curve[frames], touched[name]) for name, curve in actor.items()}
     still = {action: float(curve[rest]) for action, curve in weights.items()} if rest is not None else {}
     solver = gains.Solver(started, some, wanted, character, still)
     _, solved, ended = min(_attempts(solver, actor, weights, character), key=lambda tried: tried[0])
     after = compared.compare(actor, follow(solved, weights, character))
     return Calibration(solved, frames, before, after, solved.keys[len(mapping.keys) :], ended)
+
+
+def _contacts() -> tuple[dict[str, F64], dict[str, F64]]:
+    """Frames on which lips or lids close whoever plays them: weights (n,) of actions, measures (n,), NaN if unknown.
+
+    A take may not hold them, but the next one that the mapping is used for may.
+    """
+    actions = {name for _, together in _CONTACTS for name in together}
+    weights = {name: np.array([together.get(name, 0.0) for _, together in _CONTACTS]) for name in actions}
+    measured = {
+        name: np.array([(1.0 if name in m.LIDS else 0.0) if name in closed else np.nan for closed, _ in _CONTACTS])
+        for name in m.ALL
+    }
+    return weights, measured
 
 
 def _attempts(

@@ -15,7 +15,6 @@ from .evaluate import links_by_key
 from .mapping import Mapping
 from .properties import mapping_of
 
-
 __all__ = ["CannotDrive", "check", "driven_keys", "go_live", "go_off", "is_stale", "missing_keys", "refresh"]
 
 
@@ -64,8 +63,8 @@ def go_off(target: Any) -> None:
     """Let a character follow no longer: it has what it had before, or the keys that were baked."""
     target.live, target.linked = False, None
     owner = kept.owner_of(target)
-    for row in target.kept if owner is not None else ():
-        kept.remove_driver(owner, row.name)
+    if owner is not None:
+        kept.remove_drivers(owner)
     if target.baked is None:
         kept.give_back(target)
 
@@ -129,8 +128,8 @@ def _write(target: Any, formulas: ByName[str, Formula]) -> None:
     others = [row.name for row in target.kept if row.name not in formulas]
     if target.baked is None:
         kept.give_back(target, others)
-    for name in others if owner is not None else ():
-        kept.remove_driver(owner, name)
+    if owner is not None:
+        kept.remove_drivers(owner, formulas)
     for name, wanted in formulas.items():
         path, index = kept.slot_of(owner, name)
         curve = kept.driver_of(owner, path, index)

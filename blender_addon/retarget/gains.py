@@ -67,8 +67,8 @@ _PARTS = ("brow", "eye", "mouth")
 class Solver:
     """Gauss–Newton on the gains of a mapping's links, for frames on which the actor's weights and measures are known.
 
-    ``weights (n,)`` by action and ``actor`` (n,) by measure are of the same n frames; ``at_rest`` are the weights with
-    which the character is at rest, where they are not 0.
+    ``weights (n,)`` by action and ``actor`` (n,) by measure are of the same n frames; frames with measures that are
+    NaN, unknown, are none of the take. ``at_rest`` are the weights with which the character is at rest, where not 0.
     """
 
     def __init__(
@@ -84,11 +84,14 @@ class Solver:
         self._helped: list[str] = []  # by part of the face
         self._names = [name for name in character.face.measures if name in actor]
         self._still = np.zeros(len(next(iter(actor.values()))))
+        self._played = ~np.isnan([actor[name] for name in self._names]).any(axis=0)
         self._effects = {
             key: np.array([character.face.measures[name].of(offsets) for name in self._names])
             for key, offsets in character.keys.items()
         }
-        self._scale = np.array([max(float(np.ptp(actor[name])), _LEAST_SPAN[name]) for name in self._names])
+        self._scale = np.array(
+            [max(float(np.nanmax(actor[name]) - np.nanmin(actor[name])), _LEAST_SPAN[name]) for name in self._names]
+        )
         self._stress = np.where(np.isin(self._names, compared.MINOR), _MINOR, 1.0)
         self._start = np.array([link.response.gain for link in mapping.keys])
         self._gains = self._start.copy()
@@ -222,7 +225,7 @@ class Solver:
             link = self._mapping.keys[n]
             if n >= self._own or self._start[n] < 0 or stem_of(link.action) in CLOSING:
                 continue
-            most = float(self._weight(link).max())
+            most = float(self._weight(link)[self._played].max(initial=0.0))
             limits[at] = min(high[at], max(self._start[n], self._character.sliders[link.key][1] / max(most, 1e-3)))
         return limits
 
@@ -269,7 +272,8 @@ class Solver:
         error, weight = np.empty_like(got), np.ones_like(got)
         for at, name in enumerate(self._names):
             wanted = self._actor[name]
-            error[:, at] = got[:, at] - wanted
+            known = ~np.isnan(wanted)
+            error[:, at], weight[:, at] = np.where(known, got[:, at] - wanted, 0.0), known
             sign = 1.0 if name in m.LIDS else -1.0  # of closing
             if name in (*compared.APERTURES, *m.LIDS):
                 enough, firm = _TOUCH[0 if name in compared.APERTURES else 1]

@@ -98,6 +98,18 @@ def remove_driver(owner: Any, name: str) -> None:
         owner.animation_data.drivers.remove(curve)
 
 
+def remove_drivers(owner: Any, but: Iterable[str] = ()) -> None:
+    """Take all drivers of a take off a character, but for those of what has these names.
+
+    One on a shape key that was renamed meanwhile goes, too: it has gone along with the name.
+    """
+    wanted = {slot_of(owner, name) for name in but}
+    animation = owner.animation_data
+    for curve in list(animation.drivers) if animation is not None else ():
+        if drivers.is_ours(curve) and (curve.data_path, curve.array_index) not in wanted:
+            animation.drivers.remove(curve)
+
+
 def _read(owner: Any, path: str, index: int) -> float:
     value = owner.path_resolve(path)
     return float(value if isinstance(value, float) else value[index])

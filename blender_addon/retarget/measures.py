@@ -104,7 +104,7 @@ def find_face(mesh: FaceMesh, whose: str = "it") -> Face:
     """
     for action in NEEDED:
         if action not in mesh.actions or not np.abs(mesh.actions[action]).max(initial=0.0) > 0:
-            raise NoFace(f"Nothing of {whose} follows {action}, so its face cannot be measured.")
+            raise NoFace(f"No shape key of {whose} follows {action}, so its face cannot be measured.")
     skin = _skin(mesh)
     roughly = [_centre(mesh.points, mesh.actions[action], skin) for action in EYES]
     eyes = [points.mean(axis=0) for points in _Finder(mesh, skin, roughly).eyes()]

@@ -231,7 +231,7 @@ def _footage(view: ownership.ShownView) -> preview_parts.Footage | None:
     if background is None or view.size is None:
         return None
     picture = background.clip if background.source == "MOVIE_CLIP" else background.image
-    name = bpy.path.display_name_from_filepath(picture.filepath) or picture.name
+    name = bpy.path.basename(picture.filepath) or picture.name
     return preview_parts.Footage(view.camera, background, view.size, name)
 
 

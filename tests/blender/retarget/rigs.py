@@ -62,3 +62,9 @@ def angle_between(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     """Degrees between rotations (…,3,3)."""
     trace = np.einsum("...ij,...ij->...", one, two)
     return np.degrees(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0)))
+
+
+def armature_matrices(obj: Any) -> dict[str, np.ndarray]:
+    """Matrices (4,4) of all pose bones in the armature's space, as they are posed now."""
+    bpy.context.view_layer.update()
+    return {bone.name: np.array(bone.matrix, np.float64) for bone in obj.pose.bones}
