@@ -31,7 +31,7 @@ MOST_HELPERS = 2
 _MAIN_COST, _COST, _SHARE_COST, _BOTH_SIDES = 1e-4, 1e-3, 1e-3, 1e-3
 _CONTACT = 6.0  # how much more it counts where lips or lids do not close
 _TOUCH = ((-0.4 * compared.LIPS_CLOSED, 1.5 * compared.LIPS_CLOSED), (0.97, 1.15))
-"""For lips and lids: how far closing has to go, and from where on they go through each other."""
+"""For lips and lids: how far closing has to go, where the actor's go as far, and where they go through each other."""
 _MINOR = 0.5
 _STRESS, _MOST_STRESS = 1.5, 3.0
 _WORTH = 0.03  # of the square error; a helper that takes away less is none
@@ -104,6 +104,10 @@ class Solver:
         self._jacobian, self._normal = np.zeros((0, 0)), np.zeros((0, 0))
         if free:
             self._iterate(np.array(free, np.intp))
+        return self._with(self._gains)
+
+    def present(self) -> Links:
+        """The mapping with the gains that it has so far."""
         return self._with(self._gains)
 
     def help(self) -> bool:
@@ -278,7 +282,7 @@ class Solver:
             if name in (*compared.APERTURES, *m.LIDS):
                 enough, firm = _TOUCH[0 if name in compared.APERTURES else 1]
                 touch = compared.closed(name, wanted)
-                short = np.minimum(sign * got[:, at] - enough, 0.0)
+                short = np.minimum(sign * got[:, at] - np.fmin(enough, sign * wanted), 0.0)
                 over = np.maximum(sign * got[:, at] - firm, 0.0)
                 error[touch, at] = sign * (short + over)[touch]
                 weight[touch & (short < 0), at] = _CONTACT
