@@ -22,7 +22,7 @@ _MANY, _TRIED = 12, 3  # keys; fewer need more points, and more than one placing
 _SAME = 0.05
 _TURNS, _KEPT = 250, 6
 _MOST_SCALE = 2.5
-_FIRST_STEP, _LAST_STEP = 0.08, 0.015
+_FIRST_STEP, _LAST_STEP, _MOST_SWEEPS = 0.08, 0.015, 16
 ENOUGH = 4
 """Known pairs that an alignment can be read from."""
 
@@ -117,7 +117,9 @@ def _refined(a: Sample, b: Sample, placing: Placing, pairs: Pairs) -> Placing:
     """
     own_a = norms(a.points, a.fields, _SEARCHED)
     best, step = np.zeros(9), _FIRST_STEP
-    while step > _LAST_STEP:
+    for _ in range(_MOST_SWEEPS):  # it need not end by itself: with other pairs another placing is the best
+        if step < _LAST_STEP:
+            break
         own_b = norms(*_moved(placing, best).of(b), _SEARCHED)
         table = likeness(a, b, _moved(placing, best), _SEARCHED, own_a, own_b)
         rows, columns = np.array(pairs if len(pairs) >= ENOUGH else assign(-np.maximum(table, 0.0))).T
