@@ -121,6 +121,21 @@ def test_names_lead_the_other_keys_and_sides_as_seen_from_the_front_are_found_ou
     assert found.named_from_front and len(right_ones(found, meant)) >= 51
 
 
+def test_what_is_no_face_is_doubted_and_few_keys_without_names_are_left(source: Any) -> None:
+    random = np.random.default_rng(3)
+    ball = random.normal(size=(900, 3))
+    ball = (ball * [1.0, 1.3, 0.7] / np.linalg.norm(ball, axis=1, keepdims=True)).astype(np.float32)
+    bumps = {
+        f"bump {number}": np.exp(-((ball - ball[number]) ** 2).sum(axis=1, keepdims=True) / 0.1)
+        * random.normal(size=(1, 3)).astype(np.float32)
+        for number in range(12)
+    }
+    found = guess(characters.mesh_object("ball", ball, np.zeros((0, 3), np.int32), bumps), source)
+    assert set(found.doubtful) == {link.action for link in found.mapping.keys}
+    few = dict(list(bumps.items())[:4])
+    assert guess(characters.mesh_object("few", ball, np.zeros((0, 3), np.int32), few), source).mapping.keys == ()
+
+
 def test_what_a_key_adds_is_read_as_blender_shows_it() -> None:
     mesh = bpy.data.meshes.new("strip")
     mesh.from_pydata([(float(x), 0.0, 0.0) for x in range(4)], [], [])
