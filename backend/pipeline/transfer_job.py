@@ -31,8 +31,6 @@ def run_job(
         UserError: ``file_missing``, ``footage_relative``, what ``read_mesh`` and ``transfer_actions`` raise.
         Cancelled: ``should_cancel`` said so.
     """
-    import cv2
-
     from backend.alignment.landmarks.plain_mesh import still_face_mesh
     from backend.head_model.library import load_head
     from backend.transfer.sheet import open_drawn, transfer_sheet
@@ -53,6 +51,13 @@ def run_job(
 
     names = [name for name in ARKIT_ACTIONS if name in done.names]
     sheet = transfer_sheet(open_drawn(load_head("open")), drawn, names, drawing)
+    return leave(done, sheet, job_dir)
+
+
+def leave(done: Transferred, sheet: NDArray[np.uint8], job_dir: Path) -> Path:
+    """Write the result's files, the sheet (H,W,3) RGB among them; the path of the deltas'."""
+    import cv2
+
     write_atomic(job_dir / DELTAS_FILE, _packed(done))
     _, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     write_atomic(job_dir / SHEET_FILE, png.tobytes())

@@ -73,9 +73,11 @@ def transfer_actions(
         lambda share, text: report(0.05 + 0.6 * share, text),
     )
     moved = warped_actions(open_head, laid.match, lambda share: report(0.65 + 0.2 * share, "carrying the actions over"))
-    deltas, figures = _on_target(target, laid, moved, open_head, report)
+    deltas, figures, loose = _on_target(target, laid, moved, open_head, report)
     names = tuple(moved)
-    drawn = Drawn(target.vertices, target.triangles, laid.colors(open_head), deltas)
+    colors = laid.colors(open_head)
+    loose.paint(colors)
+    drawn = Drawn(target.vertices, target.triangles, colors, deltas)
     own = np.zeros((len(names), len(mesh.vertices), 3), np.float32)
     for row, name in enumerate(names):
         own[row, target.index] = deltas[name] @ frame.to_head.rotation / frame.to_head.scale
@@ -117,8 +119,8 @@ class _Target:
 
 def _on_target(
     target: _Target, laid: Overlay, moved: Mapping[str, F64], open_head: HeadModel, report: Progress
-) -> tuple[dict[str, F64], dict[str, float]]:
-    """Deltas (n,3) of the target's vertices in head space by action, and figures of how well that went."""
+) -> tuple[dict[str, F64], dict[str, float], LoosePieces]:
+    """Deltas (n,3) of the target's vertices in head space by action, figures of how well that went, what is loose."""
     skin_faces = target.skin[target.triangles].all(axis=1)
     number = np.cumsum(target.skin) - 1
     triangles = number[target.triangles[skin_faces]].astype(np.int32)
@@ -147,7 +149,7 @@ def _on_target(
     loose = LoosePieces(target.vertices, target.triangles, target.skin, left_over, laid.match.bent, open_head)
     for name, offsets in deltas.items():
         loose.follow(offsets, moved[name])
-    return deltas, _figures(target, deltas, faces, lips, laid)
+    return deltas, _figures(target, deltas, faces, lips, laid), loose
 
 
 def _wanted(

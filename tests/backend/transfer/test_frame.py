@@ -85,6 +85,6 @@ def test_an_eyeball_whose_cornea_bulges_is_one(open_head):
     vertices = open_head.template.astype(np.float64)
     ball = open_head.regions["left_eyeball"] | open_head.regions["right_eyeball"]
     front = ball & (vertices[:, 2] > 0.013)
-    vertices[front, 2] += 1.2 * (vertices[front, 2] - 0.013)
+    vertices[front, 2] += 0.7 * (vertices[front, 2] - 0.013)
     eyes = find_eyes(vertices, pieces_of(open_head.triangles, open_head.vertex_count))
     assert np.array_equal(eyes.masks[0] | eyes.masks[1], ball)
