@@ -63,6 +63,7 @@ def test_presets_and_schema_are_in_the_wheel_and_in_the_extension(tmp_path: Path
         (b" " * (files.MAX_BYTES + 1), "longer than 1 MB"),
         (json.dumps({**GOOD, "keys": [{"action": "smile", "key": "a"}]}).encode(), "“smile”.*none of ARKit's 52"),
         (json.dumps({**GOOD, "eyes": [{"side": "up", "bone": "a"}]}).encode(), "left or right"),
+        (json.dumps({**GOOD, "name": "\ud800"}).encode(), "no JSON file"),
         (None, "cannot be read: No such file"),
     ],
 )
