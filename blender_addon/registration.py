@@ -74,6 +74,7 @@ from .panels import main as panel
 from .panels import retarget as panel_retarget
 from .panels import retarget_bones as panel_retarget_bones
 from .panels import retarget_calibrate as panel_retarget_calibrate
+from .panels import retarget_mapping as panel_retarget_mapping
 from .panels import retarget_out as panel_retarget_out
 from .panels import retarget_preview as panel_retarget_preview
 from .panels import retarget_transfer as panel_retarget_transfer
@@ -126,6 +127,7 @@ CLASSES = tuple(
         panel_see,
         panel_retarget,
         panel_retarget_bones,
+        panel_retarget_mapping,
         panel_retarget_calibrate,
         panel_retarget_preview,
         panel_retarget_transfer,

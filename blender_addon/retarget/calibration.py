@@ -47,6 +47,11 @@ class Calibration:
     helpers: tuple[KeyLink, ...]
     at_end: tuple[str, ...]
 
+    @property
+    def kept(self) -> bool:
+        """True where no gains were found that follow better than those that there were."""
+        return self.before == self.after
+
 
 def calibrate(
     mapping: Links, weights: Mapping[str, F64], actor: compared.Curves, character: Character, rest: int | None = None
@@ -91,7 +96,11 @@ def _contacts() -> tuple[dict[str, F64], dict[str, F64]]:
 def _attempts(
     solver: gains.Solver, actor: compared.Curves, weights: Mapping[str, F64], character: Character
 ) -> Iterator[tuple[float, Links, tuple[str, ...]]]:
-    """Solutions with ever more help and stress, each with how far it is from good and the keys at an end."""
+    """Solutions with ever more help and stress, each with how far it is from good and the keys at an end.
+
+    The last is what there was: a face that hardly moves tells of no gain.
+    """
+    present = solver.present()
     while True:
         solver.solve()
         tried = _rounded(solver.without_small_shares())
@@ -99,7 +108,9 @@ def _attempts(
         yield sum(score.off for score in scores), tried, solver.at_end
         behind = [score.name for score in scores if not score.good]
         if not behind or not (solver.help() or solver.insist(behind)):
-            return
+            break
+    scores = compared.compare(actor, follow(present, weights, character))
+    yield sum(score.off for score in scores), present, ()
 
 
 def extreme_frames(actor: compared.Curves) -> Index:

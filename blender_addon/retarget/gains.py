@@ -31,9 +31,10 @@ MOST_HELPERS = 2
 _MAIN_COST, _COST, _SHARE_COST, _BOTH_SIDES = 1e-4, 1e-3, 1e-3, 1e-3
 _CONTACT = 6.0  # how much more it counts where lips or lids do not close
 _TOUCH = ((-0.4 * compared.LIPS_CLOSED, 1.5 * compared.LIPS_CLOSED), (0.97, 1.15))
-"""For lips and lids: how far closing has to go, and from where on they go through each other."""
+"""For lips and lids: how far closing has to go, where the actor's go as far, and where they go through each other."""
 _MINOR = 0.5
 _STRESS, _MOST_STRESS = 1.5, 3.0
+_ONE_SIDED = 3.0  # times as much on one side as on the other
 _WORTH = 0.03  # of the square error; a helper that takes away less is none
 _ROUNDS, _SWEEPS = 12, 80
 _LEAST_SPAN = {name: 0.3 if name in m.LIDS else 0.06 for name in m.ALL}  # smaller ranges are fitted less closely
@@ -106,6 +107,10 @@ class Solver:
             self._iterate(np.array(free, np.intp))
         return self._with(self._gains)
 
+    def present(self) -> Links:
+        """The mapping with the gains that it has so far."""
+        return self._with(self._gains)
+
     def help(self) -> bool:
         """Let the key that helps most take part in another action, on both sides; False where none helps enough."""
         if not self._normal.size:
@@ -164,13 +169,23 @@ class Solver:
             if link.response.mute or link.key not in self._effects or not link.response.gain:
                 continue
             for action in face_actions.ARKIT_ACTIONS:
-                sides = {side_of(action), side_of(link.action)} - {""}
+                sides = {side_of(action), self._side_of_key(link.key)} - {""}
                 if stem_of(action) in _HELP.get(stem, ()) and len(sides) < 2 and (action, link.key) not in linked:
                     helper = KeyLink(action, link.key, Response(gain=0.0))
                     groups.setdefault((stem, stem_of(action)), []).append(helper)
         drives = self._drives()
         there = {part for part in _PARTS if self._helped.count(part) < MOST_HELPERS}
         return [tuple(group) for group in groups.values() if _part_of(group[0].key, drives) in there]
+
+    def _side_of_key(self, key: str) -> str:
+        """The side of the face that a key moves, "" where it moves both; told by what is measured."""
+        effect = np.abs(self._effects[key])
+        left, right = (
+            float(effect[[name.endswith(side) for name in self._names]].sum()) for side in (" left", " right")
+        )
+        if max(left, right) < _ONE_SIDED * min(left, right):
+            return ""
+        return "Left" if left > right else "Right"
 
     def _drives(self) -> dict[str, str]:
         """The action that each key is of: the first that drives it."""
@@ -278,7 +293,7 @@ class Solver:
             if name in (*compared.APERTURES, *m.LIDS):
                 enough, firm = _TOUCH[0 if name in compared.APERTURES else 1]
                 touch = compared.closed(name, wanted)
-                short = np.minimum(sign * got[:, at] - enough, 0.0)
+                short = np.minimum(sign * got[:, at] - np.fmin(enough, sign * wanted), 0.0)
                 over = np.maximum(sign * got[:, at] - firm, 0.0)
                 error[touch, at] = sign * (short + over)[touch]
                 weight[touch & (short < 0), at] = _CONTACT

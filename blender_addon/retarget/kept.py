@@ -64,6 +64,7 @@ def keep(target: Any, names: Iterable[str]) -> None:
         if row is None:
             row = target.kept.add()
             row.name, row.value = name, _read(owner, path, index)
+            row.driven = driver_of(owner, _aside(name), index) is not None  # of a copy of a character that is live
         own = driver_of(owner, path, index)
         if own is not None and not drivers.is_ours(own):
             row.driven, row.driver_mute = True, own.mute

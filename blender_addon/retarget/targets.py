@@ -101,6 +101,8 @@ def make_override(context: Any, target: Any) -> Any:
         CannotDrive: Blender cannot make one.
     """
     obj = target.object
+    if drive.is_gone(obj):
+        raise CannotDrive("This character was deleted. Remove it from the list.")
     if obj.library is not None:
         target.object = obj = _overridden(context, obj)
     if needs_override(target) and obj.data.override_create(remap_local_usages=True) is None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from backend.head_model.library import load_head
 from blender_addon.retarget import files, mirror
-from blender_addon.retarget.mapping import FORMAT, VERSION, BoneLink, EyeLink, HeadLink, Mapping
+from blender_addon.retarget.mapping import FORMAT, VERSION, BoneLink, EyeLink, HeadLink, Mapping, Triple
 from protocol.face_actions import ARKIT_ACTIONS, FULL_LOOK_DEGREES, mirrored
 from tests.blender.retarget.rigify_rig import CENTRES, LEFTS, generate, landmark_places, places, right
 
@@ -74,8 +74,13 @@ def make() -> Mapping:
 
 def _rounded(link: BoneLink, size: float) -> BoneLink:
     """A link in steps of a hundredth of a millimetre, without the parts that nobody sees."""
-    location = tuple(0.0 if abs(value) < UNSEEN * size else round(value, 5) for value in link.location)
-    return replace(link, location=location, rotation=tuple(round(value, 5) for value in link.rotation))
+    location = np.where(np.abs(link.location) < UNSEEN * size, 0.0, link.location)
+    return replace(link, location=_triple(location.round(5)), rotation=_triple(np.round(link.rotation, 5)))
+
+
+def _triple(values: F64) -> Triple:
+    x, y, z = (float(value) for value in values)
+    return x, y, z
 
 
 class _Maker:
@@ -203,7 +208,7 @@ class _Maker:
         more = turn.T @ by
         had = np.array(self.rig.pose.bones[name].location)
         self._set(name, location=tuple(had + more), action=action)
-        return BoneLink(action, name, tuple(float(v) for v in more))
+        return BoneLink(action, name, _triple(more))
 
     def _set(
         self, name: str, *, action: str, location: Any = (0.0, 0.0, 0.0), rotation: Any = (0.0, 0.0, 0.0)
