@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import bpy
+from bpy.app.handlers import persistent
 
 from .. import building
 from ..retarget import properties, side_by_side
@@ -17,6 +18,8 @@ VIEWS = "flowface_preview_views"
 OVERLAYS = "show_overlays"
 FILLED = 0.97
 """Of the width that a viewport has beside its toolbar and sidebar."""
+_changed: list[dict[str, Any]] = []
+"""How viewports looked before a preview was seen in them, for undo, which knows of no viewports."""
 
 
 class FLOWFACE_OT_retarget_preview(bpy.types.Operator):  # type: ignore[misc]
@@ -42,10 +45,12 @@ plays with the timeline; pressed again it shows what is there by now"""
         except side_by_side.NothingToShow as problem:
             self.report({"WARNING"}, str(problem))
             return {"CANCELLED"}
-        if context.window is not None and context.window.scene != preview:
-            preview.frame_current = context.scene.frame_current
-            context.window.scene = preview
-            look_at(context.window, preview)
+        window = context.window
+        if window is not None and (window.scene != preview or not _changed):
+            if window.scene != preview:
+                preview.frame_current = window.scene.frame_current
+                window.scene = preview
+            look_at(window, preview)
         if not side_by_side.has_sound(preview):
             self.report({"INFO"}, "There is no sound that fits the footage as it plays here")
         return {"FINISHED"}
@@ -116,6 +121,7 @@ def look_at(window: Any, preview: Any) -> None:
         "shading": shading,
     }
     preview[VIEWS] = json.dumps([*json.loads(preview.get(VIEWS, "[]")), before])
+    _changed.append(before)
     space.region_3d.view_perspective, space.overlay.show_overlays = "CAMERA", False
     _fit(window.screen.areas[number], space.region_3d)
     space.shading.type = "SOLID"
@@ -134,7 +140,24 @@ def _fit(area: Any, view: Any) -> None:
 
 def give_back(preview: Any) -> None:
     """Let the viewports in which a preview was seen look as they did before."""
-    for before in json.loads(preview.get(VIEWS, "[]")):
+    _restore(json.loads(preview.pop(VIEWS, "[]")))
+
+
+@persistent  # type: ignore[untyped-decorator]
+def on_undone(*_: Any) -> None:
+    """An undo step has taken the preview away, and left the viewports as they were in it."""
+    if _changed and not any(side_by_side.is_preview(scene) for scene in bpy.data.scenes):
+        _restore(_changed)
+
+
+@persistent  # type: ignore[untyped-decorator]
+def on_file_opened(*_: Any) -> None:
+    """Another file has other viewports."""
+    _changed.clear()
+
+
+def _restore(views: list[dict[str, Any]]) -> None:
+    for before in reversed(views):
         screen = bpy.data.screens.get(before["screen"])
         area = screen.areas[before["area"]] if screen is not None and before["area"] < len(screen.areas) else None
         if area is None or not _is_view(area):
@@ -146,7 +169,7 @@ def give_back(preview: Any) -> None:
         space.overlay.show_overlays = before[OVERLAYS]
         for name, value in before["shading"].items():
             setattr(space.shading, name, value)
-    preview.pop(VIEWS, None)
+    _changed.clear()
 
 
 def _is_view(area: Any) -> bool:
@@ -157,4 +180,5 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, bool, int, float)) else tuple(value)
 
 
+HANDLERS = {"undo_post": on_undone, "load_post": on_file_opened}
 CLASSES = (FLOWFACE_OT_retarget_preview, FLOWFACE_OT_retarget_preview_close)

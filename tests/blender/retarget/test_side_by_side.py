@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from blender_addon import compat
-from blender_addon.retarget import drive, playblast, preview_parts, properties, side_by_side, source
+from blender_addon.retarget import drive, in_step, playblast, preview_parts, properties, side_by_side, source
 from blender_addon.retarget.mapping import EyeLink, Mapping
 from blender_addon.scene import retime
 from tests.blender.retarget import characters, rigs
@@ -248,6 +248,11 @@ def test_the_preview_opens_and_closes_at_the_same_frame(shared_data: Path) -> No
     preview = bpy.context.window.scene
     assert side_by_side.shown_scene(preview) == scene and preview.frame_current == 5
     assert json.loads(preview.get("flowface_preview_views", "[]"))
+    for moved_scene, frame in ((scene, 7), (preview, 12), (scene, 5)):  # as if both were seen in windows
+        moved_scene.frame_set(frame)
+        in_step.keep(scene, preview)
+        assert (scene.frame_current, preview.frame_current) == (frame, frame)
+    assert in_step.tick() == in_step.SELDOM
     preview.frame_set(9)
     assert bpy.ops.flowface.retarget_preview() == {"FINISHED"}  # made anew, from within
     assert bpy.context.window.scene == preview and preview.frame_current == 9
