@@ -45,11 +45,13 @@ from .operators import (
     retarget_add,
     retarget_bake,
     retarget_calibrate,
+    retarget_eyes,
     retarget_links,
     retarget_live,
     retarget_mapping_file,
     retarget_match,
     retarget_playblast,
+    retarget_pose,
     retarget_preview,
     retarget_remove,
     retarget_transfer,
@@ -70,7 +72,9 @@ from .panels import curves as panel_curves
 from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import retarget as panel_retarget
+from .panels import retarget_bones as panel_retarget_bones
 from .panels import retarget_calibrate as panel_retarget_calibrate
+from .panels import retarget_mapping as panel_retarget_mapping
 from .panels import retarget_out as panel_retarget_out
 from .panels import retarget_preview as panel_retarget_preview
 from .panels import retarget_transfer as panel_retarget_transfer
@@ -97,6 +101,8 @@ OPERATORS = (
     retarget_links,
     retarget_live,
     retarget_bake,
+    retarget_pose,
+    retarget_eyes,
     retarget_calibrate,
     retarget_preview,
     retarget_playblast,
@@ -120,6 +126,8 @@ CLASSES = tuple(
         panel_curves,
         panel_see,
         panel_retarget,
+        panel_retarget_bones,
+        panel_retarget_mapping,
         panel_retarget_calibrate,
         panel_retarget_preview,
         panel_retarget_transfer,

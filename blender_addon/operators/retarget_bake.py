@@ -71,7 +71,7 @@ class FLOWFACE_OT_retarget_unbake(OnTarget, bpy.types.Operator):  # type: ignore
     def execute(self, context: Any) -> set[str]:
         """Take them off."""
         target = targets.chosen(context.scene)
-        if target.baked is None:
+        if target.baked is None and target.before is None:
             self.report({"ERROR"}, "Nothing was baked for this character")
             return {"CANCELLED"}
         bake.unbake(target)

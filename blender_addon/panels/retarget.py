@@ -33,7 +33,7 @@ class FLOWFACE_UL_retarget_targets(bpy.types.UIList):  # type: ignore[misc]
     ) -> None:
         """A row of the list."""
         row = layout.row()
-        if item.object is None:
+        if drive.is_gone(item.object):
             row.label(text="Deleted", icon="ERROR")
             return
         armature = item.object.type == "ARMATURE"

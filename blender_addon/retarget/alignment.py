@@ -42,6 +42,14 @@ def align(source: Samples, target: Samples, pairs: Pairs = (), parts: Sequence[S
     return _refined(source.of(_FINE), target.of(_FINE), placing, pairs)
 
 
+def paired_likeness(source: Samples, target: Samples, pairs: Pairs) -> float:
+    """How alike the keys of known pairs are on the whole where they are laid on each other; pairs are enough."""
+    a, b = source.of(_COARSE), target.of(_COARSE)
+    placing = _fit(a, b, np.zeros((len(a.fields), len(b.fields))), pairs)
+    rows, columns = np.array(pairs).T
+    return float(likeness(a, b, placing, MIDDLE)[rows, columns].mean())
+
+
 def _searched(a: Sample, b: Sample) -> list[Placing]:
     """The likeliest placings of b on a, of all turns."""
     own = norms(a.points, a.fields, WIDE)

@@ -130,7 +130,7 @@ class Samples:
         weight = np.sqrt((_unit(offsets)[0] ** 2).sum(axis=(0, 2)))
         weight = weight / weight.sum()
         self._centre = weight @ points
-        self._radius = float(np.sqrt((weight @ (points - self._centre) ** 2).sum()))
+        self._radius = max(float(np.sqrt((weight @ (points - self._centre) ** 2).sum())), 1e-12)
 
     def placed_in(self, other: Samples) -> Placing:
         """How this unit's points lie in the other unit of the same character."""

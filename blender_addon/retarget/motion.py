@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..vendor import face_actions
-from .alignment import ENOUGH, MIDDLE, NARROW, align
+from .alignment import ENOUGH, MIDDLE, NARROW, align, paired_likeness
 from .assignment import assign
 from .fields import Products, Samples, Shapes, facial, products
 
@@ -27,6 +27,9 @@ _FIRMNESS = 2.0
 _MORE, _OWN = 0.08, 0.3
 """A further key joins an action's if that makes them more alike by so much, and is by itself like it by so much."""
 _MOST_PARTS = 8
+_CLEARLY = 0.15
+_FEWEST = 6
+"""Keys by which a face can be told from anything else."""
 _PART = 0.75
 """A target with fewer keys than this share of the actions may have those of a part of the face only."""
 
@@ -57,13 +60,13 @@ def match(
 
     Mostly one each; keys that make an action together all are its, and one that makes several of them, each one's.
     ``known`` are pairs action → key that are sure already: they guide the alignment and are left out of the answer,
-    as are the actions ``taken`` and pairs of less likeness than ``least``.
+    as are the actions ``taken`` and pairs of less likeness than ``least``. A few keys alone are not compared at all.
     """
     source, target = facial(source), facial(target)
     known = {a: k for a, k in (known or {}).items() if a in source.names and k in target.names}
     rows = _left(source.names, {*taken, *known})
     columns = _left(target.names, set(known.values()))
-    if not len(rows) or not len(columns):
+    if not len(rows) or not len(columns) or (len(known) < ENOUGH and len(target.names) < _FEWEST):
         return []
     pairs = [(source.names.index(action), target.names.index(key)) for action, key in known.items()]
     moved = Samples(source), Samples(target)
@@ -82,6 +85,24 @@ def match(
         Alike(source.names[rows[row]], target.names[columns[column]], value, lead, gain)
         for row, column, value, lead, gain in choice.links()
     ]
+
+
+def named_from_the_front(source: Shapes, target: Shapes, known: Mapping[str, str]) -> bool:
+    """Whether the sides in pairs action → key are those that one sees from the front: left is the character's right."""
+    source, target = facial(source), facial(target)
+    sided = [action for action in known if face_actions.mirrored(action) != action]
+    straight, turned = (
+        [
+            (source.names.index(action), target.names.index(known[key]))
+            for action, key in ((way(key), key) for key in sided)
+            if action in source.names and known[key] in target.names
+        ]
+        for way in (str, face_actions.mirrored)
+    )
+    if min(len(straight), len(turned)) < ENOUGH:
+        return False
+    moved = Samples(source), Samples(target)
+    return paired_likeness(*moved, turned) > paired_likeness(*moved, straight) + _CLEARLY
 
 
 class _Choice:

@@ -271,6 +271,13 @@ def test_from_footage_to_a_playblast_of_another_character(
         assert sum(1 for _ in opened.decode(video=0)) == 72
 
 
+def test_an_override_of_another_files_character_is_driven_and_baked(window: Window) -> None:
+    """Link, override, live, bake, each through saving and opening; a character of the same file first."""
+    done = window.run("retarget_files.py", "tcp://127.0.0.1:9")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("follows: ") == 6
+
+
 def _set_exif_orientation(path: Path, orientation: int) -> None:
     from PIL import Image
 
