@@ -190,6 +190,10 @@ class BackendLink:
             self.heads, self.aligners = message.heads, message.described_aligners
             self.exports = message.exports
 
+    def request(self, message: m.Message, handler: Handler) -> None:
+        """Send a message and call the handler with every answer; of one that nobody answers, with an Error."""
+        self._send(message, handler)
+
     def _send(self, message: m.Message, handler: Handler) -> None:
         if self.client is not None:
             self._handlers[self.client.send(message)] = handler

@@ -10,9 +10,10 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import action_slots, building, footage_paths, live, preferences, session
+from . import action_slots, building, footage_paths, live, preferences, session, transferring
 from .active_job import Home
 from .operators.build_take import FLOWFACE_OT_build_take
+from .operators.retarget_transfer import FLOWFACE_OT_add_shape_keys
 
 BUSY_INTERVAL = 0.05  # seconds
 IDLE_INTERVAL = 0.25
@@ -27,6 +28,7 @@ def tick() -> float:
         traceback.print_exc()
         kept = f" The result of “{now.job.name}” is kept in the list of jobs." if now.job and now.job.done else ""
         now.job = now.exporting = None
+        transferring.forget()
         now.notice = session.Notice(f"FlowFace failed because of an error of its own: {error}.{kept}", is_error=True)
         changed = True
     if changed:
@@ -36,7 +38,8 @@ def tick() -> float:
         _redraw("PREFERENCES", "WINDOW")
     if live.busy():
         return live.STEP_INTERVAL
-    busy = now.job is not None or now.exporting is not None or now.backend_starting
+    on_its_way = now.job is not None or now.exporting is not None or transferring.current() is not None
+    busy = on_its_way or now.backend_starting
     return BUSY_INTERVAL if busy else IDLE_INTERVAL
 
 
@@ -46,15 +49,24 @@ def _round(context: Any, now: session.Session) -> bool:
     now.keep_bytes = preferences.keep_bytes(wanted)
     now.connect(wanted.endpoint)
     changed = now.poll()
+    changed = transferring.step(now) or changed
     changed = live.show(context, now) or changed
     if now.job is not None and now.job.take is not None and not (now.job.elsewhere or now.job.question):
         return build_when_possible(context, now.job.home) or changed
+    transfer = transferring.current()
+    if transfer is not None and transfer.deltas is not None:
+        return run_when_possible(context, transfer.home, FLOWFACE_OT_add_shape_keys) or changed
     action_slots.pick_where_chosen()
     return now.tell_news() or changed
 
 
 def build_when_possible(context: Any, home: Home) -> bool:
-    """Build the fetched take into the scene that it was tracked for; False where the user must finish first.
+    """Build the fetched take into the scene that it was tracked for; False where the user must finish first."""
+    return run_when_possible(context, home, FLOWFACE_OT_build_take)
+
+
+def run_when_possible(context: Any, home: Home, operator: Any) -> bool:
+    """Run an operator that changes the scene of ``home``, as an undo step; False where the user must finish first.
 
     An undo step in the middle of a drag or a render would hurt, and bones can only be made in Object Mode: Pose Mode is
     left for that and entered again, other modes are the user's to leave.
@@ -78,15 +90,16 @@ def build_when_possible(context: Any, home: Home) -> bool:
                 posing = posing.name
                 bpy.ops.object.mode_set(mode="OBJECT")
             try:
-                if not bpy.ops.flowface.build_take.poll():
+                run = getattr(bpy.ops.flowface, operator.bl_idname.partition(".")[2])
+                if not run.poll():
                     return False
-                done = bpy.ops.flowface.build_take("EXEC_DEFAULT", there)  # there: with an undo step
+                done = run("EXEC_DEFAULT", there)  # there: with an undo step
             finally:
                 _pose_again(posing)
         if not there and "FINISHED" in done:
             # Under an override Blender with Python 3.11 reads the overriding context without the interpreter's lock
             # while it pushes an undo step, and crashes where another thread is just letting go of it.
-            bpy.ops.ed.undo_push(message=FLOWFACE_OT_build_take.bl_label)
+            bpy.ops.ed.undo_push(message=operator.bl_label)
     finally:
         window.scene = visited
     return True
@@ -102,6 +115,7 @@ def _pose_again(name: str | None) -> None:
 def on_file_opened(*_: Any) -> None:
     """A take that was tracked for another file must not appear in this one unasked; in its own it must."""
     action_slots.watch()
+    transferring.leave(bpy.data.filepath)
     for job in session.current().followed:
         job.home = dataclasses.replace(job.home, number=0)
         job.elsewhere = not bpy.data.filepath or bpy.data.filepath != job.home.file

@@ -45,13 +45,16 @@ from .operators import (
     retarget_add,
     retarget_bake,
     retarget_calibrate,
+    retarget_eyes,
     retarget_links,
     retarget_live,
     retarget_mapping_file,
     retarget_match,
     retarget_playblast,
+    retarget_pose,
     retarget_preview,
     retarget_remove,
+    retarget_transfer,
     take_compare,
     take_delete,
     take_duplicate,
@@ -69,14 +72,17 @@ from .panels import curves as panel_curves
 from .panels import jobs as panel_jobs
 from .panels import main as panel
 from .panels import retarget as panel_retarget
+from .panels import retarget_bones as panel_retarget_bones
 from .panels import retarget_calibrate as panel_retarget_calibrate
+from .panels import retarget_mapping as panel_retarget_mapping
 from .panels import retarget_out as panel_retarget_out
 from .panels import retarget_preview as panel_retarget_preview
+from .panels import retarget_transfer as panel_retarget_transfer
 from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
 from .panels import views as panel_views
-from .retarget import following
+from .retarget import following, in_step
 from .retarget import properties as retarget_properties
 from .scene import error_on_head
 
@@ -89,11 +95,14 @@ OPERATORS = (
     *(pins, masks, held_keys, refine),
     retarget_add,
     retarget_remove,
+    retarget_transfer,
     retarget_match,
     retarget_mapping_file,
     retarget_links,
     retarget_live,
     retarget_bake,
+    retarget_pose,
+    retarget_eyes,
     retarget_calibrate,
     retarget_preview,
     retarget_playblast,
@@ -117,8 +126,11 @@ CLASSES = tuple(
         panel_curves,
         panel_see,
         panel_retarget,
+        panel_retarget_bones,
+        panel_retarget_mapping,
         panel_retarget_calibrate,
         panel_retarget_preview,
+        panel_retarget_transfer,
         panel_retarget_out,
         panel_jobs,
     )
@@ -147,7 +159,7 @@ def register() -> None:
         setattr(bpy.types.Collection, name, prop)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
-    for name, handler in live.HANDLERS.items():
+    for name, handler in (*live.HANDLERS.items(), *retarget_preview.HANDLERS.items()):
         getattr(bpy.app.handlers, name).append(handler)
     following.start()
     setattr(bpy.types.Collection, correction_properties.NAME, correction_properties.corrections_property())
@@ -161,19 +173,21 @@ def register() -> None:
     draw_in_timeline.start()
     error_on_head.start()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
+    bpy.app.timers.register(in_step.tick, first_interval=0.5, persistent=True)
 
 
 def unregister() -> None:
     """Take everything back, and end the backend that the add-on started."""
-    if bpy.app.timers.is_registered(pump.tick):
-        bpy.app.timers.unregister(pump.tick)
+    for tick in (pump.tick, in_step.tick):
+        if bpy.app.timers.is_registered(tick):
+            bpy.app.timers.unregister(tick)
     error_on_head.stop()
     draw_in_timeline.stop()
     draw_over_footage.stop()
     action_slots.forget()
     live.take_away()
     following.stop()
-    for name, handler in live.HANDLERS.items():
+    for name, handler in (*live.HANDLERS.items(), *retarget_preview.HANDLERS.items()):
         getattr(bpy.app.handlers, name).remove(handler)
     correction_drawing.forget()
     for name, handler in HANDLERS.items():

@@ -42,6 +42,10 @@ from .states import JobState as JobState
 from .states import WorkerState as WorkerState
 from .take import TakeResult
 from .take_codec import take_from_wire, take_to_wire
+from .transfer import DELTAS_FILE as DELTAS_FILE
+from .transfer import FACE_POINTS as FACE_POINTS
+from .transfer import SHEET_FILE as SHEET_FILE
+from .transfer import FacePoint as FacePoint
 from .transfer import TransferJob as TransferJob
 from .version import PROTOCOL_VERSION, mismatch_sentence
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import ErrorCode, UserError
+from backend.errors import Cancelled, ErrorCode, UserError
 from backend.files import write_atomic
 from backend.progress import JobProgress, OnProgress, ShouldCancel
+from protocol.face_actions import ARKIT_ACTIONS
 from protocol.transfer import DELTAS_FILE, SHEET_FILE, TransferJob
 
 if TYPE_CHECKING:
@@ -30,18 +31,33 @@ def run_job(
         UserError: ``file_missing``, ``footage_relative``, what ``read_mesh`` and ``transfer_actions`` raise.
         Cancelled: ``should_cancel`` said so.
     """
-    import cv2
-
     from backend.alignment.landmarks.plain_mesh import still_face_mesh
+    from backend.head_model.library import load_head
+    from backend.transfer.sheet import open_drawn, transfer_sheet
     from backend.transfer.transfer import transfer_actions
 
     on_progress(JobProgress("reading the mesh", 0.0))
-    done, sheet = transfer_actions(
+    done, drawn = transfer_actions(
         read_mesh(spec),
         still_face_mesh,
-        on_progress=lambda share, text: on_progress(JobProgress(text, share)),
+        on_progress=lambda share, text: on_progress(JobProgress(text, 0.8 * share)),
         should_cancel=should_cancel,
     )
+
+    def drawing(share: float) -> None:
+        if should_cancel():
+            raise Cancelled
+        on_progress(JobProgress("drawing the sheet", 0.8 + 0.2 * share))
+
+    names = [name for name in ARKIT_ACTIONS if name in done.names]
+    sheet = transfer_sheet(open_drawn(load_head("open")), drawn, names, drawing)
+    return leave(done, sheet, job_dir)
+
+
+def leave(done: Transferred, sheet: NDArray[np.uint8], job_dir: Path) -> Path:
+    """Write the result's files, the sheet (H,W,3) RGB among them; the path of the deltas'."""
+    import cv2
+
     write_atomic(job_dir / DELTAS_FILE, _packed(done))
     _, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     write_atomic(job_dir / SHEET_FILE, png.tobytes())

@@ -55,7 +55,9 @@ def overlay(
 ) -> Overlay:
     """Lay the open head over a target.
 
-    ``eyes`` are the left and the right eyeball (V,), ``skin (V,)`` the piece that bears the face. Raises what ``correspond`` raises.
+    ``eyes`` are the left and the right eyeball (V,), ``skin (V,)`` the piece that bears the face.
+
+    Raises what ``correspond`` raises.
     """
     count = len(vertices)
     regions = {"skin": skin}

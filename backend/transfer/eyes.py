@@ -16,9 +16,8 @@ ROUND = 0.16
 ALIKE = 1.12  # the larger radius of a pair to the smaller
 APART = (1.8, 9.0)  # of the centres, in radii: touching cartoon eyes to small eyes far apart
 LEAST = 16  # vertices of a piece that may be an eyeball
-WITHIN = (0.35, 1.3)
-"""In radii: pieces whose centre is nearer to an eyeball's than the first and that reach no farther than the second
-belong to it: iris, pupil, cornea, wet layer."""
+WITHIN = 1.06
+"""Radii from an eyeball's centre within which whole pieces belong to it: iris, pupil, cornea; lashes reach farther."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +49,7 @@ def find_eyes(vertices: F64, pieces: NDArray[np.int32]) -> Eyes | None:
         return None
     best = max(pairs, key=lambda pair: (round(min(ball[2] for ball in pair) / size, 3), pair[0][3] + pair[1][3]))
     radius = (best[0][2] + best[1][2]) / 2
-    masks = tuple(_with_inside(vertices, members, ball[1], radius) for ball in best)
+    masks = tuple(_with_inside(vertices, members, ball[0], ball[1], radius) for ball in best)
     return Eyes((masks[0], masks[1]), np.stack([ball[1] for ball in best]), radius)
 
 
@@ -64,10 +63,10 @@ def _pair(one: tuple[int, F64, float, int], other: tuple[int, F64, float, int]) 
     return high < ALIKE * low and APART[0] < float(np.linalg.norm(one[1] - other[1])) / high < APART[1]
 
 
-def _with_inside(vertices: F64, members: list[NDArray[np.intp]], centre: F64, radius: float) -> Mask:
+def _with_inside(vertices: F64, members: list[NDArray[np.intp]], ball: int, centre: F64, radius: float) -> Mask:
     mask = np.zeros(len(vertices), bool)
-    for member in members:
+    for number, member in enumerate(members):
         distance = np.linalg.norm(vertices[member] - centre, axis=1)
-        if distance.max() < WITHIN[1] * radius:
+        if number == ball or distance.max(initial=0.0) < WITHIN * radius:
             mask[member] = True
     return mask

@@ -5,8 +5,9 @@ Where nobody says it, MediaPipe does: the mesh is drawn the ways round that mesh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,13 @@ FRAMINGS = (
 )
 """Spans and centres from below, in shares of the height, at which a face is looked for: of a bust, a head or a face,
 then of a whole body."""
+FEW_FRAMINGS = ((1.0, 0.5), (0.7, 0.65), (0.45, 0.5), (0.2, 0.9))
+LOOKS = 3
+ASIDE = 20.0
+"""Degrees that a face may be turned from the camera that sees it."""
+UNLIKE = 0.012
+"""Metres, of a human head, that the points of a face may lie from the open head's in the median. Of ICT-FaceKit's mean
+face and MakeHuman's people they lie 2 to 4 mm away, of a face with eyes half as large again 5."""
 _LIKELY = (((0, 0, 1), (0, -1, 0)), ((0, 1, 0), (0, 0, 1)), ((0, 0, 1), (0, 1, 0)), ((0, 0, 1), (1, 0, 0)))
 """Up and forward of Blender's characters, of glTF's and FBX's, and of those that look elsewhere."""
 
@@ -62,9 +70,12 @@ def find_frame(
         return _by_hand(mesh, pieces, at_home)
     used = np.unique(mesh.triangles)
     size = max(float(np.ptp(mesh.vertices[used], axis=0).max()), 1e-12)
-    with first_look(face_mesh, FRAMINGS) as look:
-        for rotation in _orientations(mesh):
-            found = _seen(mesh, used, rotation, size, eyes, look)
+    with first_look(face_mesh) as look:
+        every = list(_orientations(mesh))
+        tries = [(rotation, FEW_FRAMINGS) for rotation in every]
+        for rotation, framings in (*tries, *((rotation, FRAMINGS) for rotation in every[: len(_LIKELY)])):
+            seen = partial(_seen, mesh, used, size, eyes, look, framings)
+            found = _from_the_front(rotation, at_home, seen)
             if found is not None:
                 break
         else:
@@ -78,14 +89,41 @@ def find_frame(
     return FaceFrame(to_head, _skin(mesh, pieces, eyes, found[settled]), None)
 
 
+def _from_the_front(rotation: F64, at_home: F64, seen: Callable[[F64], F64 | None]) -> F64 | None:
+    """The points (468,3) that are ``seen`` of the mesh turned by ``rotation`` (3,3), or as they themselves say.
+
+    MediaPipe also finds faces from the side, and where there are none: None where what it finds has not a face's shape.
+    """
+    for _ in range(LOOKS):
+        found = seen(rotation)
+        if found is None:
+            return None
+        settled = SETTLED[~np.isnan(found[SETTLED, 0])]
+        if len(settled) < len(SETTLED) / 2:
+            return None
+        move = similarity_between(found[settled], at_home[settled])
+        apart = np.median(np.linalg.norm(move.apply(found[settled]) - at_home[settled], axis=1))
+        aside = np.degrees(np.arccos(np.clip((np.trace(move.rotation @ rotation.T) - 1) / 2, -1, 1)))
+        if aside < ASIDE and apart < UNLIKE:
+            return found
+        rotation = move.rotation
+    return None
+
+
 def _seen(
-    mesh: TargetMesh, used: NDArray[np.int32], rotation: F64, size: float, eyes: Eyes | None, look: FirstLook
+    mesh: TargetMesh,
+    used: NDArray[np.int32],
+    size: float,
+    eyes: Eyes | None,
+    look: FirstLook,
+    framings: Sequence[tuple[float, float]],
+    rotation: F64,
 ) -> F64 | None:
     """MediaPipe's points (468,3) in the mesh's own space, of the mesh turned by ``rotation`` (3,3)."""
     turned = mesh.vertices @ rotation.T
     scale = DRAWN_HEIGHT / max(float(np.ptp(turned[used, 1])), 0.05 * size)
     head = BareHead(turned * scale, mesh.triangles, np.ones(len(mesh.triangles), bool), eyes.masks if eyes else ())
-    found = look(head)
+    found = look(head, framings)
     return None if found is None else (found / scale) @ rotation
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from backend.head_model.appearance import Palette
 from backend.head_model.model import BoolArray, HeadModel
 from backend.head_model.registration.parts import parts_of_open_head, pieces_of
 from backend.head_model.render import vertex_normals
@@ -20,7 +21,7 @@ IN_MOUTH = 0.070  # metres from between the lips within which pieces behind the 
 ON_SKIN = 0.006
 """Metres from the skin within which nine in ten of a piece's vertices lie where it clings to it, as brows do."""
 FADE = 0.020  # metres from the skin over which the skin's motion dies out for what does not cling
-_TOOTH = 0.018  # metres: what is smaller is a tooth, not a tongue
+_TOOTH = 0.030  # metres: what is smaller is a tooth, not a tongue
 _ROW_SHARE = (0.25, 0.75)
 """Shares of a piece that is nearer to the lower teeth: between them it is both rows in one, and taken apart."""
 
@@ -34,6 +35,7 @@ class _Moving:
     stiff: bool
     share: F64
     on_skin: bool
+    color: tuple[float, float, float] | None = None  # sRGB on the sheet, None as the skin under it
 
 
 class LoosePieces:
@@ -91,6 +93,12 @@ class LoosePieces:
                 offsets = similarity_between(rest, rest + offsets, scaled=False).apply(rest) - rest
             deltas[piece.vertices] = offsets
 
+    def paint(self, colors: NDArray[np.float32]) -> None:
+        """Give what is in the mouth its own colours (V,3), in place."""
+        for piece in self._moving:
+            if piece.color is not None:
+                colors[piece.vertices] = piece.color
+
 
 class _Mouth:
     """The open head's teeth and tongue as bent onto a target, which tell what of it is which."""
@@ -118,13 +126,15 @@ class _Mouth:
         long = np.ptp(points, axis=0).max() > _TOOTH
         if "tongue" in apart and long and min(apart, key=lambda kind: apart[kind]) == "tongue":
             foot = self._surfaces["tongue"].closest_nearby(points, normals)
-            return [_Moving(members, foot, False, np.ones(len(members)), False)]
+            return [_Moving(members, foot, False, np.ones(len(members)), False, Palette().tongue)]
         below = feet["lower"].distance < feet["upper"].distance
         share = below.mean()
-        if not _ROW_SHARE[0] < share < _ROW_SHARE[1]:
+        both = _ROW_SHARE[0] < share < _ROW_SHARE[1]
+        if not both:
             below[:] = share > 0.5
+        color = Palette().tongue if both else Palette().teeth  # both rows hang together by their gums
         return [
-            _Moving(members[mask], _some(feet[name], mask), True, np.ones(int(mask.sum())), False)
+            _Moving(members[mask], _some(feet[name], mask), True, np.ones(int(mask.sum())), False, color)
             for name, mask in (("lower", below), ("upper", ~below))
             if mask.any()
         ]

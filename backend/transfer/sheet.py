@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ TILE = (150, 180)
 PAIRS = 6  # beside each other
 FACE_HEIGHT = 0.235  # metres of a head that a tile shows
 CENTRE = (0.0, -0.03, 0.0)
+BEHIND = -0.08  # metres: what lies farther behind the eyes is not seen from the front, and not drawn
 YAW = 0.4  # radians: lips and lids show their depth, and both sides are seen
 
 Image = NDArray[np.uint8]
@@ -45,13 +46,18 @@ def open_drawn(open_head: HeadModel) -> Drawn:
     )
 
 
-def transfer_sheet(open_head: Drawn, target: Drawn, names: Sequence[str]) -> Image:
+def transfer_sheet(
+    open_head: Drawn, target: Drawn, names: Sequence[str], on_progress: Callable[[float], None] = lambda _share: None
+) -> Image:
     """One RGB picture (H,W,3): neutral and every action at 1, the open head left and the target right of each pair.
 
     mouthClose is shown with jawOpen, which by ARKit's definition it undoes. Raises ``UserError`` ``no_opengl``.
     """
     with render.HeadRenderer(TILE) as renderer:
-        pairs = [_pair(renderer, open_head, target, name) for name in ("", *names)]
+        pairs: list[Image] = []
+        for name in ("", *names):
+            on_progress(len(pairs) / (len(names) + 1))
+            pairs.append(_pair(renderer, open_head, target, name))
     pairs += [np.full_like(pairs[0], 32)] * (-len(pairs) % PAIRS)
     return np.concatenate([np.concatenate(pairs[n : n + PAIRS], axis=1) for n in range(0, len(pairs), PAIRS)])
 
@@ -76,6 +82,7 @@ def _tile(renderer: render.HeadRenderer, head: Drawn, name: str) -> Image:
         posed,
         head.triangles,
         head.colors,
+        drawn=(head.vertices[head.triangles, 2] > BEHIND).any(axis=1),
         focal_px=height / FACE_HEIGHT * distance,
         principal_point=(width / 2, height / 2),
         world_to_camera=render.look_at_head(distance, YAW, 0.0, CENTRE),

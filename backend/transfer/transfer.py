@@ -23,7 +23,7 @@ from backend.transfer.eyes import Eyes, find_eyes
 from backend.transfer.faces import Faces
 from backend.transfer.frame import FaceFrame, find_frame
 from backend.transfer.loose import LoosePieces
-from backend.transfer.sheet import Drawn, open_drawn, transfer_sheet
+from backend.transfer.sheet import Drawn
 from backend.transfer.types import F64, TargetMesh, Transferred, Triangles, checked
 
 EVENING = 2
@@ -33,7 +33,6 @@ MORE_EVENING, MENDINGS = 4, 4
 CLOSED_MM = 0.2  # of eyeball that may show between closed lids
 
 Progress = Callable[[float, str], None]
-Image = NDArray[np.uint8]
 
 
 def transfer_actions(
@@ -42,8 +41,8 @@ def transfer_actions(
     *,
     on_progress: Progress = lambda _share, _text: None,
     should_cancel: ShouldCancel = never,
-) -> tuple[Transferred, Image]:
-    """The actions of a mesh, and a sheet to judge them by.
+) -> tuple[Transferred, Drawn]:
+    """The actions of a mesh, and how ``sheet.transfer_sheet`` draws them.
 
     Raises:
         UserError: ``bad_mesh``, ``mesh_size``; ``face_not_found`` where no face is seen, with what to do about it;
@@ -71,19 +70,19 @@ def transfer_actions(
         frame.given,
         open_head,
         face_mesh,
-        lambda share, text: report(0.05 + 0.55 * share, text),
+        lambda share, text: report(0.05 + 0.6 * share, text),
     )
-    moved = warped_actions(open_head, laid.match, lambda share: report(0.60 + 0.2 * share, "carrying the actions over"))
-    deltas, figures = _on_target(target, laid, moved, open_head, report)
-    report(0.93, "drawing the sheet")
+    moved = warped_actions(open_head, laid.match, lambda share: report(0.65 + 0.2 * share, "carrying the actions over"))
+    deltas, figures, loose = _on_target(target, laid, moved, open_head, report)
     names = tuple(moved)
-    drawn = Drawn(target.vertices, target.triangles, laid.colors(open_head), deltas)
-    sheet = transfer_sheet(open_drawn(open_head), drawn, names)
+    colors = laid.colors(open_head)
+    loose.paint(colors)
+    drawn = Drawn(target.vertices, target.triangles, colors, deltas)
     own = np.zeros((len(names), len(mesh.vertices), 3), np.float32)
     for row, name in enumerate(names):
         own[row, target.index] = deltas[name] @ frame.to_head.rotation / frame.to_head.scale
     report(1.0, "done")
-    return Transferred(names, own, frame.to_head, figures), sheet
+    return Transferred(names, own, frame.to_head, figures), drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +119,8 @@ class _Target:
 
 def _on_target(
     target: _Target, laid: Overlay, moved: Mapping[str, F64], open_head: HeadModel, report: Progress
-) -> tuple[dict[str, F64], dict[str, float]]:
-    """Deltas (n,3) of the target's vertices in head space by action, and figures of how well that went."""
+) -> tuple[dict[str, F64], dict[str, float], LoosePieces]:
+    """Deltas (n,3) of the target's vertices in head space by action, figures of how well that went, what is loose."""
     skin_faces = target.skin[target.triangles].all(axis=1)
     number = np.cumsum(target.skin) - 1
     triangles = number[target.triangles[skin_faces]].astype(np.int32)
@@ -132,15 +131,15 @@ def _on_target(
     system = DeformationSystem(skin.vertices, triangles, holds)
     on_skin: dict[str, F64] = {}
     for name, gradients, places in _wanted(target, laid, moved, open_head, skin_faces):
-        report(0.80 + 0.07 * len(on_skin) / len(moved), "transferring the deformation")
+        report(0.85 + 0.09 * len(on_skin) / len(moved), "transferring the deformation")
         pose = on_skin["jawOpen"] if name == "mouthClose" else np.zeros_like(skin.vertices)
         on_skin[name] = _even_solution(system, faces, gradients, places, pose)
-    report(0.87, "closing lids and lips")
+    report(0.94, "closing lids and lips")
     lips = lips_on(skin)
     if lips is not None:
         close_lips(system, lips, on_skin)
     deltas = _with_lids(target, skin, on_skin, laid)
-    report(0.90, "moving what is loose")
+    report(0.97, "moving what is loose")
     for name, offsets in deltas.items():
         pose = deltas["jawOpen"] if name == "mouthClose" else np.zeros_like(offsets)
         offsets[target.skin] = faces.mended(offsets[target.skin], pose[target.skin])
@@ -150,7 +149,7 @@ def _on_target(
     loose = LoosePieces(target.vertices, target.triangles, target.skin, left_over, laid.match.bent, open_head)
     for name, offsets in deltas.items():
         loose.follow(offsets, moved[name])
-    return deltas, _figures(target, deltas, faces, lips, laid)
+    return deltas, _figures(target, deltas, faces, lips, laid), loose
 
 
 def _wanted(

@@ -8,10 +8,10 @@ import bpy
 
 from ..retarget import bake, targets
 from ..retarget.drive import CannotDrive
-from .on_target import OnTarget
+from .on_target import OnTarget, OnTargets
 
 
-class FLOWFACE_OT_retarget_bake(OnTarget, bpy.types.Operator):  # type: ignore[misc]
+class FLOWFACE_OT_retarget_bake(OnTargets, bpy.types.Operator):  # type: ignore[misc]
     """Key what the character's source plays on each frame, into an Action of its own; the one that it has stays as it \
 is. It no longer follows live"""
 
@@ -32,26 +32,34 @@ is. It no longer follows live"""
     )
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
-        """Ask for the frames; all that the source plays are suggested."""
-        self.first, self.last = bake.frames_of(targets.chosen(context.scene), context.scene)
+        """Ask for the frames; all that the source plays are suggested. Of several characters each has its own."""
+        if not self.every:
+            self.first, self.last = bake.frames_of(targets.chosen(context.scene), context.scene)
         return set(context.window_manager.invoke_props_dialog(self, confirm_text="Bake"))
+
+    def draw(self, _context: Any) -> None:
+        """What is asked."""
+        self.layout.use_property_split = True
+        for name in ("error",) if self.every else ("first", "last", "error"):
+            self.layout.prop(self, name)
 
     def execute(self, context: Any) -> set[str]:
         """Bake."""
-        target = targets.chosen(context.scene)
-        first, last = bake.frames_of(target, context.scene)
-        if self.properties.is_property_set("first"):
-            first = self.first
-        if self.properties.is_property_set("last"):
-            last = self.last
-        try:
-            made = bake.bake(target, first, last, self.error)
-        except CannotDrive as problem:
-            self.report({"ERROR"}, str(problem))
-            return {"CANCELLED"}
-        said = f"{made.curves} shape keys of “{target.object.name}” have {made.keys:,} keys on {made.frames:,} frames"
-        self.report({"INFO"}, said)
-        return {"FINISHED"}
+        done, said, problem = 0, "", ""
+        for target in self.meant(context):
+            first, last = bake.frames_of(target, context.scene)
+            first = self.first if self.properties.is_property_set("first") else first
+            last = self.last if self.properties.is_property_set("last") else last
+            try:
+                made = bake.bake(target, first, last, self.error)
+            except CannotDrive as reason:
+                problem = str(reason)
+                continue
+            done += 1
+            said = f"“{target.object.name}” has {made.keys:,} keys on frames {first} to {last}"
+        if done:
+            self.report({"INFO"}, said if done == 1 else f"{done} characters were baked")
+        return self.told(done, problem)
 
 
 class FLOWFACE_OT_retarget_unbake(OnTarget, bpy.types.Operator):  # type: ignore[misc]
@@ -63,7 +71,7 @@ class FLOWFACE_OT_retarget_unbake(OnTarget, bpy.types.Operator):  # type: ignore
     def execute(self, context: Any) -> set[str]:
         """Take them off."""
         target = targets.chosen(context.scene)
-        if target.baked is None:
+        if target.baked is None and target.before is None:
             self.report({"ERROR"}, "Nothing was baked for this character")
             return {"CANCELLED"}
         bake.unbake(target)

@@ -93,7 +93,7 @@ proportion, and close when they close. Solved from the most extreme frames of th
             faces.raise_sliders(target, character, evaluate.key_values(actor.weights, found.mapping))
         properties.write_mapping(target, found.mapping)
         score_properties.write_scores(target, found.after)
-        for line in report.lines(found, actor.frames):
+        for line in report.lines(found, actor.frames, character.face):
             self.report({"INFO"}, line)
         if target.baked is not None:
             self.report({"WARNING"}, f"“{target.object.name}” was baked before: bake it again")

@@ -8,27 +8,29 @@ import bpy
 
 from ..retarget import drive, targets
 from ..retarget.drive import CannotDrive
-from .on_target import OnTarget
+from .on_target import OnTarget, OnTargets
 
 
-class FLOWFACE_OT_retarget_live(OnTarget, bpy.types.Operator):  # type: ignore[misc]
+class FLOWFACE_OT_retarget_live(OnTargets, bpy.types.Operator):  # type: ignore[misc]
     """Let the character follow its source live, by drivers; or no longer, and it has what it had before"""
 
     bl_idname = "flowface.retarget_live"
     bl_label = "Live"
 
     def execute(self, context: Any) -> set[str]:
-        """Switch it."""
-        target = targets.chosen(context.scene)
-        if target.live:
-            drive.go_off(target)
-            return {"FINISHED"}
-        try:
-            drive.go_live(target)
-        except CannotDrive as problem:
-            self.report({"ERROR"}, str(problem))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        """Switch it; all are switched off only where all are live."""
+        meant, done, problem = self.meant(context), 0, ""
+        off = all(target.live for target in meant)
+        for target in meant:
+            try:
+                if off:
+                    drive.go_off(target)
+                else:
+                    drive.go_live(target)
+                done += 1
+            except CannotDrive as reason:
+                problem = str(reason)
+        return self.told(done, problem)
 
 
 class FLOWFACE_OT_retarget_override(OnTarget, bpy.types.Operator):  # type: ignore[misc]

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from ..retarget import files, properties, targets
+from ..retarget import files, properties, rig_presets, targets
 from ..retarget.mapping import BadMapping
 from .on_target import OnTarget
 
@@ -39,6 +39,8 @@ class FLOWFACE_OT_retarget_mapping_load(_OnFile, bpy.types.Operator):  # type: i
         except BadMapping as problem:
             self.report({"WARNING"}, str(problem))
             return {"CANCELLED"}
+        if target.object is not None and target.object.type == "ARMATURE":
+            mapping = rig_presets.fitted(mapping, target.object)
         properties.write_mapping(target, mapping)
         linked = len({link.key for link in mapping.keys} | {link.bone for link in mapping.bones})
         missing = files.missing(mapping, target.object)

@@ -87,6 +87,8 @@ def sentences(found: Guess, unmapped: Sequence[str]) -> list[str]:
         out.append(f"Shape keys that no action moves: {_some(found.unmapped_keys)}")
     if found.doubtful:
         out.append(f"Look at these, which are less sure: {_some(found.doubtful)}")
+    if found.named_from_front:
+        out.append("Its keys' names call left what is the character's right: they are linked to the sides they move")
     rest = f". Unmapped: {_some(unmapped)}" if unmapped else ""
     return [*out, f"{52 - len(unmapped)} of 52 actions are mapped ({', '.join(told)}){rest}"]
 

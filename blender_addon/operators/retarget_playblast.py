@@ -94,6 +94,9 @@ can be used meanwhile, Esc cancels"""
         if event.type != "TIMER" or building.rendering():
             return {"PASS_THROUGH"}
         self._let_go(context)
+        for window in context.window_manager.windows:
+            for area in window.screen.areas:
+                area.tag_redraw()
         return self._end()
 
     def cancel(self, context: Any) -> None:

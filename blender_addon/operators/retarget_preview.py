@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import bpy
+from bpy.app.handlers import persistent
 
 from .. import building
 from ..retarget import properties, side_by_side
@@ -14,6 +16,10 @@ from ..scene import takes
 VIEWS = "flowface_preview_views"
 """Of a preview: how the viewports looked in which it is seen, as JSON."""
 OVERLAYS = "show_overlays"
+FILLED = 0.97
+"""Of the width that a viewport has beside its toolbar and sidebar."""
+_changed: list[dict[str, Any]] = []
+"""How viewports looked before a preview was seen in them, for undo, which knows of no viewports."""
 
 
 class FLOWFACE_OT_retarget_preview(bpy.types.Operator):  # type: ignore[misc]
@@ -39,10 +45,12 @@ plays with the timeline; pressed again it shows what is there by now"""
         except side_by_side.NothingToShow as problem:
             self.report({"WARNING"}, str(problem))
             return {"CANCELLED"}
-        if context.window is not None and context.window.scene != preview:
-            preview.frame_current = context.scene.frame_current
-            context.window.scene = preview
-            look_at(context.window, preview)
+        window = context.window
+        if window is not None and (window.scene != preview or not _changed):
+            if window.scene != preview:
+                preview.frame_current = window.scene.frame_current
+                window.scene = preview
+            look_at(window, preview)
         if not side_by_side.has_sound(preview):
             self.report({"INFO"}, "There is no sound that fits the footage as it plays here")
         return {"FINISHED"}
@@ -107,19 +115,49 @@ def look_at(window: Any, preview: Any) -> None:
         "screen": window.screen.name,
         "area": number,
         "perspective": space.region_3d.view_perspective,
+        "zoom": space.region_3d.view_camera_zoom,
+        "offset": tuple(space.region_3d.view_camera_offset),
         OVERLAYS: space.overlay.show_overlays,
         "shading": shading,
     }
     preview[VIEWS] = json.dumps([*json.loads(preview.get(VIEWS, "[]")), before])
+    _changed.append(before)
     space.region_3d.view_perspective, space.overlay.show_overlays = "CAMERA", False
-    space.region_3d.view_camera_zoom, space.region_3d.view_camera_offset = 25.0, (0.0, 0.0)
+    _fit(window.screen.areas[number], space.region_3d)
     space.shading.type = "SOLID"
     side_by_side.shade(space.shading)
 
 
+def _fit(area: Any, view: Any) -> None:
+    """Let the camera's picture fill what toolbar and sidebar leave of a viewport."""
+    across = {region.type: region.width for region in area.regions if region.alignment in ("LEFT", "RIGHT", "NONE")}
+    whole = max(across.get("WINDOW", 0), 1)
+    left, right = (across.get(kind, 0) if across.get(kind, 0) > 1 else 0 for kind in ("TOOLS", "UI"))
+    part = max(FILLED * (whole - left - right) / whole, 0.2)
+    view.view_camera_zoom = 50.0 * (2.0 * math.sqrt(part) - math.sqrt(2.0))  # the picture is so much of the viewport
+    view.view_camera_offset = ((right - left) / (4.0 * part * whole), 0.0)
+
+
 def give_back(preview: Any) -> None:
     """Let the viewports in which a preview was seen look as they did before."""
-    for before in json.loads(preview.get(VIEWS, "[]")):
+    _restore(json.loads(preview.pop(VIEWS, "[]")))
+
+
+@persistent  # type: ignore[untyped-decorator]
+def on_undone(*_: Any) -> None:
+    """An undo step has taken the preview away, and left the viewports as they were in it."""
+    if _changed and not any(side_by_side.is_preview(scene) for scene in bpy.data.scenes):
+        _restore(_changed)
+
+
+@persistent  # type: ignore[untyped-decorator]
+def on_file_opened(*_: Any) -> None:
+    """Another file has other viewports."""
+    _changed.clear()
+
+
+def _restore(views: list[dict[str, Any]]) -> None:
+    for before in reversed(views):
         screen = bpy.data.screens.get(before["screen"])
         area = screen.areas[before["area"]] if screen is not None and before["area"] < len(screen.areas) else None
         if area is None or not _is_view(area):
@@ -127,10 +165,11 @@ def give_back(preview: Any) -> None:
         space = area.spaces.active
         if space.region_3d.view_perspective == "CAMERA":
             space.region_3d.view_perspective = before["perspective"]
+        space.region_3d.view_camera_zoom, space.region_3d.view_camera_offset = before["zoom"], before["offset"]
         space.overlay.show_overlays = before[OVERLAYS]
         for name, value in before["shading"].items():
             setattr(space.shading, name, value)
-    preview.pop(VIEWS, None)
+    _changed.clear()
 
 
 def _is_view(area: Any) -> bool:
@@ -141,4 +180,5 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, bool, int, float)) else tuple(value)
 
 
+HANDLERS = {"undo_post": on_undone, "load_post": on_file_opened}
 CLASSES = (FLOWFACE_OT_retarget_preview, FLOWFACE_OT_retarget_preview_close)

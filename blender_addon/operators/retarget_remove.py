@@ -17,7 +17,9 @@ class FLOWFACE_OT_retarget_remove(OnTarget, bpy.types.Operator):  # type: ignore
     bl_label = "Remove Character"
 
     keep_baked: bpy.props.BoolProperty(  # type: ignore[valid-type]
-        name="Keep Baked Keys", description="Leave it the Action that was baked", options={"SKIP_SAVE"}
+        name="Keep Baked Keys",
+        description="Leave it the Action that was baked; drivers of its own, which would hide the keys, stay off",
+        options={"SKIP_SAVE"},
     )
 
     def invoke(self, context: Any, _event: Any) -> set[str]:

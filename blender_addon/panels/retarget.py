@@ -12,8 +12,8 @@ from .sidebar import InSidebar
 from .text import draw_text
 
 PARENT = "FLOWFACE_PT_retarget"
-MATCH = "retarget_match"
-"""The operator that finds the links by itself."""
+TWO_NAMES = 420
+"""Pixels of a sidebar in which two names fit beside each other, at the interface's usual scale."""
 
 
 class FLOWFACE_UL_retarget_targets(bpy.types.UIList):  # type: ignore[misc]
@@ -33,7 +33,7 @@ class FLOWFACE_UL_retarget_targets(bpy.types.UIList):  # type: ignore[misc]
     ) -> None:
         """A row of the list."""
         row = layout.row()
-        if item.object is None:
+        if drive.is_gone(item.object):
             row.label(text="Deleted", icon="ERROR")
             return
         armature = item.object.type == "ARMATURE"
@@ -44,13 +44,13 @@ class FLOWFACE_UL_retarget_targets(bpy.types.UIList):  # type: ignore[misc]
 
 
 class FLOWFACE_UL_retarget_keys(bpy.types.UIList):  # type: ignore[misc]
-    """Links from actions to shape keys; the filter looks at both names."""
+    """Links from actions to shape keys; the filter looks at both names. A narrow sidebar has room for one of them."""
 
     def draw_item(
         self,
-        _context: Any,
+        context: Any,
         layout: Any,
-        _data: Any,
+        data: Any,
         item: Any,
         _icon: int,
         _active_data: Any,
@@ -59,11 +59,16 @@ class FLOWFACE_UL_retarget_keys(bpy.types.UIList):  # type: ignore[misc]
         _flags: int = 0,
     ) -> None:
         """A row of the table."""
+        keys = kept.keys_of(data)
+        there = keys is not None and item.key in keys.key_blocks
         row = layout.row(align=True)
         row.active = not item.mute
-        split = row.split(factor=0.5, align=True)
-        split.label(text=item.action)
-        split.label(text=item.key or "choose a key", icon="FORWARD")
+        if context.region.width >= TWO_NAMES * context.preferences.system.ui_scale:
+            split = row.split(factor=0.5, align=True)
+            split.label(text=item.action)
+            split.label(text=item.key or "No key", icon="FORWARD" if there else "ERROR")
+        else:
+            row.label(text=item.action, icon="NONE" if there else "ERROR")
         gain = row.row()
         gain.ui_units_x = 2.6
         gain.prop(item, "gain", text="", emboss=False)
@@ -103,6 +108,11 @@ class FLOWFACE_PT_retarget(InSidebar, bpy.types.Panel):  # type: ignore[misc]
             draw_text(self.layout, words, context.region.width, "INFO")
         elif target.object is not None:
             _draw_target(self.layout, target, context.region.width)
+        if len(held.targets) > 1:
+            row = self.layout.row(align=True)
+            everyone = all(one.live for one in held.targets)
+            row.operator("flowface.retarget_live", text="All Live", depress=everyone).every = True
+            row.operator("flowface.retarget_bake", text="Bake All").every = True
 
 
 def _draw_target(layout: Any, target: Any, width: int) -> None:
@@ -110,12 +120,12 @@ def _draw_target(layout: Any, target: Any, width: int) -> None:
     column.use_property_split, column.use_property_decorate = True, False
     column.prop(target, "source")
     column.prop(target, "swap")
-    if hasattr(bpy.types, f"FLOWFACE_OT_{MATCH}"):
-        layout.operator(f"flowface.{MATCH}", icon="VIEWZOOM")
+    if target.object.type == "MESH":
+        layout.operator("flowface.retarget_match", icon="VIEWZOOM")
     problem = _problem(target)
     if problem:
         draw_text(layout, problem, width, "ERROR")
-    if target.object.library is not None or target.object.data.library is not None:
+    if targets.needs_override(target):
         layout.operator("flowface.retarget_override", icon="LIBRARY_DATA_OVERRIDE")
     row = layout.row(align=True)
     row.operator("flowface.retarget_live", icon="LINKED" if target.live else "UNLINKED", depress=target.live)

@@ -34,16 +34,22 @@ class FLOWFACE_PT_retarget_calibrate(InSidebar, bpy.types.Panel):  # type: ignor
         if not scores:
             return
         column = self.layout.column(align=True)
-        _draw_row(column, ("", "Size", "Alike", "Contact"), good=True, active=False)
+        _draw_row(column, ("", "Size", "Alike", "Closed"), good=True, active=False)
         for score in scores:
             closes = "" if score.contact is None else f"{100 * score.contact:.0f} %"
             numbers = (f"{100 * score.slope:.0f} %", f"{score.correlation:.2f}") if score.moves else ("still", "")
-            _draw_row(column, (score.name.capitalize(), *numbers, closes), score.good, score.moves)
+            _draw_row(column, (_short(score.name), *numbers, closes), score.good, score.moves)
+
+
+def _short(name: str) -> str:
+    """A measure's name as a narrow sidebar has room for."""
+    short = name.replace(" height", "").replace(" left", " L").replace(" right", " R")
+    return short[0].upper() + short[1:]
 
 
 def _draw_row(layout: Any, cells: tuple[str, ...], good: bool, active: bool) -> None:
     split = layout.split(factor=0.52, align=True)
-    split.label(text=cells[0], icon="NONE")
+    split.label(text=cells[0])
     row = split.row(align=True)
     row.alert, row.active = not good, active
     for cell in cells[1:]:

@@ -25,18 +25,37 @@ ENOUGH = 4
 """Known pairs that an alignment can be read from."""
 
 
-def align(source: Samples, target: Samples, pairs: Pairs = ()) -> Placing:
-    """How the target lies on the source. ``pairs`` (row, column) of keys that are known lead where they are enough."""
+def align(source: Samples, target: Samples, pairs: Pairs = (), parts: Sequence[Samples] = ()) -> Placing:
+    """How the target lies on the source, in their units.
+
+    ``pairs`` (row, column) of keys that are known lead where they are enough. ``parts`` of the source are tried by
+    themselves, too, for a target that has only the like of one.
+    """
     a, b = source.of(_COARSE), target.of(_COARSE)
     if len(pairs) >= ENOUGH:
         placing = _fit(a, b, np.zeros((len(a.fields), len(b.fields))), pairs)
     else:
-        own = norms(a.points, a.fields, WIDE)
-        turns = _rotations(_TURNS)
-        worth = [_worth(likeness(a, b, Placing(turn), WIDE, own)) for turn in turns]
-        placings = [_settled(a, b, Placing(turns[index])) for index in np.argsort(worth)[::-1][:_KEPT]]
+        placings = _searched(a, b)
+        for part in parts:
+            placings += [part.placed_in(source).after(placing) for placing in _searched(part.of(_COARSE), b)]
         placing = max(placings, key=lambda placing: _worth(likeness(a, b, placing, MIDDLE)))
     return _refined(source.of(_FINE), target.of(_FINE), placing, pairs)
+
+
+def paired_likeness(source: Samples, target: Samples, pairs: Pairs) -> float:
+    """How alike the keys of known pairs are on the whole where they are laid on each other; pairs are enough."""
+    a, b = source.of(_COARSE), target.of(_COARSE)
+    placing = _fit(a, b, np.zeros((len(a.fields), len(b.fields))), pairs)
+    rows, columns = np.array(pairs).T
+    return float(likeness(a, b, placing, MIDDLE)[rows, columns].mean())
+
+
+def _searched(a: Sample, b: Sample) -> list[Placing]:
+    """The likeliest placings of b on a, of all turns."""
+    own = norms(a.points, a.fields, WIDE)
+    turns = _rotations(_TURNS)
+    worth = [_worth(likeness(a, b, Placing(turn), WIDE, own)) for turn in turns]
+    return [_settled(a, b, Placing(turns[index])) for index in np.argsort(worth)[::-1][:_KEPT]]
 
 
 def _worth(table: F64) -> float:

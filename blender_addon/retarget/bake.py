@@ -67,6 +67,8 @@ def bake(target: Any, first: int, last: int, error: float = 0.0) -> Baked:
         values = {name: numbers for name, numbers in found.items() if name in driven}
     if not values:
         raise CannotDrive(f"Nothing of “{target.object.name}” is mapped to an action that its source has.")
+    if target.baked is None or compat.action_of(kept.owner_of(target)) is None:
+        unbake(target)  # what is left of a bake that was deleted by hand
     kept.keep(target, values)
     count = _write(target, frames, values, error)
     drive.go_off(target)
@@ -74,16 +76,19 @@ def bake(target: Any, first: int, last: int, error: float = 0.0) -> Baked:
 
 
 def unbake(target: Any) -> None:
-    """Take the baked Action off; the character has the one that it had before."""
+    """Take the baked Action off; the character has the one that it had before.
+
+    So it has where the baked one was deleted or unlinked by hand, but not where another was put in its place.
+    """
     baked, keys = target.baked, kept.owner_of(target)
-    if baked is None:
+    if baked is None and target.before is None:
         return
-    if keys is not None and compat.action_of(keys) == baked:
+    if keys is not None and compat.action_of(keys) in (baked, None):
         compat.assign_action(keys, None)
         if target.before is not None:
             _assign(keys, target.before, target.before_slot)
     target.baked, target.before, target.before_slot = None, None, ""
-    if not baked.users:
+    if baked is not None and not baked.users:
         compat.remove_action(baked)
     if not target.live:
         kept.give_back(target)

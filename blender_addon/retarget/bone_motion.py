@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .evaluate import responses
-from .mapping import BoneLink, Mapping
+from .mapping import NEUTRAL, BoneLink, Mapping
 
 F64 = NDArray[np.float64]
-
-NEUTRAL = "neutral"
-"""The action of links that are always full: the character's neutral face where that is not its rest pose."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import compared, gains
+from . import measures as m
 from .character import Character, follow
 from .mapping import KeyLink
 from .mapping import Mapping as Links
@@ -24,6 +25,12 @@ Index = NDArray[np.intp]
 
 _FRAMES, _APART = 4, 4  # of each measure's lowest and highest frames, and how far apart
 _CONTACT_FRAMES = 16
+_CONTACTS: tuple[tuple[tuple[str, ...], dict[str, float]], ...] = (
+    (compared.APERTURES, {"jawOpen": 1.0, "mouthClose": 1.0}),
+    (compared.APERTURES, {"jawOpen": 0.5, "mouthClose": 0.5}),
+    (m.LIDS, dict.fromkeys(m.EYES, 1.0)),
+)
+"""What closes by ARKit's definition of the actions: measures, and the weights that close them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +47,11 @@ class Calibration:
     helpers: tuple[KeyLink, ...]
     at_end: tuple[str, ...]
 
+    @property
+    def kept(self) -> bool:
+        """True where no gains were found that follow better than those that there were."""
+        return self.before == self.after
+
 
 def calibrate(
     mapping: Links, weights: Mapping[str, F64], actor: compared.Curves, character: Character, rest: int | None = None
@@ -55,8 +67,11 @@ def calibrate(
     if rest is not None:
         started, actor = at_rest(mapping, weights, rest), compared.from_rest(actor, rest)
     frames = extreme_frames(actor)
-    some = {action: curve[frames] for action, curve in weights.items()}
-    wanted = {name: curve[frames] for name, curve in actor.items()}
+    touching, touched = _contacts()
+    some = {
+        name: np.append(curve[frames], touching.get(name, np.zeros(len(_CONTACTS)))) for name, curve in weights.items()
+    }
+    wanted = {name: np.append(curve[frames], touched[name]) for name, curve in actor.items()}
     still = {action: float(curve[rest]) for action, curve in weights.items()} if rest is not None else {}
     solver = gains.Solver(started, some, wanted, character, still)
     _, solved, ended = min(_attempts(solver, actor, weights, character), key=lambda tried: tried[0])
@@ -64,10 +79,28 @@ def calibrate(
     return Calibration(solved, frames, before, after, solved.keys[len(mapping.keys) :], ended)
 
 
+def _contacts() -> tuple[dict[str, F64], dict[str, F64]]:
+    """Frames on which lips or lids close whoever plays them: weights (n,) of actions, measures (n,), NaN if unknown.
+
+    A take may not hold them, but the next one that the mapping is used for may.
+    """
+    actions = {name for _, together in _CONTACTS for name in together}
+    weights = {name: np.array([together.get(name, 0.0) for _, together in _CONTACTS]) for name in actions}
+    measured = {
+        name: np.array([(1.0 if name in m.LIDS else 0.0) if name in closed else np.nan for closed, _ in _CONTACTS])
+        for name in m.ALL
+    }
+    return weights, measured
+
+
 def _attempts(
     solver: gains.Solver, actor: compared.Curves, weights: Mapping[str, F64], character: Character
 ) -> Iterator[tuple[float, Links, tuple[str, ...]]]:
-    """Solutions with ever more help and stress, each with how far it is from good and the keys at an end."""
+    """Solutions with ever more help and stress, each with how far it is from good and the keys at an end.
+
+    The last is what there was: a face that hardly moves tells of no gain.
+    """
+    present = solver.present()
     while True:
         solver.solve()
         tried = _rounded(solver.without_small_shares())
@@ -75,7 +108,9 @@ def _attempts(
         yield sum(score.off for score in scores), tried, solver.at_end
         behind = [score.name for score in scores if not score.good]
         if not behind or not (solver.help() or solver.insist(behind)):
-            return
+            break
+    scores = compared.compare(actor, follow(present, weights, character))
+    yield sum(score.off for score in scores), present, ()
 
 
 def extreme_frames(actor: compared.Curves) -> Index:

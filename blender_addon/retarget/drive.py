@@ -13,10 +13,9 @@ from . import drivers, kept, pose, source
 from .drivers import CannotDrive, Formula
 from .evaluate import links_by_key
 from .mapping import Mapping
-from .properties import mapping_of
+from .properties import NAME, mapping_of
 
-
-__all__ = ["CannotDrive", "check", "driven_keys", "go_live", "go_off", "is_stale", "missing_keys", "refresh"]
+__all__ = ["CannotDrive", "check", "driven_keys", "go_live", "go_off", "is_gone", "is_stale", "missing_keys", "refresh"]
 
 
 def check(target: Any) -> None:
@@ -26,7 +25,7 @@ def check(target: Any) -> None:
         CannotDrive: it cannot.
     """
     obj, head = target.object, target.source
-    if obj is None:
+    if is_gone(obj):
         raise CannotDrive("This character was deleted. Remove it from the list.")
     if head is None:
         raise CannotDrive(f"“{obj.name}” has no source: choose the head that it follows.")
@@ -48,6 +47,11 @@ def check(target: Any) -> None:
         )
 
 
+def is_gone(obj: Any) -> bool:
+    """True where a character was deleted: what Blender's Delete leaves is kept by the list alone, in no collection."""
+    return obj is None or (obj.library is None and not obj.users_collection)
+
+
 def go_live(target: Any) -> None:
     """Let a character follow its source; one that follows already is brought up to date.
 
@@ -55,6 +59,8 @@ def go_live(target: Any) -> None:
         CannotDrive: it cannot.
     """
     check(target)
+    if _is_followed(target):
+        raise CannotDrive(f"“{target.source.name}” follows “{target.object.name}” itself. Choose another source.")
     formulas = _formulas(target, mapping_of(target))
     target.live = True
     _write(target, formulas)
@@ -64,8 +70,8 @@ def go_off(target: Any) -> None:
     """Let a character follow no longer: it has what it had before, or the keys that were baked."""
     target.live, target.linked = False, None
     owner = kept.owner_of(target)
-    for row in target.kept if owner is not None else ():
-        kept.remove_driver(owner, row.name)
+    if owner is not None:
+        kept.remove_drivers(owner)
     if target.baked is None:
         kept.give_back(target)
 
@@ -106,6 +112,17 @@ def driven_keys(target: Any, mapping: Mapping) -> list[str]:
     return [block.name for block in there if block is not None and block != keys.reference_key]
 
 
+def _is_followed(target: Any) -> bool:
+    """True where the source of a character follows that character live, be it by way of others."""
+    others = getattr(target.id_data, NAME).targets
+    follows = {one.object: one.source for one in others if one.live and one.object not in (None, target.object)}
+    head, seen = target.source, set()
+    while head in follows and head not in seen:
+        seen.add(head)
+        head = follows[head]
+    return bool(head == target.object)
+
+
 def _formulas(target: Any, mapping: Mapping) -> dict[str, Formula]:
     if target.object.type == "ARMATURE":
         return pose.formulas(target, mapping)
@@ -129,8 +146,8 @@ def _write(target: Any, formulas: ByName[str, Formula]) -> None:
     others = [row.name for row in target.kept if row.name not in formulas]
     if target.baked is None:
         kept.give_back(target, others)
-    for name in others if owner is not None else ():
-        kept.remove_driver(owner, name)
+    if owner is not None:
+        kept.remove_drivers(owner, formulas)
     for name, wanted in formulas.items():
         path, index = kept.slot_of(owner, name)
         curve = kept.driver_of(owner, path, index)

@@ -1,4 +1,4 @@
-"""Drivers for shape keys and bones; of a key it is the sum over its links, in terms that Blender works out without Python.
+"""Drivers for shape keys and bones, of a key the sum over its links, in terms that Blender works out without Python.
 
 Blender evaluates sums of variables, and expressions of numbers, variables, + − * and its own functions such as
 ``clamp``, by itself: quickly, and without the permission that scripts in a file need.

@@ -1,7 +1,7 @@
 """Driver expressions for turns and sums, of what Blender evaluates by itself: no Python, no permission to run scripts.
 
-A turn is written by its Gibbs vector (tan of half the angle, times the axis): (1, Gibbs vector) is its quaternion, which
-Blender makes a unit one. Texts are over variables ff0, ff1, …; "0" stands for nothing.
+A turn is written by its Gibbs vector (tan of half the angle, times the axis): (1, Gibbs vector) is its quaternion,
+which Blender makes a unit one. Texts are over variables ff0, ff1, …; "0" stands for nothing.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 LONGEST = 255
 """Characters of an expression that Blender keeps."""
-_DIGITS = (7, 5, 4)
-"""Significant digits of numbers: single precision has 7; fewer where an expression is too long."""
+_SHORTEST = 3
+_DIGITS = (7, 5, 4, _SHORTEST)
+"""Significant digits of numbers: single precision has 7; fewer where an expression is too long.
+
+With the fewest a sum has whole numbers up to 999 and one factor: each term is within a thousandth of the largest.
+"""
 _NOTHING = 1e-7
 """A coefficient that is smaller than this moves nothing that one sees: metres and radians."""
 _EVEN = ("XYZ", "YZX", "ZXY")
@@ -44,6 +48,11 @@ def linear(terms: Iterable[tuple[float, str]], digits: int) -> str:
     for factor, text in terms:
         if text != "0":
             summed[text] = summed.get(text, 0.0) + factor
+    largest = max(map(abs, summed.values()), default=0.0)
+    if digits == _SHORTEST and len(summed) > 3 and largest >= _NOTHING:
+        unit = largest / 999
+        whole = [(float(round(factor / unit)), text) for text, factor in summed.items()]
+        return f"{unit:.7g}*({linear(whole, 7)})"
     out = ""
     for text, factor in summed.items():
         if abs(factor) < _NOTHING:

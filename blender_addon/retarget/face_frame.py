@@ -116,7 +116,9 @@ def _by_bones(rig: Any, mapping: Mapping) -> FaceFrame | None:
         lips = (left + right) / 2 - MOUTH_BELOW * np.linalg.norm(left - right) * np.array([0.0, 0.0, 1.0])
     named = mapping.head.head if mapping.head.head in rig.data.bones else ""
     both = [name for side in ("Left", "Right") for name in _eye_bones(mapping, side)]
-    return _frame(np.stack([left, right, lips]), rig, rig, named or character_objects.common_bone(rig, both), inside=None)
+    return _frame(
+        np.stack([left, right, lips]), rig, rig, named or character_objects.common_bone(rig, both), inside=None
+    )
 
 
 def _eye_bones(mapping: Mapping, side: str) -> list[str]:

@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
+_STILL = 2e-3
+"""Keys are left out that move nothing by this share of what the largest one moves."""
+_FACE = 6.0
+"""What is of a face lies within this many times the keys' median distance from their median place."""
 _ACTIVE = 0.1
 """Points are left out that no key moves by this share of what it moves most."""
 
@@ -62,6 +66,10 @@ class Placing:
     linear: F64
     shift: F64 = field(default_factory=lambda: np.zeros(3))
 
+    def after(self, first: Placing) -> Placing:
+        """Where points lie that are placed by another one first."""
+        return Placing(self.linear @ first.linear, self.linear @ first.shift + self.shift)
+
     def of(self, sample: Sample) -> tuple[F32, F32]:
         """A sample's points (N,3) and fields (K,N,3) so placed."""
         points = sample.points @ self.linear.T + self.shift
@@ -87,10 +95,33 @@ class Products:
         return float(cross / np.sqrt(max(own, 1e-24)))
 
 
-class Samples:
-    """Samples of a character's shapes, finer and coarser, in one unit."""
+def facial(shapes: Shapes) -> Shapes:
+    """Without keys that move nothing, or other things than most do (a body's), and without points far from the face."""
+    largest = shapes.largest()
+    kept = np.flatnonzero(largest > _STILL * largest.max(initial=0.0))
+    offsets = shapes.offsets[kept]
+    if not len(kept):
+        return Shapes((), shapes.neutral, offsets)
+    energy = (offsets**2).sum(axis=2, dtype=np.float64)
+    energy /= energy.sum(axis=1, keepdims=True)
+    centres = energy @ shapes.neutral
+    middle = np.median(centres, axis=0)
+    reach = _FACE * float(np.median(np.linalg.norm(centres - middle, axis=1)))
+    near = np.linalg.norm(shapes.neutral - middle, axis=1) <= (reach if len(kept) > _FEW else np.inf)
+    of_face = energy[:, near].sum(axis=1) > 0.5
+    names = tuple(shapes.names[index] for index in kept[of_face])
+    return Shapes(names, shapes.neutral[near], offsets[np.ix_(of_face, near)])
 
-    def __init__(self, shapes: Shapes) -> None:
+
+_FEW = 4  # keys, whose places say little of where a face is
+
+
+class Samples:
+    """Samples of a character's shapes, finer and coarser, in one unit: that of what moves, by all keys or by some."""
+
+    def __init__(self, shapes: Shapes, some: NDArray[np.int64] | None = None) -> None:
+        if some is not None:
+            shapes = Shapes(tuple(shapes.names[index] for index in some), shapes.neutral, shapes.offsets[some])
         size = np.linalg.norm(shapes.offsets, axis=2)
         size = size / size.max(axis=1, keepdims=True)
         active = np.flatnonzero(size.max(axis=0) > _ACTIVE)
@@ -99,7 +130,12 @@ class Samples:
         weight = np.sqrt((_unit(offsets)[0] ** 2).sum(axis=(0, 2)))
         weight = weight / weight.sum()
         self._centre = weight @ points
-        self._radius = float(np.sqrt((weight @ (points - self._centre) ** 2).sum()))
+        self._radius = max(float(np.sqrt((weight @ (points - self._centre) ** 2).sum())), 1e-12)
+
+    def placed_in(self, other: Samples) -> Placing:
+        """How this unit's points lie in the other unit of the same character."""
+        scale = self._radius / other._radius
+        return Placing(scale * np.eye(3), (self._centre - other._centre) / other._radius)
 
     def of(self, count: int) -> Sample:
         """A sample of at most ``count`` points."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..vendor import face_actions
-from .mapping import BadMapping, Mapping, from_text, to_text
+from .mapping import NEUTRAL, BadMapping, Mapping, from_text, to_text
 
 PRESETS = Path(__file__).with_name("presets")
 MAX_BYTES = 1 << 20
@@ -34,7 +34,8 @@ def read(path: Path) -> Mapping:
     except UnicodeDecodeError:
         raise BadMapping(f"{where} is no text in UTF-8. Choose a mapping that was saved by FlowFace.") from None
     mapping = from_text(text, where)
-    actions = [link.action for link in mapping.keys] + [link.action for link in mapping.bones]
+    actions = [link.action for link in mapping.keys]
+    actions += [link.action for link in mapping.bones if link.action != NEUTRAL]
     unknown = next((action for action in actions if action not in face_actions.ARKIT_ACTIONS), None)
     if unknown is not None:
         raise BadMapping(f"{where} names an action “{unknown[:40]}”, which is none of ARKit's 52.")

@@ -53,7 +53,7 @@ def on_update(scene: Any, *_: Any) -> None:
 
     Before a frame is worked out, too: a take that is built is followed on the very next one.
     """
-    if bpy.app.is_job_running("RENDER"):
+    if scene.library is not None or bpy.app.is_job_running("RENDER"):
         return
     for target in targets_of(scene):
         if drive.is_stale(target):

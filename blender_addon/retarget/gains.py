@@ -31,9 +31,10 @@ MOST_HELPERS = 2
 _MAIN_COST, _COST, _SHARE_COST, _BOTH_SIDES = 1e-4, 1e-3, 1e-3, 1e-3
 _CONTACT = 6.0  # how much more it counts where lips or lids do not close
 _TOUCH = ((-0.4 * compared.LIPS_CLOSED, 1.5 * compared.LIPS_CLOSED), (0.97, 1.15))
-"""For lips and lids: how far closing has to go, and from where on they go through each other."""
+"""For lips and lids: how far closing has to go, where the actor's go as far, and where they go through each other."""
 _MINOR = 0.5
 _STRESS, _MOST_STRESS = 1.5, 3.0
+_ONE_SIDED = 3.0  # times as much on one side as on the other
 _WORTH = 0.03  # of the square error; a helper that takes away less is none
 _ROUNDS, _SWEEPS = 12, 80
 _LEAST_SPAN = {name: 0.3 if name in m.LIDS else 0.06 for name in m.ALL}  # smaller ranges are fitted less closely
@@ -67,8 +68,8 @@ _PARTS = ("brow", "eye", "mouth")
 class Solver:
     """Gauss–Newton on the gains of a mapping's links, for frames on which the actor's weights and measures are known.
 
-    ``weights (n,)`` by action and ``actor`` (n,) by measure are of the same n frames; ``at_rest`` are the weights with
-    which the character is at rest, where they are not 0.
+    ``weights (n,)`` by action and ``actor`` (n,) by measure are of the same n frames; frames with measures that are
+    NaN, unknown, are none of the take. ``at_rest`` are the weights with which the character is at rest, where not 0.
     """
 
     def __init__(
@@ -84,11 +85,14 @@ class Solver:
         self._helped: list[str] = []  # by part of the face
         self._names = [name for name in character.face.measures if name in actor]
         self._still = np.zeros(len(next(iter(actor.values()))))
+        self._played = ~np.isnan([actor[name] for name in self._names]).any(axis=0)
         self._effects = {
             key: np.array([character.face.measures[name].of(offsets) for name in self._names])
             for key, offsets in character.keys.items()
         }
-        self._scale = np.array([max(float(np.ptp(actor[name])), _LEAST_SPAN[name]) for name in self._names])
+        self._scale = np.array(
+            [max(float(np.nanmax(actor[name]) - np.nanmin(actor[name])), _LEAST_SPAN[name]) for name in self._names]
+        )
         self._stress = np.where(np.isin(self._names, compared.MINOR), _MINOR, 1.0)
         self._start = np.array([link.response.gain for link in mapping.keys])
         self._gains = self._start.copy()
@@ -101,6 +105,10 @@ class Solver:
         self._jacobian, self._normal = np.zeros((0, 0)), np.zeros((0, 0))
         if free:
             self._iterate(np.array(free, np.intp))
+        return self._with(self._gains)
+
+    def present(self) -> Links:
+        """The mapping with the gains that it has so far."""
         return self._with(self._gains)
 
     def help(self) -> bool:
@@ -161,13 +169,23 @@ class Solver:
             if link.response.mute or link.key not in self._effects or not link.response.gain:
                 continue
             for action in face_actions.ARKIT_ACTIONS:
-                sides = {side_of(action), side_of(link.action)} - {""}
+                sides = {side_of(action), self._side_of_key(link.key)} - {""}
                 if stem_of(action) in _HELP.get(stem, ()) and len(sides) < 2 and (action, link.key) not in linked:
                     helper = KeyLink(action, link.key, Response(gain=0.0))
                     groups.setdefault((stem, stem_of(action)), []).append(helper)
         drives = self._drives()
         there = {part for part in _PARTS if self._helped.count(part) < MOST_HELPERS}
         return [tuple(group) for group in groups.values() if _part_of(group[0].key, drives) in there]
+
+    def _side_of_key(self, key: str) -> str:
+        """The side of the face that a key moves, "" where it moves both; told by what is measured."""
+        effect = np.abs(self._effects[key])
+        left, right = (
+            float(effect[[name.endswith(side) for name in self._names]].sum()) for side in (" left", " right")
+        )
+        if max(left, right) < _ONE_SIDED * min(left, right):
+            return ""
+        return "Left" if left > right else "Right"
 
     def _drives(self) -> dict[str, str]:
         """The action that each key is of: the first that drives it."""
@@ -222,7 +240,7 @@ class Solver:
             link = self._mapping.keys[n]
             if n >= self._own or self._start[n] < 0 or stem_of(link.action) in CLOSING:
                 continue
-            most = float(self._weight(link).max())
+            most = float(self._weight(link)[self._played].max(initial=0.0))
             limits[at] = min(high[at], max(self._start[n], self._character.sliders[link.key][1] / max(most, 1e-3)))
         return limits
 
@@ -269,12 +287,13 @@ class Solver:
         error, weight = np.empty_like(got), np.ones_like(got)
         for at, name in enumerate(self._names):
             wanted = self._actor[name]
-            error[:, at] = got[:, at] - wanted
+            known = ~np.isnan(wanted)
+            error[:, at], weight[:, at] = np.where(known, got[:, at] - wanted, 0.0), known
             sign = 1.0 if name in m.LIDS else -1.0  # of closing
             if name in (*compared.APERTURES, *m.LIDS):
                 enough, firm = _TOUCH[0 if name in compared.APERTURES else 1]
                 touch = compared.closed(name, wanted)
-                short = np.minimum(sign * got[:, at] - enough, 0.0)
+                short = np.minimum(sign * got[:, at] - np.fmin(enough, sign * wanted), 0.0)
                 over = np.maximum(sign * got[:, at] - firm, 0.0)
                 error[touch, at] = sign * (short + over)[touch]
                 weight[touch & (short < 0), at] = _CONTACT

@@ -1,6 +1,7 @@
 """How the head of a take moves, wherever its motion is: on the head or on its neck bone.
 
-Where it is on the cameras the head still has it, and all that holds the head is moved against it. Poses are in the space of the take's root, where a head that is not turned faces −y, as characters do.
+Where it is on the cameras the head still has it, and all that holds the head is moved against it. Poses are in the
+space of the take's root, where a head that is not turned faces −y, as characters do.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def eye_distance(carrier: Carrier) -> float:
     bones = [armature.bone_of(carrier.rig.data.bones, joint) for joint in armature.EYES]
     if any(bone is None for bone in bones):
         return 0.0
-    left, right = (np.array(bone.head_local, np.float64) for bone in bones)
+    left, right = (np.array(bone.head_local, np.float64) for bone in bones if bone is not None)
     return float(np.linalg.norm(left - right))
 
 

@@ -64,6 +64,7 @@ def keep(target: Any, names: Iterable[str]) -> None:
         if row is None:
             row = target.kept.add()
             row.name, row.value = name, _read(owner, path, index)
+            row.driven = driver_of(owner, _aside(name), index) is not None  # of a copy of a character that is live
         own = driver_of(owner, path, index)
         if own is not None and not drivers.is_ours(own):
             row.driven, row.driver_mute = True, own.mute
@@ -96,6 +97,18 @@ def remove_driver(owner: Any, name: str) -> None:
     curve = driver_of(owner, path, index)
     if curve is not None and drivers.is_ours(curve):
         owner.animation_data.drivers.remove(curve)
+
+
+def remove_drivers(owner: Any, but: Iterable[str] = ()) -> None:
+    """Take all drivers of a take off a character, but for those of what has these names.
+
+    One on a shape key that was renamed meanwhile goes, too: it has gone along with the name.
+    """
+    wanted = {slot_of(owner, name) for name in but}
+    animation = owner.animation_data
+    for curve in list(animation.drivers) if animation is not None else ():
+        if drivers.is_ours(curve) and (curve.data_path, curve.array_index) not in wanted:
+            animation.drivers.remove(curve)
 
 
 def _read(owner: Any, path: str, index: int) -> float:

@@ -15,6 +15,9 @@ from ..vendor import fields as wire
 FORMAT, VERSION = "flowface-retarget-mapping", 1
 """What a mapping file says of itself."""
 
+NEUTRAL = "neutral"
+"""The action of links that are always full: the character's neutral face where that is not its rest pose."""
+
 Triple = tuple[float, float, float]
 
 
@@ -88,7 +91,11 @@ class HeadLink:
 
 @dataclass(frozen=True)
 class Mapping:
-    """A mapping by name. With ``swap`` the actor's left drives the character's right and the other way round."""
+    """A mapping by name. With ``swap`` the actor's left drives the character's right and the other way round.
+
+    ``size`` is how far the eyes of the character were apart for which bones' locations were recorded, in units of its
+    armature; 0 where that is unknown.
+    """
 
     name: str = ""
     keys: tuple[KeyLink, ...] = ()
@@ -96,6 +103,7 @@ class Mapping:
     eyes: tuple[EyeLink, ...] = ()
     head: HeadLink = field(default_factory=HeadLink)
     swap: bool = False
+    size: float = 0.0
 
     def action_of(self, link: KeyLink | BoneLink) -> str:
         """The actor's action that drives a link, with left and right swapped where the mapping says so."""

@@ -45,7 +45,7 @@ _CHIN = (0.35, 0.85)  # below the lips' seam, in parts of the eyes' distance: 0.
 _ACROSS_LID = (-0.06, -0.03, 0.0, 0.03, 0.06)  # where a lid's edge is measured, in the same parts from its middle
 # Where a brow is most likely, from the middle of the eye outwards and up, in the same parts: the open head's and ICT's.
 _INNER_BROW, _OUTER_BROW, _BROW_SPREAD = (-0.17, 0.38), (0.2, 0.39), 0.15
-_CLOSES = 0.2  # a lid that stops short of the lower one by more than this part of the opening does not close
+SHORT = 0.2  # a lid that stops short of the lower one by more than this part of the opening does not close
 
 
 class NoFace(Exception):  # noqa: N818 - its text is a sentence for the user
@@ -104,7 +104,7 @@ def find_face(mesh: FaceMesh, whose: str = "it") -> Face:
     """
     for action in NEEDED:
         if action not in mesh.actions or not np.abs(mesh.actions[action]).max(initial=0.0) > 0:
-            raise NoFace(f"Nothing of {whose} follows {action}, so its face cannot be measured.")
+            raise NoFace(f"No shape key of {whose} follows {action}, so its face cannot be measured.")
     skin = _skin(mesh)
     roughly = [_centre(mesh.points, mesh.actions[action], skin) for action in EYES]
     eyes = [points.mean(axis=0) for points in _Finder(mesh, skin, roughly).eyes()]
@@ -237,7 +237,7 @@ class _Finder:
         if gap <= 0:
             raise NoFace("Eyes are closed at rest, so lids cannot be measured.")
         left = float((landed[upper, 1] - landed[lower, 1]).mean())
-        travel = gap - left if abs(left) < _CLOSES * gap else gap
+        travel = gap - left if abs(left) < SHORT * gap else gap
         return self._measure(0.0, (upper, -1.0, 1), (lower, 1.0, 1), unit=travel), max(0.0, left / gap)
 
     def _lids_at(self, x: float, blink: str) -> tuple[int, int]:

@@ -31,7 +31,7 @@ def read(obj: Any, named: dict[str, Any] | None = None) -> Shapes:
     mesh = obj.data
     keys = mesh.shape_keys
     blocks = named if named is not None else {name: keys.key_blocks[name] for name in names_of(obj)}
-    neutral = _points(keys.reference_key)
+    neutral = np.nan_to_num(_points(keys.reference_key), posinf=0.0, neginf=0.0)
     least = _STILL * float(np.ptp(neutral, axis=0).max(initial=0.0))
     based = {keys.reference_key.name: neutral}
     moved, found = np.zeros(len(neutral), bool), []
@@ -39,7 +39,7 @@ def read(obj: Any, named: dict[str, Any] | None = None) -> Shapes:
         base = block.relative_key
         if base.name not in based:
             based[base.name] = _points(base)
-        offset = _points(block) - based[base.name]
+        offset = np.nan_to_num(_points(block) - based[base.name], posinf=0.0, neginf=0.0)
         if block.vertex_group:
             offset *= _weights(obj, block.vertex_group)[:, None]
         rows = np.flatnonzero(np.abs(offset).max(axis=1) > least)

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import ENOUGH, MIDDLE, NARROW, align
+from ..vendor import face_actions
+from .alignment import ENOUGH, MIDDLE, NARROW, align, paired_likeness
 from .assignment import assign
-from .fields import Products, Samples, Shapes, products
+from .fields import Products, Samples, Shapes, facial, products
 
 F64 = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-_STILL = 2e-3
-"""Keys are left out that move nothing by this share of what the largest one moves."""
 _POINTS = 3000
 _AMPLITUDE = 0.15
 """What a motion e times as large, or as small, has taken from its likeness, at most: a dimple is a small smile."""
@@ -28,6 +27,11 @@ _FIRMNESS = 2.0
 _MORE, _OWN = 0.08, 0.3
 """A further key joins an action's if that makes them more alike by so much, and is by itself like it by so much."""
 _MOST_PARTS = 8
+_CLEARLY = 0.15
+_FEWEST = 6
+"""Keys by which a face can be told from anything else."""
+_PART = 0.75
+"""A target with fewer keys than this share of the actions may have those of a part of the face only."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +60,17 @@ def match(
 
     Mostly one each; keys that make an action together all are its, and one that makes several of them, each one's.
     ``known`` are pairs action → key that are sure already: they guide the alignment and are left out of the answer,
-    as are the actions ``taken`` and pairs of less likeness than ``least``.
+    as are the actions ``taken`` and pairs of less likeness than ``least``. A few keys alone are not compared at all.
     """
-    source, target = _moving(source), _moving(target)
+    source, target = facial(source), facial(target)
     known = {a: k for a, k in (known or {}).items() if a in source.names and k in target.names}
     rows = _left(source.names, {*taken, *known})
     columns = _left(target.names, set(known.values()))
-    if not len(rows) or not len(columns):
+    if not len(rows) or not len(columns) or (len(known) < ENOUGH and len(target.names) < _FEWEST):
         return []
     pairs = [(source.names.index(action), target.names.index(key)) for action, key in known.items()]
     moved = Samples(source), Samples(target)
-    placing = align(*moved, pairs)
+    placing = align(*moved, pairs, _parts_of(source) if len(target.names) < _PART * len(source.names) else ())
     a, b = (samples.of(_POINTS).only(free) for samples, free in zip(moved, (rows, columns), strict=True))
     found = [products(a, b, placing, width) for width in (MIDDLE, NARROW)]
     table = np.mean([one.likeness() for one in found], axis=0)
@@ -74,18 +78,38 @@ def match(
     links = pairs if len(pairs) >= ENOUGH else [(rows[r], columns[c]) for r, c in assign(-np.maximum(table, 0.0))]
     typical = np.median([sizes[1][column] - sizes[0][row] for row, column in links])
     apart = np.abs(sizes[1][columns][None, :] - sizes[0][rows][:, None] - typical)
-    choice = _Choice(table - _AMPLITUDE * np.minimum(apart, 1.0), found, least)
+    places = {source.names[row]: place for place, row in enumerate(rows)}
+    mirrors = {place: places.get(face_actions.mirrored(action), place) for action, place in places.items()}
+    choice = _Choice(table - _AMPLITUDE * np.minimum(apart, 1.0), found, mirrors, least)
     return [
         Alike(source.names[rows[row]], target.names[columns[column]], value, lead, gain)
         for row, column, value, lead, gain in choice.links()
     ]
 
 
-class _Choice:
-    """Which rows (actions) and columns (keys) of a table of likeness go together."""
+def named_from_the_front(source: Shapes, target: Shapes, known: Mapping[str, str]) -> bool:
+    """Whether the sides in pairs action → key are those that one sees from the front: left is the character's right."""
+    source, target = facial(source), facial(target)
+    sided = [action for action in known if face_actions.mirrored(action) != action]
+    straight, turned = (
+        [
+            (source.names.index(action), target.names.index(known[key]))
+            for action, key in ((way(key), key) for key in sided)
+            if action in source.names and known[key] in target.names
+        ]
+        for way in (str, face_actions.mirrored)
+    )
+    if min(len(straight), len(turned)) < ENOUGH:
+        return False
+    moved = Samples(source), Samples(target)
+    return paired_likeness(*moved, turned) > paired_likeness(*moved, straight) + _CLEARLY
 
-    def __init__(self, table: F64, found: list[Products], least: float) -> None:
-        self._table, self._found = table, found
+
+class _Choice:
+    """Which rows (actions) and columns (keys) of a table of likeness go together; ``mirrors`` are rows by rows."""
+
+    def __init__(self, table: F64, found: list[Products], mirrors: Mapping[int, int], least: float) -> None:
+        self._table, self._found, self._mirrors = table, found, mirrors
         self._benefit = np.maximum(table, 0.0) ** _FIRMNESS
         self._pairs = [(r, c) for r, c in assign(-self._benefit) if table[r, c] >= least]
 
@@ -94,8 +118,8 @@ class _Choice:
         rows, columns = ({pair[side] for pair in self._pairs} for side in (0, 1))
         out = []
         for row, column in self._pairs:
-            more_columns = self._joined(row, column, columns)
-            more_rows = [] if more_columns else self._joined(row, column, rows, of_rows=True)
+            more_columns = self._parts(row, column, columns)
+            more_rows = [] if more_columns else self._mirror(row, column, rows)
             value = self._together([row, *more_rows], [column, *more_columns])
             gain = 1.0 / (1 + len(more_rows))
             lead = self._lead([row, *more_rows], [column, *more_columns])
@@ -110,32 +134,36 @@ class _Choice:
         best = sum(self._benefit[r, c] for r, c in assign(-self._benefit))
         return float(best - sum(without[r, c] for r, c in assign(-without)))
 
-    def _joined(self, row: int, column: int, used: set[int], *, of_rows: bool = False) -> list[int]:
-        """Further columns (or rows) that are nobody's, like this pair's row (column) best, and make it more alike."""
-        table = self._table.T if of_rows else self._table
-        line = column if of_rows else row
-        free = [o for o in range(table.shape[1]) if o not in used and table[:, o].argmax() == line]
-        free = sorted((o for o in free if table[line, o] >= _OWN), key=lambda o: -table[line, o])
+    def _parts(self, row: int, column: int, used: set[int]) -> list[int]:
+        """Further columns that are nobody's, are like this row best, and make the pair more alike."""
+        free = [c for c in range(self._table.shape[1]) if c not in used and self._table[:, c].argmax() == row]
+        free = sorted((c for c in free if self._table[row, c] >= _OWN), key=lambda c: -self._table[row, c])
         joined: list[int] = []
         reached = self._together([row], [column])
         for other in free[:_MOST_PARTS]:
-            sides = ([row, *joined, other], [column]) if of_rows else ([row], [column, *joined, other])
-            together = self._together(*sides)
+            together = self._together([row], [column, *joined, other])
             if together > reached + _MORE:
                 joined.append(other)
                 reached = together
         return joined
 
+    def _mirror(self, row: int, column: int, used: set[int]) -> list[int]:
+        """The row's mirror, if it has no column and makes the pair more alike: then the column does both sides."""
+        other = self._mirrors[row]
+        if other in used or self._table[other, column] < _OWN:
+            return []
+        return [other] if self._together([row, other], [column]) > self._together([row], [column]) + _MORE else []
+
     def _together(self, rows: list[int], columns: list[int]) -> float:
         return float(np.mean([one.of_sums(rows, columns) for one in self._found]))
 
 
+def _parts_of(source: Shapes) -> list[Samples]:
+    """The upper and the lower face by themselves, for targets that may have keys of one of them only."""
+    upper = [row for row, name in enumerate(source.names) if name.startswith(("eye", "brow"))]
+    lower = [row for row, name in enumerate(source.names) if name.startswith(("mouth", "jaw"))]
+    return [Samples(source, np.array(rows)) for rows in (upper, lower) if len(rows) >= ENOUGH]
+
+
 def _left(names: tuple[str, ...], done: Collection[str]) -> Int:
     return np.array([place for place, name in enumerate(names) if name not in done], np.int64)
-
-
-def _moving(shapes: Shapes) -> Shapes:
-    """Without the keys that move nothing."""
-    largest = shapes.largest()
-    kept = np.flatnonzero(largest > _STILL * largest.max(initial=0.0))
-    return Shapes(tuple(shapes.names[index] for index in kept), shapes.neutral, shapes.offsets[kept])

@@ -99,7 +99,8 @@ def begin(playblast: Playblast) -> None:
     shown = view.render_display_type
     view.render_display_type = "NONE"
     try:
-        bpy.ops.render.render("INVOKE_DEFAULT", animation=True, scene=playblast.preview)
+        with bpy.context.temp_override(scene=bpy.data.scenes[playblast.preview]):
+            bpy.ops.render.render("INVOKE_DEFAULT", animation=True)
     finally:
         view.render_display_type = shown
 

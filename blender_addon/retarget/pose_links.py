@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as ByName
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..scene import axes
-from .bone_motion import NEUTRAL, BoneMotion, links_by_bone
+from .bone_motion import BoneMotion, links_by_bone
 from .drivers import Formula, never_held
 from .expressions import first_fitting, linear, rotation, turned_by
 from .formula_parts import formulas_of
-from .mapping import BoneLink, Mapping
+from .mapping import NEUTRAL, BoneLink, Mapping
 from .source import Place
 
 F64 = NDArray[np.float64]
@@ -35,7 +36,7 @@ def rotation_slots(bone: Any) -> list[str]:
 
 
 def moved(mapping: Mapping, bone: str) -> tuple[list[int], bool, list[int]]:
-    """Which components of a bone's location its links move, whether they turn it, and which of its scale they change."""
+    """Which parts of a bone's location its links move, whether they turn it, and which of its scale they change."""
     links = links_by_bone(mapping)[bone]
     location = np.abs([link.location for link in links]).max(axis=0)
     scale = np.abs(np.array([link.scale for link in links]) - 1.0).max(axis=0)
@@ -73,12 +74,16 @@ def _bone(bone: Any, links: Sequence[BoneLink], mapping: Mapping, places: ByName
     for name, constant, indices in (("location", 0.0, location), ("scale", 1.0, scale)):
         for index in indices:
             factors = [getattr(link, name)[index] - constant for link in links]
-            text = first_fitting(lambda digits, f=factors, c=constant: [total(f, c, digits)])
+            text = first_fitting(partial(_listed, total, factors, constant))
             found |= formulas_of(slots(bone, name, [index]), text, variables)
     if turns:
         vectors = np.array([link.rotation for link in links], np.float64)
         found |= formulas_of(rotation_slots(bone), _turn(bone.rotation_mode, vectors, total), variables)
     return found
+
+
+def _listed(total: Callable[[Sequence[float], float, int], str], *factors: Any) -> list[str]:
+    return [total(*factors)]
 
 
 def _turn(mode: str, vectors: F64, total: Any) -> Sequence[str]:

@@ -10,7 +10,7 @@ import bpy
 
 from ..vendor import face_actions
 from . import source
-from .mapping import BoneLink, EyeLink, HeadLink, KeyLink, Mapping, Response
+from .mapping import NEUTRAL, BoneLink, EyeLink, HeadLink, KeyLink, Mapping, Response
 from .score_properties import FlowFaceScore
 
 NAME = "flowface_retarget"
@@ -28,6 +28,10 @@ def _edited(item: Any, _context: Any) -> None:
 
 def _actions(_item: Any, _context: Any, typed: str) -> list[str]:
     return [action for action in face_actions.ARKIT_ACTIONS if typed.lower() in action.lower()]
+
+
+def _poses(_item: Any, _context: Any, typed: str) -> list[str]:
+    return [action for action in (NEUTRAL, *face_actions.ARKIT_ACTIONS) if typed.lower() in action.lower()]
 
 
 @contextlib.contextmanager
@@ -60,18 +64,18 @@ class FlowFaceKeyLink(bpy.types.PropertyGroup):  # type: ignore[misc]
 class FlowFaceBoneLink(bpy.types.PropertyGroup):  # type: ignore[misc]
     """An action that moves a bone: by so much at weight 1, in the bone's own axes at rest."""
 
-    action: bpy.props.StringProperty(name="Action", description="ARKit's action that drives it")  # type: ignore[valid-type]
-    bone: bpy.props.StringProperty(name="Bone", description="The character's bone")  # type: ignore[valid-type]
-    location: bpy.props.FloatVectorProperty(name="Location", size=3, subtype="TRANSLATION")  # type: ignore[valid-type]
+    action: bpy.props.StringProperty(name="Action", description="ARKit's action that drives it", update=_edited)  # type: ignore[valid-type]
+    bone: bpy.props.StringProperty(name="Bone", description="The character's bone", update=_edited)  # type: ignore[valid-type]
+    location: bpy.props.FloatVectorProperty(name="Location", size=3, subtype="TRANSLATION", update=_edited)  # type: ignore[valid-type]
     rotation: bpy.props.FloatVectorProperty(  # type: ignore[valid-type]
-        name="Rotation", description="Axis times angle", size=3
+        name="Rotation", description="Axis times angle", size=3, update=_edited
     )
-    scale: bpy.props.FloatVectorProperty(name="Scale", size=3, default=(1.0, 1.0, 1.0))  # type: ignore[valid-type]
-    gain: bpy.props.FloatProperty(name="Gain", description="Factor on the action's weight", default=1.0)  # type: ignore[valid-type]
-    offset: bpy.props.FloatProperty(name="Offset", description="Added after the gain")  # type: ignore[valid-type]
-    low: bpy.props.FloatProperty(name="From", description="No less than this", default=-10.0)  # type: ignore[valid-type]
-    high: bpy.props.FloatProperty(name="To", description="No more than this", default=10.0)  # type: ignore[valid-type]
-    mute: bpy.props.BoolProperty(name="Mute", description="Leave this link out")  # type: ignore[valid-type]
+    scale: bpy.props.FloatVectorProperty(name="Scale", size=3, default=(1.0, 1.0, 1.0), update=_edited)  # type: ignore[valid-type]
+    gain: bpy.props.FloatProperty(name="Gain", description="Factor on the action's weight", default=1.0, update=_edited)  # type: ignore[valid-type]
+    offset: bpy.props.FloatProperty(name="Offset", description="Added after the gain", update=_edited)  # type: ignore[valid-type]
+    low: bpy.props.FloatProperty(name="From", description="No less than this", default=-10.0, update=_edited)  # type: ignore[valid-type]
+    high: bpy.props.FloatProperty(name="To", description="No more than this", default=10.0, update=_edited)  # type: ignore[valid-type]
+    mute: bpy.props.BoolProperty(name="Mute", description="Leave this link out", update=_edited)  # type: ignore[valid-type]
 
 
 class FlowFaceEyeLink(bpy.types.PropertyGroup):  # type: ignore[misc]
@@ -80,10 +84,11 @@ class FlowFaceEyeLink(bpy.types.PropertyGroup):  # type: ignore[misc]
     side: bpy.props.EnumProperty(  # type: ignore[valid-type]
         name="Eye",
         items=[("left", "Left", "The character's left eye"), ("right", "Right", "The character's right eye")],
+        update=_edited,
     )
-    bone: bpy.props.StringProperty(name="Bone", description="The bone that turns the eye, or its aim")  # type: ignore[valid-type]
-    aims: bpy.props.BoolProperty(name="Aim", description="The eye looks at this bone, which is moved")  # type: ignore[valid-type]
-    gain: bpy.props.FloatProperty(name="Gain", description="Factor on the gaze", default=1.0)  # type: ignore[valid-type]
+    bone: bpy.props.StringProperty(name="Bone", description="The bone that turns the eye, or its aim", update=_edited)  # type: ignore[valid-type]
+    aims: bpy.props.BoolProperty(name="Aim", description="The eye looks at this bone, which is moved", update=_edited)  # type: ignore[valid-type]
+    gain: bpy.props.FloatProperty(name="Gain", description="Factor on the gaze", default=1.0, update=_edited)  # type: ignore[valid-type]
 
 
 def _is_source(_target: Any, obj: Any) -> bool:
@@ -120,19 +125,32 @@ class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
     bones: bpy.props.CollectionProperty(type=FlowFaceBoneLink)  # type: ignore[valid-type]
     active_bone: bpy.props.IntProperty(name="Bone Link")  # type: ignore[valid-type]
     eyes: bpy.props.CollectionProperty(type=FlowFaceEyeLink)  # type: ignore[valid-type]
-    head_bone: bpy.props.StringProperty(name="Head", description="The bone that takes on the head's turn")  # type: ignore[valid-type]
-    neck_bone: bpy.props.StringProperty(name="Neck", description="The bone that takes on a share of it")  # type: ignore[valid-type]
-    neck_share: bpy.props.FloatProperty(  # type: ignore[valid-type]
-        name="Neck Share", description="Of the head's turn", default=0.4, min=0.0, max=1.0
+    head_bone: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Head", description="The bone that takes on the head's turn", update=_edited
     )
-    head_gain: bpy.props.FloatProperty(name="Turn", description="Factor on the head's turn", default=1.0)  # type: ignore[valid-type]
+    neck_bone: bpy.props.StringProperty(name="Neck", description="The bone that takes on a share of it", update=_edited)  # type: ignore[valid-type]
+    neck_share: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Neck Share", description="Of the head's turn", default=0.4, min=0.0, max=1.0, update=_edited
+    )
+    head_gain: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        name="Turn", description="Factor on the head's turn", default=1.0, update=_edited
+    )
     head_move: bpy.props.FloatProperty(  # type: ignore[valid-type]
-        name="Travel", description="Of the head's travel, scaled to the character's size; 0 for turns only", default=0.0
+        name="Travel",
+        description="Of the head's travel, scaled to the character's size; 0 for turns only",
+        default=0.0,
+        update=_edited,
     )
     swap: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Swap Sides",
         description="The actor's left drives the character's right and the other way round",
         update=_edited,
+    )
+    posed_action: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Action", description="The action whose pose is recorded; neutral for the face at rest", search=_poses
+    )
+    size: bpy.props.FloatProperty(  # type: ignore[valid-type]
+        description="How far the eyes are apart of the character whose bones' locations these are; 0 where unknown"
     )
     live: bpy.props.BoolProperty(name="Live", description="It follows by drivers")  # type: ignore[valid-type]
     linked: bpy.props.PointerProperty(  # type: ignore[valid-type]
@@ -188,13 +206,14 @@ def mapping_of(target: Any) -> Mapping:
         tuple(EyeLink(link.side, link.bone, link.aims, link.gain) for link in target.eyes),
         HeadLink(target.head_bone, target.neck_bone, target.neck_share, target.head_gain, target.head_move),
         target.swap,
+        target.size,
     )
 
 
 def write_mapping(target: Any, mapping: Mapping) -> None:
     """Give a ``FlowFaceTarget`` a mapping in place of the one it has."""
     with as_one_edit(target.id_data):
-        target.mapping_name, target.swap = mapping.name, mapping.swap
+        target.mapping_name, target.swap, target.size = mapping.name, mapping.swap, mapping.size
         for links, wanted in ((target.keys, mapping.keys), (target.bones, mapping.bones), (target.eyes, mapping.eyes)):
             links.clear()
             for link in wanted:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .calibration import Calibration
 from .compared import Score
+from .measures import SHORT, Face
 
 
 def standing(scores: Sequence[Score]) -> str:
@@ -22,15 +23,18 @@ def standing(scores: Sequence[Score]) -> str:
     return f"The character follows in {len(moving) - len(behind)} of {len(moving)} measures; not in {_list(behind)}."
 
 
-def lines(found: Calibration, frames: NDArray[np.float64]) -> list[str]:
-    """A few sentences on a calibration; ``frames (T,)`` are the take's."""
+def lines(found: Calibration, frames: NDArray[np.float64], face: Face) -> list[str]:
+    """A few sentences on a calibration; ``frames (T,)`` are the take's, ``face`` the character's."""
     first, last = frames[found.frames[0]], frames[found.frames[-1]]
     before = sum(score.good for score in found.before)
     after = sum(score.good for score in found.after)
-    said = [
-        f"Solved from {len(found.frames)} frames between {first:g} and {last:g}: {after} of {len(found.after)} "
-        f"measures follow now, {before} did before"
-    ]
+    if found.kept:
+        said = ["No gains fit better than those that there were: the face may move too little in this take"]
+    else:
+        said = [
+            f"Solved from {len(found.frames)} frames between {first:g} and {last:g}: {after} of {len(found.after)} "
+            f"measures follow now, {before} did before"
+        ]
     behind = [score for score in found.after if not score.good]
     if behind:
         said.append(f"The character does not follow in {_list(behind)}")
@@ -38,6 +42,10 @@ def lines(found: Calibration, frames: NDArray[np.float64]) -> list[str]:
         said.append(
             f"These shape keys are at the end of their sliders or of what a gain may be: {', '.join(found.at_end)}"
         )
+    for lid, short in face.short.items():
+        if short > SHORT:
+            side = lid.rpartition(" ")[2]
+            said.append(f"Its {side} eyeBlink at 1 leaves {100 * short:.0f} % of the eye open: raise its Max")
     if found.helpers:
         shares = ", ".join(f"{link.action} drives {link.key} by {link.response.gain:.2f}" for link in found.helpers)
         said.append(f"Links were added: {shares}")

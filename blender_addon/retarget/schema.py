@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..vendor import face_actions
-from .mapping import FORMAT, VERSION, Mapping
+from .mapping import FORMAT, NEUTRAL, VERSION, BoneLink, Mapping
 
 FILE = Path(__file__).with_name("mapping.schema.json")
 """Where it lies in the add-on: what ``schema`` gives, written down for editors and other programs."""
@@ -47,7 +47,7 @@ def _of_dataclass(cls: type[Any]) -> dict[str, Any]:
     for item in dataclasses.fields(cls):
         described = _of_type(hints[item.name])
         if item.name == "action":
-            described = {"enum": list(face_actions.ARKIT_ACTIONS)}
+            described = {"enum": [*face_actions.ARKIT_ACTIONS, *((NEUTRAL,) if cls is BoneLink else ())]}
         elif item.name == "side":
             described = {"enum": ["left", "right"]}
         if item.default is not dataclasses.MISSING and item.default != ():

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import compat
 from ..scene import ownership, plate, sound
-from . import character_objects, face_frame, preview_parts, properties
+from . import character_objects, drive, face_frame, preview_parts, properties
 from .preview_parts import MADE
 from .source import take_of
 
@@ -82,7 +82,7 @@ def groups_of(scene: Any, take: Any = None) -> list[Group]:
     """What there is to see of a scene: each source that drives characters, with them; else the head of a ``take``."""
     driven: dict[Any, list[tuple[Any, Any]]] = {}
     for target in getattr(scene, properties.NAME).targets:
-        if target.object is not None:
+        if not drive.is_gone(target.object):
             driven.setdefault(target.source, []).append((target.object, properties.mapping_of(target)))
     if not driven and take is not None and ownership.member(take, ownership.HEAD) is not None:
         driven[ownership.member(take, ownership.HEAD)] = []
@@ -231,7 +231,7 @@ def _footage(view: ownership.ShownView) -> preview_parts.Footage | None:
     if background is None or view.size is None:
         return None
     picture = background.clip if background.source == "MOVIE_CLIP" else background.image
-    name = bpy.path.display_name_from_filepath(picture.filepath) or picture.name
+    name = bpy.path.basename(picture.filepath) or picture.name
     return preview_parts.Footage(view.camera, background, view.size, name)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from ..scene import ownership
-from . import bake, drive, properties
+from . import bake, drive, properties, rig_presets
 from .drive import CannotDrive
 from .guess import by_names
 
@@ -51,6 +51,8 @@ def candidates(context: Any) -> list[Any]:
 def add(scene: Any, obj: Any, head: Any) -> Any:
     """A new target that follows a head, with its keys mapped whose names say which action they are. It is not live yet.
 
+    An armature whose bones a preset knows gets that.
+
     Raises:
         CannotDrive: the character is in the list already.
     """
@@ -59,10 +61,14 @@ def add(scene: Any, obj: Any, head: Any) -> Any:
         if target.object == obj:
             held.active = index
             raise CannotDrive(f"“{obj.name}” is in the list already. Choose another source for it there.")
+        if obj.type == "MESH" and target.object is not None and target.object.data == obj.data:
+            held.active = index
+            raise CannotDrive(f"“{obj.name}” has the same mesh as “{target.object.name}”, with which it moves.")
     target = held.targets.add()
     target.object, target.source = obj, head
     held.active = len(held.targets) - 1
-    properties.write_mapping(target, by_names(obj))
+    mapping = rig_presets.guess(obj) if obj.type == "ARMATURE" else by_names(obj)
+    properties.write_mapping(target, mapping)
     return target
 
 
@@ -73,8 +79,17 @@ def remove(scene: Any, index: int, *, keep_baked: bool = False) -> None:
     drive.go_off(target)
     if not keep_baked:
         bake.unbake(target)
+    before = target.before
     held.targets.remove(index)
+    if before is not None and not before.users and before.library is None:
+        before.use_fake_user = True  # else the next file would not have the character's own Action any more
     held.active = max(0, min(held.active, len(held.targets) - 1))
+
+
+def needs_override(target: Any) -> bool:
+    """True where a character is linked from another file, so that it can only be driven by way of an override."""
+    obj = target.object
+    return obj is not None and (obj.library is not None or (obj.type == "MESH" and obj.data.library is not None))
 
 
 def make_override(context: Any, target: Any) -> Any:
@@ -86,9 +101,11 @@ def make_override(context: Any, target: Any) -> Any:
         CannotDrive: Blender cannot make one.
     """
     obj = target.object
+    if drive.is_gone(obj):
+        raise CannotDrive("This character was deleted. Remove it from the list.")
     if obj.library is not None:
         target.object = obj = _overridden(context, obj)
-    if obj.data.library is not None and obj.data.override_create(remap_local_usages=True) is None:
+    if needs_override(target) and obj.data.override_create(remap_local_usages=True) is None:
         raise CannotDrive(f"Blender cannot make a library override of the mesh of “{obj.name}”.")
     return obj
 

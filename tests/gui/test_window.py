@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import pytest
 
@@ -245,6 +246,36 @@ def test_several_views(window: Window, start_backend: Callable[[str], Server]) -
     server = start_backend("tests.gui.runners:look")
     done = window.run("views.py", server.endpoint, str(window.folder), *VIEW_BUTTONS)
     assert done.returncode == 0, done.stdout
+
+
+def test_from_footage_to_a_playblast_of_another_character(
+    window: Window, start_backend: Callable[[str], Server], shared_data: Path
+) -> None:
+    """Track, add facecap, match, live, preview, scrub, playblast, a cancelled one, and back."""
+    clip, character, film = (window.folder / name for name in ("clip.mp4", "facecap.glb", "film.mp4"))
+    shutil.copy(shared_data / "clips" / "pyfeat_single_face.mp4", clip)
+    shutil.copy(shared_data / "characters" / "facecap" / "facecap.glb", character)
+    server = start_backend("backend.pipeline.runners:run_job")
+    done = window.run("retarget.py", server.endpoint, str(clip), str(character), str(film), *TRACK_BUTTON)
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    for sentence in (
+        "live: {'FINISHED'}",
+        "played on: True",
+        "left of the cancelled film: []",
+        "left: [] same frame: True",
+    ):
+        assert sentence in done.stdout
+    with av.open(str(film)) as opened:
+        assert [stream.type for stream in opened.streams] == ["video", "audio"]
+        assert sum(1 for _ in opened.decode(video=0)) == 72
+
+
+def test_an_override_of_another_files_character_is_driven_and_baked(window: Window) -> None:
+    """Link, override, live, bake, each through saving and opening; a character of the same file first."""
+    done = window.run("retarget_files.py", "tcp://127.0.0.1:9")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("follows: ") == 6
 
 
 def _set_exif_orientation(path: Path, orientation: int) -> None:

@@ -89,17 +89,18 @@ def find_face_points(head: BareHead, name: str, face_mesh: OpenFaceMesh) -> Face
     return _average(np.stack(hits))
 
 
-FirstLook = Callable[[BareHead], "F64 | None"]
-"""MediaPipe's points (468,3) on a mesh as seen from the front; None where it sees no face."""
+Framings = Sequence[tuple[float, float]]
+FirstLook = Callable[[BareHead, Framings], "F64 | None"]
+"""MediaPipe's points (468,3) on a mesh of about a head's size that faces +z; None where no framing shows a face."""
 FRAMINGS = tuple((span, centre) for span in (1.0, 0.7, 1.5, 0.45) for centre in (0.5, 0.65, 0.35))
 """Spans and centres, in shares of the height from below, that a bust, a head or a face needs."""
 
 
 @contextmanager
-def first_look(face_mesh: OpenFaceMesh, framings: Sequence[tuple[float, float]] = FRAMINGS) -> Iterator[FirstLook]:
-    """Looks for faces on meshes of about a head's size that face +z, at all framings. Raises ``no_opengl``."""
+def first_look(face_mesh: OpenFaceMesh) -> Iterator[FirstLook]:
+    """Looks for faces on meshes. Raises ``no_opengl``."""
     with render.HeadRenderer((SIZE, SIZE)) as renderer, face_mesh() as detector:
-        yield lambda head: _Camera(renderer, detector, head, _colors(head)).find_frame(framings)
+        yield lambda head, framings: _Camera(renderer, detector, head, _colors(head)).find_frame(framings)
 
 
 def _average(hits: F64) -> FacePoints:
@@ -126,7 +127,7 @@ class _Camera:
     def __init__(self, renderer: render.HeadRenderer, detector: FaceMesh, head: BareHead, colors: F64) -> None:
         self.renderer, self.detector, self.head, self.colors = renderer, detector, head, colors
 
-    def find_frame(self, framings: Sequence[tuple[float, float]]) -> F64 | None:
+    def find_frame(self, framings: Framings) -> F64 | None:
         """The points (468,3) of a first look from the front, at the first of the framings that shows a face."""
         used = self.head.vertices[np.unique(self.head.triangles[self.head.skin])]
         low, high = used.min(axis=0), used.max(axis=0)

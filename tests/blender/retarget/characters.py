@@ -14,8 +14,10 @@ from scipy.spatial.transform import Rotation
 from backend.export.blender import head_geometry
 from backend.head_model.converters.ict import read_ict
 from backend.head_model.library import load_head
+from blender_addon import compat
+from blender_addon.scene import axes
 from blender_addon.scene.build import build_take
-from blender_addon.scene.ownership import HEAD, member
+from blender_addon.scene.ownership import ARMATURE, HEAD, member
 from protocol.face_actions import ARKIT_ACTIONS
 from protocol.take import CameraTrack, TakeResult
 
@@ -119,3 +121,18 @@ def apple_curves(data: Path) -> dict[str, NDArray[np.float32]]:
     """The curves (268,) of Apple's recorded performance by action, at 24 frames a second."""
     recorded = np.load(data / "characters" / "facecap" / "facecap_curves.npz")
     return {str(name): weights for name, weights in zip(recorded["names"], recorded["w"].T, strict=True)}
+
+
+def play_motion(head: Any, gaze: NDArray[Any], turn: NDArray[Any], place: NDArray[Any]) -> Any:
+    """Let a performer's eyes look (T,2,2) and its head turn (T,3) and move (T,3) in its root's space; its take."""
+    take = next(take for take in head.users_collection if take.get(HEAD) == head)
+    armature = member(take, ARMATURE)
+    writer = compat.ActionWriter(armature, "motion")
+    values = {"location": place, "rotation_euler": axes.rotation_values(axes.rotation_matrices(turn), "YXZ")}
+    for side, name in enumerate(("left_eye", "right_eye")):
+        values[f'pose.bones["{name}"].rotation_euler'] = axes.gaze_eulers(gaze[:, side])
+    frames = np.arange(1.0, len(place) + 1)
+    for path, rows in values.items():
+        for index in range(3):
+            writer.curve(path, index, "motion", frames, rows[:, index], np.zeros(len(frames), bool))
+    return take

@@ -47,10 +47,17 @@ def by_hand(target: Any) -> dict[str, np.ndarray]:
     return evaluate.key_values(source.weights(target.source, FRAMES), properties.mapping_of(target))
 
 
+def performance(data: Path, seed: int = 0) -> dict[str, np.ndarray]:
+    """Apple's performance, in which each action plays another's curve: the facecap head has the true one as its own."""
+    curves = characters.apple_curves(data)
+    order = np.random.default_rng(seed).permutation(len(curves))
+    return dict(zip(curves, np.stack(list(curves.values()))[order], strict=True))
+
+
 def follower(data: Path) -> tuple[Any, Any]:
-    """A character and its target, live, of a take of Apple's performance."""
+    """A character and its target, live, of a take."""
     character = characters.facecap(data)
-    target = add(character, characters.performer(characters.apple_curves(data)))
+    target = add(character, characters.performer(performance(data)))
     drive.go_live(target)
     return character, target
 

@@ -8,6 +8,7 @@ landmarks (iBUG's 68, ICT-FaceKit's own), which the calibration knows nothing of
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -150,3 +151,5 @@ def main(scene: Path, names: list[str], sliders: bool) -> None:
 if __name__ == "__main__":
     given = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
     main(Path(given[0]), given[1:] or ["ict", "makehuman"], "--sliders" in sys.argv)
+    sys.stdout.flush()
+    os._exit(0)  # bpy may hang or crash where it takes itself down

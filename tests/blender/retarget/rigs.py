@@ -7,6 +7,9 @@ from typing import Any
 import bpy
 import numpy as np
 from mathutils import Matrix
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
 
 BONES: dict[str, tuple[str, tuple[float, float, float], tuple[float, float, float], float]] = {
     "neck": ("", (0, 0, 1.0), (0, -0.03, 1.2), 0.3),
@@ -43,7 +46,7 @@ def head_rig(modes: dict[str, str] | None = None) -> Any:
     return obj
 
 
-def matrices(obj: Any, bones: list[str], frames: Any) -> np.ndarray:
+def matrices(obj: Any, bones: list[str], frames: Any) -> F64:
     """Matrices (T,B,4,4) of pose bones in the armature's space, as Blender plays them."""
     out = []
     for frame in frames:
@@ -58,7 +61,13 @@ def basis(obj: Any, bone: str) -> Matrix:
     return obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).pose.bones[bone].matrix_basis.copy()
 
 
-def angle_between(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+def angle_between(one: F64, two: F64) -> F64:
     """Degrees between rotations (…,3,3)."""
     trace = np.einsum("...ij,...ij->...", one, two)
-    return np.degrees(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0)))
+    return np.asarray(np.degrees(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0))))
+
+
+def armature_matrices(obj: Any) -> dict[str, F64]:
+    """Matrices (4,4) of all pose bones in the armature's space, as they are posed now."""
+    bpy.context.view_layer.update()
+    return {bone.name: np.array(bone.matrix, np.float64) for bone in obj.pose.bones}

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from backend.head_model.gaze import FULL_LOOK_ANGLE
-from blender_addon import compat
-from blender_addon.retarget import bake, bone_motion, drive, pose, properties, rig, turns
-from blender_addon.retarget.mapping import BoneLink, EyeLink, HeadLink, Mapping, Response
-from blender_addon.scene import axes, head_motion, ownership
+from blender_addon.retarget import bake, bone_motion, drive, properties, rig, targets, turns
+from blender_addon.retarget.mapping import NEUTRAL, BoneLink, EyeLink, HeadLink, Mapping, Response
+from blender_addon.scene import axes, head_motion
 from tests.blender.retarget import characters, rigs
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -42,23 +41,8 @@ def jaw_links() -> tuple[BoneLink, ...]:
         BoneLink("jawRight", "jaw", (-0.004, 0.0, 0.0), (0.0, -0.02, -0.14), response=Response(0.8, 0.1, 0.2, 0.6)),
         BoneLink("eyeBlinkLeft", "jaw", rotation=(0.9, 0.9, 0.0), response=Response(mute=True)),
         BoneLink("mouthSmileLeft", "lip", (0.01, 0.02, -0.01), (0.1, 0.2, -0.3)),
-        BoneLink(bone_motion.NEUTRAL, "lip", rotation=(0.05, 0.1, -0.15)),
+        BoneLink(NEUTRAL, "lip", rotation=(0.05, 0.1, -0.15)),
     )
-
-
-def moved(head: Any, gaze: np.ndarray, turn: np.ndarray, place: np.ndarray) -> Any:
-    """Let a performer's eyes look (T,2,2) and its head turn (T,3) and move (T,3) in its root's space."""
-    take = next(take for take in head.users_collection if take.get(ownership.HEAD) == head)
-    armature = ownership.member(take, ownership.ARMATURE)
-    writer = compat.ActionWriter(armature, "motion")
-    plain = np.zeros(COUNT, bool)
-    values = {"location": place, "rotation_euler": axes.rotation_values(axes.rotation_matrices(turn), "YXZ")}
-    for side, name in enumerate(("left_eye", "right_eye")):
-        values[f'pose.bones["{name}"].rotation_euler'] = axes.gaze_eulers(gaze[:, side])
-    for path, rows in values.items():
-        for index in range(3):
-            writer.curve(path, index, "motion", FRAMES, rows[:, index], plain)
-    return take
 
 
 def test_live_is_as_baked_is_as_added_up() -> None:
@@ -99,8 +83,9 @@ def _played(character: Any) -> dict[str, list[np.ndarray]]:
 def test_eyes_and_head_follow(where: str, swap: bool) -> None:
     random = np.random.default_rng(5)
     gaze, turn = random.uniform(-0.4, 0.4, (COUNT, 2, 2)), random.uniform(-0.4, 0.4, (COUNT, 3))
-    place = random.uniform(-0.1, 0.1, (COUNT, 3)) + [0.0, 0.0, 1.6]
-    take = moved(head := characters.performer(curves()), gaze, turn, place)
+    place = np.array([0.0, 0.0, 1.6]) + random.uniform(-0.1, 0.1, (COUNT, 3))
+    head = characters.performer(curves())
+    take = characters.play_motion(head, gaze, turn, place)
     head_motion.move(take, where)
     character = rigs.head_rig()
     eyes = (EyeLink("left", "eye.L"), EyeLink("right", "eye.R"), EyeLink("left", "aim.L", aims=True))
@@ -128,3 +113,73 @@ def test_eyes_and_head_follow(where: str, swap: bool) -> None:
         assert np.abs(played - first).max() < 3e-4  # a hundredth of a degree
     travel = first[:, 0, :3, 3] - first[0, 0, :3, 3]
     assert np.abs(travel).max() > 0.05
+
+
+def test_poses_are_recorded_shown_mirrored_and_taken_away() -> None:
+    character = rigs.head_rig({"jaw": "XYZ", "eye.L": "AXIS_ANGLE"})
+    target = targets.add(bpy.context.scene, character, characters.performer(curves()))
+    bones = character.pose.bones
+    bones["jaw"].rotation_euler = (0.1, 0.0, 0.0)
+    target.posed_action = NEUTRAL
+    assert bpy.ops.flowface.retarget_pose_record() == {"FINISHED"}
+    bones["jaw"].rotation_euler = (0.1, 0.02, 0.0)
+    bones["eye.L"].rotation_axis_angle = (0.3, 0.0, 0.6, 0.8)
+    bones["aim.L"].location = (0.02, 0.03, -0.01)
+    target.posed_action = "mouthSmileLeft"
+    assert bpy.ops.flowface.retarget_pose_record() == {"FINISHED"}
+    posed = {bone.name: np.array(bone.matrix_basis) for bone in bones}
+    links = {link.bone: link for link in properties.mapping_of(target).bones if link.action == "mouthSmileLeft"}
+    assert set(links) == {"jaw", "eye.L", "aim.L"}
+    assert np.abs(np.array(links["jaw"].rotation) - [0.0, 0.02, 0.0]).max() < 2e-3  # what it adds to the neutral pose
+    target.posed_action = NEUTRAL
+    bpy.ops.flowface.retarget_pose_show()
+    assert np.abs(np.array(bones["aim.L"].matrix_basis) - np.eye(4)).max() == 0.0
+    target.posed_action = "mouthSmileLeft"
+    bpy.ops.flowface.retarget_pose_show()
+    assert max(np.abs(np.array(bone.matrix_basis) - posed[bone.name]).max() for bone in bones) < 1e-6
+    left = rigs.armature_matrices(character)
+    assert bpy.ops.flowface.retarget_pose_mirror() == {"FINISHED"}
+    target.posed_action = "mouthSmileRight"
+    bpy.ops.flowface.retarget_pose_show()
+    right = rigs.armature_matrices(character)
+    across = np.diag([-1.0, 1.0, 1.0, 1.0])
+    for one, other in (("aim.L", "aim.R"), ("eye.L", "eye.R")):
+        moved = left[one] @ np.linalg.inv(rig.rest(character, one))
+        reflected = right[other] @ np.linalg.inv(rig.rest(character, other))
+        assert np.abs(across @ moved @ across - reflected).max() < 1e-5
+    bpy.ops.flowface.retarget_pose_remove()
+    assert {link.action for link in properties.mapping_of(target).bones} == {NEUTRAL, "mouthSmileLeft"}
+
+
+def test_eyes_follow_the_actions_of_an_object_that_is_no_take() -> None:
+    source = bpy.data.objects.new("source", None)
+    bpy.context.scene.collection.objects.link(source)
+    source["eyeLookOutLeft"], source["eyeLookUpLeft"] = 0.8, 0.5
+    character = rigs.head_rig()
+    target = add(character, source, Mapping(eyes=(EyeLink("left", "eye.L"),)))
+    wanted = turns.gaze_turns(np.array([[0.8, 0.5]]) * FULL_LOOK_ANGLE)[0]
+    wanted = turns.GAZE_AXES @ wanted @ turns.GAZE_AXES.T @ rig.rest(character, "eye.L")[:3, :3]
+    for way in (lambda: drive.go_live(target), lambda: bake.bake(target, 1, 2)):
+        way()
+        assert rigs.angle_between(rigs.matrices(character, ["eye.L"], [1])[0, 0, :3, :3], wanted) < 0.05
+    assert wanted[0, 1] > 0.3  # to the character's own left
+
+
+def test_what_bones_had_comes_back() -> None:
+    character = rigs.head_rig()
+    bone = character.pose.bones["jaw"]
+    bone.location, bone.rotation_quaternion = (0.1, 0.2, 0.3), (0.9, 0.1, 0.2, 0.3)
+    own = character.animation_data_create().drivers.new('pose.bones["jaw"].location', index=1)
+    own.driver.expression = "0.5"
+    before = bone.matrix_basis.copy()
+    target = add(character, characters.performer(curves()), Mapping(bones=jaw_links()))
+    drive.go_live(target)
+    assert len(character.animation_data.drivers) > 5
+    bake.bake(target, 1, COUNT)
+    drive.go_live(target)
+    targets.remove(bpy.context.scene, 0)
+    assert [curve.driver.expression for curve in character.animation_data.drivers] == ["0.5"]
+    assert not own.mute
+    assert character.animation_data.action is None
+    bone.location[1] = before.translation[1]  # that driver's own
+    assert np.abs(np.array(bone.matrix_basis) - np.array(before)).max() < 1e-6

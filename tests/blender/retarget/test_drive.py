@@ -9,12 +9,22 @@ import numpy as np
 import pytest
 
 from blender_addon import compat
-from blender_addon.retarget import bake, drive, source
+from blender_addon.retarget import bake, drive, source, targets
 from blender_addon.retarget.mapping import KeyLink, Mapping, Response
 from blender_addon.scene import retime
 from protocol.face_actions import ARKIT_ACTIONS
 from tests.blender.retarget import characters
-from tests.blender.retarget.followers import FRAMES, add, by_hand, differs, follower, plain, played
+from tests.blender.retarget.followers import (
+    FRAMES,
+    add,
+    by_hand,
+    differs,
+    facecap_key,
+    follower,
+    performance,
+    plain,
+    played,
+)
 
 pytestmark = pytest.mark.usefixtures("addon")
 
@@ -38,7 +48,7 @@ def mixed() -> Mapping:
 @pytest.mark.parametrize("mapping", [plain(), mixed()], ids=["plain", "mixed"])
 def test_live_is_as_baked_is_as_worked_out(shared_data: Path, mapping: Mapping) -> None:
     character = characters.facecap(shared_data)
-    target = add(character, characters.performer(characters.apple_curves(shared_data)), mapping)
+    target = add(character, characters.performer(performance(shared_data)), mapping)
     wanted = by_hand(target)
     names = list(wanted)
     expected = np.clip(np.stack([wanted[name] for name in names]), 0.0, 1.0)  # the character's own sliders
@@ -63,7 +73,7 @@ def test_everything_comes_back_when_the_link_goes(shared_data: Path) -> None:
     drivers_before = [(curve.data_path, curve.mute, curve.driver.expression) for curve in keys.animation_data.drivers]
     counts = {name: len(getattr(bpy.data, name)) for name in ("objects", "meshes", "shape_keys", "actions")}
 
-    head = characters.performer(characters.apple_curves(shared_data))
+    head = characters.performer(performance(shared_data))
     added = {name: len(getattr(bpy.data, name)) - count for name, count in counts.items()}
     target = add(character, head)
     drive.go_live(target)
@@ -130,3 +140,56 @@ def test_a_source_that_is_driven_itself_is_sampled(shared_data: Path) -> None:
     bake.bake(target, 40, 44)
     assert played(character, ["jawOpen"])[0, 1] == pytest.approx(0.3)
     assert bpy.context.scene.frame_current == FRAMES[-1]
+
+
+def test_several_characters_at_once(shared_data: Path) -> None:
+    _, target = follower(shared_data)
+    deltas = {action: np.full((3, 3), 0.1, np.float32) for action in ARKIT_ACTIONS}
+    triangle = characters.mesh_object("small", np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32), deltas)
+    small = targets.add(bpy.context.scene, triangle, target.source)
+    target = targets.settings_of(bpy.context.scene).targets[0]  # the collection has grown
+    assert bpy.ops.flowface.retarget_live(every=True) == {"FINISHED"}
+    assert target.live and small.live and differs(triangle, small) < 1e-5
+    assert bpy.ops.flowface.retarget_bake(every=True) == {"FINISHED"}
+    assert not target.live and differs(target.object, target) < 1e-5 and differs(triangle, small) < 1e-5
+    twin = bpy.data.objects.new("twin", triangle.data)
+    with pytest.raises(drive.CannotDrive, match="the same mesh as “small”"):
+        targets.add(bpy.context.scene, twin, target.source)
+
+
+def test_a_key_that_is_renamed_leaves_no_driver_behind(shared_data: Path) -> None:
+    character, target = follower(shared_data)
+    keys = character.data.shape_keys
+    keys.key_blocks["jawOpen"].name = "mouth open"
+    assert keys.animation_data.drivers.find('key_blocks["mouth open"].value') is not None  # Blender does so
+    target.keys[0].gain = 2.0
+    assert drive.missing_keys(target) == ("jawOpen",)
+    assert keys.animation_data.drivers.find('key_blocks["mouth open"].value') is None
+    drive.go_off(target)
+    assert not len(keys.animation_data.drivers)
+
+
+def test_what_the_nla_plays_is_sampled(shared_data: Path) -> None:
+    character, target = follower(shared_data)
+    animation = target.source.data.shape_keys.animation_data
+    strip = animation.nla_tracks.new().strips.new("later", 11, animation.action)
+    if compat.LAYERED_ACTIONS:
+        strip.action_slot = animation.action_slot
+    animation.action = None
+    bake.bake(target, 96, 98)
+    curves = performance(shared_data)
+    action = max(curves, key=lambda name: abs(curves[name][86] - curves[name][96]))
+    assert abs(curves[action][86] - curves[action][96]) > 0.1
+    assert played(character, [facecap_key(action)])[0, 2] == pytest.approx(curves[action][86], abs=1e-5)
+
+
+def test_baked_keys_can_stay_when_the_link_goes(shared_data: Path) -> None:
+    character, target = follower(shared_data)
+    own, wanted = compat.action_of(character.data.shape_keys), by_hand(target)
+    tracks = character.data.shape_keys.animation_data.nla_tracks
+    for track in list(tracks):
+        tracks.remove(track)
+    bake.bake(target, 1, 268)
+    assert bpy.ops.flowface.retarget_remove(keep_baked=True) == {"FINISHED"}
+    assert np.abs(played(character, ["jawOpen"])[0] - np.clip(wanted["jawOpen"], 0, 1)).max() < 1e-5
+    assert own.use_fake_user  # so that it is in the file that is saved

@@ -17,7 +17,7 @@ from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.plan import plan_for
 from protocol.face_actions import ARKIT_ACTIONS
 from tests.blender.retarget import characters
-from tests.blender.retarget.followers import add, differs, facecap_key, follower, played, the_target
+from tests.blender.retarget.followers import add, differs, facecap_key, follower, performance, played, the_target
 from tests.blender.takes import Shot, make_take
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -30,17 +30,10 @@ def follows(target: Any) -> bool:
     return differs(character, target) < 1e-5 and np.ptp(moved) > 0.05
 
 
-def another_run(data: Path, seed: int = 0) -> dict[str, np.ndarray]:
-    """Apple's performance, every action played by another's curve."""
-    curves = characters.apple_curves(data)
-    order = np.random.default_rng(seed).permutation(len(curves))
-    return dict(zip(curves, np.stack(list(curves.values()))[order], strict=True))
-
-
 def test_versions_edits_and_layers_of_the_take_are_followed(shared_data: Path) -> None:
     _, target = follower(shared_data)
     take = source.take_of(target.source)
-    characters.performer(another_run(shared_data))  # tracked again: version 2
+    characters.performer(performance(shared_data, 1))  # tracked again: version 2
     assert versions.current(take).number == 2
     assert follows(target)
     versions.switch(bpy.context, take, 1)
@@ -87,7 +80,7 @@ def test_a_copy_of_the_take_can_be_followed_instead(shared_data: Path) -> None:
 def test_it_survives_saving_and_undo_and_is_one_step(shared_data: Path, tmp_path: Path) -> None:
     character = characters.facecap(shared_data)
     before = character.data.shape_keys.animation_data.action.name
-    add(character, characters.performer(characters.apple_curves(shared_data)))
+    add(character, characters.performer(performance(shared_data)))
     bpy.ops.ed.undo_push(message="Before")
     assert bpy.ops.flowface.retarget_live() == {"FINISHED"}
     bpy.ops.ed.undo_push(message="Live")
@@ -139,7 +132,7 @@ def test_an_override_in_a_second_file_is_driven_and_baked(shared_data: Path, tmp
     bpy.ops.wm.save_as_mainfile(filepath=str(file))
 
     linked(file)
-    characters.performer(characters.apple_curves(shared_data))
+    characters.performer(performance(shared_data))
     assert bpy.ops.flowface.retarget_add() == {"FINISHED"}
     target = the_target()
     assert target.object.library is not None

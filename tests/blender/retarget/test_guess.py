@@ -104,12 +104,21 @@ def test_the_ict_head_by_motion_turned_and_scaled_on_its_side(shared_data: Path,
     assert halves == {"browInnerUpLeft", "browInnerUpRight"}
 
 
-def test_names_that_are_there_lead_the_others(shared_data: Path, source: Any) -> None:
+def test_names_lead_the_other_keys_and_sides_as_seen_from_the_front_are_found_out(
+    shared_data: Path, source: Any
+) -> None:
     character = characters.facecap(shared_data)
     truth = renamed(character, lambda number, was: was if number % 3 else f"shape{number}")
     found = guess(character, source)
     assert len(found.actions_by("preset")) > 30 and len(found.actions_by("motion")) > 12
-    assert len(right_ones(found, truth)) >= 50
+    assert len(right_ones(found, truth)) >= 50 and not found.named_from_front
+    was = list(truth.values())
+    other_side = {"_L": "_R", "_R": "_L", "Left": "Right", "Right": "Left"}
+    renamed(character, lambda number, _: f"shape{number}")
+    renamed(character, lambda number, _: re.sub("(_[LR]|Left|Right)$", lambda side: other_side[side[0]], was[number]))
+    meant = dict(zip(mesh_keys.names_of(character), was, strict=True))
+    found = guess(character, source)
+    assert found.named_from_front and len(right_ones(found, meant)) >= 51
 
 
 def test_what_a_key_adds_is_read_as_blender_shows_it() -> None:

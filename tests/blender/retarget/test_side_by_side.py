@@ -8,13 +8,16 @@ from typing import Any
 
 import av
 import bpy
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from blender_addon import compat
-from blender_addon.retarget import drive, playblast, preview_parts, properties, side_by_side, source
-from tests.blender.retarget import characters
+from blender_addon.retarget import drive, in_step, playblast, preview_parts, properties, side_by_side, source
+from blender_addon.retarget.mapping import EyeLink, Mapping
+from blender_addon.scene import retime
+from tests.blender.retarget import characters, rigs
 from tests.blender.retarget.followers import add, plain
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -212,6 +215,22 @@ def test_a_playblast_has_the_frames_the_sound_and_the_performance(shared_data: P
     assert np.abs(middle - [grey(frame) for frame in range(OPEN - 9, OPEN + 1)]).max() < 6  # in step
 
 
+def test_footage_at_another_speed_stays_in_step(shared_data: Path, tmp_path: Path) -> None:
+    head, _ = stage(shared_data, tmp_path)
+    retime.retime(source.take_of(head), start=11, speed=2.0)
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 11, 22
+    preview = side_by_side.show(scene)
+    assert not side_by_side.has_sound(preview)
+    side_by_side.set_height(preview, 100)
+    preview.frame_start, preview.frame_end, preview.render.filepath = 14, 15, f"{tmp_path}/"
+    bpy.ops.render.render(animation=True, scene=preview.name)
+    for frame in (14, 15):
+        picture = cv2.imread(str(tmp_path / f"{frame:04d}.png"))
+        shown_grey = picture[50, picture.shape[1] // 6].mean()
+        assert shown_grey == pytest.approx(grey(1 + 2 * (frame - 11)), abs=7)
+
+
 def test_a_film_that_cannot_be_written_leaves_nothing(shared_data: Path, tmp_path: Path) -> None:
     stage(shared_data)
     with pytest.raises(OSError):
@@ -229,9 +248,45 @@ def test_the_preview_opens_and_closes_at_the_same_frame(shared_data: Path) -> No
     preview = bpy.context.window.scene
     assert side_by_side.shown_scene(preview) == scene and preview.frame_current == 5
     assert json.loads(preview.get("flowface_preview_views", "[]"))
+    for moved_scene, frame in ((scene, 7), (preview, 12), (scene, 5)):  # as if both were seen in windows
+        moved_scene.frame_set(frame)
+        in_step.keep(scene, preview)
+        assert (scene.frame_current, preview.frame_current) == (frame, frame)
+    assert in_step.tick() == in_step.SELDOM
     preview.frame_set(9)
     assert bpy.ops.flowface.retarget_preview() == {"FINISHED"}  # made anew, from within
     assert bpy.context.window.scene == preview and preview.frame_current == 9
     assert bpy.ops.flowface.retarget_preview_close() == {"FINISHED"}
     assert bpy.context.window.scene == scene and scene.frame_current == 9
     assert len(bpy.data.scenes) == 1
+
+
+def test_a_character_of_bones_is_seen_from_its_front_however_it_stands() -> None:
+    """Askew bones, twice the size, turned aside, its head nodding; it is shown as it is at rest, and where it nods."""
+    rig = rigs.head_rig()
+    verts = np.array([(x, y, z) for x in (-0.1, 0.1) for y in (-0.25, 0.05) for z in (1.2, 1.5)], np.float32)
+    mesh = bpy.data.meshes.new("block")
+    mesh.from_pydata(verts.tolist(), [], [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6)])
+    block = bpy.data.objects.new("block", mesh)
+    bpy.context.scene.collection.objects.link(block)
+    block.vertex_groups.new(name="head").add(range(8), 1.0, "REPLACE")
+    block.parent = rig
+    block.modifiers.new("rig", "ARMATURE").object = rig
+    rig.scale, rig.rotation_euler = (2.0, 2.0, 2.0), (0.0, 0.0, 1.2)
+    eyes = (EyeLink("left", "eye.L"), EyeLink("right", "eye.R"))
+    add(rig, characters.performer({"jawOpen": np.zeros(4)}), Mapping(eyes=eyes))
+    bpy.context.view_layer.update()
+    scene = bpy.context.scene
+
+    def sides(still: bool, frame: int) -> NDArray[np.float64]:
+        """From its middle, in parts of its width."""
+        preview = side_by_side.show(scene, still=still)
+        found = points(shown(preview, "rig"), preview, frame)
+        return (found - found.mean(axis=0)) / (found[4, 0] - found[0, 0])
+
+    wanted = (verts - verts.mean(axis=0)) / 0.2
+    assert np.abs(sides(True, 1) - wanted).max() < 1e-3
+    rig.pose.bones["head"].rotation_mode = "XYZ"
+    rig.pose.bones["head"].rotation_euler.x = 0.5
+    assert np.abs(sides(True, 1) - wanted).max() < 1e-3
+    assert np.abs(sides(False, 1) - wanted).max() > 0.2

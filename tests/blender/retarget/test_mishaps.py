@@ -1,0 +1,98 @@
+"""What users do to characters behind the add-on's back: deleting, copying, unlinking, following in a circle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+import pytest
+
+from blender_addon import compat
+from blender_addon.retarget import bake, drive, side_by_side, targets
+from blender_addon.retarget.drive import CannotDrive
+from tests.blender.retarget import characters
+
+pytestmark = pytest.mark.usefixtures("addon")
+
+
+def box(name: str = "box") -> Any:
+    """A mesh of one triangle with the keys that the performer moves."""
+    points = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], np.float32)
+    deltas = {key: np.full((3, 3), 0.1, np.float32) for key in ("jawOpen", "mouthClose")}
+    return characters.mesh_object(name, points, np.array([[0, 1, 2]], np.int32), deltas)
+
+
+def performer() -> Any:
+    return characters.performer({"jawOpen": np.linspace(0.0, 1.0, 11), "mouthClose": np.zeros(11)})
+
+
+def follower(character: Any, head: Any) -> Any:
+    return targets.add(bpy.context.scene, character, head)
+
+
+def select(obj: Any) -> None:
+    for other in bpy.context.scene.objects:
+        other.select_set(other == obj)
+    bpy.context.view_layer.objects.active = obj
+
+
+def test_a_character_that_was_deleted_in_the_viewport_counts_as_deleted() -> None:
+    character = box()
+    target = follower(character, performer())
+    drive.go_live(target)
+    select(character)
+    bpy.ops.object.delete()
+    with pytest.raises(CannotDrive, match="deleted"):
+        drive.check(target)
+    with pytest.raises(CannotDrive, match="deleted"):
+        targets.make_override(bpy.context, target)
+    assert not side_by_side.groups_of(bpy.context.scene)
+
+
+def test_none_follows_what_follows_it() -> None:
+    first, second = box("first"), box("second")
+    one, two = follower(first, performer()), follower(second, first)
+    one = targets.settings_of(bpy.context.scene).targets[0]
+    drive.go_live(one)
+    drive.go_live(two)
+    one.source = second
+    with pytest.raises(CannotDrive, match="follows “first” itself"):
+        drive.go_live(one)
+    drivers = first.data.shape_keys.animation_data.drivers
+    assert all(curve.driver.variables[0].targets[0].id != second.data.shape_keys for curve in drivers)
+
+
+def test_a_copy_of_a_live_character_gets_its_own_driver_back() -> None:
+    character = box()
+    character.data.shape_keys.key_blocks["jawOpen"].driver_add("value").driver.expression = "frame * 0.01"
+    head = performer()
+    drive.go_live(follower(character, head))
+    copy = character.copy()
+    copy.data = character.data.copy()
+    bpy.context.scene.collection.objects.link(copy)
+    target = follower(copy, head)
+    drive.go_live(target)
+    drive.go_off(target)
+    (own,) = copy.data.shape_keys.animation_data.drivers
+    assert (own.data_path, own.mute, own.driver.expression) == ('key_blocks["jawOpen"].value', False, "frame * 0.01")
+
+
+@pytest.mark.parametrize("by", ["deleted", "unlinked"])
+@pytest.mark.parametrize("again", [False, True], ids=["once", "baked again"])
+def test_the_characters_own_action_comes_back_though_the_bake_is_gone(by: str, again: bool) -> None:
+    character = box()
+    character.data.shape_keys.key_blocks["jawOpen"].keyframe_insert("value", frame=1)
+    own = compat.action_of(character.data.shape_keys)
+    target = follower(character, performer())
+    bake.bake(target, 1, 11)
+    assert compat.action_of(character.data.shape_keys) != own
+    if by == "deleted":
+        bpy.data.actions.remove(target.baked)
+    else:
+        character.data.shape_keys.animation_data.action = None
+    if again:
+        bake.bake(target, 1, 11)
+    bpy.ops.flowface.retarget_unbake()
+    assert compat.action_of(character.data.shape_keys) == own
+    assert target.before is None
