@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from blender_addon import compat
-from blender_addon.retarget import bake, drive, side_by_side, targets
+from blender_addon.retarget import bake, drive, faces, guess, side_by_side, source, targets
 from blender_addon.retarget.drive import CannotDrive
+from blender_addon.retarget.mapping import BadMapping
+from blender_addon.retarget.measures import NoFace
 from tests.blender.retarget import characters
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -96,3 +98,19 @@ def test_the_characters_own_action_comes_back_though_the_bake_is_gone(by: str, a
     bpy.ops.flowface.retarget_unbake()
     assert compat.action_of(character.data.shape_keys) == own
     assert target.before is None
+
+
+def test_a_mesh_without_vertices_is_refused_in_words() -> None:
+    character = box()
+    target = follower(character, performer())
+    character.data.clear_geometry()
+    with pytest.raises(NoFace, match="no vertices"):
+        faces.read_character(target)
+    with pytest.raises(BadMapping, match="no vertices"):
+        guess.guess(character, target.source)
+
+
+def test_only_numbers_are_actions_of_a_source() -> None:
+    empty = bpy.data.objects.new("props", None)
+    empty["jawOpen"], empty["mouthClose"], empty["jawLeft"] = "wide", [1.0, 2.0], 0.5
+    assert list(source.places(empty)) == ["jawLeft"]
