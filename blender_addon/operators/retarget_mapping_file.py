@@ -11,7 +11,6 @@ from ..retarget import files, properties, rig_presets, targets
 from ..retarget.mapping import BadMapping
 from .on_target import OnTarget
 
-
 LONGEST_NAME = 63
 """Characters of a name that Blender keeps."""
 
