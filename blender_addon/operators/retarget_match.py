@@ -27,9 +27,7 @@ def _ways(_operator: Any, _context: Any) -> list[tuple[str, str, str]]:
     if not _items:
         _items.extend(_WAYS)
         _items.extend(
-            (name, preset.name, f"The keys that {preset.name} has")
-            for name, preset in files.presets().items()
-            if preset.keys
+            (name, preset.name, f"The keys that {preset.name} has") for name, preset in files.key_presets().items()
         )
     return _items
 
