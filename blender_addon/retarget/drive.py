@@ -69,6 +69,7 @@ def go_live(target: Any) -> None:
 def go_off(target: Any) -> None:
     """Let a character follow no longer: it has what it had before, or the keys that were baked."""
     target.live, target.linked = False, None
+    target.carried_pair = ""  # what a rig's own switches say is asked again when it goes live again
     owner = kept.owner_of(target)
     if owner is not None:
         kept.remove_drivers(owner)
