@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -114,3 +115,17 @@ def test_only_numbers_are_actions_of_a_source() -> None:
     empty = bpy.data.objects.new("props", None)
     empty["jawOpen"], empty["mouthClose"], empty["jawLeft"] = "wide", [1.0, 2.0], 0.5
     assert list(source.places(empty)) == ["jawLeft"]
+
+
+def test_teeth_go_along_with_a_face_that_is_calibrated(shared_data: Path) -> None:
+    face, top = characters.ict(shared_data), bpy.data.objects.new("top", None)
+    teeth, stranger = box("teeth"), box("another's")
+    bpy.context.scene.collection.objects.link(top)
+    face.parent = teeth.parent = top
+    head = characters.performer(characters.apple_curves(shared_data))
+    for character in (stranger, teeth, face):
+        next(link for link in follower(character, head).keys if link.key == "jawOpen").gain = 0.5
+    assert bpy.ops.flowface.retarget_calibrate() == {"FINISHED"}
+    listed = targets.settings_of(bpy.context.scene).targets
+    gains = [next(link.gain for link in one.keys if link.key == "jawOpen") for one in listed]
+    assert gains[0] == 0.5 and gains[1] == gains[2] > 0.6
