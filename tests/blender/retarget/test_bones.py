@@ -116,6 +116,21 @@ def test_eyes_and_head_follow(where: str, swap: bool) -> None:
     assert np.abs(travel).max() > 0.05
 
 
+def test_the_head_follows_where_the_motion_is_moved_while_it_is_live() -> None:
+    random = np.random.default_rng(5)
+    turn, still = random.uniform(-0.4, 0.4, (COUNT, 3)), np.zeros((COUNT, 2, 2))
+    head = characters.performer(curves())
+    take = characters.play_motion(head, still, turn, np.tile([0.0, 0.0, 1.6], (COUNT, 1)))
+    character = rigs.head_rig()
+    drive.go_live(add(character, head, Mapping(head=HeadLink("head", "neck"))))
+    rest = rig.rest(character, "head")[:3, :3]
+    for where in (head_motion.NECK, head_motion.CAMERA, head_motion.HEAD):
+        head_motion.move(take, where)
+        bpy.context.view_layer.update()
+        turned = rigs.matrices(character, ["head"], FRAMES)[:, 0, :3, :3] @ rest.T
+        assert rigs.angle_between(turned, axes.rotation_matrices(turn)).max() < 0.1
+
+
 def test_poses_are_recorded_shown_mirrored_and_taken_away() -> None:
     character = rigs.head_rig({"jaw": "XYZ", "eye.L": "AXIS_ANGLE"})
     target = targets.add(bpy.context.scene, character, characters.performer(curves()))
