@@ -64,8 +64,3 @@ def write(path: Path, mapping: Mapping) -> None:
 def presets() -> dict[str, Mapping]:
     """The mappings that come with the add-on, by their files' names without ending, in alphabetical order of those."""
     return {path.stem: read(path) for path in sorted(PRESETS.glob("*.json"))}
-
-
-def key_presets() -> dict[str, Mapping]:
-    """Those of the presets that are about shape keys, by family."""
-    return {family: preset for family, preset in presets().items() if preset.keys}

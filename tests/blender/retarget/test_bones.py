@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -183,3 +184,42 @@ def test_what_bones_had_comes_back() -> None:
     assert character.animation_data.action is None
     bone.location[1] = before.translation[1]  # that driver's own
     assert np.abs(np.array(bone.matrix_basis) - np.array(before)).max() < 1e-6
+
+
+def test_an_override_follows_through_files_and_undo_is_one_step(tmp_path: Path) -> None:
+    rig_object = rigs.head_rig()
+    collection = bpy.data.collections.new("Hero")
+    collection.objects.link(rig_object)
+    library = str(tmp_path / "hero.blend")
+    bpy.data.libraries.write(library, {collection}, fake_user=True)
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(library, link=True) as (_, wanted):
+        wanted.collections = ["Hero"]
+    bpy.context.scene.collection.children.link(wanted.collections[0])
+    target = targets.add(bpy.context.scene, wanted.collections[0].objects[0], characters.performer(curves()))
+    mapping = Mapping(bones=jaw_links())
+    properties.write_mapping(target, mapping)
+    with pytest.raises(drive.CannotDrive, match="Make Override"):
+        drive.go_live(target)
+    assert bpy.ops.flowface.retarget_override() == {"FINISHED"}
+    drive.go_live(targets.chosen(bpy.context.scene))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.ed.undo_push(message="opened")
+    assert _follows(mapping)
+    assert bpy.ops.flowface.retarget_live() == {"FINISHED"}
+    bpy.ops.ed.undo_push(message="off")
+    assert not _follows(mapping)
+    bpy.ops.ed.undo()
+    assert _follows(mapping)
+    bake.bake(targets.chosen(bpy.context.scene), 1, COUNT)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    assert _follows(mapping)
+
+
+def _follows(mapping: Mapping) -> bool:
+    """Whether the character's jaw is where the links say, on all frames."""
+    played = _played(targets.chosen(bpy.context.scene).object)["jaw"]
+    wanted = bone_motion.bone_motion(curves(), mapping)["jaw"]
+    return bool(np.abs(played[1] - wanted.location).max() < 1e-5)

@@ -19,7 +19,7 @@ GOOD = {"format": "flowface-retarget-mapping", "version": 1}
 
 
 def test_presets_say_no_wrong_side_and_drive_no_key_too_far() -> None:
-    for family, preset in files.key_presets().items():
+    for family, preset in files.presets().items():
         assert len({(link.action, link.key) for link in preset.keys}) == len(preset.keys)
         driven: dict[str, float] = {}
         for link in preset.keys:
@@ -28,7 +28,7 @@ def test_presets_say_no_wrong_side_and_drive_no_key_too_far() -> None:
             if reading is not None and reading.side and side is not None and not reading.stem.startswith("look"):
                 assert reading.side == side[1], (family, link)
             driven[link.key] = driven.get(link.key, 0.0) + link.response.gain
-        assert max(driven.values()) <= 1.0, family
+        assert max(driven.values(), default=0.0) <= 1.0, family
 
 
 def test_the_schema_is_the_types() -> None:
@@ -63,7 +63,6 @@ def test_presets_and_schema_are_in_the_wheel_and_in_the_extension(tmp_path: Path
         (b" " * (files.MAX_BYTES + 1), "longer than 1 MB"),
         (json.dumps({**GOOD, "keys": [{"action": "smile", "key": "a"}]}).encode(), "“smile”.*none of ARKit's 52"),
         (json.dumps({**GOOD, "eyes": [{"side": "up", "bone": "a"}]}).encode(), "left or right"),
-        (json.dumps({**GOOD, "name": "\ud800"}).encode(), "no JSON file"),
         (None, "cannot be read: No such file"),
     ],
 )
