@@ -167,6 +167,7 @@ def register() -> None:
     for menu, entries in MENUS.items():
         for entry in entries:
             getattr(bpy.types, menu).append(entry)
+    panel_retarget_transfer.show_in_menus()
     correction_drawing.watch()
     action_slots.watch()
     draw_over_footage.start()
@@ -190,6 +191,7 @@ def unregister() -> None:
     for name, handler in (*live.HANDLERS.items(), *retarget_preview.HANDLERS.items()):
         getattr(bpy.app.handlers, name).remove(handler)
     correction_drawing.forget()
+    panel_retarget_transfer.hide_in_menus()
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).remove(handler)
     for menu, entries in MENUS.items():

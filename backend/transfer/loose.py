@@ -21,6 +21,7 @@ IN_MOUTH = 0.070  # metres from between the lips within which pieces behind the 
 ON_SKIN = 0.006
 """Metres from the skin within which nine in ten of a piece's vertices lie where it clings to it, as brows do."""
 FADE = 0.020  # metres from the skin over which the skin's motion dies out for what does not cling
+_SHADE = 0.8  # of sRGB: there is less light in a mouth
 _TOOTH = 0.030  # metres: what is smaller is a tooth, not a tongue
 _ROW_SHARE = (0.25, 0.75)
 """Shares of a piece that is nearer to the lower teeth: between them it is both rows in one, and taken apart."""
@@ -97,7 +98,7 @@ class LoosePieces:
         """Give what is in the mouth its own colours (V,3), in place."""
         for piece in self._moving:
             if piece.color is not None:
-                colors[piece.vertices] = piece.color
+                colors[piece.vertices] = np.array(piece.color) * _SHADE
 
 
 class _Mouth:

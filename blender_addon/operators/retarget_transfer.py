@@ -139,6 +139,10 @@ class FLOWFACE_OT_show_sheet(bpy.types.Operator):  # type: ignore[misc]
         area = max(window.screen.areas, key=lambda one: one.width * one.height)
         area.type = "IMAGE_EDITOR"
         area.spaces.active.image = image
+        region = next(one for one in area.regions if one.type == "WINDOW")
+        with context.temp_override(window=window, area=area, region=region):
+            if bpy.ops.image.view_all.poll():
+                bpy.ops.image.view_all(fit_view=True)
         return {"FINISHED"}
 
 

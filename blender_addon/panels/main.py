@@ -10,6 +10,7 @@ from .. import building, live, session, settings
 from ..active_job import time_left
 from ..backend_process import short_lines
 from ..client import Connection
+from . import retarget_transfer
 from .sidebar import InMainPanel, InSidebar
 from .text import draw_text, fits
 from .views import draw_footage, draw_options, draw_views
@@ -40,6 +41,7 @@ class FLOWFACE_PT_main(InSidebar, bpy.types.Panel):  # type: ignore[misc]
         if now.job is not None:
             _draw_progress(self.layout, now, context)
             _draw_waiting(self.layout, now)
+        retarget_transfer.draw_progress(self.layout, context)
         if now.notice is not None and building.still_true(now.notice):
             _draw_notice(self.layout.box(), now.notice, context.region.width)
 

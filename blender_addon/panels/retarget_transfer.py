@@ -25,13 +25,8 @@ class FLOWFACE_PT_retarget_transfer(InSidebar, bpy.types.Panel):  # type: ignore
     def draw(self, context: Any) -> None:
         """The button or the progress, and the sheet."""
         obj, width = context.active_object, context.region.width
-        transfer = transferring.current()
-        if transfer is not None:
-            ready = transfer.deltas is not None
-            text = (building.waits_for(context) or transfer.stage) if ready else transfer.stage
-            self.layout.progress(factor=transfer.fraction, type="BAR", text=f"{transfer.fraction:.0%}")
-            draw_text(self.layout, f"“{transfer.object}”: {text}", width)
-            self.layout.operator("flowface.cancel_shape_keys", icon="CANCEL")
+        if transferring.current() is not None:
+            draw_progress(self.layout, context)
             return
         reason = face_mesh.why_not(obj)
         if reason:
@@ -43,6 +38,18 @@ class FLOWFACE_PT_retarget_transfer(InSidebar, bpy.types.Panel):  # type: ignore
             self.layout.operator("flowface.make_shape_keys", icon="SHAPEKEY_DATA")
         if obj is not None and bpy.data.images.get(face_mesh.sheet_name(obj)) is not None:
             self.layout.operator("flowface.show_sheet", icon="IMAGE_DATA")
+
+
+def draw_progress(layout: Any, context: Any) -> None:
+    """How far the shape keys are that are being made; nothing where none are."""
+    transfer = transferring.current()
+    if transfer is None:
+        return
+    ready = transfer.deltas is not None
+    text = (building.waits_for(context) or transfer.stage) if ready else transfer.stage
+    layout.progress(factor=transfer.fraction, type="BAR", text=f"{transfer.fraction:.0%}")
+    draw_text(layout, f"Shape keys of “{transfer.object}”: {text}", context.region.width)
+    layout.operator("flowface.cancel_shape_keys", icon="CANCEL")
 
 
 class FLOWFACE_PT_face_points(InSidebar, bpy.types.Panel):  # type: ignore[misc]
@@ -71,6 +78,22 @@ class FLOWFACE_PT_face_points(InSidebar, bpy.types.Panel):  # type: ignore[misc]
             if name in marked:
                 clear = row.operator("flowface.mark_face_point", text="", icon="X")
                 clear.name, clear.clear = name, True
+
+
+def in_shape_key_menu(menu: Any, _context: Any) -> None:
+    """The button also where Blender's own commands for shape keys are: no take is needed for it."""
+    menu.layout.separator()
+    menu.layout.operator("flowface.make_shape_keys", text="Make the 52 ARKit Shape Keys", icon="SHAPEKEY_DATA")
+
+
+def show_in_menus() -> None:
+    """Add to Blender's menus."""
+    bpy.types.MESH_MT_shape_key_context_menu.append(in_shape_key_menu)
+
+
+def hide_in_menus() -> None:
+    """Take it back."""
+    bpy.types.MESH_MT_shape_key_context_menu.remove(in_shape_key_menu)
 
 
 CLASSES = (FLOWFACE_PT_retarget_transfer, FLOWFACE_PT_face_points)

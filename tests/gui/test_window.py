@@ -15,8 +15,10 @@ from pathlib import Path
 
 import av
 import cv2
+import numpy as np
 import pytest
 
+from backend.head_model.library import load_head
 from backend.server.app import Server
 from blender_addon import build_extension
 from tests.backend.server.conftest import REPOSITORY, running
@@ -269,6 +271,21 @@ def test_from_footage_to_a_playblast_of_another_character(
     with av.open(str(film)) as opened:
         assert [stream.type for stream in opened.streams] == ["video", "audio"]
         assert sum(1 for _ in opened.decode(video=0)) == 72
+
+
+def test_a_mesh_gets_shape_keys(window: Window, start_backend: Callable[[str], Server]) -> None:
+    """The open head's skin and eyes as anybody's mesh: its keys come while Blender goes on, and one undo takes them."""
+    head = load_head("open")
+    kept = ~(head.regions["lashes"] | head.regions["tongue"])
+    triangles = (np.cumsum(kept) - 1)[head.triangles[kept[head.triangles].all(axis=1)]]
+    mesh = window.folder / "face.npz"
+    np.savez(mesh, vertices=head.template[kept], triangles=triangles)
+    server = start_backend("backend.pipeline.runners:run_job")
+    done = window.run("make_shape_keys.py", server.endpoint, str(window.folder), str(mesh))
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    for sentence in ("has 52 new shape keys", "keys: 53", "sheet: {'FINISHED'} 2", "after one undo: 0"):
+        assert sentence in done.stdout
 
 
 def test_an_override_of_another_files_character_is_driven_and_baked(window: Window) -> None:
