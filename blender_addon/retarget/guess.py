@@ -83,13 +83,14 @@ def guess(target: Any, source: Any | None, *, by_names: bool = True, by_motion: 
     name, found = _by_names(keys) if by_names else ("", [])
     shapes = _source_shapes(source) if by_motion and source is not None else None
     if shapes is None:
-        return _guess(name, keys, found)
+        return _guess(name or ("Names" if found else ""), keys, found)
     target_shapes = mesh_keys.read(target)
     from_front = motion.named_from_the_front(shapes, target_shapes, _pairs(found))
     if from_front:
         found = [_mirrored(item) for item in found]
+    name = name or ("Names" if found else "Motion")
     found += _by_motion(shapes, target_shapes, found)
-    return _guess(name or ("Names" if by_names and found else "Motion"), keys, found, named_from_front=from_front)
+    return _guess(name, keys, found, named_from_front=from_front)
 
 
 def by_names(target: Any) -> Mapping:
