@@ -81,7 +81,7 @@ def transfer_actions(
     own = np.zeros((len(names), len(mesh.vertices), 3), np.float32)
     for row, name in enumerate(names):
         own[row, target.index] = deltas[name] @ frame.to_head.rotation / frame.to_head.scale
-    report(1.0, "done")
+    report(1.0, "moving what is loose")
     return Transferred(names, own, frame.to_head, figures), drawn
 
 
