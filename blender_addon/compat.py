@@ -206,6 +206,11 @@ def move_by_matrix(node: Any) -> None:
         node.mode = "MATRIX"
 
 
+def output_path(path: str) -> str:
+    """A path as renders take it: from 4.5 on they have variables between braces."""
+    return path.replace("{", "{{").replace("}", "}}") if bpy.app.version >= (4, 5, 0) else path
+
+
 def write_film(render: Any) -> None:
     """Let renders be written as a film by ffmpeg: from 5.0 on the kind of medium is said first."""
     if "media_type" in render.image_settings.bl_rna.properties:

@@ -91,6 +91,11 @@ constraints and layers make of it is keyed. Nothing in the scene changes"""
             return {"CANCELLED"}
         frames = np.array(stepping.range_of(context.scene), np.float64)
         try:
+            _try_to_write(path)
+        except OSError as error:
+            self.report({"ERROR"}, f"“{path.name[:63]}” cannot be written: {error.strerror}.")
+            return {"CANCELLED"}
+        try:
             with self._scene(context, chosen, found, frames) as scene:
                 chosen.write(path, scene)
         except (RuntimeError, OSError) as error:  # an exporter's own error reports
@@ -109,6 +114,14 @@ constraints and layers make of it is keyed. Nothing in the scene changes"""
 
     def _suffixes(self) -> tuple[str, ...]:
         return exporters.format_of(self.format).suffixes
+
+
+def _try_to_write(path: Path) -> None:
+    """Raise OSError where no file can be written: exporters print that, or say nothing of it at all."""
+    there = path.exists()
+    path.open("ab").close()
+    if not there:
+        path.unlink()
 
 
 def _meant(context: Any, name: str = "") -> Any | None:

@@ -48,8 +48,11 @@ or any object with shape keys or properties that are called like ARKit's actions
         try:
             read = recorded.recording(context, face)
             path.write_bytes(live_link.to_csv(read))
-        except (recorded.CannotRecord, OSError) as error:
+        except recorded.CannotRecord as error:
             self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        except OSError as error:
+            self.report({"ERROR"}, f"“{path.name[:63]}” cannot be written: {error.strerror}.")
             return {"CANCELLED"}
         frames = len(stepping.range_of(context.scene))
         self.report({"INFO"}, f"Wrote {len(read.weights)} actions of “{face.name}” on {frames} frames to {path}.")

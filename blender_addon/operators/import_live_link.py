@@ -52,7 +52,10 @@ properties are the 52 actions, it turns as the head does, and characters can fol
         path = Path(bpy.path.abspath(self.filepath))
         try:
             read = live_link_reading.from_csv(_bytes(path), self.rate or None)
-        except (live_link_reading.BadRecording, OSError) as error:
+        except OSError as error:
+            self.report({"ERROR"}, f"“{path.name[:63]}” cannot be read: {error.strerror}.")
+            return {"CANCELLED"}
+        except live_link_reading.BadRecording as error:
             self.report({"ERROR"}, f"“{path.name}” cannot be read. {error}")
             return {"CANCELLED"}
         made = recorded.build_source(context, path.stem, read, float(self.first_frame))

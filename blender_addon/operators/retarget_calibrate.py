@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import bpy
@@ -9,6 +10,7 @@ import numpy as np
 
 from ..retarget import calibration, compared, evaluate, faces, kept, properties, report, score_properties, targets
 from ..retarget.character import follow
+from ..retarget.mapping import Mapping
 from ..retarget.measures import NoFace
 from .on_target import OnTarget
 
@@ -89,15 +91,33 @@ proportion, and close when they close. Solved from the most extreme frames of th
         if raising:
             character = faces.raised(character, mapping)
         found = calibration.calibrate(mapping, actor.weights, faces.seen_by(actor, mapping), character, rest)
-        if raising:
-            faces.raise_sliders(target, character, evaluate.key_values(actor.weights, found.mapping))
         properties.write_mapping(target, found.mapping)
+        also = [one for one in targets.others_of_character(target) if _along(one, mapping, found.mapping)]
+        for one in (target, *also) if raising else ():
+            if one.object.data.is_editable:
+                faces.raise_sliders(one, character, evaluate.key_values(actor.weights, found.mapping))
         score_properties.write_scores(target, found.after)
         for line in report.lines(found, actor.frames, character.face):
             self.report({"INFO"}, line)
-        if target.baked is not None:
-            self.report({"WARNING"}, f"“{target.object.name}” was baked before: bake it again")
+        if also:
+            names = ", ".join(f"“{one.object.name}”" for one in also)
+            self.report({"INFO"}, f"{names} has the same gains now where it had the same links")
+        for one in (target, *also):
+            if one.baked is not None:
+                self.report({"WARNING"}, f"“{one.object.name}” was baked before: bake it again")
         return {"FINISHED"}
+
+
+def _along(other: Any, before: Mapping, after: Mapping) -> bool:
+    """Give links of another mesh of the character the gains that the same links got: teeth go with the jaw."""
+    had, count = properties.mapping_of(other), len(before.keys)
+    got, own = dict(zip(before.keys, after.keys[:count], strict=True)), {link.key for link in had.keys}
+    helpers = (link for link in after.keys[count:] if link.key in own)
+    links = (*(got.get(link, link) for link in had.keys), *helpers)
+    if links == had.keys:
+        return False
+    properties.write_mapping(other, replace(had, keys=links))
+    return True
 
 
 CLASSES = (FLOWFACE_OT_retarget_measure, FLOWFACE_OT_retarget_calibrate)

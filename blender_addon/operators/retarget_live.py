@@ -27,6 +27,8 @@ class FLOWFACE_OT_retarget_live(OnTargets, bpy.types.Operator):  # type: ignore[
                     drive.go_off(target)
                 else:
                     drive.go_live(target)
+                    if not len(target.kept):
+                        problem = f"Nothing of “{target.object.name}” is mapped to an action that its source has."
                 done += 1
             except CannotDrive as reason:
                 problem = str(reason)

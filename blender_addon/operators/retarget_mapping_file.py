@@ -11,6 +11,9 @@ from ..retarget import files, properties, rig_presets, targets
 from ..retarget.mapping import BadMapping
 from .on_target import OnTarget
 
+LONGEST_NAME = 63
+"""Characters of a name that Blender keeps."""
+
 
 class _OnFile(OnTarget):
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})  # type: ignore[valid-type]
@@ -45,7 +48,9 @@ class FLOWFACE_OT_retarget_mapping_load(_OnFile, bpy.types.Operator):  # type: i
         linked = len({link.key for link in mapping.keys} | {link.bone for link in mapping.bones})
         missing = files.missing(mapping, target.object)
         if missing:
-            shown = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
+            shown = ", ".join(name[:LONGEST_NAME] for name in missing[:10]) + (
+                f" and {len(missing) - 10} more" if len(missing) > 10 else ""
+            )
             self.report({"WARNING"}, f"The character has {linked - len(missing)} of {linked}. Not there: {shown}")
         else:
             self.report({"INFO"}, f"{linked} shape keys and bones are linked")
@@ -64,6 +69,9 @@ class FLOWFACE_OT_retarget_mapping_save(_OnFile, bpy.types.Operator):  # type: i
     def execute(self, context: Any) -> set[str]:
         """Save it, named after the file unless it has a name."""
         path = Path(bpy.path.abspath(self.filepath))
+        if not path.name:
+            self.report({"WARNING"}, "Choose a file to write")
+            return {"CANCELLED"}
         if path.suffix != ".json":
             path = path.with_name(path.name + ".json")
         mapping = properties.mapping_of(targets.chosen(context.scene))

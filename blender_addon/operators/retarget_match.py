@@ -26,9 +26,8 @@ _items: list[tuple[str, str, str]] = []  # Blender does not own the strings of a
 def _ways(_operator: Any, _context: Any) -> list[tuple[str, str, str]]:
     if not _items:
         _items.extend(_WAYS)
-        _items.extend(
-            (name, preset.name, f"The keys that {preset.name} has") for name, preset in files.presets().items()
-        )
+        presets = [(name, preset) for name, preset in files.presets().items() if preset.keys]
+        _items.extend((name, preset.name, f"The keys that {preset.name} has") for name, preset in presets)
     return _items
 
 

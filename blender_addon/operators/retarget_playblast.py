@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ can be used meanwhile, Esc cancels"""
         if building.rendering():
             cls.poll_message_set("A render is under way")
             return False
-        return bool(context.mode == "OBJECT" or side_by_side.is_preview(context.scene))
+        if context.mode != "OBJECT" and not side_by_side.is_preview(context.scene):
+            cls.poll_message_set("Go to Object Mode first")
+            return False
+        return True
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
         """Let the user choose the file."""
@@ -57,7 +61,7 @@ can be used meanwhile, Esc cancels"""
     def execute(self, context: Any) -> set[str]:
         """Set it up and let Blender render it: as a job in a window, at once without one."""
         path = Path(bpy.path.abspath(self.filepath)).absolute()
-        if not self.filepath or path.is_dir():
+        if not self.filepath or os.path.isdir(path):  # noqa: PTH112 - which names too long for a file are no trouble to
             self.report({"WARNING"}, "Choose a film to write")
             return {"CANCELLED"}
         if path.suffix.lower() != playblast.SUFFIX:
@@ -84,7 +88,11 @@ can be used meanwhile, Esc cancels"""
     def _begin(self, context: Any) -> set[str]:
         self.heard = contextlib.ExitStack()
         self.heard.enter_context(playblast.listening(self.film))
-        playblast.begin(self.film)
+        try:
+            playblast.begin(self.film)
+        except RuntimeError:
+            self.heard.close()
+            return self._end()
         self.timer = context.window_manager.event_timer_add(LOOK_EVERY, window=context.window)
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}

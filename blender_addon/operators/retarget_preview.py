@@ -36,7 +36,10 @@ plays with the timeline; pressed again it shows what is there by now"""
         if building.rendering():
             cls.poll_message_set("A render is under way")
             return False
-        return bool(context.mode == "OBJECT" or side_by_side.is_preview(context.scene))
+        if context.mode != "OBJECT" and not side_by_side.is_preview(context.scene):
+            cls.poll_message_set("Go to Object Mode first")
+            return False
+        return True
 
     def execute(self, context: Any) -> set[str]:
         """Make it, or make it anew, and show it in this window."""

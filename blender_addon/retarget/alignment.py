@@ -16,9 +16,11 @@ Pairs = Sequence[tuple[int, int]]
 WIDE, MIDDLE, NARROW = 0.5, 0.25, 0.12
 """Kernel widths in RMS radii of what moves of a face: to find an alignment, to tell keys apart, and lips and lids."""
 _SEARCHED = 0.18
-_COARSE, _FINE = 150, 500
+_COARSE, _FINE = 100, 240
 """Points of the samples that are aligned."""
-_TURNS, _KEPT = 400, 6
+_MANY, _TRIED = 12, 3  # keys; fewer need more points, and more than one placing tried to the end
+_SAME = 0.05
+_TURNS, _KEPT = 250, 6
 _MOST_SCALE = 2.5
 _FIRST_STEP, _LAST_STEP = 0.08, 0.015
 ENOUGH = 4
@@ -31,15 +33,29 @@ def align(source: Samples, target: Samples, pairs: Pairs = (), parts: Sequence[S
     ``pairs`` (row, column) of keys that are known lead where they are enough. ``parts`` of the source are tried by
     themselves, too, for a target that has only the like of one.
     """
-    a, b = source.of(_COARSE), target.of(_COARSE)
+    few = target.keys <= _MANY
+    a, b = (samples.of(_FINE if few else _COARSE) for samples in (source, target))
     if len(pairs) >= ENOUGH:
-        placing = _fit(a, b, np.zeros((len(a.fields), len(b.fields))), pairs)
+        placings = [_fit(a, b, np.zeros((len(a.fields), len(b.fields))), pairs)]
     else:
         placings = _searched(a, b)
         for part in parts:
-            placings += [part.placed_in(source).after(placing) for placing in _searched(part.of(_COARSE), b)]
-        placing = max(placings, key=lambda placing: _worth(likeness(a, b, placing, MIDDLE)))
-    return _refined(source.of(_FINE), target.of(_FINE), placing, pairs)
+            placings += [part.placed_in(source).after(placing) for placing in _searched(part.of(len(a.points)), b)]
+        placings.sort(key=lambda placing: -_worth_of_pairs(likeness(a, b, placing, MIDDLE)))
+        placings = _distinct(placings)[: _TRIED if few else 1]
+    a, b = source.of(_FINE), target.of(_FINE)
+    placings = [_refined(a, b, placing, pairs) for placing in placings]
+    return max(placings, key=lambda placing: _worth_of_pairs(likeness(a, b, placing, _SEARCHED)))
+
+
+def _distinct(placings: list[Placing]) -> list[Placing]:
+    """Those that are not much the same as an earlier one."""
+    out: list[Placing] = []
+    for one in placings:
+        apart = [np.abs(one.linear - other.linear).max() + np.abs(one.shift - other.shift).max() for other in out]
+        if min(apart, default=np.inf) > _SAME:
+            out.append(one)
+    return out
 
 
 def paired_likeness(source: Samples, target: Samples, pairs: Pairs) -> float:
@@ -52,15 +68,21 @@ def paired_likeness(source: Samples, target: Samples, pairs: Pairs) -> float:
 
 def _searched(a: Sample, b: Sample) -> list[Placing]:
     """The likeliest placings of b on a, of all turns."""
-    own = norms(a.points, a.fields, WIDE)
+    own = norms(a.points, a.fields, WIDE), norms(b.points, b.fields, WIDE)  # of b's no turn changes them
     turns = _rotations(_TURNS)
-    worth = [_worth(likeness(a, b, Placing(turn), WIDE, own)) for turn in turns]
+    worth = [_worth(likeness(a, b, Placing(turn), WIDE, *own)) for turn in turns]
     return [_settled(a, b, Placing(turns[index])) for index in np.argsort(worth)[::-1][:_KEPT]]
 
 
 def _worth(table: F64) -> float:
     """How well an alignment explains the keys: by the best likeness of each row and of each column."""
     return float(table.max(axis=1).mean() + table.max(axis=0).mean())
+
+
+def _worth_of_pairs(table: F64) -> float:
+    """How well an alignment explains the keys, each by an action of its own."""
+    rows, columns = np.array(assign(-np.maximum(table, 0.0))).T
+    return float(table[rows, columns].mean())
 
 
 def _settled(a: Sample, b: Sample, placing: Placing) -> Placing:
@@ -93,18 +115,20 @@ def _refined(a: Sample, b: Sample, placing: Placing, pairs: Pairs) -> Placing:
 
     A search along one parameter after another, with steps that are halved where none of them helps.
     """
-    own = norms(a.points, a.fields, _SEARCHED)
+    own_a = norms(a.points, a.fields, _SEARCHED)
     best, step = np.zeros(9), _FIRST_STEP
     while step > _LAST_STEP:
-        table = likeness(a, b, _moved(placing, best), _SEARCHED, own)
-        links = pairs if len(pairs) >= ENOUGH else assign(-np.maximum(table, 0.0))
-        rows, columns = np.array(links).T
+        own_b = norms(*_moved(placing, best).of(b), _SEARCHED)
+        table = likeness(a, b, _moved(placing, best), _SEARCHED, own_a, own_b)
+        rows, columns = np.array(pairs if len(pairs) >= ENOUGH else assign(-np.maximum(table, 0.0))).T
         reached, better = float(table[rows, columns].sum()), False
         for change in (*np.eye(9), *-np.eye(9)):
             tried = best + step * change
-            worth = float(likeness(a, b, _moved(placing, tried), _SEARCHED, own)[rows, columns].sum())
-            if worth > reached + 1e-4:
-                best, reached, better = tried, worth, True
+            known = own_b if (tried[6:] == best[6:]).all() else None  # turned and shifted they keep their norms
+            table = likeness(a, b, _moved(placing, tried), _SEARCHED, own_a, known)
+            if float(table[rows, columns].sum()) > reached + 1e-4:
+                best, reached, better = tried, float(table[rows, columns].sum()), True
+                own_b = norms(*_moved(placing, best).of(b), _SEARCHED) if known is None else own_b
         if not better:
             step /= 2
     return _moved(placing, best)

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+from mathutils import Vector
 from numpy.typing import NDArray
 
 CARRIES = 0.15
@@ -27,11 +28,14 @@ def armature_of(obj: Any) -> Any | None:
 def meshes_of(obj: Any) -> list[Any]:
     """All meshes of the character that an object is or is part of, the object itself first where it is one.
 
-    They are what its armature carries; without an armature, what hangs on the same topmost parent.
+    They are what its armature carries; without an armature, what hangs on the same topmost parent and is no farther
+    from it than that their boxes touch: others there are other characters.
     """
     rig = armature_of(obj)
     top = rig or next(reversed(list(_parents(obj))), obj)
     found = [other for other in bpy.data.objects if other != obj and _is_shown(other) and _hangs_on(other, top, rig)]
+    if rig is None and obj.type == "MESH":
+        found = [other for other in found if _touch(obj, other)]
     return [obj, *found] if obj.type == "MESH" else found
 
 
@@ -39,6 +43,16 @@ def _is_shown(obj: Any) -> bool:
     return bool(
         obj.type == "MESH" and len(obj.users_scene) and not obj.hide_render and obj.display_type not in NOT_SEEN
     )
+
+
+def _touch(obj: Any, other: Any) -> bool:
+    """Whether the boxes of two objects, along the world's axes, overlap."""
+    lows, highs = [], []
+    for each in (obj, other):
+        corners = np.array([tuple(each.matrix_world @ Vector(corner)) for corner in each.bound_box])
+        lows.append(corners.min(axis=0))
+        highs.append(corners.max(axis=0))
+    return bool((np.maximum(*lows) <= np.minimum(*highs)).all())
 
 
 def _hangs_on(obj: Any, top: Any, rig: Any) -> bool:

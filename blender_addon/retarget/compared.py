@@ -24,7 +24,7 @@ LIPS_OPEN, LIDS_OPEN = 0.035, 0.85
 MINOR = m.CORNERS_UP
 """Measures that are shown and have a part in the fit, but ask for no help from other keys."""
 _FEW = 6  # frames of contact, of which fewer say nothing
-_MOVES = {name: 0.06 if name in m.LIDS else 0.012 for name in m.ALL}  # ranges below this are noise: 0.7 mm
+_MOVES = {name: 0.15 if name in m.LIDS else 0.025 for name in m.ALL}  # smaller ranges tell nothing: 1.5 mm
 GOOD_CORRELATION, GOOD_SLOPE, GOOD_F1 = 0.95, (0.9, 1.1), 0.95
 """What a character's measures must reach to follow the actor's."""
 

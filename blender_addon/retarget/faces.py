@@ -42,6 +42,8 @@ def read_character(target: Any) -> Character:
     obj, keys = target.object, kept.keys_of(target)
     if keys is None:
         raise m.NoFace("The character has no shape keys, so its face cannot be measured.")
+    if not len(obj.data.vertices):
+        raise m.NoFace(f"“{obj.name}” has no vertices, so there is no face to measure.")
     mapping = mapping_of(target)
     blocks = {link.key: keys.key_blocks.get(link.key) for link in mapping.keys if not link.response.mute}
     moved = {name: _offsets(obj, block) for name, block in blocks.items() if block is not None}
@@ -145,4 +147,4 @@ def _share(vertex: Any, group: int) -> float:
 def _points(block: Any) -> F64:
     points = np.empty(3 * len(block.points), np.float32)
     block.points.foreach_get("co", points)
-    return points.reshape(-1, 3).astype(np.float64)
+    return np.nan_to_num(points.reshape(-1, 3).astype(np.float64), posinf=0.0, neginf=0.0)

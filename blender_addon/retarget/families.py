@@ -31,6 +31,8 @@ def family_of(keys: Sequence[str]) -> str | None:
     best, most = None, 0.0
     there = {names.component(key) for key in keys}
     for name, preset in files.presets().items():
+        if not preset.keys:
+            continue  # a rig's
         wanted = {link.key for link in preset.keys}
         literal = len({names.component(key) for key in wanted} & there)
         found = {link.key for link in links(preset, keys)}

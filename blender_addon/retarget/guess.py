@@ -72,6 +72,8 @@ def guess(target: Any, source: Any | None, *, by_names: bool = True, by_motion: 
     keys = mesh_keys.names_of(target)
     if not keys:
         raise BadMapping(f"“{target.name}” has no shape keys. Choose a mesh that has some.")
+    if not len(target.data.vertices):
+        raise BadMapping(f"“{target.name}” has no vertices. Choose another mesh.")
     if not target.data.shape_keys.use_relative:
         raise BadMapping(f"The shape keys of “{target.name}” are absolute. Turn on Relative in its Shape Keys panel.")
     if preset:

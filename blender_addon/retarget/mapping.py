@@ -128,6 +128,7 @@ def from_text(text: str, where: str = "The mapping") -> Mapping:
     """
     try:
         data = json.loads(text)
+        json.dumps(data, ensure_ascii=False).encode()  # halves of characters, which JSON can name, are no text
     except (ValueError, RecursionError):
         raise BadMapping(f"{where} is no JSON file. Choose a mapping that was saved by FlowFace.") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:

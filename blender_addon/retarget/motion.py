@@ -19,7 +19,8 @@ from .fields import Products, Samples, Shapes, facial, products
 F64 = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-_POINTS = 3000
+_COMPARED = ((MIDDLE, 800), (NARROW, 3000))
+"""Widths of the kernels by which keys are compared, with the points of the samples."""
 _AMPLITUDE = 0.15
 """What a motion e times as large, or as small, has taken from its likeness, at most: a dimple is a small smile."""
 _FIRMNESS = 2.0
@@ -71,8 +72,10 @@ def match(
     pairs = [(source.names.index(action), target.names.index(key)) for action, key in known.items()]
     moved = Samples(source), Samples(target)
     placing = align(*moved, pairs, _parts_of(source) if len(target.names) < _PART * len(source.names) else ())
-    a, b = (samples.of(_POINTS).only(free) for samples, free in zip(moved, (rows, columns), strict=True))
-    found = [products(a, b, placing, width) for width in (MIDDLE, NARROW)]
+    found = []
+    for width, count in _COMPARED:
+        a, b = (samples.of(count).only(free) for samples, free in zip(moved, (rows, columns), strict=True))
+        found.append(products(a, b, placing, width))
     table = np.mean([one.likeness() for one in found], axis=0)
     sizes = np.log(source.largest()), np.log(target.largest())
     links = pairs if len(pairs) >= ENOUGH else [(rows[r], columns[c]) for r, c in assign(-np.maximum(table, 0.0))]

@@ -47,7 +47,9 @@ def prepare(preview: Any, path: Path, height: int, *, passing: bool) -> Playblas
     """
     span = (preview.frame_start, preview.frame_end)
     used = (preview.frame_preview_start, preview.frame_preview_end) if preview.use_preview_range else span
-    unfinished = path.with_name(f".{path.stem[:40]}.part{SUFFIX}")
+    with contextlib.suppress(FileNotFoundError):
+        path.stat()  # of a name too long for a file
+    unfinished = path.with_name(f".{bpy.path.clean_name(path.stem[:40])}.part{SUFFIX}")  # Blender counts frames in #
     unfinished.touch()
     preview.frame_start, preview.frame_end = used
     side_by_side.set_height(preview, height)
@@ -58,7 +60,7 @@ def prepare(preview: Any, path: Path, height: int, *, passing: bool) -> Playblas
     film.ffmpeg_preset, film.gopsize = "REALTIME", 12
     film.audio_codec = "AAC" if side_by_side.has_sound(preview) else "NONE"
     film.audio_bitrate, film.audio_channels = AUDIO_KBITS, "STEREO"
-    render.filepath, render.use_file_extension, render.use_overwrite = str(unfinished), True, True
+    render.filepath, render.use_file_extension, render.use_overwrite = compat.output_path(str(unfinished)), True, True
     render.use_sequencer, render.use_compositing, render.use_stamp = True, False, False
     return Playblast(preview.name, path, unfinished, used, span, passing)
 
@@ -88,8 +90,8 @@ def finish(playblast: Playblast) -> str:
 
 
 def render(playblast: Playblast) -> None:
-    """Render it now, and wait."""
-    with listening(playblast):
+    """Render it now, and wait; Blender prints why where it cannot."""
+    with listening(playblast), contextlib.suppress(RuntimeError):
         bpy.ops.render.render(animation=True, scene=playblast.preview)
 
 

@@ -183,8 +183,8 @@ def _seen(scene: Any, view: Footage, place: Any, face: Any, size: float) -> F64:
 
 
 def _cut(seen: F64, size: tuple[int, int]) -> tuple[F64, F64, F64, float]:
-    """The part of a picture that is shown, two corners in its widths and heights from its middle, where in it the middle
-    of the cell is, and how many pixels a cell is high."""
+    """The part of a picture that is shown, two corners in its widths and heights from its middle, where in it the
+    middle of the cell is, and how many pixels a cell is high."""
     centre, face = np.median(seen[:, :2], axis=0), float(np.median(seen[:, 2]))
     half = FACES_HIGH * face / 2 * np.array([WIDTH * size[1] / size[0], 1.0])
     away = np.quantile(np.abs(seen[:, :2] - centre), MOSTLY, axis=0)

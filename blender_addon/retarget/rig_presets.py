@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from . import files
 from . import rig as rigs
-from .mapping import Mapping
+from .mapping import BoneLink, Mapping
 
 MOST = 0.6
 """An armature is of a rig of which it has at least this share of the bones."""
@@ -22,11 +24,29 @@ def fitted(mapping: Mapping, rig: Any) -> Mapping:
     if not size or not mapping.size:
         return mapping
     share = size / mapping.size
-    bones = (
-        replace(link, location=(link.location[0] * share, link.location[1] * share, link.location[2] * share))
-        for link in mapping.bones
-    )
-    return replace(mapping, bones=tuple(bones), size=size)
+    return replace(mapping, bones=tuple(_scaled(link, share) for link in mapping.bones), size=size)
+
+
+def with_lids_closed(mapping: Mapping, rig: Any) -> Mapping:
+    """A mapping of Rigify's face whose blinks close this character's eyes, however wide they are at rest.
+
+    In the preset the controls of the two lids make up what is between them at rest.
+    """
+    bones = list(mapping.bones)
+    for side, word in (("L", "Left"), ("R", "Right")):
+        lids, action = [f"lid.{part}.{side}.002" for part in "TB"], f"eyeBlink{word}"
+        way = sum(float(np.linalg.norm(link.location)) for link in bones if link.action == action and link.bone in lids)
+        if not way or any(lid not in rig.data.bones for lid in lids):
+            continue
+        upper, lower = (rigs.rest(rig, lid)[:3, 3] for lid in lids)
+        share = float(np.linalg.norm(upper - lower)) / way
+        bones = [_scaled(link, share) if link.action == action else link for link in bones]
+    return replace(mapping, bones=tuple(bones))
+
+
+def _scaled(link: BoneLink, share: float) -> BoneLink:
+    x, y, z = link.location
+    return replace(link, location=(x * share, y * share, z * share))
 
 
 def guess(rig: Any) -> Mapping:
@@ -37,4 +57,4 @@ def guess(rig: Any) -> Mapping:
         share = sum(bone in there for bone in wanted) / len(wanted) if wanted else 0.0
         if share >= most:
             best, most = preset, share
-    return fitted(best, rig)
+    return with_lids_closed(fitted(best, rig), rig)

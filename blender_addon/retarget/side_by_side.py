@@ -41,8 +41,8 @@ SHADING = {
     "background_type": "VIEWPORT",
     "background_color": preview_parts.DARK,
 }
-"""Even light from the front, which leaves footage 0.93 of its brightness (measured with a plane, Blender 4.5). Dark where
-little of it comes, as in the mouth, and with edges drawn: an iris of one colour with its eye is seen by its edge alone.
+"""Even light from the front, which leaves footage 0.93 of its brightness (measured with a plane, Blender 4.5). Dark
+where little of it comes, as in the mouth, and with edges drawn: an iris of its eye's colour is seen by its edge alone.
 """
 CREVICE = 0.1
 """How far from a surface what is before it darkens it, in cells: about half of a face from eyes to mouth."""
@@ -203,11 +203,13 @@ def _fill(preview: Any, groups: list[Group], still: bool) -> list[float]:
     for group in groups:
         if group.source is not None:
             _show_source(preview, group.source, still, cell)
+        seen: set[Any] = set()
         for target, mapping in group.targets:
-            frame = face_frame.of_target(target, mapping)
-            there = preview_parts.stand(preview, target.name, frame, None, still=still)
             members = _members(target)
-            if members:
+            if members and target not in seen:  # teeth or brows may be targets beside the head that they are part of
+                seen.update(members)
+                frame = face_frame.of_target(target, mapping)
+                there = preview_parts.stand(preview, target.name, frame, None, still=still)
                 preview_parts.show_face(preview, target.name, members, there, frame, cell(target.name))
     return middles
 
@@ -222,7 +224,9 @@ def _show_source(preview: Any, source: Any, still: bool, cell: Any) -> None:
     if footage is not None:
         preview_parts.show_footage(preview, footage, place, there, frame.size, cell(footage.name))
     name = take.name if take is not None else source.name
-    preview_parts.show_face(preview, name, _members(source), there, frame, cell(name))
+    members = _members(source)
+    if members:  # an actor's weights can also be an empty's properties
+        preview_parts.show_face(preview, name, members, there, frame, cell(name))
 
 
 def _footage(view: ownership.ShownView) -> preview_parts.Footage | None:

@@ -45,7 +45,7 @@ def places(source: Any) -> dict[str, Place]:
         if block is not None:
             path = block.path_from_id("value")
             found[action] = Place(keys, path, f"data.shape_keys.{path}")
-        elif action in source:
+        elif isinstance(source.get(action), (int, float)):
             path = f'["{escape_identifier(action)}"]'
             found[action] = Place(source, path, path)
     return found

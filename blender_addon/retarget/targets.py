@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from ..scene import ownership
-from . import bake, drive, properties, rig_presets
+from . import bake, character_objects, drive, properties, rig_presets
 from .drive import CannotDrive
 from .guess import by_names
 
@@ -70,6 +70,15 @@ def add(scene: Any, obj: Any, head: Any) -> Any:
     mapping = rig_presets.guess(obj) if obj.type == "ARMATURE" else by_names(obj)
     properties.write_mapping(target, mapping)
     return target
+
+
+def others_of_character(target: Any) -> list[Any]:
+    """The further meshes of the list that are of a target's character, as eyes and teeth are, and follow the same."""
+    if target.object is None:
+        return []
+    meshes = character_objects.meshes_of(target.object)
+    others = settings_of(target.id_data).targets
+    return [one for one in others if one != target and one.source == target.source and one.object in meshes]
 
 
 def remove(scene: Any, index: int, *, keep_baked: bool = False) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from backend import bootstrap
 from backend.setting_up.commands import SetupError
+from backend.setting_up.environment import Environment
 
 
 def test_pin_refuses_what_it_does_not_know() -> None:
@@ -27,6 +28,20 @@ def test_an_unknown_command_prints_the_usage(repo_root: Path, tmp_path: Path) ->
     result = subprocess.run([sys.executable, script, "dance"], capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 2
     assert result.stderr.startswith("usage: ")
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_tests_import_is_compiled_once(beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none is written beside sources, bytecode is kept in the environment."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "" if beside else "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    environment, source = Environment(tmp_path / "environment", (3, 11), "python3"), tmp_path / "source"
+    source.mkdir()
+    (source / "imported.py").write_text("")
+    settings = bootstrap.settings_for_tests(environment)
+    subprocess.run([sys.executable, "-c", "import imported"], cwd=source, env=settings, check=True)
+    (kept,) = tmp_path.rglob("imported.*.pyc")
+    assert kept.is_relative_to(source if beside else environment.folder)
 
 
 def test_every_smoke_test_is_there(repo_root: Path) -> None:

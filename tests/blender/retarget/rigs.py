@@ -63,8 +63,8 @@ def basis(obj: Any, bone: str) -> Matrix:
 
 def angle_between(one: F64, two: F64) -> F64:
     """Degrees between rotations (…,3,3)."""
-    trace = np.einsum("...ij,...ij->...", one, two)
-    return np.asarray(np.degrees(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0))))
+    apart = np.linalg.norm(np.asarray(one) - two, axis=(-2, -1)) / np.sqrt(8.0)
+    return np.asarray(np.degrees(2.0 * np.arcsin(np.clip(apart, 0.0, 1.0))))
 
 
 def armature_matrices(obj: Any) -> dict[str, F64]:

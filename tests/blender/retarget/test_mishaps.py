@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 
 from blender_addon import compat
-from blender_addon.retarget import bake, drive, side_by_side, targets
+from blender_addon.retarget import bake, drive, faces, guess, side_by_side, source, targets
 from blender_addon.retarget.drive import CannotDrive
+from blender_addon.retarget.mapping import BadMapping
+from blender_addon.retarget.measures import NoFace
 from tests.blender.retarget import characters
 
 pytestmark = pytest.mark.usefixtures("addon")
@@ -96,3 +99,33 @@ def test_the_characters_own_action_comes_back_though_the_bake_is_gone(by: str, a
     bpy.ops.flowface.retarget_unbake()
     assert compat.action_of(character.data.shape_keys) == own
     assert target.before is None
+
+
+def test_a_mesh_without_vertices_is_refused_in_words() -> None:
+    character = box()
+    target = follower(character, performer())
+    character.data.clear_geometry()
+    with pytest.raises(NoFace, match="no vertices"):
+        faces.read_character(target)
+    with pytest.raises(BadMapping, match="no vertices"):
+        guess.guess(character, target.source)
+
+
+def test_only_numbers_are_actions_of_a_source() -> None:
+    empty = bpy.data.objects.new("props", None)
+    empty["jawOpen"], empty["mouthClose"], empty["jawLeft"] = "wide", [1.0, 2.0], 0.5
+    assert list(source.places(empty)) == ["jawLeft"]
+
+
+def test_teeth_go_along_with_a_face_that_is_calibrated(shared_data: Path) -> None:
+    face, top = characters.ict(shared_data), bpy.data.objects.new("top", None)
+    teeth, stranger = box("teeth"), box("another's")
+    bpy.context.scene.collection.objects.link(top)
+    face.parent = teeth.parent = top
+    head = characters.performer(characters.apple_curves(shared_data))
+    for character in (stranger, teeth, face):
+        next(link for link in follower(character, head).keys if link.key == "jawOpen").gain = 0.5
+    assert bpy.ops.flowface.retarget_calibrate() == {"FINISHED"}
+    listed = targets.settings_of(bpy.context.scene).targets
+    gains = [next(link.gain for link in one.keys if link.key == "jawOpen") for one in listed]
+    assert gains[0] == 0.5 and gains[1] == gains[2] > 0.6

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
-from blender_addon.retarget import bake, drive, properties, rig, targets, turns
+from blender_addon.retarget import bake, drive, properties, rig, rig_presets, targets, turns
 from blender_addon.scene import axes
 from protocol.face_actions import ARKIT_ACTIONS
 from tests.blender.retarget import characters, rigify_rig, rigs
@@ -37,7 +37,7 @@ def opened(path: Path) -> Any:
     return next(obj for obj in bpy.data.objects if obj.type == "ARMATURE")
 
 
-def one_by_one() -> dict[str, np.ndarray]:
+def one_by_one() -> dict[str, rigs.F64]:
     """Each action full on a frame of its own, from frame 2 on; on frame 1 none is."""
     rows = np.concatenate([np.zeros((1, 52)), np.eye(52)])
     return {action: rows[:, index] for index, action in enumerate(ARKIT_ACTIONS)}
@@ -55,7 +55,7 @@ def test_each_action_reads_on_its_own_side(generated: Path, size: float) -> None
     moves = dict(zip(ARKIT_ACTIONS, played[1:] - played[0], strict=True))  # in distances of the eyes
     at = {name: index for index, name in enumerate(CONTROLS)}
 
-    def move(action: str, control: str) -> np.ndarray:
+    def move(action: str, control: str) -> rigs.F64:
         return moves[action][at[control]]
 
     for side, other, sign in (("L", "R", 1.0), ("R", "L", -1.0)):
@@ -115,3 +115,20 @@ def test_it_looks_and_turns_as_the_actor_does_live_and_baked(generated: Path, sh
     assert all(bone.matrix_basis == before[bone.name] for bone in character.pose.bones)
     assert len(character.animation_data.drivers) == drivers
     assert character.animation_data.action is None
+
+
+def test_blinks_close_eyes_that_are_wider_than_the_presets(generated: Path) -> None:
+    character = opened(generated)
+    bpy.context.view_layer.objects.active = character
+    bpy.ops.object.mode_set(mode="EDIT")
+    lid = character.data.edit_bones["lid.T.L.002"]
+    lid.head.z, lid.tail.z = lid.head.z + 0.01, lid.tail.z + 0.01
+    bpy.ops.object.mode_set(mode="OBJECT")
+    fitted = rig_presets.guess(character)
+    way = dict.fromkeys(("Left", "Right"), 0.0)
+    for link in fitted.bones:
+        if link.action.startswith("eyeBlink") and link.bone[:3] == "lid" and link.bone.endswith(".002"):
+            way[link.action.removeprefix("eyeBlink")] += float(np.linalg.norm(link.location))
+    upper, lower = (rig.rest(character, f"lid.{part}.L.002")[:3, 3] for part in "TB")
+    assert way["Left"] == pytest.approx(float(np.linalg.norm(upper - lower)), rel=1e-3)
+    assert way["Left"] > 1.3 * way["Right"]

@@ -189,11 +189,12 @@ def test_a_playblast_has_the_frames_the_sound_and_the_performance(shared_data: P
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, OPEN - 9, OPEN
     getattr(scene, properties.NAME).playblast_height = "360"
     settings = (scene.render.engine, scene.render.filepath, scene.render.resolution_x, scene.frame_end)
-    film = tmp_path / "film.mp4"
+    film = tmp_path / "{shot} ##" / "{take} ### %02d.mp4"  # variables, frames and formats to Blender
+    film.parent.mkdir()
     assert bpy.ops.flowface.retarget_playblast(filepath=str(film)) == {"FINISHED"}
     assert settings == (scene.render.engine, scene.render.filepath, scene.render.resolution_x, scene.frame_end)
     assert [other.name for other in bpy.data.scenes] == ["Scene"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "film.mp4"]
+    assert list(film.parent.iterdir()) == [film]
     with av.open(str(film)) as opened:
         pictures = [frame.to_ndarray(format="rgb24") for frame in opened.decode(opened.streams.video[0])]
         rate = opened.streams.video[0].average_rate
@@ -236,7 +237,9 @@ def test_a_film_that_cannot_be_written_leaves_nothing(shared_data: Path, tmp_pat
     with pytest.raises(OSError):
         playblast.prepare(side_by_side.show(bpy.context.scene), tmp_path / "nothing" / "film.mp4", 360, passing=True)
     assert bpy.ops.flowface.retarget_preview_close() == {"FINISHED"}
-    assert bpy.ops.flowface.retarget_playblast(filepath=str(tmp_path / "nothing" / "film.mp4")) == {"CANCELLED"}
+    for name in ("nothing/film.mp4", f"{'n' * 300}.mp4"):
+        assert bpy.ops.flowface.retarget_playblast(filepath=str(tmp_path / name)) == {"CANCELLED"}
+    assert not list(tmp_path.iterdir())
     assert [other.name for other in bpy.data.scenes] == ["Scene"]
 
 
