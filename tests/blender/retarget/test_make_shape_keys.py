@@ -18,9 +18,9 @@ from blender_addon import preferences, pump, session, transferring
 from blender_addon.client import Connection
 from blender_addon.retarget import face_mesh
 from protocol.face_actions import ARKIT_ACTIONS
+from tests.backend.transfer.runners import UNIT
 from tests.blender.conftest import wait_until
 from tests.blender.retarget import characters
-from tests.backend.transfer.runners import UNIT
 from tests.blender.test_client import free_port
 
 pytestmark = pytest.mark.slow
