@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from backend.transfer.frame import FaceFrame, find_frame
 from backend.transfer.loose import LoosePieces
 from backend.transfer.sheet import Drawn
 from backend.transfer.types import F64, TargetMesh, Transferred, Triangles, checked
+from backend.transfer.weld import weld
 
 EVENING = 2
 """Rounds in which gradients are averaged among neighbouring faces. Of ICT-FaceKit at 5,000 vertices it leaves 14 faces
@@ -55,7 +56,9 @@ def transfer_actions(
             raise Cancelled
         on_progress(share, text)
 
-    mesh = checked(mesh)
+    given = checked(mesh)
+    of_vertex = weld(given.vertices, given.triangles)
+    mesh = _welded(given, of_vertex)
     open_head = load_head("open")
     report(0.0, "looking for the face")
     pieces = pieces_of(mesh.triangles, len(mesh.vertices))
@@ -78,11 +81,20 @@ def transfer_actions(
     colors = laid.colors(open_head)
     loose.paint(colors)
     drawn = Drawn(target.vertices, target.triangles, colors, deltas)
-    own = np.zeros((len(names), len(mesh.vertices), 3), np.float32)
+    own = np.zeros((len(names), len(given.vertices), 3), np.float32)
     for row, name in enumerate(names):
-        own[row, target.index] = deltas[name] @ frame.to_head.rotation / frame.to_head.scale
-    report(1.0, "done")
+        all_of_it = np.zeros_like(mesh.vertices)
+        all_of_it[target.index] = deltas[name] @ frame.to_head.rotation / frame.to_head.scale
+        own[row] = all_of_it[of_vertex]
+    report(1.0, "moving what is loose")
     return Transferred(names, own, frame.to_head, figures), drawn
+
+
+def _welded(mesh: TargetMesh, of_vertex: NDArray[np.int32]) -> TargetMesh:
+    """The mesh with its seams closed; ``of_vertex (V,)`` numbers what its vertices become."""
+    vertices = np.zeros((int(of_vertex.max()) + 1, 3))
+    vertices[of_vertex] = mesh.vertices
+    return replace(mesh, vertices=vertices, triangles=of_vertex[mesh.triangles])
 
 
 @dataclass(frozen=True, eq=False)

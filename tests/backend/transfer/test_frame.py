@@ -34,7 +34,9 @@ def frame_of(open_head, mesh):
     ("rows", "scale"),
     [
         pytest.param(((1, 0, 0), (0, 0, 1), (0, -1, 0)), 100.0, id="Blender's axes, in centimetres"),
-        pytest.param(((0, 0, -1), (0, 1, 0), (1, 0, 0)), 0.02, id="y up, looking along x, tiny"),
+        pytest.param(
+            ((0, 0, -1), (0, 1, 0), (1, 0, 0)), 0.02, id="y up, looking along x, tiny", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_face_is_found_however_it_lies(open_head, rows, scale):

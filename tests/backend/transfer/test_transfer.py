@@ -28,30 +28,40 @@ def test_a_stranger_gets_actions_that_read_and_close():
     place = np.full(len(home), -1)
     place[order] = np.arange(len(order))
     triangles = place[head.triangles[kept[head.triangles].all(axis=1)]].astype(np.int32)
+    vertices = in_blender(home)[order]
+    # split in two along the middle, as for textures
+    left = (vertices[triangles][:, :, 0].mean(axis=1) > vertices[:, 0].mean())[:, None]
+    triangles = np.where(left, triangles + len(order), triangles)
     stages = []
     done, drawn = transfer_actions(
-        TargetMesh(in_blender(home)[order], triangles),
+        TargetMesh(np.concatenate([vertices, vertices]), triangles),
         still_face_mesh,
         on_progress=lambda share, _text: stages.append(share),
     )
     assert sorted(done.names) == sorted(ARKIT_ACTIONS) and stages == sorted(stages) and stages[-1] == 1
     sheet = transfer_sheet(open_drawn(head), drawn, ("mouthClose",))
     assert sheet.shape[2] == 3 and (sheet[:, 300:450] != sheet[:, :150]).any()
+    used = np.bincount(triangles.ravel(), minlength=2 * len(order)) > 0
+    halves = done.deltas.reshape(len(done.names), 2, len(order), 3)
+    both = used.reshape(2, -1).all(axis=0)
+    together = (halves[:, 0, both] == halves[:, 1, both]).all(axis=(0, 2))
+    assert both.sum() > 50 and together.mean() > 0.95  # deep in the mouth a few faces stand too steeply on each other
+    deltas = np.where(used[: len(order), None], halves[:, 0], halves[:, 1])
     face = (head.regions["face"] & ~head.regions["eye_sockets"])[order]
     errors = {}
     for name, offsets in zip(head.expression_names, head.expression_basis, strict=True):
         if name == "tongueOut":
             continue
         wanted = (in_blender(home + offsets) - in_blender(home))[order]
-        error = done.deltas[done.names.index(name)] - wanted
+        error = deltas[done.names.index(name)] - wanted
         errors[name] = np.linalg.norm(error[face], axis=1).mean() / np.linalg.norm(wanted[face], axis=1).mean()
         for part in ("left_eyeball", "right_eyeball"):
-            assert not done.deltas[done.names.index(name)][head.regions[part][order]].any()
+            assert not deltas[done.names.index(name)][head.regions[part][order]].any()
     assert np.median(list(errors.values())) < 0.10 and max(errors.values()) < 0.30, errors
     # ICT-FaceKit's own actions turn over 94 faces of its mesh of this size
     assert done.figures["turned_over"] < 20
     assert done.figures["lid_gap_mm"] <= 0.2 and done.figures["lip_gap_mm"] < 0.3
-    jaw = done.deltas[done.names.index("jawOpen")]
+    jaw = deltas[done.names.index("jawOpen")]
     lower = head.regions["teeth"] & (home[:, 1] < np.median(home[head.regions["teeth"], 1]))
     truth = (in_blender(home + head.expression_basis[head.expression_names.index("jawOpen")]) - in_blender(home))[order]
     assert (

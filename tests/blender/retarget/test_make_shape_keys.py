@@ -18,10 +18,12 @@ from blender_addon import preferences, pump, session, transferring
 from blender_addon.client import Connection
 from blender_addon.retarget import face_mesh
 from protocol.face_actions import ARKIT_ACTIONS
+from tests.backend.transfer.runners import UNIT
 from tests.blender.conftest import wait_until
 from tests.blender.retarget import characters
-from tests.blender.retarget.transfer_runners import UNIT
 from tests.blender.test_client import free_port
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def mesh(
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     monkeypatch.setattr(preferences._Defaults, "endpoint", endpoint)
     monkeypatch.setattr(preferences, "user_folder", lambda: tmp_path / "own")
-    start_server(endpoint, runner="tests.blender.retarget.transfer_runners:transfer")
+    start_server(endpoint, runner="tests.backend.transfer.runners:transfer")
     wait_until(lambda: session.current().connection is Connection.CONNECTED, pump.tick)
     head = load_head("open")
     obj = characters.mesh_object("Ann", head.template, head.triangles, {"jawOpen": 0 * head.template})
