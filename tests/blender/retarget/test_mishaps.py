@@ -129,3 +129,13 @@ def test_teeth_go_along_with_a_face_that_is_calibrated(shared_data: Path) -> Non
     listed = targets.settings_of(bpy.context.scene).targets
     gains = [next(link.gain for link in one.keys if link.key == "jawOpen") for one in listed]
     assert gains[0] == 0.5 and gains[1] == gains[2] > 0.6
+
+
+def test_a_character_is_in_the_list_of_one_scene() -> None:
+    character, head = box(), performer()
+    follower(character, head)
+    other = bpy.data.scenes.new("other")
+    with pytest.raises(CannotDrive, match="list of the scene “Scene” already"):
+        targets.add(other, character, head)
+    assert not len(targets.settings_of(other).targets)
+    bpy.data.scenes.remove(other)
