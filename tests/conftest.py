@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from backend.head_model.model import HeadModel
@@ -22,6 +23,10 @@ with contextlib.suppress(ImportError):
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine is slow, and no test is about time.
+settings.register_profile("flowface", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("flowface")
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
 

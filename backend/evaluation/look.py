@@ -142,8 +142,12 @@ def _meaning(looking: Looking, ours: Sequence[FlowFace], view: EvaluationView) -
         clip = filmed(character, taken, looking.ict, looking.cache, view.on_frame)
         for tracker in ours:
             sheet = looking.out / SHEETS / f"facecap_{taken.name}_{tracker.name}.png"
-            yield ("meaning", tracker.name, taken.name), tracker.made_by, partial(tracker_record, tracker, clip, sheet)
-        yield ("meaning", NETWORK, taken.name), _MEANING, partial(network_record, clip)
+            yield (
+                ("meaning", tracker.name, taken.name),
+                tracker.made_by,
+                partial(tracker_record, tracker, character, clip, sheet),
+            )
+        yield ("meaning", NETWORK, taken.name), _MEANING, partial(network_record, character, clip)
 
 
 def _damping(looking: Looking, ours: Sequence[FlowFace], view: EvaluationView) -> Iterator[Task]:

@@ -151,6 +151,7 @@ def _meaning_sheet(records: Sequence[Record]) -> Sheet:
             r["tracker"],
             figure(r["mean_correlation"], 3),
             figure(r["mean_error"], 3),
+            f"{100 * r['played_error']:.0f} %",
             f"{r['slopes_good']} of {r['slopes_asked']}",
             ", ".join(r["wrong"]) or "none",
         )
@@ -158,10 +159,11 @@ def _meaning_sheet(records: Sequence[Record]) -> Sheet:
     ]
     return Sheet(
         "Apple's performance on the facecap character",
-        ("look", "tracker", "correlation", "mean error", "slopes 0.7–1.3", "wrong side or sign"),
+        ("look", "tracker", "correlation", "mean error", "played", "slopes 0.7–1.3", "wrong side or sign"),
         tuple(rows),
         "Weights beside Apple's over the actions that move, without gaze. Slopes: of brows, lids, jaw, smile, frown, "
-        f"pucker and mouthLeft/Right. {NETWORK.capitalize()}: its scores on MediaPipe's own mesh.",
+        "pucker and mouthLeft/Right. Played: the character playing these weights, mean error of its skin's vertices as "
+        f"a share of the performance's own motion. {NETWORK.capitalize()}: its scores on MediaPipe's own mesh.",
     )
 
 

@@ -12,6 +12,8 @@ from backend.transfer.types import F64, Mask, Triangles
 
 FOLDED = -0.5
 """Cosine between the normals of two neighbours, which were less than 90° apart, from which they are folded: 120°."""
+MOST_RINGS = 2  # about a face that is turned over, that are evened out with it
+EVENINGS = 4
 LEAST_AREA = 0.02  # share of its area at rest from which a face has collapsed
 
 
@@ -81,23 +83,31 @@ class Faces:
             flat = self.averaging @ flat
         return np.asarray(flat).reshape(values.shape)
 
-    def mended(self, offsets: F64, pose: F64, rounds: int = 6) -> F64:
+    def mended(self, offsets: F64, pose: F64, rounds: int = 12) -> F64:
         """Offsets (V,3) in which the corners of what is turned over move like their neighbours, where that helps.
 
         ``pose (V,3)`` is moved besides.
         """
-        best = self.turned_over(offsets + pose)
+        best, rings = self.turned_over(offsets + pose), 0
         for _ in range(rounds):
-            if not best.any():
+            if not best.any() or rings > MOST_RINGS:
                 break
-            loose = np.flatnonzero(self.corners.T @ best.astype(np.float64) > 0)
-            tried = offsets.copy()
-            beside = self.links[loose]
-            tried[loose] = (beside @ offsets) / np.maximum(np.asarray(beside.sum(axis=1)), 1)
+            tried = self._evened(offsets, self.around(best, rings))
             over = self.turned_over(tried + pose)
-            if over.sum() >= best.sum():
-                break
-            offsets, best = tried, over
+            if over.sum() < best.sum():
+                offsets, best = tried, over
+            else:
+                rings += 1
+        return offsets
+
+    def _evened(self, offsets: F64, faces: Mask) -> F64:
+        """Offsets (V,3) in which the corners of ``faces (F,)`` move as the mean of their neighbours, nearly."""
+        loose = np.flatnonzero(self.corners.T @ faces.astype(np.float64) > 0)
+        beside = self.links[loose]
+        share = 1 / np.maximum(np.asarray(beside.sum(axis=1)), 1)
+        offsets = offsets.copy()
+        for _ in range(EVENINGS):
+            offsets[loose] = (beside @ offsets) * share
         return offsets
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping as ByName
 from typing import Any
 
-from . import drivers, kept, pose, source
+from . import drivers, head_source, kept, pose, source
 from .drivers import CannotDrive, Formula
 from .evaluate import links_by_key
 from .mapping import Mapping
@@ -69,6 +69,7 @@ def go_live(target: Any) -> None:
 def go_off(target: Any) -> None:
     """Let a character follow no longer: it has what it had before, or the keys that were baked."""
     target.live, target.linked = False, None
+    target.carried_pair = ""  # what a rig's own switches say is asked again when it goes live again
     owner = kept.owner_of(target)
     if owner is not None:
         kept.remove_drivers(owner)
@@ -90,10 +91,12 @@ def refresh(target: Any) -> None:
 
 
 def is_stale(target: Any) -> bool:
-    """True where the source of a character that is live has other keys than those that the drivers read."""
-    return bool(
-        target.live and target.source is not None and target.linked != getattr(target.source.data, "shape_keys", None)
-    )
+    """True where a character is live and its drivers read other keys, or another place of the head's motion, than its
+    source has."""
+    if not target.live or target.source is None:
+        return False
+    moved = target.carrier and target.carrier != head_source.carrier_name(target.source)
+    return bool(moved or target.linked != getattr(target.source.data, "shape_keys", None))
 
 
 def missing_keys(target: Any) -> tuple[str, ...]:
@@ -158,3 +161,6 @@ def _write(target: Any, formulas: ByName[str, Formula]) -> None:
     linked = getattr(target.source.data, "shape_keys", None)
     if target.linked != linked:
         target.linked = linked
+    carrier = head_source.carrier_name(target.source) if target.head_bone or target.neck_bone else ""
+    if target.carrier != carrier:
+        target.carrier = carrier

@@ -49,6 +49,12 @@ def carrier_of(source: Any) -> Carrier | None:
     return Carrier(rig, bone.name, _stands(rig) @ rest, np.linalg.inv(rest))
 
 
+def carrier_name(source: Any) -> str:
+    """What tells one carrier from another; "" where there is none."""
+    carrier = carrier_of(source)
+    return f"{carrier.rig.name}\n{carrier.bone}" if carrier is not None else ""
+
+
 def poses(source: Any, frames: F64) -> F64 | None:
     """The head's matrices (T,4,4) on scene frames (T,); None where nothing carries them. Scale is left out."""
     carrier = carrier_of(source)

@@ -158,6 +158,7 @@ class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
     )
     kept: bpy.props.CollectionProperty(type=FlowFaceKept)  # type: ignore[valid-type]
     baked: bpy.props.PointerProperty(description="The Action that was baked", type=bpy.types.Action)  # type: ignore[valid-type]
+    carrier: bpy.props.StringProperty(description="What has the head's motion that its drivers read")  # type: ignore[valid-type]
     carried: bpy.props.FloatProperty(description="Of the neck's turn, that the head goes along with")  # type: ignore[valid-type]
     carried_pair: bpy.props.StringProperty(description="The neck and the head of which that is said")  # type: ignore[valid-type]
     before: bpy.props.PointerProperty(description="The Action that it had before", type=bpy.types.Action)  # type: ignore[valid-type]

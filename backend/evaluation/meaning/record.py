@@ -50,7 +50,7 @@ def filmed(
     return clip
 
 
-def tracker_record(tracker: FlowFace, clip: Path, sheet: Path) -> dict[str, Any]:
+def tracker_record(tracker: FlowFace, character: Character, clip: Path, sheet: Path) -> dict[str, Any]:
     """Our tracker's weights beside Apple's; draws a contact sheet (PNG). Raises UserError ``no_face``."""
     performance, true = perform(tracker, clip), read_truth(clip)
     shown = []
@@ -59,13 +59,26 @@ def tracker_record(tracker: FlowFace, clip: Path, sheet: Path) -> dict[str, Any]
         at = int(true[:, column].argmax())
         shown.append(Extreme(name, at, f"Apple {true[at, column]:.2f}, ours {performance.weights[at, column]:.2f}"))
     clip_sheet(sheet, performance, clip, shown)
-    return _record(tracker.name, clip, compare_curves(performance.weights, true, performance.mesh.tracked))
+    seen = performance.mesh.tracked
+    played = played_error(character, performance.weights[seen], true[seen])
+    return _record(tracker.name, clip, compare_curves(performance.weights, true, seen), played)
 
 
-def network_record(clip: Path) -> dict[str, Any]:
+def network_record(character: Character, clip: Path) -> dict[str, Any]:
     """The blendshape network's scores on MediaPipe's own mesh beside Apple's weights."""
     scores, true = plain_scores(frame.image for frame in prefetch(open_clip(clip))), read_truth(clip)
-    return _record(NETWORK, clip, compare_curves(np.nan_to_num(scores), true, np.isfinite(scores[:, 0])))
+    seen = np.isfinite(scores[:, 0])
+    played = played_error(character, scores[seen], true[seen])
+    return _record(NETWORK, clip, compare_curves(np.nan_to_num(scores), true, seen), played)
+
+
+def played_error(character: Character, weights: NDArray[np.floating[Any]], true: NDArray[np.floating[Any]]) -> float:
+    """How the character plays weights (T,52) beside the true ones: mean error of its skin's vertices over all frames,
+    as a share of how far the true performance moves them from the neutral; NaN where it does not move."""
+    deltas = character.deltas[:, character.skin]
+    off = np.linalg.norm(np.einsum("tk,kvc->tvc", np.asarray(weights, np.float64) - true, deltas), axis=2)
+    moved = np.linalg.norm(np.einsum("tk,kvc->tvc", np.asarray(true, np.float64), deltas), axis=2)
+    return float(off.mean() / moved.mean()) if moved.any() else float("nan")
 
 
 def read_truth(clip: Path) -> NDArray[np.float32]:
@@ -73,7 +86,7 @@ def read_truth(clip: Path) -> NDArray[np.float32]:
     return read_npz(truth_path(clip), "true weights")["weights"]
 
 
-def _record(tracker: str, clip: Path, found: CurveAgreement) -> dict[str, Any]:
+def _record(tracker: str, clip: Path, found: CurveAgreement, played: float) -> dict[str, Any]:
     asked = [ARKIT_ACTIONS.index(name) for name in ASKED]
     good = (found.slope[asked] >= 0.7) & (found.slope[asked] <= 1.3)
     return {
@@ -81,6 +94,7 @@ def _record(tracker: str, clip: Path, found: CurveAgreement) -> dict[str, Any]:
         "look": clip.stem,
         "mean_correlation": found.mean_correlation,
         "mean_error": found.mean_error,
+        "played_error": played,
         "slopes_good": int(good.sum()),
         "slopes_asked": len(asked),
         "wrong": list(found.wrong),

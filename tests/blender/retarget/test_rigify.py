@@ -37,7 +37,7 @@ def opened(path: Path) -> Any:
     return next(obj for obj in bpy.data.objects if obj.type == "ARMATURE")
 
 
-def one_by_one() -> dict[str, np.ndarray]:
+def one_by_one() -> dict[str, rigs.F64]:
     """Each action full on a frame of its own, from frame 2 on; on frame 1 none is."""
     rows = np.concatenate([np.zeros((1, 52)), np.eye(52)])
     return {action: rows[:, index] for index, action in enumerate(ARKIT_ACTIONS)}
@@ -55,7 +55,7 @@ def test_each_action_reads_on_its_own_side(generated: Path, size: float) -> None
     moves = dict(zip(ARKIT_ACTIONS, played[1:] - played[0], strict=True))  # in distances of the eyes
     at = {name: index for index, name in enumerate(CONTROLS)}
 
-    def move(action: str, control: str) -> np.ndarray:
+    def move(action: str, control: str) -> rigs.F64:
         return moves[action][at[control]]
 
     for side, other, sign in (("L", "R", 1.0), ("R", "L", -1.0)):

@@ -9,6 +9,7 @@ import pytest
 
 from backend.evaluation.meaning.character import Character, load_character
 from backend.evaluation.meaning.paint import teeth_of
+from backend.evaluation.meaning.record import played_error
 from protocol.face_actions import ARKIT_ACTIONS
 
 
@@ -47,3 +48,8 @@ def test_lower_teeth_are_found_in_the_skin(character: Character) -> None:
     lower = teeth_of(character) & character.skin
     assert 500 < lower.sum() < 600
     assert np.linalg.norm(moved(character, "jawOpen")[lower], axis=1).min() > 0.005  # they go with the jaw
+
+
+def test_half_of_a_performance_is_half_of_its_motion_off(character: Character) -> None:
+    assert played_error(character, character.weights, character.weights) == 0.0
+    assert played_error(character, 0.5 * character.weights, character.weights) == pytest.approx(0.5)
