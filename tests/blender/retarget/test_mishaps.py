@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from blender_addon import compat
-from blender_addon.retarget import bake, drive, faces, guess, side_by_side, source, targets
+from blender_addon.retarget import bake, drive, face_mesh, faces, guess, side_by_side, source, targets
 from blender_addon.retarget.drive import CannotDrive
 from blender_addon.retarget.mapping import BadMapping
 from blender_addon.retarget.measures import NoFace
@@ -139,3 +139,17 @@ def test_a_character_is_in_the_list_of_one_scene() -> None:
         targets.add(other, character, head)
     assert not len(targets.settings_of(other).targets)
     bpy.data.scenes.remove(other)
+
+
+def test_shape_keys_are_offered_only_for_actions_that_have_none_by_any_name(shared_data: Path) -> None:
+    assert not face_mesh.missing(characters.facecap(shared_data))  # browDown_L and others
+    character = box()
+    assert len(face_mesh.missing(character)) == 50
+    character.data.shape_keys.key_blocks["mouthClose"].name = "Fcl_EYE_Close"  # both sides at once are neither's own
+    assert len(face_mesh.missing(character)) == 51
+
+
+def test_a_new_link_without_a_key_is_not_a_missing_key() -> None:
+    target = follower(box(), performer())
+    bpy.ops.flowface.retarget_link_add()
+    assert not drive.missing_keys(target)
