@@ -106,7 +106,10 @@ class FLOWFACE_PT_retarget(InSidebar, bpy.types.Panel):  # type: ignore[misc]
         if target is None:
             words = "Select your character's mesh or armature, and add it here: it follows the take."
             draw_text(self.layout, words, context.region.width, "INFO")
-        elif target.object is not None:
+        elif drive.is_gone(target.object):
+            words = "This character was deleted. Remove it from the list."
+            draw_text(self.layout, words, context.region.width, "ERROR")
+        else:
             _draw_target(self.layout, target, context.region.width)
         if len(held.targets) > 1:
             row = self.layout.row(align=True)
@@ -154,7 +157,9 @@ class FLOWFACE_PT_retarget_keys(InSidebar, bpy.types.Panel):  # type: ignore[mis
     def poll(cls, context: Any) -> bool:
         """The chosen character must have shape keys, or links to some."""
         target = targets.chosen(context.scene)
-        return target is not None and (kept.keys_of(target) is not None or len(target.keys) > 0)
+        if target is None or drive.is_gone(target.object):
+            return False
+        return bool(kept.keys_of(target) is not None or len(target.keys) > 0)
 
     def draw(self, context: Any) -> None:
         """The table, its chosen link, and what moves nothing."""
@@ -168,7 +173,7 @@ class FLOWFACE_PT_retarget_keys(InSidebar, bpy.types.Panel):  # type: ignore[mis
         link = targets.link_of(target)
         if link is not None:
             _draw_link(self.layout, link, kept.keys_of(target))
-        missing = drive.missing_keys(target)
+        missing = drive.missing_keys(target) if kept.keys_of(target) is not None else ()
         if missing:
             names = ", ".join(missing)
             draw_text(self.layout, f"“{target.object.name}” has no shape keys called {names}.", width, "ERROR")

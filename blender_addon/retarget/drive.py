@@ -103,7 +103,7 @@ def missing_keys(target: Any) -> tuple[str, ...]:
     """The shape keys that a mapping names and the character does not have."""
     keys = kept.keys_of(target)
     blocks = keys.key_blocks if keys is not None else {}
-    return tuple(dict.fromkeys(link.key for link in target.keys if link.key not in blocks))
+    return tuple(dict.fromkeys(link.key for link in target.keys if link.key and link.key not in blocks))
 
 
 def driven_keys(target: Any, mapping: Mapping) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..vendor import face_actions
 from ..vendor import messages as m
+from . import mesh_keys, names
 
 F32 = NDArray[np.float32]
 
@@ -27,10 +29,13 @@ class CannotTransfer(Exception):  # noqa: N818 - its text is a sentence for the 
 
 
 def missing(obj: Any) -> list[str]:
-    """The actions for which a mesh object has no shape key of their name."""
-    keys = obj.data.shape_keys
-    there = set(keys.key_blocks.keys()) if keys is not None else set()
-    return [name for name in face_actions.ARKIT_ACTIONS if name not in there]
+    """The actions for which a mesh object has no shape key of their own, however their names are spelled."""
+    keys = mesh_keys.names_of(obj)
+    links = names.match(keys)
+    shared = Counter(link.key for link in links)
+    spelled = {link.action for link in links if shared[link.key] == 1 and link.response.gain >= 1.0}
+    there = {*keys, *spelled}
+    return [action for action in face_actions.ARKIT_ACTIONS if action not in there]
 
 
 def why_not(obj: Any) -> str:
@@ -92,20 +97,20 @@ def points_of(obj: Any) -> dict[str, tuple[float, float, float]]:
     return {} if marked is None else {name: tuple(at) for name, at in marked.items() if name in m.FACE_POINTS}
 
 
-def add_keys(obj: Any, names: Sequence[str], deltas: Mapping[str, F32]) -> list[str]:
+def add_keys(obj: Any, actions: Sequence[str], deltas: Mapping[str, F32]) -> list[str]:
     """Add shape keys for the actions that an object lacks; their names. ``deltas (V,3)`` are in the scene's axes.
 
     Raises:
         CannotTransfer: the object's mesh is not the one any more that they were made for.
     """
     base = rest(obj.data)
-    if any(deltas[name].shape != base.shape for name in names):
+    if any(deltas[name].shape != base.shape for name in actions):
         raise CannotTransfer(f"“{obj.name}” has other vertices now: make its shape keys again.")
     back = np.linalg.inv(linear(obj)).T
     if obj.data.shape_keys is None:
         obj.shape_key_add(name="Basis", from_mix=False)
     lacking = set(missing(obj))
-    added = [name for name in names if name in lacking]
+    added = [name for name in actions if name in lacking]
     for name in added:
         key = obj.shape_key_add(name=name, from_mix=False)
         key.relative_key = obj.data.shape_keys.reference_key

@@ -34,10 +34,18 @@ def needs_frames(owner: Any, path: str) -> bool:
     driver = animation.drivers.find(path)
     if driver is not None and not driver.mute:
         return True
-    if animation.use_nla and any(not track.mute and len(track.strips) for track in animation.nla_tracks):
+    if strips_of(owner):
         return True
     blended = animation.action_influence != 1.0 or animation.action_blend_type != "REPLACE"
     return animation.action is not None and blended
+
+
+def strips_of(owner: Any) -> list[Any]:
+    """The strips of the NLA that have a say in what a data-block's properties are."""
+    animation = owner.animation_data
+    if animation is None or not animation.use_nla:
+        return []
+    return [strip for track in animation.nla_tracks if not track.mute for strip in track.strips if not strip.mute]
 
 
 def curves_of(owner: Any) -> dict[str, Any]:

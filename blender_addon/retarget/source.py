@@ -82,7 +82,8 @@ def weights(source: Any, frames: F64) -> dict[str, F64]:
 
 
 def span(source: Any) -> tuple[float, float] | None:
-    """The first and the last frame on which a source's actions have keys; None where none is keyed."""
+    """The first and the last frame on which a source's actions have keys or strips; None where they have none."""
     owners = dict.fromkeys(place.owner for place in places(source).values())
     ranges = [curve.range() for owner in owners for curve in compat.action_curves(owner) if len(curve.keyframe_points)]
+    ranges += [(strip.frame_start, strip.frame_end) for owner in owners for strip in sampling.strips_of(owner)]
     return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None

@@ -54,7 +54,7 @@ def add(scene: Any, obj: Any, head: Any) -> Any:
     An armature whose bones a preset knows gets that.
 
     Raises:
-        CannotDrive: the character is in the list already.
+        CannotDrive: the character is in this or another scene's list already.
     """
     held = settings_of(scene)
     for index, target in enumerate(held.targets):
@@ -64,6 +64,11 @@ def add(scene: Any, obj: Any, head: Any) -> Any:
         if obj.type == "MESH" and target.object is not None and target.object.data == obj.data:
             held.active = index
             raise CannotDrive(f"“{obj.name}” has the same mesh as “{target.object.name}”, with which it moves.")
+    for other in bpy.data.scenes:  # shape keys are animated once for all scenes
+        if other != scene and any(one.object == obj for one in settings_of(other).targets):
+            raise CannotDrive(
+                f"“{obj.name}” is in the list of the scene “{other.name}” already. Remove it there first."
+            )
     target = held.targets.add()
     target.object, target.source = obj, head
     held.active = len(held.targets) - 1

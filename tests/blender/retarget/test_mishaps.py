@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from blender_addon import compat
-from blender_addon.retarget import bake, drive, faces, guess, side_by_side, source, targets
+from blender_addon.retarget import bake, drive, face_mesh, faces, guess, side_by_side, source, targets
 from blender_addon.retarget.drive import CannotDrive
 from blender_addon.retarget.mapping import BadMapping
 from blender_addon.retarget.measures import NoFace
@@ -129,3 +129,27 @@ def test_teeth_go_along_with_a_face_that_is_calibrated(shared_data: Path) -> Non
     listed = targets.settings_of(bpy.context.scene).targets
     gains = [next(link.gain for link in one.keys if link.key == "jawOpen") for one in listed]
     assert gains[0] == 0.5 and gains[1] == gains[2] > 0.6
+
+
+def test_a_character_is_in_the_list_of_one_scene() -> None:
+    character, head = box(), performer()
+    follower(character, head)
+    other = bpy.data.scenes.new("other")
+    with pytest.raises(CannotDrive, match="list of the scene “Scene” already"):
+        targets.add(other, character, head)
+    assert not len(targets.settings_of(other).targets)
+    bpy.data.scenes.remove(other)
+
+
+def test_shape_keys_are_offered_only_for_actions_that_have_none_by_any_name(shared_data: Path) -> None:
+    assert not face_mesh.missing(characters.facecap(shared_data))  # browDown_L and others
+    character = box()
+    assert len(face_mesh.missing(character)) == 50
+    character.data.shape_keys.key_blocks["mouthClose"].name = "Fcl_EYE_Close"  # both sides at once are neither's own
+    assert len(face_mesh.missing(character)) == 51
+
+
+def test_a_new_link_without_a_key_is_not_a_missing_key() -> None:
+    target = follower(box(), performer())
+    bpy.ops.flowface.retarget_link_add()
+    assert not drive.missing_keys(target)
