@@ -61,7 +61,7 @@ def test_a_mesh_gets_the_keys_that_it_lacks(mesh: Any, tmp_path: Path) -> None:
     assert made().text == "“Ann” has 51 new shape keys."
     keys = mesh.data.shape_keys.key_blocks
     assert sorted(keys.keys()) == sorted(["Basis", *ARKIT_ACTIONS])
-    assert all(key.value == 0 and key.relative_key == keys["Basis"] for key in keys)
+    assert all(key.value == 0 and key.relative_key == keys["Basis"] for key in list(keys)[1:])
     head = load_head("open")
     x, y, z = head.expression_basis[head.expression_names.index("mouthSmileLeft")].T
     moved = np.empty(before.size, np.float32)

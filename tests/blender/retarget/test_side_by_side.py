@@ -86,6 +86,7 @@ def shown(preview: Any, name: str) -> Any:
 def blocks() -> dict[str, list[str]]:
     """The names of all data-blocks of the file."""
     kinds = [name for name in dir(bpy.data) if isinstance(getattr(bpy.data, name), bpy.types.bpy_prop_collection)]
+    kinds = [name for name in kinds if name != "all_ids"]  # Blender 5.2 has all of them once more
     return {kind: [block.name for block in getattr(bpy.data, kind)] for kind in kinds}
 
 
