@@ -82,8 +82,9 @@ from .panels import see as panel_see
 from .panels import take as panel_take
 from .panels import takes as panel_takes
 from .panels import views as panel_views
-from .retarget import following, in_step
+from .retarget import following
 from .retarget import properties as retarget_properties
+from .retarget.preview import in_step
 from .scene import error_on_head
 
 OPERATORS = (

@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ..retarget import baked_scene, exporters, parts, seen, stepping
+from ..retarget.exchange import baked_scene, exporters, parts, seen, stepping
 from ..scene import ownership, takes
 
 F64 = NDArray[np.float64]

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from ..retarget import recorded, stepping
+from ..retarget.exchange import recorded, stepping
 from ..vendor import live_link
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from ..retarget import recorded
+from ..retarget.exchange import recorded
 from ..vendor import live_link_reading
 
 

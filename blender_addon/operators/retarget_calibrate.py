@@ -8,10 +8,12 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ..retarget import calibration, compared, evaluate, faces, kept, properties, report, score_properties, targets
-from ..retarget.character import follow
+from ..retarget import evaluate, faces, kept, properties, score_properties, targets
+from ..retarget.calibration import compared, report
+from ..retarget.calibration import solve as calibration
+from ..retarget.calibration.character import follow
+from ..retarget.calibration.measures import NoFace
 from ..retarget.mapping import Mapping
-from ..retarget.measures import NoFace
 from .on_target import OnTarget
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import bpy
 
-from ..retarget import files, properties, rig_presets, targets
+from ..retarget import files, properties, targets
+from ..retarget.bones import rig_presets
 from ..retarget.mapping import BadMapping
 from .on_target import OnTarget
 

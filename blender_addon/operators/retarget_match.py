@@ -9,8 +9,8 @@ from typing import Any
 import bpy
 
 from ..retarget import files, properties, targets
-from ..retarget.guess import Guess, guess
 from ..retarget.mapping import BadMapping, KeyLink
+from ..retarget.matching.guess import Guess, guess
 from .on_target import OnTarget
 
 AUTOMATIC, NAMES, MOTION = "AUTOMATIC", "NAMES", "MOTION"

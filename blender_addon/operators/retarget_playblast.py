@@ -10,7 +10,8 @@ from typing import Any
 import bpy
 
 from .. import building
-from ..retarget import playblast, properties, side_by_side
+from ..retarget import properties
+from ..retarget.preview import playblast, side_by_side
 from . import retarget_preview
 
 LOOK_EVERY = 0.25

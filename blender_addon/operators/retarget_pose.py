@@ -7,7 +7,8 @@ from typing import Any
 import bpy
 
 from ..in_picture import redraw
-from ..retarget import pose_recording, properties, rig_presets, targets
+from ..retarget import properties, targets
+from ..retarget.bones import pose_recording, rig_presets
 from ..retarget.mapping import NEUTRAL
 from ..vendor import face_actions
 from .on_target import OnTarget

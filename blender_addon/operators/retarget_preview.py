@@ -10,7 +10,8 @@ import bpy
 from bpy.app.handlers import persistent
 
 from .. import building
-from ..retarget import properties, side_by_side
+from ..retarget import properties
+from ..retarget.preview import side_by_side
 from ..scene import takes
 
 VIEWS = "flowface_preview_views"

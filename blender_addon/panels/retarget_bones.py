@@ -6,7 +6,8 @@ from typing import Any
 
 import bpy
 
-from ..retarget import pose, pose_recording, properties, targets
+from ..retarget import properties, targets
+from ..retarget.bones import pose, pose_recording
 from .retarget import PARENT, unmapped_words
 from .sidebar import InSidebar
 from .text import draw_text

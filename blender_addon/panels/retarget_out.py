@@ -6,7 +6,8 @@ from typing import Any
 
 import bpy
 
-from ..retarget import exporters, targets
+from ..retarget import targets
+from ..retarget.exchange import exporters
 from .sidebar import InSidebar
 
 PARENT = "FLOWFACE_PT_retarget"

@@ -7,7 +7,8 @@ from typing import Any
 import bpy
 
 from .. import building
-from ..retarget import properties, side_by_side
+from ..retarget import properties
+from ..retarget.preview import side_by_side
 from .sidebar import InSidebar
 from .text import draw_text
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from .. import compat
 from ..keys import ALIGNED, BEZIER, Keys, joined
 from ..scene.curve_layers.fit import fitted
-from . import drive, kept, pose, source
+from . import drive, kept, source
+from .bones import pose
 from .drive import CannotDrive
 from .evaluate import key_values
 from .properties import mapping_of

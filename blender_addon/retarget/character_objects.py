@@ -18,11 +18,15 @@ NOT_SEEN = ("BOUNDS", "WIRE")
 
 def armature_of(obj: Any) -> Any | None:
     """The armature that carries an object: itself, its modifier's, or the nearest among its parents."""
-    if obj.type == "ARMATURE":
-        return obj
-    modifiers = (modifier for modifier in obj.modifiers if modifier.type == "ARMATURE" and modifier.object is not None)
-    carried = next((modifier.object for modifier in modifiers), None)
-    return carried or next((parent for parent in _parents(obj) if parent.type == "ARMATURE"), None)
+    return obj if obj.type == "ARMATURE" else next(armatures_of(obj), None)
+
+
+def armatures_of(obj: Any) -> Iterator[Any]:
+    """The armatures that deform an object, and then those above it."""
+    for modifier in obj.modifiers:
+        if modifier.type == "ARMATURE" and modifier.object is not None:
+            yield modifier.object
+    yield from (above for above in parents_of(obj) if above.type == "ARMATURE")
 
 
 def meshes_of(obj: Any) -> list[Any]:
@@ -32,7 +36,7 @@ def meshes_of(obj: Any) -> list[Any]:
     from it than that their boxes touch: others there are other characters.
     """
     rig = armature_of(obj)
-    top = rig or next(reversed(list(_parents(obj))), obj)
+    top = rig or next(reversed(list(parents_of(obj))), obj)
     found = [other for other in bpy.data.objects if other != obj and _is_shown(other) and _hangs_on(other, top, rig)]
     if rig is None and obj.type == "MESH":
         found = [other for other in found if _touch(obj, other)]
@@ -56,10 +60,11 @@ def _touch(obj: Any, other: Any) -> bool:
 
 
 def _hangs_on(obj: Any, top: Any, rig: Any) -> bool:
-    return top in _parents(obj) or (rig is not None and armature_of(obj) == rig)
+    return top in parents_of(obj) or (rig is not None and armature_of(obj) == rig)
 
 
-def _parents(obj: Any) -> Iterator[Any]:
+def parents_of(obj: Any) -> Iterator[Any]:
+    """What an object hangs on, the nearest first."""
     while obj.parent is not None:
         obj = obj.parent
         yield obj

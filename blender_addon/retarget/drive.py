@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping as ByName
 from typing import Any
 
-from . import drivers, head_source, kept, pose, source
+from . import drivers, kept, source
+from .bones import head_source, pose
 from .drivers import CannotDrive, Formula
 from .evaluate import links_by_key
 from .mapping import Mapping

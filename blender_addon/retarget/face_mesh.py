@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..vendor import face_actions
 from ..vendor import messages as m
-from . import mesh_keys, names
+from .matching import mesh_keys, names
 
 F32 = NDArray[np.float32]
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import compared, gains, kept, source
-from . import measures as m
-from .character import Character
+from . import kept, source
+from .calibration import compared, gains
+from .calibration import measures as m
+from .calibration.character import Character
 from .mapping import Mapping
 from .properties import mapping_of
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from .compared import Score
+from .calibration.compared import Score
 
 NO_CONTACT = -1.0
 

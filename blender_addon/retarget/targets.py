@@ -7,9 +7,10 @@ from typing import Any
 import bpy
 
 from ..scene import ownership
-from . import bake, character_objects, drive, properties, rig_presets
+from . import bake, character_objects, drive, properties
+from .bones import rig_presets
 from .drive import CannotDrive
-from .guess import by_names
+from .matching.guess import by_names
 
 
 def settings_of(scene: Any) -> Any:

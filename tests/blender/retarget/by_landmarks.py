@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blender_addon.retarget import measures as m
+from blender_addon.retarget.calibration import measures as m
 
 _INNER_LIPS = ((61, 67), (62, 66), (63, 65))
 _LIDS = (((43, 47), (44, 46)), ((37, 41), (38, 40)))

@@ -23,7 +23,8 @@ from backend.evaluation.benchmark.ict_head import load_ict_head
 from backend.evaluation.benchmark.makehuman_head import PEOPLE_FILE, first_edition
 from backend.head_model.library import load_head
 from backend.head_model.model import SurfacePoints, actions_of, surface_positions
-from blender_addon.retarget import character, compared, faces, properties, targets
+from blender_addon.retarget import faces, properties, targets
+from blender_addon.retarget.calibration import character, compared
 from blender_addon.retarget.mapping import KeyLink, Mapping
 from blender_addon.scene import ownership
 from protocol.face_actions import ARKIT_ACTIONS

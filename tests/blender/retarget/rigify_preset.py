@@ -21,7 +21,8 @@ from mathutils import Euler
 from numpy.typing import NDArray
 
 from backend.head_model.library import load_head
-from blender_addon.retarget import files, mirror
+from blender_addon.retarget import files
+from blender_addon.retarget.bones import mirror
 from blender_addon.retarget.mapping import FORMAT, VERSION, BoneLink, EyeLink, HeadLink, Mapping, Triple
 from protocol.face_actions import ARKIT_ACTIONS, FULL_LOOK_DEGREES, mirrored
 from tests.blender.retarget.rigify_rig import CENTRES, LEFTS, generate, landmark_places, places, right

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from backend.head_model.gaze import FULL_LOOK_ANGLE
-from blender_addon.retarget import bake, bone_motion, drive, properties, rig, targets, turns
+from blender_addon.retarget import bake, drive, properties, targets
+from blender_addon.retarget.bones import bone_motion, rig, turns
 from blender_addon.retarget.mapping import NEUTRAL, BoneLink, EyeLink, HeadLink, Mapping, Response
 from blender_addon.scene import axes, head_motion
 from tests.blender.retarget import characters, rigs

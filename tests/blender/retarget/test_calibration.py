@@ -14,9 +14,11 @@ from backend.evaluation.benchmark.ict_head import load_ict_head
 from backend.head_model.converters.ict import read_ict
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, actions_of, surface_positions
-from blender_addon.retarget import calibration, compared, evaluate, faces, properties, score_properties, source, targets
-from blender_addon.retarget import measures as m
-from blender_addon.retarget.character import Character, follow
+from blender_addon.retarget import evaluate, faces, properties, score_properties, source, targets
+from blender_addon.retarget.calibration import compared
+from blender_addon.retarget.calibration import measures as m
+from blender_addon.retarget.calibration import solve as calibration
+from blender_addon.retarget.calibration.character import Character, follow
 from blender_addon.retarget.mapping import KeyLink, Mapping, Response
 from protocol.face_actions import ARKIT_ACTIONS
 from tests.blender.retarget import by_landmarks, characters

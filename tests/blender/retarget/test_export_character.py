@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from blender_addon.retarget import exporters, source
+from blender_addon.retarget import source
+from blender_addon.retarget.exchange import exporters
 from blender_addon.scene import armature, ownership
 from tests.blender.retarget import characters
 

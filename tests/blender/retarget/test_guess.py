@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
-from blender_addon.retarget import files, mesh_keys, properties
-from blender_addon.retarget.guess import Guess, guess
+from blender_addon.retarget import files, properties
+from blender_addon.retarget.matching import mesh_keys
+from blender_addon.retarget.matching.guess import Guess, guess
 from tests.blender.retarget import characters
 
 SIDE = re.compile("(Left|Right)$")

@@ -9,7 +9,9 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.retarget import head_source, recorded, source
+from blender_addon.retarget import source
+from blender_addon.retarget.bones import head_source
+from blender_addon.retarget.exchange import recorded
 from blender_addon.scene import armature, ownership
 from protocol.face_actions import ARKIT_ACTIONS
 from protocol.live_link import ACTIONS, Recording, gaze_of, to_csv

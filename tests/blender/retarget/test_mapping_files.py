@@ -12,8 +12,9 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 from blender_addon import build_extension
-from blender_addon.retarget import files, names, properties, schema
+from blender_addon.retarget import files, properties, schema
 from blender_addon.retarget.mapping import BadMapping, KeyLink, Mapping, Response
+from blender_addon.retarget.matching import names
 
 GOOD = {"format": "flowface-retarget-mapping", "version": 1}
 

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from blender_addon import compat
-from blender_addon.retarget import bake, drive, face_mesh, faces, guess, side_by_side, source, targets
+from blender_addon.retarget import bake, drive, face_mesh, faces, source, targets
+from blender_addon.retarget.calibration.measures import NoFace
 from blender_addon.retarget.drive import CannotDrive
 from blender_addon.retarget.mapping import BadMapping
-from blender_addon.retarget.measures import NoFace
+from blender_addon.retarget.matching import guess
+from blender_addon.retarget.preview import side_by_side
 from tests.blender.retarget import characters
 
 pytestmark = pytest.mark.usefixtures("addon")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from blender_addon.retarget import families, files, names
+from blender_addon.retarget import files
+from blender_addon.retarget.matching import families, names
 from protocol.face_actions import ARKIT_ACTIONS
 
 SPELLINGS = {

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
-from blender_addon.retarget import bake, drive, properties, rig, rig_presets, targets, turns
+from blender_addon.retarget import bake, drive, properties, targets
+from blender_addon.retarget.bones import rig, rig_presets, turns
 from blender_addon.scene import axes
 from protocol.face_actions import ARKIT_ACTIONS
 from tests.blender.retarget import characters, rigify_rig, rigs

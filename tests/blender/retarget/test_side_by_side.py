@@ -14,8 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from blender_addon import compat
-from blender_addon.retarget import drive, in_step, playblast, preview_parts, properties, side_by_side, source
+from blender_addon.retarget import drive, properties, source
 from blender_addon.retarget.mapping import EyeLink, Mapping
+from blender_addon.retarget.preview import in_step, playblast, side_by_side
+from blender_addon.retarget.preview import parts as preview_parts
 from blender_addon.scene import retime
 from tests.blender.retarget import characters, rigs
 from tests.blender.retarget.followers import add, plain

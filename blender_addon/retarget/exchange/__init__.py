@@ -1,0 +1,1 @@
+"""Performances and characters out to other programs, and in from them."""
