@@ -10,6 +10,7 @@ from .. import action_slots, curve_properties
 from ..scene import takes
 from ..scene.curve_layers import apply, bake
 from ..scene.curve_layers.settings import LayerSettings
+from .waiting import waiting
 
 
 class _OnCurves:
@@ -71,13 +72,8 @@ beside this; this version stays as it is"""
 def _made(operator: Any, context: Any, take: Any, make: Any) -> set[str]:
     """Make a version, which objects of the user's with the take's Actions follow, and say what it is."""
     before = action_slots.actions_of(take)
-    if context.window is not None:
-        context.window.cursor_set("WAIT")  # a take of minutes takes seconds
-    try:
+    with waiting(context):  # a take of minutes takes seconds
         made = make(take)
-    finally:
-        if context.window is not None:
-            context.window.cursor_set("DEFAULT")
     action_slots.follow(take, before)
     context.scene.frame_set(context.scene.frame_current)
     operator.report({"INFO"}, f"This is version {made.version.number}. {made.version.notes}")

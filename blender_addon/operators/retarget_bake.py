@@ -9,6 +9,7 @@ import bpy
 from ..retarget import bake, targets
 from ..retarget.drive import CannotDrive
 from .on_target import OnTarget, OnTargets
+from .waiting import waiting
 
 
 class FLOWFACE_OT_retarget_bake(OnTargets, bpy.types.Operator):  # type: ignore[misc]
@@ -51,7 +52,8 @@ is. It no longer follows live"""
             first = self.first if self.properties.is_property_set("first") else first
             last = self.last if self.properties.is_property_set("last") else last
             try:
-                made = bake.bake(target, first, last, self.error)
+                with waiting(context):
+                    made = bake.bake(target, first, last, self.error)
             except CannotDrive as reason:
                 problem = str(reason)
                 continue

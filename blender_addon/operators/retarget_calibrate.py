@@ -15,6 +15,7 @@ from ..retarget.calibration.character import follow
 from ..retarget.calibration.measures import NoFace
 from ..retarget.mapping import Mapping
 from .on_target import OnTarget
+from .waiting import waiting
 
 
 class _OnFace(OnTarget):
@@ -92,7 +93,8 @@ proportion, and close when they close. Solved from the most extreme frames of th
         raising = self.sliders and target.object.data.is_editable
         if raising:
             character = faces.raised(character, mapping)
-        found = calibration.calibrate(mapping, actor.weights, faces.seen_by(actor, mapping), character, rest)
+        with waiting(context):
+            found = calibration.calibrate(mapping, actor.weights, faces.seen_by(actor, mapping), character, rest)
         properties.write_mapping(target, found.mapping)
         also = [one for one in targets.others_of_character(target) if _along(one, mapping, found.mapping)]
         for one in (target, *also) if raising else ():

@@ -12,6 +12,7 @@ from ..retarget import files, properties, targets
 from ..retarget.mapping import BadMapping, KeyLink
 from ..retarget.matching.guess import Guess, guess
 from .on_target import OnTarget
+from .waiting import waiting
 
 AUTOMATIC, NAMES, MOTION = "AUTOMATIC", "NAMES", "MOTION"
 _WAYS = (
@@ -49,16 +50,12 @@ class FLOWFACE_OT_retarget_match(OnTarget, bpy.types.Operator):  # type: ignore[
         if target.object is None or target.object.type != "MESH":
             self.report({"WARNING"}, "Only meshes have shape keys: choose one, or record poses of the bones")
             return {"CANCELLED"}
-        if context.window is not None:
-            context.window.cursor_set("WAIT")  # by motion it takes seconds
         try:
-            found = self._guess(target)
+            with waiting(context):  # by motion it takes seconds
+                found = self._guess(target)
         except BadMapping as problem:
             self.report({"WARNING"}, str(problem))
             return {"CANCELLED"}
-        finally:
-            if context.window is not None:
-                context.window.cursor_set("DEFAULT")
         if not found.mapping.keys:
             self.report({"WARNING"}, _nothing(target, self.way))
             return {"CANCELLED"}

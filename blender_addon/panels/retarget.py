@@ -138,11 +138,15 @@ def _draw_target(layout: Any, target: Any, width: int) -> None:
 
 
 def _problem(target: Any) -> str:
-    """Why the character cannot be driven; "" where it can."""
+    """Why the character cannot be driven, or is driven otherwise than its mapping says; "" where all is well."""
     try:
         drive.check(target)
     except drive.CannotDrive as problem:
         return str(problem)
+    if target.problem:
+        return f"Live is as it was before: {target.problem}"
+    if drive.is_gone(target.source):
+        return f"“{target.source.name}” was deleted from the scene. Choose another source."
     return ""
 
 

@@ -63,13 +63,13 @@ def go_live(target: Any) -> None:
     if _is_followed(target):
         raise CannotDrive(f"“{target.source.name}” follows “{target.object.name}” itself. Choose another source.")
     formulas = _formulas(target, mapping_of(target))
-    target.live = True
+    target.live, target.problem = True, ""
     _write(target, formulas)
 
 
 def go_off(target: Any) -> None:
     """Let a character follow no longer: it has what it had before, or the keys that were baked."""
-    target.live, target.linked = False, None
+    target.live, target.linked, target.problem = False, None, ""
     target.carried_pair = ""  # what a rig's own switches say is asked again when it goes live again
     owner = kept.owner_of(target)
     if owner is not None:
@@ -82,13 +82,13 @@ def refresh(target: Any) -> None:
     """Bring the drivers of a character that is live up to date with its mapping and its source.
 
     One that cannot be driven any more, because its source was deleted or its mapping cannot be written, keeps the
-    drivers that it has.
+    drivers that it has; ``problem`` says why.
     """
     if target.live:
         try:
             go_live(target)
-        except CannotDrive:
-            return
+        except CannotDrive as reason:
+            target.problem = str(reason)
 
 
 def is_stale(target: Any) -> bool:

@@ -153,6 +153,7 @@ class FlowFaceTarget(bpy.types.PropertyGroup):  # type: ignore[misc]
         description="How far the eyes are apart of the character whose bones' locations these are; 0 where unknown"
     )
     live: bpy.props.BoolProperty(name="Live", description="It follows by drivers")  # type: ignore[valid-type]
+    problem: bpy.props.StringProperty(description="Why its drivers are not what its mapping says")  # type: ignore[valid-type]
     linked: bpy.props.PointerProperty(  # type: ignore[valid-type]
         description="The source's shape keys that its drivers read", type=bpy.types.Key
     )

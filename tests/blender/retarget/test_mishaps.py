@@ -155,3 +155,16 @@ def test_a_new_link_without_a_key_is_not_a_missing_key() -> None:
     target = follower(box(), performer())
     bpy.ops.flowface.retarget_link_add()
     assert not drive.missing_keys(target)
+
+
+def test_a_live_mapping_that_no_driver_can_hold_says_so_until_it_is_mended() -> None:
+    target = follower(box(), performer())
+    drive.go_live(target)
+    for _ in range(12):
+        link = target.keys.add()
+        link.action, link.key, link.gain, link.low, link.high = "jawOpen", "jawOpen", 0.12345, 0.01234, 0.98765
+    assert target.live and "Too many actions drive “jawOpen”" in target.problem
+    while len(target.keys) > 2:
+        target.keys.remove(len(target.keys) - 1)
+    drive.refresh(target)
+    assert target.live and not target.problem
