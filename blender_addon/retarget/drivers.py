@@ -135,16 +135,25 @@ def write(curve: Any, wanted: Formula) -> None:
         if isinstance(place, Channel):
             _read_channel(target, place)
             continue
-        if target.id != place.owner:
-            target.id_type = place.owner.id_type
-            target.id = place.owner
-        if target.data_path != place.path:
-            target.data_path = place.path
+        owner, path = _read_from(place)
+        if target.id != owner:
+            target.id_type = owner.id_type
+            target.id = owner
+        if target.data_path != path:
+            target.data_path = path
     kind = "SCRIPTED" if wanted.expression else "SUM"
     if driver.type != kind:
         driver.type = kind
     if wanted.expression and driver.expression != wanted.expression:
         driver.expression = wanted.expression
+
+
+def _read_from(place: Place) -> tuple[Any, str]:
+    """What a driver reads a place from: shape keys by way of their mesh, for files that link a character lose drivers
+    that read shape keys themselves."""
+    if place.owner.id_type == "KEY":
+        return place.owner.user, f"shape_keys.{place.path}"
+    return place.owner, place.path
 
 
 def _read_channel(target: Any, channel: Channel) -> None:

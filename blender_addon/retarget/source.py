@@ -26,11 +26,10 @@ RECORDING = "flowface_live_link"
 
 @dataclass(frozen=True)
 class Place:
-    """Where an action's weight lies: ``owner``'s property at ``path``; ``of_object`` is the path from the object."""
+    """Where an action's weight lies: ``owner``'s property at ``path``."""
 
     owner: Any
     path: str
-    of_object: str
 
 
 def places(source: Any) -> dict[str, Place]:
@@ -44,10 +43,10 @@ def places(source: Any) -> dict[str, Place]:
         block = blocks.get(action)
         if block is not None:
             path = block.path_from_id("value")
-            found[action] = Place(keys, path, f"data.shape_keys.{path}")
+            found[action] = Place(keys, path)
         elif isinstance(source.get(action), (int, float)):
             path = f'["{escape_identifier(action)}"]'
-            found[action] = Place(source, path, path)
+            found[action] = Place(source, path)
     return found
 
 

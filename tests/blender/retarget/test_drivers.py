@@ -32,7 +32,7 @@ def test_a_driver_says_what_the_mapping_says(
     chosen: list[KeyLink], values: dict[str, float], swap: bool, there: set[str]
 ) -> None:
     mapping = Mapping(keys=tuple(chosen), swap=swap)
-    formula = drivers.formula(chosen, mapping, {action: Place(None, action, action) for action in there})
+    formula = drivers.formula(chosen, mapping, {action: Place(None, action) for action in there})
     known = {action: np.array([values[action]]) for action in there}
     expected = evaluate.key_values(known, mapping)
     assert (formula is None) == (not expected)
@@ -43,7 +43,7 @@ def test_a_driver_says_what_the_mapping_says(
 
 def with_ranges(count: int) -> str:
     """The expression of a key that so many actions drive, each within a range of its own."""
-    places = {action: Place(None, action, action) for action in ARKIT_ACTIONS}
+    places = {action: Place(None, action) for action in ARKIT_ACTIONS}
     third = Response(1 / 3, 1 / 7, -1 / 9, 8 / 9)
     chosen = [KeyLink(action, "key", third) for action in ARKIT_ACTIONS[:count]]
     formula = drivers.formula(chosen, Mapping(keys=tuple(chosen)), places)
@@ -59,7 +59,7 @@ def test_digits_are_left_out_only_where_an_expression_is_too_long() -> None:
 
 
 def test_what_needs_no_expression_has_none() -> None:
-    places = {action: Place(None, action, action) for action in ARKIT_ACTIONS}
+    places = {action: Place(None, action) for action in ARKIT_ACTIONS}
     chosen = [KeyLink("jawOpen", "key"), KeyLink("jawForward", "key")]
     formula = drivers.formula(chosen, Mapping(keys=tuple(chosen)), places)
     assert formula == drivers.Formula("", (places["jawOpen"], places["jawForward"]))

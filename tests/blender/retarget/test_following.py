@@ -156,3 +156,18 @@ def test_an_override_in_a_second_file_is_driven_and_baked(shared_data: Path, tmp
         next(o for o in bpy.data.objects if o.override_library is not None and o.type == "MESH").data.shape_keys
     )
     assert (action is not None and action.library is not None) if animated else action is None
+
+
+@pytest.mark.parametrize("link", [True, False], ids=["linked", "appended"])
+def test_a_live_character_that_another_file_takes_plays_there(shared_data: Path, tmp_path: Path, link: bool) -> None:
+    _, target = follower(shared_data)
+    name, wanted = target.object.name, played(target.object, [facecap_key("jawOpen")])
+    home = str(tmp_path / "home.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=home)
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    with bpy.data.libraries.load(home, link=link) as (_there, taken):
+        taken.objects = [name]
+    bpy.context.scene.collection.objects.link(taken.objects[0])
+    shown = played(taken.objects[0], [facecap_key("jawOpen")])
+    assert np.ptp(wanted) > 0.05
+    assert np.abs(shown - wanted).max() < 1e-6
