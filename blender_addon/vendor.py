@@ -11,6 +11,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+__all__ = [
+    "arrays",
+    "codec",
+    "corrections",
+    "face_actions",
+    "fields",
+    "live_link",
+    "live_link_reading",
+    "messages",
+    "options",
+    "shown",
+    "take",
+    "version",
+]
+
 if TYPE_CHECKING:
     from protocol import (
         arrays,
@@ -32,48 +47,4 @@ else:
     def _load(name: str) -> ModuleType:
         return importlib.import_module(f".protocol.{name}" if _BUNDLED else f"protocol.{name}", __package__)
 
-    (
-        arrays,
-        codec,
-        corrections,
-        face_actions,
-        fields,
-        live_link,
-        live_link_reading,
-        messages,
-        options,
-        shown,
-        take,
-        version,
-    ) = (
-        _load(name)
-        for name in (
-            "arrays",
-            "codec",
-            "corrections",
-            "face_actions",
-            "fields",
-            "live_link",
-            "live_link_reading",
-            "messages",
-            "options",
-            "shown",
-            "take",
-            "version",
-        )
-    )
-
-__all__ = [
-    "arrays",
-    "codec",
-    "corrections",
-    "face_actions",
-    "fields",
-    "live_link",
-    "live_link_reading",
-    "messages",
-    "options",
-    "shown",
-    "take",
-    "version",
-]
+    globals().update({name: _load(name) for name in __all__})

@@ -13,12 +13,13 @@ from .. import building
 from ..retarget import properties
 from ..retarget.preview import playblast, side_by_side
 from . import retarget_preview
+from .for_preview import ForPreview
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at how far it is."""
 
 
-class FLOWFACE_OT_retarget_playblast(bpy.types.Operator):  # type: ignore[misc]
+class FLOWFACE_OT_retarget_playblast(ForPreview, bpy.types.Operator):  # type: ignore[misc]
     """Write footage, the tracked head and all characters that it drives side by side into a film, with sound; Blender \
 can be used meanwhile, Esc cancels"""
 
@@ -29,17 +30,6 @@ can be used meanwhile, Esc cancels"""
     check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})  # type: ignore[valid-type]
     filter_glob: bpy.props.StringProperty(default="*.mp4", options={"HIDDEN", "SKIP_SAVE"})  # type: ignore[valid-type]
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """One render at a time."""
-        if building.rendering():
-            cls.poll_message_set("A render is under way")
-            return False
-        if context.mode != "OBJECT" and not side_by_side.is_preview(context.scene):
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return True
 
     def invoke(self, context: Any, _event: Any) -> set[str]:
         """Let the user choose the file."""

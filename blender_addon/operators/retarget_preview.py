@@ -13,6 +13,7 @@ from .. import building
 from ..retarget import properties
 from ..retarget.preview import side_by_side
 from ..scene import takes
+from .for_preview import ForPreview
 
 VIEWS = "flowface_preview_views"
 """Of a preview: how the viewports looked in which it is seen, as JSON."""
@@ -23,24 +24,13 @@ _changed: list[dict[str, Any]] = []
 """How viewports looked before a preview was seen in them, for undo, which knows of no viewports."""
 
 
-class FLOWFACE_OT_retarget_preview(bpy.types.Operator):  # type: ignore[misc]
+class FLOWFACE_OT_retarget_preview(ForPreview, bpy.types.Operator):  # type: ignore[misc]
     """Show footage, the tracked head and all characters that it drives side by side, in a scene of their own that \
 plays with the timeline; pressed again it shows what is there by now"""
 
     bl_idname = "flowface.retarget_preview"
     bl_label = "Preview"
     bl_options = {"UNDO"}  # noqa: RUF012 - Blender reads it from the class
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        """Nothing is built into a render."""
-        if building.rendering():
-            cls.poll_message_set("A render is under way")
-            return False
-        if context.mode != "OBJECT" and not side_by_side.is_preview(context.scene):
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return True
 
     def execute(self, context: Any) -> set[str]:
         """Make it, or make it anew, and show it in this window."""

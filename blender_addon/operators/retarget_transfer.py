@@ -7,18 +7,16 @@ from typing import Any
 import bpy
 import numpy as np
 
-from .. import building, preferences, session, transferring
-from ..backend_places import CannotStart
-from ..client import Connection
+from .. import building, preferences, transferring
 from ..retarget import face_mesh
 from ..vendor import messages as m
-from . import backend_start
+from .submitting import Submitting
 
 FOLDER = "transfer"
 """Of the add-on's own folder, for meshes on their way to the backend."""
 
 
-class FLOWFACE_OT_make_shape_keys(bpy.types.Operator):  # type: ignore[misc]
+class FLOWFACE_OT_make_shape_keys(Submitting, bpy.types.Operator):  # type: ignore[misc]
     """Make a shape key for each of the 52 ARKit actions that the active mesh lacks. They move it as they move \
 FlowFace's own head; modifiers, vertices and the keys that it has stay as they are"""
 
@@ -37,26 +35,15 @@ FlowFace's own head; modifiers, vertices and the keys that it has stay as they a
 
     def execute(self, context: Any) -> set[str]:
         """Submit the job, to a backend that is started where wanted; all else happens while Blender goes on."""
-        obj, now, wanted = context.active_object, session.current(), preferences.get(context)
+        obj = context.active_object
         try:
             spec = face_mesh.job_of(obj, preferences.user_folder() / FOLDER)
         except face_mesh.CannotTransfer as problem:
-            return self._refuse(str(problem))
-        now.connect(wanted.endpoint)
-        if now.connection is not Connection.CONNECTED and wanted.autostart:
-            now.poll()
-        if now.connection not in (Connection.CONNECTED, Connection.REFUSED) and wanted.autostart:
-            try:
-                backend_start.start(context)
-            except CannotStart as problem:
-                return self._refuse(str(problem), preferences=True)
+            return self.refuse(str(problem))
+        if not self.connect(context):
+            return {"CANCELLED"}
         transferring.begin(obj.name, building.home_of(context.scene), spec)
         return {"FINISHED"}
-
-    def _refuse(self, sentence: str, *, preferences: bool = False) -> set[str]:
-        session.current().notice = session.Notice(sentence, is_error=True, preferences=preferences)
-        self.report({"WARNING"}, sentence)
-        return {"CANCELLED"}
 
 
 class FLOWFACE_OT_add_shape_keys(bpy.types.Operator):  # type: ignore[misc]

@@ -16,9 +16,19 @@ class Submitting:
 
     def submit(self, context: Any, spec: m.Job, doing: str, **how: Any) -> set[str]:
         """Submit a job, with a backend that is started where wanted; ``doing`` is its verb, ``how`` that of a track."""
-        wanted, now = preferences.get(context), session.current()
+        now = session.current()
         if now.is_tracking(spec):
             return self.refuse(f"“{spec.name}” is being {doing} already.")
+        if not self.connect(context):
+            return {"CANCELLED"}
+        now.track(spec, building.home_of(context.scene), **how)
+        if now.notice is not None and now.notice.is_error:
+            return self.refuse(now.notice.text)
+        return {"FINISHED"}
+
+    def connect(self, context: Any) -> bool:
+        """Reach the backend, which is started where wanted; False where it cannot be, and why is said."""
+        wanted, now = preferences.get(context), session.current()
         now.connect(wanted.endpoint)
         if now.connection is not Connection.CONNECTED and wanted.autostart:
             now.poll()
@@ -26,11 +36,9 @@ class Submitting:
             try:
                 backend_start.start(context)
             except CannotStart as problem:
-                return self.refuse(str(problem), preferences=True)
-        now.track(spec, building.home_of(context.scene), **how)
-        if now.notice is not None and now.notice.is_error:
-            return self.refuse(now.notice.text)
-        return {"FINISHED"}
+                self.refuse(str(problem), preferences=True)
+                return False
+        return True
 
     def refuse(self, sentence: str, *, preferences: bool = False) -> set[str]:
         """Say why not in the panel; an error report would raise in scripts and pop up over it."""
