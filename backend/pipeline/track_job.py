@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
 from backend.errors import UserError
-from backend.files import write_atomic
+from backend.files import remove_temporary_files, write_atomic
+from backend.observations.chunks import remove_chunks
 from backend.observations.io import save_alignments
 from backend.pipeline.drafts import Drafts
 from backend.pipeline.neutral_marks import at_rest_report, marked_numbers, require_marks_within
@@ -72,7 +73,8 @@ def run_job(
 ) -> tuple[Track, dict[str, Any]]:
     """Track a take; writes alignments.npz, track.npz and report.json into ``job_dir`` and returns the last two.
 
-    Where the job asks for several faces, there are alignments_2.npz, track_2.npz, … as well, and the report has those
+    What an earlier run of the same job left in the folder is taken up: the result is that of one run, to the bit on the
+    CPU. Where the job asks for several faces, there are alignments_2.npz, track_2.npz, … as well, and the report has those
     of the further faces as ``others``.
 
     ``seconds`` in the report: ``decode`` and ``align`` are busy times that overlap each other, ``fit`` the solver,
@@ -87,14 +89,19 @@ def run_job(
     """
     from backend.head_model.library import load_head
     from backend.pipeline.further_faces import share_of
+    from backend.pipeline.made_from import key_of
     from backend.pipeline.open_views import open_views
+    from backend.pipeline.proxies import FOLDER as PROXIES
 
+    for folder in (job_dir, job_dir / PROXIES, *(job_dir / CHUNKS).glob("*")):
+        remove_temporary_files(folder)
     on_progress(JobProgress("opening the footage", 0.0))
     head = load_head(spec.head)
     options = fit_options(spec, head)
     aligner = find_aligner(spec.aligner, head, Path(spec.options.weights) if spec.options.weights else None)
     opened = open_views(spec)
     require_marks_within(spec, opened[0].info)
+    key = key_of(spec, head, aligner, opened)
     prior = _Prior(spec.neutral_from, head, aligner)
 
     def publish(track: Track) -> None:
@@ -103,7 +110,7 @@ def run_job(
             on_partial(PARTIAL_TRACK)
 
     drafts = Drafts(spec, head, opened[0], aligner, options, publish, should_cancel) if on_partial else None
-    take, others = _align(spec, head, opened, aligner, job_dir, on_progress, should_cancel, drafts)
+    take, others = _align(spec, head, opened, aligner, job_dir / CHUNKS, key, on_progress, should_cancel, drafts)
     take = _with_proxies(take, job_dir, on_progress, should_cancel)
     neutral = prior.neutral(take.aligned[0])
     options = replace(options, neutral_frames=marked_numbers(spec, take.aligned[0].alignment))
@@ -117,7 +124,7 @@ def run_job(
     report["warnings"] = [*take.warnings]
     on_progress(JobProgress("writing the result", 0.999))
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
-    _remove_chunks(job_dir / CHUNKS)
+    remove_chunks(job_dir / CHUNKS)
     return track, report
 
 
@@ -227,14 +234,15 @@ def _align(
     head: HeadModel,
     opened: Sequence[OpenView],
     aligner: Aligner,
-    job_dir: Path,
+    chunks: Path,
+    key: str,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
     drafts: Drafts | None,
 ) -> tuple[_AlignedTake, Sequence[AlignedView]]:
     """The take of the first face, and its one view as it shows each further face that is asked for."""
     from backend.alignment.finder import face_finder
-    from backend.pipeline.align_views import align_views, view_warnings
+    from backend.pipeline.align_views import align_views, keeper_of, view_warnings
     from backend.pipeline.further_faces import align_actors
 
     started = time.perf_counter()
@@ -244,7 +252,8 @@ def _align(
             aligner,
             face_finder(),
             spec,
-            on_frame=drafts.add if drafts else None,
+            keeper=keeper_of(opened[0], aligner, chunks / "faces", key),
+            heard=drafts,
             on_progress=_aligning(on_progress),
             should_cancel=should_cancel,
         )
@@ -257,10 +266,11 @@ def _align(
         aligner,
         face_finder(),
         spec.face,
-        job_dir / CHUNKS,
+        chunks,
+        key,
         on_progress=_aligning(on_progress),
         should_cancel=should_cancel,
-        on_frame=drafts.add if drafts else None,
+        heard=drafts,
     )
     warnings += view_warnings(aligned)
     return _AlignedTake(spec, head, aligned, saved, warnings, started, time.perf_counter()), ()
@@ -357,17 +367,6 @@ def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
         t = wanted.get(frame.number)
         if t is not None:
             yield FacePicture(frame.image, alignment.at(np.array([t])).point_sets)
-
-
-def _remove_chunks(folder: Path) -> None:
-    """Delete what is in one file by now; several faces that are aligned together leave no chunks."""
-    if not folder.is_dir():
-        return
-    for chunk in folder.glob("*/[0-9]*.npz"):
-        chunk.unlink()
-    for view in folder.iterdir():
-        view.rmdir()
-    folder.rmdir()
 
 
 def _aligning(on_progress: OnProgress) -> Callable[[str, int, int], None]:
