@@ -21,6 +21,7 @@ from backend.files import remove_temporary_files, write_atomic
 from backend.observations.chunks import remove_chunks
 from backend.observations.io import save_alignments
 from backend.pipeline.drafts import Drafts
+from backend.pipeline.kept_steps import KeptSteps
 from backend.pipeline.neutral_marks import at_rest_report, marked_numbers, require_marks_within
 from backend.pipeline.options import fit_options
 from backend.pipeline.take_files import alignments_file, texture_file, track_file
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from backend.pipeline.proxies import ViewProxy
     from backend.solving.solve import Step
 
+STEPS = "steps"  # the folder that keeps what dear steps found
 PARTIAL_TRACK = "partial_track.npz"
 CHUNKS = "alignments"  # the folder that keeps alignments as they are made
 MATCH_SHARE = 0.3  # of the progress bar, where skin is matched
@@ -117,14 +119,16 @@ def run_job(
 
     solved_partly = (lambda fit: publish(take.track(fit))) if on_partial else None
     solving = share_of(on_progress, 1, 1 + len(others), ALIGN_SHARE)
-    fit, further = _solve(take, options, neutral, solved_partly, solving, should_cancel)
+    keep = KeptSteps(job_dir / STEPS, key)
+    fit, further = _solve(take, options, neutral, solved_partly, solving, should_cancel, keep)
     report = take.report(fit) | further
-    track = _finished(take, fit, report, job_dir, solving, should_cancel)
-    report["others"] = _solve_others(take, others, fit, job_dir, on_progress, should_cancel)
+    track = _finished(take, fit, report, job_dir, solving, should_cancel, keep)
+    report["others"] = _solve_others(take, others, fit, job_dir, on_progress, should_cancel, keep)
     report["warnings"] = [*take.warnings]
     on_progress(JobProgress("writing the result", 0.999))
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
     remove_chunks(job_dir / CHUNKS)
+    keep.remove()
     return track, report
 
 
@@ -135,6 +139,7 @@ def _finished(
     job_dir: Path,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
+    keep: KeptSteps,
     number: int = 1,
 ) -> Track:
     """The track of a face, written with its alignment and its skin, of which ``report`` tells; counted from 1."""
@@ -142,7 +147,7 @@ def _finished(
 
     track = take.track(fit, report)
     track = replace(track, iris_color=read_iris_color(track, take.head, view_pictures(take.aligned[0])))
-    report |= _painted(take, track, job_dir / texture_file(number), report["seconds"], on_progress, should_cancel)
+    report |= _painted(take, track, job_dir / texture_file(number), report["seconds"], on_progress, should_cancel, keep)
     save_alignments(take.saved, job_dir / alignments_file(number))
     save_track(track, job_dir / track_file(number))
     return track
@@ -155,6 +160,7 @@ def _solve_others(
     job_dir: Path,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
+    keep: KeptSteps,
 ) -> list[dict[str, Any]]:
     """Fit and write the further faces, in the camera that the first one's ``fit`` found; their reports."""
     from backend.pipeline.further_faces import further_report, not_tracked, share_of, with_camera_of
@@ -166,13 +172,14 @@ def _solve_others(
         now = time.perf_counter()
         take = _AlignedTake(spec, first.head, [view], [view.alignment], [], now, now, first.proxies)
         solving = share_of(on_progress, place, 1 + len(others), ALIGN_SHARE)
+        own_steps = keep.within(str(place))
         try:
-            own, further = _solve(take, fit_options(spec, take.head), None, None, solving, should_cancel)
+            own, further = _solve(take, fit_options(spec, take.head), None, None, solving, should_cancel, own_steps)
         except UserError as error:
             first.warnings.append(not_tracked(place, 1 + len(others), error.message))
             continue
         report = further_report(take.report(own) | further, first.spec, number)
-        _finished(take, own, report, job_dir, solving, should_cancel, number)
+        _finished(take, own, report, job_dir, solving, should_cancel, own_steps, number)
         report["warnings"] = [*take.warnings]
         first.warnings.extend(f"Head {number}: {said}" for said in take.warnings)
         reports.append(report)
@@ -298,6 +305,7 @@ def _solve(
     on_solved_partly: Callable[[FitResult], None] | None,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
+    keep: KeptSteps,
 ) -> tuple[FitResult, dict[str, Any]]:
     """The fit, and what the report says of its neutral and of the skin matched in it."""
     from backend.pipeline.align_views import views_to_fit
@@ -311,7 +319,9 @@ def _solve(
     names = [view.opened.spec.name for view in take.aligned]
 
     def on_fitted(fit: FitResult) -> None:
-        take.warnings.extend(check_consistency(take.head, views, names, fit, options, should_cancel))
+        take.warnings.extend(
+            keep("consistency", lambda: check_consistency(take.head, views, names, fit, options, should_cancel))
+        )
 
     solved = solve_take(
         take.head,
@@ -323,6 +333,7 @@ def _solve(
         on_partial=on_solved_partly,
         on_progress=_solving(on_progress, SOLVED - PERSONAL_SHARE - MATCH_SHARE * matching),
         should_cancel=should_cancel,
+        keep=keep,
     )
     further: dict[str, Any] = {"neutral": at_rest_report(solved.at_rest), "matching": None}
     if matching:
@@ -338,6 +349,7 @@ def _painted(
     seconds: dict[str, float],
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
+    keep: KeptSteps,
 ) -> dict[str, Any]:
     """Paint the skin where it is wanted, and what the report says of it; its time is none of tracking."""
     from backend.pipeline.paint_skin import paint_or_say
@@ -349,8 +361,12 @@ def _painted(
     def report(fraction: float) -> None:
         on_progress(JobProgress("painting the skin", SOLVED + (0.999 - SOLVED) * fraction))
 
-    told, said = paint_or_say(track, take.head, take.aligned, path, on_progress=report, should_cancel=should_cancel)
-    take.warnings.extend(said)
+    told = keep.find("painted") if path.is_file() else None
+    if told is None:
+        told, said = paint_or_say(track, take.head, take.aligned, path, on_progress=report, should_cancel=should_cancel)
+        take.warnings.extend(said)
+        if told is not None:
+            keep.put("painted", told)
     seconds["texture"] = round(time.perf_counter() - started, 4)
     return {"texture": told}
 
