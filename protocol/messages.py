@@ -85,6 +85,7 @@ class JobStatus:
     partial: int = 0  # while it runs: how many partial takes it has made; ``Result.partial`` asks for the latest
     kind: str = TrackJob.KIND
     fetched: bool = False  # somebody has fetched its result
+    owner: str = ""  # the name of the trusted client whose job it is; "" for the backend's own user
 
     @property
     def finished(self) -> bool:

@@ -16,6 +16,7 @@ from backend.errors import ErrorCode, UserError
 from backend.server.discovery import is_listening
 from protocol import messages as m
 from protocol.codec import MAX_PART_BYTES, ProtocolError
+from protocol.keys import Access, own_access
 
 R = TypeVar("R", bound=m.Message)
 OnStatus = Callable[[m.JobStatus], None]
@@ -31,8 +32,11 @@ class Client(AbstractContextManager["Client", None]):
     ``backend_gone`` where it stops answering, ``wrong_protocol``.
     """
 
-    def __init__(self, endpoint: str, timeout: float = 10.0) -> None:
-        """Connect and say hello; ``timeout`` in seconds bounds every answer."""
+    def __init__(self, endpoint: str, timeout: float = 10.0, access: Access | None = None) -> None:
+        """Connect and say hello; ``timeout`` in seconds bounds every answer.
+
+        ``access`` are the keys, None for those of this user's own backends.
+        """
         self.endpoint = endpoint
         self._timeout = timeout
         self._request = 0
@@ -41,11 +45,13 @@ class Client(AbstractContextManager["Client", None]):
             raise UserError(
                 ErrorCode.NO_BACKEND, f"No backend answers at {endpoint}.", "Start it with “flowface serve”."
             )
+        access = _own_access() if access is None else access
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 200
         self._socket.ipv6 = "[" in endpoint
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
+        authenticate(self._socket, access)
         self._socket.connect(endpoint)
         try:
             self.welcome = self._ask(m.Hello(CLIENT_NAME, importlib.metadata.version("flowface")), m.Welcome)
@@ -53,7 +59,7 @@ class Client(AbstractContextManager["Client", None]):
             self.close()
             if error.code != ErrorCode.BACKEND_GONE:
                 raise
-            sentence = f"Something listens at {endpoint}, but it is not a FlowFace backend."
+            sentence = f"Whoever listens at {endpoint} is not this user's FlowFace backend, or does not know this key."
             raise UserError(ErrorCode.NO_BACKEND, sentence, "Start one with “flowface serve --endpoint …”.") from None
 
     def __exit__(self, *_: object) -> None:
@@ -178,3 +184,17 @@ class Client(AbstractContextManager["Client", None]):
             return m.unpack([frame.buffer for frame in frames], client_name=CLIENT_NAME)
         except ProtocolError as error:
             raise UserError(error.code, error.message, error.hint) from error
+
+
+def authenticate(socket: zmq.Socket[bytes], access: Access) -> None:
+    """Have a socket, before it connects, talk to the backend with this key only, under the key of its client."""
+    socket.curve_serverkey = access.backend.encode()
+    socket.curve_secretkey = access.secret.encode()
+    socket.curve_publickey = zmq.curve_public(access.secret.encode())
+
+
+def _own_access() -> Access:
+    try:
+        return own_access()
+    except ProtocolError as error:
+        raise UserError(error.code, error.message, error.hint) from error

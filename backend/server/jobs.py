@@ -60,7 +60,7 @@ class JobStore:
                 "Choose another --jobs-dir.",
             ) from error
 
-    def create(self, spec: Job) -> JobStatus:
+    def create(self, spec: Job, owner: str = "") -> JobStatus:
         """Put a new queued job on disk and own it; raises UserError ``unknown_job`` where its parent is none."""
         parent = self.load(spec.parent) if isinstance(spec, FollowingJob) else None
         now = datetime.now(UTC)
@@ -69,7 +69,7 @@ class JobStore:
         footage = parent.footage if parent else spec.footage
         name = spec.name or (parent.name if parent else Path(footage).stem)
         created = now.isoformat(timespec="milliseconds")
-        status = JobStatus(job_id, name, JobState.QUEUED, footage=footage, created=created, kind=spec.KIND)
+        status = JobStatus(job_id, name, JobState.QUEUED, footage=footage, created=created, kind=spec.KIND, owner=owner)
         folder = self.root / job_id
         try:
             folder.mkdir(mode=0o700)

@@ -56,9 +56,9 @@ class Scheduler:
         self._broken: link.Broken | None = None
         self.worker = self._new_worker()
 
-    def submit(self, spec: Job) -> JobStatus:
-        """Put a job on disk and in the queue, and start it where nothing else runs."""
-        status = self._store.create(spec)
+    def submit(self, spec: Job, owner: str = "") -> JobStatus:
+        """Put a job of a client on disk and in the queue, and start it where nothing else runs."""
+        status = self._store.create(spec, owner)
         self._live[status.job_id] = status
         self._queue.append(status.job_id)
         log.info("job %s queued: %s", status.job_id, status.footage)
