@@ -97,14 +97,21 @@ def posterior(
     exact = replace(problem.basis, skin_single=problem.basis.skin)
     equations = replace(problem.with_term(temporal.scaled(kept)), basis=exact).linearise(state)
     # Bounds are the energy's own affair: which of them hold is told by its gradient, not by the loosened one's.
-    frames, shared_size, size = equations.arrow.shape
-    rest = NormalEquations.zeros(frames, shared_size, size, equations.frame)
-    temporal.scaled(1.0 - kept).add(rest, problem.basis, state)
-    frame_free[:, :count] &= ~at_bounds(problem, state, equations.frame_gradient + rest.frame_gradient)
+    rest = _gradient(temporal.scaled(1.0 - kept), problem.basis, state, equations)
+    frame_free[:, :count] &= ~at_bounds(problem, state, equations.frame_gradient + rest)
     factorisation = _factors(equations, frame_free, shared_free)
+    del equations  # as large as the factors, and nothing of them is needed any more
     given = None if shared is None else shared / evidence.temperature
     found = covariance(factorisation, given, evidence.repeats if shared is None else 1.0)
     return Covariance(*(evidence.temperature * block for block in (found.shared, found.frame, found.cross)))
+
+
+def _gradient(temporal: TemporalTerm, basis: PointBasis, state: State, like: NormalEquations) -> Tensor:
+    """(T,F) the gradient of E_temp alone; the equations that it comes with are let go of."""
+    frames, shared_size, size = like.arrow.shape
+    equations = NormalEquations.zeros(frames, shared_size, size, like.frame)
+    temporal.add(equations, basis, state)
+    return equations.frame_gradient
 
 
 def _factors(equations: NormalEquations, free: Tensor, shared_free: Tensor) -> Factorisation:
