@@ -24,6 +24,7 @@ from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.jobs import JobStore
 from backend.server.process import ParentWatch
 from backend.server.result import known_heads, load_partial_take, load_take
+from backend.server.retention import KEEP_ALL, Retention
 from backend.server.schedule import Scheduler
 from backend.server.storage import prune, storage
 from protocol import messages as m
@@ -51,10 +52,11 @@ class Server:
         device: str = AUTO,
         parent_pid: int | None = None,
         finish_jobs: bool = False,
+        retention: Retention = KEEP_ALL,
     ) -> None:
         """Bind and start the worker, for fits on ``device`` (“auto”, “cpu”, “cuda”).
 
-        With ``finish_jobs``, the parent's end waits for the end of all jobs.
+        With ``finish_jobs``, the parent's end waits for the end of all jobs. ``retention`` bounds what is kept of jobs.
 
         Raises:
             UserError: ``bad_endpoint``, ``not_loopback``, ``unknown_device``, ``in_use``, ``jobs_folder``.
@@ -62,8 +64,6 @@ class Server:
         bind_to = loopback_endpoint(endpoint)
         environment(device)  # an unknown one is refused before anything is bound
         self._store = JobStore(jobs_dir)
-        for status in self._store.mark_interrupted():
-            log.warning("job %s lost its backend and is marked as interrupted", status.job_id)
         self._parent = ParentWatch(parent_pid) if parent_pid else None
         self._finish_jobs = finish_jobs
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -83,7 +83,7 @@ class Server:
         self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._subscribers: dict[str, dict[bytes, int]] = {}  # job id -> client -> its request id
         self._stopping = False
-        self._scheduler = Scheduler(self._context, self._store, runner, self._publish, device)
+        self._scheduler = Scheduler(self._context, self._store, runner, self._publish, device, retention)
         self._answers: dict[type[m.Message], Callable[[Any, bytes, int], m.Message]] = {
             m.Hello: self._hello,
             m.Heads: self._heads,
@@ -102,7 +102,7 @@ class Server:
         self._stopping = True
 
     def run(self) -> None:
-        """Serve; returns after everything is closed and unfinished jobs are marked as interrupted."""
+        """Serve; returns after everything is closed and unfinished jobs are left to the next backend."""
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._scheduler.events, zmq.POLLIN)
@@ -189,8 +189,8 @@ class Server:
             raise UserError(ErrorCode.FOOTAGE_RELATIVE, sentence, "Submit the full path.")
         if isinstance(spec, m.FollowingJob):
             self._require_usable(self._scheduler.status(spec.parent))
-        status = self._scheduler.submit(spec)
-        if message.subscribe:
+        status = self._scheduler.submit(spec, message.token)
+        if message.subscribe and not status.finished:
             self._subscribers.setdefault(status.job_id, {})[client] = request
         return m.Submitted(status)
 
