@@ -61,6 +61,8 @@ EXAMPLES = [
     m.Cancel("j1"),
     m.Jobs(),
     m.JobList((JOB, JOB)),
+    m.UploadStart("0" * 64, 3),
+    m.UploadState("0" * 64, 1, 3),
     m.Storage(),
     m.Prune(5_000_000_000),
     m.StorageReply("/jobs", 3, 12_345, 10**12, 1),
@@ -80,7 +82,7 @@ def test_round_trip(message):
 
 
 def test_every_message_type_has_an_example():
-    assert {type(e).TYPE for e in EXAMPLES} | {m.ResultReply.TYPE} == set(m.MESSAGES)
+    assert {type(e).TYPE for e in EXAMPLES} | {m.ResultReply.TYPE, m.UploadChunk.TYPE} == set(m.MESSAGES)
 
 
 def test_a_state_travels_as_its_plain_word_and_an_unknown_one_is_refused():
