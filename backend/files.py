@@ -214,6 +214,15 @@ def shown(path: Path | str) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN // 2]}…{text[-MAX_SHOWN // 2 :]}"
 
 
+def is_text(path: Path) -> bool:
+    """True for a path that can be written and sent: file systems have names that are no text in UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 MAX_SHOWN = 400
 """Characters of a path in a sentence."""
 
