@@ -21,7 +21,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ from numpy.typing import NDArray
 from backend.errors import ErrorCode, UserError
 
 BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line feeds into two bytes
+MAX_REPORT_BYTES = 64 << 20
+"""Of a job's report, a state or a job itself; those of long takes have some kilobytes a frame."""
 MAX_NPZ_BYTES = 1 << 30
 """Of all arrays of an npz, unpacked."""
 MAX_NPZ_RATIO, FREE_NPZ_BYTES = 64, 64 << 20
@@ -122,12 +124,13 @@ def put_in_place(whole: Path, path: Path) -> None:
 class FileFault(Exception):  # noqa: N818 - a clause of a sentence
     """Why a file is not read: ``reason`` is a clause, to follow "FILE cannot be read:".
 
-    ``missing`` says that there is no such file, ``too_large`` that it has more bytes than are read.
+    ``missing`` says that there is no such file, ``too_large`` that it has more bytes than are read, ``damaged`` that
+    they are no such thing as was asked for.
     """
 
-    def __init__(self, reason: str, *, missing: bool = False, too_large: bool = False) -> None:
+    def __init__(self, reason: str, *, missing: bool = False, too_large: bool = False, damaged: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.missing, self.too_large = reason, missing, too_large
+        self.reason, self.missing, self.too_large, self.damaged = reason, missing, too_large, damaged
 
 
 def fault_of(error: OSError | ValueError) -> FileFault:
@@ -144,7 +147,7 @@ def fault_of(error: OSError | ValueError) -> FileFault:
     return FileFault("no file can have such a name", missing=True)
 
 
-def open_ordinary(path: Path) -> BinaryIO:
+def open_ordinary(path: Path) -> io.BufferedReader:
     """A file opened for reading, once it is known to be an ordinary one: others may never end, or never begin.
 
     Looked at before it is opened, as opening a device may do something, and after, as another may have taken its place.
@@ -200,10 +203,20 @@ def read_bounded(path: Path, what: str, max_bytes: int) -> bytes:
         raise unreadable_file(path, what, fault) from fault
 
 
+def open_named(path: Path, what: str) -> io.BufferedReader:
+    """As ``open_ordinary``; raises UserError as ``read_bounded`` does."""
+    try:
+        return open_ordinary(path)
+    except FileFault as fault:
+        raise unreadable_file(path, what, fault) from fault
+
+
 def unreadable_file(path: Path, what: str, fault: FileFault) -> UserError:
     """The refusal of a file in words: ``file_missing``, ``too_large`` or ``bad_file``."""
     if fault.missing:
         return UserError(ErrorCode.FILE_MISSING, f"There is no {what} file at {shown(path)}.", "Check the path.")
+    if fault.damaged:
+        return UserError(ErrorCode.BAD_FILE, f"{shown(path)} is not a {what} file: {fault.reason}.")
     code = ErrorCode.TOO_LARGE if fault.too_large else ErrorCode.BAD_FILE
     return UserError(code, f"The {what} file {shown(path)} cannot be read: {fault.reason}.")
 
@@ -212,6 +225,11 @@ def shown(path: Path | str) -> str:
     """A path as sentences show it: what cannot be spelled or travel becomes a question mark, a long one is cut."""
     text = str(path).encode("utf-8", "replace").decode().replace("\0", "?")
     return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN // 2]}…{text[-MAX_SHOWN // 2 :]}"
+
+
+def is_file(path: Path) -> bool:
+    """True for an ordinary file, or a link to one. Path.is_file raises where a name is too long or a folder closed."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def is_text(path: Path) -> bool:
@@ -266,24 +284,32 @@ def read_npz(path: Path, what: str, max_bytes: int = MAX_NPZ_BYTES, *, texts: bo
         UserError: ``file_missing``, ``bad_file``, ``too_large``.
     """
     try:
-        with open_ordinary(path) as file:
-            return _read_arrays(file, max_bytes, "biufU" if texts else "biuf")
+        return read_arrays(path, max_bytes, texts=texts)
     except FileFault as fault:
         raise unreadable_file(path, what, fault) from fault
-    except MemoryError:
-        raise
-    except Exception as error:  # zipfile and zlib raise many unrelated types on bad bytes
-        raise UserError(ErrorCode.BAD_FILE, f"{shown(path)} is not a {what} file: {str(error)[:MAX_SHOWN]}.") from error
 
 
-def unpack_npz(data: bytes, max_bytes: int = MAX_NPZ_BYTES, *, texts: bool = False) -> dict[str, NDArray[Any]]:
-    """The arrays of an npz in memory, see ``read_npz``; raises FileFault."""
+def read_arrays(path: Path, max_bytes: int = MAX_NPZ_BYTES, *, texts: bool = False) -> dict[str, NDArray[Any]]:
+    """As ``read_npz``, for rooms with sentences of their own; raises FileFault."""
+    with open_ordinary(path) as file:
+        return _unpacked(file, max_bytes, texts)
+
+
+def unpack_arrays(data: bytes, max_bytes: int = MAX_NPZ_BYTES, *, texts: bool = False) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz in memory, as ``read_arrays``; raises FileFault."""
+    return _unpacked(io.BytesIO(data), max_bytes, texts)
+
+
+def _unpacked(file: IO[bytes], max_bytes: int, texts: bool) -> dict[str, NDArray[Any]]:
     try:
-        return _read_arrays(io.BytesIO(data), max_bytes, "biufU" if texts else "biuf")
+        with opened_archive(file, max_bytes) as archive:
+            kinds = "biufU" if texts else "biuf"
+            members = archive.infolist()
+            return {member.filename.removesuffix(".npy"): _read_member(archive, member, kinds) for member in members}
     except (FileFault, MemoryError):
         raise
     except Exception as error:  # zipfile and zlib raise many unrelated types on bad bytes
-        raise FileFault(str(error)[:MAX_SHOWN]) from error
+        raise FileFault(str(error)[:MAX_SHOWN], damaged=True) from error
 
 
 class _Bounded(io.RawIOBase):
@@ -342,12 +368,6 @@ def _require_sensible(members: list[zipfile.ZipInfo], size: int, max_bytes: int)
         raise FileFault(sentence, too_large=True)
 
 
-def _read_arrays(file: IO[bytes], max_bytes: int, kinds: str) -> dict[str, NDArray[Any]]:
-    with opened_archive(file, max_bytes) as archive:
-        members = archive.infolist()
-        return {member.filename.removesuffix(".npy"): _read_member(archive, member, kinds) for member in members}
-
-
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, kinds: str) -> NDArray[Any]:
     """An array, of exactly the bytes that its member claims and that were counted before."""
     with archive.open(member) as file:
@@ -359,7 +379,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, kinds: str) 
         if dtype.kind not in kinds:
             raise ValueError(f"{member.filename} holds {dtype}, not numbers")
         if any(not 0 <= count <= MAX_NPZ_BYTES for count in shape):
-            raise ValueError(f"{member.filename} claims the shape {shape}")
+            raise ValueError(f"{member.filename} does not hold the shape {shape} that it claims")
         size = dtype.itemsize
         for count in shape:
             size *= count
