@@ -142,6 +142,13 @@ class ErrorCode(StrEnum):
     WORKER_BROKEN = "worker_broken"
     WORKER_DIED = "worker_died"
 
+    # batches and clusters
+    BAD_LIST = "bad_list"
+    CLUSTER_GONE = "cluster_gone"
+    NO_CLUSTER = "no_cluster"
+    NO_RAY = "no_ray"
+    OTHER_VERSION = "other_version"
+
     # evaluation, timing and the demo
     BAD_RESULTS = "bad_results"
     NO_CLIPS = "no_clips"
