@@ -19,7 +19,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from .codes import ClientCode
-from .vendor import codec
+from .vendor import codec, keys
 from .vendor import messages as m
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5793"
@@ -98,8 +98,12 @@ class _Gate:
 class Client:
     """A DEALER socket in a thread, between ``start`` and ``close``."""
 
-    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, *, name: str = CLIENT_NAME, version: str = "") -> None:
+    def __init__(
+        self, endpoint: str = DEFAULT_ENDPOINT, *, name: str = CLIENT_NAME, version: str = "", access_key: str = ""
+    ) -> None:
+        """``access_key`` is the line that lets this client in beyond this machine, "" for this user's own backend."""
         self.endpoint = endpoint
+        self._access_key = access_key
         self._hello = m.Hello(name, version)
         self._name = name
         self._requests = itertools.count(1)
@@ -116,8 +120,12 @@ class Client:
         """Begin to connect; tries until ``close``.
 
         Raises:
-            ValueError: the endpoint is not an address; the message is a sentence for the user.
+            ValueError: the endpoint is not an address, or the key none; the message is a sentence for the user.
         """
+        try:
+            self._access = keys.access_from_text(self._access_key) if self._access_key else None
+        except codec.ProtocolError as error:
+            raise ValueError(f"{error.message} {error.hint}".strip()) from error
         probe = self._context.socket(zmq.DEALER)
         try:
             probe.connect(self.endpoint)
@@ -176,7 +184,16 @@ class Client:
             self._bell.send(b"", zmq.NOBLOCK)
 
     def _run(self) -> None:
-        _Loop(self.endpoint, self._context, self._name, self._hello, self._outgoing, self._events.put, self._gate).run()
+        _Loop(
+            self.endpoint,
+            self._context,
+            self._name,
+            self._hello,
+            self._outgoing,
+            self._events.put,
+            self._gate,
+            self._access,
+        ).run()
 
 
 class _Loop:
@@ -191,8 +208,11 @@ class _Loop:
         outgoing: queue.SimpleQueue[tuple[int, m.Message] | None],
         emit: Callable[[Event], None],
         gate: _Gate,
+        access: keys.Access | None,
     ) -> None:
         self._gate = gate
+        self._given_access = access
+        self._access: keys.Access | None = None  # that the socket talks with
         self._endpoint, self._name, self._hello, self._outgoing, self._emit = endpoint, name, hello, outgoing, emit
         self._bell = context.socket(zmq.PAIR)
         self._bell.connect("inproc://bell")
@@ -218,9 +238,9 @@ class _Loop:
         poller = zmq.Poller()
         for socket in (self._bell, self._socket, self._monitor):
             poller.register(socket, zmq.POLLIN)
-        self._socket.connect(self._endpoint)
         try:
             while True:
+                self._connect_with_key()
                 ready = dict(poller.poll(500))
                 self._gate.pass_through()
                 if self._monitor in ready:
@@ -237,6 +257,26 @@ class _Loop:
             for socket in (self._monitor, self._bell):
                 socket.close(linger=0)
             self._socket.close()
+
+    def _connect_with_key(self) -> None:
+        """Connect once there is a key, and anew where the backend's user has got another meanwhile."""
+        if self._state is Connection.CONNECTED or (self._access is not None and self._given_access is not None):
+            return
+        try:
+            access = self._given_access or keys.own_access()
+        except codec.ProtocolError as error:
+            if error.code != codec.ProtocolCode.NO_KEY:  # without one no backend of this user ever ran
+                self._refuse(f"{error.message} {error.hint}".strip())
+            return
+        if access == self._access:
+            return
+        if self._access is not None:
+            self._socket.disconnect(self._endpoint)
+        self._access = access
+        self._socket.curve_serverkey = access.backend.encode()
+        self._socket.curve_secretkey = access.secret.encode()
+        self._socket.curve_publickey = zmq.curve_public(access.secret.encode())
+        self._socket.connect(self._endpoint)
 
     def _note_connection(self, event: int) -> None:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:

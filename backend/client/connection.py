@@ -12,10 +12,12 @@ from typing import TypeVar
 
 import zmq
 
+from backend.client.upload import SentJob, send_files
 from backend.errors import ErrorCode, UserError
 from backend.server.discovery import is_listening
 from protocol import messages as m
 from protocol.codec import MAX_PART_BYTES, ProtocolError
+from protocol.keys import Access, own_access
 
 R = TypeVar("R", bound=m.Message)
 OnStatus = Callable[[m.JobStatus], None]
@@ -31,8 +33,11 @@ class Client(AbstractContextManager["Client", None]):
     ``backend_gone`` where it stops answering, ``wrong_protocol``.
     """
 
-    def __init__(self, endpoint: str, timeout: float = 10.0) -> None:
-        """Connect and say hello; ``timeout`` in seconds bounds every answer."""
+    def __init__(self, endpoint: str, timeout: float = 10.0, access: Access | None = None) -> None:
+        """Connect and say hello; ``timeout`` in seconds bounds every answer.
+
+        ``access`` are the keys, None for those of this user's own backends.
+        """
         self.endpoint = endpoint
         self._timeout = timeout
         self._request = 0
@@ -41,11 +46,13 @@ class Client(AbstractContextManager["Client", None]):
             raise UserError(
                 ErrorCode.NO_BACKEND, f"No backend answers at {endpoint}.", "Start it with “flowface serve”."
             )
+        access = _own_access() if access is None else access
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 200
         self._socket.ipv6 = "[" in endpoint
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
+        authenticate(self._socket, access)
         self._socket.connect(endpoint)
         try:
             self.welcome = self._ask(m.Hello(CLIENT_NAME, importlib.metadata.version("flowface")), m.Welcome)
@@ -53,7 +60,7 @@ class Client(AbstractContextManager["Client", None]):
             self.close()
             if error.code != ErrorCode.BACKEND_GONE:
                 raise
-            sentence = f"Something listens at {endpoint}, but it is not a FlowFace backend."
+            sentence = f"Whoever listens at {endpoint} is not this user's FlowFace backend, or does not know this key."
             raise UserError(ErrorCode.NO_BACKEND, sentence, "Start one with “flowface serve --endpoint …”.") from None
 
     def __exit__(self, *_: object) -> None:
@@ -124,7 +131,8 @@ class Client(AbstractContextManager["Client", None]):
         Raises:
             UserError: why the job failed, ``cancelled`` where someone else cancelled it, ``interrupted``.
         """
-        job_id = self.submit(job).job_id
+        sent = None if self.welcome.reads_paths else self.send_files(job, on_status)
+        job_id = self.submit(sent.job if sent else job).job_id
         try:
             status = self.wait(job_id, on_status)
         except KeyboardInterrupt:
@@ -136,7 +144,17 @@ class Client(AbstractContextManager["Client", None]):
             raise UserError(ErrorCode.CANCELLED, f"The job “{status.name}” was cancelled.")
         if status.problem:
             raise UserError(status.problem.code, status.problem.message, status.problem.hint)
-        return self.result(job_id, files, all_files=all_files)
+        reply = self.result(job_id, files, all_files=all_files)
+        return sent.localised(reply) if sent else reply
+
+    def send_files(self, job: m.Job, on_status: OnStatus | None = None) -> SentJob:
+        """Send the files of a job to a backend that does not read this machine's paths; those it has are not sent."""
+
+        def report(words: str, done: int, total: int) -> None:
+            if on_status:
+                on_status(m.JobStatus("", job.name, m.JobState.QUEUED, words, done / max(total, 1)))
+
+        return send_files(job, lambda message: self._ask(message, m.UploadState), report)
 
     def _next_progress(self, job_id: str) -> m.JobStatus | None:
         deadline = time.monotonic() + QUIET_SECONDS
@@ -178,3 +196,17 @@ class Client(AbstractContextManager["Client", None]):
             return m.unpack([frame.buffer for frame in frames], client_name=CLIENT_NAME)
         except ProtocolError as error:
             raise UserError(error.code, error.message, error.hint) from error
+
+
+def authenticate(socket: zmq.Socket[bytes], access: Access) -> None:
+    """Have a socket, before it connects, talk to the backend with this key only, under the key of its client."""
+    socket.curve_serverkey = access.backend.encode()
+    socket.curve_secretkey = access.secret.encode()
+    socket.curve_publickey = zmq.curve_public(access.secret.encode())
+
+
+def _own_access() -> Access:
+    try:
+        return own_access()
+    except ProtocolError as error:
+        raise UserError(error.code, error.message, error.hint) from error

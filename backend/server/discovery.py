@@ -21,6 +21,7 @@ from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.process import ending_signal, is_alive, own_group
+from protocol.places import state_folder
 
 START_TIMEOUT = 60.0  # seconds; on a cold disk Python alone can need ten
 
@@ -44,9 +45,8 @@ def default_jobs_dir() -> Path:
 
 
 def state_file() -> Path:
-    """The file in which the running backend leaves its endpoint; ``FLOWFACE_STATE_DIR`` moves it."""
-    folder = os.environ.get("FLOWFACE_STATE_DIR")
-    return (Path(folder) if folder else platformdirs.user_state_path("flowface", appauthor=False)) / "server.json"
+    """The file in which the running backend leaves its endpoint."""
+    return state_folder() / "server.json"
 
 
 def advertise(server: RunningServer) -> None:

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ErrorCode, UserError
-from backend.files import write_atomic
+from backend.files import MAX_REPORT_BYTES, read_json, write_atomic
 from backend.server.history import BLANK, History
 from backend.server.locks import LOCK, JobLocks
 from protocol.codec import ProtocolError
@@ -87,7 +87,7 @@ class JobStore:
                 raise UserError(ErrorCode.JOBS_FOLDER, sentence, "Choose another --jobs-dir.") from error
             log.error("%s Jobs are refused until it can.", sentence)
 
-    def create(self, spec: Job, token: str = "") -> JobStatus:
+    def create(self, spec: Job, owner: str = "", token: str = "") -> JobStatus:
         """Put a new queued job on disk and own it.
 
         Raises UserError ``unknown_job`` where its parent is none, ``jobs_folder`` where it cannot be written: then
@@ -100,7 +100,7 @@ class JobStore:
         footage = parent.footage if parent else spec.footage
         name = spec.name or (parent.name if parent else Path(footage).stem)
         created = now.isoformat(timespec="milliseconds")
-        status = JobStatus(job_id, name, JobState.QUEUED, footage=footage, created=created, kind=spec.KIND)
+        status = JobStatus(job_id, name, JobState.QUEUED, footage=footage, created=created, kind=spec.KIND, owner=owner)
         folder = self.root / job_id
         try:
             self._make_root()
@@ -119,8 +119,8 @@ class JobStore:
             raise _cannot_be_written(folder, error) from error
         return status
 
-    def submitted(self, token: str, spec: Job) -> JobStatus | None:
-        """The job that was made with this token, None where there is none.
+    def submitted(self, token: str, spec: Job, owner: str = "") -> JobStatus | None:
+        """The job that this client made with this token, None where there is none.
 
         Raises UserError (``token_taken``) where it asks for something else.
         """
@@ -128,12 +128,14 @@ class JobStore:
             if not job_id.endswith(token[:TOKEN_DIGITS]):
                 continue
             try:
-                asked = json.loads((self.root / job_id / SPEC).read_bytes())
-                if asked.get("token") != token:
+                asked = read_json(self.root / job_id / SPEC, "job", MAX_REPORT_BYTES)
+                if not isinstance(asked, Mapping) or asked.get("token") != token:
                     continue
                 status, same = self.load(job_id), from_plain(Job, asked, "spec") == spec
-            except (OSError, ValueError, AttributeError, RecursionError, ProtocolError, UserError):
+            except (ProtocolError, UserError):
                 continue  # a damaged one is nobody's
+            if status.owner != owner:
+                continue
             if same:
                 return status
             sentence = f"The token of this job is that of the job “{status.name}”, which asks for something else."
@@ -182,10 +184,10 @@ class JobStore:
         """All of a job's state as on disk; raises UserError (``unknown_job``, ``bad_job``)."""
         path = self.folder(job_id) / STATE
         try:
-            data = json.loads(path.read_bytes())
+            data = read_json(path, "state", MAX_REPORT_BYTES)
             history = data.get("history", {}) if isinstance(data, Mapping) else {}
             return Record(from_plain(JobStatus, data, "state"), from_plain(History, history, "history"))
-        except (OSError, ValueError, RecursionError, ProtocolError) as error:
+        except (UserError, ProtocolError) as error:
             raise UserError(ErrorCode.BAD_JOB, f"The job file {path} is damaged: {error}") from error
 
     def latest(self, limit: int) -> list[JobStatus]:
@@ -286,7 +288,7 @@ class JobStore:
                 raise
             log.error("the state of job %s is damaged; it begins anew", job_id)
             name = spec.name or Path(spec.footage).stem or spec.KIND
-            return Record(JobStatus(job_id, name, JobState.QUEUED, footage=spec.footage, kind=spec.KIND))
+            return Record(JobStatus(job_id, name, JobState.QUEUED, footage=spec.footage, kind=spec.KIND))  # its user's
 
     def _clear_away(self, job_id: str, error: UserError) -> None:
         """Delete what ``create`` left when its process was killed; leave alone, and tell once, what may be more."""
@@ -303,8 +305,8 @@ def read_spec(folder: Path) -> Job:
     """The job that a job folder asks for; raises UserError (``bad_job``)."""
     path = folder / SPEC
     try:
-        return from_plain(Job, json.loads(path.read_bytes()), "spec")
-    except (OSError, ValueError, RecursionError, ProtocolError) as error:
+        return from_plain(Job, read_json(path, "job", MAX_REPORT_BYTES), "spec")
+    except (UserError, ProtocolError) as error:
         raise UserError(ErrorCode.BAD_JOB, f"The job file {path} is damaged: {error}") from error
 
 

@@ -85,16 +85,16 @@ class Scheduler:
         self.worker.start_when_due()
         self._upkeep = Upkeep(store, retention)
 
-    def submit(self, spec: Job, token: str = "") -> JobStatus:
-        """Put a job on disk and in the queue, and start it where nothing else runs; the same once for each token.
+    def submit(self, spec: Job, owner: str = "", token: str = "") -> JobStatus:
+        """Put a client's job on disk and in the queue, and start it where nothing else runs; once for each token.
 
         Raises UserError ``unknown_job``, ``jobs_folder``, ``token_taken``: then there is no new job.
         """
-        known = self._store.submitted(token, spec)
+        known = self._store.submitted(token, spec, owner)
         if known is not None:
             self._take_up([known.job_id])
             return self.status(known.job_id)
-        status = self._store.create(spec, token)
+        status = self._store.create(spec, owner, token)
         self._ledger.add(Record(status))
         self._queue.append(status.job_id)
         log.info("job %s queued: %s", status.job_id, status.footage)

@@ -11,11 +11,13 @@ import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.client.connection import Client
+from backend.client.connection import Client, authenticate
 from backend.errors import UserError
 from backend.server.app import Server
 from backend.server.endpoint import loopback_endpoint
+from backend.server.keys import KeyRing, keys_folder
 from protocol import messages as m
+from protocol.keys import own_access
 from protocol.version import PROTOCOL_VERSION
 
 pytestmark = pytest.mark.slow
@@ -26,6 +28,7 @@ def raw(server):
     """A bare DEALER at the server."""
     context = zmq.Context()
     dealer = context.socket(zmq.DEALER)
+    authenticate(dealer, own_access())
     dealer.connect(server.endpoint)
     yield dealer
     context.destroy(linger=0)
@@ -63,6 +66,7 @@ def test_too_many_parts_and_a_huge_part_do_not_end_the_server(server, raw):
     still_answers(raw)
     context = zmq.Context()
     rude = context.socket(zmq.DEALER)
+    authenticate(rude, own_access())
     rude.connect(server.endpoint)
     rude.send(bytes(17 << 20))
     still_answers(raw)
@@ -108,6 +112,8 @@ def other_backend():
     """Answer every message at a ROUTER by what ``reply`` makes of it; gives the endpoint."""
     context = zmq.Context()
     router = context.socket(zmq.ROUTER)
+    router.curve_server = True
+    router.curve_secretkey = KeyRing(keys_folder()).backend.secret.encode()
     port = router.bind_to_random_port("tcp://127.0.0.1")
     replies = []
 
@@ -159,7 +165,8 @@ def test_nothing_listening_is_said_at_once():
 
 
 def test_something_else_listening_is_told_from_a_backend():
-    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(UserError, match="not a FlowFace") as caught:
+    KeyRing(keys_folder())
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(UserError, match="not this user") as caught:
         Client(f"tcp://127.0.0.1:{other.getsockname()[1]}", timeout=0.5)
     assert caught.value.code == "no_backend"
 
