@@ -10,6 +10,7 @@ A new verb is a new class in ``MESSAGES``; a new field needs a default. Neither 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -85,10 +86,12 @@ class JobStatus:
     queue_position: int = 0  # jobs ahead of this one
     footage: str = ""
     created: str = ""  # ISO 8601, UTC
-    problem: Problem | None = None  # of a failed or interrupted job
+    problem: Problem | None = None  # of a failed or interrupted job; of a queued one what it waits for
     partial: int = 0  # while it runs: how many partial takes it has made; ``Result.partial`` asks for the latest
     kind: str = TrackJob.KIND
     fetched: bool = False  # somebody has fetched its result
+    attempts: int = 0  # how often it was started
+    bytes: int = 0  # that its folder took when it ended; 0 while unknown
     owner: str = ""  # the name of the trusted client whose job it is; "" for the backend's own user
 
     @property
@@ -145,11 +148,22 @@ class HeadList(Message):
 
 @dataclass(frozen=True)
 class Submit(Message):
-    """Queue a job; answered by ``Submitted``, then by pushed ``Progress`` while ``subscribe``."""
+    """Queue a job; answered by ``Submitted``, then by pushed ``Progress`` while ``subscribe``.
+
+    Asked again with the same ``token`` (32 hexadecimal digits, made by the client for each job) the backend answers the
+    job that is there already, whatever has become of it, and never makes a second: a client that got no answer may ask
+    again, of a later backend as well.
+    """
 
     TYPE: ClassVar[str] = "submit"
     job: Job
     subscribe: bool = True
+    token: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) for what is no token."""
+        if self.token and not re.fullmatch(r"[0-9a-f]{32}", self.token):
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“submit.token” must be 32 hexadecimal digits in lower case.")
 
 
 @dataclass(frozen=True)
@@ -290,7 +304,7 @@ class StorageReply(Message):
 
 @dataclass(frozen=True)
 class Shutdown(Message):
-    """Stop the backend; a running job is interrupted. Answered by ``Goodbye``."""
+    """Stop the backend; the next one on its folder takes up unfinished jobs. Answered by ``Goodbye``."""
 
     TYPE: ClassVar[str] = "shutdown"
 
