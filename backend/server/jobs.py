@@ -26,7 +26,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from backend.errors import ErrorCode, UserError
-from backend.files import MAX_REPORT_BYTES, read_json, write_atomic
+from backend.files import write_atomic
+from backend.reading import MAX_REPORT_BYTES, read_json
 from protocol.codec import ProtocolError
 from protocol.fields import from_plain, to_plain
 from protocol.messages import FollowingJob, Job, JobState, JobStatus, Problem

@@ -25,6 +25,7 @@ from typing import BinaryIO, Protocol, assert_never
 
 from backend.errors import Cancelled, ErrorCode, UserError
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
+from backend.reading import told_by_system
 from backend.server import worker_link as link
 from backend.server.device import require_device
 from backend.server.jobs import read_spec
@@ -107,7 +108,7 @@ class Worker:
         except Cancelled:
             self._send(link.Cancelled(job))
         except Exception as error:
-            (folder / "log.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            (folder / "log.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
             problem = explain(error, folder)
             self._send(link.Failed(job, Problem(problem.code, problem.message, problem.hint)))
 
@@ -151,6 +152,8 @@ def explain(error: Exception, folder: Path) -> UserError:
             "The machine ran out of memory while tracking.",
             "Track fewer frames at a time, or close other programs that use the memory or the graphics card.",
         )
+    if isinstance(error, OSError) and (told := told_by_system(error)) is not None:
+        return told
     return UserError(
         ErrorCode.INTERNAL,
         f"Tracking stopped because of an error in FlowFace itself ({type(error).__name__}).",
