@@ -8,7 +8,7 @@ import sys
 import tempfile
 import traceback
 from importlib import metadata
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -19,9 +19,11 @@ from backend.errors import UserError
 from backend.evaluation.cli import evaluate
 from backend.head_model import cli as head_model_cli
 from backend.overlay.cli import compare
+from backend.reading import told_by_system
 from backend.server.cli import check, serve
 from backend.timing import cli as timing_cli
 from backend.training import cli as training_cli
+from protocol.codec import ProtocolError
 
 if TYPE_CHECKING:
     from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
@@ -71,7 +73,7 @@ def _still_face_mesh() -> PlainFaceMesh:
 def _report_bug(error: Exception) -> str:
     """Put the traceback into a file and say where it is."""
     handle, path = tempfile.mkstemp(prefix="flowface-error-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
         traceback.print_exception(error, file=file)
     return f"FlowFace stopped because of an error in itself ({type(error).__name__}); please report it with {path}."
 
@@ -86,14 +88,21 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         app()
-    except UserError as error:
-        typer.echo(f"flowface: {error.message}", err=True)
-        if error.hint:
-            typer.echo(f"  {error.hint}", err=True)
-        sys.exit(2)
+    except (UserError, ProtocolError) as error:
+        _refuse(error)
     except Exception as error:
+        told = told_by_system(error) if isinstance(error, OSError) else None
+        if told is not None:
+            _refuse(told)
         typer.echo(_report_bug(error), err=True)
         sys.exit(1)
+
+
+def _refuse(error: UserError | ProtocolError) -> NoReturn:
+    typer.echo(f"flowface: {error.message}", err=True)
+    if error.hint:
+        typer.echo(f"  {error.hint}", err=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":
