@@ -1,4 +1,4 @@
-"""A network between client and backend that is slow, loses its memory, or stops in the middle: a TCP proxy in threads."""
+"""A network between client and backend that is slow, ends connections, or stops in the middle: a proxy in threads."""
 
 from __future__ import annotations
 
