@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backend.client.batch.cli import batch
 from backend.client.cli import export, refine, track, transfer
 from backend.demo.cli import demo
 from backend.errors import UserError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 
 COMMANDS = (
-    *(track, refine, export, transfer, compare, demo, serve, check, evaluate),
+    *(track, batch, refine, export, transfer, compare, demo, serve, check, evaluate),
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )
@@ -88,8 +89,8 @@ def _report_bug(error: Exception) -> str:
 def main() -> None:
     """Run the command line.
 
-    Its exit status: 0 success, 1 an error of FlowFace itself, 2 what the user can mend, 130 Ctrl-C (143 and 129 for
-    SIGTERM and SIGHUP), 141 where nobody reads its output any more.
+    Its exit status: 0 success, 1 an error of FlowFace itself, 2 what the user can mend, 3 a batch in which clips
+    failed, 130 Ctrl-C (143 and 129 for SIGTERM and SIGHUP), 141 where nobody reads its output any more.
     """
     for stream in (sys.stdout, sys.stderr):  # a letter that the console lacks must not end a command
         if isinstance(stream, io.TextIOWrapper):

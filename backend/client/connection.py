@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from backend.client.link import Link, Received
 from backend.client.link import authenticate as authenticate
+from backend.client.upload import SentJob, send_files
 from backend.errors import ErrorCode, UserError
 from backend.server.discovery import is_listening
 from protocol import messages as m
@@ -163,6 +164,8 @@ class Client(AbstractContextManager["Client", None]):
         Raises:
             UserError: why the job failed, ``cancelled`` where someone else cancelled it, ``interrupted``.
         """
+        sent = None if self.welcome.reads_paths else self.send_files(job, on_status)
+        job = sent.job if sent else job
         token, job_id = secrets.token_hex(16), ""
         try:
             job_id = self._submit(job, token).job_id
@@ -174,7 +177,17 @@ class Client(AbstractContextManager["Client", None]):
             raise UserError(ErrorCode.CANCELLED, f"The job “{status.name}” was cancelled.")
         if status.problem:
             raise UserError(status.problem.code, status.problem.message, status.problem.hint)
-        return self.result(job_id, files, all_files=all_files)
+        reply = self.result(job_id, files, all_files=all_files)
+        return sent.localised(reply) if sent else reply
+
+    def send_files(self, job: m.Job, on_status: OnStatus | None = None) -> SentJob:
+        """Send the files of a job to a backend that does not read this machine's paths; those it has are not sent."""
+
+        def report(words: str, done: int, total: int) -> None:
+            if on_status:
+                on_status(m.JobStatus("", job.name, m.JobState.QUEUED, words, done / max(total, 1)))
+
+        return send_files(job, lambda message: self._ask(message, m.UploadState), report)
 
     def _submit(self, job: m.Job, token: str) -> m.JobStatus:
         return self._ask(m.Submit(job, token=token), m.Submitted).job
