@@ -171,12 +171,12 @@ def test_something_else_listening_is_told_from_a_backend():
     assert caught.value.code == "no_backend"
 
 
-def test_a_backend_that_goes_away_is_noticed(server, client):
-    client._timeout = 0.5
-    server.stop()
-    with pytest.raises(UserError) as caught:
-        for _ in range(100):
-            client.jobs()
+def test_a_backend_that_goes_away_for_good_is_noticed(server):
+    with Client(server.endpoint, patience=0.5) as client:
+        server.stop()
+        with pytest.raises(UserError) as caught:
+            for _ in range(100):
+                client.jobs()
     assert caught.value.code == "backend_gone"
 
 
