@@ -10,6 +10,7 @@ A new verb is a new class in ``MESSAGES``; a new field needs a default. Neither 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -155,11 +156,22 @@ class HeadList(Message):
 
 @dataclass(frozen=True)
 class Submit(Message):
-    """Queue a job; answered by ``Submitted``, then by pushed ``Progress`` while ``subscribe``."""
+    """Queue a job; answered by ``Submitted``, then by pushed ``Progress`` while ``subscribe``.
+
+    Asked again with the same ``token`` (32 hexadecimal digits, made by the client for each job) the backend answers the
+    job that is there already, whatever has become of it, and never makes a second: a client that got no answer may ask
+    again, of a later backend as well.
+    """
 
     TYPE: ClassVar[str] = "submit"
     job: Job
     subscribe: bool = True
+    token: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) for what is no token."""
+        if self.token and not re.fullmatch(r"[0-9a-f]{32}", self.token):
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“submit.token” must be 32 hexadecimal digits in lower case.")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from .. import session
 
 
 class FLOWFACE_OT_backend_stop(bpy.types.Operator):  # type: ignore[misc]
-    """Stop the backend that this Blender started; a job in progress is interrupted"""
+    """Stop the backend that this Blender started; a job in progress goes on when it is started again"""
 
     bl_idname = "flowface.backend_stop"
     bl_label = "Stop Backend"
@@ -18,7 +18,8 @@ class FLOWFACE_OT_backend_stop(bpy.types.Operator):  # type: ignore[misc]
     @classmethod
     def poll(cls, _context: Any) -> bool:
         """Only one's own."""
-        if not session.current().owns_backend:
+        now = session.current()
+        if not now.owns_backend and now.restart_at is None:
             cls.poll_message_set("The backend was not started by this Blender")
             return False
         return True
