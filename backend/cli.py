@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backend.client.batch.cli import batch
 from backend.client.cli import export, refine, track, transfer
 from backend.demo.cli import demo
 from backend.errors import UserError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 
 COMMANDS = (
-    *(track, refine, export, transfer, compare, demo, serve, check, evaluate),
+    *(track, batch, refine, export, transfer, compare, demo, serve, check, evaluate),
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )
@@ -76,7 +77,10 @@ def _report_bug(error: Exception) -> str:
 
 
 def main() -> None:
-    """Run the command line: 0 success, 1 an error of FlowFace itself, 2 what the user can mend, 130 interrupted."""
+    """Run the command line: 0 success, 1 an error of FlowFace itself, 2 what the user can mend, 130 interrupted.
+
+    A batch in which clips failed ends with 3.
+    """
     for stream in (sys.stdout, sys.stderr):  # a letter that the console lacks must not end a command
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -130,14 +130,24 @@ class ErrorCode(StrEnum):
     NOT_LOOPBACK = "not_loopback"
     NOT_MINE = "not_mine"
     OUT_OF_MEMORY = "out_of_memory"
+    QUOTA = "quota"
     SCENE = "scene"
     UNKNOWN_EXPORT = "unknown_export"
     UNKNOWN_FILE = "unknown_file"
     UNKNOWN_JOB = "unknown_job"
     UNKNOWN_KEY = "unknown_key"
     UNKNOWN_KIND = "unknown_kind"
+    UPLOAD_DAMAGED = "upload_damaged"
+    UPLOAD_UNKNOWN = "upload_unknown"
     WORKER_BROKEN = "worker_broken"
     WORKER_DIED = "worker_died"
+
+    # batches and clusters
+    BAD_LIST = "bad_list"
+    CLUSTER_GONE = "cluster_gone"
+    NO_CLUSTER = "no_cluster"
+    NO_RAY = "no_ray"
+    OTHER_VERSION = "other_version"
 
     # evaluation, timing and the demo
     BAD_RESULTS = "bad_results"

@@ -1,16 +1,25 @@
-"""Files that are either whole or absent, and archives of arrays that are read without trusting them."""
+"""Files that are either whole or absent, and files and archives of arrays that are read without trusting them.
+
+What a name says of its file is not believed: a path may be a pipe, a device or a socket, and a file may grow while it
+is read or claim to unpack to anything. All bytes that somebody else chose come through ``open_ordinary``,
+``read_bounded`` or ``read_npz``.
+"""
 
 from __future__ import annotations
 
+import errno
+import io
+import json
 import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +28,33 @@ from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
 
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}|\.[0-9a-f]{8}\.(mp4|png)")  # of ``_atomic`` and of proxies
 BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line feeds into two bytes
+MAX_REPORT_BYTES = 64 << 20
+"""Of a job's report, a state or a job itself; those of long takes have some kilobytes a frame."""
+MAX_NPZ_BYTES = 1 << 30
+"""Of all arrays of an npz, unpacked."""
+MAX_NPZ_RATIO, FREE_NPZ_BYTES = 64, 64 << 20
+"""How many times its own size an npz may unpack to, once that is more than ``FREE_NPZ_BYTES``. The heads, tracks and
+meshes that FlowFace writes unpack to 1.0 to 2.3 times theirs; zeros to 1000 times."""
+MAX_NPZ_ARRAYS = 10_000
+MAX_DIRECTORY_BYTES = 4 << 20
+"""Of an npz's list of arrays, which zipfile reads as a whole: about 200 for each."""
+LONGEST_WHOLE = 18
+"""Digits of a whole number in JSON; a longer one is read as a real one, as no count or time is so large."""
+
+_WAITS_FOR_NOBODY: int = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_REASONS = {
+    errno.EACCES: "it may not be read (permission denied)",
+    errno.EPERM: "it may not be read (permission denied)",
+    errno.ENAMETOOLONG: "its name is longer than the system allows",
+    errno.ELOOP: "it is a link that leads back to itself",
+    errno.EISDIR: "it is a folder",
+    errno.ENXIO: "it is no ordinary file but a socket or a device",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open",
+}
+_ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 
 def file_name(name: str) -> str:
@@ -56,6 +91,14 @@ def _atomic(path: Path, *, public: bool = False) -> Iterator[IO[bytes]]:
         raise
 
 
+def remove_temporary_files(folder: Path) -> None:
+    """Delete what a process that was killed left half-written in a folder; raises nothing."""
+    for path in folder.glob(".*"):
+        if _TEMPORARY.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink()
+
+
 def link_or_copy(source: Path, path: Path) -> None:
     """Have a file at ``path`` too, over one that is there: the same on disk where that is possible, else a copy.
 
@@ -87,44 +130,273 @@ def put_in_place(whole: Path, path: Path) -> None:
     whole.replace(path)
 
 
-def read_npz(path: Path, what: str, max_bytes: int = 1 << 30) -> dict[str, NDArray[Any]]:
-    """All arrays of an npz, without pickles and without believing the sizes that it claims before they are checked.
+class FileFault(Exception):  # noqa: N818 - a clause of a sentence
+    """Why a file is not read: ``reason`` is a clause, to follow "FILE cannot be read:".
 
-    ``what`` names the kind of file in sentences ("track"); ``max_bytes`` bounds the unpacked size of all arrays.
+    ``missing`` says that there is no such file, ``too_large`` that it has more bytes than are read, ``damaged`` that
+    they are no such thing as was asked for.
+    """
+
+    def __init__(self, reason: str, *, missing: bool = False, too_large: bool = False, damaged: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.missing, self.too_large, self.damaged = reason, missing, too_large, damaged
+
+
+def fault_of(error: OSError | ValueError) -> FileFault:
+    """What an error of looking up or reading a file means, in words.
+
+    The file system raises ValueError for names that it cannot even spell: with a NUL, or with half a character.
+    """
+    if isinstance(error, FileNotFoundError | NotADirectoryError) or (
+        isinstance(error, OSError) and error.errno in _ABSENT
+    ):
+        return FileFault("there is no such file", missing=True)
+    if isinstance(error, OSError):
+        return FileFault(_REASONS.get(error.errno or 0, f"{error.strerror or error}"))
+    return FileFault("no file can have such a name", missing=True)
+
+
+def open_ordinary(path: Path) -> io.BufferedReader:
+    """A file opened for reading, once it is known to be an ordinary one: others may never end, or never begin.
+
+    Looked at before it is opened, as opening a device may do something, and after, as another may have taken its place.
+
+    Raises:
+        FileFault: there is none, it is a folder, a pipe, a device or a socket, or may not be read.
+    """
+    try:
+        _require_ordinary(path.stat())
+        handle = os.open(path, os.O_RDONLY | BINARY | _WAITS_FOR_NOBODY)
+    except (OSError, ValueError) as error:
+        raise fault_of(error) from error
+    try:
+        _require_ordinary(os.fstat(handle))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def _require_ordinary(about: os.stat_result) -> None:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    if not stat.S_ISREG(about.st_mode):
+        what = kinds.get(stat.S_IFMT(about.st_mode), "a device")
+        raise FileFault(f"it is {what}, not an ordinary file")
+
+
+def read_ordinary(path: Path, max_bytes: int) -> bytes:
+    """The bytes of an ordinary file, of no more than ``max_bytes`` even where it grows while it is read.
+
+    Raises:
+        FileFault: see ``open_ordinary``; ``too_large``.
+    """
+    with open_ordinary(path) as file:
+        try:
+            data = file.read(max_bytes + 1) if os.fstat(file.fileno()).st_size <= max_bytes else None
+        except OSError as error:
+            raise fault_of(error) from error
+    if data is None or len(data) > max_bytes:
+        raise FileFault(f"it is larger than {in_words(max_bytes)}", too_large=True)
+    return data
+
+
+def read_bounded(path: Path, what: str, max_bytes: int) -> bytes:
+    """The bytes of an ordinary file of at most ``max_bytes``; ``what`` names its kind in sentences ("track").
 
     Raises:
         UserError: ``file_missing``, ``bad_file``, ``too_large``.
     """
-    if not path.is_file():
-        raise UserError(ErrorCode.FILE_MISSING, f"There is no {what} file at {path}.")
     try:
-        with zipfile.ZipFile(path) as archive:
+        return read_ordinary(path, max_bytes)
+    except FileFault as fault:
+        raise unreadable_file(path, what, fault) from fault
+
+
+def open_named(path: Path, what: str) -> io.BufferedReader:
+    """As ``open_ordinary``; raises UserError as ``read_bounded`` does."""
+    try:
+        return open_ordinary(path)
+    except FileFault as fault:
+        raise unreadable_file(path, what, fault) from fault
+
+
+def unreadable_file(path: Path, what: str, fault: FileFault) -> UserError:
+    """The refusal of a file in words: ``file_missing``, ``too_large`` or ``bad_file``."""
+    if fault.missing:
+        return UserError(ErrorCode.FILE_MISSING, f"There is no {what} file at {shown(path)}.", "Check the path.")
+    if fault.damaged:
+        return UserError(ErrorCode.BAD_FILE, f"{shown(path)} is not a {what} file: {fault.reason}.")
+    code = ErrorCode.TOO_LARGE if fault.too_large else ErrorCode.BAD_FILE
+    return UserError(code, f"The {what} file {shown(path)} cannot be read: {fault.reason}.")
+
+
+def shown(path: Path | str) -> str:
+    """A path as sentences show it: what cannot be spelled or travel becomes a question mark, a long one is cut."""
+    text = str(path).encode("utf-8", "replace").decode().replace("\0", "?")
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN // 2]}…{text[-MAX_SHOWN // 2 :]}"
+
+
+def is_file(path: Path) -> bool:
+    """True for an ordinary file, or a link to one. Path.is_file raises where a name is too long or a folder closed."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_text(path: Path) -> bool:
+    """True for a path that can be written and sent: file systems have names that are no text in UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+MAX_SHOWN = 400
+"""Characters of a path in a sentence."""
+
+
+def in_words(size: int) -> str:
+    """A number of bytes in words: 256 MB."""
+    return f"{size >> 20} MB" if size >= 1 << 20 else f"{size >> 10} kB" if size >= 1 << 10 else f"{size} bytes"
+
+
+def parse_json(data: bytes | str) -> Any:
+    """The value of a JSON text; whole numbers of more than ``LONGEST_WHOLE`` digits are read as real ones.
+
+    Raises:
+        ValueError: it is no JSON, or nested too deep to be anybody's.
+    """
+    try:
+        return json.loads(data, parse_int=lambda digits: int(digits) if len(digits) <= LONGEST_WHOLE else float(digits))
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
+def read_json(path: Path, what: str, max_bytes: int) -> Any:
+    """The value of a JSON file, see ``read_bounded`` and ``parse_json``.
+
+    Raises:
+        UserError: ``file_missing``, ``bad_file``, ``too_large``.
+    """
+    try:
+        return parse_json(read_bounded(path, what, max_bytes))
+    except ValueError as error:
+        raise UserError(ErrorCode.BAD_FILE, f"The {what} file {shown(path)} is not JSON: {error}.") from error
+
+
+def read_npz(path: Path, what: str, max_bytes: int = MAX_NPZ_BYTES, *, texts: bool = False) -> dict[str, NDArray[Any]]:
+    """All arrays of an npz, without pickles and without believing the sizes that it claims before they are checked.
+
+    ``what`` names the kind of file in sentences ("track"); ``max_bytes`` bounds the file, and what all arrays of it
+    unpack to; ``texts`` lets them be texts, too.
+
+    Raises:
+        UserError: ``file_missing``, ``bad_file``, ``too_large``.
+    """
+    try:
+        return read_arrays(path, max_bytes, texts=texts)
+    except FileFault as fault:
+        raise unreadable_file(path, what, fault) from fault
+
+
+def read_arrays(path: Path, max_bytes: int = MAX_NPZ_BYTES, *, texts: bool = False) -> dict[str, NDArray[Any]]:
+    """As ``read_npz``, for rooms with sentences of their own; raises FileFault."""
+    with open_ordinary(path) as file:
+        return _unpacked(file, max_bytes, texts)
+
+
+def unpack_arrays(data: bytes, max_bytes: int = MAX_NPZ_BYTES, *, texts: bool = False) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz in memory, as ``read_arrays``; raises FileFault."""
+    return _unpacked(io.BytesIO(data), max_bytes, texts)
+
+
+def _unpacked(file: IO[bytes], max_bytes: int, texts: bool) -> dict[str, NDArray[Any]]:
+    try:
+        with opened_archive(file, max_bytes) as archive:
+            kinds = "biufU" if texts else "biuf"
             members = archive.infolist()
-            if sum(member.file_size for member in members) > max_bytes:
-                raise UserError(
-                    ErrorCode.TOO_LARGE, f"The {what} file {path} would unpack to more than {max_bytes} bytes."
-                )
-            return {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
-    except UserError:
+            return {member.filename.removesuffix(".npy"): _read_member(archive, member, kinds) for member in members}
+    except (FileFault, MemoryError):
         raise
     except Exception as error:  # zipfile and zlib raise many unrelated types on bad bytes
-        raise UserError(ErrorCode.BAD_FILE, f"{path} is not a {what} file: {error}.") from error
+        raise FileFault(str(error)[:MAX_SHOWN], damaged=True) from error
 
 
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+class _Bounded(io.RawIOBase):
+    """A file of which no more than ``limit`` bytes are read at once: zipfile believes what a list of members claims."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.limit = MAX_DIRECTORY_BYTES
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size) if 0 <= size <= self.limit else self._file.read(self.limit + 1)
+        if len(data) > self.limit:
+            raise ValueError("its list of members is larger than any")
+        return data
+
+
+@contextmanager
+def opened_archive(file: IO[bytes], max_bytes: int) -> Iterator[zipfile.ZipFile]:
+    """A zip archive, once what its members claim to unpack to is neither too much nor absurd: no more comes of them.
+
+    Raises:
+        FileFault: ``too_large``.
+        ValueError and what zipfile raises: it is no archive, or one that is packed in a way that cannot be bounded.
+    """
+    size = file.seek(0, io.SEEK_END)
+    if size > max_bytes + MAX_DIRECTORY_BYTES:
+        raise FileFault(f"it is larger than {in_words(max_bytes)}", too_large=True)
+    bounded = _Bounded(file)
+    with zipfile.ZipFile(bounded) as archive:  # type: ignore[call-overload]
+        _require_sensible(archive.infolist(), size, max_bytes)
+        bounded.limit = max_bytes
+        yield archive
+
+
+def _require_sensible(members: list[zipfile.ZipInfo], size: int, max_bytes: int) -> None:
+    if len(members) > MAX_NPZ_ARRAYS:
+        raise FileFault(f"it holds more than {MAX_NPZ_ARRAYS} arrays", too_large=True)
+    for member in members:
+        # what is packed in other ways zipfile unpacks as a whole, however large it becomes
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{member.filename[:60]} is packed in a way that is not read")
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > max_bytes:
+        raise FileFault(f"it would unpack to more than {in_words(max_bytes)}", too_large=True)
+    if unpacked > max(FREE_NPZ_BYTES, MAX_NPZ_RATIO * size):
+        sentence = f"it would unpack from {in_words(size)} to {in_words(unpacked)}, which nothing real does"
+        raise FileFault(sentence, too_large=True)
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, kinds: str) -> NDArray[Any]:
+    """An array, of exactly the bytes that its member claims and that were counted before."""
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"array format {version} of {member.filename} is unknown")
         reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = reader(file)  # type: ignore[no-untyped-call]
-        if dtype.kind not in "biuf":
+        if dtype.kind not in kinds:
             raise ValueError(f"{member.filename} holds {dtype}, not numbers")
+        if any(not 0 <= count <= MAX_NPZ_BYTES for count in shape):
+            raise ValueError(f"{member.filename} does not hold the shape {shape} that it claims")
         size = dtype.itemsize
         for count in shape:
             size *= count
         if size != member.file_size - file.tell():
             raise ValueError(f"{member.filename} does not hold the {size} bytes that it claims")
-        flat = np.frombuffer(file.read(size), dtype) if size else np.empty(0, dtype)
+        data = file.read(size)
+        if file.read(1) or len(data) != size:  # the first looks at the checksum, too
+            raise ValueError(f"{member.filename} does not hold the {size} bytes that it claims")
+        flat = np.frombuffer(data, dtype) if size else np.empty(0, dtype)
         array = flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
         return np.ascontiguousarray(array) if array.ndim else array

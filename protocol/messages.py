@@ -34,6 +34,7 @@ from .job import Job as Job
 from .job import RefineJob as RefineJob
 from .job import TrackJob as TrackJob
 from .job import ViewSpec as ViewSpec
+from .message import Message as Message
 from .offers import AlignerInfo as AlignerInfo
 from .offers import ExportInfo as ExportInfo
 from .offers import HeadInfo as HeadInfo
@@ -48,6 +49,9 @@ from .transfer import FACE_POINTS as FACE_POINTS
 from .transfer import SHEET_FILE as SHEET_FILE
 from .transfer import FacePoint as FacePoint
 from .transfer import TransferJob as TransferJob
+from .upload import UploadChunk as UploadChunk
+from .upload import UploadStart as UploadStart
+from .upload import UploadState as UploadState
 from .version import PROTOCOL_VERSION, mismatch_sentence
 
 RESULT_FILES = ("track.npz", "alignments.npz", "report.json")
@@ -94,21 +98,6 @@ class JobStatus:
         return self.state in FINAL_STATES
 
 
-class Message:
-    """Base of all messages: a ``TYPE`` and the two directions between object and wire."""
-
-    TYPE: ClassVar[str]
-
-    def to_wire(self) -> tuple[dict[str, Any], Arrays]:
-        """Plain header fields and arrays of this message."""
-        return to_plain(self), {}
-
-    @classmethod
-    def from_wire(cls, fields: Mapping[str, Any], arrays: Arrays) -> Self:  # noqa: ARG003 - for those with arrays
-        """Build the message; raises ProtocolError naming the field that is wrong."""
-        return from_plain(cls, fields, cls.TYPE)
-
-
 @dataclass(frozen=True)
 class Hello(Message):
     """First message of every client; answered by ``Welcome``."""
@@ -129,6 +118,7 @@ class Welcome(Message):
     device: str = ""
     capabilities: tuple[str, ...] = ()  # the request types this backend answers
     kinds: tuple[str, ...] = ()  # the kinds of job that it does; none are named by backends from before they were told
+    reads_paths: bool = True  # of this client's machine; False: footage has to be sent (``upload``)
 
 
 @dataclass(frozen=True)
@@ -338,6 +328,7 @@ MESSAGES: dict[str, type[Message]] = {
     cls.TYPE: cls
     for cls in (
         *(Hello, Welcome, Heads, HeadList, Submit, Submitted, Status, StatusReply, Progress),
+        *(UploadStart, UploadChunk, UploadState),
         *(Result, ResultReply, Cancel, Jobs, JobList, Storage, Prune, StorageReply, Shutdown, Goodbye, Error),
     )
 }

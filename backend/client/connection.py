@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import zmq
 
+from backend.client.upload import SentJob, send_files
 from backend.errors import ErrorCode, UserError
 from backend.server.discovery import is_listening
 from protocol import messages as m
@@ -130,7 +131,8 @@ class Client(AbstractContextManager["Client", None]):
         Raises:
             UserError: why the job failed, ``cancelled`` where someone else cancelled it, ``interrupted``.
         """
-        job_id = self.submit(job).job_id
+        sent = None if self.welcome.reads_paths else self.send_files(job, on_status)
+        job_id = self.submit(sent.job if sent else job).job_id
         try:
             status = self.wait(job_id, on_status)
         except KeyboardInterrupt:
@@ -142,7 +144,17 @@ class Client(AbstractContextManager["Client", None]):
             raise UserError(ErrorCode.CANCELLED, f"The job “{status.name}” was cancelled.")
         if status.problem:
             raise UserError(status.problem.code, status.problem.message, status.problem.hint)
-        return self.result(job_id, files, all_files=all_files)
+        reply = self.result(job_id, files, all_files=all_files)
+        return sent.localised(reply) if sent else reply
+
+    def send_files(self, job: m.Job, on_status: OnStatus | None = None) -> SentJob:
+        """Send the files of a job to a backend that does not read this machine's paths; those it has are not sent."""
+
+        def report(words: str, done: int, total: int) -> None:
+            if on_status:
+                on_status(m.JobStatus("", job.name, m.JobState.QUEUED, words, done / max(total, 1)))
+
+        return send_files(job, lambda message: self._ask(message, m.UploadState), report)
 
     def _next_progress(self, job_id: str) -> m.JobStatus | None:
         deadline = time.monotonic() + QUIET_SECONDS

@@ -22,7 +22,7 @@ from backend.pipeline.take_files import alignments_file, files_of_take, texture_
 from backend.server.discovery import find_server, private_server
 from backend.track.io import load_track
 from backend.track.types import Track
-from protocol.messages import RESULT_FILES
+from protocol.messages import RESULT_FILES, ResultReply
 from protocol.take import TakeResult
 
 OnStage = Callable[[str], None]
@@ -55,17 +55,11 @@ def track_to_folder(
     with output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
         earlier = files_of_take(out)
         reply = client.run(job, on_status, RESULT_FILES, all_files=job.several_faces)
-        further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
-        files = {}
-        named = (name for number in further for name in (track_file(number), alignments_file(number)))
-        for name in (*RESULT_FILES, *named):
-            files[Path(name).stem] = out / name
-            write_result(out / name, reply.files[name].tobytes())
-        files |= keep_proxies(reply.take, out)
-        files |= keep_textures(reply.take, out)
+        files = write_take(reply, out)
         forget(earlier, {path.name for path in files.values()})
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
+        further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
         others = [load_track(out / track_file(number)) for number in further]
         seen = [reply.files[alignments_file(number)].tobytes() for number in (1, *further)]
         extras = " and ".join(
@@ -109,6 +103,20 @@ def output_folder(out: Path) -> Iterator[Path]:
             "Choose another folder with --out.",
         ) from error
     yield out
+
+
+def write_take(reply: ResultReply, out: Path) -> dict[str, Path]:
+    """Write a take, its further heads, proxies and textures; what was written, by name.
+
+    Raises UserError ``output_unwritable``.
+    """
+    further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
+    files = {}
+    named = (name for number in further for name in (track_file(number), alignments_file(number)))
+    for name in (*RESULT_FILES, *named):
+        files[Path(name).stem] = out / name
+        write_result(out / name, reply.files[name].tobytes())
+    return files | keep_proxies(reply.take, out) | keep_textures(reply.take, out)
 
 
 def keep_proxies(take: TakeResult | None, out: Path) -> dict[str, Path]:

@@ -21,6 +21,7 @@ from backend.server.keys import KeyRing, keys_folder
 from backend.server.process import ParentWatch
 from backend.server.schedule import Scheduler
 from backend.server.subscriptions import Subscriptions
+from backend.server.uploads import Uploads
 from protocol import messages as m
 from protocol.codec import ProtocolError
 
@@ -71,7 +72,8 @@ class Server:
         self.endpoint = self._door.endpoint
         subscriptions = Subscriptions(self._send)
         self._scheduler = Scheduler(self._context, self._store, runner, subscriptions.publish, device)
-        self._desk = Desk(self._store, self._scheduler, subscriptions, self.stop)
+        uploads = Uploads(jobs_dir)
+        self._desk = Desk(self._store, self._scheduler, subscriptions, uploads, self.stop)
 
     def stop(self) -> None:
         """End ``run`` soon. May be called from a signal handler or another thread."""

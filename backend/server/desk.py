@@ -25,6 +25,7 @@ from backend.server.result import known_heads, load_partial_take, load_take
 from backend.server.schedule import Scheduler
 from backend.server.storage import prune, storage
 from backend.server.subscriptions import Subscriptions
+from backend.server.uploads import Uploads
 from protocol import messages as m
 from protocol.codec import ProtocolError
 from protocol.codes import ProtocolCode
@@ -40,13 +41,21 @@ class Desk:
     """Answers requests. ``stop`` is called where one asks for the end of the backend."""
 
     def __init__(
-        self, store: JobStore, scheduler: Scheduler, subscriptions: Subscriptions, stop: Callable[[], None]
+        self,
+        store: JobStore,
+        scheduler: Scheduler,
+        subscriptions: Subscriptions,
+        uploads: Uploads,
+        stop: Callable[[], None],
     ) -> None:
         self._store, self._scheduler, self._subscriptions, self._stop = store, scheduler, subscriptions, stop
+        self._uploads = uploads
         self._answers: dict[type[m.Message], Callable[[Any, Peer, int], m.Message]] = {
             m.Hello: self._hello,
             m.Heads: self._heads,
             m.Submit: self._submit,
+            m.UploadStart: self._upload_start,
+            m.UploadChunk: self._upload_chunk,
             m.Status: self._status,
             m.Result: self._result,
             m.Cancel: self._cancel,
@@ -65,12 +74,12 @@ class Desk:
             raise UserError(ErrorCode.NOT_ALLOWED, f"“{message.TYPE}” is for the user whose backend this is.")
         return answer(message, peer, request)
 
-    def _hello(self, message: m.Hello, _peer: Peer, _request: int) -> m.Message:
+    def _hello(self, message: m.Hello, peer: Peer, _request: int) -> m.Message:
         log.info("%s %s says hello", message.client[:40], message.client_version[:40])
         worker = self._scheduler.worker
         verbs = tuple(cls.TYPE for cls in self._answers)
         version = importlib.metadata.version("flowface")
-        return m.Welcome(version, os.getpid(), worker.state, worker.device, verbs, tuple(m.JOBS))
+        return m.Welcome(version, os.getpid(), worker.state, worker.device, verbs, tuple(m.JOBS), peer.is_owner)
 
     def _heads(self, _message: m.Heads, _peer: Peer, _request: int) -> m.Message:
         aligners = available_aligners()
@@ -79,8 +88,8 @@ class Desk:
 
     def _submit(self, message: m.Submit, peer: Peer, request: int) -> m.Message:
         spec = message.job
-        if not peer.is_owner and spec.paths:
-            raise UserError(ErrorCode.NOT_ALLOWED, "This backend reads no paths for clients on other machines.")
+        if not peer.is_owner:
+            spec = self._uploads.placed(peer.owner, spec)
         relative = [path for path in spec.paths if not Path(path).is_absolute()]
         if relative:
             sentence = f"The footage “{relative[0]}” is not a full path, and the backend may run in another folder."
@@ -91,6 +100,12 @@ class Desk:
         if message.subscribe:
             self._subscriptions.add(status.job_id, peer, request)
         return m.Submitted(status)
+
+    def _upload_start(self, message: m.UploadStart, peer: Peer, _request: int) -> m.Message:
+        return self._uploads.start(peer.owner, message)
+
+    def _upload_chunk(self, message: m.UploadChunk, peer: Peer, _request: int) -> m.Message:
+        return self._uploads.take(peer.owner, message)
 
     def _status(self, message: m.Status, peer: Peer, request: int) -> m.Message:
         status = self._job(message.job_id, peer)

@@ -26,7 +26,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from backend.errors import ErrorCode, UserError
-from backend.files import write_atomic
+from backend.files import MAX_REPORT_BYTES, read_json, write_atomic
 from protocol.codec import ProtocolError
 from protocol.fields import from_plain, to_plain
 from protocol.messages import FollowingJob, Job, JobState, JobStatus, Problem
@@ -116,8 +116,8 @@ class JobStore:
         """The state of a job as on disk; raises UserError (``unknown_job``, ``bad_job``)."""
         path = self.folder(job_id) / "state.json"
         try:
-            return from_plain(JobStatus, json.loads(path.read_bytes()), "state")
-        except (OSError, ValueError, ProtocolError) as error:
+            return from_plain(JobStatus, read_json(path, "state", MAX_REPORT_BYTES), "state")
+        except (UserError, ProtocolError) as error:
             raise UserError(ErrorCode.BAD_JOB, f"The job file {path} is damaged: {error}") from error
 
     def latest(self, limit: int) -> list[JobStatus]:
@@ -158,8 +158,8 @@ def read_spec(folder: Path) -> Job:
     """The job that a job folder asks for; raises UserError (``bad_job``)."""
     path = folder / "spec.json"
     try:
-        return from_plain(Job, json.loads(path.read_bytes()), "spec")
-    except (OSError, ValueError, ProtocolError) as error:
+        return from_plain(Job, read_json(path, "job", MAX_REPORT_BYTES), "spec")
+    except (UserError, ProtocolError) as error:
         raise UserError(ErrorCode.BAD_JOB, f"The job file {path} is damaged: {error}") from error
 
 
