@@ -12,15 +12,19 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from . import own_key
 from .backend_places import CannotStart, find_launch
 from .backend_process import BackendProcess
 from .client import Client, Connection, ConnectionEvent, Event
+from .remote import is_remote
 from .restarts import DELAYS, Restarts
+from .vendor import codec
 from .vendor import messages as m
 from .versions import mismatch, own_version
 
 UNREACHABLE = "The FlowFace backend is not running. Start it in the FlowFace panel or with “flowface serve”."
 STILL_STOPPING = "The previous backend is still stopping; try again in a moment."
+ELSEWHERE = "The backend at this address is on another machine: it is started and stopped there."
 STOPPED = "The backend stopped; FlowFace starts it again…"
 NEWS_SECONDS = 2.0
 LAST_WORDS_SECONDS = 0.3
@@ -47,6 +51,7 @@ class BackendLink:
         self.aligners: tuple[m.AlignerInfo, ...] = ()
         self.exports: tuple[m.ExportInfo, ...] = ()
         self.storage: m.StorageReply | None = None
+        self._wanted: tuple[str, str] | None = None  # address and access key
         self._handlers: dict[int, Handler] = {}
         self._stopper: threading.Thread | None = None
         self._ended_at = 0.0
@@ -56,12 +61,22 @@ class BackendLink:
         self._restarts = Restarts()
         self._answered = False  # it, or the one that it follows
 
-    def connect(self, endpoint: str) -> None:
-        """Keep a connection to ``endpoint``; does nothing where there is one already."""
-        if self.client is not None and self.client.endpoint == endpoint:
+    def connect(self, endpoint: str, access_key: str = "") -> None:
+        """Keep a connection to ``endpoint``, with the key of a backend on another machine; does nothing twice."""
+        if self._wanted == (endpoint, access_key):
             return
         self.disconnect()
-        client = Client(endpoint, version=own_version())
+        self._wanted = (endpoint, access_key)
+        try:
+            client = Client(
+                endpoint, version=own_version(), access_key=own_key.complete(access_key) if access_key else ""
+            )
+        except codec.ProtocolError as error:
+            self.connection, self.connection_sentence = Connection.REFUSED, f"{error.message} {error.hint}".strip()
+            return
+        except own_key.CannotKeep as problem:
+            self.connection, self.connection_sentence = Connection.REFUSED, str(problem)
+            return
         try:
             client.start()
         except ValueError as error:
@@ -69,7 +84,18 @@ class BackendLink:
             self.connection, self.connection_sentence = Connection.REFUSED, str(error)
             return
         self.client = client
-        self.connection, self.connection_sentence = Connection.CONNECTING, UNREACHABLE
+        self.connection, self.connection_sentence = Connection.CONNECTING, self._unreachable
+
+    @property
+    def remote(self) -> bool:
+        """True where the backend is another machine's, which sees none of this one's files."""
+        return self._wanted is not None and is_remote(*self._wanted)
+
+    @property
+    def _unreachable(self) -> str:
+        if self.remote and self._wanted is not None:
+            return f"The backend on another machine, at {self._wanted[0]}, does not answer."
+        return UNREACHABLE
 
     def disconnect(self) -> None:
         """Close the connection; jobs go on in the backend."""
@@ -77,7 +103,7 @@ class BackendLink:
             self.client.close()
         self.client = None
         self._handlers.clear()
-        self.restart_at = None
+        self._wanted = self.restart_at = None
         self.connection, self.connection_sentence = Connection.CONNECTING, UNREACHABLE
 
     @property
@@ -113,7 +139,10 @@ class BackendLink:
             return
         if self.stopping:
             raise CannotStart(STILL_STOPPING)
-        self.connect(endpoint)
+        if self._wanted is None or self._wanted[0] != endpoint:
+            self.connect(endpoint)
+        if self.remote:
+            raise CannotStart(ELSEWHERE)
         options = ["--endpoint", endpoint, "--parent-pid", str(os.getpid()), *further]
         launch = find_launch(environment)
         self._launch = lambda: BackendProcess(launch, options, log_file)
@@ -169,6 +198,8 @@ class BackendLink:
     def _handle(self, event: Event) -> None:
         if isinstance(event, ConnectionEvent):
             self.connection, self.connection_sentence = event.state, event.sentence
+            if event.state is Connection.CONNECTING:
+                self.connection_sentence = self._unreachable
             if event.welcome is not None:
                 self._answered = self._answered or self.owns_backend
                 self.backend_version, self.device = event.welcome.backend_version, event.welcome.device

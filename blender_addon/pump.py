@@ -48,7 +48,7 @@ def _round(context: Any, now: session.Session) -> bool:
     now.live_preview = wanted.live_preview
     now.transferring = transferring.current() is not None
     now.keep_bytes = preferences.keep_bytes(wanted)
-    now.connect(wanted.endpoint)
+    now.connect(wanted.endpoint, wanted.access_key)
     changed = now.poll()
     changed = transferring.step(now) or changed
     changed = live.show(context, now) or changed

@@ -42,8 +42,8 @@ class Session(JobFollowing):
     ) -> None:
         """Start a backend, with ``further`` options of ``flowface serve``; raises CannotStart."""
         if not self.owns_backend and self.connection is not Connection.CONNECTED:
-            super().start_backend(environment, endpoint, log_file, further)
             self.notice = None
+            super().start_backend(environment, endpoint, log_file, further)
 
     def disconnect(self) -> None:
         """Close the connection; jobs go on in the backend."""
@@ -164,6 +164,14 @@ class Session(JobFollowing):
     def cancel_listed(self, job_id: str) -> None:
         """Ask the backend to stop a job of the list, which may be another client's."""
         self._send(m.Cancel(job_id), self._on_listed)
+
+    def remove_listed(self, job_id: str) -> None:
+        """Have the backend delete a job of the list, with its result."""
+        self.jobs.remove(job_id, self._on_removed)
+
+    def _on_removed(self, message: m.Message) -> None:
+        self._on_listed(message)
+        self.ask_storage()
 
     def take_built(self, text: str) -> None:
         """The job's scene has been built."""

@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 
 from .. import session
+from ..backend_link import ELSEWHERE
 
 
 class FLOWFACE_OT_backend_stop(bpy.types.Operator):  # type: ignore[misc]
@@ -20,7 +21,7 @@ class FLOWFACE_OT_backend_stop(bpy.types.Operator):  # type: ignore[misc]
         """Only one's own."""
         now = session.current()
         if not now.owns_backend and now.restart_at is None:
-            cls.poll_message_set("The backend was not started by this Blender")
+            cls.poll_message_set(ELSEWHERE if now.remote else "The backend was not started by this Blender")
             return False
         return True
 

@@ -73,7 +73,12 @@ class FLOWFACE_PT_log(InMainPanel, bpy.types.Panel):  # type: ignore[misc]
 
 def _draw_backend(layout: Any, now: session.Session) -> None:
     if now.connection is Connection.CONNECTED and not now.owns_backend:
-        draw_text(layout, "Backend started elsewhere", bpy.context.region.width, "LINKED")
+        draw_text(
+            layout,
+            "Backend on another machine" if now.remote else "Backend started elsewhere",
+            bpy.context.region.width,
+            "LINKED",
+        )
         _draw_problem(layout, now)
         return
     row = layout.row()
@@ -81,6 +86,8 @@ def _draw_backend(layout: Any, now: session.Session) -> None:
         row.label(text="Backend running", icon="LINKED")
     elif now.connection is Connection.REFUSED:
         row.label(text="Backend cannot be used", icon="ERROR")
+    elif now.remote:
+        row.label(text="Backend not reached", icon="UNLINKED")
     elif now.coming_back:
         row.label(text="Backend starting…", icon="SORTTIME")
     else:
@@ -90,7 +97,7 @@ def _draw_backend(layout: Any, now: session.Session) -> None:
     if now.owns_backend or now.restart_at is not None:
         button.operator("flowface.backend_stop", text="Stop")
     elif now.connection is not Connection.CONNECTED:
-        button.operator("flowface.backend_start", text="Start")
+        button.operator("flowface.backend_start", text="Start")  # off, with a sentence, where it is another machine's
         _preferences_button(row, "")
     _draw_problem(layout, now)
 
