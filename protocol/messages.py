@@ -86,7 +86,7 @@ class JobStatus:
     queue_position: int = 0  # jobs ahead of this one
     footage: str = ""
     created: str = ""  # ISO 8601, UTC
-    problem: Problem | None = None  # of a failed or interrupted job
+    problem: Problem | None = None  # of a failed or interrupted job; of a queued one what it waits for
     partial: int = 0  # while it runs: how many partial takes it has made; ``Result.partial`` asks for the latest
     kind: str = TrackJob.KIND
     fetched: bool = False  # somebody has fetched its result
@@ -320,7 +320,7 @@ class StorageReply(Message):
 
 @dataclass(frozen=True)
 class Shutdown(Message):
-    """Stop the backend; a running job is interrupted. Answered by ``Goodbye``."""
+    """Stop the backend; the next one on its folder takes up unfinished jobs. Answered by ``Goodbye``."""
 
     TYPE: ClassVar[str] = "shutdown"
 
