@@ -12,10 +12,11 @@ from typing import TypeVar
 
 import zmq
 
+from backend.client.handshake import connect
 from backend.errors import ErrorCode, UserError
 from backend.server.discovery import is_listening
 from protocol import messages as m
-from protocol.codec import MAX_PART_BYTES, ProtocolError
+from protocol.codec import ProtocolError
 from protocol.keys import Access, own_access
 
 R = TypeVar("R", bound=m.Message)
@@ -47,20 +48,12 @@ class Client(AbstractContextManager["Client", None]):
             )
         access = _own_access() if access is None else access
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.DEALER)
-        self._socket.linger = 200
-        self._socket.ipv6 = "[" in endpoint
-        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
-        authenticate(self._socket, access)
-        self._socket.connect(endpoint)
         try:
+            self._socket = connect(self._context, endpoint, access, timeout)
             self.welcome = self._ask(m.Hello(CLIENT_NAME, importlib.metadata.version("flowface")), m.Welcome)
-        except UserError as error:
+        except BaseException:
             self.close()
-            if error.code != ErrorCode.BACKEND_GONE:
-                raise
-            sentence = f"Whoever listens at {endpoint} is not this user's FlowFace backend, or does not know this key."
-            raise UserError(ErrorCode.NO_BACKEND, sentence, "Start one with “flowface serve --endpoint …”.") from None
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -184,13 +177,6 @@ class Client(AbstractContextManager["Client", None]):
             return m.unpack([frame.buffer for frame in frames], client_name=CLIENT_NAME)
         except ProtocolError as error:
             raise UserError(error.code, error.message, error.hint) from error
-
-
-def authenticate(socket: zmq.Socket[bytes], access: Access) -> None:
-    """Have a socket, before it connects, talk to the backend with this key only, under the key of its client."""
-    socket.curve_serverkey = access.backend.encode()
-    socket.curve_secretkey = access.secret.encode()
-    socket.curve_publickey = zmq.curve_public(access.secret.encode())
 
 
 def _own_access() -> Access:
