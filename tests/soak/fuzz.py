@@ -17,7 +17,8 @@ import msgpack
 import psutil
 import zmq
 
-from backend.client.connection import Client, authenticate
+from backend.client.connection import Client
+from backend.client.handshake import authenticate
 from protocol.keys import own_access
 from tests.soak.kills import WALK, supervised
 from tests.soak.mutate import Mutator

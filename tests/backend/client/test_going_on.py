@@ -144,7 +144,10 @@ def test_a_submit_that_is_called_off_before_its_answer_leaves_no_job(backend):
     with Client(backend.endpoint) as client:
         answer = client._answer
         client._answer = lambda _reply: (_ for _ in ()).throw(KeyboardInterrupt)  # Ctrl-C while it is awaited
-        client._link.send, send = (lambda *a: (send(*a), setattr(client, "_answer", once(answer)))[0]), client._link.send
+        client._link.send, send = (
+            (lambda *a: (send(*a), setattr(client, "_answer", once(answer)))[0]),
+            client._link.send,
+        )
         with pytest.raises(KeyboardInterrupt):
             client.run(spec("until-cancelled"))
 
