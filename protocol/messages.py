@@ -291,6 +291,22 @@ class Prune(Message):
 
 
 @dataclass(frozen=True)
+class Remove(Message):
+    """Delete a job with everything in its folder; answered by ``Removed``. One that waits or runs is kept."""
+
+    TYPE: ClassVar[str] = "remove"
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Removed(Message):
+    """The job is no more."""
+
+    TYPE: ClassVar[str] = "removed"
+    job_id: str
+
+
+@dataclass(frozen=True)
 class StorageReply(Message):
     """Reply to ``Storage`` and ``Prune``: the jobs folder on the backend's machine, and what it holds."""
 
@@ -331,7 +347,8 @@ MESSAGES: dict[str, type[Message]] = {
     for cls in (
         *(Hello, Welcome, Heads, HeadList, Submit, Submitted, Status, StatusReply, Progress),
         *(UploadStart, UploadChunk, UploadState),
-        *(Result, ResultReply, Cancel, Jobs, JobList, Storage, Prune, StorageReply, Shutdown, Goodbye, Error),
+        *(Result, ResultReply, Cancel, Jobs, JobList, Storage, Prune, StorageReply, Remove, Removed),
+        *(Shutdown, Goodbye, Error),
     )
 }
 
