@@ -11,7 +11,6 @@ from typing import Any
 from backend.errors import UserError
 from protocol.job import TrackJob
 
-
 PATIENCE = 120.0  # seconds, after which a clip that waits does so in vain
 
 
