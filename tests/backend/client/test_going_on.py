@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 
@@ -83,9 +85,8 @@ def test_what_a_killed_backend_left_unanswered_is_asked_again_and_a_job_submitte
 def test_a_backend_that_does_not_come_back_is_told_with_the_job_and_the_way_to_its_result(backend):
     with Client(backend.endpoint, patience=0.5) as client:
         job = client.submit(spec("until-cancelled", "my take"))
-        backend.kill()
         with pytest.raises(UserError) as caught:
-            client.wait(job.job_id)
+            client.wait(job.job_id, lambda _status: backend.kill())
         assert caught.value.code == "backend_gone"
         assert f"“my take” ({job.job_id})" in caught.value.message
         assert f"flowface jobs fetch {job.job_id}" in caught.value.hint
@@ -140,35 +141,63 @@ def test_a_private_backend_that_is_killed_is_there_again_on_its_port_and_ends_wi
     wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
 
 
-def test_a_submit_that_is_called_off_before_its_answer_leaves_no_job(backend):
+class Interrupted(Client):
+    """Somebody presses Ctrl-C once, while the answer to a submit is awaited."""
+
+    pressed = False
+
+    def _answer(self, reply):
+        if reply is m.Submitted and not self.pressed:
+            self.pressed = True
+            raise KeyboardInterrupt
+        return super()._answer(reply)
+
+
+def test_ctrl_c_before_the_job_has_a_number_cancels_it_all_the_same(backend):
+    with Interrupted(backend.endpoint) as client, pytest.raises(KeyboardInterrupt):
+        client.run(spec("until-cancelled"))
+    assert [job.state for job in JobStore(backend.jobs).latest(9)] == [JobState.CANCELLED]
+
+
+TRACK = [sys.executable, "-m", "backend.cli", "track", "until-cancelled.mp4", "--no-blend"]
+
+
+def default_signals():
+    """A shell's background job ignores Ctrl-C, and so would its children, were the tests run in one."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def own_terminal():
+    """Make what is standard input the terminal of this process."""
+    default_signals()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def wait_until_running(backend):
     with Client(backend.endpoint) as client:
-        answer = client._answer
-        client._answer = lambda _reply: (_ for _ in ()).throw(KeyboardInterrupt)  # Ctrl-C while it is awaited
-        client._link.send, send = (lambda *a: (send(*a), setattr(client, "_answer", once(answer)))[0]), client._link.send
-        with pytest.raises(KeyboardInterrupt):
-            client.run(spec("until-cancelled"))
+        wait_until(lambda: any(job.state is JobState.RUNNING for job in client.jobs()))
 
 
-@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
 def test_a_signal_cancels_the_job_that_the_command_line_follows(backend, tmp_path, name, status):
-    command = [sys.executable, "-m", "backend.cli", "track", "until-cancelled.mp4", "--out", str(tmp_path / "out")]
-    command += ["--no-blend", "--endpoint", backend.endpoint]
-    leader, terminal = pty.openpty() if name == "SIGHUP" else (None, subprocess.PIPE)
-    with subprocess.Popen(
-        command,
-        stdin=terminal if leader else subprocess.DEVNULL,
-        stderr=terminal,
-        start_new_session=True,
-        # A shell's background job ignores Ctrl-C, and so would its children, were the tests run in one.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
-        with Client(backend.endpoint) as client:
-            wait_until(lambda: any(job.state is JobState.RUNNING for job in client.jobs()))
-        if leader is not None:
-            os.close(terminal)
-            os.close(leader)  # the terminal is gone: whoever writes to it gets an error
+    command = [*TRACK, "--out", str(tmp_path / "out"), "--endpoint", backend.endpoint]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=default_signals) as process:
+        wait_until_running(backend)
         process.send_signal(getattr(signal, name))
-        words = b"" if leader is not None else process.stderr.read()
+        words = process.stderr.read()
         assert process.wait(60) == status
-    assert b"Traceback" not in words
+    assert b"cancelled" in words and b"Traceback" not in words
+    assert [job.state for job in JobStore(backend.jobs).latest(9)] == [JobState.CANCELLED]
+
+
+def test_a_terminal_that_is_closed_cancels_the_job_that_is_followed_in_it(backend, tmp_path):
+    command = [*TRACK, "--out", str(tmp_path / "out"), "--endpoint", backend.endpoint]
+    leader, terminal = pty.openpty()
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal)
+    with subprocess.Popen(command, **streams, start_new_session=True, preexec_fn=own_terminal) as process:
+        wait_until_running(backend)
+        os.close(terminal)
+        os.close(leader)
+        assert process.wait(60) == 129
     assert [job.state for job in JobStore(backend.jobs).latest(9)] == [JobState.CANCELLED]
