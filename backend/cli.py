@@ -21,10 +21,12 @@ from backend.errors import UserError
 from backend.evaluation.cli import evaluate
 from backend.head_model import cli as head_model_cli
 from backend.overlay.cli import compare
+from backend.reading import told_by_system
 from backend.server.cli import check, serve
 from backend.terminal.ending import INTERRUPTED, interrupted_status
 from backend.timing import cli as timing_cli
 from backend.training import cli as training_cli
+from protocol.codec import ProtocolError
 
 if TYPE_CHECKING:
     from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
@@ -79,7 +81,7 @@ def _report_bug(error: Exception) -> str:
     sentence = f"FlowFace stopped because of an error in itself ({type(error).__name__})"
     try:
         handle, path = tempfile.mkstemp(prefix="flowface-error-", suffix=".txt")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
             traceback.print_exception(error, file=file)
     except OSError:  # the disk may be what the error is about
         return f"{sentence}: {' '.join(str(error).split())[:200]}"
@@ -115,14 +117,13 @@ def _run() -> int:
         if getattr(end.__context__, "errno", None) == errno.EPIPE:
             return NO_READER
         return interrupted_status() if end.code == INTERRUPTED else _status(end)
-    except UserError as error:
-        typer.echo(f"flowface: {error.message}", err=True)
-        if error.hint:
-            typer.echo(f"  {error.hint}", err=True)
-        return 2
+    except (UserError, ProtocolError) as error:
+        return _refused(error)
     except Exception as error:
         if isinstance(error, BrokenPipeError):
             raise
+        if isinstance(error, OSError) and (told := told_by_system(error)) is not None:
+            return _refused(told)
         typer.echo(_report_bug(error), err=True)
         return 1
     return 0
@@ -139,6 +140,13 @@ def _write_nowhere() -> None:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             if stream is not None:
                 os.dup2(nowhere, stream.fileno())
+
+
+def _refused(error: UserError | ProtocolError) -> int:
+    typer.echo(f"flowface: {error.message}", err=True)
+    if error.hint:
+        typer.echo(f"  {error.hint}", err=True)
+    return 2
 
 
 if __name__ == "__main__":

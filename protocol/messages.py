@@ -86,10 +86,12 @@ class JobStatus:
     queue_position: int = 0  # jobs ahead of this one
     footage: str = ""
     created: str = ""  # ISO 8601, UTC
-    problem: Problem | None = None  # of a failed or interrupted job
+    problem: Problem | None = None  # of a failed or interrupted job; of a queued one what it waits for
     partial: int = 0  # while it runs: how many partial takes it has made; ``Result.partial`` asks for the latest
     kind: str = TrackJob.KIND
     fetched: bool = False  # somebody has fetched its result
+    attempts: int = 0  # how often it was started
+    bytes: int = 0  # that its folder took when it ended; 0 while unknown
     owner: str = ""  # the name of the trusted client whose job it is; "" for the backend's own user
 
     @property
@@ -289,6 +291,22 @@ class Prune(Message):
 
 
 @dataclass(frozen=True)
+class Remove(Message):
+    """Delete a job with everything in its folder; answered by ``Removed``. One that waits or runs is kept."""
+
+    TYPE: ClassVar[str] = "remove"
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Removed(Message):
+    """The job is no more."""
+
+    TYPE: ClassVar[str] = "removed"
+    job_id: str
+
+
+@dataclass(frozen=True)
 class StorageReply(Message):
     """Reply to ``Storage`` and ``Prune``: the jobs folder on the backend's machine, and what it holds."""
 
@@ -302,7 +320,7 @@ class StorageReply(Message):
 
 @dataclass(frozen=True)
 class Shutdown(Message):
-    """Stop the backend; a running job is interrupted. Answered by ``Goodbye``."""
+    """Stop the backend; the next one on its folder takes up unfinished jobs. Answered by ``Goodbye``."""
 
     TYPE: ClassVar[str] = "shutdown"
 
@@ -329,7 +347,8 @@ MESSAGES: dict[str, type[Message]] = {
     for cls in (
         *(Hello, Welcome, Heads, HeadList, Submit, Submitted, Status, StatusReply, Progress),
         *(UploadStart, UploadChunk, UploadState),
-        *(Result, ResultReply, Cancel, Jobs, JobList, Storage, Prune, StorageReply, Shutdown, Goodbye, Error),
+        *(Result, ResultReply, Cancel, Jobs, JobList, Storage, Prune, StorageReply, Remove, Removed),
+        *(Shutdown, Goodbye, Error),
     )
 }
 

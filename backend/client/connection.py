@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 from backend.client.link import Link, Received
-from backend.client.link import authenticate as authenticate
 from backend.client.upload import SentJob, send_files
 from backend.errors import ErrorCode, UserError
 from backend.server.discovery import is_listening

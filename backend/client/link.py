@@ -6,13 +6,15 @@ knows of no request and no subscription from before.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TypeAlias
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from backend.errors import UserError
+from backend.client.handshake import authenticate
+from backend.errors import ErrorCode, UserError
 from protocol import messages as m
 from protocol.codec import MAX_PART_BYTES, ProtocolError
 from protocol.keys import Access
@@ -22,6 +24,9 @@ HEARTBEAT_MS = (2000, 8000)
 """ZeroMQ's pings find a connection whose other end is gone without a word: a machine that lost its power, a cable. A
 living backend answers them from a thread of its own, whatever it does."""
 HANDSHAKE_MS = 5000
+UNSHAKEN = 2
+"""So many connections in a row that ended before their handshake did are no accident: a backend may just be ending."""
+PAUSE_SECONDS = 0.2  # between them
 HELLO = 0  # the request of every greeting; the others count from 1
 
 Received: TypeAlias = tuple[m.Message, int]
@@ -33,7 +38,9 @@ class Link:
     def __init__(self, endpoint: str, access: Access, hello: m.Hello) -> None:
         """Begin to connect, and go on trying until ``close``."""
         self.welcome: m.Welcome | None = None  # of whoever answers now; None while nobody does
-        self._hello = hello
+        self._endpoint, self._hello = endpoint, hello
+        self._shaken = self._ever_greeted = False
+        self._unshaken = 0  # connections in a row whose other end did not show that it is the backend
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.linger = 200
@@ -46,7 +53,9 @@ class Link:
         self._socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
         authenticate(self._socket, access)
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self._monitor = self._socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED
+        )
         self._poller = zmq.Poller()
         for socket in (self._socket, self._monitor):
             self._poller.register(socket, zmq.POLLIN)
@@ -59,12 +68,15 @@ class Link:
         self._context.destroy(linger=200)
 
     def greeted(self, deadline: float) -> bool:
-        """Wait until a backend has said welcome; False where none has by the deadline (``time.monotonic``).
+        """Wait until a backend has said welcome; False where none has by the deadline (``time.monotonic``), and at once
+        where the first to answer is somebody else.
 
-        Raises UserError where one answers that will not talk to this client (``wrong_protocol``).
+        Raises UserError where one answers that will not talk to this client (``wrong_protocol``, ``unknown_key``).
         """
         self._take_note()
         while self.welcome is None and time.monotonic() < deadline:
+            if self._unshaken >= UNSHAKEN and not self._ever_greeted:
+                return False
             self.receive(deadline)
         return self.welcome is not None
 
@@ -101,7 +113,26 @@ class Link:
             event = recv_monitor_message(self._monitor)["event"]
             self.welcome = None
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._shaken, self._unshaken = True, 0
                 self.send(self._hello, HELLO)
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                raise UserError(
+                    ErrorCode.UNKNOWN_KEY,
+                    f"The backend at {self._endpoint} does not know the key of this client.",
+                    "Where it runs, “flowface keys new NAME” makes one.",
+                )
+            elif self._shaken:
+                self._shaken = False
+            else:
+                self._unshaken += 1
+                self._connect_anew()
+
+    def _connect_anew(self) -> None:
+        """After a wrong handshake ZeroMQ gives up."""
+        time.sleep(PAUSE_SECONDS)
+        with contextlib.suppress(zmq.ZMQError):  # nothing to disconnect
+            self._socket.disconnect(self._endpoint)
+        self._socket.connect(self._endpoint)
 
     def _read(self) -> Received:
         frames = self._socket.recv_multipart(copy=False)
@@ -114,11 +145,4 @@ class Link:
         if isinstance(message, m.Error):
             raise UserError(message.code, message.message, message.hint)
         if isinstance(message, m.Welcome):
-            self.welcome = message
-
-
-def authenticate(socket: zmq.Socket[bytes], access: Access) -> None:
-    """Have a socket, before it connects, talk to the backend with this key only, under the key of its client."""
-    socket.curve_serverkey = access.backend.encode()
-    socket.curve_secretkey = access.secret.encode()
-    socket.curve_publickey = zmq.curve_public(access.secret.encode())
+            self.welcome, self._ever_greeted = message, True

@@ -19,6 +19,7 @@ from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.jobs import JobStore
 from backend.server.keys import KeyRing, keys_folder
 from backend.server.process import ParentWatch
+from backend.server.retention import KEEP_ALL, Retention
 from backend.server.schedule import Scheduler
 from backend.server.subscriptions import Subscriptions
 from backend.server.uploads import Uploads
@@ -45,10 +46,11 @@ class Server:
         device: str = AUTO,
         parent_pid: int | None = None,
         finish_jobs: bool = False,
+        retention: Retention = KEEP_ALL,
     ) -> None:
         """Bind and start the worker, for fits on ``device`` (“auto”, “cpu”, “cuda”).
 
-        With ``finish_jobs``, the parent's end waits for the end of all jobs.
+        With ``finish_jobs``, the parent's end waits for the end of all jobs. ``retention`` bounds what is kept of jobs.
 
         Raises:
             UserError: ``bad_endpoint``, ``not_loopback``, ``unknown_device``, ``in_use``, ``jobs_folder``,
@@ -58,8 +60,6 @@ class Server:
         environment(device)  # an unknown one is refused before anything is bound
         keys = KeyRing(keys_folder())
         self._store = JobStore(jobs_dir)
-        for status in self._store.mark_interrupted():
-            log.warning("job %s lost its backend and is marked as interrupted", status.job_id)
         self._parent = ParentWatch(parent_pid) if parent_pid else None
         self._finish_jobs = finish_jobs
         self._stopping = False
@@ -71,7 +71,7 @@ class Server:
             raise
         self.endpoint = self._door.endpoint
         subscriptions = Subscriptions(self._send)
-        self._scheduler = Scheduler(self._context, self._store, runner, subscriptions.publish, device)
+        self._scheduler = Scheduler(self._context, self._store, runner, subscriptions.publish, device, retention)
         uploads = Uploads(jobs_dir)
         self._desk = Desk(self._store, self._scheduler, subscriptions, uploads, self.stop)
 
@@ -80,7 +80,7 @@ class Server:
         self._stopping = True
 
     def run(self) -> None:
-        """Serve; returns after everything is closed and unfinished jobs are marked as interrupted."""
+        """Serve; returns after everything is closed and unfinished jobs are left to the next backend."""
         poller = zmq.Poller()
         for socket in (*self._door.sockets, self._scheduler.events):
             poller.register(socket, zmq.POLLIN)

@@ -96,8 +96,8 @@ class Desk:
             raise UserError(ErrorCode.FOOTAGE_RELATIVE, sentence, "Submit the full path.")
         if isinstance(spec, m.FollowingJob):
             self._require_usable(self._job(spec.parent, peer))
-        status = self._scheduler.submit(spec, peer.owner)
-        if message.subscribe:
+        status = self._scheduler.submit(spec, peer.owner, message.token)
+        if message.subscribe and not status.finished:
             self._subscriptions.add(status.job_id, peer, request)
         return m.Submitted(status)
 
