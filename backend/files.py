@@ -1,20 +1,12 @@
-"""Files that are either whole or absent, and files and archives of arrays that are read without trusting them.
-
-What a name says of its file is not believed: a path may be a pipe, a device or a socket, and a file may grow while it
-is read or claim to unpack to anything. All bytes that somebody else chose come through ``open_ordinary``,
-``read_bounded`` or ``read_npz``.
-"""
+"""Files that are either whole or absent, and archives of arrays that are read without trusting them."""
 
 from __future__ import annotations
 
-import errno
 import io
-import json
 import os
 import re
 import secrets
 import shutil
-import stat
 import sys
 import time
 import zipfile
@@ -26,12 +18,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import ErrorCode, UserError
+from backend.reading import BINARY, MAX_SHOWN, FileFault, in_words, open_ordinary, unreadable_file
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}|\.[0-9a-f]{8}\.(mp4|png)")  # of ``_atomic`` and of proxies
-BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line feeds into two bytes
-MAX_REPORT_BYTES = 64 << 20
-"""Of a job's report, a state or a job itself; those of long takes have some kilobytes a frame."""
 MAX_NPZ_BYTES = 1 << 30
 """Of all arrays of an npz, unpacked."""
 MAX_NPZ_RATIO, FREE_NPZ_BYTES = 64, 64 << 20
@@ -40,21 +29,6 @@ meshes that FlowFace writes unpack to 1.0 to 2.3 times theirs; zeros to 1000 tim
 MAX_NPZ_ARRAYS = 10_000
 MAX_DIRECTORY_BYTES = 4 << 20
 """Of an npz's list of arrays, which zipfile reads as a whole: about 200 for each."""
-LONGEST_WHOLE = 18
-"""Digits of a whole number in JSON; a longer one is read as a real one, as no count or time is so large."""
-
-_WAITS_FOR_NOBODY: int = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-_REASONS = {
-    errno.EACCES: "it may not be read (permission denied)",
-    errno.EPERM: "it may not be read (permission denied)",
-    errno.ENAMETOOLONG: "its name is longer than the system allows",
-    errno.ELOOP: "it is a link that leads back to itself",
-    errno.EISDIR: "it is a folder",
-    errno.ENXIO: "it is no ordinary file but a socket or a device",
-    errno.EMFILE: "too many files are open",
-    errno.ENFILE: "too many files are open",
-}
-_ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 
 def file_name(name: str) -> str:
@@ -128,159 +102,6 @@ def put_in_place(whole: Path, path: Path) -> None:
         else:
             return
     whole.replace(path)
-
-
-class FileFault(Exception):  # noqa: N818 - a clause of a sentence
-    """Why a file is not read: ``reason`` is a clause, to follow "FILE cannot be read:".
-
-    ``missing`` says that there is no such file, ``too_large`` that it has more bytes than are read, ``damaged`` that
-    they are no such thing as was asked for.
-    """
-
-    def __init__(self, reason: str, *, missing: bool = False, too_large: bool = False, damaged: bool = False) -> None:
-        super().__init__(reason)
-        self.reason, self.missing, self.too_large, self.damaged = reason, missing, too_large, damaged
-
-
-def fault_of(error: OSError | ValueError) -> FileFault:
-    """What an error of looking up or reading a file means, in words.
-
-    The file system raises ValueError for names that it cannot even spell: with a NUL, or with half a character.
-    """
-    if isinstance(error, FileNotFoundError | NotADirectoryError) or (
-        isinstance(error, OSError) and error.errno in _ABSENT
-    ):
-        return FileFault("there is no such file", missing=True)
-    if isinstance(error, OSError):
-        return FileFault(_REASONS.get(error.errno or 0, f"{error.strerror or error}"))
-    return FileFault("no file can have such a name", missing=True)
-
-
-def open_ordinary(path: Path) -> io.BufferedReader:
-    """A file opened for reading, once it is known to be an ordinary one: others may never end, or never begin.
-
-    Looked at before it is opened, as opening a device may do something, and after, as another may have taken its place.
-
-    Raises:
-        FileFault: there is none, it is a folder, a pipe, a device or a socket, or may not be read.
-    """
-    try:
-        _require_ordinary(path.stat())
-        handle = os.open(path, os.O_RDONLY | BINARY | _WAITS_FOR_NOBODY)
-    except (OSError, ValueError) as error:
-        raise fault_of(error) from error
-    try:
-        _require_ordinary(os.fstat(handle))
-        return os.fdopen(handle, "rb")
-    except BaseException:
-        os.close(handle)
-        raise
-
-
-def _require_ordinary(about: os.stat_result) -> None:
-    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-    if not stat.S_ISREG(about.st_mode):
-        what = kinds.get(stat.S_IFMT(about.st_mode), "a device")
-        raise FileFault(f"it is {what}, not an ordinary file")
-
-
-def read_ordinary(path: Path, max_bytes: int) -> bytes:
-    """The bytes of an ordinary file, of no more than ``max_bytes`` even where it grows while it is read.
-
-    Raises:
-        FileFault: see ``open_ordinary``; ``too_large``.
-    """
-    with open_ordinary(path) as file:
-        try:
-            data = file.read(max_bytes + 1) if os.fstat(file.fileno()).st_size <= max_bytes else None
-        except OSError as error:
-            raise fault_of(error) from error
-    if data is None or len(data) > max_bytes:
-        raise FileFault(f"it is larger than {in_words(max_bytes)}", too_large=True)
-    return data
-
-
-def read_bounded(path: Path, what: str, max_bytes: int) -> bytes:
-    """The bytes of an ordinary file of at most ``max_bytes``; ``what`` names its kind in sentences ("track").
-
-    Raises:
-        UserError: ``file_missing``, ``bad_file``, ``too_large``.
-    """
-    try:
-        return read_ordinary(path, max_bytes)
-    except FileFault as fault:
-        raise unreadable_file(path, what, fault) from fault
-
-
-def open_named(path: Path, what: str) -> io.BufferedReader:
-    """As ``open_ordinary``; raises UserError as ``read_bounded`` does."""
-    try:
-        return open_ordinary(path)
-    except FileFault as fault:
-        raise unreadable_file(path, what, fault) from fault
-
-
-def unreadable_file(path: Path, what: str, fault: FileFault) -> UserError:
-    """The refusal of a file in words: ``file_missing``, ``too_large`` or ``bad_file``."""
-    if fault.missing:
-        return UserError(ErrorCode.FILE_MISSING, f"There is no {what} file at {shown(path)}.", "Check the path.")
-    if fault.damaged:
-        return UserError(ErrorCode.BAD_FILE, f"{shown(path)} is not a {what} file: {fault.reason}.")
-    code = ErrorCode.TOO_LARGE if fault.too_large else ErrorCode.BAD_FILE
-    return UserError(code, f"The {what} file {shown(path)} cannot be read: {fault.reason}.")
-
-
-def shown(path: Path | str) -> str:
-    """A path as sentences show it: what cannot be spelled or travel becomes a question mark, a long one is cut."""
-    text = str(path).encode("utf-8", "replace").decode().replace("\0", "?")
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN // 2]}…{text[-MAX_SHOWN // 2 :]}"
-
-
-def is_file(path: Path) -> bool:
-    """True for an ordinary file, or a link to one. Path.is_file raises where a name is too long or a folder closed."""
-    return os.path.isfile(path)  # noqa: PTH113
-
-
-def is_text(path: Path) -> bool:
-    """True for a path that can be written and sent: file systems have names that are no text in UTF-8."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-MAX_SHOWN = 400
-"""Characters of a path in a sentence."""
-
-
-def in_words(size: int) -> str:
-    """A number of bytes in words: 256 MB."""
-    return f"{size >> 20} MB" if size >= 1 << 20 else f"{size >> 10} kB" if size >= 1 << 10 else f"{size} bytes"
-
-
-def parse_json(data: bytes | str) -> Any:
-    """The value of a JSON text; whole numbers of more than ``LONGEST_WHOLE`` digits are read as real ones.
-
-    Raises:
-        ValueError: it is no JSON, or nested too deep to be anybody's.
-    """
-    try:
-        return json.loads(data, parse_int=lambda digits: int(digits) if len(digits) <= LONGEST_WHOLE else float(digits))
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
-
-
-def read_json(path: Path, what: str, max_bytes: int) -> Any:
-    """The value of a JSON file, see ``read_bounded`` and ``parse_json``.
-
-    Raises:
-        UserError: ``file_missing``, ``bad_file``, ``too_large``.
-    """
-    try:
-        return parse_json(read_bounded(path, what, max_bytes))
-    except ValueError as error:
-        raise UserError(ErrorCode.BAD_FILE, f"The {what} file {shown(path)} is not JSON: {error}.") from error
 
 
 def read_npz(path: Path, what: str, max_bytes: int = MAX_NPZ_BYTES, *, texts: bool = False) -> dict[str, NDArray[Any]]:

@@ -62,7 +62,7 @@ def _require_text(text: str, where: str, longest: int, what: str) -> None:
     if len(text) > longest:
         raise bad_field(f"“{where}” must have at most {longest} characters, not {len(text)}.")
     if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise bad_field(f"“{where}” must be {what}: it has characters that are none.")
+        raise bad_field(f"“{where}” must be {what}, in characters of Unicode and without NUL.")
 
 
 def require_within(value: float | None, bounds: tuple[float, float], where: str, unit: str) -> None:

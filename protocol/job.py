@@ -239,8 +239,8 @@ class ViewSpec:
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where a number or a name is none that footage can have."""
-        require_name(self.name, "view.name")
         require_path(self.footage, "view.footage")
+        require_name(self.name, "view.name")
         if len(self.files) > bounds.MAX_FILES:
             raise bad_field(f"“view.files” must be {bounds.MAX_FILES} at most: name their folder instead.")
         for file in self.files:

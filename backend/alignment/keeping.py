@@ -39,9 +39,7 @@ class Following(Protocol):
 class Keeper:
     """Writes chunks of what is known, every so many frames and seconds."""
 
-    def __init__(
-        self, chunks: AlignmentChunks, *, frames: int = CHUNK_FRAMES, seconds: float = CHUNK_SECONDS
-    ) -> None:
+    def __init__(self, chunks: AlignmentChunks, *, frames: int = CHUNK_FRAMES, seconds: float = CHUNK_SECONDS) -> None:
         """Takes up the chunks that an earlier run left: ``found``, in order."""
         self._chunks, self._frames, self._seconds = chunks, frames, seconds
         self.found = chunks.take_up()

@@ -194,7 +194,9 @@ class SeveralFaces:
         paths = _paths(chunks, len(state["lost"]), begins)
         rows = zip(paths, state["boxes"], state["looks"], state["speeds"], state["lost"], strict=True)
         crowd = following._crowd
-        crowd.faces = [_Face(path, box_of_array(box), looks, speed, int(lost)) for path, box, looks, speed, lost in rows]
+        crowd.faces = [
+            _Face(path, box_of_array(box), looks, speed, int(lost)) for path, box, looks, speed, lost in rows
+        ]
         crowd.taken, crowd.overflowed = int(state["crowd_taken"]), bool(state["overflowed"])
         following._begins, following._told, following._ended = begins, told, ended
         following._first = crowd.faces[first] if first >= 0 else None

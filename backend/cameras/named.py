@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.errors import ErrorCode, UserError
-from backend.files import shown
+from backend.reading import shown
 from protocol.bounds import FURTHEST, MAX_SIDE, ORTHONORMAL
 from protocol.codec import ProtocolError
 from protocol.messages import CameraSpec, DistortionModel

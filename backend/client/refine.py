@@ -18,11 +18,11 @@ from backend.client.track import (
     write_result,
 )
 from backend.errors import ErrorCode, UserError
-from backend.files import MAX_REPORT_BYTES, read_bounded, read_json
 from backend.observations.io import MAX_BYTES as ALIGNMENT_BYTES
 from backend.overlay.track import write_overlays
 from backend.pipeline.take_files import TRACKED, files_of_take, texture_file, track_file
 from backend.progress import never
+from backend.reading import MAX_REPORT_BYTES, read_bounded, read_json
 from backend.track.io import load_track
 from protocol.codec import ProtocolError
 from protocol.messages import RESULT_FILES, RefineJob

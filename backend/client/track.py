@@ -20,6 +20,7 @@ from backend.files import link_or_copy, write_atomic
 from backend.overlay.track import write_overlays
 from backend.pipeline.take_files import alignments_file, files_of_take, texture_file, track_file
 from backend.server.discovery import find_server, private_server
+from backend.terminal.ending import ending_interrupts
 from backend.track.io import load_track
 from backend.track.types import Track
 from protocol.messages import RESULT_FILES, ResultReply
@@ -80,13 +81,17 @@ def track_to_folder(
 
 @contextlib.contextmanager
 def backend_endpoint(endpoint: str | None = None) -> Iterator[str]:
-    """Address of the backend asked for, else of the one that runs, else of a private one that ends with the block."""
-    running = endpoint or find_server()
-    if running:
-        yield running
-        return
-    with private_server() as private:
-        yield private
+    """Address of the backend asked for, else of the one that runs, else of a private one that ends with the block.
+
+    SIGTERM and SIGHUP interrupt the block as Ctrl-C does, which cancels the job that it follows.
+    """
+    with ending_interrupts():
+        running = endpoint or find_server()
+        if running:
+            yield running
+            return
+        with private_server() as private:
+            yield private
 
 
 @contextlib.contextmanager

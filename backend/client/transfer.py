@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from backend.client.connection import Client, OnStatus
 from backend.client.track import backend_endpoint, write_result
 from backend.errors import ErrorCode, UserError
-from backend.files import is_file, shown, unpack_arrays
+from backend.files import unpack_arrays
 from backend.head_model.converters.obj import obj_lines, read_obj
+from backend.reading import is_file, shown
+from protocol.bounds import MAX_NAME
 from protocol.transfer import DELTAS_FILE, SHEET_FILE, TransferJob
 
 
@@ -27,7 +29,7 @@ def transfer_to_folder(
     if not is_file(mesh):
         raise UserError(ErrorCode.FILE_MISSING, f"There is no mesh at {shown(mesh)}.")
     with backend_endpoint(endpoint) as found, Client(found) as client:
-        job = TransferJob(str(mesh.absolute()), name=mesh.stem)
+        job = TransferJob(str(mesh.absolute()), name=mesh.stem[:MAX_NAME])
         reply = client.run(job, on_status, (DELTAS_FILE, SHEET_FILE))
     try:
         out.mkdir(parents=True, exist_ok=True)

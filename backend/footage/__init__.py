@@ -8,7 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 
 from backend.errors import ErrorCode, UserError
-from backend.files import fault_of, shown
 from backend.footage.animated import AnimatedFootage, moves
 from backend.footage.images import ImageFootage
 from backend.footage.kinds import IMAGE_SUFFIXES, FileKind, kind_of
@@ -17,6 +16,7 @@ from backend.footage.sequences import LIST_SUFFIX, ImageFiles, find_images, is_p
 from backend.footage.stills import STILL_KINDS, not_an_image, read_image, still_kind
 from backend.footage.types import DEFAULT_SEQUENCE_RATE, Footage, FootageFrame, FootageInfo
 from backend.footage.video import VideoFootage
+from backend.reading import fault_of, shown
 
 __all__ = [
     "DEFAULT_SEQUENCE_RATE",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from backend.errors import ErrorCode, UserError
-from backend.files import FileFault, fault_of, is_text, open_ordinary, read_ordinary, shown
+from backend.reading import FileFault, fault_of, is_text, open_ordinary, read_ordinary, shown
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".gif"}

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 
 from backend.errors import ErrorCode, UserError
-from backend.files import fault_of, shown
 from backend.footage.kinds import IMAGE_SUFFIXES, read_file, require_file
 from backend.footage.numbering import Numbered, belong_together, on_timeline, sequences, split_name
 from backend.footage.types import MAX_FRAMES, FootageKind
+from backend.reading import fault_of, shown
 
 _PLACEHOLDER = re.compile(r"%(?:0?(?P<width>\d{1,2}))?d|(?P<hashes>#+)")
 _QUOTED = re.compile(r"""(?:file\s+)?(?P<mark>["'])(?P<name>.+)(?P=mark)""")

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.files import FileFault, parse_json, read_arrays, shown
+from backend.files import read_arrays
 from backend.head_model.dense_points import DERIVED
 from backend.head_model.model import JOINT_NAMES, HeadModel, SurfacePoints
 from backend.head_model.quads import fault_of
+from backend.reading import FileFault, parse_json, shown
 
 FORMAT = "flowface-head"
 VERSION = 1

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.files import is_file, read_npz, shown
+from backend.files import read_npz
 from backend.footage import IMAGE_SUFFIXES, open_footage
 from backend.head_model.converters.obj import FURTHEST, read_obj_vertices
 from backend.head_model.model import HeadModel
 from backend.head_model.rigid import similarity_between
 from backend.observations import PointSet
+from backend.reading import is_file, shown
 from backend.track.geometry import neutral_of
 from backend.track.io import load_track
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backend.errors import ErrorCode, UserError
-from backend.files import MAX_REPORT_BYTES, read_json
 from backend.pipeline import take_files as files
+from backend.reading import MAX_REPORT_BYTES, read_json
 from backend.track.io import load_track
 from backend.track.types import Track
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import Cancelled, ErrorCode, UserError
-from backend.files import is_file, read_npz, shown, write_atomic
+from backend.files import read_npz, write_atomic
 from backend.progress import JobProgress, OnProgress, ShouldCancel
+from backend.reading import is_file, shown
 from protocol.face_actions import ARKIT_ACTIONS
 from protocol.transfer import DELTAS_FILE, SHEET_FILE, TransferJob
 

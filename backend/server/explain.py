@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backend.errors import ErrorCode, UserError
+from backend.reading import told_by_system
 
 DISK_CODES = frozenset({ErrorCode.DISK_FULL, ErrorCode.DISK_READ_ONLY, ErrorCode.DISK_GONE})
 """A job that ends with one of these has done nothing wrong: it waits until the disk is as it should be."""
@@ -35,6 +36,8 @@ def explain(error: Exception, folder: Path) -> UserError:
             )
     if isinstance(error, UserError):
         return error
+    if isinstance(error, OSError) and (told := told_by_system(error)) is not None:
+        return told
     if isinstance(error, OSError):
         file = f" ({error.filename})" if isinstance(error.filename, str) else ""
         sentence = f"The system refused a file of this job{file}: {error.strerror or type(error).__name__}."

@@ -31,7 +31,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ErrorCode, UserError
-from backend.files import MAX_REPORT_BYTES, read_json, write_atomic
+from backend.files import write_atomic
+from backend.reading import MAX_REPORT_BYTES, read_json
 from backend.server.history import BLANK, History
 from backend.server.locks import LOCK, JobLocks
 from protocol.codec import ProtocolError

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from backend.errors import ErrorCode, UserError
 from backend.export.blender import take_result
-from backend.files import MAX_REPORT_BYTES, FileFault, read_json, read_ordinary
 from backend.head_model.library import list_heads, load_head, load_head_of
 from backend.head_model.model import HeadModel
 from backend.pipeline.take_files import texture_file, track_file
+from backend.reading import MAX_REPORT_BYTES, FileFault, read_json, read_ordinary
 from backend.server.jobs import read_spec
 from backend.track.io import load_track
 from backend.track.types import Track

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from backend.errors import ErrorCode, UserError
-from backend.files import BINARY, link_or_copy
+from backend.files import link_or_copy
+from backend.reading import BINARY
 from protocol import messages as m
 from protocol.upload import CHUNK_BYTES, PREFIX, Uploaded, digest_of, place_of
 

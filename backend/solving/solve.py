@@ -18,7 +18,6 @@ from backend.head_model.model import HeadModel
 from backend.progress import ShouldCancel, never
 from backend.skin_matching.refine_views import MatchedFit, ViewPictures, refine
 
-
 T = TypeVar("T")
 
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.files import parse_json, read_npz, write_npz
+from backend.files import read_npz, write_npz
+from backend.reading import parse_json
 from backend.track.types import CameraTrack, Track
 from protocol.arrays import newest
 from protocol.codec import ProtocolError

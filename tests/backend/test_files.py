@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from backend import files
+from backend import files, reading
 from backend.errors import UserError
 
 
@@ -54,7 +54,7 @@ def test_what_is_no_ordinary_file_is_refused_at_once_and_by_what_it_is(tmp_path:
         (Path("a\0b"), "file_missing", "There is no track file at a?b"),
         (Path("\ud800"), "file_missing", "There is no track file at ?"),
     ):
-        for read in (lambda path: files.read_bounded(path, "track", 10), lambda path: files.read_npz(path, "track")):
+        for read in (lambda path: reading.read_bounded(path, "track", 10), lambda path: files.read_npz(path, "track")):
             with pytest.raises(UserError) as caught:
                 read(path)
             assert (caught.value.code, words in caught.value.message) == (code, True), caught.value
@@ -64,16 +64,16 @@ def test_what_is_no_ordinary_file_is_refused_at_once_and_by_what_it_is(tmp_path:
 def test_a_file_that_grows_while_it_is_read_is_read_under_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "growing"
     path.write_bytes(b"1234567890")
-    assert files.read_ordinary(path, 10) == b"1234567890"
-    with files.open_ordinary(path) as file, path.open("ab") as growing:
+    assert reading.read_ordinary(path, 10) == b"1234567890"
+    with reading.open_ordinary(path) as file, path.open("ab") as growing:
         assert os.fstat(file.fileno()).st_size == 10
         growing.write(b"!")
-    with pytest.raises(files.FileFault, match="larger than 10 bytes") as caught:
-        files.read_ordinary(path, 10)
+    with pytest.raises(reading.FileFault, match="larger than 10 bytes") as caught:
+        reading.read_ordinary(path, 10)
     assert caught.value.too_large
     if Path("/proc/self/maps").exists():  # its size says 0, and it has more
-        with pytest.raises(files.FileFault, match="larger than 10 bytes"):
-            files.read_ordinary(Path("/proc/self/maps"), 10)
+        with pytest.raises(reading.FileFault, match="larger than 10 bytes"):
+            reading.read_ordinary(Path("/proc/self/maps"), 10)
 
 
 def _archive(path: Path, data: bytes, method: int = zipfile.ZIP_DEFLATED, name: str = "a.npy") -> Path:
@@ -161,6 +161,6 @@ def test_any_damage_to_an_archive_is_a_sentence_or_numbers(
 @pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000, '{"a":', "\ud800", b"\xff\xfe", ""])
 def test_json_that_python_cannot_read_is_a_value_error_or_a_number(text: str | bytes) -> None:
     try:
-        assert files.parse_json(text) == float("inf")
+        assert reading.parse_json(text) == float("inf")
     except ValueError:
         assert text != "9" * 5000

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.errors import ErrorCode, UserError
-from backend.files import is_file, open_named, shown
+from backend.reading import is_file, open_named, shown
 
 if TYPE_CHECKING:
     import torch

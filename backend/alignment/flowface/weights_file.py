@@ -17,7 +17,8 @@ from safetensors.torch import load, save
 from backend.alignment.flowface.config import NetworkConfig
 from backend.alignment.flowface.network import FlowFaceNetwork
 from backend.errors import ErrorCode, UserError
-from backend.files import open_named, parse_json, read_bounded, write_atomic
+from backend.files import write_atomic
+from backend.reading import open_named, parse_json, read_bounded
 
 FORMAT = "flowface-alignment-1"
 MAX_HEADER = 1 << 22

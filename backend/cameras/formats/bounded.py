@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from backend.cameras.named import bad_calibration
-from backend.files import FileFault, open_ordinary
+from backend.reading import FileFault, open_ordinary
 
 MAX_TEXT_BYTES = 16 << 20
 """OpenCV's largest calibrations, with every point of every picture, have a few megabytes."""

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.files import FileFault, opened_archive, read_ordinary, shown
+from backend.files import opened_archive
 from backend.head_model.converters.pickled_arrays import to_array
 from backend.head_model.converters.restricted_pickle import PickleFault, Record, UnsafePickle, read_pickle
+from backend.reading import FileFault, read_ordinary, shown
 
 FloatArray = NDArray[np.float64]
 

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.files import FileFault, read_arrays, shown
+from backend.files import read_arrays
 from backend.head_model.converters.obj import read_obj, read_obj_vertices
 from backend.head_model.quads import halves_of, kept_pairs
 from backend.head_model.registration.types import SourceHead
+from backend.reading import FileFault, shown
 
 F32 = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
-from backend.files import FileFault, read_ordinary, shown
+from backend.reading import FileFault, read_ordinary, shown
 
 MAX_BYTES = 256 << 20
 MAX_VERTICES, MAX_FACES = 2_000_000, 4_000_000
