@@ -7,6 +7,7 @@ request that cannot be understood or carried out is answered by an Error and nev
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import zmq
@@ -106,7 +107,8 @@ class Server:
         request: int | None = None
         peer = incoming.peer
         try:
-            message, request = m.unpack(incoming.frames)
+            message, request, protocol = m.read(incoming.frames)
+            peer = replace(peer, protocol=protocol)
             self._send(peer, self._desk.answer(message, peer, request), request)
         except (ProtocolError, UserError) as error:
             request = request if request is not None else getattr(error, "request", None)
@@ -121,7 +123,7 @@ class Server:
 
     def _send(self, peer: Peer, message: m.Message, request: int) -> bool:
         try:
-            frames = m.pack(message, request)
+            frames = m.pack(message, request, peer.protocol)
         except ProtocolError as error:
             log.exception("an answer could not be packed")
             frames = m.pack(m.Error(error.code, error.message, error.hint), request)
