@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import action_slots, building, footage_paths, live, preferences, session, transferring
+from . import action_slots, building, footage_paths, live, preferences, retention, session, transferring
 from .active_job import Home
 from .operators.build_take import FLOWFACE_OT_build_take
 from .operators.retarget_transfer import FLOWFACE_OT_add_shape_keys
@@ -52,6 +52,7 @@ def _round(context: Any, now: session.Session) -> bool:
     now.live_preview = wanted.live_preview
     now.transferring = transferring.current() is not None
     now.keep_bytes = preferences.keep_bytes(wanted)
+    now.limits = "" if now.remote else retention.limits_in_words(wanted.keep_gb, wanted.keep_days)
     if not now.sent.kept:
         now.sent = SentFiles(preferences.user_folder() / "sent_files.json")
     now.connect(wanted.endpoint, wanted.access_key)

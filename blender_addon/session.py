@@ -35,6 +35,7 @@ class Session(JobFollowing):
         self.exporting: ExportTask | None = None
         self.transferring = False  # shape keys are on their way (``transferring``)
         self.keep_bytes: int | None = None  # that jobs may take on the backend's disk; None: all are kept
+        self.limits = ""  # of what is kept of jobs by a backend that this add-on starts, in words
         self.check: Check | None = None  # the last that was asked for
 
     def start_backend(

@@ -40,7 +40,10 @@ def clip(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def elsewhere(
-    addon: None, tmp_path: Path, start_server: Callable[..., app.Server], monkeypatch: pytest.MonkeyPatch
+    addon: None,  # noqa: ARG001 - enabled, not used
+    tmp_path: Path,
+    start_server: Callable[..., app.Server],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> app.Server:
     """A backend with a listener for the network, which the preferences name with an access key."""
     monkeypatch.setenv("FLOWFACE_STATE_DIR", str(tmp_path / "state"))
@@ -54,8 +57,9 @@ def elsewhere(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("elsewhere")
 def test_footage_is_sent_goes_on_after_a_lost_connection_and_the_result_shows_it_from_here(
-    elsewhere: app.Server, clip: Path, tmp_path: Path
+    clip: Path, tmp_path: Path
 ) -> None:
     now = session.current()
     assert now.remote and not bpy.ops.flowface.backend_start.poll()
@@ -92,7 +96,8 @@ def test_footage_is_sent_goes_on_after_a_lost_connection_and_the_result_shows_it
 
 
 @pytest.mark.slow
-def test_sending_can_be_cancelled_and_leaves_no_job(elsewhere: app.Server, clip: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("elsewhere")
+def test_sending_can_be_cancelled_and_leaves_no_job(clip: Path, tmp_path: Path) -> None:
     now = session.current()
     settings.of(bpy.context.scene).footage = str(clip)
     bpy.ops.flowface.track()
