@@ -177,6 +177,7 @@ class JobFollowing(BackendLink):
             self._follow(job, m.Cancel(status.job_id))
         if self.jobs.find(status.job_id) is None:
             self.ask_jobs()
+            self.ask_storage()
 
     def _on_listed(self, message: m.Message) -> None:
         if isinstance(message, m.StatusReply):
