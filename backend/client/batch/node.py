@@ -118,7 +118,7 @@ def track_clip(order: Order, sent: Mapping[str, Chunks], board: Any) -> Reply:
         except UserError as error:
             return Reply(where, problem=_problem(error, names))
         except Exception as error:
-            from backend.server.worker import explain
+            from backend.server.explain import explain
 
             log = shipping.restored(traceback.format_exc(), names)
             told = explain(error, job)
