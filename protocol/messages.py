@@ -85,6 +85,8 @@ class JobStatus:
     partial: int = 0  # while it runs: how many partial takes it has made; ``Result.partial`` asks for the latest
     kind: str = TrackJob.KIND
     fetched: bool = False  # somebody has fetched its result
+    attempts: int = 0  # how often it was started
+    bytes: int = 0  # that its folder took when it ended; 0 while unknown
     owner: str = ""  # the name of the trusted client whose job it is; "" for the backend's own user
 
     @property
@@ -208,6 +210,12 @@ class Result(Message):
     files: tuple[str, ...] = ()
     all_files: bool = False
     partial: bool = False
+    cut: bool = True  # arrays may come in several parts; not so where a client from before that asks
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any], arrays: Arrays) -> Self:  # noqa: ARG003 - as the base
+        """Build the message; raises ProtocolError naming the field that is wrong."""
+        return from_plain(cls, {"cut": False, **fields}, cls.TYPE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,6 +295,22 @@ class Prune(Message):
 
 
 @dataclass(frozen=True)
+class Remove(Message):
+    """Delete a job with everything in its folder; answered by ``Removed``. One that waits or runs is kept."""
+
+    TYPE: ClassVar[str] = "remove"
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Removed(Message):
+    """The job is no more."""
+
+    TYPE: ClassVar[str] = "removed"
+    job_id: str
+
+
+@dataclass(frozen=True)
 class StorageReply(Message):
     """Reply to ``Storage`` and ``Prune``: the jobs folder on the backend's machine, and what it holds."""
 
@@ -326,19 +350,21 @@ MESSAGES: dict[str, type[Message]] = {
     cls.TYPE: cls
     for cls in (
         *(Hello, Welcome, Heads, HeadList, Submit, Submitted, Status, StatusReply, Progress),
-        *(Result, ResultReply, Cancel, Jobs, JobList, Storage, Prune, StorageReply, Shutdown, Goodbye, Error),
+        *(Result, ResultReply, Cancel, Jobs, JobList, Storage, Prune, StorageReply, Remove, Removed),
+        *(Shutdown, Goodbye, Error),
     )
 }
 
 
-def pack(message: Message, request: int) -> list[Frame]:
-    """Frames of a message under a request id.
+def pack(message: Message, request: int, *, cut: bool = False) -> list[Frame]:
+    """Frames of a message under a request id; with ``cut``, large arrays in several (``codec.encode``).
 
     Raises:
         ProtocolError: the message holds something that cannot travel or is too large.
     """
     fields, arrays = message.to_wire()
-    return encode({**fields, "type": message.TYPE, "protocol": PROTOCOL_VERSION, "request": request}, arrays)
+    header = {**fields, "type": message.TYPE, "protocol": PROTOCOL_VERSION, "request": request}
+    return encode(header, arrays, cut=cut)
 
 
 def unpack(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[Message, int]:

@@ -22,6 +22,9 @@ R = TypeVar("R", bound=m.Message)
 OnStatus = Callable[[m.JobStatus], None]
 
 CLIENT_NAME = "command line"
+SLOW = (m.Heads, m.Jobs, m.Result, m.Storage, m.Prune, m.Remove)
+"""Requests that a backend reads or deletes files for, which can take longer than any other answer."""
+SLOW_SECONDS = 200.0  # a little more than after which the backend itself gives up
 QUIET_SECONDS = 5.0  # after this long without progress, ask whether the backend is still there
 
 
@@ -163,8 +166,9 @@ class Client(AbstractContextManager["Client", None]):
             self._socket.send_multipart(m.pack(message, self._request))
         except ProtocolError as error:
             raise UserError(error.code, error.message, error.hint) from error
-        deadline = time.monotonic() + self._timeout
-        while received := self._receive(deadline):
+        patience = max(self._timeout, SLOW_SECONDS if isinstance(message, SLOW) else 0.0)
+        deadline = time.monotonic() + patience
+        while received := self._receive_while_there(deadline):
             answer, request = received
             if isinstance(answer, m.Progress):
                 self._pushed.append(answer)
@@ -174,6 +178,13 @@ class Client(AbstractContextManager["Client", None]):
                 raise UserError(answer.code, answer.message, answer.hint)
         sentence = f"The backend at {self.endpoint} stopped answering."
         raise UserError(ErrorCode.BACKEND_GONE, sentence, "Start it with “flowface serve”; finished jobs are kept.")
+
+    def _receive_while_there(self, deadline: float) -> tuple[m.Message, int] | None:
+        """As ``_receive``, but no longer than ``timeout`` where nothing listens any more."""
+        while True:
+            received = self._receive(min(deadline, time.monotonic() + self._timeout))
+            if received or time.monotonic() >= deadline or not is_listening(self.endpoint):
+                return received
 
     def _receive(self, deadline: float) -> tuple[m.Message, int] | None:
         remaining = max(0.0, deadline - time.monotonic())
