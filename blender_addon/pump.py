@@ -39,15 +39,16 @@ def tick() -> float:
     if live.busy():
         return live.STEP_INTERVAL
     on_its_way = now.job is not None or now.exporting is not None or transferring.current() is not None
-    busy = on_its_way or now.backend_starting
+    busy = on_its_way or now.coming_back
     return BUSY_INTERVAL if busy else IDLE_INTERVAL
 
 
 def _round(context: Any, now: session.Session) -> bool:
     wanted = preferences.get(context)
     now.live_preview = wanted.live_preview
+    now.transferring = transferring.current() is not None
     now.keep_bytes = preferences.keep_bytes(wanted)
-    now.connect(wanted.endpoint)
+    now.connect(wanted.endpoint, wanted.access_key)
     changed = now.poll()
     changed = transferring.step(now) or changed
     changed = live.show(context, now) or changed

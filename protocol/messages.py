@@ -10,6 +10,7 @@ A new verb is a new class in ``MESSAGES``; a new field needs a default. Neither 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -33,6 +34,7 @@ from .job import Job as Job
 from .job import RefineJob as RefineJob
 from .job import TrackJob as TrackJob
 from .job import ViewSpec as ViewSpec
+from .message import Message as Message
 from .offers import AlignerInfo as AlignerInfo
 from .offers import ExportInfo as ExportInfo
 from .offers import HeadInfo as HeadInfo
@@ -47,6 +49,9 @@ from .transfer import FACE_POINTS as FACE_POINTS
 from .transfer import SHEET_FILE as SHEET_FILE
 from .transfer import FacePoint as FacePoint
 from .transfer import TransferJob as TransferJob
+from .upload import UploadChunk as UploadChunk
+from .upload import UploadStart as UploadStart
+from .upload import UploadState as UploadState
 from .version import PROTOCOL_VERSION, mismatch_sentence
 
 RESULT_FILES = ("track.npz", "alignments.npz", "report.json")
@@ -81,7 +86,7 @@ class JobStatus:
     queue_position: int = 0  # jobs ahead of this one
     footage: str = ""
     created: str = ""  # ISO 8601, UTC
-    problem: Problem | None = None  # of a failed or interrupted job
+    problem: Problem | None = None  # of a failed or interrupted job; of a queued one what it waits for
     partial: int = 0  # while it runs: how many partial takes it has made; ``Result.partial`` asks for the latest
     kind: str = TrackJob.KIND
     fetched: bool = False  # somebody has fetched its result
@@ -93,21 +98,6 @@ class JobStatus:
     def finished(self) -> bool:
         """True where nothing more will happen to this job."""
         return self.state in FINAL_STATES
-
-
-class Message:
-    """Base of all messages: a ``TYPE`` and the two directions between object and wire."""
-
-    TYPE: ClassVar[str]
-
-    def to_wire(self) -> tuple[dict[str, Any], Arrays]:
-        """Plain header fields and arrays of this message."""
-        return to_plain(self), {}
-
-    @classmethod
-    def from_wire(cls, fields: Mapping[str, Any], arrays: Arrays) -> Self:  # noqa: ARG003 - for those with arrays
-        """Build the message; raises ProtocolError naming the field that is wrong."""
-        return from_plain(cls, fields, cls.TYPE)
 
 
 @dataclass(frozen=True)
@@ -130,6 +120,7 @@ class Welcome(Message):
     device: str = ""
     capabilities: tuple[str, ...] = ()  # the request types this backend answers
     kinds: tuple[str, ...] = ()  # the kinds of job that it does; none are named by backends from before they were told
+    reads_paths: bool = True  # of this client's machine; False: footage has to be sent (``upload``)
 
 
 @dataclass(frozen=True)
@@ -157,11 +148,22 @@ class HeadList(Message):
 
 @dataclass(frozen=True)
 class Submit(Message):
-    """Queue a job; answered by ``Submitted``, then by pushed ``Progress`` while ``subscribe``."""
+    """Queue a job; answered by ``Submitted``, then by pushed ``Progress`` while ``subscribe``.
+
+    Asked again with the same ``token`` (32 hexadecimal digits, made by the client for each job) the backend answers the
+    job that is there already, whatever has become of it, and never makes a second: a client that got no answer may ask
+    again, of a later backend as well.
+    """
 
     TYPE: ClassVar[str] = "submit"
     job: Job
     subscribe: bool = True
+    token: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) for what is no token."""
+        if self.token and not re.fullmatch(r"[0-9a-f]{32}", self.token):
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“submit.token” must be 32 hexadecimal digits in lower case.")
 
 
 @dataclass(frozen=True)
@@ -324,7 +326,7 @@ class StorageReply(Message):
 
 @dataclass(frozen=True)
 class Shutdown(Message):
-    """Stop the backend; a running job is interrupted. Answered by ``Goodbye``."""
+    """Stop the backend; the next one on its folder takes up unfinished jobs. Answered by ``Goodbye``."""
 
     TYPE: ClassVar[str] = "shutdown"
 
@@ -350,6 +352,7 @@ MESSAGES: dict[str, type[Message]] = {
     cls.TYPE: cls
     for cls in (
         *(Hello, Welcome, Heads, HeadList, Submit, Submitted, Status, StatusReply, Progress),
+        *(UploadStart, UploadChunk, UploadState),
         *(Result, ResultReply, Cancel, Jobs, JobList, Storage, Prune, StorageReply, Remove, Removed),
         *(Shutdown, Goodbye, Error),
     )

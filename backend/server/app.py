@@ -21,8 +21,10 @@ from backend.server.jobs import JobStore
 from backend.server.keys import KeyRing, keys_folder
 from backend.server.process import ParentWatch
 from backend.server.reading import Reading
+from backend.server.retention import KEEP_ALL, Retention
 from backend.server.schedule import Scheduler
 from backend.server.subscriptions import Subscriptions
+from backend.server.uploads import Uploads
 from protocol import messages as m
 from protocol.codec import ProtocolError
 
@@ -46,10 +48,11 @@ class Server:
         device: str = AUTO,
         parent_pid: int | None = None,
         finish_jobs: bool = False,
+        retention: Retention = KEEP_ALL,
     ) -> None:
         """Bind and start the worker, for fits on ``device`` (“auto”, “cpu”, “cuda”).
 
-        With ``finish_jobs``, the parent's end waits for the end of all jobs.
+        With ``finish_jobs``, the parent's end waits for the end of all jobs. ``retention`` bounds what is kept of jobs.
 
         Raises:
             UserError: ``bad_endpoint``, ``not_loopback``, ``unknown_device``, ``in_use``, ``jobs_folder``,
@@ -59,8 +62,6 @@ class Server:
         environment(device)  # an unknown one is refused before anything is bound
         keys = KeyRing(keys_folder())
         self._store = JobStore(jobs_dir)
-        for status in self._store.mark_interrupted():
-            log.warning("job %s lost its backend and is marked as interrupted", status.job_id)
         self._parent = ParentWatch(parent_pid) if parent_pid else None
         self._finish_jobs = finish_jobs
         self._stopping = False
@@ -72,16 +73,17 @@ class Server:
             raise
         self.endpoint = self._door.endpoint
         subscriptions = Subscriptions(self._send)
-        self._scheduler = Scheduler(self._context, self._store, runner, subscriptions.publish, device)
+        self._scheduler = Scheduler(self._context, self._store, runner, subscriptions.publish, device, retention)
+        uploads = Uploads(jobs_dir)
         self._reading = Reading(self._context, jobs_dir, self._door.send_watched)
-        self._desk = Desk(self._scheduler, subscriptions, self._reading, self.stop)
+        self._desk = Desk(self._scheduler, subscriptions, self._reading, uploads, self.stop)
 
     def stop(self) -> None:
         """End ``run`` soon. May be called from a signal handler or another thread."""
         self._stopping = True
 
     def run(self) -> None:
-        """Serve; returns after everything is closed and unfinished jobs are marked as interrupted."""
+        """Serve; returns after everything is closed and unfinished jobs are left to the next backend."""
         poller = zmq.Poller()
         for socket in (*self._door.sockets, self._scheduler.events, self._reading.answers):
             poller.register(socket, zmq.POLLIN)

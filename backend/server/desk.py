@@ -22,6 +22,7 @@ from backend.server.reading import Reading
 from backend.server.refusals import require_over, require_usable
 from backend.server.schedule import Scheduler
 from backend.server.subscriptions import Subscriptions
+from backend.server.uploads import Uploads
 from protocol import messages as m
 from protocol.codec import ProtocolError
 from protocol.codes import ProtocolCode
@@ -36,13 +37,21 @@ class Desk:
     """Answers requests, or has them answered by ``reading``. ``stop`` is called where one asks for the end."""
 
     def __init__(
-        self, scheduler: Scheduler, subscriptions: Subscriptions, reading: Reading, stop: Callable[[], None]
+        self,
+        scheduler: Scheduler,
+        subscriptions: Subscriptions,
+        reading: Reading,
+        uploads: Uploads,
+        stop: Callable[[], None],
     ) -> None:
-        self._scheduler, self._subscriptions, self._reading, self._stop = scheduler, subscriptions, reading, stop
+        self._scheduler, self._subscriptions, self._stop = scheduler, subscriptions, stop
+        self._reading, self._uploads = reading, uploads
         self._answers: dict[type[m.Message], Callable[[Any, Peer, int], m.Message | None]] = {
             m.Hello: self._hello,
             m.Heads: self._heads,
             m.Submit: self._submit,
+            m.UploadStart: self._upload_start,
+            m.UploadChunk: self._upload_chunk,
             m.Status: self._status,
             m.Result: self._result,
             m.Cancel: self._cancel,
@@ -65,30 +74,36 @@ class Desk:
             raise UserError(ErrorCode.NOT_ALLOWED, f"“{message.TYPE}” is for the user whose backend this is.")
         return answer(message, peer, request)
 
-    def _hello(self, message: m.Hello, _peer: Peer, _request: int) -> m.Message:
+    def _hello(self, message: m.Hello, peer: Peer, _request: int) -> m.Message:
         log.info("%s %s says hello", message.client[:40], message.client_version[:40])
         worker = self._scheduler.worker
         verbs = tuple(cls.TYPE for cls in self._answers)
         version = importlib.metadata.version("flowface")
-        return m.Welcome(version, os.getpid(), worker.state, worker.device, verbs, tuple(m.JOBS))
+        return m.Welcome(version, os.getpid(), worker.state, worker.device, verbs, tuple(m.JOBS), peer.is_owner)
 
     def _heads(self, _message: m.Heads, peer: Peer, request: int) -> None:
         self._reading.ask(peer, request, link.ReadHeads())
 
     def _submit(self, message: m.Submit, peer: Peer, request: int) -> m.Message:
         spec = message.job
-        if not peer.is_owner and spec.paths:
-            raise UserError(ErrorCode.NOT_ALLOWED, "This backend reads no paths for clients on other machines.")
+        if not peer.is_owner:
+            spec = self._uploads.placed(peer.owner, spec)
         relative = [path for path in spec.paths if not Path(path).is_absolute()]
         if relative:
             sentence = f"The footage “{relative[0]}” is not a full path, and the backend may run in another folder."
             raise UserError(ErrorCode.FOOTAGE_RELATIVE, sentence, "Submit the full path.")
         if isinstance(spec, m.FollowingJob):
             require_usable(self._job(spec.parent, peer))
-        status = self._scheduler.submit(spec, peer.owner)
-        if message.subscribe:
+        status = self._scheduler.submit(spec, peer.owner, message.token)
+        if message.subscribe and not status.finished:
             self._subscriptions.add(status.job_id, peer, request)
         return m.Submitted(status)
+
+    def _upload_start(self, message: m.UploadStart, peer: Peer, _request: int) -> m.Message:
+        return self._uploads.start(peer.owner, message)
+
+    def _upload_chunk(self, message: m.UploadChunk, peer: Peer, _request: int) -> m.Message:
+        return self._uploads.take(peer.owner, message)
 
     def _status(self, message: m.Status, peer: Peer, request: int) -> m.Message:
         status = self._job(message.job_id, peer)

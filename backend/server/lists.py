@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from backend.errors import UserError
-from backend.server.jobs import JOB_ID, JobStore
+from backend.server.jobs import STATE, JobStore
 from backend.server.reading_link import FileState
 from backend.server.storage import folder_size
 from protocol.messages import JobStatus
@@ -66,23 +65,23 @@ class JobLists:
         return tuple(found)
 
     def _newest(self, live: dict[str, JobStatus]) -> Iterator[JobStatus]:
-        names = sorted(filter(JOB_ID.fullmatch, os.listdir(self._store.root)), reverse=True)  # noqa: PTH208 - names only
-        for gone in self._known.keys() - names if len(self._known) > MAX_KEPT else ():
+        names = self._store.names()
+        for gone in self._known.keys() - set(names) if len(self._known) > MAX_KEPT else ():
             del self._known[gone]
-        for name in names:
+        for name in reversed(names):
             status = live.get(name) or self._state(name)
             if status is not None:
                 yield status
 
     def _state(self, job_id: str) -> JobStatus | None:
         folder = self._store.root / job_id
-        file = FileState.of(folder / "state.json")
+        file = FileState.of(folder / STATE)
         known = self._known.get(job_id)
         if known is not None and known[0] == file:
             return known[1]
         status: JobStatus | None = None
         try:
-            self._opening(folder / "state.json")
+            self._opening(folder / STATE)
             status = bounded(self._store.load(job_id))
         except UserError:
             pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from backend.export.blender import take_result
 from backend.head_model.library import list_heads, load_head_of
 from backend.head_model.model import HeadModel
 from backend.pipeline.take_files import texture_file, track_file
+from backend.reading import MAX_REPORT_BYTES, FileFault, read_json, read_ordinary
 from backend.server.jobs import JobStore, read_spec
 from backend.server.reading_link import ReadResult
 from backend.server.refusals import require_usable
@@ -79,8 +79,8 @@ def load_take(folder: Path, name: str, opening: Opening = _nothing) -> TakeResul
     opening(folder / track_file(1))
     track = load_track(folder / track_file(1))
     try:
-        report = json.loads((folder / "report.json").read_bytes())
-    except (OSError, ValueError) as error:
+        report = read_json(folder / "report.json", "report", MAX_REPORT_BYTES)
+    except UserError as error:
         raise UserError(ErrorCode.BAD_JOB, f"The job file {folder / 'report.json'} is damaged: {error}") from error
     head = _head(spec, track, opening)
     others = []
@@ -101,8 +101,8 @@ def load_partial_take(path: Path, name: str, opening: Opening = _nothing) -> Tak
 def _texture(path: Path) -> bytes:
     """The bytes of a texture, none where there is none that may travel."""
     try:
-        return path.read_bytes() if path.stat().st_size <= MAX_TEXTURE_BYTES else b""
-    except OSError:
+        return read_ordinary(path, MAX_TEXTURE_BYTES)
+    except FileFault:
         return b""
 
 

@@ -26,16 +26,16 @@ def storage(store: JobStore, deleted: int = 0) -> StorageReply:
 def prune(store: JobStore, max_bytes: int) -> StorageReply:
     """Delete the oldest jobs that may be deleted until all of them take at most ``max_bytes``.
 
-    Kept is a job that waits or runs, in whatever backend, and one whose result nobody has fetched. Raises OSError where
-    the folder cannot be read.
+    Kept is a job that waits or runs, in whatever backend, what it starts from, and one whose result nobody has fetched.
+    Raises OSError where the folder cannot be read.
     """
     folders = _folders(store.root)
     sizes = {folder: folder_size(folder) for folder in folders}
-    too_much, deleted = sum(sizes.values()) - max_bytes, 0
+    too_much, deleted, needed = sum(sizes.values()) - max_bytes, 0, store.needed()
     for folder in folders:
         if too_much <= 0:
             break
-        if not _may_go(store, folder.name):
+        if folder.name in needed or not _may_go(store, folder.name):
             continue
         with contextlib.suppress(OSError):
             delete_folder(folder)

@@ -63,7 +63,7 @@ def test_progress_says_where_a_job_stands_and_how_long_it_takes() -> None:
         "Waiting for 2 other jobs",
         "Align 3/9, 30 s left",
         "Fetching the result",
-        "Connection lost, trying again",
+        "The backend does not answer; the job goes on when it runs again",
     ]
 
 
