@@ -115,6 +115,10 @@ class Client(AbstractContextManager["Client", None]):
         """
         return self._ask(m.Result(job_id, files, all_files=all_files, partial=partial), m.ResultReply)
 
+    def remove(self, job_id: str) -> None:
+        """Delete a job with all that it left."""
+        self._ask(m.Remove(job_id), m.Removed)
+
     def shutdown(self) -> None:
         """Stop the backend; another that takes its place meanwhile is not stopped."""
         self._ask(m.Shutdown(), m.Goodbye, again=False)

@@ -56,19 +56,19 @@ class JobLists:
         """
         found: list[JobStatus] = []
         for status in self._newest({status.job_id: status for status in live}):
-            if len(found) >= limit:
-                break
             if owner is None:
                 found.append(bounded(status))
             elif status.owner == owner:  # the folders of this machine are nobody else's business
                 found.append(bounded(dataclasses.replace(status, footage=Path(status.footage).name)))
+            if len(found) >= limit:
+                break
         return tuple(found)
 
     def _newest(self, live: dict[str, JobStatus]) -> Iterator[JobStatus]:
         names = self._store.names()
         for gone in self._known.keys() - set(names) if len(self._known) > MAX_KEPT else ():
             del self._known[gone]
-        for name in reversed(names):
+        for name in sorted({*names, *live}, reverse=True):
             status = live.get(name) or self._state(name)
             if status is not None:
                 yield status

@@ -77,11 +77,10 @@ class _Unsent:
 class Reading:
     """Carries out orders of ``reading_link`` for clients and passes the answers on as they come."""
 
-    def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], jobs_dir: Path, send: Send, patience: float = PATIENCE
-    ) -> None:
-        """The processes start when they are needed, or soon; ``patience`` in seconds."""
-        self._jobs_dir, self._send, self._patience = jobs_dir, send, patience
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], jobs_dir: Path, send: Send) -> None:
+        """The processes start when they are needed, or soon."""
+        self.patience = PATIENCE
+        self._jobs_dir, self._send = jobs_dir, send
         self._inbox = Inbox(context, ADDRESS)
         self._avoid: dict[str, link.FileState] = {}
         self._unsent: list[_Unsent] = []
@@ -96,9 +95,14 @@ class Reading:
         return self._inbox.ready
 
     @property
-    def pids(self) -> tuple[int, ...]:
-        """The ids of the processes that run."""
-        return tuple(lane.process.pid for lane in self._lanes if lane.process)
+    def pids(self) -> dict[str, int]:
+        """The ids of the processes that run, of “states” and of “files”."""
+        return {lane.name: lane.process.pid for lane in self._lanes if lane.process}
+
+    def reads(self, name: str) -> str:
+        """The file that a process reads now, "" where it reads none."""
+        lane = next(lane for lane in self._lanes if lane.name == name)
+        return lane.reading.path if lane.reading else ""
 
     def ask(self, peer: Peer, request: int, order: link.Order) -> None:
         """Have an order carried out for a client's request, which is answered later in any case.
@@ -136,9 +140,9 @@ class Reading:
         for lane in self._lanes:
             if start and lane.process is None:
                 self._start(lane)
-            if lane.current is not None and now - lane.alive_at > self._patience:
+            if lane.current is not None and now - lane.alive_at > self.patience:
                 log.error("reading %s took too long; its process is ended", _path(lane.reading))
-                self._lost(lane, f"took more than {self._patience:g} seconds")
+                self._lost(lane, f"took more than {self.patience:g} seconds")
             for peer in [peer for peer, orders in lane.waiting.items() if now - orders[0].since > MAX_WAITING_PATIENCE]:
                 orders = lane.waiting.get(peer)
                 if orders is None:
