@@ -19,6 +19,7 @@ from backend.server.discovery import is_listening
 from protocol import messages as m
 from protocol.codec import ProtocolError
 from protocol.keys import Access, own_access
+from protocol.version import ONE_JOB_PER_TOKEN_SINCE
 
 R = TypeVar("R", bound=m.Message)
 OnStatus = Callable[[m.JobStatus], None]
@@ -238,7 +239,7 @@ class Client(AbstractContextManager["Client", None]):
                 answer = self._answer(reply, patience) if self._link.send(message, self._request) else None
                 if answer is not None:
                     return answer
-                if not again:
+                if not again or (isinstance(message, m.Submit) and self._link.protocol < ONE_JOB_PER_TOKEN_SINCE):
                     raise self._gone()
             if not told:
                 self._on_loss()

@@ -8,6 +8,7 @@ ends the loop.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import zmq
@@ -114,7 +115,8 @@ class Server:
         request: int | None = None
         peer = incoming.peer
         try:
-            message, request = m.unpack(incoming.frames)
+            message, request, protocol = m.read(incoming.frames)
+            peer = replace(peer, protocol=protocol)
             answer = self._desk.answer(message, peer, request)
             if answer is not None:
                 self._send(peer, answer, request)
@@ -131,7 +133,7 @@ class Server:
 
     def _send(self, peer: Peer, message: m.Message, request: int) -> bool:
         try:
-            frames = m.pack(message, request)
+            frames = m.pack(message, request, peer.protocol)
         except ProtocolError as error:
             log.exception("an answer could not be packed")
             frames = m.pack(m.Error(error.code, error.message, error.hint), request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import zmq
@@ -18,6 +18,7 @@ from zmq.auth.thread import ThreadAuthenticator
 from backend.errors import ErrorCode, UserError
 from backend.server.keys import OWNER, KeyRing
 from protocol.codec import MAX_PARTS, Frame
+from protocol.version import PROTOCOL_VERSION
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Peer:
     routing_id: bytes
     owner: str
     network: bool = False
+    protocol: int = field(default=PROTOCOL_VERSION, compare=False)  # that it speaks
 
     @property
     def is_owner(self) -> bool:

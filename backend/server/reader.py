@@ -64,23 +64,26 @@ class Reader:
 
     def carry_out(self, line: bytes) -> None:
         """Carry out the order of a line and write its answer."""
-        number, request, order = link.read_order_line(line)
+        asked = link.read_order_line(line)
+        order, request, protocol = asked.order, asked.request, asked.protocol
         if isinstance(order, link.Avoid):
             self._files.avoid(order.files)
             return
         cut = isinstance(order, link.ReadResult) and order.cut
         try:
-            frames = m.pack(self._answer(order), request, cut=cut)
+            frames = m.pack(self._answer(order), request, protocol, cut=cut)
         except (UserError, ProtocolError) as error:
-            frames = m.pack(m.Error(error.code, error.message, error.hint), request)
+            frames = m.pack(m.Error(error.code, error.message, error.hint), request, protocol)
         except MemoryError:
             sentence = f"This takes more than the {MAX_DATA_BYTES >> 30} GB of memory that reading may take."
-            frames = m.pack(m.Error(ErrorCode.OUT_OF_MEMORY, sentence), request)
+            frames = m.pack(m.Error(ErrorCode.OUT_OF_MEMORY, sentence), request, protocol)
         except Exception as error:
             log.exception("an order could not be carried out")
             sentence = f"The backend failed to answer because of an error of its own ({type(error).__name__})."
-            frames = m.pack(m.Error(ErrorCode.INTERNAL, sentence, "Its log says more; please report it."), request)
-        link.write_block(self._answers, number, frames)
+            frames = m.pack(
+                m.Error(ErrorCode.INTERNAL, sentence, "Its log says more; please report it."), request, protocol
+            )
+        link.write_block(self._answers, asked.number, frames)
 
     def _answer(self, order: link.Order) -> m.Message:
         match order:

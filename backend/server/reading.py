@@ -192,7 +192,8 @@ class Reading:
         self._number += 1
         lane.current, lane.number, lane.reading, lane.alive_at = waiting, self._number, None, time.monotonic()
         waiting.tries += 1
-        lane.process.order(lane.number, waiting.request, waiting.order)
+        asked = link.Asked(waiting.order, lane.number, waiting.request, waiting.peer.protocol)
+        lane.process.order(asked)
 
     def _handle(self, lane: _Lane, came: Came) -> None:
         lane.alive_at = time.monotonic()
@@ -239,7 +240,7 @@ class Reading:
         self._next(lane)
 
     def _refuse(self, waiting: _Waiting, code: str, sentence: str, hint: str) -> None:
-        self._pass_on(waiting.peer, m.pack(m.Error(code, sentence, hint), waiting.request))
+        self._pass_on(waiting.peer, m.pack(m.Error(code, sentence, hint), waiting.request, waiting.peer.protocol))
 
 
 def _is_large(order: link.Order) -> bool:

@@ -18,6 +18,7 @@ from protocol.codec import Frame, ProtocolError
 from protocol.codes import ProtocolCode
 from protocol.fields import from_plain, to_plain
 from protocol.messages import JobStatus
+from protocol.version import PROTOCOL_VERSION
 
 NOTE = 0
 """The number of blocks that answer nothing."""
@@ -103,19 +104,33 @@ Order = ReadHeads | ReadJobs | ReadResult | ReadStorage | PruneJobs | RemoveJob 
 _ORDERS: dict[str, type[Any]] = {cls.__name__: cls for cls in get_args(Order)}
 
 
-def order_line(number: int, request: int, order: Order) -> bytes:
-    """The line of an order that answers a client's request; ``number`` is above 0."""
-    order_of = {"type": type(order).__name__, **to_plain(order)}
-    return json.dumps({"number": number, "request": request, "order": order_of}).encode() + b"\n"
+@dataclass(frozen=True)
+class Asked:
+    """An order as it is numbered here (from 1), and what it answers: a client's request, in the version it speaks."""
+
+    order: Order
+    number: int = NOTE
+    request: int = 0
+    protocol: int = PROTOCOL_VERSION
 
 
-def read_order_line(line: bytes) -> tuple[int, int, Order]:
-    """What ``order_line`` was given; raises ProtocolError (``bad_line``, ``bad_field``)."""
-    data = json.loads(line)
-    match data:
-        case {"number": int() as number, "request": int() as request, "order": {"type": str() as kind, **fields}}:
-            if kind in _ORDERS:
-                return number, request, from_plain(_ORDERS[kind], fields, kind)
+def order_line(asked: Asked) -> bytes:
+    """The line of an order."""
+    order = {"type": type(asked.order).__name__, **to_plain(asked.order)}
+    numbers = {"number": asked.number, "request": asked.request, "protocol": asked.protocol}
+    return json.dumps({**numbers, "order": order}).encode() + b"\n"
+
+
+def read_order_line(line: bytes) -> Asked:
+    """The order of a line; raises ProtocolError (``bad_line``, ``bad_field``)."""
+    match json.loads(line):
+        case {
+            "number": int() as number,
+            "request": int() as request,
+            "protocol": int() as protocol,
+            "order": {"type": str() as kind, **fields},
+        } if kind in _ORDERS:
+            return Asked(from_plain(_ORDERS[kind], fields, kind), number, request, protocol)
     raise ProtocolError(ProtocolCode.BAD_LINE, f"A line is no order: {line[:120]!r}.")
 
 

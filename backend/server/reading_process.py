@@ -80,16 +80,16 @@ class ReadingProcess:
         self._relay.start()
         threading.Thread(target=self._write_orders, daemon=True).start()
         if avoid:
-            self.order(link.NOTE, 0, link.Avoid(avoid))
+            self.order(link.Asked(link.Avoid(avoid)))
 
     @property
     def pid(self) -> int:
         """The process's id."""
         return self._process.pid
 
-    def order(self, number: int, request: int, order: link.Order) -> None:
+    def order(self, asked: link.Asked) -> None:
         """Have an order carried out, without waiting; its block, or the end of the process, follows."""
-        self._orders.put(link.order_line(number, request, order))
+        self._orders.put(link.order_line(asked))
 
     def kill(self) -> None:
         """End it whatever it does, without waiting for its end: it may hang in a file system."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from protocol import messages as m
 from protocol.codec import ProtocolError, decode, encode
 from protocol.fields import from_plain
-from protocol.version import PROTOCOL_VERSION
+from protocol.version import OLDEST_VERSION, PROTOCOL_VERSION
 from tests.protocol.takes import small_take
 
 JOB = m.JobStatus(
@@ -186,7 +186,7 @@ def test_unknown_type_is_named_and_answerable():
 
 
 @pytest.mark.parametrize(
-    ("backend", "advice"), [(PROTOCOL_VERSION + 1, "update the add-on."), (PROTOCOL_VERSION - 1, "update the backend.")]
+    ("backend", "advice"), [(PROTOCOL_VERSION + 1, "update the add-on."), (OLDEST_VERSION - 1, "update the backend.")]
 )
 def test_client_names_another_version_of_the_backend(backend, advice):
     with pytest.raises(ProtocolError) as caught:

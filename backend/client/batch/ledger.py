@@ -181,7 +181,10 @@ class Ledger(AbstractContextManager["Ledger", None]):
     def _tidy(self) -> None:
         """Drop what a run that was ended left on its way, and put back what it had moved away and not replaced."""
         for work in (self._state / "work").iterdir():
-            shutil.rmtree(work, ignore_errors=True)
+            if work.is_dir():
+                shutil.rmtree(work, ignore_errors=True)
+            else:
+                work.unlink(missing_ok=True)
         for earlier in (self._state / "earlier").iterdir():
             if (self.out / earlier.name).exists():
                 shutil.rmtree(earlier, ignore_errors=True)
