@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from backend.errors import UserError
 from backend.server.jobs import STATE, JobStore
@@ -30,7 +31,7 @@ def shorten(text: str, size: int) -> str:
 
 def bounded(status: JobStatus) -> JobStatus:
     """A state whose texts are short enough for a list."""
-    texts = {name: shorten(getattr(status, name), size) for name, size in BOUNDS.items()}
+    texts: dict[str, Any] = {name: shorten(getattr(status, name), size) for name, size in BOUNDS.items()}
     problem = status.problem
     if problem is not None:
         problem = dataclasses.replace(
