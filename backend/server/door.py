@@ -94,6 +94,20 @@ class Door:
             return False
         return self._listeners[peer.network].send(peer.routing_id, frames)
 
+    def send_watched(self, peer: Peer, frames: Sequence[Frame]) -> zmq.MessageTracker | None:
+        """Send without waiting, as what tells when the frames are needed no more; None where the client has left."""
+        socket, more = self._sockets[peer.network], zmq.SNDMORE
+        try:
+            socket.send(peer.routing_id, zmq.NOBLOCK | more)
+        except zmq.ZMQError as error:
+            log.debug("a client did not take its message: %s", error)
+            return None if error.errno == zmq.EHOSTUNREACH else zmq.MessageTracker()
+        trackers = [
+            socket.send(frame, more * (number < len(frames)), copy=False, track=True)
+            for number, frame in enumerate(frames, start=1)
+        ]
+        return zmq.MessageTracker(*trackers)
+
     def close(self) -> None:
         """Stop listening; what was sent has ``LINGER_MS`` to leave."""
         for listener in self._listeners.values():
