@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import secrets
@@ -17,10 +18,17 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.errors import ErrorCode, UserError
+from backend.reading import BINARY, MAX_SHOWN, FileFault, in_words, open_ordinary, unreadable_file
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}|\.[0-9a-f]{8}\.(mp4|png)")  # of ``_atomic`` and of proxies
-BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would turn line feeds into two bytes
+MAX_NPZ_BYTES = 1 << 30
+"""Of all arrays of an npz, unpacked."""
+MAX_NPZ_RATIO, FREE_NPZ_BYTES = 64, 64 << 20
+"""How many times its own size an npz may unpack to, once that is more than ``FREE_NPZ_BYTES``. The heads, tracks and
+meshes that FlowFace writes unpack to 1.0 to 2.3 times theirs; zeros to 1000 times."""
+MAX_NPZ_ARRAYS = 10_000
+MAX_DIRECTORY_BYTES = 4 << 20
+"""Of an npz's list of arrays, which zipfile reads as a whole: about 200 for each."""
 
 
 def file_name(name: str) -> str:
@@ -96,44 +104,120 @@ def put_in_place(whole: Path, path: Path) -> None:
     whole.replace(path)
 
 
-def read_npz(path: Path, what: str, max_bytes: int = 1 << 30) -> dict[str, NDArray[Any]]:
+def read_npz(path: Path, what: str, max_bytes: int = MAX_NPZ_BYTES, *, texts: bool = False) -> dict[str, NDArray[Any]]:
     """All arrays of an npz, without pickles and without believing the sizes that it claims before they are checked.
 
-    ``what`` names the kind of file in sentences ("track"); ``max_bytes`` bounds the unpacked size of all arrays.
+    ``what`` names the kind of file in sentences ("track"); ``max_bytes`` bounds the file, and what all arrays of it
+    unpack to; ``texts`` lets them be texts, too.
 
     Raises:
         UserError: ``file_missing``, ``bad_file``, ``too_large``.
     """
-    if not path.is_file():
-        raise UserError(ErrorCode.FILE_MISSING, f"There is no {what} file at {path}.")
     try:
-        with zipfile.ZipFile(path) as archive:
+        return read_arrays(path, max_bytes, texts=texts)
+    except FileFault as fault:
+        raise unreadable_file(path, what, fault) from fault
+
+
+def read_arrays(path: Path, max_bytes: int = MAX_NPZ_BYTES, *, texts: bool = False) -> dict[str, NDArray[Any]]:
+    """As ``read_npz``, for rooms with sentences of their own; raises FileFault."""
+    with open_ordinary(path) as file:
+        return _unpacked(file, max_bytes, texts)
+
+
+def unpack_arrays(data: bytes, max_bytes: int = MAX_NPZ_BYTES, *, texts: bool = False) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz in memory, as ``read_arrays``; raises FileFault."""
+    return _unpacked(io.BytesIO(data), max_bytes, texts)
+
+
+def _unpacked(file: IO[bytes], max_bytes: int, texts: bool) -> dict[str, NDArray[Any]]:
+    try:
+        with opened_archive(file, max_bytes) as archive:
+            kinds = "biufU" if texts else "biuf"
             members = archive.infolist()
-            if sum(member.file_size for member in members) > max_bytes:
-                raise UserError(
-                    ErrorCode.TOO_LARGE, f"The {what} file {path} would unpack to more than {max_bytes} bytes."
-                )
-            return {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
-    except UserError:
+            return {member.filename.removesuffix(".npy"): _read_member(archive, member, kinds) for member in members}
+    except (FileFault, MemoryError):
         raise
     except Exception as error:  # zipfile and zlib raise many unrelated types on bad bytes
-        raise UserError(ErrorCode.BAD_FILE, f"{path} is not a {what} file: {error}.") from error
+        raise FileFault(str(error)[:MAX_SHOWN], damaged=True) from error
 
 
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+class _Bounded(io.RawIOBase):
+    """A file of which no more than ``limit`` bytes are read at once: zipfile believes what a list of members claims."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.limit = MAX_DIRECTORY_BYTES
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size) if 0 <= size <= self.limit else self._file.read(self.limit + 1)
+        if len(data) > self.limit:
+            raise ValueError("its list of members is larger than any")
+        return data
+
+
+@contextmanager
+def opened_archive(file: IO[bytes], max_bytes: int) -> Iterator[zipfile.ZipFile]:
+    """A zip archive, once what its members claim to unpack to is neither too much nor absurd: no more comes of them.
+
+    Raises:
+        FileFault: ``too_large``.
+        ValueError and what zipfile raises: it is no archive, or one that is packed in a way that cannot be bounded.
+    """
+    size = file.seek(0, io.SEEK_END)
+    if size > max_bytes + MAX_DIRECTORY_BYTES:
+        raise FileFault(f"it is larger than {in_words(max_bytes)}", too_large=True)
+    bounded = _Bounded(file)
+    with zipfile.ZipFile(bounded) as archive:  # type: ignore[call-overload]
+        _require_sensible(archive.infolist(), size, max_bytes)
+        bounded.limit = max_bytes
+        yield archive
+
+
+def _require_sensible(members: list[zipfile.ZipInfo], size: int, max_bytes: int) -> None:
+    if len(members) > MAX_NPZ_ARRAYS:
+        raise FileFault(f"it holds more than {MAX_NPZ_ARRAYS} arrays", too_large=True)
+    for member in members:
+        # what is packed in other ways zipfile unpacks as a whole, however large it becomes
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{member.filename[:60]} is packed in a way that is not read")
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > max_bytes:
+        raise FileFault(f"it would unpack to more than {in_words(max_bytes)}", too_large=True)
+    if unpacked > max(FREE_NPZ_BYTES, MAX_NPZ_RATIO * size):
+        sentence = f"it would unpack from {in_words(size)} to {in_words(unpacked)}, which nothing real does"
+        raise FileFault(sentence, too_large=True)
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, kinds: str) -> NDArray[Any]:
+    """An array, of exactly the bytes that its member claims and that were counted before."""
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"array format {version} of {member.filename} is unknown")
         reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = reader(file)  # type: ignore[no-untyped-call]
-        if dtype.kind not in "biuf":
+        if dtype.kind not in kinds:
             raise ValueError(f"{member.filename} holds {dtype}, not numbers")
+        if any(not 0 <= count <= MAX_NPZ_BYTES for count in shape):
+            raise ValueError(f"{member.filename} does not hold the shape {shape} that it claims")
         size = dtype.itemsize
         for count in shape:
             size *= count
         if size != member.file_size - file.tell():
             raise ValueError(f"{member.filename} does not hold the {size} bytes that it claims")
-        flat = np.frombuffer(file.read(size), dtype) if size else np.empty(0, dtype)
+        data = file.read(size)
+        if file.read(1) or len(data) != size:  # the first looks at the checksum, too
+            raise ValueError(f"{member.filename} does not hold the {size} bytes that it claims")
+        flat = np.frombuffer(data, dtype) if size else np.empty(0, dtype)
         array = flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
         return np.ascontiguousarray(array) if array.ndim else array

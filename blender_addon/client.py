@@ -19,7 +19,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from .codes import ClientCode
-from .vendor import codec, keys
+from .vendor import codec, keys, version
 from .vendor import messages as m
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5793"
@@ -29,6 +29,8 @@ RECONNECT_MS = (100, 1000)
 HEARTBEAT_MS = (2000, 8000)  # a living backend answers ZeroMQ's pings even while it loads torch
 HANDSHAKE_MS = 5000
 PARK_SECONDS = 0.02  # most that the main thread waits for the client's, which answers within 1 ms where it has no work
+UNSHAKEN = 2
+"""So many connections in a row that ended before their handshake did are no accident: a backend may just be ending."""
 SILENCE_SECONDS = 10.0
 """Whoever took the connection but did not answer a request for so long is not a working backend."""
 
@@ -220,7 +222,12 @@ class _Loop:
         self._configure()
         self._monitor = self._socket.get_monitor_socket()
         self._state = Connection.CONNECTING
+        self._protocol = version.PROTOCOL_VERSION  # that is spoken with whoever answers
         self._hello_sent: float | None = None
+        self._shaken = False  # this connection's handshake succeeded
+        self._unshaken = 0  # connections in a row that ended before that
+        self._connected_at = 0.0
+        self._again_at: float | None = None  # when to connect anew
         self._waiting: set[int] = set()
 
     def _configure(self) -> None:
@@ -241,6 +248,7 @@ class _Loop:
         try:
             while True:
                 self._connect_with_key()
+                self._connect_again()
                 ready = dict(poller.poll(500))
                 self._gate.pass_through()
                 if self._monitor in ready:
@@ -271,7 +279,9 @@ class _Loop:
         if access == self._access:
             return
         if self._access is not None:
-            self._socket.disconnect(self._endpoint)
+            with contextlib.suppress(zmq.ZMQError):  # after a wrong handshake there is nothing left to disconnect
+                self._socket.disconnect(self._endpoint)
+        self._again_at = None
         self._access = access
         self._socket.curve_serverkey = access.backend.encode()
         self._socket.curve_secretkey = access.secret.encode()
@@ -280,12 +290,21 @@ class _Loop:
 
     def _note_connection(self, event: int) -> None:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._shaken, self._unshaken = True, 0
             self._hello_sent = time.monotonic()
+            self._protocol = version.PROTOCOL_VERSION
             self._transmit(0, self._hello)
-        elif event in (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL):
-            self._refuse(f"Something other than a FlowFace backend answers at {self._endpoint}: choose another port.")
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            self._refuse(f"The backend at {self._endpoint} does not know the key of this client.")
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            self._refuse_impostor()
+        elif event == zmq.EVENT_CONNECTED:
+            self._connected_at = time.monotonic()
+        elif event == zmq.EVENT_CONNECT_RETRIED:
+            self._again_at = None
         elif event == zmq.EVENT_DISCONNECTED:
             self._hello_sent = None
+            self._note_end_of_handshake()
             if self._state is Connection.CONNECTED:
                 self._change(Connection.LOST, "The connection to the backend was lost.")
             lost = m.Error(
@@ -297,10 +316,27 @@ class _Loop:
         elif event == zmq.EVENT_CLOSED and self._state in (Connection.REFUSED, Connection.LOST):
             self._change(Connection.CONNECTING, f"{NOT_RUNNING.message} {NOT_RUNNING.hint}")
 
+    def _note_end_of_handshake(self) -> None:
+        """The connection ended. Where its handshake never did, somebody else answers here, or nobody really does."""
+        if not self._shaken:
+            self._again_at = time.monotonic() + RECONNECT_MS[1] / 1000  # ZeroMQ gives up after a wrong handshake
+            self._unshaken += 1
+            waited = time.monotonic() - self._connected_at > HANDSHAKE_MS / 2000
+            if self._unshaken >= UNSHAKEN or waited:
+                self._refuse_impostor()
+        self._shaken = False
+
+    def _connect_again(self) -> None:
+        if self._again_at is not None and time.monotonic() >= self._again_at:
+            self._again_at = None
+            with contextlib.suppress(zmq.ZMQError):  # there may be nothing left to disconnect
+                self._socket.disconnect(self._endpoint)
+            self._socket.connect(self._endpoint)
+
     def _receive(self) -> None:
         frames = self._socket.recv_multipart(copy=False)
         try:
-            message, request = m.unpack([frame.buffer for frame in frames], client_name=self._name)
+            message, request, protocol = m.read([frame.buffer for frame in frames], client_name=self._name)
         except codec.ProtocolError as error:
             if error.code == codec.ProtocolCode.WRONG_PROTOCOL:
                 self._refuse(error.message)
@@ -309,17 +345,21 @@ class _Loop:
                 self._emit(MessageEvent(error.request, m.Error(error.code, error.message, error.hint)))
             return
         if request == 0:
-            self._welcomed(message)
+            self._welcomed(message, protocol)
             return
         self._waiting.discard(request)
         self._emit(MessageEvent(request, message))
 
-    def _welcomed(self, message: m.Message) -> None:
+    def _welcomed(self, message: m.Message, protocol: int) -> None:
         self._hello_sent = None
+        older = version.older_version(protocol, self._protocol)
         if isinstance(message, m.Welcome):
             sentence = f"Backend {message.backend_version} is running."
             self._state = Connection.CONNECTED
             self._emit(ConnectionEvent(self._state, sentence, message))
+        elif isinstance(message, m.Error) and message.code == codec.ProtocolCode.WRONG_PROTOCOL and older is not None:
+            self._protocol, self._hello_sent = older, time.monotonic()
+            self._transmit(0, self._hello)
         elif isinstance(message, m.Error):
             self._refuse(f"{message.message} {message.hint}".strip())
 
@@ -343,7 +383,7 @@ class _Loop:
 
     def _transmit(self, request: int, message: m.Message) -> bool:
         try:
-            self._socket.send_multipart(m.pack(message, request), zmq.NOBLOCK)
+            self._socket.send_multipart(m.pack(message, request, self._protocol), zmq.NOBLOCK)
         except zmq.Again:
             return False
         return True
@@ -352,6 +392,12 @@ class _Loop:
         if self._hello_sent is not None and time.monotonic() - self._hello_sent > SILENCE_SECONDS:
             self._hello_sent = None
             self._refuse(f"Whoever listens at {self._endpoint} does not answer as a FlowFace backend would.")
+
+    def _refuse_impostor(self) -> None:
+        whose = "this user's" if self._given_access is None else "the key's"
+        self._refuse(
+            f"Something other than {whose} FlowFace backend answers at {self._endpoint}: choose another address."
+        )
 
     def _refuse(self, sentence: str) -> None:
         self._change(Connection.REFUSED, sentence)

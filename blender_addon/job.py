@@ -37,7 +37,7 @@ def job_of(context: Any) -> tuple[m.TrackJob, known_cameras.KnownCameras | None]
         views, known = _views(context, chosen, main)
         spec = m.TrackJob(
             views=views,
-            name=main.stem,
+            name=main.stem[:200],  # the longest that a name may be
             frames=(chosen.frame_first, chosen.frame_last) if chosen.use_range else None,
             head=chosen.head_id,
             aligner=chosen.aligner_id,

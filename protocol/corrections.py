@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .bounds import require_name
 from .codec import ProtocolError
 from .codes import ProtocolCode
 
@@ -49,8 +50,9 @@ class Pin:
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where it is no point of a surface, or of no picture."""
+        require_name(self.view, "pin.view")
         _require_frame(self.frame, "pin.frame")
-        _require(self.triangle >= 0, "pin.triangle", "a triangle's number, from 0")
+        _require(0 <= self.triangle < FRAMES, "pin.triangle", "a triangle's number, from 0")
         inside = all(-1e-3 <= weight <= 1.001 for weight in self.barycentric)
         _require(inside and abs(sum(self.barycentric) - 1) < 1e-3, "pin.barycentric", "weights from 0 that add up to 1")
         _require(_are_pixels(*self.position), "pin.position", "two numbers of pixels")
@@ -73,6 +75,7 @@ class Mask:
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where its frames run backwards or its polygon is none."""
+        require_name(self.view, "mask.view")
         if self.frames is not None:
             _require(self.frames[0] <= self.frames[1], "mask.frames", "a first frame and one that is not before it")
             for frame in self.frames:
@@ -103,6 +106,7 @@ class HeldKey:
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) for an unknown channel or a value that is none of its."""
         _require_frame(self.frame, "key.frame")
+        require_name(self.channel, "key.channel")
         action = self.channel.startswith(ACTION) and len(self.channel) > len(ACTION)
         known = ", ".join([f"{ACTION}NAME", *CHANNELS])
         _require(action or self.channel in CHANNELS, "key.channel", f"one of {known}")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
+from . import bounds
+from .bounds import bad_field, require_name, require_path, require_within
 from .codec import ProtocolError
 from .codes import ProtocolCode
 from .corrections import FRAMES, MAX_KEYS, MAX_MASKS, MAX_PINS, HeldKey, Mask, Pin
@@ -30,8 +32,12 @@ MILLIMETRES = (0.1, 100_000.0)
 """What a focal length or a sensor's side may be: of a phone's thumbnail of a sensor to a telescope."""
 DISTORTION_LENGTHS = {DistortionModel.BROWN_CONRADY: (0, 4, 5, 8), DistortionModel.FISHEYE: (4,)}
 """The counts of numbers that a camera's ``distortion`` may have."""
+FOCALS_PX = (1.0, bounds.FOCAL_LENGTHS[1] * bounds.MAX_SIDE)
+"""What a focal length in pixels may be of whatever picture; where its size is known, ``bounds.focal_fault`` tells."""
 MAX_FACES = 16
 """The most further faces that a job may choose."""
+MAX_FACE = 1000
+"""No take shows as many faces."""
 MAX_BLEND = 1000
 """The most frames over which a refined part goes over into the rest."""
 
@@ -46,6 +52,10 @@ class Job:
     KIND: ClassVar[str]
     GIVES_TAKE: ClassVar[bool] = False  # leaves a track.npz and a report.json of its own, from which a scene is built
     name: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) for a name that is none; every kind of job calls it."""
+        require_name(self.name, "job.name")
 
     @property
     def footage(self) -> str:
@@ -85,6 +95,11 @@ class FollowingJob(Job):
 
     parent: str  # a job id
 
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) for names that are none."""
+        super().__post_init__()
+        require_name(self.parent, "job.parent")
+
 
 @dataclass(frozen=True)
 class ExportJob(FollowingJob):
@@ -96,6 +111,12 @@ class ExportJob(FollowingJob):
     KIND: ClassVar[str] = "export"
     format: str
     face: int = 1
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) for a name or a face that is none."""
+        super().__post_init__()
+        require_name(self.format, "job.format")
+        require_within(self.face, (1, MAX_FACE), "job.face", "")
 
 
 @dataclass(frozen=True)
@@ -111,12 +132,18 @@ class FaceChoice:
     frame: int | None = None
 
     def __post_init__(self) -> None:
-        """Raise ProtocolError (``bad_field``) where the kind is unknown or its value is absent."""
+        """Raise ProtocolError (``bad_field``) where the kind is unknown or its value is absent, or of no picture."""
         known = {"largest": True, "box": self.box is not None, "point": self.point is not None}
         if not known.get(self.kind, False):
             raise ProtocolError(
                 ProtocolCode.BAD_FIELD, "“face” must be the largest, a box with its four numbers, or a point."
             )
+        if not all(abs(number) <= bounds.FARTHEST_PX for number in (*(self.box or ()), *(self.point or ()))):
+            raise bad_field("“face” must be numbers of pixels that a picture has.")
+        if self.box is not None and min(self.box[2:]) <= 0:
+            raise bad_field("“face.box” must have a width and a height above 0.")
+        if self.frame is not None and not -FRAMES <= self.frame < FRAMES:
+            raise bad_field("“face.frame” must be a frame's number.")
 
 
 @dataclass(frozen=True)
@@ -140,10 +167,16 @@ class CameraSpec:
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) naming what no camera can have."""
+        wanted = self._shape_fault() or self._value_fault()
+        if wanted:
+            raise bad_field(f"“camera” must have {wanted}.")
+
+    def _shape_fault(self) -> str:
         numbers = (*(self.principal_point or ()), *self.distortion, *(self.world_to_camera or ()))
         focal = 1.0 if self.focal_px is None else self.focal_px
         wrong = {
             "an image size above 0": min(self.image_size) > 0,
+            f"an image size of at most {bounds.MAX_SIDE} pixels a side": max(self.image_size) <= bounds.MAX_SIDE,
             "a focal length above 0": math.isfinite(focal) and focal > 0,
             "a focal_ratio above 0": math.isfinite(self.focal_ratio) and self.focal_ratio > 0,
             "0, 4, 5 or 8 distortion numbers, or 4 of a fisheye lens": (
@@ -156,9 +189,25 @@ class CameraSpec:
                 or (self.distortion_model == DistortionModel.BROWN_CONRADY and not any(self.distortion))
             ),
         }
-        for wanted, right in wrong.items():
-            if not right:
-                raise ProtocolError(ProtocolCode.BAD_FIELD, f"“camera” must have {wanted}.")
+        return next((wanted for wanted, right in wrong.items() if not right), "")
+
+    def _value_fault(self) -> str:
+        """What a camera must have instead of numbers that none has, of as many numbers as it takes."""
+        width, height = self.image_size
+        x, y = self.principal_point or (width / 2, height / 2)
+        low, high = bounds.FOCAL_RATIOS
+        if not low <= self.focal_ratio <= high:
+            return f"a focal_ratio of {low:g} to {high:g}"
+        if max(abs(x - width / 2), abs(y - height / 2)) > bounds.FARTHEST_CENTRE * max(self.image_size):
+            return "a principal_point near its image"
+        fault = ""
+        if self.focal_px is not None:
+            focal = (self.focal_px, self.focal_px * self.focal_ratio)
+            fisheye = self.distortion_model == DistortionModel.FISHEYE
+            fault = bounds.focal_fault(self.focal_px, self.image_size) or bounds.bend_fault(
+                self.distortion, focal, (x, y), self.image_size, fisheye=fisheye
+            )
+        return fault or ("" if self.world_to_camera is None else bounds.rigid_fault(self.world_to_camera))
 
 
 @dataclass(frozen=True)
@@ -189,7 +238,13 @@ class ViewSpec:
     principal_point: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        """Raise ProtocolError (``bad_field``) where a number is none that footage can have."""
+        """Raise ProtocolError (``bad_field``) where a number or a name is none that footage can have."""
+        require_path(self.footage, "view.footage")
+        require_name(self.name, "view.name")
+        if len(self.files) > bounds.MAX_FILES:
+            raise bad_field(f"“view.files” must be {bounds.MAX_FILES} at most: name their folder instead.")
+        for file in self.files:
+            require_path(file, "view.files")
         for name in ("focal_mm", "sensor_mm"):
             millimetres = getattr(self, name)
             if millimetres is not None and not MILLIMETRES[0] <= millimetres <= MILLIMETRES[1]:
@@ -199,7 +254,12 @@ class ViewSpec:
                 )
         if self.sensor_mm is not None and self.focal_mm is None:
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“view.sensor_mm” means nothing without “view.focal_mm”.")
-        if self.principal_point is not None and not all(abs(value) < 1e6 for value in self.principal_point):
+        if self.focal_mm is not None:
+            sides = self.focal_mm / (self.sensor_mm or FULL_FRAME_MM)
+            require_within(sides, bounds.FOCAL_LENGTHS, "view.focal_mm", "times the sensor's longer side")
+        if self.principal_point is not None and not all(
+            abs(value) < bounds.FARTHEST_PX for value in self.principal_point
+        ):
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“view.principal_point” must be two numbers of pixels.")
         if self.camera is not None and (
             (self.focal_mm is not None and self.camera.focal_px is not None)
@@ -208,12 +268,8 @@ class ViewSpec:
             raise ProtocolError(
                 ProtocolCode.BAD_FIELD, f"The lens of the view “{self.name}” is given twice: beside its camera's own."
             )
-        if not math.isfinite(self.offset):
-            raise ProtocolError(ProtocolCode.BAD_FIELD, "“view.offset” must be a finite number of seconds.")
-        if self.frame_rate is not None and not (math.isfinite(self.frame_rate) and self.frame_rate > 0):
-            raise ProtocolError(
-                ProtocolCode.BAD_FIELD, "“view.frame_rate” must be a number of frames per second above 0."
-            )
+        require_within(self.offset, (-bounds.MAX_OFFSET, bounds.MAX_OFFSET), "view.offset", "seconds")
+        require_within(self.frame_rate, bounds.FRAME_RATES, "view.frame_rate", "frames per second")
 
 
 @dataclass(frozen=True)
@@ -246,12 +302,16 @@ class TrackJob(Job):
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where there is no footage or a frame range runs backwards."""
+        super().__post_init__()
         if not self.views or not all(view.footage for view in self.views):
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.views” must name the footage of at least one camera.")
-        if any("\0" in path for view in self.views for path in (view.footage, *view.files)):
-            raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.views” names footage that no file can be called.")
-        if "\0" in self.neutral_from:
-            raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.neutral_from” is nothing that a file can be called.")
+        if len(self.views) > bounds.MAX_VIEWS:
+            raise bad_field(f"“job.views” must be {bounds.MAX_VIEWS} at most.")
+        require_path(self.neutral_from, "job.neutral_from")
+        require_name(self.head, "job.head")
+        require_name(self.aligner, "job.aligner")
+        require_path(self.options.weights or "", "options.weights")
+        require_within(self.options.focal_px, FOCALS_PX, "options.focal_px", "pixels")
         for words, frames in (("frame range", self.frames), ("range of neutral frames", self.neutral_frames)):
             if frames is not None:
                 _require_range(words, *frames)
@@ -303,10 +363,11 @@ class RefineJob(FollowingJob):
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where the frame range runs backwards, the blend is none or there are more
         corrections than a solve could hold."""
+        super().__post_init__()
         if self.frames is not None:
             _require_range("frame range", *self.frames)
-        if self.face < 1:
-            raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.face” must be 1 or more.")
+        if not 1 <= self.face <= MAX_FACE:
+            raise bad_field(f"“job.face” must be 1 or more, up to {MAX_FACE}.")
         if not 0 <= self.blend <= MAX_BLEND:
             raise ProtocolError(ProtocolCode.BAD_FIELD, f"“job.blend” must be 0 to {MAX_BLEND} frames.")
         for name, most in (("pins", MAX_PINS), ("masks", MAX_MASKS), ("keys", MAX_KEYS)):

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from .bounds import require_path
 from .codec import ProtocolError
 from .codes import ProtocolCode
 from .job import JOBS, Job
@@ -62,8 +63,10 @@ class TransferJob(Job):
 
     def __post_init__(self) -> None:
         """Raise ProtocolError (``bad_field``) where there is no mesh, or a direction is none."""
-        if not self.mesh or "\0" in self.mesh:
+        super().__post_init__()
+        if not self.mesh:
             raise ProtocolError(ProtocolCode.BAD_FIELD, "“job.mesh” must name the mesh's file.")
+        require_path(self.mesh, "job.mesh")
         for name in ("up", "forward"):
             direction = getattr(self, name)
             if direction is not None and not 1e-6 < math.hypot(*direction) < 1e6:

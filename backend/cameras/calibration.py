@@ -11,6 +11,7 @@ from backend.cameras.formats.detect import calibration_files, read_calibration_f
 from backend.cameras.named import NamedCamera, bad_calibration, quoted
 from backend.cameras.view_matching import Found, Series, by_name, by_path_end, series_name, series_of
 from backend.errors import ErrorCode, UserError
+from backend.reading import shown
 from protocol.messages import CameraSpec
 
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001, "unknown": None}
@@ -42,7 +43,7 @@ def load_calibration(paths: Sequence[Path], unit: str = "") -> Calibration:
     for path in paths:
         try:
             if not path.exists():
-                why = f"There is no calibration file {path}."
+                why = f"There is no calibration file {shown(path)}."
                 raise UserError(ErrorCode.CALIBRATION_MISSING, why, "Check the path.")
             for file in calibration_files(path):
                 found, own = read_calibration_file(file)

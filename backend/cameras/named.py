@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.errors import ErrorCode, UserError
+from backend.reading import shown
+from protocol.bounds import FURTHEST, MAX_SIDE, ORTHONORMAL
 from protocol.codec import ProtocolError
 from protocol.messages import CameraSpec, DistortionModel
 
 F64 = NDArray[np.float64]
 
-ORTHONORMAL = 1e-2
-"""The bound on RᵀR's distance from 1: files round to a few digits; beyond is no rotation (a scale, or other axes)."""
 OPENCV_COUNTS = (0, 4, 5, 8, 12, 14)
 """How many coefficients OpenCV's pinhole model may have; from the ninth on they are thin prism and tilted sensor."""
-FURTHEST = 1e9
-"""Units beyond which no camera stands: what comes of such numbers is no longer exact."""
 MAX_NAME = 1000
 MAX_CAMERAS = 20_000
 """Cameras, or pictures with a place each, that a file may list: seconds of work, and more than any rig has."""
@@ -55,7 +53,7 @@ class LensNumbers:
 
 def bad_calibration(path: Path, why: str, hint: str = "") -> UserError:
     """The refusal of a calibration file, in words."""
-    return UserError(ErrorCode.BAD_CALIBRATION, f"The calibration {path} cannot be used: {why}.", hint)
+    return UserError(ErrorCode.BAD_CALIBRATION, f"The calibration {shown(path)} cannot be used: {why}.", hint)
 
 
 def require_few(path: Path, count: int) -> None:
@@ -159,7 +157,7 @@ def _size(path: Path, called: str, image_size: Sequence[Any] | None) -> tuple[in
             "Add image_width and image_height, in pixels, to the file.",
         )
     sides = [side if isinstance(side, int | float) and not isinstance(side, bool) else -1 for side in image_size]
-    if len(sides) != 2 or any(not (1 <= side <= 1 << 20) or side != int(side) for side in sides):
+    if len(sides) != 2 or any(not (1 <= side <= MAX_SIDE) or side != int(side) for side in sides):
         raise bad_calibration(path, f"the image size of {called} is not two whole numbers of pixels")
     return int(sides[0]), int(sides[1])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,9 +18,11 @@ from backend.client.track import (
     write_result,
 )
 from backend.errors import ErrorCode, UserError
+from backend.observations.io import MAX_BYTES as ALIGNMENT_BYTES
 from backend.overlay.track import write_overlays
 from backend.pipeline.take_files import TRACKED, files_of_take, texture_file, track_file
 from backend.progress import never
+from backend.reading import MAX_REPORT_BYTES, read_bounded, read_json
 from backend.track.io import load_track
 from protocol.codec import ProtocolError
 from protocol.messages import RESULT_FILES, RefineJob
@@ -76,21 +77,14 @@ def refine_to_folder(
         if request.overlay:
             if on_stage:
                 on_stage("writing the overlay")
-            seen = [(out / "alignments.npz").read_bytes()]
+            seen = [read_bounded(out / "alignments.npz", "alignments", ALIGNMENT_BYTES)]
             files |= write_overlays([track], track.head_id, seen, out)
-        return TrackOutput(track, json.loads((out / "report.json").read_bytes()), files)
+        return TrackOutput(track, read_json(out / "report.json", "report", MAX_REPORT_BYTES), files)
 
 
 def read_corrections(path: Path) -> RefineJob:
     """The job that a file of corrections asks for, of no parent; raises UserError naming what is wrong with it."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(ErrorCode.TOO_LARGE, f"{path} is larger than {MAX_BYTES >> 20} MB.")
-        data = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise UserError(ErrorCode.FILE_MISSING, f"There is no file {path}.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(ErrorCode.BAD_FILE, f"{path} is no JSON file: {error}.") from error
+    data = read_json(path, "corrections", MAX_BYTES)
     if not isinstance(data, dict):
         raise UserError(
             ErrorCode.BAD_FILE, f"{path} holds no corrections.", "Write a map with “pins”, “masks”, “keys”."

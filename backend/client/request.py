@@ -11,6 +11,8 @@ from typing import Any
 from backend.alignment.registry import ALIGNERS, require_aligner, takes_weights
 from backend.cameras.calibration import cameras_for_views, load_calibration
 from backend.errors import ErrorCode, UserError
+from protocol.bounds import MAX_NAME
+from protocol.codec import ProtocolError
 from protocol.job import MILLIMETRES
 from protocol.messages import CameraSpec, FaceChoice, TrackJob, ViewSpec
 from protocol.options import SolveOptions, option_fields
@@ -63,7 +65,7 @@ def job_spec(request: TrackRequest) -> TrackJob:
 
     Raises:
         UserError: a calibration that cannot be read or has no camera for a view; ``unknown_view``, ``bad_lens``,
-            ``unknown_aligner``, ``weights_unused``.
+            ``unknown_aligner``, ``weights_unused``; ``bad_field`` for what no job may ask.
     """
     paths = [os.path.abspath(path) for path in request.footage]  # noqa: PTH100 - resolve() would follow links
     names = ["camera"] if len(paths) == 1 else view_names(paths)
@@ -82,6 +84,21 @@ def job_spec(request: TrackRequest) -> TrackJob:
             f"Add --aligner {others}, or leave --weights out.",
         )
     offsets = {_view_number(key, names): seconds for key, seconds in request.offsets.items()}
+    try:
+        return _job(request, paths, names, cameras, offsets, metric=metric)
+    except ProtocolError as error:
+        raise UserError(error.code, error.message, error.hint) from error
+
+
+def _job(
+    request: TrackRequest,
+    paths: Sequence[str],
+    names: Sequence[str],
+    cameras: Sequence[CameraSpec | None],
+    offsets: Mapping[int, float],
+    *,
+    metric: bool,
+) -> TrackJob:
     faces, further = _faces(request, names)
     lenses = _lenses(request, names, cameras)
     return TrackJob(
@@ -161,9 +178,9 @@ def _absolute(options: SolveOptions) -> SolveOptions:
 
 def view_names(paths: Sequence[str]) -> list[str]:
     """Names of the views: their files' names, as short as they differ; with their folders' where they do not."""
-    names = [Path(path).stem for path in paths]
+    names = [Path(path).stem[:MAX_NAME] for path in paths]
     if len(set(names)) < len(names):
-        names = [f"{Path(path).parent.name} {Path(path).stem}" for path in paths]
+        names = [f"{Path(path).parent.name} {Path(path).stem}"[:MAX_NAME] for path in paths]
     if len(set(names)) < len(names):
         names = [f"camera {number}" for number in range(1, len(paths) + 1)]
     return names

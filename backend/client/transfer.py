@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,10 @@ from numpy.typing import NDArray
 from backend.client.connection import Client, OnStatus
 from backend.client.track import backend_endpoint, write_result
 from backend.errors import ErrorCode, UserError
-from backend.head_model.converters.obj import read_obj
+from backend.files import unpack_arrays
+from backend.head_model.converters.obj import obj_lines, read_obj
+from backend.reading import is_file, shown
+from protocol.bounds import MAX_NAME
 from protocol.transfer import DELTAS_FILE, SHEET_FILE, TransferJob
 
 
@@ -24,10 +26,10 @@ def transfer_to_folder(
 
     Raises UserError: ``file_missing``, ``bad_mesh``, ``output_unwritable``; what the transfer raises.
     """
-    if not mesh.is_file():
-        raise UserError(ErrorCode.FILE_MISSING, f"There is no mesh at {mesh}.")
+    if not is_file(mesh):
+        raise UserError(ErrorCode.FILE_MISSING, f"There is no mesh at {shown(mesh)}.")
     with backend_endpoint(endpoint) as found, Client(found) as client:
-        job = TransferJob(str(mesh.absolute()), name=mesh.stem)
+        job = TransferJob(str(mesh.absolute()), name=mesh.stem[:MAX_NAME])
         reply = client.run(job, on_status, (DELTAS_FILE, SHEET_FILE))
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -35,16 +37,16 @@ def transfer_to_folder(
         raise UserError(ErrorCode.OUTPUT_UNWRITABLE, f"{out} cannot be made: {error.strerror}.") from error
     for name, data in reply.files.items():
         write_result(out / name, data.tobytes())
-    with np.load(io.BytesIO(reply.files[DELTAS_FILE].tobytes()), allow_pickle=False) as left:
-        deltas = left["deltas"].astype(np.float64) * left["unit"]
-        if mesh.suffix.lower() == ".obj":
-            _write_shapes(mesh, out, [str(name) for name in left["names"]], deltas)
-        return dict(zip(map(str, left["figure_names"]), map(float, left["figures"]), strict=True))
+    left = unpack_arrays(reply.files[DELTAS_FILE].tobytes(), texts=True)
+    deltas = left["deltas"].astype(np.float64) * left["unit"]
+    if mesh.suffix.lower() == ".obj":
+        _write_shapes(mesh, out, [str(name) for name in left["names"]], deltas)
+    return dict(zip(map(str, left["figure_names"]), map(float, left["figures"]), strict=True))
 
 
 def _write_shapes(mesh: Path, out: Path, names: list[str], deltas: NDArray[np.float64]) -> None:
     """An OBJ for each action, of the mesh's own lines with other vertices: faces, groups and texture stay."""
-    lines = mesh.read_text("utf-8", errors="replace").splitlines()
+    lines = list(obj_lines(mesh))
     rows = [row for row, line in enumerate(lines) if line.startswith("v ")]
     rest = read_obj(mesh).vertices
     for name, offsets in zip(names, deltas, strict=True):

@@ -16,6 +16,7 @@ from backend.footage.sequences import LIST_SUFFIX, ImageFiles, find_images, is_p
 from backend.footage.stills import STILL_KINDS, not_an_image, read_image, still_kind
 from backend.footage.types import DEFAULT_SEQUENCE_RATE, Footage, FootageFrame, FootageInfo
 from backend.footage.video import VideoFootage
+from backend.reading import fault_of, shown
 
 __all__ = [
     "DEFAULT_SEQUENCE_RATE",
@@ -92,7 +93,7 @@ def images_of(path: AnyPath) -> ImageFiles | None:
     """The sequence that an image file is part of; None for any other path, and for a file that cannot be read."""
     try:
         location = _absolute(path)
-        if not location.is_file() or kind_of(location) not in STILL_KINDS:
+        if kind_of(location) not in STILL_KINDS:
             return None
         found = find_images(location)
     except UserError:
@@ -104,10 +105,12 @@ def _absolute(path: AnyPath) -> Path:
     """The path from the root. Raises UserError ``footage_missing`` for one that the system does not even look up."""
     location = Path(os.path.abspath(path))  # noqa: PTH100  (resolve() would follow links and rename the footage)
     try:
-        location.exists()
-    except OSError as error:
-        what = f"{str(location)[:200]} cannot be looked up: {error.strerror}."
-        raise UserError(ErrorCode.FOOTAGE_MISSING, what, "Check the path.") from error
+        location.stat()
+    except (OSError, ValueError) as error:
+        fault = fault_of(error)
+        if not fault.missing:
+            what = f"{shown(location)} cannot be looked up: {fault.reason}."
+            raise UserError(ErrorCode.FOOTAGE_MISSING, what, "Check the path.") from error
     return location
 
 

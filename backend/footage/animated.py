@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -109,11 +110,13 @@ class AnimatedFootage(CountedFootage):
 
     def __iter__(self) -> Iterator[FootageFrame]:
         skipped: list[int] = []
-        try:
-            image = open_image(self._path, self._kind)
-        except Exception as error:  # decoders raise many unrelated types on bad bytes
-            raise unreadable(self._path, error) from error
-        with image:
+        with ExitStack() as stack:
+            try:
+                image = stack.enter_context(open_image(self._path, self._kind))
+            except UserError:
+                raise
+            except Exception as error:  # decoders raise many unrelated types on bad bytes
+                raise unreadable(self._path, error) from error
             for number in range(self._first, self._last + 1):
                 frame = self._frame(image, number)
                 if frame is None:

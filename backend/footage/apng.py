@@ -6,6 +6,8 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
+from backend.footage.kinds import open_file
+
 MAX_CHUNKS = 1_000_000
 MAX_SAID = 10_000  # chunks that are no picture's, which decoders take their time for; real files have about ten
 _PICTURES = frozenset({b"IDAT", b"fdAT", b"fcTL"})
@@ -23,7 +25,7 @@ def read_apng(path: Path, at_most: int) -> ApngHeader:
     """The first ``at_most`` pictures; none of a PNG that is a still. Raises OSError, ValueError and struct.error."""
     durations: list[float] = []
     animated = apart = False
-    with path.open("rb") as file:
+    with open_file(path) as file:
         file.seek(8)
         for _ in range(MAX_CHUNKS):
             if len(durations) == at_most or len(head := file.read(8)) < 8:
@@ -54,7 +56,7 @@ def may_be_turned(path: Path) -> bool:
     """
     said = chunks = 0
     turned = False
-    with path.open("rb") as file:
+    with open_file(path) as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
             size, name = struct.unpack(">I4s", head)

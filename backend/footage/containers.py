@@ -94,6 +94,12 @@ def opened(path: Path, demuxer: str | None = None) -> Iterator[tuple[InputContai
         streams = moving_streams(container)
         counts = _packet_counts(path, demuxer) if len(streams) > 1 else Counter()
         stream = max(streams, key=_worth(streams, counts), default=None)
+        if stream is None and any(not s.disposition & _NO_FOOTAGE for s in container.streams.video):
+            raise UserError(
+                ErrorCode.FOOTAGE_UNREADABLE,
+                f"The video in {path} is packed by a codec that is not known here.",
+                "Convert it, to H.264 in an MP4 for example.",
+            )
         if stream is None:
             raise UserError(
                 ErrorCode.FOOTAGE_NO_VIDEO, f"{path} holds no moving pictures.", "Choose a file with a video stream."

@@ -17,8 +17,9 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from backend.footage.kinds import FileKind
+from backend.footage.kinds import MAX_FILE_BYTES, FileKind, open_file, read_file
 from backend.footage.light import linear_from_density, srgb_from_linear
+from backend.footage.types import MAX_PIXELS
 
 FILM_KINDS = frozenset({FileKind.EXR, FileKind.DPX, FileKind.HDR, FileKind.PFM})
 
@@ -48,7 +49,7 @@ class FilmHeader(NamedTuple):
 def film_header(path: Path, kind: FileKind) -> FilmHeader:
     """The size that a file says it has. Raises ValueError, struct.error and OSError for what it does not say well."""
     readers = {FileKind.EXR: _exr_header, FileKind.DPX: _dpx_header, FileKind.HDR: _hdr_header}
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return readers.get(kind, _pfm_header)(file)
 
 
@@ -56,7 +57,9 @@ def read_film(path: Path, kind: FileKind, header: FilmHeader) -> NDArray[np.uint
     """The picture (H,W,3), with the sRGB curve. Raises FFmpegError, cv2.error, OSError and ValueError."""
     if kind in (FileKind.HDR, FileKind.PFM):
         # OpenCV's own file access knows no non-ASCII names on Windows.
-        light = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        light = cv2.imdecode(
+            np.frombuffer(read_file(path, MAX_FILE_BYTES), np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+        )
         if light is None or light.dtype != np.float32:
             raise ValueError("no floating-point picture")
         return srgb_from_linear(light[..., ::-1] if light.ndim == 3 else np.repeat(light[..., None], 3, axis=-1))
@@ -77,10 +80,10 @@ def _bytes(picture: NDArray[Any]) -> NDArray[np.uint8]:
 
 def _first_frame(path: Path, demuxer: str, options: dict[str, str]) -> VideoFrame:
     """The picture of a file that is one image; the demuxer's name keeps FFmpeg from guessing, and from patterns."""
-    with path.open("rb") as file, av.open(file, format=demuxer) as container:
+    with open_file(path) as file, av.open(file, format=demuxer) as container:
         assert isinstance(container, InputContainer)
         context = container.streams.video[0].codec_context
-        context.options = options
+        context.options = {**options, "max_pixels": str(MAX_PIXELS)}
         for frame in container.decode(video=0):
             return frame
     raise ValueError("no picture")
@@ -100,6 +103,10 @@ def _exr_header(file: IO[bytes]) -> FilmHeader:
         start, name = kind_end + 5, head[at:name_end]
         if name == b"displayWindow":
             window = struct.unpack_from("<4i", head, start)
+        elif name == b"dataWindow":
+            left, top, right, bottom = struct.unpack_from("<4i", head, start)
+            if (right - left + 1) * (bottom - top + 1) > MAX_PIXELS:
+                raise ValueError("more pixels than are read")
         elif name == b"channels":
             channels = head[start : start + size]
         at = start + size

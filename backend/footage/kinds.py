@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from enum import StrEnum
 from pathlib import Path
+from typing import BinaryIO
 
 from backend.errors import ErrorCode, UserError
+from backend.reading import FileFault, fault_of, is_text, open_ordinary, read_ordinary, shown
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".gif"}
@@ -15,6 +18,9 @@ IMAGE_SUFFIXES = frozenset(
     | {".rgb", ".rgba", ".bw", ".pcx", ".psd", ".qoi"}
 )
 """Endings of the names of images that are read."""
+
+MAX_FILE_BYTES = 2 << 30
+"""Of an image: 150 million pixels of four 32-bit channels, hardly packed, have as many."""
 
 _OTHER_PICTURES = frozenset(
     {".cin", ".jxl", ".svg", ".svgz", ".ico", ".cur", ".dds", ".xcf", ".kra", ".ora", ".psb", ".jxr", ".wdp", ".hdp"}
@@ -97,16 +103,17 @@ def kind_of(path: Path) -> FileKind:
         UserError: ``footage_missing``, ``footage_empty``; ``footage_unreadable`` for what is no regular file (a pipe, a
             device, a socket, which are not even opened) or may not be read.
     """
-    require_file(path)
-    try:
-        with path.open("rb") as file:
+    if not is_text(path):  # it could be opened, but neither written into a track nor sent
+        raise _refused(path, FileFault("its name is not text in UTF-8: give it another"))
+    with open_file(path) as file:
+        try:
             head = file.read(64)
             file.seek(max(0, file.seek(0, 2) - len(_TGA_FOOTER)))
             tail = file.read(len(_TGA_FOOTER))
-    except OSError as error:
-        raise UserError(
-            ErrorCode.FOOTAGE_UNREADABLE, f"{path} cannot be read: {error.strerror}.", "Check its permissions."
-        ) from error
+        except OSError as error:
+            raise _refused(path, fault_of(error)) from error
+    if not head:
+        raise _empty(path)
     kind = _by_content(head)
     suffix = path.suffix.lower()
     if kind is FileKind.JPEG and suffix in _MOTION_JPEG:
@@ -127,15 +134,44 @@ def require_file(path: Path) -> None:
     try:
         about = path.stat()
     except (OSError, ValueError) as error:
-        raise UserError(ErrorCode.FOOTAGE_MISSING, f"There is no file {path}.", "Check the path.") from error
+        raise _refused(path, fault_of(error)) from error
     if not stat.S_ISREG(about.st_mode):
-        raise UserError(
-            ErrorCode.FOOTAGE_UNREADABLE,
-            f"{path} is not an ordinary file, but a pipe, a device or a folder.",
-            "Give a video file, an image, or a folder of numbered images.",
-        )
+        raise _refused(path, FileFault("it is not an ordinary file, but a pipe, a device or a folder"))
     if about.st_size == 0:
-        raise UserError(ErrorCode.FOOTAGE_EMPTY, f"{path} is empty (0 bytes).", "Copy or export it again.")
+        raise _empty(path)
+    if not os.access(path, os.R_OK):
+        raise _refused(path, FileFault("it may not be read (permission denied)"))
+
+
+def open_file(path: Path) -> BinaryIO:
+    """A file of footage opened; raises UserError as ``kind_of`` does."""
+    try:
+        return open_ordinary(path)
+    except FileFault as fault:
+        raise _refused(path, fault) from fault
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """The bytes of a file of footage; raises UserError as ``kind_of`` does, and ``footage_too_large``."""
+    try:
+        return read_ordinary(path, max_bytes)
+    except FileFault as fault:
+        raise _refused(path, fault) from fault
+
+
+def _refused(path: Path, fault: FileFault) -> UserError:
+    if fault.missing:
+        return UserError(ErrorCode.FOOTAGE_MISSING, f"There is no file {shown(path)}.", "Check the path.")
+    if fault.too_large:
+        return UserError(ErrorCode.FOOTAGE_TOO_LARGE, f"{path} cannot be read: {fault.reason}.", "Export it smaller.")
+    hint = "Give a video file, an image, or a folder of numbered images."
+    if "permission" in fault.reason:
+        hint = "Check its permissions."
+    return UserError(ErrorCode.FOOTAGE_UNREADABLE, f"{shown(path)} cannot be read: {fault.reason}.", hint)
+
+
+def _empty(path: Path) -> UserError:
+    return UserError(ErrorCode.FOOTAGE_EMPTY, f"{path} is empty (0 bytes).", "Copy or export it again.")
 
 
 def _by_content(head: bytes) -> FileKind:

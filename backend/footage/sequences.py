@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from backend.errors import ErrorCode, UserError
-from backend.footage.kinds import IMAGE_SUFFIXES, require_file
-from backend.footage.numbering import Numbered, belong_together, on_timeline, sequences
+from backend.footage.kinds import IMAGE_SUFFIXES, read_file, require_file
+from backend.footage.numbering import Numbered, belong_together, on_timeline, sequences, split_name
 from backend.footage.types import MAX_FRAMES, FootageKind
+from backend.reading import fault_of, shown
 
 _PLACEHOLDER = re.compile(r"%(?:0?(?P<width>\d{1,2}))?d|(?P<hashes>#+)")
 _QUOTED = re.compile(r"""(?:file\s+)?(?P<mark>["'])(?P<name>.+)(?P=mark)""")
 LIST_SUFFIX = ".txt"
 MAX_LIST_BYTES = 16 << 20
-_MAX_ENTRIES = 2 * MAX_FRAMES  # of a folder that is looked through
+MAX_ENTRIES = MAX_FRAMES + 100_000
+"""Of a folder that is looked through: the longest sequence and much beside it."""
+_MAX_PLACEHOLDERS = 8  # of a pattern, each of which may be the number
+_MAX_STARS = 32  # of a pattern; what is between two is looked for once
 
 
 @dataclass(frozen=True)
@@ -74,9 +80,7 @@ def read_list(path: Path) -> list[Path]:
     ``kinds.require_file``.
     """
     require_file(path)
-    if path.stat().st_size > MAX_LIST_BYTES:
-        raise UserError(ErrorCode.FOOTAGE_TOO_LARGE, f"The list {path} has more than {MAX_LIST_BYTES >> 20} MiB.")
-    lines = path.read_text("utf-8-sig", errors="replace").splitlines()
+    lines = read_file(path, MAX_LIST_BYTES).decode("utf-8-sig", "replace").splitlines()
     names = [name for line in lines if (name := _listed_name(line))]
     if len(names) > MAX_FRAMES:
         raise _too_many(len(names))
@@ -119,17 +123,40 @@ def _no_images(message: str) -> UserError:
     return UserError(ErrorCode.FOOTAGE_NO_IMAGES, message, f"Images are read from {kinds} files.")
 
 
-def _listing(folder: Path) -> Iterator[Path]:
-    """The ordinary files of a folder, sorted, those that are hidden left out."""
+def _listing(folder: Path, wanted: Callable[[str], object]) -> list[Path]:
+    """The ordinary files of a folder whose names are ``wanted``, sorted, those that are hidden left out.
+
+    Raises UserError ``footage_unreadable``; ``footage_too_large`` for a folder of more than ``MAX_ENTRIES``.
+    """
+    names: list[str] = []
+    looked_at = 0
     try:
-        entries = [entry for entry, _ in zip(folder.iterdir(), range(_MAX_ENTRIES), strict=False)]
+        with os.scandir(folder) as entries:
+            for entry in islice(entries, MAX_ENTRIES + 1):
+                looked_at += 1
+                name = entry.name
+                if not name.startswith(".") and wanted(name) and _is_ordinary(entry):
+                    names.append(name)
     except OSError as error:
         raise UserError(
             ErrorCode.FOOTAGE_UNREADABLE,
-            f"The folder {folder} cannot be read: {error.strerror}.",
+            f"The folder {shown(folder)} cannot be read: {fault_of(error).reason}.",
             "Check its permissions.",
         ) from error
-    return (entry for entry in sorted(entries) if not entry.name.startswith(".") and entry.is_file())
+    if looked_at > MAX_ENTRIES:
+        raise UserError(
+            ErrorCode.FOOTAGE_TOO_LARGE,
+            f"The folder {shown(folder)} holds more than {MAX_ENTRIES:,} files and folders.",
+            "Put the images of the take into a folder of their own.",
+        )
+    return [folder / name for name in sorted(names)]
+
+
+def _is_ordinary(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads back to itself, or to where nobody may look
+        return False
 
 
 def _suffix(file: Path) -> str:
@@ -168,7 +195,7 @@ def _longest(files: Sequence[Path]) -> tuple[list[Path], Numbered] | None:
 
 
 def _in_folder(folder: Path) -> ImageFiles:
-    listing = list(_listing(folder))
+    listing = _listing(folder, lambda name: _ending(name) in IMAGE_SUFFIXES or _ending(name)[1:].isdecimal())
     files = [file for file in listing if file.suffix.lower() in IMAGE_SUFFIXES]
     files = files or [file for file in listing if file.suffix[1:].isdecimal()]
     if not files:
@@ -191,7 +218,13 @@ def _left_out(count: int, folder: Path) -> tuple[str, ...]:
 def _around(path: Path) -> ImageFiles:
     """The sequence that a file is part of, or the file alone."""
     require_file(path)
-    beside = [file for file in _listing(path.parent) if _suffix(file) == _suffix(path) and file != path]
+    around = split_name(_stem(path)).texts
+    start, suffix = around[0], _suffix(path)
+
+    def beside_it(name: str) -> bool:
+        return name.startswith(start) and name.lower().endswith(suffix) and name != path.name
+
+    beside = [file for file in _listing(path.parent, beside_it) if _suffix(file) == suffix] if len(around) > 1 else []
     # Of two spellings of one number the file that was given is meant, then those whose ending is spelt like its.
     files = [path, *sorted(beside, key=lambda file: file.suffix != path.suffix)]
     for found in sequences([_stem(file) for file in files]):
@@ -204,8 +237,9 @@ def _around(path: Path) -> ImageFiles:
 
 def _matching(path: Path) -> ImageFiles:
     """The images that a pattern matches, by the first of its readings that matches any."""
-    files = list(_listing(path.parent)) if path.parent.is_dir() else []
-    for name in _readings(path.name):
+    readings = list(_readings(path.name))
+    files = _listing(path.parent, lambda name: any(r.fullmatch(name) for r in readings)) if path.parent.is_dir() else []
+    for name in readings:
         matches = [(file, found) for file in files if (found := name.fullmatch(file.name))]
         if not matches:
             continue
@@ -237,6 +271,8 @@ def _readings(name: str) -> Iterator[re.Pattern[str]]:
     beside such a number; then those alone; then a shell's ``[…]``.
     """
     found = list(_PLACEHOLDER.finditer(name))
+    if len(found) > _MAX_PLACEHOLDERS or name.count("*") > _MAX_STARS:
+        raise _no_images(f"The pattern {shown(name)} has more placeholders than a pattern may have.")
     found.sort(key=lambda match: (match["hashes"] is not None, -len(match["hashes"] or ""), -match.start()))
     for wild in (False, True):
         for match in found:
@@ -253,5 +289,15 @@ def _digits(match: re.Match[str]) -> str:
 
 
 def _text(text: str, wild: bool) -> str:
-    signs = {"*": ".*", "?": "."} if wild else {}
-    return "".join(signs.get(sign) or re.escape(sign) for sign in text)
+    """The expression for a part of a pattern. What is between two stars is looked for once, where it comes first: that
+    is enough for a match, and a name is gone through once instead of once for each way to divide it."""
+    if not wild:
+        return re.escape(text)
+    first, *parts = ("".join("." if sign == "?" else re.escape(sign) for sign in part) for part in text.split("*"))
+    between = "".join(f"(?>.*?{part})" for part in parts[:-1] if part)
+    return first + between + (f".*{parts[-1]}" if parts else "")
+
+
+def _ending(name: str) -> str:
+    """A name's ending in small letters, from its last point."""
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a Path for each of a million names takes seconds

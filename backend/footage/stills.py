@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,13 +22,13 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from backend.errors import ErrorCode, UserError
 from backend.footage.apng import may_be_turned
 from backend.footage.film import FILM_KINDS, film_header, read_film
-from backend.footage.kinds import FileKind, kind_of
+from backend.footage.kinds import MAX_FILE_BYTES, FileKind, kind_of, open_file, read_file
 from backend.footage.orientation import UPRIGHT, Orientation, displayed, from_exif
 from backend.footage.tiff import read_pages
 from backend.footage.types import check_size
 from backend.footage.webp import read_webp
 
-MAX_FILE_BYTES = 2 << 30
+_MAX_PACKED_BYTES = 512 << 20  # of a JPEG or HEIC: those pack 150 million pixels into less, and are searched whole
 _MAX_SCANS = 100  # of a progressive JPEG: each goes over the whole picture, and real ones have about ten
 _MAX_SEGMENTS = 4096  # before the picture; real ones have a dozen, and a few hundred where they carry a large profile
 _FILLING = re.compile(rb"\xff+")
@@ -141,11 +143,13 @@ def unreadable(path: Path, error: Exception) -> UserError:
     )
 
 
-def open_image(path: Path, kind: FileKind) -> Image.Image:
-    """A file opened by Pillow as what it is. Raises what Pillow raises."""
+@contextmanager
+def open_image(path: Path, kind: FileKind) -> Iterator[Image.Image]:
+    """A file opened by Pillow as what it is. Raises what Pillow raises, and UserError as ``open_file`` does."""
     if kind is FileKind.HEIF:
         _know_heif()
-    return Image.open(path, formats=_FORMATS[kind])
+    with open_file(path) as file, Image.open(file, formats=_FORMATS[kind]) as image:
+        yield image
 
 
 def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
@@ -190,7 +194,7 @@ def _header(path: Path, kind: FileKind) -> StillHeader:
 
 def _require_few_segments(path: Path) -> None:
     """Refuse a JPEG that a decoder would be long at: for its scans, or for the segments before them."""
-    data = path.read_bytes()
+    data = read_file(path, _MAX_PACKED_BYTES)
     if data.count(b"\xff\xda") > _MAX_SCANS:
         raise UserError(
             ErrorCode.FOOTAGE_TOO_LARGE, f"{path} goes over its picture again and again.", "Export it anew."
@@ -226,7 +230,7 @@ def _orientation(image: Image.Image, path: Path) -> Orientation:
     """
     try:
         if image.format == "HEIF":
-            data = path.read_bytes()
+            data = read_file(path, _MAX_PACKED_BYTES)
             return UPRIGHT if b"irot" in data or b"imir" in data else from_exif(image.info.get("original_orientation"))
         return from_exif(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # a damaged EXIF block is no reason to refuse a picture
@@ -251,7 +255,7 @@ def _deep_tiff(path: Path, header: StillHeader) -> NDArray[np.uint8]:
     """TIFF that Pillow knows no mode for: floating-point colour, mostly."""
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     # OpenCV's own file access knows no non-ASCII names on Windows.
-    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
+    image = cv2.imdecode(np.frombuffer(read_file(path, MAX_FILE_BYTES), np.uint8), flags)
     if image is None or image.shape[:2] != header.stored[::-1]:
         raise ValueError("no picture, or one of another size")
     image = image[..., ::-1]

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from backend.footage.kinds import open_file
+
 _SUBFILE, _WIDTH, _HEIGHT, _PHOTOMETRIC, _ORIENTATION, _DNG = 254, 256, 257, 262, 274, 50706
 _WANTED = frozenset({_SUBFILE, _WIDTH, _HEIGHT, _PHOTOMETRIC, _ORIENTATION, _DNG})
 _SENSOR = frozenset({32803, 34892})  # colour filter array, linear raw
@@ -27,7 +29,7 @@ class TiffPage(NamedTuple):
 
 def read_pages(path: Path, at_most: int) -> list[TiffPage]:
     """The pages of a TIFF, ``at_most`` so many. Raises OSError, ValueError and struct.error for what is no TIFF."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return [page for page, _ in zip(_directories(file), range(at_most), strict=False)]
 
 

@@ -40,10 +40,12 @@ class VideoFootage(CountedFootage):
         index, path = self._index, self._path
         picture = self._first_picture() if index.count else None
         if picture is None:
+            with opened(path, self._demuxer) as (_, stream):
+                codec = stream.codec_context.name
             raise UserError(
                 ErrorCode.FOOTAGE_UNREADABLE,
-                f"No picture in {path} can be decoded.",
-                "The file may be cut short or damaged; export it again.",
+                f"No picture in {path} can be decoded (its codec is {codec}).",
+                "The file may be cut short or damaged, or of a variety of its codec that is not read: export it again.",
             )
         if self._demuxer == "gif":
             check_animation(index.count, picture.width, picture.height, path)

@@ -6,6 +6,8 @@ import struct
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from backend.footage.kinds import open_file
+
 MAX_CHUNKS = 1_000_000
 
 
@@ -19,7 +21,7 @@ class WebpHeader(NamedTuple):
 
 def read_webp(path: Path, at_most: int) -> WebpHeader:
     """Size and the first ``at_most`` frames. Raises OSError, ValueError and struct.error for what is no WebP."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         file.seek(12)
         width = height = 0
         durations: list[int] = []

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from backend.errors import ErrorCode, UserError
 from backend.files import read_npz
 from backend.footage import IMAGE_SUFFIXES, open_footage
-from backend.head_model.converters.obj import read_obj_vertices
+from backend.head_model.converters.obj import FURTHEST, read_obj_vertices
 from backend.head_model.model import HeadModel
 from backend.head_model.rigid import similarity_between
 from backend.observations import PointSet
+from backend.reading import is_file, shown
 from backend.track.geometry import neutral_of
 from backend.track.io import load_track
 
@@ -32,6 +33,7 @@ F64 = NDArray[np.float64]
 
 UNITS = (1.0, 0.1, 0.01, 0.001)
 """Metres per unit that a mesh may be in: metres, decimetres, centimetres, millimetres."""
+MAX_BYTES = 256 << 20  # of the arrays of a track or a mesh
 LARGEST_SCALE = 1.6
 """Heads differ in size by less; a mesh that does not fit in any unit is something else."""
 LARGEST_DISTANCE = 0.02
@@ -101,8 +103,10 @@ class MeshNeutral:
                 f"The mesh {self.path} has {len(vertices)} vertices; the head “{head.id}” has {head.vertex_count}.",
                 "Give the neutral as a mesh of this very head, its vertices in the same order.",
             )
-        if not np.isfinite(vertices).all():
-            raise UserError(ErrorCode.BAD_MESH, f"The mesh {self.path} has a vertex that is not at a finite place.")
+        if not np.isfinite(vertices).all() or np.abs(vertices).max() > FURTHEST:
+            raise UserError(
+                ErrorCode.BAD_MESH, f"The mesh {self.path} has a vertex that is at no place near the others."
+            )
         return laid_onto_mean(head, vertices, self.path)[None]
 
 
@@ -131,13 +135,13 @@ def predictor_for(path: str, aligner: Aligner | None = None) -> NeutralPredictor
     Raises UserError ``file_missing``, ``bad_mesh``.
     """
     file = Path(path)
-    if not file.is_file():
+    if not is_file(file):
         raise UserError(
-            ErrorCode.FILE_MISSING, f"There is no file {file} to take the neutral face from.", "Check the path."
+            ErrorCode.FILE_MISSING, f"There is no file {shown(file)} to take the neutral face from.", "Check the path."
         )
     suffix = file.suffix.lower()
     if suffix == ".npz":
-        return TrackNeutral(file) if "header" in read_npz(file, "neutral") else MeshNeutral(file)
+        return TrackNeutral(file) if "header" in read_npz(file, "neutral", MAX_BYTES) else MeshNeutral(file)
     if suffix == ".obj":
         return MeshNeutral(file)
     if suffix in IMAGE_SUFFIXES and aligner is not None:
@@ -188,7 +192,7 @@ def laid_onto_mean(head: HeadModel, vertices: NDArray[np.floating[Any]], path: P
 
 
 def _npz_vertices(path: Path) -> F64:
-    vertices = read_npz(path, "mesh").get("vertices")
+    vertices = read_npz(path, "mesh", MAX_BYTES).get("vertices")
     if vertices is None or vertices.ndim != 2 or vertices.shape[1] != 3:
         raise UserError(ErrorCode.BAD_MESH, f"{path} holds no array “vertices” of shape (V, 3).")
     return vertices.astype(np.float64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from backend.errors import ErrorCode, UserError
 from backend.pipeline import take_files as files
+from backend.reading import MAX_REPORT_BYTES, read_json
 from backend.track.io import load_track
 from backend.track.types import Track
 
@@ -142,8 +142,8 @@ def _read_report(path: Path, face: int) -> tuple[dict[str, Any], Ranges]:
     if not path.is_file():
         return {}, ()
     try:
-        report = _report_of(json.loads(path.read_bytes()), face)
+        report = _report_of(read_json(path, "report", MAX_REPORT_BYTES), face)
         resting = report.get("neutral", {}).get("frames", [])
         return report, tuple((int(first), int(last)) for first, last in resting)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(ErrorCode.BAD_FILE, f"{path} is damaged: {error}.", "Track the footage again.") from error

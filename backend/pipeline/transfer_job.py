@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import Cancelled, ErrorCode, UserError
-from backend.files import write_atomic
+from backend.files import read_npz, write_atomic
 from backend.progress import JobProgress, OnProgress, ShouldCancel
+from backend.reading import is_file, shown
 from protocol.face_actions import ARKIT_ACTIONS
 from protocol.transfer import DELTAS_FILE, SHEET_FILE, TransferJob
 
@@ -76,8 +76,8 @@ def read_mesh(spec: TransferJob) -> TargetMesh:
             f"The mesh “{path}” is not a full path, and the backend may run in another folder.",
             "Submit the full path.",
         )
-    if not path.is_file():
-        raise UserError(ErrorCode.FILE_MISSING, f"There is no mesh at {path}.")
+    if not is_file(path):
+        raise UserError(ErrorCode.FILE_MISSING, f"There is no mesh at {shown(path)}.")
     if path.suffix.lower() == ".obj":
         obj = read_obj(path)
         vertices, triangles = obj.vertices, obj.triangles
@@ -93,16 +93,13 @@ def read_mesh(spec: TransferJob) -> TargetMesh:
 
 
 def _read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    data = read_npz(path, "mesh", MAX_BYTES)
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(item.file_size for item in archive.infolist()) > MAX_BYTES:
-                raise UserError(ErrorCode.TOO_LARGE, f"{path} is larger than {MAX_BYTES >> 20} MB.")
-        with np.load(path, allow_pickle=False) as data:
-            return data["vertices"], data["triangles"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        return data["vertices"], data["triangles"]
+    except KeyError as error:
         raise UserError(
             ErrorCode.BAD_FILE,
-            f"{path} holds no mesh ({error}).",
+            f"{shown(path)} holds no mesh ({error} is missing).",
             "Give an OBJ, or an npz with vertices and triangles.",
         ) from error
 

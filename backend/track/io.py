@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
 from backend.files import read_npz, write_npz
+from backend.reading import parse_json
 from backend.track.types import CameraTrack, Track
 from protocol.arrays import newest
 from protocol.codec import ProtocolError
@@ -82,8 +83,8 @@ def _read_header(raw: NDArray[Any] | None, path: Path) -> dict[str, Any]:
     if raw is None or raw.dtype != np.uint8 or raw.ndim != 1:
         raise _bad(path, "it has no header")
     try:
-        header = json.loads(raw.tobytes())
-    except (ValueError, RecursionError) as error:
+        header = parse_json(raw.tobytes())
+    except ValueError as error:
         raise _bad(path, "its header is damaged") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise _bad(path, "its header is of something else")

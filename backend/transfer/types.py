@@ -17,6 +17,8 @@ Triangles = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 LEAST_VERTICES, MOST_VERTICES, MOST_TRIANGLES = 100, 500_000, 1_000_000
+FURTHEST = 1e7
+"""Units that a vertex may be away: ten kilometres where they are millimetres."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,9 @@ def checked(mesh: TargetMesh) -> TargetMesh:
         raise _bad("a vertex is not finite")
     if not len(triangles) or triangles.min() < 0 or triangles.max() >= len(vertices):
         raise _bad(f"its faces point outside its {len(vertices)} vertices" if len(triangles) else "it has no faces")
-    if np.ptp(vertices, axis=0).max() <= 0:
+    if np.abs(vertices.astype(np.float64)).max() > FURTHEST:
+        raise _bad(f"a vertex is more than {FURTHEST:g} units away")
+    if np.ptp(vertices, axis=0).max() <= 1 / FURTHEST**2:
         raise _bad("all its vertices are at one place")
     directions = [_direction(mesh.up), _direction(mesh.forward)]
     points = {name: np.asarray(point, np.float64) for name, point in mesh.points.items()}

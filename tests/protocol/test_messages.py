@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from protocol import messages as m
 from protocol.codec import ProtocolError, decode, encode
 from protocol.fields import from_plain
-from protocol.version import PROTOCOL_VERSION
+from protocol.version import OLDEST_VERSION, PROTOCOL_VERSION
 from tests.protocol.takes import small_take
 
 JOB = m.JobStatus(
@@ -27,7 +27,12 @@ SPEC = m.TrackJob(
         m.ViewSpec(
             *("/b.mp4", "left", -0.25, 29.97),
             m.CameraSpec(
-                (640, 480), 800.5, 1.01, (320.0, 241.5), (0.1, -0.02, 0.0, 0.001), tuple(map(float, range(12)))
+                (640, 480),
+                800.5,
+                1.01,
+                (320.0, 241.5),
+                (0.1, -0.02, 0.0, 0.001),
+                (0.0, -1.0, 0.0, 0.1, 1.0, 0.0, 0.0, 0.2, 0.0, 0.0, 1.0, 0.3),
             ),
         ),
     ),
@@ -57,13 +62,17 @@ EXAMPLES = [
     m.StatusReply(JOB),
     m.Progress(dataclasses.replace(JOB, problem=None, seconds_remaining=None)),
     m.Result("j1", ("track.npz",)),
-    m.Result("j1", all_files=True),
+    m.Result("j1", all_files=True, cut=False),
     m.Cancel("j1"),
     m.Jobs(),
     m.JobList((JOB, JOB)),
+    m.UploadStart("0" * 64, 3),
+    m.UploadState("0" * 64, 1, 3),
     m.Storage(),
     m.Prune(5_000_000_000),
     m.StorageReply("/jobs", 3, 12_345, 10**12, 1),
+    m.Remove("j1"),
+    m.Removed("j1"),
     m.Shutdown(),
     m.Goodbye(),
     m.Error("code", "Sentence.", "Hint."),
@@ -80,7 +89,7 @@ def test_round_trip(message):
 
 
 def test_every_message_type_has_an_example():
-    assert {type(e).TYPE for e in EXAMPLES} | {m.ResultReply.TYPE} == set(m.MESSAGES)
+    assert {type(e).TYPE for e in EXAMPLES} | {m.ResultReply.TYPE, m.UploadChunk.TYPE} == set(m.MESSAGES)
 
 
 def test_a_state_travels_as_its_plain_word_and_an_unknown_one_is_refused():
@@ -177,7 +186,7 @@ def test_unknown_type_is_named_and_answerable():
 
 
 @pytest.mark.parametrize(
-    ("backend", "advice"), [(PROTOCOL_VERSION + 1, "update the add-on."), (PROTOCOL_VERSION - 1, "update the backend.")]
+    ("backend", "advice"), [(PROTOCOL_VERSION + 1, "update the add-on."), (OLDEST_VERSION - 1, "update the backend.")]
 )
 def test_client_names_another_version_of_the_backend(backend, advice):
     with pytest.raises(ProtocolError) as caught:
@@ -206,7 +215,7 @@ def test_an_error_of_another_version_is_still_read():
         (m.Status("j"), ("subscribe",), 1, "status.subscribe"),
         (m.Submit(SPEC), ("job", "views"), [], "job.views"),
         (m.Submit(SPEC), ("job", "views"), "a.mp4", "submit.job.views"),
-        (m.Submit(SPEC), ("job", "views", 0, "footage"), "a\0.mp4", "job.views"),
+        (m.Submit(SPEC), ("job", "views", 0, "footage"), "a\0.mp4", "view.footage"),
         (m.Submit(SPEC), ("job", "views", 1, "footage"), None, r"submit.job.views\[1\].footage"),
         (m.Submit(SPEC), ("job", "frames"), [9, 3], "9:3"),
         (m.Submit(SPEC), ("job", "frames"), [1], "submit.job.frames"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.errors import ErrorCode, UserError
+from backend.reading import is_file, open_named, shown
 
 if TYPE_CHECKING:
     import torch
@@ -28,13 +29,13 @@ def default_weights() -> Path:
 
 def weights_available() -> bool:
     """True where there are weights; says nothing of their quality."""
-    return default_weights().is_file()
+    return is_file(default_weights())
 
 
 def find_weights(path: Path | None = None) -> Path:
     """``path``, or the default. Raises UserError ``weights_missing`` where it is no file."""
     wanted = path or default_weights()
-    if wanted.is_file():
+    if is_file(wanted):
         return wanted
     if path is None and wanted == SHIPPED:
         raise UserError(
@@ -45,7 +46,7 @@ def find_weights(path: Path | None = None) -> Path:
         )
     raise UserError(
         ErrorCode.WEIGHTS_MISSING,
-        f"There are no weights at {wanted}.",
+        f"There are no weights at {shown(wanted)}.",
         f"Give a .safetensors file that `flowface train` wrote, as --weights or in {VARIABLE}.",
     )
 
@@ -74,7 +75,7 @@ def shared_network(path: Path | None = None, device: str = "auto") -> FlowFaceNe
 
 @lru_cache(maxsize=4)
 def _digest(path: Path, modified_ns: int, size: int) -> str:  # noqa: ARG001 - the cache's key
-    with path.open("rb") as file:
+    with open_named(path, "weights") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 

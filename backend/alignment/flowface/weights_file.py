@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -17,10 +18,14 @@ from backend.alignment.flowface.config import NetworkConfig
 from backend.alignment.flowface.network import FlowFaceNetwork
 from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
+from backend.reading import open_named, parse_json, read_bounded
 
 FORMAT = "flowface-alignment-1"
 MAX_HEADER = 1 << 22
 """Bytes. The largest network's header has 0.2 million."""
+
+MAX_BYTES = 1 << 30
+"""Ten times as much as the network with the largest encoder has."""
 
 MAX_SIZES = NetworkConfig(image_size=2048, uv_size=512, iterations=32, features=1024, decoder=2048, textures=256,
                           hidden=1024, context=1024, motion=1024, levels=6, radius=8)  # fmt: skip
@@ -55,8 +60,8 @@ def load_weights(path: Path) -> FlowFaceNetwork:
         network = FlowFaceNetwork(config)
     _check_tensors(path, header, network.state_dict())
     try:
-        tensors = load(path.read_bytes())
-    except (SafetensorError, OSError) as error:
+        tensors = load(read_bounded(path, "weights", MAX_BYTES))
+    except SafetensorError as error:
         raise _bad(path, str(error)) from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
@@ -86,16 +91,14 @@ def _stored(name: str, tensor: torch.Tensor, half: bool) -> torch.Tensor:
 def _header(path: Path) -> tuple[dict[str, Any], int]:
     """The file's table of arrays and how many bytes of arrays follow it; read by hand, because ``safe_open`` maps the
     whole file before anything about it is known."""
-    if not path.is_file():
-        raise UserError(ErrorCode.FILE_MISSING, f"There is no weights file at {path}.", _HINT)
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with open_named(path, "weights") as file:
+        size = os.fstat(file.fileno()).st_size
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER, size - 8):
             raise _bad(path, "it does not start as a safetensors file does")
         try:
-            header = json.loads(file.read(length))
+            header = parse_json(file.read(length))
         except ValueError as error:
             raise _bad(path, "its header is not JSON") from error
     if not isinstance(header, dict):
@@ -111,7 +114,7 @@ def _config(path: Path, header: Mapping[str, Any]) -> NetworkConfig:
             ErrorCode.UNKNOWN_WEIGHTS, f"{path} is of the format {found!r}, but {FORMAT!r} was expected.", _HINT
         )
     try:
-        given = json.loads(metadata["config"])
+        given = parse_json(metadata["config"])
         expected = {field.name for field in fields(NetworkConfig)}
         if not isinstance(given, dict) or given.keys() != expected:
             raise ValueError(f"its dimensions are not {sorted(expected)}")

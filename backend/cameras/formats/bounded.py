@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import codecs
-import stat
+import io
+import os
 from pathlib import Path
 
 from backend.cameras.named import bad_calibration
+from backend.reading import FileFault, open_ordinary
 
 MAX_TEXT_BYTES = 16 << 20
 """OpenCV's largest calibrations, with every point of every picture, have a few megabytes."""
+_EMPTY = "it is empty, so it holds no camera"
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
-def require_regular(path: Path, max_bytes: int) -> None:
-    """Refuse what is no regular file: opening a pipe or a device may never return.
+def open_regular(path: Path, max_bytes: int) -> io.BufferedReader:
+    """A regular file opened: opening a pipe or a device may never return.
 
     Raises:
         UserError: ``bad_calibration``, also where the file is empty or larger than ``max_bytes``.
-        OSError: the file cannot be looked at.
     """
-    facts = path.stat()
-    if not stat.S_ISREG(facts.st_mode):
-        raise bad_calibration(path, "it is not a regular file but a folder, a pipe or a device")
-    if not facts.st_size:
-        raise bad_calibration(path, "it is empty, so it holds no camera")
-    if facts.st_size > max_bytes:
-        raise bad_calibration(path, f"it is larger than {max_bytes >> 20} MB")
+    try:
+        file = open_ordinary(path)
+    except FileFault as fault:
+        raise bad_calibration(path, fault.reason) from fault
+    size = os.fstat(file.fileno()).st_size
+    if not 0 < size <= max_bytes:
+        file.close()
+        raise bad_calibration(path, f"it is larger than {max_bytes >> 20} MB" if size else _EMPTY)
+    return file
 
 
 def read_text(path: Path) -> str:
     """The text of a file of at most ``MAX_TEXT_BYTES``: UTF-8, or what its byte order mark says.
 
-    Raises UserError and OSError as ``require_regular`` does, and UserError where it is not text.
+    Raises UserError as ``open_regular`` does, and where it is not text.
     """
-    require_regular(path, MAX_TEXT_BYTES)
-    with path.open("rb") as file:
+    with open_regular(path, MAX_TEXT_BYTES) as file:
         data = file.read(MAX_TEXT_BYTES + 1)
     if len(data) > MAX_TEXT_BYTES:  # it grew, or lied
         raise bad_calibration(path, f"it is larger than {MAX_TEXT_BYTES >> 20} MB")

@@ -6,13 +6,14 @@ not believed: every read is held against what is left, and the points of a pictu
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from backend.cameras.formats.bounded import require_regular
+from backend.cameras.formats.bounded import open_regular
 from backend.cameras.formats.colmap_models import (
     MAX_IMAGE_BYTES,
     MAX_LENS_BYTES,
@@ -78,10 +79,9 @@ class _Reader:
     """A binary file of which nothing is read that is not there."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
-        require_regular(path, max_bytes)
         self._path = path
-        self._file = path.open("rb")
-        self._left = path.stat().st_size
+        self._file = open_regular(path, max_bytes)
+        self._left = os.fstat(self._file.fileno()).st_size
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from backend.cameras.formats.bounded import read_text, require_regular
+from backend.cameras.formats.bounded import open_regular, read_text
 from backend.cameras.formats.colmap_models import (
     MAX_IMAGE_BYTES,
     ColmapLens,
@@ -67,10 +67,11 @@ def _lenses(path: Path) -> dict[str, ColmapLens]:
 
 def _image_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Every other line: each image is followed by one with its points, which may be empty."""
-    require_regular(path, MAX_IMAGE_BYTES)
     number, points = 0, False
-    with path.open("rb") as file:
+    with open_regular(path, MAX_IMAGE_BYTES) as file:
         while line := file.readline(MAX_LINE):
+            if file.tell() > MAX_IMAGE_BYTES:  # it grows while it is read
+                raise bad_calibration(path, f"it is larger than {MAX_IMAGE_BYTES >> 20} MB")
             number += 1
             line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
             long = not line.endswith(b"\n") and len(line) == MAX_LINE

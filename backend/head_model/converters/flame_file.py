@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
+from backend.files import opened_archive
 from backend.head_model.converters.pickled_arrays import to_array
 from backend.head_model.converters.restricted_pickle import PickleFault, Record, UnsafePickle, read_pickle
+from backend.reading import FileFault, read_ordinary, shown
 
 FloatArray = NDArray[np.float64]
 
@@ -51,16 +53,12 @@ def read_flame_file(path: Path) -> FlameArrays:
     missing, has a wrong shape, is not finite or contradicts another one).
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise UserError(ErrorCode.FLAME_MISSING, f"There is no file {path}.", _HINT) from error
-    except OSError as error:
-        raise UserError(ErrorCode.FLAME_MISSING, f"The file {path} cannot be read: {error.strerror}.", _HINT) from error
-    if len(data) > MAX_BYTES:
-        raise UserError(
-            ErrorCode.FLAME_UNREADABLE, f"{path} is larger than {MAX_BYTES >> 20} MiB, so it is no FLAME.", _HINT
-        )
+        data = read_ordinary(path, MAX_BYTES)
+    except FileFault as fault:
+        if fault.missing:
+            raise UserError(ErrorCode.FLAME_MISSING, f"There is no file {shown(path)}.", _HINT) from fault
+        code = ErrorCode.FLAME_UNREADABLE if fault.too_large else ErrorCode.FLAME_MISSING
+        raise UserError(code, f"The file {shown(path)} cannot be read: {fault.reason}.", _HINT) from fault
     field = _npz_fields(path, data) if data.startswith(b"PK") else _pickle_fields(path, data)
     arrays = {name: _number_field(path, name, field) for name in FIELDS}
     _check_shapes(path, arrays)
@@ -103,12 +101,11 @@ def _pickle_fields(path: Path, data: bytes) -> Callable[[str], object]:
 
 def _npz_fields(path: Path, data: bytes) -> Callable[[str], object]:
     try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
+        with opened_archive(io.BytesIO(data), MAX_BYTES):
+            archive = zipfile.ZipFile(io.BytesIO(data))
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
     except Exception as error:  # zipfile raises many unrelated types on bad bytes
         _unreadable(path, error)
-    if sum(member.file_size for member in members.values()) > MAX_BYTES:
-        _unreadable(path, f"it would unpack to more than {MAX_BYTES >> 20} MiB")
     return lambda name: _npy(archive.read(members[name]))
 
 

@@ -9,7 +9,6 @@ Units are centimetres; identity modes are scaled to one standard deviation; ``_L
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
+from backend.files import read_arrays
 from backend.head_model.converters.obj import read_obj, read_obj_vertices
 from backend.head_model.quads import halves_of, kept_pairs
 from backend.head_model.registration.types import SourceHead
+from backend.reading import FileFault, shown
 
 F32 = NDArray[np.float32]
 
@@ -134,24 +135,19 @@ def _parts(count: int) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.bool_]]
 
 def _read_archive(path: Path) -> _Raw:
     try:
-        if path.stat().st_size > MAX_ARCHIVE_BYTES:
-            raise ValueError(f"it is larger than {MAX_ARCHIVE_BYTES >> 20} MiB")
-        with zipfile.ZipFile(path) as archive:
-            if sum(item.file_size for item in archive.infolist()) > 2 * MAX_ARCHIVE_BYTES:
-                raise ValueError(f"it unpacks to more than {MAX_ARCHIVE_BYTES >> 19} MiB")
-        with np.load(path, allow_pickle=False) as data:
-            raw = _Raw(
-                data["neutral"].astype(np.float64),
-                data["triangles"].astype(np.int32),
-                _halves(data),
-                data["identity_deltas"].astype(np.float32),
-                data["expression_deltas"].astype(np.float32),
-                tuple(map(str, data["expression_names"])),
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        data = read_arrays(path, MAX_ARCHIVE_BYTES, texts=True)
+        raw = _Raw(
+            data["neutral"].astype(np.float64),
+            data["triangles"].astype(np.int32),
+            _halves(data),
+            data["identity_deltas"].astype(np.float32),
+            data["expression_deltas"].astype(np.float32),
+            tuple(map(str, data["expression_names"])),
+        )
+    except (FileFault, ValueError, KeyError, TypeError, IndexError) as error:
         raise UserError(
             ErrorCode.ICT_UNREADABLE,
-            f"{path} is not an ICT-FaceKit archive or is damaged ({error}).",
+            f"{shown(path)} is not an ICT-FaceKit archive or is damaged ({error}).",
             "Give ICT-FaceKit's folder of .obj files, or an archive with neutral, identity_deltas and so on.",
         ) from error
     return _checked(raw, path)

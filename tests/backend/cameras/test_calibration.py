@@ -71,7 +71,7 @@ def test_lists_of_cameras(tmp_path):
     content = {
         "names": ["a", "b"],
         "image_size": [1920, 1080],
-        "Ks": [np.eye(3).tolist(), K.tolist()],
+        "Ks": [np.diag([900.0, 900.0, 1.0]).tolist(), K.tolist()],
         "distortions": [[0, 0, 0, 0, 0], D.tolist()],
         "Rs": [[0, 0, 0], Rotation.from_matrix(R).as_rotvec().tolist()],
         "Ts": [[0, 0, 0], T.tolist()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 
@@ -11,7 +12,8 @@ import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backend.client.connection import Client, authenticate
+from backend.client.connection import Client
+from backend.client.handshake import authenticate
 from backend.errors import UserError
 from backend.server.app import Server
 from backend.server.endpoint import loopback_endpoint
@@ -19,6 +21,8 @@ from backend.server.keys import KeyRing, keys_folder
 from protocol import messages as m
 from protocol.keys import own_access
 from protocol.version import PROTOCOL_VERSION
+
+from .curve import address, bare_backend
 
 pytestmark = pytest.mark.slow
 
@@ -110,31 +114,25 @@ def test_the_backend_names_a_client_of_another_version(raw):
 @pytest.fixture
 def other_backend():
     """Answer every message at a ROUTER by what ``reply`` makes of it; gives the endpoint."""
-    context = zmq.Context()
-    router = context.socket(zmq.ROUTER)
-    router.curve_server = True
-    router.curve_secretkey = KeyRing(keys_folder()).backend.secret.encode()
-    port = router.bind_to_random_port("tcp://127.0.0.1")
-    replies = []
+    with contextlib.ExitStack() as stack:
 
-    def serve():
-        try:
-            while True:
-                identity, head = router.recv_multipart()
-                router.send_multipart([identity, msgpack.packb(replies[0](msgpack.unpackb(head)))])
-        except zmq.ContextTerminated:
-            router.close(linger=0)
+        def begin(reply):
+            router = stack.enter_context(bare_backend())
+            stop = threading.Event()
+            thread = threading.Thread(target=serve, args=(router, reply, stop))
+            stack.callback(thread.join)
+            stack.callback(stop.set)
+            thread.start()
+            return address(router)
 
-    thread = threading.Thread(target=serve)
+        yield begin
 
-    def begin(reply):
-        replies.append(reply)
-        thread.start()
-        return f"tcp://127.0.0.1:{port}"
 
-    yield begin
-    context.term()
-    thread.join()
+def serve(router, reply, stop):
+    while not stop.is_set():
+        if router.poll(50):
+            identity, head = router.recv_multipart()
+            router.send_multipart([identity, msgpack.packb(reply(msgpack.unpackb(head)))])
 
 
 def test_a_client_names_a_backend_of_another_version(other_backend):
@@ -171,12 +169,12 @@ def test_something_else_listening_is_told_from_a_backend():
     assert caught.value.code == "no_backend"
 
 
-def test_a_backend_that_goes_away_is_noticed(server, client):
-    client._timeout = 0.5
-    server.stop()
-    with pytest.raises(UserError) as caught:
-        for _ in range(100):
-            client.jobs()
+def test_a_backend_that_goes_away_for_good_is_noticed(server):
+    with Client(server.endpoint, patience=0.5) as client:
+        server.stop()
+        with pytest.raises(UserError) as caught:
+            for _ in range(100):
+                client.jobs()
     assert caught.value.code == "backend_gone"
 
 
