@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backend.pipeline import runners
 from backend.pipeline.track_job import CHUNKS, STEPS, run_job
-from backend.progress import JobProgress
+from backend.progress import Attempt, JobProgress
 from protocol.messages import SolveOptions, TrackJob, ViewSpec
 from tests.backend.alignment.shots import portrait
 from tests.backend.footage.clips import write_video
@@ -112,3 +113,18 @@ def test_what_another_job_left_is_not_believed(tmp_path: Path, changed: str) -> 
     told = run(spec, tmp_path / "job")
     assert told["finding the face"] == (4 if changed == "footage" else 3)
     same_as_undisturbed(spec, tmp_path / "job")
+
+
+def test_with_less_memory_the_result_is_the_same_and_the_report_says_so(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "face.mp4", portrait(4), options={"crf": "18"})
+    spec = TrackJob((ViewSpec(str(path)),), options=SolveOptions(texture=False))
+    found = []
+    for smaller in (0, 2):
+        folder = tmp_path / str(smaller)
+        folder.mkdir()
+        attempt = Attempt(number=1 + smaller, smaller=smaller)
+        runners.run_job(spec, folder, attempt=attempt, on_progress=lambda _: None, should_cancel=lambda: False)
+        found.append(results(folder))
+    said = [one["report.json"].pop("warnings") for one in found]
+    assert found[0] == found[1]
+    assert said[0] == [] and "less of it" in said[1][0]
