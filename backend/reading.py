@@ -191,10 +191,14 @@ def parse_json(data: bytes | str) -> Any:
     Raises:
         ValueError: it is no JSON, or nested too deep to be anybody's.
     """
+    if not data.strip():
+        raise ValueError("it is empty")
     try:
         return json.loads(data, parse_int=lambda digits: int(digits) if len(digits) <= LONGEST_WHOLE else float(digits))
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not text in UTF-8") from error
 
 
 def read_json(path: Path, what: str, max_bytes: int) -> Any:
