@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import os
 import sys
 import tempfile
 import traceback
 from importlib import metadata
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backend.client.batch.cli import batch
 from backend.client.cli import export, refine, track, transfer
 from backend.demo.cli import demo
 from backend.errors import UserError
@@ -20,6 +23,7 @@ from backend.head_model import cli as head_model_cli
 from backend.overlay.cli import compare
 from backend.reading import told_by_system
 from backend.server.cli import check, serve
+from backend.terminal.ending import INTERRUPTED, interrupted_status
 from backend.timing import cli as timing_cli
 from backend.training import cli as training_cli
 from protocol.codec import ProtocolError
@@ -28,11 +32,14 @@ if TYPE_CHECKING:
     from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 
 COMMANDS = (
-    *(track, refine, export, transfer, compare, demo, serve, check, evaluate),
+    *(track, batch, refine, export, transfer, compare, demo, serve, check, evaluate),
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )
 GROUPS = {"head": head_model_cli.app, "benchmark": timing_cli.app}
+
+NO_READER = 141
+"""Exit status of a command whose output nobody reads any more (``| head``): 128 and SIGPIPE, as shells have it."""
 
 app = typer.Typer(
     name="flowface",
@@ -71,34 +78,75 @@ def _still_face_mesh() -> PlainFaceMesh:
 
 def _report_bug(error: Exception) -> str:
     """Put the traceback into a file and say where it is."""
-    handle, path = tempfile.mkstemp(prefix="flowface-error-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-        traceback.print_exception(error, file=file)
-    return f"FlowFace stopped because of an error in itself ({type(error).__name__}); please report it with {path}."
+    sentence = f"FlowFace stopped because of an error in itself ({type(error).__name__})"
+    try:
+        handle, path = tempfile.mkstemp(prefix="flowface-error-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            traceback.print_exception(error, file=file)
+    except OSError:  # the disk may be what the error is about
+        return f"{sentence}: {' '.join(str(error).split())[:200]}"
+    return f"{sentence}; please report it with {path}."
 
 
 def main() -> None:
-    """Run the command line: 0 success, 1 an error of FlowFace itself, 2 what the user can mend, 130 interrupted."""
+    """Run the command line.
+
+    Its exit status: 0 success, 1 an error of FlowFace itself, 2 what the user can mend, 3 a batch in which clips
+    failed, 130 Ctrl-C (143 and 129 for SIGTERM and SIGHUP), 141 where nobody reads its output any more.
+    """
     for stream in (sys.stdout, sys.stderr):  # a letter that the console lacks must not end a command
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
+        status = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = NO_READER
+    except KeyboardInterrupt:  # a second one, while the first was being heeded
+        status = interrupted_status()
+    if status == NO_READER:
+        _write_nowhere()
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Run the command and say in words what went wrong; returns the exit status."""
+    try:
         app()
+    except SystemExit as end:
+        if getattr(end.__context__, "errno", None) == errno.EPIPE:
+            return NO_READER
+        return interrupted_status() if end.code == INTERRUPTED else _status(end)
     except (UserError, ProtocolError) as error:
-        _refuse(error)
+        return _refused(error)
     except Exception as error:
-        told = told_by_system(error) if isinstance(error, OSError) else None
-        if told is not None:
-            _refuse(told)
+        if isinstance(error, BrokenPipeError):
+            raise
+        if isinstance(error, OSError) and (told := told_by_system(error)) is not None:
+            return _refused(told)
         typer.echo(_report_bug(error), err=True)
-        sys.exit(1)
+        return 1
+    return 0
 
 
-def _refuse(error: UserError | ProtocolError) -> NoReturn:
+def _status(end: SystemExit) -> int:
+    return end.code if isinstance(end.code, int) else int(end.code is not None)
+
+
+def _write_nowhere() -> None:
+    """Python flushes both at its end and would say that it cannot."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if stream is not None:
+                os.dup2(nowhere, stream.fileno())
+
+
+def _refused(error: UserError | ProtocolError) -> int:
     typer.echo(f"flowface: {error.message}", err=True)
     if error.hint:
         typer.echo(f"  {error.hint}", err=True)
-    sys.exit(2)
+    return 2
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from backend.reading import BINARY, MAX_SHOWN, FileFault, in_words, open_ordinary, unreadable_file
 
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}|\.[0-9a-f]{8}\.(mp4|png)")  # of ``_atomic`` and of proxies
 MAX_NPZ_BYTES = 1 << 30
 """Of all arrays of an npz, unpacked."""
 MAX_NPZ_RATIO, FREE_NPZ_BYTES = 64, 64 << 20
@@ -62,6 +63,14 @@ def _atomic(path: Path, *, public: bool = False) -> Iterator[IO[bytes]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_temporary_files(folder: Path) -> None:
+    """Delete what a process that was killed left half-written in a folder; raises nothing."""
+    for path in folder.glob(".*"):
+        if _TEMPORARY.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink()
 
 
 def link_or_copy(source: Path, path: Path) -> None:

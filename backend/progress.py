@@ -22,6 +22,14 @@ OnPartial = Callable[[str], None]
 """Called with the name of a track in the job's folder, ``partial_….npz``, whole by then: the take as known so far."""
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """Which try of a job this is, from 1, and how often it has run out of memory: each time it takes about half."""
+
+    number: int = 1
+    smaller: int = 0
+
+
 def never() -> bool:
     """A ``ShouldCancel`` of work that nobody calls off."""
     return False

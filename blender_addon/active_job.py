@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from .vendor import take as contract
 if TYPE_CHECKING:
     from .backend_process import BackendProcess
     from .scene.known_cameras import KnownCameras
+    from .uploading import Upload
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,17 @@ class ActiveJob:
     known_cameras: KnownCameras | None = None  # the scene's cameras as they stood when Track was pressed
     into: str = ""  # the take that a refinement was asked for, by name
     status: m.JobStatus | None = None  # None until the backend has taken it
-    submitted: bool = False
+    upload: Upload | None = None  # of its footage, to a backend on another machine
+    submitted: bool = False  # the backend was asked to track it, or has it
+    job_id: str = ""  # the backend's, "" until it has told one
+    token: str = field(default_factory=lambda: secrets.token_hex(16))  # asked again with it, it is the same job
+    unheard: bool = False  # to be asked about (again) as soon as a backend answers
     cancelling: bool = False
     partials: int = 0  # how many of its partial takes were asked for
     partial: contract.TakeResult | None = None  # the latest that came, to be shown meanwhile
     take: contract.TakeResult | None = None  # fetched, to be built
     question: str = ""  # what the user is to decide before it is built
     elsewhere: bool = False  # another file is open: build only when asked to
-    lost_at: float | None = None  # since when the backend does not answer, by time.monotonic
 
     @property
     def done(self) -> bool:
@@ -63,13 +69,17 @@ class ActiveJob:
             return "Ready; another file is open now" if self.elsewhere else "Building the scene"
         if self.cancelling:
             return "Cancelling"
+        if self.upload is not None and not self.submitted:
+            return self.upload.words
         if self.status is None:
             return "Submitting" if self.submitted else "Waiting for the backend"
         return stage_of(self.status)
 
     @property
     def fraction(self) -> float:
-        """The share of the whole job that is done, 0…1."""
+        """The share of the whole job that is done, 0…1; of the sending of its footage before that."""
+        if self.upload is not None and not self.submitted:
+            return self.upload.fraction
         return min(max(self.status.fraction, 0.0), 1.0) if self.status else 0.0
 
 
@@ -77,7 +87,9 @@ def stage_of(status: m.JobStatus) -> str:
     """The stage of a job that is queued, running or being fetched, in a few words."""
     if status.state is m.JobState.QUEUED:
         ahead = status.queue_position
-        return f"Waiting for {ahead} other job{'s' if ahead > 1 else ''}" if ahead else "Waiting for the backend"
+        if ahead:
+            return f"Waiting for {ahead} other job{'s' if ahead > 1 else ''}"
+        return f"{status.stage[0].upper()}{status.stage[1:]}" if status.stage else "Waiting for the backend"
     if status.state is m.JobState.DONE:
         return "Fetching the result"
     counted = f" {status.frames_done}/{status.frames_total}" if status.frames_total else ""
@@ -108,7 +120,7 @@ class Notice:
 class Remains:
     """What a session leaves when the add-on is switched off, for when it is switched on again in this Blender."""
 
-    job: ActiveJob | None = None
-    waiting: list[ActiveJob] = field(default_factory=list)  # jobs to be followed after it
-    process: BackendProcess | None = None  # goes on with the job
+    jobs: list[ActiveJob] = field(default_factory=list)  # to be followed in this order
+    process: BackendProcess | None = None  # goes on with them
+    launch: Callable[[], BackendProcess] | None = None  # starts it again
     notice: Notice | None = None

@@ -5,6 +5,7 @@ Knows nothing of bpy, so that it runs and is tested in plain Python. Nothing her
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -65,12 +66,25 @@ class BackendProcess:
         """True while it runs."""
         return self._process.poll() is None
 
-    def why_ended(self) -> str:
-        """One sentence about an end that nobody asked for, "" while it runs or where it was stopped."""
+    @property
+    def silent(self) -> bool:
+        """True where all that it ever said is in the log."""
+        return not self._reader.is_alive()
+
+    @property
+    def was_stopped(self) -> bool:
+        """True where it has ended because somebody asked it to."""
+        return self._stopping or self._process.poll() == 0
+
+    def why_ended(self, patience: float = 0.2) -> str:
+        """One sentence about an end that nobody asked for, "" while it runs or where it was stopped.
+
+        Waits ``patience`` seconds at most for its last words.
+        """
         code = self._process.poll()
         if code is None or self._stopping:
             return ""
-        self._reader.join(timeout=0.2)  # for its last words
+        self._reader.join(timeout=patience)
         return _explain(code, list(self.log))
 
     def stop(self, patience: float = 5.0) -> None:
@@ -111,6 +125,8 @@ def _open_log(path: Path | None) -> IO[bytes] | None:
         return None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # the last run's, which may have ended for a reason that only it tells
+            path.replace(path.with_suffix(f".previous{path.suffix}"))
         return path.open("wb")
     except OSError:
         return None  # a log in memory is enough to work with

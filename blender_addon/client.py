@@ -19,7 +19,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from .codes import ClientCode
-from .vendor import codec
+from .vendor import codec, keys, version
 from .vendor import messages as m
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5793"
@@ -29,6 +29,8 @@ RECONNECT_MS = (100, 1000)
 HEARTBEAT_MS = (2000, 8000)  # a living backend answers ZeroMQ's pings even while it loads torch
 HANDSHAKE_MS = 5000
 PARK_SECONDS = 0.02  # most that the main thread waits for the client's, which answers within 1 ms where it has no work
+UNSHAKEN = 2
+"""So many connections in a row that ended before their handshake did are no accident: a backend may just be ending."""
 SILENCE_SECONDS = 10.0
 """Whoever took the connection but did not answer a request for so long is not a working backend."""
 
@@ -98,8 +100,12 @@ class _Gate:
 class Client:
     """A DEALER socket in a thread, between ``start`` and ``close``."""
 
-    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, *, name: str = CLIENT_NAME, version: str = "") -> None:
+    def __init__(
+        self, endpoint: str = DEFAULT_ENDPOINT, *, name: str = CLIENT_NAME, version: str = "", access_key: str = ""
+    ) -> None:
+        """``access_key`` is the line that lets this client in beyond this machine, "" for this user's own backend."""
         self.endpoint = endpoint
+        self._access_key = access_key
         self._hello = m.Hello(name, version)
         self._name = name
         self._requests = itertools.count(1)
@@ -116,8 +122,12 @@ class Client:
         """Begin to connect; tries until ``close``.
 
         Raises:
-            ValueError: the endpoint is not an address; the message is a sentence for the user.
+            ValueError: the endpoint is not an address, or the key none; the message is a sentence for the user.
         """
+        try:
+            self._access = keys.access_from_text(self._access_key) if self._access_key else None
+        except codec.ProtocolError as error:
+            raise ValueError(f"{error.message} {error.hint}".strip()) from error
         probe = self._context.socket(zmq.DEALER)
         try:
             probe.connect(self.endpoint)
@@ -176,7 +186,16 @@ class Client:
             self._bell.send(b"", zmq.NOBLOCK)
 
     def _run(self) -> None:
-        _Loop(self.endpoint, self._context, self._name, self._hello, self._outgoing, self._events.put, self._gate).run()
+        _Loop(
+            self.endpoint,
+            self._context,
+            self._name,
+            self._hello,
+            self._outgoing,
+            self._events.put,
+            self._gate,
+            self._access,
+        ).run()
 
 
 class _Loop:
@@ -191,8 +210,11 @@ class _Loop:
         outgoing: queue.SimpleQueue[tuple[int, m.Message] | None],
         emit: Callable[[Event], None],
         gate: _Gate,
+        access: keys.Access | None,
     ) -> None:
         self._gate = gate
+        self._given_access = access
+        self._access: keys.Access | None = None  # that the socket talks with
         self._endpoint, self._name, self._hello, self._outgoing, self._emit = endpoint, name, hello, outgoing, emit
         self._bell = context.socket(zmq.PAIR)
         self._bell.connect("inproc://bell")
@@ -200,7 +222,12 @@ class _Loop:
         self._configure()
         self._monitor = self._socket.get_monitor_socket()
         self._state = Connection.CONNECTING
+        self._protocol = version.PROTOCOL_VERSION  # that is spoken with whoever answers
         self._hello_sent: float | None = None
+        self._shaken = False  # this connection's handshake succeeded
+        self._unshaken = 0  # connections in a row that ended before that
+        self._connected_at = 0.0
+        self._again_at: float | None = None  # when to connect anew
         self._waiting: set[int] = set()
 
     def _configure(self) -> None:
@@ -218,9 +245,10 @@ class _Loop:
         poller = zmq.Poller()
         for socket in (self._bell, self._socket, self._monitor):
             poller.register(socket, zmq.POLLIN)
-        self._socket.connect(self._endpoint)
         try:
             while True:
+                self._connect_with_key()
+                self._connect_again()
                 ready = dict(poller.poll(500))
                 self._gate.pass_through()
                 if self._monitor in ready:
@@ -238,14 +266,45 @@ class _Loop:
                 socket.close(linger=0)
             self._socket.close()
 
+    def _connect_with_key(self) -> None:
+        """Connect once there is a key, and anew where the backend's user has got another meanwhile."""
+        if self._state is Connection.CONNECTED or (self._access is not None and self._given_access is not None):
+            return
+        try:
+            access = self._given_access or keys.own_access()
+        except codec.ProtocolError as error:
+            if error.code != codec.ProtocolCode.NO_KEY:  # without one no backend of this user ever ran
+                self._refuse(f"{error.message} {error.hint}".strip())
+            return
+        if access == self._access:
+            return
+        if self._access is not None:
+            with contextlib.suppress(zmq.ZMQError):  # after a wrong handshake there is nothing left to disconnect
+                self._socket.disconnect(self._endpoint)
+        self._again_at = None
+        self._access = access
+        self._socket.curve_serverkey = access.backend.encode()
+        self._socket.curve_secretkey = access.secret.encode()
+        self._socket.curve_publickey = zmq.curve_public(access.secret.encode())
+        self._socket.connect(self._endpoint)
+
     def _note_connection(self, event: int) -> None:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._shaken, self._unshaken = True, 0
             self._hello_sent = time.monotonic()
+            self._protocol = version.PROTOCOL_VERSION
             self._transmit(0, self._hello)
-        elif event in (zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL):
-            self._refuse(f"Something other than a FlowFace backend answers at {self._endpoint}: choose another port.")
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            self._refuse(f"The backend at {self._endpoint} does not know the key of this client.")
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+            self._refuse_impostor()
+        elif event == zmq.EVENT_CONNECTED:
+            self._connected_at = time.monotonic()
+        elif event == zmq.EVENT_CONNECT_RETRIED:
+            self._again_at = None
         elif event == zmq.EVENT_DISCONNECTED:
             self._hello_sent = None
+            self._note_end_of_handshake()
             if self._state is Connection.CONNECTED:
                 self._change(Connection.LOST, "The connection to the backend was lost.")
             lost = m.Error(
@@ -257,10 +316,27 @@ class _Loop:
         elif event == zmq.EVENT_CLOSED and self._state in (Connection.REFUSED, Connection.LOST):
             self._change(Connection.CONNECTING, f"{NOT_RUNNING.message} {NOT_RUNNING.hint}")
 
+    def _note_end_of_handshake(self) -> None:
+        """The connection ended. Where its handshake never did, somebody else answers here, or nobody really does."""
+        if not self._shaken:
+            self._again_at = time.monotonic() + RECONNECT_MS[1] / 1000  # ZeroMQ gives up after a wrong handshake
+            self._unshaken += 1
+            waited = time.monotonic() - self._connected_at > HANDSHAKE_MS / 2000
+            if self._unshaken >= UNSHAKEN or waited:
+                self._refuse_impostor()
+        self._shaken = False
+
+    def _connect_again(self) -> None:
+        if self._again_at is not None and time.monotonic() >= self._again_at:
+            self._again_at = None
+            with contextlib.suppress(zmq.ZMQError):  # there may be nothing left to disconnect
+                self._socket.disconnect(self._endpoint)
+            self._socket.connect(self._endpoint)
+
     def _receive(self) -> None:
         frames = self._socket.recv_multipart(copy=False)
         try:
-            message, request = m.unpack([frame.buffer for frame in frames], client_name=self._name)
+            message, request, protocol = m.read([frame.buffer for frame in frames], client_name=self._name)
         except codec.ProtocolError as error:
             if error.code == codec.ProtocolCode.WRONG_PROTOCOL:
                 self._refuse(error.message)
@@ -269,17 +345,21 @@ class _Loop:
                 self._emit(MessageEvent(error.request, m.Error(error.code, error.message, error.hint)))
             return
         if request == 0:
-            self._welcomed(message)
+            self._welcomed(message, protocol)
             return
         self._waiting.discard(request)
         self._emit(MessageEvent(request, message))
 
-    def _welcomed(self, message: m.Message) -> None:
+    def _welcomed(self, message: m.Message, protocol: int) -> None:
         self._hello_sent = None
+        older = version.older_version(protocol, self._protocol)
         if isinstance(message, m.Welcome):
             sentence = f"Backend {message.backend_version} is running."
             self._state = Connection.CONNECTED
             self._emit(ConnectionEvent(self._state, sentence, message))
+        elif isinstance(message, m.Error) and message.code == codec.ProtocolCode.WRONG_PROTOCOL and older is not None:
+            self._protocol, self._hello_sent = older, time.monotonic()
+            self._transmit(0, self._hello)
         elif isinstance(message, m.Error):
             self._refuse(f"{message.message} {message.hint}".strip())
 
@@ -303,7 +383,7 @@ class _Loop:
 
     def _transmit(self, request: int, message: m.Message) -> bool:
         try:
-            self._socket.send_multipart(m.pack(message, request), zmq.NOBLOCK)
+            self._socket.send_multipart(m.pack(message, request, self._protocol), zmq.NOBLOCK)
         except zmq.Again:
             return False
         return True
@@ -312,6 +392,12 @@ class _Loop:
         if self._hello_sent is not None and time.monotonic() - self._hello_sent > SILENCE_SECONDS:
             self._hello_sent = None
             self._refuse(f"Whoever listens at {self._endpoint} does not answer as a FlowFace backend would.")
+
+    def _refuse_impostor(self) -> None:
+        whose = "this user's" if self._given_access is None else "the key's"
+        self._refuse(
+            f"Something other than {whose} FlowFace backend answers at {self._endpoint}: choose another address."
+        )
 
     def _refuse(self, sentence: str) -> None:
         self._change(Connection.REFUSED, sentence)

@@ -12,3 +12,7 @@ class ClientCode(StrEnum):
     CONNECTION_LOST = "connection_lost"
     NO_ANSWER = "no_answer"
     WRONG_PEER = "wrong_peer"
+
+
+UNHEARD = frozenset({ClientCode.CONNECTION_LOST, ClientCode.BACKEND_NOT_RUNNING, ClientCode.WRONG_PEER})
+"""They say that a request did not reach a backend, or its answer did not come back, and nothing of the request."""

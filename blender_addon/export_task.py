@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from .codes import UNHEARD
 from .vendor import messages as m
 
 Handler = Callable[[m.Message], None]
@@ -30,12 +32,14 @@ class ExportTask:
         self._job = job
         self._send = send
         self._on_end = on_end
+        self._token = secrets.token_hex(16)
         self._asked = False
         self._ended = False
 
     def start(self) -> None:
-        """Submit the job."""
-        self._send(m.Submit(self._job), self._on_status)
+        """Submit the job; again on a new connection, where it is the same job and goes on."""
+        self._asked = False
+        self._send(m.Submit(self._job, token=self._token), self._on_status)
 
     def give_up(self, why: str) -> None:
         """End it as failed; what the backend says of it later is not heard."""
@@ -44,7 +48,7 @@ class ExportTask:
     def _on_status(self, message: m.Message) -> None:
         status = getattr(message, "job", None)
         if isinstance(message, m.Error):
-            self._end(f"{message.message} {message.hint}".strip(), failed=True)
+            self._on_error(message)
         elif isinstance(status, m.JobStatus) and not self._asked:
             self.stage = status.stage or status.state
             if status.state is m.JobState.DONE:
@@ -55,7 +59,7 @@ class ExportTask:
 
     def _on_result(self, message: m.Message) -> None:
         if isinstance(message, m.Error):
-            self._end(f"{message.message} {message.hint}".strip(), failed=True)
+            self._on_error(message)
         elif isinstance(message, m.ResultReply) and not self._ended:
             data = next(iter(message.files.values()), None)
             if data is None:
@@ -71,6 +75,12 @@ class ExportTask:
                 self._end(f"{self.path} cannot be written: {error.strerror}.", failed=True)
                 return
             self._end(f"Exported to {self.path}.", failed=False)
+
+    def _on_error(self, message: m.Error) -> None:
+        if message.code in UNHEARD:  # ``start`` or ``give_up`` follows, by what becomes of the backend
+            self.stage = "Waiting for the backend"
+        else:
+            self._end(f"{message.message} {message.hint}".strip(), failed=True)
 
     def _end(self, text: str, *, failed: bool) -> None:
         if not self._ended:  # a lost connection is told for every request that was open

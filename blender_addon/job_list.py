@@ -20,6 +20,7 @@ class JobList:
 
     def __init__(self, send: Callable[[m.Message, Handler], None]) -> None:
         self.jobs: tuple[m.JobStatus, ...] = ()
+        self.unfolded = ""  # the job whose details are shown
         self._send = send
         self._asked_at = 0.0
         self._news: tuple[m.JobStatus, ...] = ()  # found on a new connection and not told yet
@@ -38,6 +39,16 @@ class JobList:
     def update(self, status: m.JobStatus) -> None:
         """Take over what was pushed about one job."""
         self.jobs = tuple(status if job.job_id == status.job_id else job for job in self.jobs)
+
+    def remove(self, job_id: str, on_end: Handler) -> None:
+        """Have a job deleted; it leaves the list when it is, and ``on_end`` gets the answer."""
+
+        def hear(message: m.Message) -> None:
+            if isinstance(message, m.Removed):
+                self.jobs = tuple(job for job in self.jobs if job.job_id != job_id)
+            on_end(message)
+
+        self._send(m.Remove(job_id), hear)
 
     def find(self, job_id: str) -> m.JobStatus | None:
         """The job with this id."""

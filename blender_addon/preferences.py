@@ -7,14 +7,18 @@ from typing import Any
 
 import bpy
 
-from . import session
+from . import retention, session
 from .backend_places import describe
 from .check import Verdict
 from .client import DEFAULT_ENDPOINT
 from .panels.text import draw_text
-from .vendor import messages as m
+from .vendor import codec, keys
 
 ICONS = {Verdict.GOOD: "CHECKMARK", Verdict.WARNING: "INFO", Verdict.BAD: "ERROR"}
+_SHOWN = (
+    *("environment", "endpoint", "access_key", "device", "autostart", "live_preview", "finish_jobs"),
+    *("keep_gb", "keep_days"),
+)
 BOXES = 60.0
 """Pixels that the boxes about an add-on's preferences take, at the interface's usual scale."""
 
@@ -34,6 +38,12 @@ class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
         name="Address",
         description="Where the backend listens",
         default=DEFAULT_ENDPOINT,
+    )
+    access_key: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Access Key",
+        description="Lets this Blender in at a backend on another machine; “flowface keys new NAME” makes one there. "
+        "Empty for a backend on this machine",
+        subtype="PASSWORD",
     )
     autostart: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Start the Backend when Tracking",
@@ -65,12 +75,20 @@ class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
     )
     keep_gb: bpy.props.FloatProperty(  # type: ignore[valid-type]
         name="Keep Jobs up to (GB)",
-        description="Beyond this, the oldest jobs are deleted when Blender finds the backend, and with them exports of "
-        "their takes and proxies that scenes show. What runs, or was not fetched yet, is kept. 0 keeps all",
+        description="Beyond this, the backend deletes the oldest jobs, and with them exports of their takes and "
+        "proxies that scenes show. What runs, or was not fetched yet, is kept. 0 keeps all",
         default=0.0,
         min=0.0,
         soft_max=100.0,
         precision=1,
+    )
+    keep_days: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Keep Jobs for (Days)",
+        description="A backend that Blender starts deletes jobs so many days after they were made, fetched or not. "
+        "What is not over is kept. 0 keeps all, however old",
+        default=0,
+        min=0,
+        soft_max=365,
     )
 
     def draw(self, _context: Any) -> None:
@@ -78,12 +96,35 @@ class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
         _draw_check(self.layout)
         column = self.layout.column()
         column.use_property_split = True
-        for name in ("environment", "endpoint", "device", "autostart", "live_preview", "finish_jobs", "keep_gb"):
+        for name in _SHOWN:
             column.prop(self, name)
             if name == "environment":
                 _draw_under(column, describe(bpy.path.abspath(self.environment)))
-            elif name == "keep_gb":
+            elif name == "access_key":
+                _draw_key(column, self.access_key)
+            elif name == "keep_days":
                 _draw_storage(column)
+
+
+def _draw_key(column: Any, text: str) -> None:
+    """What is wrong with the access key, and this client's own."""
+    wrong = key_fault(text)
+    if wrong:
+        _draw_under(column, wrong)
+    row = column.split(factor=0.4)
+    row.label()
+    row.operator("flowface.own_key_copy", icon="COPYDOWN")
+
+
+def key_fault(text: str) -> str:
+    """A sentence about what is no access key, "" for one that is, or none."""
+    if not text:
+        return ""
+    try:
+        keys.access_from_text(text)
+    except codec.ProtocolError as error:
+        return f"{error.message} {error.hint}".strip()
+    return ""
 
 
 def _draw_under(column: Any, text: str) -> None:
@@ -101,7 +142,7 @@ def _width() -> int:
 def _draw_storage(column: Any) -> None:
     held = session.current().storage
     if held is not None:
-        _draw_under(column, storage_in_words(held))
+        _draw_under(column, retention.storage_in_words(held))
         row = column.split(factor=0.4)
         row.label()
         row.operator("flowface.prune")
@@ -119,12 +160,6 @@ def _draw_check(layout: Any) -> None:
         draw_text(box, f"{finding.sentence} {finding.hint}".strip(), _width(), ICONS[finding.verdict])
 
 
-def storage_in_words(held: m.StorageReply) -> str:
-    """A sentence on what jobs take on disk."""
-    jobs = f"{held.jobs} job{'' if held.jobs == 1 else 's'}"
-    return f"{jobs} in {held.folder}: {held.bytes / 1e9:.1f} GB; {held.bytes_free / 1e9:.0f} GB are free."
-
-
 def keep_bytes(wanted: Any) -> int | None:
     """The bytes that jobs may take, None where all are kept."""
     return round(wanted.keep_gb * 1e9) if wanted.keep_gb > 0 else None
@@ -135,11 +170,13 @@ class _Defaults:
 
     environment = ""
     endpoint = DEFAULT_ENDPOINT
+    access_key = ""
     autostart = True
     finish_jobs = True
     live_preview = True
     device = "AUTO"
     keep_gb = 0.0
+    keep_days = 0
 
 
 def name() -> str:

@@ -39,6 +39,7 @@ from .operators import (
     masks,
     next_low_confidence,
     open_preferences,
+    own_key,
     pick_face,
     pins,
     refine,
@@ -90,7 +91,7 @@ from .scene import error_on_head
 OPERATORS = (
     *(track, cancel, backend_start, backend_stop, heads_refresh),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
-    *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, check),
+    *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, own_key, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
     *(take_head_motion, take_compare, curves),
     *(pins, masks, held_keys, refine),

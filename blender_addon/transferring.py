@@ -6,9 +6,10 @@ There is one at a time. Blender's data is referred to by name: after an undo old
 from __future__ import annotations
 
 import io
+import secrets
 import time
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from . import session
 from .active_job import Home, stage_of
 from .client import Connection
+from .codes import UNHEARD
 from .vendor import messages as m
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Transfer:
     spec: m.TransferJob
     asked_at: float
     status: m.JobStatus | None = None
+    token: str = field(default_factory=lambda: secrets.token_hex(16))
     submitted: bool = False
     fetching: bool = False
     cancelling: bool = False
@@ -114,10 +117,15 @@ def step(now: Session) -> bool:
             if m.TransferJob.KIND not in now.kinds:
                 end("This backend cannot make shape keys: install the add-on's version of it.", is_error=True)
                 return True
+            if not now.reads_paths:
+                end("Shape keys are made by a backend on this machine only: it must see the mesh.", is_error=True)
+                return True
             transfer.submitted = True
-            now.request(m.Submit(transfer.spec), _heard_by(transfer))
+            now.request(m.Submit(transfer.spec, token=transfer.token), _heard_by(transfer))
         return False
-    waiting = now.backend_starting and not transfer.submitted
+    if now.coming_back and transfer.submitted:  # asked for again with the same token, it is the same job
+        transfer.submitted = transfer.fetching = False
+    waiting = now.coming_back and not transfer.submitted
     if now.connection is Connection.REFUSED or transfer.submitted:
         end(f"{now.connection_sentence} The shape keys were not made.", is_error=True)
         return True
@@ -137,6 +145,8 @@ def _heard_by(transfer: Transfer) -> Any:
 
 def _hear(transfer: Transfer, message: m.Message) -> None:
     status = getattr(message, "job", None)
+    if isinstance(message, m.Error) and message.code in UNHEARD:
+        return  # ``step`` sees what becomes of the backend
     if isinstance(message, m.Error):
         end(f"{message.message} {message.hint}".strip(), is_error=True)
     elif isinstance(message, m.ResultReply):

@@ -17,12 +17,14 @@ __all__ = [
     "corrections",
     "face_actions",
     "fields",
+    "keys",
     "live_link",
     "live_link_reading",
     "messages",
     "options",
     "shown",
     "take",
+    "upload",
     "version",
 ]
 
@@ -33,12 +35,14 @@ if TYPE_CHECKING:
         corrections,
         face_actions,
         fields,
+        keys,
         live_link,
         live_link_reading,
         messages,
         options,
         shown,
         take,
+        upload,
         version,
     )
 else:

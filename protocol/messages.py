@@ -10,6 +10,7 @@ A new verb is a new class in ``MESSAGES``; a new field needs a default. Neither 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -33,6 +34,7 @@ from .job import Job as Job
 from .job import RefineJob as RefineJob
 from .job import TrackJob as TrackJob
 from .job import ViewSpec as ViewSpec
+from .message import Message as Message
 from .offers import AlignerInfo as AlignerInfo
 from .offers import ExportInfo as ExportInfo
 from .offers import HeadInfo as HeadInfo
@@ -47,7 +49,10 @@ from .transfer import FACE_POINTS as FACE_POINTS
 from .transfer import SHEET_FILE as SHEET_FILE
 from .transfer import FacePoint as FacePoint
 from .transfer import TransferJob as TransferJob
-from .version import PROTOCOL_VERSION, mismatch_sentence
+from .upload import UploadChunk as UploadChunk
+from .upload import UploadStart as UploadStart
+from .upload import UploadState as UploadState
+from .version import PROTOCOL_VERSION, is_spoken, mismatch_sentence
 
 RESULT_FILES = ("track.npz", "alignments.npz", "report.json")
 """Files that a tracked take leaves."""
@@ -81,30 +86,18 @@ class JobStatus:
     queue_position: int = 0  # jobs ahead of this one
     footage: str = ""
     created: str = ""  # ISO 8601, UTC
-    problem: Problem | None = None  # of a failed or interrupted job
+    problem: Problem | None = None  # of a failed or interrupted job; of a queued one what it waits for
     partial: int = 0  # while it runs: how many partial takes it has made; ``Result.partial`` asks for the latest
     kind: str = TrackJob.KIND
     fetched: bool = False  # somebody has fetched its result
+    attempts: int = 0  # how often it was started
+    bytes: int = 0  # that its folder took when it ended; 0 while unknown
+    owner: str = ""  # the name of the trusted client whose job it is; "" for the backend's own user
 
     @property
     def finished(self) -> bool:
         """True where nothing more will happen to this job."""
         return self.state in FINAL_STATES
-
-
-class Message:
-    """Base of all messages: a ``TYPE`` and the two directions between object and wire."""
-
-    TYPE: ClassVar[str]
-
-    def to_wire(self) -> tuple[dict[str, Any], Arrays]:
-        """Plain header fields and arrays of this message."""
-        return to_plain(self), {}
-
-    @classmethod
-    def from_wire(cls, fields: Mapping[str, Any], arrays: Arrays) -> Self:  # noqa: ARG003 - for those with arrays
-        """Build the message; raises ProtocolError naming the field that is wrong."""
-        return from_plain(cls, fields, cls.TYPE)
 
 
 @dataclass(frozen=True)
@@ -127,6 +120,7 @@ class Welcome(Message):
     device: str = ""
     capabilities: tuple[str, ...] = ()  # the request types this backend answers
     kinds: tuple[str, ...] = ()  # the kinds of job that it does; none are named by backends from before they were told
+    reads_paths: bool = True  # of this client's machine; False: footage has to be sent (``upload``)
 
 
 @dataclass(frozen=True)
@@ -154,11 +148,22 @@ class HeadList(Message):
 
 @dataclass(frozen=True)
 class Submit(Message):
-    """Queue a job; answered by ``Submitted``, then by pushed ``Progress`` while ``subscribe``."""
+    """Queue a job; answered by ``Submitted``, then by pushed ``Progress`` while ``subscribe``.
+
+    Asked again with the same ``token`` (32 hexadecimal digits, made by the client for each job) the backend answers the
+    job that is there already, whatever has become of it, and never makes a second: a client that got no answer may ask
+    again, of a later backend as well.
+    """
 
     TYPE: ClassVar[str] = "submit"
     job: Job
     subscribe: bool = True
+    token: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError (``bad_field``) for what is no token."""
+        if self.token and not re.fullmatch(r"[0-9a-f]{32}", self.token):
+            raise ProtocolError(ProtocolCode.BAD_FIELD, "“submit.token” must be 32 hexadecimal digits in lower case.")
 
 
 @dataclass(frozen=True)
@@ -207,6 +212,12 @@ class Result(Message):
     files: tuple[str, ...] = ()
     all_files: bool = False
     partial: bool = False
+    cut: bool = True  # arrays may come in several parts; not so where a client from before that asks
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any], arrays: Arrays) -> Self:  # noqa: ARG003 - as the base
+        """Build the message; raises ProtocolError naming the field that is wrong."""
+        return from_plain(cls, {"cut": False, **fields}, cls.TYPE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,6 +297,22 @@ class Prune(Message):
 
 
 @dataclass(frozen=True)
+class Remove(Message):
+    """Delete a job with everything in its folder; answered by ``Removed``. One that waits or runs is kept."""
+
+    TYPE: ClassVar[str] = "remove"
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Removed(Message):
+    """The job is no more."""
+
+    TYPE: ClassVar[str] = "removed"
+    job_id: str
+
+
+@dataclass(frozen=True)
 class StorageReply(Message):
     """Reply to ``Storage`` and ``Prune``: the jobs folder on the backend's machine, and what it holds."""
 
@@ -299,7 +326,7 @@ class StorageReply(Message):
 
 @dataclass(frozen=True)
 class Shutdown(Message):
-    """Stop the backend; a running job is interrupted. Answered by ``Goodbye``."""
+    """Stop the backend; the next one on its folder takes up unfinished jobs. Answered by ``Goodbye``."""
 
     TYPE: ClassVar[str] = "shutdown"
 
@@ -325,23 +352,35 @@ MESSAGES: dict[str, type[Message]] = {
     cls.TYPE: cls
     for cls in (
         *(Hello, Welcome, Heads, HeadList, Submit, Submitted, Status, StatusReply, Progress),
-        *(Result, ResultReply, Cancel, Jobs, JobList, Storage, Prune, StorageReply, Shutdown, Goodbye, Error),
+        *(UploadStart, UploadChunk, UploadState),
+        *(Result, ResultReply, Cancel, Jobs, JobList, Storage, Prune, StorageReply, Remove, Removed),
+        *(Shutdown, Goodbye, Error),
     )
 }
 
 
-def pack(message: Message, request: int) -> list[Frame]:
-    """Frames of a message under a request id.
+def pack(message: Message, request: int, protocol: int = PROTOCOL_VERSION, *, cut: bool = False) -> list[Frame]:
+    """Frames of a message under a request id, in the version that its receiver speaks.
+
+    With ``cut``, large arrays come in several (``codec.encode``).
 
     Raises:
         ProtocolError: the message holds something that cannot travel or is too large.
     """
     fields, arrays = message.to_wire()
-    return encode({**fields, "type": message.TYPE, "protocol": PROTOCOL_VERSION, "request": request}, arrays)
+    return encode({**fields, "type": message.TYPE, "protocol": protocol, "request": request}, arrays, cut=cut)
 
 
 def unpack(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[Message, int]:
-    """Message and request id from frames; a client gives its name for the sentence about versions, the backend None.
+    """Message and request id from frames; as ``read``."""
+    message, request, _ = read(frames, client_name=client_name)
+    return message, request
+
+
+def read(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[Message, int, int]:
+    """Message, request id and protocol version from frames, the last 0 where it is none.
+
+    A client gives its name for the sentence about versions, the backend None.
 
     Raises:
         ProtocolError: with ``request`` set where it could be read: ``wrong_protocol``, ``unknown_type``, ``bad_field``,
@@ -351,7 +390,7 @@ def unpack(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[
     request, version, kind = request_of(header), header.get("protocol"), header.get("type")
     if request is None:
         raise ProtocolError(ProtocolCode.BAD_HEADER, "The message has no request id.")
-    if kind != Error.TYPE and version != PROTOCOL_VERSION:
+    if kind != Error.TYPE and not is_spoken(version):
         raise ProtocolError(ProtocolCode.WRONG_PROTOCOL, _mismatch(header, client_name), request=request)
     cls = MESSAGES.get(kind) if isinstance(kind, str) else None
     if cls is None:
@@ -359,7 +398,7 @@ def unpack(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[
             ProtocolCode.UNKNOWN_TYPE, f"Nobody here knows the message type “{str(kind)[:80]}”.", request=request
         )
     try:
-        return cls.from_wire(header, arrays), request
+        return cls.from_wire(header, arrays), request, version if type(version) is int else 0
     except ProtocolError as error:
         error.request = request
         raise

@@ -16,7 +16,7 @@ class JobState(StrEnum):
     DONE = "done"  # there is a result
     FAILED = "failed"  # ``JobStatus.problem`` says why
     CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"  # its backend stopped before it ended
+    INTERRUPTED = "interrupted"  # its backend, of before jobs were taken up by the next, stopped before it ended
 
 
 FINAL_STATES = frozenset(JobState) - {JobState.QUEUED, JobState.RUNNING}

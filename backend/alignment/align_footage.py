@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from backend.alignment.choice import FaceChoice
-from backend.alignment.cuts import follow_shots
-from backend.alignment.face_following import align_frames
+from backend.alignment.cuts import ShotJudge, follow_shots
+from backend.alignment.face_following import FaceFollowing
+from backend.alignment.keeping import Keeper
 from backend.alignment.lids import with_lid_closure
 from backend.alignment.several_faces import FacesWanted, SeveralFaces
 from backend.alignment.types import Aligner, FaceFinder
 from backend.errors import Cancelled, ErrorCode, UserError
 from backend.footage import Footage, prefetch
-from backend.observations import AlignedFrame, FaceBox, ViewAlignment
+from backend.observations import AlignedFrame, ViewAlignment
 
 T = TypeVar("T")
 
@@ -27,37 +28,31 @@ def align_footage(
     choice: FaceChoice | None = None,
     *,
     finder: FaceFinder,
+    on_found: Callable[[Sequence[AlignedFrame]], None] | None = None,
     on_frame: Callable[[AlignedFrame], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     should_cancel: Callable[[], bool] | None = None,
-    resume_from: FaceBox | None = None,
-    done: Sequence[AlignedFrame] = (),
+    keeper: Keeper | None = None,
+    needs_face: bool = True,
 ) -> ViewAlignment:
     """Decode and align footage.
 
-    ``on_frame`` is called with every frame as it is made, in order, so that the caller can keep it; ``on_progress``
-    with (frames done, frames expected); ``should_cancel`` is asked before every frame. To go on with an earlier run,
-    give its frames as ``done`` and as ``footage`` the rest, with some frames before (``align_frames``).
+    ``on_frame`` is called with every frame as it is known, in order; ``on_progress`` with (frames done, frames
+    expected); ``should_cancel`` is asked before every frame. A ``keeper`` writes what is known; the frames that it
+    found are not decoded again, and ``on_found`` gets them instead.
 
-    Raises UserError ``no_face``, ``no_frames``, ``face_not_chosen`` and what reading the footage raises; ``Cancelled``.
+    Raises UserError ``no_face`` where it ``needs_face``, ``no_frames``, ``face_not_chosen`` and what reading the
+    footage raises; ``Cancelled``; OSError where nothing can be kept.
     """
-    clock = _Clock()
-    frames = list(done)
-    total = len(frames) + footage.total
-    with closing(prefetch(clock.timed("decode", _until_cancelled(footage, should_cancel)))) as decoded:
-        aligned = align_frames(decoded, aligner, choice, finder=finder, resume_from=resume_from, done=done)
-        started = time.perf_counter()
-        for frame in aligned:
-            frames.append(frame)
-            if on_frame is not None:
-                on_frame(frame)
-            if on_progress is not None:
-                on_progress(len(frames), total)
-        clock.seconds["align"] = time.perf_counter() - started
-    if should_cancel is not None and should_cancel():
-        raise Cancelled
-    _require_face(frames, str(footage.info.path))
-    return _stacked(frames, footage, aligner, clock.seconds)
+    following = FaceFollowing.resumed(aligner, finder, choice, keeper.found if keeper else ())
+    if on_found is not None and following.frames:
+        on_found(following.frames)
+    seconds = _follow(footage, following, keeper, on_frame, on_progress, should_cancel)
+    for frame in following.end():
+        if on_frame is not None:
+            on_frame(frame)
+    _require_face(following.frames, str(footage.info.path), needs_face=needs_face)
+    return _stacked(following.frames, footage, aligner, seconds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,32 +71,59 @@ def align_faces(
     wanted: FacesWanted,
     *,
     finder: FaceFinder,
+    on_found: Callable[[Sequence[AlignedFrame]], None] | None = None,
     on_frame: Callable[[AlignedFrame], None] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     should_cancel: Callable[[], bool] | None = None,
+    keeper: Keeper | None = None,
 ) -> AlignedFaces:
     """Decode footage once and align several of its faces, as ``align_footage`` does one; ``on_frame`` gets the first.
 
-    Raises UserError ``no_face``, ``no_frames``, ``face_not_chosen`` and what reading the footage raises; ``Cancelled``.
+    Raises UserError ``no_face``, ``no_frames``, ``face_not_chosen`` and what reading the footage raises; ``Cancelled``;
+    OSError where nothing can be kept.
     """
+    following = SeveralFaces.resumed(aligner, finder, wanted, keeper.found if keeper else ())
+    if on_found is not None and (frames := following.frames):
+        on_found(frames)
+    seconds = _follow(footage, following, keeper, on_frame, on_progress, should_cancel)
+    found = following.end()
+    _require_face(found.faces[0], str(footage.info.path))
+    none = dict.fromkeys(seconds, 0.0)  # the first face has the time of all
+    faces = [_stacked(face, footage, aligner, none if n else seconds) for n, face in enumerate(found.faces)]
+    return AlignedFaces(tuple(faces), found.left_out, found.overflowed)
+
+
+def _follow(
+    footage: Footage,
+    following: FaceFollowing | SeveralFaces,
+    keeper: Keeper | None,
+    on_frame: Callable[[AlignedFrame], None] | None,
+    on_progress: Callable[[int, int], None] | None,
+    should_cancel: Callable[[], bool] | None,
+) -> Mapping[str, float]:
+    """Show all frames to whoever follows faces, but for those that are kept; the busy seconds of both sides."""
     clock = _Clock()
-    following = SeveralFaces(aligner, finder, wanted)
-    with closing(prefetch(clock.timed("decode", _until_cancelled(footage, should_cancel)))) as decoded:
+    last = keeper.last_number if keeper else None
+    rest = footage if last is None else footage.after(last)
+    judge = keeper.judge if keeper else ShotJudge()
+    total = footage.total
+    before = total - (rest.total if rest else 0)
+    with closing(prefetch(clock.timed("decode", _until_cancelled(rest or (), should_cancel)))) as decoded:
         started = time.perf_counter()
-        for done, (frame, follows) in enumerate(follow_shots(decoded), start=1):
+        for done, (frame, follows) in enumerate(follow_shots(decoded, judge), start=before + 1):
             for known in following.take(frame, follows):
                 if on_frame is not None:
                     on_frame(known)
+            if keeper is not None:
+                keeper.taken(following, judge)
             if on_progress is not None:
-                on_progress(done, footage.total)
+                on_progress(done, total)
         clock.seconds["align"] = time.perf_counter() - started
     if should_cancel is not None and should_cancel():
         raise Cancelled
-    found = following.end()
-    _require_face(found.faces[0], str(footage.info.path))
-    none = dict.fromkeys(clock.seconds, 0.0)  # the first face has the time of all
-    faces = [_stacked(face, footage, aligner, none if n else clock.seconds) for n, face in enumerate(found.faces)]
-    return AlignedFaces(tuple(faces), found.left_out, found.overflowed)
+    if keeper is not None:
+        keeper.keep(following, judge)
+    return clock.seconds
 
 
 def _stacked(
@@ -119,10 +141,10 @@ def _stacked(
     return view if aligner.lids is None else with_lid_closure(view, aligner.lids)
 
 
-def _require_face(frames: Sequence[AlignedFrame], footage_name: str) -> None:
+def _require_face(frames: Sequence[AlignedFrame], footage_name: str, *, needs_face: bool = True) -> None:
     if not frames:
         raise UserError(ErrorCode.NO_FRAMES, f"No frame of {footage_name} could be read.", "The file may be damaged.")
-    if all(frame.alignment is None for frame in frames):
+    if needs_face and all(frame.alignment is None for frame in frames):
         pictures = "the picture" if len(frames) == 1 else f"any of the {len(frames)} frames"
         raise UserError(
             ErrorCode.NO_FACE,

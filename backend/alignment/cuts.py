@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from itertools import pairwise
+from typing import Any
 
-from backend.alignment.picture_change import Glance, change, difference, glance, mixture
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.alignment.picture_change import SIDE, Glance, change, difference, glance, glance_of, mixture
 from backend.footage import FootageFrame
 
 
@@ -25,9 +29,6 @@ class Follows(Enum):
     CUT = "cut"
     INTERRUPTION = "interruption"
 
-
-CONTEXT_FRAMES = 48
-"""Frames before a frame that decide how it follows; more only where pictures are held for long."""
 
 _CUT = (
     (0.26, 2.5),
@@ -43,12 +44,15 @@ _ABOUT = 4  # pairs that are compared with, on either side
 _AHEAD = 8  # frames behind a possible cut that are looked at, and held for that
 
 
-def follow_shots(frames: Iterable[FootageFrame]) -> Iterator[tuple[FootageFrame, Follows]]:
+def follow_shots(
+    frames: Iterable[FootageFrame], judge: ShotJudge | None = None
+) -> Iterator[tuple[FootageFrame, Follows]]:
     """Every frame, in order, and how it follows.
 
-    Frames come out at once, except that ``_AHEAD`` are held while one that may begin a shot is judged.
+    Frames come out at once, except that ``_AHEAD`` are held while one that may begin a shot is judged. A ``judge`` who
+    has seen the frames before goes on with these; whenever a frame has come out, it has seen that one and none after.
     """
-    judge = _Judge()
+    judge = judge or ShotJudge()
     waiting: deque[tuple[FootageFrame, Glance]] = deque()
     for frame in frames:
         waiting.append((frame, glance(frame.image)))
@@ -57,7 +61,7 @@ def follow_shots(frames: Iterable[FootageFrame]) -> Iterator[tuple[FootageFrame,
 
 
 def _judged(
-    judge: _Judge, waiting: deque[tuple[FootageFrame, Glance]], *, ended: bool
+    judge: ShotJudge, waiting: deque[tuple[FootageFrame, Glance]], *, ended: bool
 ) -> Iterator[tuple[FootageFrame, Follows]]:
     """Take the frames that can be judged from the front of ``waiting``."""
     while waiting:
@@ -67,13 +71,28 @@ def _judged(
         yield waiting.popleft()[0], follows
 
 
-class _Judge:
+class ShotJudge:
     """What was seen of the shot so far."""
 
     def __init__(self) -> None:
         self._seen: deque[Glance] = deque(maxlen=_ABOUT + 1)  # the shot's latest pictures that differ
         self._differences: deque[float] = deque(maxlen=_ABOUT)  # between successive ones of them
         self._measured: tuple[Glance, float] | None = None  # a picture that waits to be judged, and its change
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What was seen, as arrays from which ``resumed`` makes a judge who answers the same."""
+        seen = np.zeros((len(self._seen), SIDE, SIDE, 3), np.uint8)
+        for place, picture in enumerate(self._seen):
+            seen[place] = picture.colour
+        return {"shot_pictures": seen, "shot_differences": np.array(self._differences, np.float64)}
+
+    @classmethod
+    def resumed(cls, state: Mapping[str, NDArray[Any]]) -> ShotJudge:
+        """The judge whose ``state()`` this is."""
+        judge = cls()
+        judge._seen.extend(glance_of(np.ascontiguousarray(colour)) for colour in state["shot_pictures"])
+        judge._differences.extend(float(apart) for apart in state["shot_differences"])
+        return judge
 
     def judge(self, pictures: list[Glance], *, ended: bool) -> Follows | None:
         """How the first of ``pictures`` follows; None where that takes more of them and not ``ended``."""

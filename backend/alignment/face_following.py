@@ -18,9 +18,11 @@ from backend.alignment.face_search import (
     the_right_way_up,
     turned_apart,
 )
+from backend.alignment.keeping import Known, box_of_array, boxes_as_array
 from backend.alignment.types import Aligner, FaceFinder
 from backend.footage import FootageFrame
 from backend.observations import AlignedFrame, Alignment, FaceBox, overlap
+from backend.observations.chunks import Chunk
 
 _MAX_CANDIDATES = 6  # faces followed at once while the choice lies ahead
 _COUNT_EVERY = 15  # frames between looks at the whole image for how many faces there are
@@ -36,14 +38,14 @@ class _Follower:
         self._aligner = aligner
         self._finder = finder
         self.box = box
-        self._lost = lost
+        self.lost = lost
 
     def follow(self, image: NDArray[np.uint8]) -> Alignment | None:
         found = self._again(image) or self._search(image)
         if found is None:
-            self._lost += 1
+            self.lost += 1
         else:
-            self.box, self._lost = found.box, 0
+            self.box, self.lost = found.box, 0
         return found
 
     def _again(self, image: NDArray[np.uint8]) -> Alignment | None:
@@ -53,10 +55,10 @@ class _Follower:
         return found
 
     def _search(self, image: NDArray[np.uint8]) -> Alignment | None:
-        thoroughly = self._lost % _LOOK_EVERYWHERE_EVERY == 0
+        thoroughly = self.lost % _LOOK_EVERYWHERE_EVERY == 0
         boxes = search_again(self._finder, image, self.box, thoroughly=thoroughly)
         for box in sorted(boxes, key=self._strangeness):
-            if self._strangeness(box) > 1 + 0.15 * self._lost:
+            if self._strangeness(box) > 1 + 0.15 * self.lost:
                 break
             found = _align(self._aligner, image, the_right_way_up(self._finder, image, box))
             if found is not None:
@@ -91,84 +93,119 @@ def _faces(
 
 
 def align_frames(
-    frames: Iterable[FootageFrame],
-    aligner: Aligner,
-    choice: FaceChoice | None = None,
-    *,
-    finder: FaceFinder,
-    resume_from: FaceBox | None = None,
-    done: Sequence[AlignedFrame] = (),
+    frames: Iterable[FootageFrame], aligner: Aligner, choice: FaceChoice | None = None, *, finder: FaceFinder
 ) -> Iterator[AlignedFrame]:
     """Align the chosen face in every frame of its shot, in order, one at a time: nothing but the current image is held,
     or a few where footage may be cut. Frames of other shots have no alignment, as if no face were seen in them.
 
     ``choice`` defaults to the largest face of the first frame that shows one. Where the choice was made on a later
-    frame, all faces of its shot are followed up to it.
-
-    An earlier run is gone on with by its frames, ``done``; ``frames`` then begins behind them, or before them by some
-    frames, which are looked at for cuts only: with ``CONTEXT_FRAMES`` of them the answer is that of one run.
-    ``resume_from`` goes on with the face last seen in that box. Raises UserError ``face_not_chosen`` where no face
-    lies in the chosen place.
+    frame, all faces of its shot are followed up to it. Raises UserError ``face_not_chosen`` where no face lies in the
+    chosen place.
     """
-    following = _Following(aligner, finder, choice or FaceChoice.largest(), done, resume_from)
-    last_done = done[-1].number if done else None
+    following = FaceFollowing(aligner, finder, choice)
     for frame, follows in follow_shots(frames):
-        if last_done is None or frame.number > last_done:
-            yield from following.take(frame, follows)
-    yield from following.give_up()
+        yield from following.take(frame, follows)
+    yield from following.end()
 
 
-class _Following:
+class FaceFollowing:
     """The state of following through shots: before the shot of the chosen face, in it or behind it."""
 
-    def __init__(
-        self,
-        aligner: Aligner,
-        finder: FaceFinder,
-        choice: FaceChoice,
-        done: Sequence[AlignedFrame],
-        resume_from: FaceBox | None,
-    ) -> None:
-        self._aligner, self._finder, self._choice = aligner, finder, choice
-        self._index = len(done)
-        self._shot = done[-1].shot if done else 0
+    def __init__(self, aligner: Aligner, finder: FaceFinder, choice: FaceChoice | None = None) -> None:
+        self._aligner, self._finder, self._choice = aligner, finder, choice or FaceChoice.largest()
+        self.frames: list[AlignedFrame] = []
+        """All that is known, in order: frames taken, but for those that wait for a choice."""
+        self._taken = 0
+        self._shot = 0
         self._over = False
         self._waiting = self._candidates()
         self._follower: _Follower | None = None
-        seen = next((index for index in reversed(range(len(done))) if done[index].alignment is not None), None)
-        if seen is not None and (alignment := done[seen].alignment) is not None:
-            self._over = done[seen].shot != self._shot
-            resume_from = resume_from or alignment.box
-        if resume_from is not None and not self._over:
-            lost = 0 if seen is None else len(done) - 1 - seen
-            self._follower = _Follower(aligner, finder, resume_from, lost)
+        self._chosen = -1, 0  # the shot of the face that was chosen, and its place among that shot's candidates
 
-    def take(self, frame: FootageFrame, follows: Follows) -> Iterator[AlignedFrame]:
-        """The next frame; gives what is known of it and of frames before."""
-        if follows is Follows.CUT:
-            yield from self._begin_shot()
-        index, self._index = self._index, self._index + 1
+    def take(self, frame: FootageFrame, follows: Follows) -> list[AlignedFrame]:
+        """The next frame; gives what is known of it and of frames before.
+
+        Raises UserError ``face_not_chosen`` where no face lies in the chosen place.
+        """
+        known = self._begin_shot() if follows is Follows.CUT else []
+        index, self._taken = self._taken, self._taken + 1
         if self._over or (self._follower is not None and follows is Follows.INTERRUPTION):
-            yield AlignedFrame(frame.number, frame.time, frame.scene_frame, None, shot=self._shot)
+            known.append(AlignedFrame(frame.number, frame.time, frame.scene_frame, None, shot=self._shot))
         elif self._follower is not None:
-            yield self._follow(self._follower, frame, count=index % _COUNT_EVERY == 0)
+            known.append(self._follow(self._follower, frame, count=index % _COUNT_EVERY == 0))
         else:
             backlog = self._waiting.take(frame)
             if backlog is not None:
                 self._follower = self._waiting.chosen
-                yield from backlog
+                self._chosen = self._shot, self._waiting.chosen_place
+                known += backlog
+        self.frames += known
+        return known
 
-    def give_up(self) -> list[AlignedFrame]:
-        """All frames held back for a choice that was never made, without a face."""
-        return [] if self._over or self._follower is not None else self._waiting.give_up()
+    def end(self) -> list[AlignedFrame]:
+        """All frames held back for a choice that was never made, without a face, once there are no more."""
+        held_back = self._held_back()
+        self.frames += held_back
+        return held_back
+
+    def known(self, since: int) -> Known:
+        """The frames taken behind the first ``since``, and what ``resumed`` goes on from."""
+        faces, followers = [self.frames[since:]], [] if self._follower is None else [self._follower]
+        waits = not self._over and self._follower is None
+        if waits:
+            followers = self._waiting.followers
+            begin = max(since - len(self.frames), 0)
+            faces = [[*faces[0], *track[begin:]] for track in self._waiting.tracks()]
+        return Known(
+            faces,
+            {
+                "known": np.array(len(self.frames)),
+                "over": np.array(self._over),
+                "waits": np.array(waits),
+                "chosen": np.array(self._chosen),
+                "boxes": boxes_as_array([follower.box for follower in followers]),
+                "lost": np.array([follower.lost for follower in followers], np.int64),
+            },
+        )
+
+    @classmethod
+    def resumed(
+        cls, aligner: Aligner, finder: FaceFinder, choice: FaceChoice | None, chunks: Sequence[Chunk]
+    ) -> FaceFollowing:
+        """Following as it was behind the last of ``chunks``, which hold what it said was ``known``."""
+        following = cls(aligner, finder, choice)
+        if not chunks:
+            return following
+        state = chunks[-1].state
+        shot, place = (int(number) for number in state["chosen"])
+        tracks = [_track_of(chunk, 0 if not chunk.state["waits"] else place) for chunk in chunks]
+        frames = [frame for track in tracks for frame in track]
+        known = int(state["known"])
+        following._taken, following._shot = len(frames), frames[-1].shot
+        following._over, following._chosen = bool(state["over"]), (shot, place)
+        following.frames = [frame if frame.shot == shot else replace(frame, alignment=None) for frame in frames[:known]]
+        followers = [
+            _Follower(aligner, finder, box_of_array(box), int(lost))
+            for box, lost in zip(state["boxes"], state["lost"], strict=True)
+        ]
+        following._waiting = following._candidates()
+        if state["waits"]:
+            held = [[f for chunk in chunks for f in _track_of(chunk, n)][known:] for n in range(len(followers))]
+            following._waiting.take_up([replace(frame, alignment=None) for frame in frames[known:]], followers, held)
+        elif followers:
+            following._follower = followers[0]
+        return following
 
     def _begin_shot(self) -> list[AlignedFrame]:
-        held_back = self.give_up()
+        held_back = self._held_back()
         self._over = self._over or self._follower is not None
         self._follower = None
         self._shot += 1
         self._waiting = self._candidates()
         return held_back
+
+    def _held_back(self) -> list[AlignedFrame]:
+        return [] if self._over or self._follower is not None else self._waiting.give_up()
 
     def _candidates(self) -> _Candidates:
         return _Candidates(self._aligner, self._finder, self._choice, self._shot)
@@ -182,6 +219,13 @@ class _Following:
         return AlignedFrame(frame.number, frame.time, frame.scene_frame, alignment, seen, self._shot)
 
 
+def _track_of(chunk: Chunk, place: int) -> list[AlignedFrame]:
+    """A chunk's frames as its face of this place shows them; without a face where it was not known yet."""
+    if place < len(chunk.faces):
+        return chunk.faces[place].frames()
+    return [replace(frame, alignment=None) for frame in chunk.faces[0].frames()]
+
+
 class _Candidates:
     """All faces of a shot up to the frame on which one of them is chosen."""
 
@@ -191,15 +235,33 @@ class _Candidates:
         self._finder = finder
         self._choice = choice
         self._frames: list[AlignedFrame] = []  # without alignment: which one is not known yet
-        self._followers: list[_Follower] = []
+        self.followers: list[_Follower] = []
         self._paths: list[dict[int, Alignment]] = []  # per follower: index in _frames -> alignment
         self.chosen: _Follower | None = None
+        self.chosen_place = 0
+
+    def tracks(self) -> list[list[AlignedFrame]]:
+        """The frames so far as each face shows them; as nobody does where there is none."""
+        return [self._track(path) for path in self._paths or [{}]]
+
+    def take_up(
+        self, frames: list[AlignedFrame], followers: list[_Follower], tracks: Sequence[Sequence[AlignedFrame]]
+    ) -> None:
+        """Go on from what ``tracks()`` said of ``frames``."""
+        self._frames, self.followers = frames, followers
+        self._paths = [
+            {index: frame.alignment for index, frame in enumerate(track) if frame.alignment is not None}
+            for track in tracks
+        ]
+
+    def _track(self, path: dict[int, Alignment]) -> list[AlignedFrame]:
+        return [replace(frame, alignment=path.get(index)) for index, frame in enumerate(self._frames)]
 
     def take(self, frame: FootageFrame) -> list[AlignedFrame] | None:
         """Look at one more frame; everything up to it once the choice is made, else None."""
         index = len(self._frames)
         here: dict[int, Alignment] = {}
-        for which, follower in enumerate(self._followers):
+        for which, follower in enumerate(self.followers):
             found = follower.follow(frame.image)
             if found is not None:
                 here[which] = self._paths[which][index] = found
@@ -219,9 +281,9 @@ class _Candidates:
     def _add_new(self, faces: list[Alignment], here: dict[int, Alignment], index: int) -> None:
         for face in faces:
             known = any(overlap(face.box, other.box) >= 0.3 for other in here.values())
-            if not known and len(self._followers) < _MAX_CANDIDATES:
-                here[len(self._followers)] = face
-                self._followers.append(_Follower(self._aligner, self._finder, face.box))
+            if not known and len(self.followers) < _MAX_CANDIDATES:
+                here[len(self.followers)] = face
+                self.followers.append(_Follower(self._aligner, self._finder, face.box))
                 self._paths.append({index: face})
 
     def _decide(self, frame: FootageFrame, here: dict[int, Alignment]) -> list[AlignedFrame]:
@@ -229,9 +291,9 @@ class _Candidates:
         picked = self._choice.pick([here[w].box for w in which])
         if picked is None:
             raise beside_every_face(self._choice, frame.number, len(here))
-        self.chosen = self._followers[which[picked]]
-        path = self._paths[which[picked]]
-        return [replace(frame, alignment=path.get(index)) for index, frame in enumerate(self._frames)]
+        self.chosen_place = which[picked]
+        self.chosen = self.followers[self.chosen_place]
+        return self._track(self._paths[self.chosen_place])
 
     def give_up(self) -> list[AlignedFrame]:
         """All frames where the choice was never made, without a face."""

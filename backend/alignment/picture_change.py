@@ -53,7 +53,11 @@ class Glance:
 def glance(image: NDArray[np.uint8]) -> Glance:
     """The small picture of an RGB image (H,W,3) of any size and shape."""
     sampled = cv2.resize(image, (_SAMPLES, _SAMPLES), interpolation=cv2.INTER_NEAREST)
-    colour = np.asarray(cv2.resize(sampled, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    return glance_of(np.asarray(cv2.resize(sampled, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8))
+
+
+def glance_of(colour: NDArray[np.uint8]) -> Glance:
+    """The small picture whose ``colour (64,64,3)`` is known: all else follows from it."""
     grey = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
     mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
     clear = ((grey >= _CLIPPED[0]) & (grey <= _CLIPPED[1])).astype(np.uint8)

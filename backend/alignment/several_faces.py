@@ -19,10 +19,12 @@ from backend.alignment.choice import FaceChoice, beside_every_face
 from backend.alignment.crop import Crop, cut
 from backend.alignment.cuts import Follows
 from backend.alignment.face_search import search_again, search_image, the_right_way_up, turned_apart
+from backend.alignment.keeping import Known, box_of_array, boxes_as_array
 from backend.alignment.types import Aligner, FaceFinder
 from backend.errors import ErrorCode, UserError
 from backend.footage import FootageFrame
 from backend.observations import AlignedFrame, Alignment, FaceBox, overlap
+from backend.observations.chunks import Chunk
 
 Image = NDArray[np.uint8]
 
@@ -119,6 +121,12 @@ class SeveralFaces:
         self._first: _Face | None = None  # the one that is wanted first, once it is known
         self._told = 0  # frames that were given with it
         self._result: FollowedFaces | None = None
+        self._ended = -1  # frames that there were when it was made
+
+    @property
+    def frames(self) -> list[AlignedFrame]:
+        """What is known by now of the first wanted face."""
+        return [] if self._first is None else self._track(self._first)[: self._told]
 
     def take(self, frame: FootageFrame, follows: Follows) -> list[AlignedFrame]:
         """The next frame, in order; gives what is known by now of the first wanted face, of frames before, too.
@@ -151,6 +159,53 @@ class SeveralFaces:
             for index, frame in enumerate(self._frames[first:], start=first)
         ]
 
+    def known(self, since: int) -> Known:
+        """The frames taken behind the first ``since``, and what ``resumed`` goes on from."""
+        faces = self._crowd.faces
+        first = -1 if self._first is None else faces.index(self._first)
+        return Known(
+            [self._track(face, since) for face in faces] or [self._frames[since:]],
+            {
+                "begins": np.array(self._begins),
+                "told": np.array(self._told),
+                "ended": np.array(self._ended),
+                "first": np.array(first),
+                "crowd_taken": np.array(self._crowd.taken),
+                "overflowed": np.array(self._crowd.overflowed),
+                "boxes": boxes_as_array([face.box for face in faces]),
+                "looks": np.array([face.looks for face in faces], np.float32),
+                "speeds": np.array([face.speed for face in faces], np.float64),
+                "lost": np.array([face.lost for face in faces], np.int64),
+            },
+        )
+
+    @classmethod
+    def resumed(
+        cls, aligner: Aligner, finder: FaceFinder, wanted: FacesWanted, chunks: Sequence[Chunk]
+    ) -> SeveralFaces:
+        """Following as it was behind the last of ``chunks``, which hold what it said was ``known``."""
+        following = cls(aligner, finder, wanted)
+        if not chunks:
+            return following
+        state = chunks[-1].state
+        begins, told, ended, first = (int(state[name]) for name in ("begins", "told", "ended", "first"))
+        shown = [frame for chunk in chunks for frame in chunk.faces[0].frames()]
+        frames = [replace(frame, alignment=None) for frame in shown]
+        paths = _paths(chunks, len(state["lost"]), begins)
+        rows = zip(paths, state["boxes"], state["looks"], state["speeds"], state["lost"], strict=True)
+        crowd = following._crowd
+        crowd.faces = [
+            _Face(path, box_of_array(box), looks, speed, int(lost)) for path, box, looks, speed, lost in rows
+        ]
+        crowd.taken, crowd.overflowed = int(state["crowd_taken"]), bool(state["overflowed"])
+        following._begins, following._told, following._ended = begins, told, ended
+        following._first = crowd.faces[first] if first >= 0 else None
+        if ended >= 0:
+            following._frames = frames[:ended]
+            following._result = following._choose()
+        following._frames = frames
+        return following
+
     def end(self) -> FollowedFaces:
         """The faces that were wanted; one without an alignment in any frame where none was seen.
 
@@ -165,7 +220,7 @@ class SeveralFaces:
             if found is None:
                 self._crowd, self._begins = _Crowd(*self._crowd_of), len(self._frames)
                 return
-            self._result = found
+            self._result, self._ended = found, len(self._frames)
         if len(self._result.faces[0]) < len(self._frames):  # frames of later shots show nobody
             rest = self._frames[len(self._result.faces[0]) :]
             self._result = replace(self._result, faces=tuple([*face, *rest] for face in self._result.faces))
@@ -214,12 +269,25 @@ def _size(face: _Face) -> float:
     return float(np.median([found.box.area for found in face.path.values()]))
 
 
+def _paths(chunks: Sequence[Chunk], count: int, begins: int) -> list[dict[int, Alignment]]:
+    """Where each of the ``count`` faces of the shot that begins at an index was seen, by index of the frame."""
+    paths: list[dict[int, Alignment]] = [{} for _ in range(count)]
+    start = 0
+    for chunk in chunks:
+        for path, view in zip(paths, chunk.faces, strict=False):  # of a shot before there may be more, of this one less
+            for index, frame in enumerate(view.frames(), start=start):
+                if frame.alignment is not None and index >= begins:
+                    path[index] = frame.alignment
+        start += chunk.frame_count
+    return paths
+
+
 class _Crowd:
     """All faces of a shot."""
 
     def __init__(self, aligner: Aligner, finder: FaceFinder) -> None:
         self._aligner, self._finder = aligner, finder
-        self._taken = 0
+        self.taken = 0
         self.faces: list[_Face] = []
         self.overflowed = False  # there were more faces than can be followed
 
@@ -228,9 +296,9 @@ class _Crowd:
 
         The faces ``chosen`` on it are followed however many others there are.
         """
-        searched = closely or self._taken % _LOOK_EVERY == 0 or not self.faces
-        closely = closely or self._taken % _LOOK_CLOSELY_EVERY == 0
-        self._taken += 1
+        searched = closely or self.taken % _LOOK_EVERY == 0 or not self.faces
+        closely = closely or self.taken % _LOOK_CLOSELY_EVERY == 0
+        self.taken += 1
         crowded = [
             face for face in self.faces if any(_near(face.expected, o.expected) for o in self.faces if o != face)
         ]

@@ -20,9 +20,10 @@ from backend.files import link_or_copy, write_atomic
 from backend.overlay.track import write_overlays
 from backend.pipeline.take_files import alignments_file, files_of_take, texture_file, track_file
 from backend.server.discovery import find_server, private_server
+from backend.terminal.ending import ending_interrupts
 from backend.track.io import load_track
 from backend.track.types import Track
-from protocol.messages import RESULT_FILES
+from protocol.messages import RESULT_FILES, ResultReply
 from protocol.take import TakeResult
 
 OnStage = Callable[[str], None]
@@ -55,17 +56,11 @@ def track_to_folder(
     with output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
         earlier = files_of_take(out)
         reply = client.run(job, on_status, RESULT_FILES, all_files=job.several_faces)
-        further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
-        files = {}
-        named = (name for number in further for name in (track_file(number), alignments_file(number)))
-        for name in (*RESULT_FILES, *named):
-            files[Path(name).stem] = out / name
-            write_result(out / name, reply.files[name].tobytes())
-        files |= keep_proxies(reply.take, out)
-        files |= keep_textures(reply.take, out)
+        files = write_take(reply, out)
         forget(earlier, {path.name for path in files.values()})
         report = json.loads(reply.files["report.json"].tobytes())
         track = load_track(files["track"])
+        further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
         others = [load_track(out / track_file(number)) for number in further]
         seen = [reply.files[alignments_file(number)].tobytes() for number in (1, *further)]
         extras = " and ".join(
@@ -86,13 +81,17 @@ def track_to_folder(
 
 @contextlib.contextmanager
 def backend_endpoint(endpoint: str | None = None) -> Iterator[str]:
-    """Address of the backend asked for, else of the one that runs, else of a private one that ends with the block."""
-    running = endpoint or find_server()
-    if running:
-        yield running
-        return
-    with private_server() as private:
-        yield private
+    """Address of the backend asked for, else of the one that runs, else of a private one that ends with the block.
+
+    SIGTERM and SIGHUP interrupt the block as Ctrl-C does, which cancels the job that it follows.
+    """
+    with ending_interrupts():
+        running = endpoint or find_server()
+        if running:
+            yield running
+            return
+        with private_server() as private:
+            yield private
 
 
 @contextlib.contextmanager
@@ -109,6 +108,20 @@ def output_folder(out: Path) -> Iterator[Path]:
             "Choose another folder with --out.",
         ) from error
     yield out
+
+
+def write_take(reply: ResultReply, out: Path) -> dict[str, Path]:
+    """Write a take, its further heads, proxies and textures; what was written, by name.
+
+    Raises UserError ``output_unwritable``.
+    """
+    further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
+    files = {}
+    named = (name for number in further for name in (track_file(number), alignments_file(number)))
+    for name in (*RESULT_FILES, *named):
+        files[Path(name).stem] = out / name
+        write_result(out / name, reply.files[name].tobytes())
+    return files | keep_proxies(reply.take, out) | keep_textures(reply.take, out)
 
 
 def keep_proxies(take: TakeResult | None, out: Path) -> dict[str, Path]:

@@ -64,6 +64,12 @@ class ImageFootage:
         part._files = self._chosen(frames)
         return part
 
+    def after(self, number: int) -> ImageFootage | None:
+        """See ``Footage``."""
+        rest = copy(self)
+        rest._files = [(n, file) for n, file in self._files if n > number]
+        return rest if rest._files else None
+
     def _chosen(self, frames: tuple[int, int] | None) -> Sequence[tuple[int, Path]]:
         info = self.info
         first, last = select_range(info.first_frame, info.last_frame, frames, info.path)

@@ -95,6 +95,10 @@ class Footage(Protocol):
         """
         ...
 
+    def after(self, number: int) -> Footage | None:
+        """The same footage, of its frames those behind one; None where there are none."""
+        ...
+
     def __iter__(self) -> Iterator[FootageFrame]: ...
 
 
@@ -112,6 +116,10 @@ class CountedFootage:
         part._choose(frames)
         part._skipped = ()
         return part
+
+    def after(self, number: int) -> Self | None:
+        """See ``Footage``."""
+        return self.part((max(number + 1, self._first), self._last)) if number < self._last else None
 
     def _choose(self, frames: tuple[int, int] | None) -> None:
         self._first, self._last = select_range(1, self.info.frame_count, frames, self.info.path)

@@ -1,6 +1,6 @@
-"""Alignments on disk: written in chunks while footage is aligned, so that a job that dies need not start afresh.
+"""Alignments on disk.
 
-A chunk and a whole take have the same layout, one npz: of each view the arrays in ``SHAPES``, ``image_size``,
+A take is one npz: of each view the arrays in ``SHAPES``, ``image_size``,
 ``frame_rate`` and ``aligner``, and of its point sets ``set0/mu``, ``set0/sigma``, ``set0/valid``, ``set0/name``,
 ``set0/made_by``, then ``set1/…``; free points have ``set0/triangle`` and ``set0/barycentric`` as well. Names of a
 take's second view begin with ``view1/`` and so on; texts are UTF-8 bytes. Files from before there were several sets
@@ -19,13 +19,11 @@ from numpy.typing import NDArray
 from backend.errors import ErrorCode, UserError
 from backend.files import read_npz, write_npz
 from backend.head_model.model import SurfacePoints
-from backend.observations.types import BOX_FIELDS, AlignedFrame, PointSet, PointSetId, ViewAlignment
+from backend.observations.types import BOX_FIELDS, PointSet, PointSetId, ViewAlignment
 from protocol.arrays import LARGEST
 from protocol.bounds import FARTHEST_PX, MAX_SIDE
 from protocol.face_actions import ARKIT_ACTIONS
 from protocol.take_codec import FASTEST
-
-CHUNK_FRAMES = 64
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -56,10 +54,7 @@ def save_alignment(alignment: ViewAlignment, path: Path) -> None:
 
 def save_alignments(views: Sequence[ViewAlignment], path: Path) -> None:
     """Write all views' alignments, atomically and uncompressed: noise does not shrink, and chunks must not slow us."""
-    arrays: dict[str, NDArray[Any]] = {}
-    for number, view in enumerate(views):
-        arrays |= {_prefix(number) + name: array for name, array in _view_arrays(view).items()}
-    write_npz(path, arrays, compress=False)
+    write_npz(path, arrays_of(views), compress=False)
 
 
 def load_alignment(path: Path) -> ViewAlignment:
@@ -73,7 +68,19 @@ def load_alignments(path: Path) -> tuple[ViewAlignment, ...]:
     Raises:
         UserError: ``file_missing``, ``bad_file``, ``bad_alignment``, ``too_large``.
     """
-    arrays = read_npz(path, "alignment", MAX_BYTES)
+    return views_in(read_npz(path, "alignment", MAX_BYTES), path)
+
+
+def arrays_of(views: Sequence[ViewAlignment]) -> dict[str, NDArray[Any]]:
+    """The arrays of all views by their names in a file."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for number, view in enumerate(views):
+        arrays |= {_prefix(number) + name: array for name, array in _view_arrays(view).items()}
+    return arrays
+
+
+def views_in(arrays: Arrays, path: Path) -> tuple[ViewAlignment, ...]:
+    """The views whose arrays these are, of the file ``path``. Raises UserError ``bad_alignment``."""
     count = 1
     while f"{_prefix(count)}numbers" in arrays:
         count += 1
@@ -211,70 +218,6 @@ def _word(arrays: Arrays, name: str, path: Path, absent: str | None = None) -> s
         return array.tobytes().decode()
     except UnicodeDecodeError as error:
         raise _bad(path, f"“{name}” is no name") from error
-
-
-class AlignmentChunks:
-    """The growing alignment of one view in a folder of its own, one file per ``CHUNK_FRAMES`` frames."""
-
-    def __init__(
-        self,
-        folder: Path,
-        ids: Sequence[PointSetId] = (FIRST,),
-        aligner: str = FIRST.made_by,
-        *,
-        image_size: tuple[int, int] = (0, 0),
-        frame_rate: float = 30.0,
-    ) -> None:
-        """``ids`` and ``aligner`` are those of the aligner that makes the frames; the rest is the footage's."""
-        self._folder = folder
-        self._ids, self._aligner = tuple(ids), aligner
-        self._image_size, self._frame_rate = image_size, frame_rate
-        self._frames: list[AlignedFrame] = []
-        self._saved = 0
-        folder.mkdir(exist_ok=True, parents=True)
-
-    def add(self, frame: AlignedFrame) -> None:
-        """Keep a frame; writes a chunk when there are enough."""
-        self._frames.append(frame)
-        if len(self._frames) >= CHUNK_FRAMES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what is not yet on disk."""
-        if self._frames:
-            chunk = ViewAlignment.stacked(
-                self._frames,
-                self._ids,
-                aligner=self._aligner,
-                image_size=self._image_size,
-                frame_rate=self._frame_rate,
-            )
-            save_alignment(chunk, self._folder / f"{self._saved:08d}.npz")
-            self._saved += len(self._frames)
-            self._frames = []
-
-    def read(self) -> ViewAlignment:
-        """Everything on disk as one.
-
-        Raises:
-            UserError: ``no_frames`` where there is nothing; ``bad_alignment`` where chunks are of another aligner.
-        """
-        chunks = [load_alignment(path) for path in sorted(self._folder.glob("[0-9]*.npz"))]
-        if not chunks:
-            raise UserError(
-                ErrorCode.NO_FRAMES, f"There is no alignment in {self._folder}.", "Track the footage again."
-            )
-        own = (self._aligner, self._ids)
-        strange = next((chunk.aligner for chunk in chunks if (chunk.aligner, chunk.ids) != own), None)
-        if strange is not None:
-            raise _bad(self._folder, f"it was begun by the aligner “{strange}”, not by “{self._aligner}”")
-        return ViewAlignment.joined(chunks)
-
-    def remove(self) -> None:
-        """Delete the chunks, once they are in one file."""
-        for path in self._folder.glob("[0-9]*.npz"):
-            path.unlink()
-        self._folder.rmdir()
 
 
 def _bad(path: Path, why: str) -> UserError:

@@ -330,6 +330,20 @@ class ViewAlignment(_AllPoints):
             seconds=dict(seconds or {}),
         )
 
+    def frames(self) -> list[AlignedFrame]:
+        """The frames from which ``stacked`` makes this alignment again, to the bit; they share its arrays."""
+        scores = self.action_scores
+        frames = []
+        for t, found in enumerate(self.found):
+            seen = None
+            if found:
+                sets = [PointSet(s.id, s.mu[t], s.sigma[t], s.valid[t], s.points) for s in self.point_sets]
+                box = FaceBox(*map(float, self.boxes[t]))
+                seen = Alignment(tuple(sets), box, None if scores is None else scores[t])
+            number, time, scene = int(self.numbers[t]), float(self.times[t]), float(self.scene_frames[t])
+            frames.append(AlignedFrame(number, time, scene, seen, int(self.faces_seen[t]), int(self.shot_numbers[t])))
+        return frames
+
     @classmethod
     def joined(cls, parts: Sequence[ViewAlignment]) -> ViewAlignment:
         """Parts of one view after one another; those in which no face was found may have empty sets."""

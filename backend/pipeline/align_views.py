@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from backend.cameras.distortion import Lens, undistort
 from backend.errors import ErrorCode, UserError
 from backend.footage.timeline import matching_frames
 from backend.observations import AlignedFrame, PointSet, ViewAlignment
-from backend.observations.io import AlignmentChunks
+from backend.observations.chunks import AlignmentChunks
 from backend.pipeline.open_views import OpenView, views_apart
 from backend.pipeline.shots import shot_warnings
 from backend.progress import ShouldCancel
@@ -22,6 +22,7 @@ from protocol.messages import DistortionModel, FaceChoice
 
 if TYPE_CHECKING:
     from backend.alignment.choice import FaceChoice as AlignerChoice
+    from backend.alignment.keeping import Keeper
     from backend.alignment.types import Aligner, FaceFinder
     from backend.fitting import View
 
@@ -42,6 +43,11 @@ class AlignedView:
     index: NDArray[np.int64]
 
     @property
+    def unreadable(self) -> int:
+        """How many of the footage's frames could not be decoded."""
+        return max(self.opened.footage.total - self.alignment.frame_count, 0)
+
+    @property
     def footage_frames(self) -> NDArray[np.int64]:
         """(T,) the footage's frame number at each frame of the take, -1 where it has none."""
         return np.where(self.index >= 0, self.alignment.numbers[self.index], -1)
@@ -53,13 +59,15 @@ def align_views(
     finder: FaceFinder,
     face: FaceChoice,
     folder: Path,
+    key: str,
     *,
     on_progress: OnAligned,
     should_cancel: ShouldCancel,
-    on_frame: Callable[[AlignedFrame], None] | None = None,
+    heard: Hears | None = None,
 ) -> tuple[list[AlignedView], list[ViewAlignment], list[str]]:
-    """Find the face in every view; ``folder`` keeps what was found as it is found. ``face`` is
-    the choice for the first where its own spec makes none. ``on_frame`` gets the first view's frames as they are made.
+    """Find the face in every view; ``folder`` keeps what was found as it is found, and what an earlier run left there
+    with the same ``key`` is gone on from. ``face`` is the choice for the first where its own spec makes none. ``heard``
+    gets the first view's frames as they are known.
 
     A view other than the first that shows no face, as cameras far to the side may, tells nothing: it stays in the take
     where its camera is known, and is left out where it is not. The sentences returned say so.
@@ -79,16 +87,15 @@ def align_views(
             on_progress(words, before + done, max(total, before + max(done, of_this)))
 
         chosen = view.spec.face or (face if number == 0 else _same_moment(view, aligned[0]))
-        looking = _Looking(aligner, finder, chosen)
+        looking = _Looking(aligner, finder, chosen, needs_face=number == 0)
+        kept = keeper_of(view, aligner, folder / str(number), key)
         try:
-            heard = on_frame if number == 0 else None
-            alignment, found = _align_view(view, looking, folder / str(number), report, should_cancel, heard)
-        except _Faceless as faceless:
-            if number == 0:
-                raise _with_hint(faceless.error, several=len(views) > 1) from faceless
-            alignment, found = None, faceless.found
+            found = _align_view(view, looking, kept, report, should_cancel, heard if number == 0 else None)
+        except UserError as error:
+            raise _with_hint(error, several=len(views) > 1) from error
         before += found.frame_count
-        if alignment is None:
+        alignment = found
+        if not found.found.any():
             warnings.append(_faceless_warning(view))
             if not view.calibrated:
                 continue
@@ -105,53 +112,53 @@ class _Looking:
     aligner: Aligner
     finder: FaceFinder
     face: FaceChoice
+    needs_face: bool
 
 
-class _Faceless(Exception):  # noqa: N818 - a view without a face is no error where there are others
-    def __init__(self, error: UserError, found: ViewAlignment) -> None:
-        super().__init__(str(error))
-        self.error, self.found = error, found
+class Hears(Protocol):
+    """Whoever hears of the first view's frames while it is aligned."""
+
+    def add(self, frame: AlignedFrame) -> None:
+        """The next frame."""
+        ...
+
+    def go_on(self, frames: Sequence[AlignedFrame]) -> None:
+        """The frames that an earlier run of the job has left, before any other."""
+        ...
+
+
+def keeper_of(view: OpenView, aligner: Aligner, folder: Path, key: str) -> Keeper:
+    """Whoever keeps what is known of a view in ``folder``, and finds what an earlier run left there with this key."""
+    from backend.alignment.keeping import Keeper
+
+    info = view.info
+    size = info.width, info.height
+    ids = aligner.point_sets
+    return Keeper(AlignmentChunks(folder, ids, aligner.name, key=key, image_size=size, frame_rate=info.frame_rate))
 
 
 def _align_view(
     view: OpenView,
     looking: _Looking,
-    folder: Path,
+    keeper: Keeper,
     report: Callable[[int, int], None],
     should_cancel: ShouldCancel,
-    on_frame: Callable[[AlignedFrame], None] | None,
-) -> tuple[ViewAlignment, ViewAlignment]:
-    """The alignment of a view, with its timing, and as ``folder`` keeps it. Raises ``_Faceless`` without a face."""
+    heard: Hears | None,
+) -> ViewAlignment:
     from backend.alignment.align_footage import align_footage
-    from backend.alignment.lids import with_lid_closure
 
-    info, aligner = view.info, looking.aligner
-    size = info.width, info.height
-    chunks = AlignmentChunks(folder, aligner.point_sets, aligner.name, image_size=size, frame_rate=info.frame_rate)
-
-    def add(frame: AlignedFrame) -> None:
-        chunks.add(frame)
-        if on_frame is not None:
-            on_frame(frame)
-
-    try:
-        alignment = align_footage(
-            view.footage,
-            aligner,
-            aligner_choice(looking.face),
-            on_frame=add,
-            on_progress=report,
-            should_cancel=should_cancel,
-            finder=looking.finder,
-        )
-    except UserError as error:
-        if error.code != ErrorCode.NO_FACE:
-            raise
-        chunks.flush()
-        raise _Faceless(error, chunks.read()) from error
-    chunks.flush()
-    kept = chunks.read()
-    return alignment, kept if aligner.lids is None else with_lid_closure(kept, aligner.lids)
+    return align_footage(
+        view.footage,
+        looking.aligner,
+        aligner_choice(looking.face),
+        finder=looking.finder,
+        on_found=heard.go_on if heard else None,
+        on_frame=heard.add if heard else None,
+        on_progress=report,
+        should_cancel=should_cancel,
+        keeper=keeper,
+        needs_face=looking.needs_face,
+    )
 
 
 def view_warnings(views: Sequence[AlignedView]) -> list[str]:

@@ -67,10 +67,21 @@ class Drafts:
         )
         self._on_draft, self._should_cancel = on_draft, should_cancel
         self._seen: list[AlignedFrame] = []
-        self._count = 0
+        self._count = self._found = 0
         self._next = FIRST if view.footage.total >= FEWEST else 0
         self._started = time.perf_counter()
         self._spent = self._last = 0.0
+
+    def go_on(self, frames: Sequence[AlignedFrame]) -> None:
+        """Take the frames that an earlier run of the job has left, which are known at no cost; makes a draft of them.
+
+        Raises Cancelled.
+        """
+        self._found = self._count = len(frames) - 1
+        self._seen = [frame for frame in frames[:-1] if frame.alignment is not None]
+        while self._next and self._next <= len(self._seen) // 2:
+            self._next *= 2
+        self.add(frames[-1])
 
     def add(self, frame: AlignedFrame) -> None:
         """Take the next frame; makes a draft where one is due. Raises Cancelled."""
@@ -95,7 +106,8 @@ class Drafts:
     def _expected(self) -> float:
         """Seconds that the whole job will take, by what alignment has taken so far."""
         aligning = time.perf_counter() - self._started - self._spent
-        return aligning * max(self._view.footage.total / self._count, 1.0) / ALIGNING_IN_ALL
+        in_all, done = self._view.footage.total - self._found, self._count - self._found
+        return aligning * max(in_all / done, 1.0) / ALIGNING_IN_ALL
 
     def _draft(self) -> Track:
         from backend.fitting import fit_take

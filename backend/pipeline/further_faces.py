@@ -6,21 +6,20 @@ stand right to each other in one camera.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.pipeline.align_views import AlignedView, OnAligned, aligner_choice
+from backend.pipeline.align_views import AlignedView, Hears, OnAligned, aligner_choice
 from backend.pipeline.take_files import track_file
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 from protocol.job import TrackJob
 
 if TYPE_CHECKING:
+    from backend.alignment.keeping import Keeper
     from backend.alignment.types import Aligner, FaceFinder
     from backend.fitting import FittedCamera
-    from backend.observations import AlignedFrame
     from backend.pipeline.open_views import OpenView
 
 
@@ -38,11 +37,14 @@ def align_actors(
     finder: FaceFinder,
     spec: TrackJob,
     *,
-    on_frame: Callable[[AlignedFrame], None] | None,
+    keeper: Keeper,
+    heard: Hears | None,
     on_progress: OnAligned,
     should_cancel: ShouldCancel,
 ) -> AlignedActors:
-    """Find the faces that the job asks for, all in one pass; ``on_frame`` gets what is known of the first one.
+    """Find the faces that the job asks for, all in one pass; ``heard`` gets what is known of the first one.
+
+    ``keeper`` keeps what is known, and what it found is gone on from.
 
     Raises:
         UserError: ``no_face``, ``no_frames``, ``face_not_chosen``.
@@ -57,9 +59,11 @@ def align_actors(
         aligner,
         FacesWanted(first, tuple(aligner_choice(face) for face in spec.faces), spec.all_faces),
         finder=finder,
-        on_frame=on_frame,
+        on_found=heard.go_on if heard else None,
+        on_frame=heard.add if heard else None,
         on_progress=lambda done, total: on_progress("finding the faces", done, max(done, total)),
         should_cancel=should_cancel,
+        keeper=keeper,
     )
     frames = found.faces[0].frame_count
     warnings = [

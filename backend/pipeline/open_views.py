@@ -79,7 +79,7 @@ def open_views(spec: TrackJob) -> list[OpenView]:
         UserError: what opening footage raises; ``calibration_image_size``; ``views_apart`` where a view was shot at
             another time altogether.
     """
-    alone = _of_one_sequence(spec.views)
+    alone = images_named_apart(spec.views)
     names = _distinct([view.name for view in spec.views])
     views = []
     start = stop = 0.0
@@ -109,7 +109,7 @@ def _open(view: ViewSpec, frames: tuple[int, int] | None, *, alone: bool) -> Foo
     return open_footage(view.footage, frames, rate, alone=alone, files=files)
 
 
-def _of_one_sequence(views: Sequence[ViewSpec]) -> list[bool]:
+def images_named_apart(views: Sequence[ViewSpec]) -> list[bool]:
     """True for views whose footage is an image of a numbered sequence that others' footage are images of, too."""
     if len(views) == 1:
         return [False]

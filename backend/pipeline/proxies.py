@@ -71,7 +71,7 @@ def make_proxies(
 def _reason(view: AlignedView) -> str | None:
     """Why Blender cannot show a view's footage itself."""
     info = view.opened.info
-    if view.opened.footage.skipped:
+    if view.unreadable:
         return "some of its pictures cannot be decoded"
     times = read_times(info.path) if info.kind == "video" else None
     reason = proxy_reason(info, times, int(view.footage_frames.max()))

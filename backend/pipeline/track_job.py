@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
 from backend.errors import UserError
-from backend.files import write_atomic
+from backend.files import remove_temporary_files, write_atomic
+from backend.observations.chunks import remove_chunks
 from backend.observations.io import save_alignments
 from backend.pipeline.drafts import Drafts
+from backend.pipeline.kept_steps import KeptSteps
 from backend.pipeline.neutral_marks import at_rest_report, marked_numbers, require_marks_within
 from backend.pipeline.options import fit_options
 from backend.pipeline.take_files import alignments_file, texture_file, track_file
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from backend.pipeline.proxies import ViewProxy
     from backend.solving.solve import Step
 
+STEPS = "steps"  # the folder that keeps what dear steps found
 PARTIAL_TRACK = "partial_track.npz"
 CHUNKS = "alignments"  # the folder that keeps alignments as they are made
 MATCH_SHARE = 0.3  # of the progress bar, where skin is matched
@@ -72,8 +75,9 @@ def run_job(
 ) -> tuple[Track, dict[str, Any]]:
     """Track a take; writes alignments.npz, track.npz and report.json into ``job_dir`` and returns the last two.
 
-    Where the job asks for several faces, there are alignments_2.npz, track_2.npz, … as well, and the report has those
-    of the further faces as ``others``.
+    What an earlier run of the same job left in the folder is taken up: the result is that of one run, to the bit on the
+    CPU. Where the job asks for several faces, there are alignments_2.npz, track_2.npz, … as well, and the report has
+    those of the further faces as ``others``.
 
     ``seconds`` in the report: ``decode`` and ``align`` are busy times that overlap each other, ``fit`` the solver,
     ``total`` the time from the first decoded frame to the fitted track; reading heads and writing files are outside.
@@ -87,14 +91,19 @@ def run_job(
     """
     from backend.head_model.library import load_head
     from backend.pipeline.further_faces import share_of
+    from backend.pipeline.made_from import key_of
     from backend.pipeline.open_views import open_views
+    from backend.pipeline.proxies import FOLDER as PROXIES
 
+    for folder in (job_dir, job_dir / PROXIES, *(job_dir / CHUNKS).glob("*")):
+        remove_temporary_files(folder)
     on_progress(JobProgress("opening the footage", 0.0))
     head = load_head(spec.head)
     options = fit_options(spec, head)
     aligner = find_aligner(spec.aligner, head, Path(spec.options.weights) if spec.options.weights else None)
     opened = open_views(spec)
     require_marks_within(spec, opened[0].info)
+    key = key_of(spec, head, aligner, opened)
     prior = _Prior(spec.neutral_from, head, aligner)
 
     def publish(track: Track) -> None:
@@ -103,21 +112,23 @@ def run_job(
             on_partial(PARTIAL_TRACK)
 
     drafts = Drafts(spec, head, opened[0], aligner, options, publish, should_cancel) if on_partial else None
-    take, others = _align(spec, head, opened, aligner, job_dir, on_progress, should_cancel, drafts)
+    take, others = _align(spec, head, opened, aligner, job_dir / CHUNKS, key, on_progress, should_cancel, drafts)
     take = _with_proxies(take, job_dir, on_progress, should_cancel)
     neutral = prior.neutral(take.aligned[0])
     options = replace(options, neutral_frames=marked_numbers(spec, take.aligned[0].alignment))
 
     solved_partly = (lambda fit: publish(take.track(fit))) if on_partial else None
     solving = share_of(on_progress, 1, 1 + len(others), ALIGN_SHARE)
-    fit, further = _solve(take, options, neutral, solved_partly, solving, should_cancel)
+    keep = KeptSteps(job_dir / STEPS, key)
+    fit, further = _solve(take, options, neutral, solved_partly, solving, should_cancel, keep)
     report = take.report(fit) | further
-    track = _finished(take, fit, report, job_dir, solving, should_cancel)
-    report["others"] = _solve_others(take, others, fit, job_dir, on_progress, should_cancel)
+    track = _finished(take, fit, report, job_dir, solving, should_cancel, keep)
+    report["others"] = _solve_others(take, others, fit, job_dir, on_progress, should_cancel, keep)
     report["warnings"] = [*take.warnings]
     on_progress(JobProgress("writing the result", 0.999))
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
-    _remove_chunks(job_dir / CHUNKS)
+    remove_chunks(job_dir / CHUNKS)
+    keep.remove()
     return track, report
 
 
@@ -128,6 +139,7 @@ def _finished(
     job_dir: Path,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
+    keep: KeptSteps,
     number: int = 1,
 ) -> Track:
     """The track of a face, written with its alignment and its skin, of which ``report`` tells; counted from 1."""
@@ -135,7 +147,7 @@ def _finished(
 
     track = take.track(fit, report)
     track = replace(track, iris_color=read_iris_color(track, take.head, view_pictures(take.aligned[0])))
-    report |= _painted(take, track, job_dir / texture_file(number), report["seconds"], on_progress, should_cancel)
+    report |= _painted(take, track, job_dir / texture_file(number), report["seconds"], on_progress, should_cancel, keep)
     save_alignments(take.saved, job_dir / alignments_file(number))
     save_track(track, job_dir / track_file(number))
     return track
@@ -148,6 +160,7 @@ def _solve_others(
     job_dir: Path,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
+    keep: KeptSteps,
 ) -> list[dict[str, Any]]:
     """Fit and write the further faces, in the camera that the first one's ``fit`` found; their reports."""
     from backend.pipeline.further_faces import further_report, not_tracked, share_of, with_camera_of
@@ -159,13 +172,14 @@ def _solve_others(
         now = time.perf_counter()
         take = _AlignedTake(spec, first.head, [view], [view.alignment], [], now, now, first.proxies)
         solving = share_of(on_progress, place, 1 + len(others), ALIGN_SHARE)
+        own_steps = keep.within(str(place))
         try:
-            own, further = _solve(take, fit_options(spec, take.head), None, None, solving, should_cancel)
+            own, further = _solve(take, fit_options(spec, take.head), None, None, solving, should_cancel, own_steps)
         except UserError as error:
             first.warnings.append(not_tracked(place, 1 + len(others), error.message))
             continue
         report = further_report(take.report(own) | further, first.spec, number)
-        _finished(take, own, report, job_dir, solving, should_cancel, number)
+        _finished(take, own, report, job_dir, solving, should_cancel, own_steps, number)
         report["warnings"] = [*take.warnings]
         first.warnings.extend(f"Head {number}: {said}" for said in take.warnings)
         reports.append(report)
@@ -227,14 +241,15 @@ def _align(
     head: HeadModel,
     opened: Sequence[OpenView],
     aligner: Aligner,
-    job_dir: Path,
+    chunks: Path,
+    key: str,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
     drafts: Drafts | None,
 ) -> tuple[_AlignedTake, Sequence[AlignedView]]:
     """The take of the first face, and its one view as it shows each further face that is asked for."""
     from backend.alignment.finder import face_finder
-    from backend.pipeline.align_views import align_views, view_warnings
+    from backend.pipeline.align_views import align_views, keeper_of, view_warnings
     from backend.pipeline.further_faces import align_actors
 
     started = time.perf_counter()
@@ -244,7 +259,8 @@ def _align(
             aligner,
             face_finder(),
             spec,
-            on_frame=drafts.add if drafts else None,
+            keeper=keeper_of(opened[0], aligner, chunks / "faces", key),
+            heard=drafts,
             on_progress=_aligning(on_progress),
             should_cancel=should_cancel,
         )
@@ -257,10 +273,11 @@ def _align(
         aligner,
         face_finder(),
         spec.face,
-        job_dir / CHUNKS,
+        chunks,
+        key,
         on_progress=_aligning(on_progress),
         should_cancel=should_cancel,
-        on_frame=drafts.add if drafts else None,
+        heard=drafts,
     )
     warnings += view_warnings(aligned)
     return _AlignedTake(spec, head, aligned, saved, warnings, started, time.perf_counter()), ()
@@ -288,6 +305,7 @@ def _solve(
     on_solved_partly: Callable[[FitResult], None] | None,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
+    keep: KeptSteps,
 ) -> tuple[FitResult, dict[str, Any]]:
     """The fit, and what the report says of its neutral and of the skin matched in it."""
     from backend.pipeline.align_views import views_to_fit
@@ -301,7 +319,9 @@ def _solve(
     names = [view.opened.spec.name for view in take.aligned]
 
     def on_fitted(fit: FitResult) -> None:
-        take.warnings.extend(check_consistency(take.head, views, names, fit, options, should_cancel))
+        take.warnings.extend(
+            keep("consistency", lambda: check_consistency(take.head, views, names, fit, options, should_cancel))
+        )
 
     solved = solve_take(
         take.head,
@@ -313,6 +333,7 @@ def _solve(
         on_partial=on_solved_partly,
         on_progress=_solving(on_progress, SOLVED - PERSONAL_SHARE - MATCH_SHARE * matching),
         should_cancel=should_cancel,
+        keep=keep,
     )
     further: dict[str, Any] = {"neutral": at_rest_report(solved.at_rest), "matching": None}
     if matching:
@@ -328,6 +349,7 @@ def _painted(
     seconds: dict[str, float],
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
+    keep: KeptSteps,
 ) -> dict[str, Any]:
     """Paint the skin where it is wanted, and what the report says of it; its time is none of tracking."""
     from backend.pipeline.paint_skin import paint_or_say
@@ -339,8 +361,12 @@ def _painted(
     def report(fraction: float) -> None:
         on_progress(JobProgress("painting the skin", SOLVED + (0.999 - SOLVED) * fraction))
 
-    told, said = paint_or_say(track, take.head, take.aligned, path, on_progress=report, should_cancel=should_cancel)
-    take.warnings.extend(said)
+    told = keep.find("painted") if path.is_file() else None
+    if told is None:
+        told, said = paint_or_say(track, take.head, take.aligned, path, on_progress=report, should_cancel=should_cancel)
+        take.warnings.extend(said)
+        if told is not None:
+            keep.put("painted", told)
     seconds["texture"] = round(time.perf_counter() - started, 4)
     return {"texture": told}
 
@@ -357,17 +383,6 @@ def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
         t = wanted.get(frame.number)
         if t is not None:
             yield FacePicture(frame.image, alignment.at(np.array([t])).point_sets)
-
-
-def _remove_chunks(folder: Path) -> None:
-    """Delete what is in one file by now; several faces that are aligned together leave no chunks."""
-    if not folder.is_dir():
-        return
-    for chunk in folder.glob("*/[0-9]*.npz"):
-        chunk.unlink()
-    for view in folder.iterdir():
-        view.rmdir()
-    folder.rmdir()
 
 
 def _aligning(on_progress: OnProgress) -> Callable[[str, int, int], None]:

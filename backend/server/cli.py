@@ -30,6 +30,18 @@ def serve(
     finish_jobs: Annotated[
         bool, typer.Option("--finish-jobs", help="When that process ends, finish all jobs before stopping.")
     ] = False,
+    keep_gb: Annotated[
+        float | None,
+        typer.Option(
+            help="Where all jobs together take more gigabytes, delete the oldest whose result somebody has fetched, or "
+            "that have none.",
+            min=0.0,
+        ),
+    ] = None,
+    keep_days: Annotated[
+        float | None,
+        typer.Option(help="Delete jobs that are over, fetched or not, so many days after they were made.", min=0.0),
+    ] = None,
     private: Annotated[bool, typer.Option(help="Do not tell other programs where this backend listens.")] = False,
 ) -> None:
     """Run a backend that add-on and command line can submit footage to.
@@ -40,11 +52,17 @@ def serve(
     from backend.server.app import Server
     from backend.server.discovery import RunningServer, advertise, default_jobs_dir, withdraw
     from backend.server.process import start_time
+    from backend.server.retention import Retention
 
     _set_up_logging()
     try:
         server = Server(
-            jobs_dir or default_jobs_dir(), endpoint, device=device, parent_pid=parent_pid, finish_jobs=finish_jobs
+            jobs_dir or default_jobs_dir(),
+            endpoint,
+            device=device,
+            parent_pid=parent_pid,
+            finish_jobs=finish_jobs,
+            retention=Retention.of(keep_gb, keep_days),
         )
     except UserError as error:
         log.error("%s", error)

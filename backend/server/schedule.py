@@ -1,12 +1,18 @@
-"""The order of jobs: one runs at a time, the others queue, and what becomes of them when something stops."""
+"""The order of jobs: one runs at a time, the others queue, and what becomes of them when something stops.
+
+Nothing that a job, a worker, the disk or a user with a file manager does ends the backend: a job goes on, waits and
+says for what, or fails with a sentence. Its state is on disk before it starts.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
@@ -15,9 +21,14 @@ import zmq
 from backend.errors import ErrorCode, UserError
 from backend.server import worker_link as link
 from backend.server.device import AUTO
-from backend.server.jobs import INTERRUPTED, JobStore
+from backend.server.explain import DISK_CODES
+from backend.server.history import MAX_SMALLER, Death, History
+from backend.server.jobs import JobStore, Record, in_words
+from backend.server.ledger import Ledger, deleted_by_hand
+from backend.server.retention import KEEP_ALL, Retention
+from backend.server.upkeep import Upkeep
+from backend.server.worker_keeper import WorkerKeeper
 from backend.server.worker_process import WorkerProcess
-from protocol.codec import ProtocolError
 from protocol.messages import Job, JobState, JobStatus, Problem, WorkerState
 
 log = logging.getLogger(__name__)
@@ -25,6 +36,28 @@ log = logging.getLogger(__name__)
 EVENTS = "inproc://worker-events"
 CANCEL_GRACE = 0.7  # seconds in which a job may stop by itself before its process is ended
 SAVE_INTERVAL = 1.0  # seconds between writes of a running job's progress
+TICK = 0.25  # seconds
+PAUSE_SECONDS = 30.0  # between looks whether the disk has room again
+AT_START, AT_ONCE = 500, 50
+"""How many jobs are looked into before serving begins, and then in a tick: each takes 0.2 ms."""
+GOES_ON = "goes on after the backend stopped"
+LEFT = "goes on with the next backend"
+
+
+@dataclass
+class Run:
+    """The job that runs. Times are of ``time.monotonic``."""
+
+    job_id: str
+    started: float
+    saved: float
+    cancel_deadline: float | None = None
+    partial_file: str | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it started."""
+        return time.monotonic() - self.started
 
 
 class Scheduler:
@@ -37,70 +70,90 @@ class Scheduler:
         runner: str,
         on_change: Callable[[JobStatus], None],
         device: str = AUTO,
+        retention: Retention = KEEP_ALL,
     ) -> None:
+        """Take up the jobs that an earlier backend left, in their order, and start the worker."""
         self.events: zmq.Socket[bytes] = context.socket(zmq.PULL)
         self.events.bind(EVENTS)
-        self._context = context
         self._store = store
-        self._runner = runner
         self._on_change = on_change
-        self._device = device
         self._queue: deque[str] = deque()
-        self._live: dict[str, JobStatus] = {}
-        self._running: str | None = None
-        self._started = 0.0
-        self._saved = 0.0
-        self._cancel_deadline: float | None = None
-        self._partial_file: str | None = None  # of the running job
-        self._serial = 0
-        self._broken: link.Broken | None = None
-        self.worker = self._new_worker()
+        self._run: Run | None = None
+        self._ledger = Ledger(store, on_change)
+        self._pause: Problem | None = None
+        self._resume_at = 0.0
+        self._errors: set[str] = set()
+        self.worker = WorkerKeeper(lambda serial: WorkerProcess(runner, context, EVENTS, serial, device))
+        left = store.unfinished()
+        self._candidates = dict.fromkeys(left[:-AT_START])  # more only where old backends left the locks of all jobs
+        self._take_up(left[-AT_START:])
+        self.worker.start_when_due()
+        self._upkeep = Upkeep(store, retention)
 
-    def submit(self, spec: Job) -> JobStatus:
-        """Put a job on disk and in the queue, and start it where nothing else runs."""
-        status = self._store.create(spec)
-        self._live[status.job_id] = status
+    def submit(self, spec: Job, owner: str = "", token: str = "") -> JobStatus:
+        """Put a client's job on disk and in the queue, and start it where nothing else runs; once for each token.
+
+        Raises UserError ``unknown_job``, ``jobs_folder``, ``token_taken``: then there is no new job.
+        """
+        known = self._store.submitted(token, spec, owner)
+        if known is not None:
+            self._take_up([known.job_id])
+            return self.status(known.job_id)
+        status = self._store.create(spec, owner, token)
+        self._ledger.add(Record(status))
         self._queue.append(status.job_id)
         log.info("job %s queued: %s", status.job_id, status.footage)
-        if self.worker.state is WorkerState.GONE:
-            self.worker = self._new_worker()
+        self.worker.ask_again()
         self._start_next()
         return self.status(status.job_id)
 
     def status(self, job_id: str) -> JobStatus:
         """The state of a job, from memory while it is alive; raises UserError for an unknown one."""
-        status = self._live.get(job_id) or self._store.load(job_id)
-        if status.job_id == self._running:
-            return dataclasses.replace(status, seconds_elapsed=time.monotonic() - self._started)
+        status = self._ledger.status(job_id)
+        if self._run is not None and status.job_id == self._run.job_id:
+            return dataclasses.replace(status, seconds_elapsed=self._run.elapsed)
         if job_id in self._queue:
-            ahead = self._queue.index(job_id) + (self._running is not None)
-            stage = "loading the tracker" if self.worker.state is WorkerState.STARTING else "waiting"
-            return dataclasses.replace(status, stage=stage, queue_position=ahead)
+            ahead = self._queue.index(job_id) + (self._run is not None)
+            problem = status.problem or self._pause or self.worker.problem
+            stage = status.stage or ("loading the tracker" if self.worker.state is WorkerState.STARTING else "waiting")
+            return dataclasses.replace(status, stage=stage, problem=problem, queue_position=ahead)
         return status
+
+    def live(self, limit: int) -> tuple[JobStatus, ...]:
+        """The states of the newest ``limit`` jobs that wait or run here."""
+        return tuple(self.status(job_id) for job_id in self._ledger.newest(limit))
+
+    def is_live(self, job_id: str) -> bool:
+        """Whether a job waits or runs here."""
+        return job_id in self._ledger
 
     @property
     def idle(self) -> bool:
         """True where no job runs or waits."""
-        return self._running is None and not self._queue
+        return self._run is None and not self._queue
 
     def partial_file(self, job_id: str) -> Path | None:
         """The track of what is known of a running job's take by now; None where there is none."""
-        if job_id != self._running or self._partial_file is None:
+        if self._run is None or job_id != self._run.job_id or self._run.partial_file is None:
             return None
-        return self._store.folder(job_id) / self._partial_file
+        return self._store.folder(job_id) / self._run.partial_file
 
     def cancel(self, job_id: str) -> JobStatus:
         """Stop a job: a queued one at once, a running one within ``CANCEL_GRACE``; a finished one stays as it is."""
+        if job_id not in self._ledger and not self.status(job_id).finished:
+            self._take_up([job_id])
         if job_id in self._queue:
             self._queue.remove(job_id)
-            self._finish(job_id, JobState.CANCELLED)
+            self._ledger.finish(job_id, JobState.CANCELLED)
             self._tell_queue()
-        elif job_id == self._running and self._cancel_deadline is None:
+        elif self._run is not None and job_id == self._run.job_id and self._run.cancel_deadline is None:
             log.info("job %s is being cancelled", job_id)
-            self._cancel_deadline = time.monotonic() + CANCEL_GRACE
+            self._run.cancel_deadline = time.monotonic() + CANCEL_GRACE
+            record = self._ledger[job_id]
+            self._ledger.put(record.status, dataclasses.replace(record.history, cancelling=True))
             self.worker.cancel(job_id)
         status = self.status(job_id)
-        if not status.finished and job_id not in self._live:
+        if not status.finished and job_id not in self._ledger:
             raise UserError(
                 ErrorCode.NOT_MINE, f"The job “{status.name}” is run by another backend.", "Cancel it there."
             )
@@ -108,81 +161,167 @@ class Scheduler:
 
     def poll_timeout(self) -> float:
         """Seconds after which ``tick`` must be called."""
-        return 0.25 if self._cancel_deadline is None else max(0.0, min(0.25, self._cancel_deadline - time.monotonic()))
+        if self._run is None or self._run.cancel_deadline is None:
+            return TICK
+        return max(0.0, min(TICK, self._run.cancel_deadline - time.monotonic()))
 
     def tick(self) -> None:
-        """End the process of a job that was told to stop and did not."""
-        if self._cancel_deadline is None or time.monotonic() < self._cancel_deadline:
-            return
-        log.info("job %s did not stop by itself; its process is ended", self._running)
-        self.worker.kill()
-        self._finish_running(JobState.CANCELLED)
-        self.worker = self._new_worker()
+        """Do what is due: write what could not be written, watch the worker, take up jobs that lost their backend."""
+        self._guarded(self._tick)
 
     def handle_event(self, frames: list[bytes]) -> None:
         """Take one event of the worker; those of a worker that was replaced are dropped."""
-        if int(frames[0]) != self._serial or self.worker.state is WorkerState.GONE:
-            return
+        self._guarded(lambda: self._handle(frames))
+
+    def close(self) -> None:
+        """End the worker; jobs that are not over stay queued on disk for the next backend."""
+        self.worker.end()
+        self._upkeep.stop()
+        if self._run is not None and self._run.cancel_deadline is not None:
+            self._finish_run(JobState.CANCELLED)
+        unfinished = ([self._run.job_id] if self._run else []) + list(self._queue)
+        for job_id in unfinished:
+            self._ledger.let_go(job_id, LEFT)
+        self._store.close()
+        self.events.close(linger=0)
+
+    def _guarded(self, part: Callable[[], None]) -> None:
+        """An error of our own costs its moment, not the backend with all jobs; each is told once."""
         try:
-            event = link.read_event(frames[1])
-        except ProtocolError as error:
-            log.error("the worker said what cannot be read: %s", error.message)
-            return
+            part()
+        except Exception as error:
+            if repr(error) not in self._errors:
+                self._errors.add(repr(error))
+                log.exception("an error in the scheduler; the backend goes on")
+
+    def _tick(self) -> None:
+        self._ledger.retry()
+        if self._run and self._run.cancel_deadline is not None and time.monotonic() >= self._run.cancel_deadline:
+            log.info("job %s did not stop by itself; its process is ended", self._run.job_id)
+            self.worker.end()
+            self._finish_run(JobState.CANCELLED)
+            self.worker.replace()
+        if death := self.worker.tick():
+            self._worker_died(death)
+        while self.worker.hopeless and self._queue:  # the next submit tries again
+            self._ledger.finish(self._queue.popleft(), JobState.FAILED, self.worker.problem)
+        self._candidates |= dict.fromkeys(self._upkeep.found())
+        some = list(itertools.islice(self._candidates, AT_ONCE))
+        self._take_up(some)
+        for job_id in some:
+            del self._candidates[job_id]
+        self._start_next()
+        if self.idle:
+            self.worker.slim_down()
+
+    def _handle(self, frames: list[bytes]) -> None:
+        event = self.worker.receive(frames)
         match event:
-            case link.Ready(seconds, device):
-                self.worker.state, self.worker.device = WorkerState.READY, device
-                log.info("worker %d ready after %.1f s on %s", self.worker.pid, seconds, device)
-                self._start_next()
-            case link.Broken():
-                self._broken = event
-            case link.Exited():
-                self._worker_exited()
+            case None:
+                pass
+            case Death():
+                self._worker_died(event)
             case link.Progressed():
                 self._progressed(event)
             case link.PartialResult(job, file):
                 self._partly_known(job, file)
-            case link.Done(job):
-                self._job_ended(job, JobState.DONE)
-            case link.Cancelled(job):
-                self._job_ended(job, JobState.CANCELLED)
-            case link.Failed(job, problem):
-                self._job_ended(job, JobState.FAILED, problem)
+            case link.Done(job, size):
+                self._job_ended(job, JobState.DONE, None, size)
+            case link.Cancelled(job, size):
+                self._job_ended(job, JobState.CANCELLED, None, size)
+            case link.Failed(job, problem, size):
+                self._job_ended(job, JobState.FAILED, problem, size)
+            case link.Ready() | link.Broken() | link.Alive() | link.Exited():
+                pass
             case _:
                 assert_never(event)
+        self._start_next()
 
-    def close(self) -> None:
-        """End the worker; jobs that were not finished are interrupted."""
-        self.worker.kill()
-        unfinished = ([self._running] if self._running else []) + list(self._queue)
-        for job_id in unfinished:
-            self._finish(job_id, JobState.INTERRUPTED, INTERRUPTED)
-        self.events.close(linger=0)
-
-    def _new_worker(self) -> WorkerProcess:
-        self._serial += 1
-        self._broken = None
-        return WorkerProcess(self._runner, self._context, EVENTS, self._serial, self._device)
+    def _take_up(self, job_ids: Iterable[str]) -> None:
+        """Own those of these jobs that are not over and that nobody owns."""
+        patient: list[str] = []
+        for job_id in job_ids:
+            record = None if job_id in self._ledger else self._store.take_up(job_id)
+            if record is None:
+                continue
+            status, history = record.status, record.history
+            if status.state is JobState.RUNNING:
+                history = history.after_loss(status.fraction)
+            log.warning("job %s lost its backend while it was %s and is taken up", job_id, status.state)
+            self._ledger.add(Record(status, history))
+            if history.cancelling:
+                self._ledger.finish(job_id, JobState.CANCELLED)
+            elif history.verdict:
+                self._ledger.finish(job_id, JobState.FAILED, history.verdict)
+            else:
+                (patient if history.steps_back else self._queue).append(job_id)
+                status = dataclasses.replace(status, state=JobState.QUEUED, stage=GOES_ON, partial=0, problem=None)
+                self._ledger.put(status, history)
+        self._queue.extend(patient)
 
     def _start_next(self) -> None:
-        if self._running or not self._queue or self.worker.state is not WorkerState.READY:
+        while self._run is None and self._queue and self.worker.state is WorkerState.READY and not self._paused():
+            job_id = self._queue.popleft()
+            if self._store.is_there(job_id):
+                self._start(job_id)
+            elif self._store.root_is_there():
+                self._ledger.finish(job_id, JobState.FAILED, deleted_by_hand(str(self._store.root / job_id)))
+            else:
+                self._queue.appendleft(job_id)
+                self._wait_for_disk(f"The jobs folder {self._store.root} is gone.")
+
+    def _start(self, job_id: str) -> None:
+        record = self._ledger[job_id]
+        queued, number = record.status, record.status.attempts + 1
+        started = dataclasses.replace(queued, state=JobState.RUNNING, stage="starting", attempts=number, problem=None)
+        self._run = Run(job_id, time.monotonic(), time.monotonic())
+        if not self._ledger.put(started):  # a state that is not on disk is no state: nobody would know how often it ran
+            self._run = None
+            self._queue.appendleft(job_id)
+            self._ledger.put(queued, save=False)
+            self._wait_for_disk(f"The jobs folder {self._store.root} cannot be written.")
             return
-        job_id = self._queue.popleft()
-        self._running, self._started = job_id, time.monotonic()
-        self._update(dataclasses.replace(self._live[job_id], state=JobState.RUNNING, stage="starting"))
-        self.worker.run(self._store.folder(job_id))
-        log.info("job %s started", job_id)
+        self.worker.run(self._store.root / job_id, number, record.history.smaller)
+        log.info("job %s started%s", job_id, f", try {number}" if number > 1 else "")
         self._tell_queue()
+
+    def _wait_for_disk(self, sentence: str) -> None:
+        self._pause = Problem(
+            ErrorCode.JOBS_FOLDER,
+            f"{sentence} The job waits and goes on when it can be.",
+            "Free some space, or connect the disk again.",
+        )
+        self._resume_at = time.monotonic() + PAUSE_SECONDS
+        log.error("%s Jobs wait.", sentence)
+        self._tell_queue()
+
+    def _paused(self) -> bool:
+        """Jobs wait for the disk; looks every ``PAUSE_SECONDS`` whether they still have to."""
+        if self._pause is None:
+            return False
+        if time.monotonic() < self._resume_at:
+            return True
+        try:
+            self._store.probe()
+        except OSError as error:
+            log.debug("the disk has no room yet: %s", in_words(error))
+            self._resume_at = time.monotonic() + PAUSE_SECONDS
+            return True
+        log.info("the jobs folder can be written again; jobs go on")
+        self._pause = None
+        return False
 
     def _tell_queue(self) -> None:
         for job_id in self._queue:
             self._on_change(self.status(job_id))
 
     def _progressed(self, event: link.Progressed) -> None:
-        if self._running is None or event.job != self._running:
+        run = self._run
+        if run is None or event.job != run.job_id:
             return
-        elapsed, fraction = time.monotonic() - self._started, event.fraction
+        elapsed, fraction = run.elapsed, event.fraction
         status = dataclasses.replace(
-            self._live[self._running],
+            self._ledger[run.job_id].status,
             stage=event.stage,
             fraction=fraction,
             frames_done=event.frames_done,
@@ -190,71 +329,70 @@ class Scheduler:
             seconds_elapsed=elapsed,
             seconds_remaining=elapsed * (1 - fraction) / fraction if fraction > 0.02 else None,
         )
-        self._update(status, save=time.monotonic() - self._saved > SAVE_INTERVAL)
+        save = time.monotonic() - run.saved > SAVE_INTERVAL
+        if save:
+            run.saved = time.monotonic()
+        self._ledger.put(status, save=save)
 
     def _partly_known(self, job_id: str, file: str) -> None:
-        if self._running is None or job_id != self._running:
+        if self._run is None or job_id != self._run.job_id:
             return
-        self._partial_file = file
-        status = self._live[job_id]
-        self._update(dataclasses.replace(status, partial=status.partial + 1))
+        self._run.partial_file = file
+        status = self._ledger[job_id].status
+        self._ledger.put(dataclasses.replace(status, partial=status.partial + 1))
 
-    def _job_ended(self, job_id: str, state: JobState, problem: Problem | None = None) -> None:
-        self.worker.state = WorkerState.READY
-        if job_id == self._running:
-            self._finish_running(state, problem)
-        self._start_next()
-
-    def _worker_exited(self) -> None:
-        words, was = self.worker.exit_in_words(), self.worker.state
-        self.worker.kill()
-        log.warning("the worker %s while it was %s", words, was)
-        if was is WorkerState.STARTING:
-            why = self._broken or link.Broken(f"it {words}")
-            problem = Problem(
-                ErrorCode.WORKER_BROKEN,
-                f"The tracking process would not start: {why.message.removesuffix('.')}.",
-                why.hint or "Install FlowFace's packages again.",
-            )
-            while self._queue:  # a new attempt would end the same way; the next submit makes one
-                self._finish(self._queue.popleft(), JobState.FAILED, problem)
+    def _job_ended(self, job_id: str, state: JobState, problem: Problem | None, size: int) -> None:
+        self.worker.job_ended()
+        if self._run is None or job_id != self._run.job_id:
             return
-        if self._running:
-            stage = self._live[self._running].stage
-            state = JobState.FAILED if self._cancel_deadline is None else JobState.CANCELLED
-            problem = Problem(
-                ErrorCode.WORKER_DIED,
-                f"The tracking process {words} during “{stage}”; the machine may have run out of memory.",
-                "Track fewer frames at a time; if it happens again, report it with the backend's log.",
-            )
-            self._finish_running(state, problem if state is JobState.FAILED else None)
-        self.worker = self._new_worker()
+        cancelled = self._run.cancel_deadline is not None
+        if problem is None or cancelled:
+            self._finish_run(state if problem is None else JobState.CANCELLED, None, size)
+        elif problem.code in DISK_CODES:
+            self._again(self._ledger[job_id].history, "waits for the disk")
+            self._wait_for_disk(problem.message)
+        elif problem.code == ErrorCode.OUT_OF_MEMORY:
+            self._ran_out_of_memory(problem, size)
+        else:
+            self._finish_run(state, problem, size)
 
-    def _finish_running(self, state: JobState, problem: Problem | None = None) -> None:
-        assert self._running
-        job_id, self._running, self._cancel_deadline = self._running, None, None
-        elapsed = time.monotonic() - self._started
-        self._live[job_id] = dataclasses.replace(self._live[job_id], seconds_elapsed=elapsed, partial=0)
-        self._partial_file = None
-        self._finish(job_id, state, problem)
+    def _ran_out_of_memory(self, problem: Problem, size: int) -> None:
+        assert self._run
+        history = self._ledger[self._run.job_id].history.after_exhaustion()
+        if history is None:
+            tried = f"{problem.message} It was tried with less {MAX_SMALLER} times."
+            self._finish_run(JobState.FAILED, dataclasses.replace(problem, message=tried), size)
+        else:
+            self._again(history, "the memory was not enough: goes on with less")
+        self.worker.replace()  # what it had taken by then may be in pieces that nobody can use
 
-    def _finish(self, job_id: str, state: JobState, problem: Problem | None = None) -> None:
-        status = dataclasses.replace(self._live.pop(job_id), state=state, problem=problem, seconds_remaining=None)
-        if state is JobState.DONE:
-            status = dataclasses.replace(status, stage="done", fraction=1.0)
-        log.info("job %s %s%s", job_id, state, f": {problem.message}" if problem else "")
-        self._save(status)
-        self._on_change(status)
+    def _worker_died(self, death: Death) -> None:
+        if self._run is None:
+            return
+        record = self._ledger[self._run.job_id]
+        history = record.history.after_death(death, record.status.stage, record.status.fraction)
+        if self._run.cancel_deadline is not None:
+            self._finish_run(JobState.CANCELLED)
+        elif history.verdict:
+            self._finish_run(JobState.FAILED, history.verdict)
+        else:
+            smaller = " with less memory" if history.smaller > record.history.smaller else ""
+            self._again(history, f"the tracking process {death.words}: goes on{smaller} in a new one")
 
-    def _update(self, status: JobStatus, save: bool = True) -> None:
-        self._live[status.job_id] = status
-        if save:
-            self._saved = time.monotonic()
-            self._save(status)
-        self._on_change(status)
+    def _again(self, history: History, stage: str) -> None:
+        """Put the running job back in front of the queue."""
+        assert self._run
+        job_id, self._run = self._run.job_id, None
+        status = self._ledger[job_id].status
+        log.warning("job %s: %s", job_id, stage)
+        self._queue.appendleft(job_id)
+        status = dataclasses.replace(status, state=JobState.QUEUED, stage=stage, partial=0, seconds_remaining=None)
+        self._ledger.put(status, history)
 
-    def _save(self, status: JobStatus) -> None:
-        try:
-            self._store.save(status)
-        except OSError as error:  # a full disk must not end the backend
-            log.error("the state of job %s cannot be written: %s", status.job_id, error)
+    def _finish_run(self, state: JobState, problem: Problem | None = None, size: int = 0) -> None:
+        assert self._run
+        run, self._run = self._run, None
+        status = self._ledger[run.job_id].status
+        self._ledger.put(dataclasses.replace(status, seconds_elapsed=run.elapsed), save=False)
+        self._ledger.finish(run.job_id, state, problem, size)
+        self._upkeep.tidy_soon()

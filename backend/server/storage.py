@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from backend.errors import UserError
 from backend.server.jobs import JOB_ID, JobStore
+from backend.server.removal import delete_folder
 from protocol.messages import JobState, JobStatus, StorageReply
 
 log = logging.getLogger(__name__)
@@ -24,18 +26,19 @@ def storage(store: JobStore, deleted: int = 0) -> StorageReply:
 def prune(store: JobStore, max_bytes: int) -> StorageReply:
     """Delete the oldest jobs that may be deleted until all of them take at most ``max_bytes``.
 
-    Kept is a job that waits or runs, in whatever backend, and one whose result nobody has fetched. Raises OSError where
-    the folder cannot be read.
+    Kept is a job that waits or runs, in whatever backend, what it starts from, and one whose result nobody has fetched.
+    Raises OSError where the folder cannot be read.
     """
     folders = _folders(store.root)
     sizes = {folder: folder_size(folder) for folder in folders}
-    too_much, deleted = sum(sizes.values()) - max_bytes, 0
+    too_much, deleted, needed = sum(sizes.values()) - max_bytes, 0, store.needed()
     for folder in folders:
         if too_much <= 0:
             break
-        if not _may_go(store, folder.name):
+        if folder.name in needed or not _may_go(store, folder.name):
             continue
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            delete_folder(folder)
         if folder.exists():  # Windows: a file of it is open, as a proxy that Blender shows
             log.warning("the job folder %s cannot be deleted", folder)
             continue

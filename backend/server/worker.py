@@ -10,7 +10,12 @@ is gone and so is it.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import errno
+import gc
 import importlib
+import inspect
 import logging
 import os
 import queue
@@ -19,26 +24,36 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol, assert_never
+from typing import Any, BinaryIO, Protocol, assert_never
 
-from backend.errors import Cancelled, ErrorCode, UserError
-from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
-from backend.reading import told_by_system
+from filelock import FileLock, Timeout
+
+from backend.errors import Cancelled, UserError
+from backend.progress import Attempt, JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.server import worker_link as link
 from backend.server.device import require_device
-from backend.server.jobs import read_spec
+from backend.server.explain import explain
+from backend.server.jobs import WORKER_LOCK, read_spec
+from backend.server.storage import folder_size
 from protocol.codec import ProtocolError
 from protocol.messages import Job, Problem
 
 log = logging.getLogger(__name__)
 
+PREDECESSOR_SECONDS = 60.0  # a worker notices the end of its backend at once unless it holds the interpreter
+PASSING = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOSPC})
+"""What a machine may lack while a worker starts, and have later."""
+
 PROGRESS_INTERVAL = 0.05  # seconds: 20 updates a second look smooth, more only cost
 
 
 class JobRunner(Protocol):
-    """The work of one job, into ``folder``; ``backend.pipeline.runners.run_job`` is the real one."""
+    """The work of one job, into ``folder``; ``backend.pipeline.runners.run_job`` is the real one.
+
+    Where it takes an ``attempt``, it is told which one this is.
+    """
 
     def __call__(
         self,
@@ -59,13 +74,15 @@ class Worker:
     def __init__(self, orders: BinaryIO, events: BinaryIO) -> None:
         self._orders = orders
         self._events = events
-        self._jobs: queue.Queue[Path] = queue.Queue()
+        self._jobs: queue.Queue[link.RunJob] = queue.Queue()
         self._cancelled: set[str] = set()
         self._last_progress = ("", 0.0)
+        self._writing = threading.Lock()
 
     def serve(self, runner_name: str) -> None:
         """Load the runner, say ready, and work until stdin closes."""
         threading.Thread(target=self._read_orders, daemon=True).start()
+        threading.Thread(target=self._tell_alive, daemon=True).start()
         started = time.monotonic()
         try:
             require_device()
@@ -77,6 +94,12 @@ class Worker:
         self._send(link.Ready(round(time.monotonic() - started, 2), device))
         while True:
             self._run(runner, self._jobs.get())
+            give_memory_back()
+
+    def _tell_alive(self) -> None:
+        while True:
+            self._send(link.Alive(time.process_time()))
+            time.sleep(link.ALIVE_SECONDS)
 
     def _read_orders(self) -> None:
         for line in self._orders:
@@ -86,31 +109,37 @@ class Worker:
                 log.error("an order cannot be read: %s", error.message)
                 continue
             match order:
-                case link.RunJob(folder):
-                    self._jobs.put(Path(folder))
+                case link.RunJob():
+                    self._jobs.put(order)
                 case link.CancelJob(job):
                     self._cancelled.add(job)
                 case _:
                     assert_never(order)
         os._exit(0)  # at once, whatever runs: nobody is left to hear about it
 
-    def _run(self, runner: JobRunner, folder: Path) -> None:
+    def _run(self, runner: JobRunner, order: link.RunJob) -> None:
+        folder = Path(order.folder)
         job = folder.name
         try:
-            runner(
-                read_spec(folder),
-                folder,
-                on_progress=lambda progress: self._progress(job, progress),
-                should_cancel=lambda: job in self._cancelled,
-                on_partial=lambda file: self._send(link.PartialResult(job, file)),
-            )
-            self._send(link.Done(job))
+            with alone_in(folder):
+                runner(
+                    read_spec(folder),
+                    folder,
+                    on_progress=lambda progress: self._progress(job, progress),
+                    should_cancel=lambda: job in self._cancelled,
+                    on_partial=lambda file: self._send(link.PartialResult(job, file)),
+                    **attempt_of(runner, order),
+                )
         except Cancelled:
-            self._send(link.Cancelled(job))
+            self._send(link.Cancelled(job, folder_size(folder)))
         except Exception as error:
-            (folder / "log.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
             problem = explain(error, folder)
-            self._send(link.Failed(job, Problem(problem.code, problem.message, problem.hint)))
+            with contextlib.suppress(OSError):  # the disk may be what the error is about
+                (folder / "log.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            told = Problem(problem.code, problem.message, problem.hint)
+            self._send(link.Failed(job, told, folder_size(folder)))
+        else:
+            self._send(link.Done(job, folder_size(folder)))
 
     def _progress(self, job: str, progress: JobProgress) -> None:
         stage, when = self._last_progress
@@ -123,8 +152,9 @@ class Worker:
         self._send(link.Progressed(job, progress.stage, fraction, *frames))
 
     def _send(self, event: link.Event) -> None:
-        self._events.write(link.to_line(event))
-        self._events.flush()
+        with self._writing:
+            self._events.write(link.to_line(event))
+            self._events.flush()
 
 
 def load_runner(name: str) -> tuple[JobRunner, str]:
@@ -135,30 +165,50 @@ def load_runner(name: str) -> tuple[JobRunner, str]:
     return getattr(module, function), warm_up() if warm_up else ""
 
 
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Work in a job's folder as its only worker: one whose backend was killed may need a moment to notice.
+
+    One that does not end (stopped by hand, hung in the kernel) is not waited for any longer: all files it writes are
+    whole.
+    """
+    path = folder / WORKER_LOCK
+    lock = FileLock(path, mode=0o600)
+    try:
+        lock.acquire(timeout=PREDECESSOR_SECONDS)
+    except (Timeout, NotImplementedError):
+        log.warning("another worker does not leave %s; going on beside it", folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            lock.release()
+
+
+def attempt_of(runner: JobRunner, order: link.RunJob) -> dict[str, Any]:
+    """``attempt`` by name, for a runner that takes it."""
+    takes = inspect.signature(runner).parameters
+    return {"attempt": Attempt(order.number, order.smaller)} if "attempt" in takes else {}
+
+
+def give_memory_back() -> None:
+    """Hand what a job has left unused to the system: freed pages, and the graphics card's."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    with contextlib.suppress(OSError, AttributeError):  # glibc only
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def broken(error: Exception) -> link.Broken:
     """The event of a runner that could not be loaded."""
     if isinstance(error, UserError):
         return link.Broken(error.message, error.hint)
-    return link.Broken(f"{type(error).__name__}: {error}")
-
-
-def explain(error: Exception, folder: Path) -> UserError:
-    """An exception as something a user can read."""
-    if isinstance(error, UserError):
-        return error
-    if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
-        return UserError(
-            ErrorCode.OUT_OF_MEMORY,
-            "The machine ran out of memory while tracking.",
-            "Track fewer frames at a time, or close other programs that use the memory or the graphics card.",
-        )
-    if isinstance(error, OSError) and (told := told_by_system(error)) is not None:
-        return told
-    return UserError(
-        ErrorCode.INTERNAL,
-        f"Tracking stopped because of an error in FlowFace itself ({type(error).__name__}).",
-        f"Please report it together with {folder / 'log.txt'}.",
-    )
+    passing = isinstance(error, MemoryError) or getattr(error, "errno", None) in PASSING
+    return link.Broken(f"{type(error).__name__}: {error}", passing=passing)
 
 
 def main() -> None:

@@ -18,13 +18,16 @@ from protocol.fields import from_plain, to_plain
 from protocol.messages import Problem
 
 MAX_SHOWN = 120  # letters of a damaged line that are worth repeating
+ALIVE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class RunJob:
-    """Order: do the job of this folder."""
+    """Order: do the job of this folder, for the ``number``-th time, in ``smaller`` steps less memory."""
 
     folder: str
+    number: int = 1
+    smaller: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,14 @@ class Ready:
 
 @dataclass(frozen=True)
 class Broken:
-    """Event: the runner cannot be loaded; the worker ends. ``hint`` says what to do where that is known."""
+    """Event: the runner cannot be loaded; the worker ends. ``hint`` says what to do where that is known.
+
+    ``passing``: the machine lacks something now (memory, handles, room on the disk) that it may have later.
+    """
 
     message: str
     hint: str = ""
+    passing: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,25 +85,35 @@ class PartialResult:
 
 
 @dataclass(frozen=True)
+class Alive:
+    """Event, every ``ALIVE_SECONDS``: the process answers, and has used so many seconds of processors by now."""
+
+    processor_seconds: float
+
+
+@dataclass(frozen=True)
 class Done:
-    """Event: the job's result is in its folder."""
+    """Event: the job's result is in its folder, which takes ``size`` bytes."""
 
     job: str
+    size: int = 0
 
 
 @dataclass(frozen=True)
 class Failed:
-    """Event: the job ended without a result."""
+    """Event: the job ended without a result; its folder takes ``size`` bytes."""
 
     job: str
     problem: Problem
+    size: int = 0
 
 
 @dataclass(frozen=True)
 class Cancelled:
-    """Event: the job heeded ``CancelJob``."""
+    """Event: the job heeded ``CancelJob``; its folder takes ``size`` bytes."""
 
     job: str
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,7 +122,7 @@ class Exited:
 
 
 Order = RunJob | CancelJob
-Event = Ready | Broken | Progressed | PartialResult | Done | Failed | Cancelled | Exited
+Event = Ready | Broken | Alive | Progressed | PartialResult | Done | Failed | Cancelled | Exited
 
 _ORDERS: dict[str, type[Any]] = {cls.__name__: cls for cls in get_args(Order)}
 _EVENTS: dict[str, type[Any]] = {cls.__name__: cls for cls in get_args(Event) if cls is not Exited}

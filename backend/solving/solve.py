@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,25 @@ from numpy.typing import NDArray
 from backend.fitting import FitOptions, FitResult, Fixed, Solution, View, fit_take
 from backend.fitting.learned_neutral import learned_neutral
 from backend.fitting.neutral import AtRest, may_rest, shape_at_rest
-from backend.fitting.personal import fit_personal, wants_personal
+from backend.fitting.personal import fit_personal, personal_corrections, wants_personal
 from backend.head_model.model import HeadModel
 from backend.progress import ShouldCancel, never
 from backend.skin_matching.refine_views import MatchedFit, ViewPictures, refine
+
+T = TypeVar("T")
+
+
+class Keep(Protocol):
+    """Keeps what dear parts of a solve find."""
+
+    def __call__(self, name: str, make: Callable[[], T], /) -> T:
+        """What ``make`` gives, or gave when this part was done before."""
+        ...
+
+
+def kept_nowhere(_name: str, make: Callable[[], T]) -> T:
+    """A ``Keep`` that keeps nothing."""
+    return make()
 
 
 class Step(StrEnum):
@@ -51,6 +67,7 @@ def solve_take(
     on_partial: Callable[[FitResult], None] | None = None,
     on_progress: Callable[[Step, float], None] | None = None,
     should_cancel: ShouldCancel = never,
+    keep: Keep = kept_nowhere,
 ) -> SolvedTake:
     """Fit a take, with expressions of zero in the frames at rest, match the skin between its views where there are
     several and ``pictures`` of them, and make the actions this person's where the options say so and the take tells
@@ -58,16 +75,14 @@ def solve_take(
 
     ``neutral_prior``, ``initial`` and ``fixed`` are those of ``fit_take``; matching starts from the fit. ``on_fitted``
     gets the joint fit before matching, and may raise; ``on_partial`` gets the fit after each step that another follows,
-    to be shown meanwhile; ``on_progress`` gets the fraction of each step.
+    to be shown meanwhile; ``on_progress`` gets the fraction of each step. ``keep`` may know what a part gave before.
 
     Where there is no ``neutral_prior``, what the points tell of the person (``learned_neutral``) takes its place.
 
     Raises:
         UserError, Cancelled, ValueError: as ``fit_take`` does.
     """
-    options = options or FitOptions()
-    if neutral_prior is None:
-        neutral_prior, options = _learned(head, views, options)
+    neutral_prior, options = _with_neutral(head, views, options or FitOptions(), neutral_prior)
 
     def hears(step: Step) -> Callable[[float], None]:
         return lambda fraction: on_progress(step, fraction) if on_progress else None
@@ -77,16 +92,20 @@ def solve_take(
     rests = initial is None and may_rest(views, options)
     draft = (personal or rests) and len(views) == 1
     fitting = hears(Step.FITTING)
-    fit = fit_take(
-        head,
-        views,
-        options,
-        neutral_prior=neutral_prior,
-        initial=initial,
-        fixed=fixed,
-        draft=draft,
-        on_progress=lambda fraction, _words: fitting(fraction),
-        should_cancel=should_cancel,
+    fit = keep(
+        "fit",
+        partial(
+            fit_take,
+            head,
+            views,
+            options,
+            neutral_prior=neutral_prior,
+            initial=initial,
+            fixed=fixed,
+            draft=draft,
+            on_progress=lambda fraction, _words: fitting(fraction),
+            should_cancel=should_cancel,
+        ),
     )
     if on_fitted is not None:
         on_fitted(fit)
@@ -99,20 +118,25 @@ def solve_take(
     show(fit, further=personal or rests or matching)
     at_rest: AtRest | None = None
     if rests:
-        fit, options, at_rest = shape_at_rest(head, views, options, fit, neutral_prior)
+        fit, at_rest = keep("at_rest", partial(_at_rest, head, views, options, fit, neutral_prior))
+        options = options if at_rest is None else replace(options, neutral_frames=at_rest.numbers)
         show(fit, further=at_rest is not None)
     shaped = Fixed(identity=at_rest is not None or len(views) > 1, cameras=len(views) > 1)
     matched = None
     if pictures is not None and len(views) > 1:
-        matched = refine(
-            head,
-            views,
-            fit,
-            options,
-            pictures,
-            neutral_prior=neutral_prior,
-            on_progress=hears(Step.MATCHING),
-            should_cancel=should_cancel,
+        matched = keep(
+            "matched",
+            partial(
+                refine,
+                head,
+                views,
+                fit,
+                options,
+                pictures,
+                neutral_prior=neutral_prior,
+                on_progress=hears(Step.MATCHING),
+                should_cancel=should_cancel,
+            ),
         )
         fit = fit if matched is None else matched.fit
         show(fit, further=personal and matched is not None)
@@ -120,18 +144,31 @@ def solve_take(
     refitting = hears(Step.PERSONAL)
     again["on_progress"] = lambda fraction, _words: refitting(fraction)
     if personal:
-        fit = fit_personal(head, views, options, fit, **again)
+        corrections = keep("corrections", partial(personal_corrections, head, views, options, fit))
+        again["corrections"] = corrections
+        fit = keep("personal", partial(fit_personal, head, views, options, fit, **again))
     elif draft or (at_rest is not None and matched is None):
-        fit = fit_take(head, views, options, initial=fit, **again)
+        fit = keep("again", partial(fit_take, head, views, options, initial=fit, **again))
     return SolvedTake(fit, matched, at_rest)
 
 
-def _learned(
-    head: HeadModel, views: Sequence[View], options: FitOptions
+def _at_rest(
+    head: HeadModel,
+    views: Sequence[View],
+    options: FitOptions,
+    fit: FitResult,
+    neutral_prior: NDArray[np.float32] | None,
+) -> tuple[FitResult, AtRest | None]:
+    shaped, _, at_rest = shape_at_rest(head, views, options, fit, neutral_prior)
+    return shaped, at_rest
+
+
+def _with_neutral(
+    head: HeadModel, views: Sequence[View], options: FitOptions, neutral_prior: NDArray[np.float32] | None
 ) -> tuple[NDArray[np.float32] | None, FitOptions]:
-    """The learned neutral, and options in which it has its own weight; None where that is 0 or nothing is told."""
+    """What is told of the person's neutral: by ``neutral_prior``, else by the points, with a weight of its own."""
     weight = options.weights.learned_neutral
-    told = learned_neutral(head, [view.alignment for view in views]) if weight else None
+    told = learned_neutral(head, [view.alignment for view in views]) if weight and neutral_prior is None else None
     if told is None:
-        return None, options
+        return neutral_prior, options
     return told, replace(options, weights=replace(options.weights, neutral_prior=weight))

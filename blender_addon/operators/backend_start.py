@@ -6,7 +6,8 @@ from typing import Any
 
 import bpy
 
-from .. import preferences, session
+from .. import preferences, retention, session
+from ..backend_link import ELSEWHERE
 from ..backend_places import CannotStart
 from ..client import Connection
 
@@ -20,7 +21,10 @@ def start(context: Any) -> None:
     wanted = preferences.get(context)
     log_file = preferences.user_folder() / "backend.log"
     options = ["--device", wanted.device.lower(), *(["--finish-jobs"] if wanted.finish_jobs else [])]
-    session.current().start_backend(bpy.path.abspath(wanted.environment), wanted.endpoint, log_file, options)
+    options += retention.options(wanted.keep_gb, wanted.keep_days)
+    now = session.current()
+    now.connect(wanted.endpoint, wanted.access_key)
+    now.start_backend(bpy.path.abspath(wanted.environment), wanted.endpoint, log_file, options)
 
 
 class FLOWFACE_OT_backend_start(bpy.types.Operator):  # type: ignore[misc]
@@ -33,6 +37,9 @@ class FLOWFACE_OT_backend_start(bpy.types.Operator):  # type: ignore[misc]
     def poll(cls, _context: Any) -> bool:
         """Only where none runs."""
         now = session.current()
+        if now.remote:
+            cls.poll_message_set(ELSEWHERE)
+            return False
         return not now.owns_backend and now.connection is not Connection.CONNECTED
 
     def execute(self, context: Any) -> set[str]:

@@ -7,10 +7,11 @@ from typing import Any
 import bpy
 
 from .. import session
+from ..backend_link import ELSEWHERE
 
 
 class FLOWFACE_OT_backend_stop(bpy.types.Operator):  # type: ignore[misc]
-    """Stop the backend that this Blender started; a job in progress is interrupted"""
+    """Stop the backend that this Blender started; a job in progress goes on when it is started again"""
 
     bl_idname = "flowface.backend_stop"
     bl_label = "Stop Backend"
@@ -18,8 +19,9 @@ class FLOWFACE_OT_backend_stop(bpy.types.Operator):  # type: ignore[misc]
     @classmethod
     def poll(cls, _context: Any) -> bool:
         """Only one's own."""
-        if not session.current().owns_backend:
-            cls.poll_message_set("The backend was not started by this Blender")
+        now = session.current()
+        if not now.owns_backend and now.restart_at is None:
+            cls.poll_message_set(ELSEWHERE if now.remote else "The backend was not started by this Blender")
             return False
         return True
 

@@ -27,7 +27,7 @@ class FLOWFACE_OT_check(bpy.types.Operator):  # type: ignore[misc]
     def execute(self, context: Any) -> set[str]:
         """Begin; the sentences come in their own time."""
         now, wanted = session.current(), preferences.get(context)
-        now.connect(wanted.endpoint)
+        now.connect(wanted.endpoint, wanted.access_key)
         connected = None
         if now.connection is Connection.CONNECTED:
             connected = Connected(now.backend_version, now.device, now.owns_backend, now.version_warning)

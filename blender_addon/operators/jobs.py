@@ -1,4 +1,4 @@
-"""The list of jobs: take a result from it, follow what runs, stop it, read why one failed."""
+"""The list of jobs: take a result from it, follow what runs, stop it, read why one failed, delete it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 import bpy
 
-from .. import building, session, settings
+from .. import building, job_log, session, settings
 from ..client import Connection
+from ..vendor import messages as m
 
 
 class _OnJob:
@@ -80,19 +81,64 @@ class FLOWFACE_OT_waiting_cancel(bpy.types.Operator):  # type: ignore[misc]
         return {"FINISHED"}
 
 
-class FLOWFACE_OT_job_explain(_OnJob, bpy.types.Operator):  # type: ignore[misc]
-    """Say why this job has no result"""
+class FLOWFACE_OT_job_unfold(_OnJob, bpy.types.Operator):  # type: ignore[misc]
+    """Show where this job stands, whose it is, and what can be done with it"""
 
-    bl_idname = "flowface.job_explain"
-    bl_label = "Why It Failed"
+    bl_idname = "flowface.job_unfold"
+    bl_label = "Details"
 
     def execute(self, _context: Any) -> set[str]:
-        """Tell the problem of the job where everything else is told."""
+        """Show its details, or no longer."""
+        jobs = session.current().jobs
+        jobs.unfolded = "" if jobs.unfolded == self.job_id else self.job_id
+        return {"FINISHED"}
+
+
+class FLOWFACE_OT_job_remove(_OnJob, bpy.types.Operator):  # type: ignore[misc]
+    """Delete this job from the backend's disk, with its result; takes that were built of it stay"""
+
+    bl_idname = "flowface.job_remove"
+    bl_label = "Remove Job"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """An older backend cannot."""
+        if m.Remove.TYPE not in session.current().verbs:
+            cls.poll_message_set("This backend removes no jobs: install the add-on's version of it")
+            return False
+        return super().poll(context)
+
+    def invoke(self, context: Any, event: Any) -> Any:
+        """Ask first: it cannot be undone."""
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, _context: Any) -> set[str]:
+        """Ask the backend to delete it; it leaves the list when that is done."""
+        session.current().remove_listed(self.job_id)
+        return {"FINISHED"}
+
+
+class FLOWFACE_OT_job_text(_OnJob, bpy.types.Operator):  # type: ignore[misc]
+    """Put what went wrong with this job, and its log, into a text of this file"""
+
+    bl_idname = "flowface.job_text"
+    bl_label = "Problem and Log"
+
+    def execute(self, context: Any) -> set[str]:
+        """Make the text, show it in a Text Editor that is open, and say what it is called."""
         now = session.current()
         status = now.jobs.find(self.job_id)
-        if status is None or status.problem is None:
+        if status is None:
+            self.report({"WARNING"}, "This job is no longer in the list")
             return {"CANCELLED"}
-        now.notice = session.Notice(f"“{status.name}”: {status.problem}", is_error=True)
+        folder = now.storage.folder if now.storage is not None and not now.remote else ""
+        name = f"{status.name} log"
+        text = bpy.data.texts.get(name) or bpy.data.texts.new(name)
+        text.from_string(job_log.text_of(status, folder))
+        for area in context.screen.areas if context.screen else ():
+            if area.type == "TEXT_EDITOR":
+                area.spaces[0].text = text
+        now.notice = session.Notice(f"The log of “{status.name}” is “{text.name}” in the Text Editor.")
         return {"FINISHED"}
 
 
@@ -118,6 +164,8 @@ CLASSES = (
     FLOWFACE_OT_job_take_up,
     FLOWFACE_OT_job_cancel,
     FLOWFACE_OT_waiting_cancel,
-    FLOWFACE_OT_job_explain,
+    FLOWFACE_OT_job_unfold,
+    FLOWFACE_OT_job_remove,
+    FLOWFACE_OT_job_text,
     FLOWFACE_OT_jobs_refresh,
 )

@@ -29,10 +29,10 @@ class Submitting:
     def connect(self, context: Any) -> bool:
         """Reach the backend, which is started where wanted; False where it cannot be, and why is said."""
         wanted, now = preferences.get(context), session.current()
-        now.connect(wanted.endpoint)
+        now.connect(wanted.endpoint, wanted.access_key)
         if now.connection is not Connection.CONNECTED and wanted.autostart:
             now.poll()
-        if now.connection not in (Connection.CONNECTED, Connection.REFUSED) and wanted.autostart:
+        if now.connection not in (Connection.CONNECTED, Connection.REFUSED) and wanted.autostart and not now.remote:
             try:
                 backend_start.start(context)
             except CannotStart as problem:

@@ -56,11 +56,12 @@ class FLOWFACE_PT_log(InMainPanel, bpy.types.Panel):  # type: ignore[misc]
     @classmethod
     def poll(cls, _context: Any) -> bool:
         """Only a backend of one's own has a log here."""
-        return session.current().process is not None
+        now = session.current()
+        return now.process is not None or now.last_process is not None
 
     def draw(self, context: Any) -> None:
-        """The last lines, and where all of them are."""
-        process = session.current().process
+        """The last lines, and where all of them are; of one that has ended until another is started."""
+        process = session.current().process or session.current().last_process
         if process is None:
             return
         column = self.layout.column()
@@ -72,7 +73,12 @@ class FLOWFACE_PT_log(InMainPanel, bpy.types.Panel):  # type: ignore[misc]
 
 def _draw_backend(layout: Any, now: session.Session) -> None:
     if now.connection is Connection.CONNECTED and not now.owns_backend:
-        draw_text(layout, "Backend started elsewhere", bpy.context.region.width, "LINKED")
+        draw_text(
+            layout,
+            "Backend on another machine" if now.remote else "Backend started elsewhere",
+            bpy.context.region.width,
+            "LINKED",
+        )
         _draw_problem(layout, now)
         return
     row = layout.row()
@@ -80,16 +86,18 @@ def _draw_backend(layout: Any, now: session.Session) -> None:
         row.label(text="Backend running", icon="LINKED")
     elif now.connection is Connection.REFUSED:
         row.label(text="Backend cannot be used", icon="ERROR")
-    elif now.backend_starting:
+    elif now.remote:
+        row.label(text="Backend not reached", icon="UNLINKED")
+    elif now.coming_back:
         row.label(text="Backend starting…", icon="SORTTIME")
     else:
         row.label(text="Backend not running", icon="UNLINKED")
     button = row.row()
     button.ui_units_x = 2.8
-    if now.owns_backend:
+    if now.owns_backend or now.restart_at is not None:
         button.operator("flowface.backend_stop", text="Stop")
     elif now.connection is not Connection.CONNECTED:
-        button.operator("flowface.backend_start", text="Start")
+        button.operator("flowface.backend_start", text="Start")  # off, with a sentence, where it is another machine's
         _preferences_button(row, "")
     _draw_problem(layout, now)
 
@@ -139,6 +147,8 @@ def _draw_progress(layout: Any, now: session.Session, context: Any) -> None:
     layout.progress(factor=job.fraction, type="BAR", text=text if shown else f"{job.fraction:.0%}")
     if not shown:
         draw_text(layout, text, width)
+    if job.status is not None and job.status.problem is not None and not job.status.finished:
+        draw_text(layout, str(job.status.problem), width, "PAUSE")
     preview = live.sentence(job, context)
     if preview:
         draw_text(layout, preview, width, "HIDE_OFF")
@@ -171,7 +181,7 @@ def _progress_text(now: session.Session, job: session.ActiveJob, context: Any) -
     if job.take is not None:
         return job.stage if job.elsewhere or job.question else (building.waits_for(context) or job.stage)
     if now.connection is not Connection.CONNECTED and job.submitted:
-        return "Connection lost, trying again"
+        return now.away
     left = time_left(job.status.seconds_remaining) if job.status is not None and not job.cancelling else ""
     return f"{job.stage}, {left}" if left else job.stage
 

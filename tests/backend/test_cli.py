@@ -45,10 +45,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> di
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Iterator[str]:
+def endpoint(tmp_path_factory: pytest.TempPathFactory, repo_root: Path, environment: dict[str, str]) -> Iterator[str]:
     """One backend for tests of words and files, whose worker loads torch once; without it each has a private one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(repo_root))
+        patch.setenv("FLOWFACE_STATE_DIR", environment["FLOWFACE_STATE_DIR"])  # where its keys are
         with running(Server(tmp_path_factory.mktemp("jobs"), "tcp://127.0.0.1:*")) as server:
             yield server.endpoint
 

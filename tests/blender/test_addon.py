@@ -10,7 +10,6 @@ from pathlib import Path
 
 import bpy
 import pytest
-import zmq
 
 import blender_addon
 from backend.server.app import Server
@@ -19,6 +18,7 @@ from blender_addon.client import Connection
 from blender_addon.registration import CLASSES
 from protocol import codec
 from protocol import messages as m
+from tests.backend.server.curve import bare_backend
 
 from .conftest import wait_until
 from .takes import write_clip
@@ -155,16 +155,13 @@ def test_backend_that_stops_during_a_job_is_noticed(
 
 def test_an_export_ends_when_the_connection_is_lost(tmp_path: Path, endpoint: str) -> None:
     """With a backend that took the job and then died: no further progress comes, and nobody says so."""
-    context = zmq.Context()
-    peer = context.socket(zmq.ROUTER)
-    peer.bind(endpoint)
+    with bare_backend(endpoint) as peer:
 
-    def answer(message: m.Message) -> None:
-        wait_until(lambda: bool(peer.poll(0)), pump.tick)
-        sender, *frames = peer.recv_multipart()
-        peer.send_multipart([sender, *m.pack(message, m.unpack(frames)[1])])
+        def answer(message: m.Message) -> None:
+            wait_until(lambda: bool(peer.poll(0)), pump.tick)
+            sender, *frames = peer.recv_multipart()
+            peer.send_multipart([sender, *m.pack(message, m.unpack(frames)[1])])
 
-    try:
         answer(m.Welcome("test", 1))
         answer(m.HeadList((), exports=(m.ExportInfo("csv", "Table", ".csv", "numbers"),)))
         answer(m.JobList(()))
@@ -173,18 +170,12 @@ def test_an_export_ends_when_the_connection_is_lost(tmp_path: Path, endpoint: st
         session.current().export("20260101-000000-01234567", "csv", tmp_path / "a.csv")
         answer(m.Submitted(m.JobStatus("20260101-000000-01234568", "a", m.JobState.RUNNING, "writing Table")))
         wait_until(lambda: session.current().exporting.stage == "writing Table", pump.tick)
-    finally:
-        peer.close(linger=0)
-        context.term()
     wait_until(lambda: session.current().exporting is None, pump.tick)
     assert session.current().notice.is_error and "connection" in session.current().notice.text
 
 
 def test_backend_of_another_version_is_one_sentence(tmp_path: Path, endpoint: str) -> None:
-    context = zmq.Context()
-    peer = context.socket(zmq.ROUTER)
-    peer.bind(endpoint)
-    try:
+    with bare_backend(endpoint) as peer:
         pump.tick()
         sender, *_ = peer.recv_multipart()
         welcome = {"type": "welcome", "protocol": 9, "request": 0, "backend_version": "9.0", "pid": 1}
@@ -194,9 +185,6 @@ def test_backend_of_another_version_is_one_sentence(tmp_path: Path, endpoint: st
         assert bpy.ops.flowface.track() == {"CANCELLED"}
         says = "This add-on speaks protocol 2, the backend speaks 9: update the add-on."
         assert session.current().notice == session.Notice(says, is_error=True)
-    finally:
-        peer.close(linger=0)
-        context.term()
 
 
 @pytest.mark.slow

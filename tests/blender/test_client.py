@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import zmq
 
 from backend.server.app import Server
+from backend.server.keys import KeyRing, keys_folder
 from blender_addon.backend_places import Launch
 from blender_addon.backend_process import BackendProcess
 from blender_addon.client import (
@@ -42,6 +42,7 @@ from protocol.messages import (
     ViewSpec,
 )
 from tests.backend.server.conftest import REPOSITORY
+from tests.backend.server.curve import address, bare_backend
 
 from .conftest import WAIT
 
@@ -135,10 +136,7 @@ def test_backend_that_comes_later_and_comes_back_is_found(start_server: Callable
 
 def test_request_under_way_fails_when_the_connection_is_lost() -> None:
     """A peer that says welcome, takes a request and then goes."""
-    context = zmq.Context()
-    peer = context.socket(zmq.ROUTER)
-    port = peer.bind_to_random_port("tcp://127.0.0.1")
-    with connected(f"tcp://127.0.0.1:{port}") as client:
+    with bare_backend() as peer, connected(address(peer)) as client:
         sender, *_ = peer.recv_multipart()
         peer.send_multipart([sender, *messages.pack(messages.Welcome("test", 1), 0)])
         collect(client, lambda events: Connection.CONNECTED in states(events))
@@ -148,33 +146,25 @@ def test_request_under_way_fails_when_the_connection_is_lost() -> None:
         events = collect(client, lambda events: bool(replies(events, request)))
         (answer,) = replies(events, request)
         assert isinstance(answer, Error) and answer.code == "connection_lost"
-    context.term()
 
 
 @pytest.mark.parametrize("answered_by", ["welcome of another version", "error"])
 def test_wrong_version_is_named(answered_by: str) -> None:
-    context = zmq.Context()
-    peer = context.socket(zmq.ROUTER)
-    port = peer.bind_to_random_port("tcp://127.0.0.1")
-    try:
-        with connected(f"tcp://127.0.0.1:{port}") as client:
-            sender, *_ = peer.recv_multipart()
-            if answered_by == "error":
-                sentence = "This add-on speaks protocol 2, the backend speaks 9: update the add-on."
-                reply = messages.pack(Error("wrong_protocol", sentence), 0)
-            else:
-                header = {"type": "welcome", "protocol": 9, "request": 0, "backend_version": "9.0", "pid": 1}
-                reply = codec.encode(header)
-            peer.send_multipart([sender, *reply])
-            events = collect(client, lambda events: Connection.REFUSED in states(events))
-            (refusal,) = [e for e in events if isinstance(e, ConnectionEvent)]
-            assert refusal.sentence.startswith("This add-on speaks protocol 2, the backend speaks 9: update the add-on")
-            request = client.send(Heads())
-            answer = replies(collect(client, lambda e: bool(replies(e, request))), request)[0]
-            assert isinstance(answer, Error) and "update the add-on" in answer.message
-    finally:
-        peer.close(linger=0)
-        context.term()
+    with bare_backend() as peer, connected(address(peer)) as client:
+        sender, *_ = peer.recv_multipart()
+        if answered_by == "error":
+            sentence = "This add-on speaks protocol 3, the backend speaks 9: update the add-on."
+            reply = messages.pack(Error("wrong_protocol", sentence), 0)
+        else:
+            header = {"type": "welcome", "protocol": 9, "request": 0, "backend_version": "9.0", "pid": 1}
+            reply = codec.encode(header)
+        peer.send_multipart([sender, *reply])
+        events = collect(client, lambda events: Connection.REFUSED in states(events))
+        (refusal,) = [e for e in events if isinstance(e, ConnectionEvent)]
+        assert refusal.sentence.startswith("This add-on speaks protocol 3, the backend speaks 9: update the add-on")
+        request = client.send(Heads())
+        answer = replies(collect(client, lambda e: bool(replies(e, request))), request)[0]
+        assert isinstance(answer, Error) and "update the add-on" in answer.message
 
 
 @pytest.mark.slow
@@ -199,6 +189,7 @@ def test_frozen_backend_is_noticed_and_found_again(tmp_path: Path, monkeypatch: 
 
 def test_something_else_on_the_port_is_refused() -> None:
     """A web server, say."""
+    KeyRing(keys_folder())
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -213,7 +204,7 @@ def test_something_else_on_the_port_is_refused() -> None:
     try:
         with connected(f"tcp://127.0.0.1:{listener.getsockname()[1]}") as client:
             events = collect(client, lambda events: Connection.REFUSED in states(events))
-            assert "Something other than a FlowFace backend" in events[-1].sentence
+            assert "Something other than this user's FlowFace backend" in events[-1].sentence
     finally:
         listener.close()
 

@@ -25,6 +25,7 @@ def fit_personal(
     options: FitOptions,
     fit: FitResult,
     *,
+    corrections: NDArray[np.float32] | None = None,
     neutral_prior: NDArray[np.float32] | None = None,
     fixed: Fixed | None = None,
     on_progress: Callable[[float, str], None] | None = None,
@@ -32,10 +33,13 @@ def fit_personal(
 ) -> FitResult:
     """``fit`` of ``views``, which may be a draft, again with personal actions; ``fixed`` stays as it is there.
 
+    ``corrections`` are ``personal_corrections`` of ``fit`` where they are known.
+
     Raises:
         Cancelled, ValueError: as ``fit_take`` does.
     """
-    corrections = personal_corrections(head, views, options, fit)
+    if corrections is None:
+        corrections = personal_corrections(head, views, options, fit)
     return fit_take(
         head,
         views,

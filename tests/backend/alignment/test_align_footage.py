@@ -116,20 +116,6 @@ def test_frames_without_the_face_are_bridged_and_the_same_face_comes_back(
     assert (take.sigma > 0).all()
 
 
-def test_going_on_after_an_interruption(shared_data: Path, aligner: LandmarkAligner) -> None:
-    path = shared_data / "clips" / "grid_brbk7n.mpg"
-    whole: list[AlignedFrame] = []
-    expected = align_footage(open_footage(path, (1, 30)), aligner, finder=face_finder(), on_frame=whole.append)
-    assert [frame.number for frame in whole] == list(range(1, 31))
-    first = whole[:14]
-    assert first[-1].alignment is not None
-    took = align_footage(
-        open_footage(path, (15, 30)), aligner, finder=face_finder(), resume_from=first[-1].alignment.box, done=first
-    )
-    np.testing.assert_array_equal(took.numbers, expected.numbers)
-    np.testing.assert_allclose(took.mu, expected.mu, atol=1e-3)
-
-
 def test_cancelling_stops_before_the_next_frames(shared_data: Path, aligner: LandmarkAligner) -> None:
     done: list[int] = []
     with pytest.raises(Cancelled):

@@ -6,16 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from backend.alignment.align_footage import align_footage
 from backend.alignment.choice import FaceChoice
-from backend.alignment.cuts import CONTEXT_FRAMES
 from backend.alignment.face_following import align_frames
 from backend.alignment.types import Aligner, FaceFinder
 from backend.footage import open_footage
 from backend.observations import AlignedFrame, Shot, ViewAlignment
 from backend.observations.io import load_alignment, save_alignment
 from tests.backend.alignment.shots import Picture, as_frames, coffee, portrait
-from tests.backend.footage.clips import write_video
 
 CLOSER = [np.ascontiguousarray(picture[20:180, 50:210, :][:, ::-1]) for picture in portrait(14)]
 """The same woman in another shot."""
@@ -64,35 +61,6 @@ def test_shots_without_any_face_stay_without(aligner: Aligner, finder: FaceFinde
     frames = list(align_frames(as_frames([*coffee(6), *coffee(1)]), aligner, finder=finder))
     assert len(frames) == 7 and tracked(frames) == []
     assert stacked(frames, aligner).tracked_shot is None
-
-
-OneRun = tuple[Path, ViewAlignment, list[AlignedFrame]]
-
-
-@pytest.fixture(scope="module")
-def one_run(tmp_path_factory: pytest.TempPathFactory, aligner: Aligner, finder: FaceFinder) -> OneRun:
-    """A clip of three shots, what one run says of it, and its frames as they came."""
-    path = tmp_path_factory.mktemp("shots") / "cut.mp4"
-    write_video(path, [*coffee(10), *portrait(13), *another_shot(11)], options={"crf": "18"})
-    kept: list[AlignedFrame] = []
-    whole = align_footage(open_footage(path), aligner, finder=finder, on_frame=kept.append)
-    assert whole.tracked_shot == Shot(11, 23)
-    return path, whole, kept
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("stopped", [3, 10, 11, 16, 24, 30])
-def test_going_on_gives_the_answer_of_one_run(
-    one_run: OneRun, aligner: Aligner, finder: FaceFinder, stopped: int
-) -> None:
-    path, whole, kept = one_run
-    start = max(1, stopped + 1 - CONTEXT_FRAMES)
-    again = align_footage(open_footage(path, (start, 34)), aligner, finder=finder, done=kept[:stopped])
-    np.testing.assert_array_equal(again.numbers, whole.numbers)
-    np.testing.assert_array_equal(again.shot_numbers, whole.shot_numbers)
-    np.testing.assert_array_equal(again.found, whole.found)
-    np.testing.assert_array_equal(again.faces_seen, whole.faces_seen)
-    np.testing.assert_allclose(again.mu, whole.mu, atol=1e-3)
 
 
 def test_shots_are_kept_on_disk(tmp_path: Path, aligner: Aligner, finder: FaceFinder) -> None:

@@ -44,7 +44,11 @@ def test_a_mesh_is_read_from_arrays_and_from_an_obj(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "data", "said"),
-    [("none.npz", None, "no mesh at"), ("text.npz", b"hello", "is not a mesh file"), ("text.obj", b"hello", "no vertices")],
+    [
+        ("none.npz", None, "no mesh at"),
+        ("text.npz", b"hello", "is not a mesh file"),
+        ("text.obj", b"hello", "no vertices"),
+    ],
 )
 def test_a_file_that_holds_no_mesh_is_named(tmp_path, name, data, said):
     if data is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 
@@ -12,11 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.client.connection import Client
+from backend.client.handshake import authenticate
 from backend.errors import UserError
 from backend.server.app import Server
 from backend.server.endpoint import loopback_endpoint
+from backend.server.keys import KeyRing, keys_folder
 from protocol import messages as m
+from protocol.keys import own_access
 from protocol.version import PROTOCOL_VERSION
+
+from .curve import address, bare_backend
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +32,7 @@ def raw(server):
     """A bare DEALER at the server."""
     context = zmq.Context()
     dealer = context.socket(zmq.DEALER)
+    authenticate(dealer, own_access())
     dealer.connect(server.endpoint)
     yield dealer
     context.destroy(linger=0)
@@ -63,6 +70,7 @@ def test_too_many_parts_and_a_huge_part_do_not_end_the_server(server, raw):
     still_answers(raw)
     context = zmq.Context()
     rude = context.socket(zmq.DEALER)
+    authenticate(rude, own_access())
     rude.connect(server.endpoint)
     rude.send(bytes(17 << 20))
     still_answers(raw)
@@ -106,29 +114,25 @@ def test_the_backend_names_a_client_of_another_version(raw):
 @pytest.fixture
 def other_backend():
     """Answer every message at a ROUTER by what ``reply`` makes of it; gives the endpoint."""
-    context = zmq.Context()
-    router = context.socket(zmq.ROUTER)
-    port = router.bind_to_random_port("tcp://127.0.0.1")
-    replies = []
+    with contextlib.ExitStack() as stack:
 
-    def serve():
-        try:
-            while True:
-                identity, head = router.recv_multipart()
-                router.send_multipart([identity, msgpack.packb(replies[0](msgpack.unpackb(head)))])
-        except zmq.ContextTerminated:
-            router.close(linger=0)
+        def begin(reply):
+            router = stack.enter_context(bare_backend())
+            stop = threading.Event()
+            thread = threading.Thread(target=serve, args=(router, reply, stop))
+            stack.callback(thread.join)
+            stack.callback(stop.set)
+            thread.start()
+            return address(router)
 
-    thread = threading.Thread(target=serve)
+        yield begin
 
-    def begin(reply):
-        replies.append(reply)
-        thread.start()
-        return f"tcp://127.0.0.1:{port}"
 
-    yield begin
-    context.term()
-    thread.join()
+def serve(router, reply, stop):
+    while not stop.is_set():
+        if router.poll(50):
+            identity, head = router.recv_multipart()
+            router.send_multipart([identity, msgpack.packb(reply(msgpack.unpackb(head)))])
 
 
 def test_a_client_names_a_backend_of_another_version(other_backend):
@@ -159,17 +163,18 @@ def test_nothing_listening_is_said_at_once():
 
 
 def test_something_else_listening_is_told_from_a_backend():
-    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(UserError, match="not a FlowFace") as caught:
+    KeyRing(keys_folder())
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(UserError, match="not this user") as caught:
         Client(f"tcp://127.0.0.1:{other.getsockname()[1]}", timeout=0.5)
     assert caught.value.code == "no_backend"
 
 
-def test_a_backend_that_goes_away_is_noticed(server, client):
-    client._timeout = 0.5
-    server.stop()
-    with pytest.raises(UserError) as caught:
-        for _ in range(100):
-            client.jobs()
+def test_a_backend_that_goes_away_for_good_is_noticed(server):
+    with Client(server.endpoint, patience=0.5) as client:
+        server.stop()
+        with pytest.raises(UserError) as caught:
+            for _ in range(100):
+                client.jobs()
     assert caught.value.code == "backend_gone"
 
 

@@ -1,0 +1,1 @@
+"""Many clips tracked one after the other or side by side: ``flowface batch``."""

@@ -1,0 +1,177 @@
+"""The keys of a user's backends and clients, and whom this user trusts; in the folder ``keys`` beside the state file.
+
+    backend.key     the pair of the user's backends
+    user.key        what the user's own clients need (``protocol.keys.user_file_text``)
+    trusted.json    the public keys of clients on other machines, by name
+
+Only their user may read them; they are made at the first start of a backend. All backends of a user share them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import zmq
+from filelock import FileLock, Timeout
+
+from backend.errors import ErrorCode, UserError
+from backend.files import write_atomic
+from protocol import keys as k
+from protocol.codec import ProtocolError
+from protocol.codes import ProtocolCode
+
+OWNER = ""
+"""The name of this user among the clients."""
+LOCK_SECONDS = 10.0
+_NAME = re.compile(r"[\w][\w .@-]{0,59}")
+
+
+@dataclass(frozen=True)
+class TrustedClient:
+    """A client on another machine that may speak to this user's backends; ``since`` is ISO 8601."""
+
+    name: str
+    public: str
+    since: str
+
+
+class KeyRing:
+    """The keys of one folder. ``owner_of`` may be called from any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the keys, making those that are not there; raises UserError (``bad_keys``)."""
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._trusted: dict[str, TrustedClient] = {}
+        self._read_at: tuple[int, int] | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with FileLock(folder / "lock", mode=0o600, timeout=LOCK_SECONDS):
+                self.backend = _pair_of(folder / "backend.key")
+                self.user = _user_of(folder / "user.key", self.backend.public)
+        except ProtocolError as error:
+            raise UserError(ErrorCode.BAD_KEYS, error.message, error.hint) from error
+        except (OSError, Timeout) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else "somebody else holds its lock"
+            raise UserError(
+                ErrorCode.BAD_KEYS,
+                f"The keys in {folder} cannot be written: {why}.",
+                "Without keys nobody could tell who speaks: free some space, or name another folder in "
+                "FLOWFACE_STATE_DIR.",
+            ) from error
+
+    def owner_of(self, public: str, *, network: bool) -> str | None:
+        """Whose key this is: ``OWNER`` for this user's own, which counts on this machine only; the name of a trusted
+        client, whose key counts on the network only; None for anybody else's."""
+        if not network:
+            return OWNER if public == self.user.public else None
+        return next((client.name for client in self.trusted() if client.public == public), None)
+
+    def trusted(self) -> tuple[TrustedClient, ...]:
+        """The clients that are trusted as of now; none where their file is damaged, which is no reason to trust."""
+        with self._lock:
+            path = self.folder / "trusted.json"
+            try:
+                found = path.stat()
+                now = found.st_mtime_ns, found.st_ino
+            except OSError:
+                now = None
+            if now != self._read_at:
+                self._trusted, self._read_at = {} if now is None else _read_trusted(path), now
+            return tuple(self._trusted.values())
+
+    def trust(self, name: str, public: str) -> TrustedClient:
+        """Trust a key under a name; raises UserError (``bad_keys``, ``name_taken``)."""
+        if not _NAME.fullmatch(name):
+            raise UserError(ErrorCode.BAD_KEYS, f"“{name[:60]}” is no name for a key.", "Use letters and digits.")
+        try:
+            k.require_key(public)
+        except ProtocolError as error:
+            raise UserError(ErrorCode.BAD_KEYS, error.message, error.hint) from error
+        client = TrustedClient(name, public, datetime.now(UTC).isoformat(timespec="seconds"))
+        with FileLock(self.folder / "lock", mode=0o600, timeout=LOCK_SECONDS):
+            known = {entry.name: entry for entry in self.trusted()}
+            if name in known:
+                raise UserError(
+                    ErrorCode.NAME_TAKEN,
+                    f"A key named “{name}” is trusted already.",
+                    "Revoke it first, or take another.",
+                )
+            self._write_trusted({**known, name: client})
+        return client
+
+    def new_client(self, name: str) -> str:
+        """Make a key for a client on another machine and trust it; returns the access key to hand over, which holds
+        the secret and is kept nowhere here. Raises UserError as ``trust`` does."""
+        pair = new_pair()
+        self.trust(name, pair.public)
+        return k.access_text(k.Access(self.backend.public, pair.secret))
+
+    def revoke(self, name: str) -> TrustedClient:
+        """Trust a name no longer; raises UserError (``unknown_key``)."""
+        with FileLock(self.folder / "lock", mode=0o600, timeout=LOCK_SECONDS):
+            known = {entry.name: entry for entry in self.trusted()}
+            if name not in known:
+                raise UserError(
+                    ErrorCode.UNKNOWN_KEY, f"No key named “{name[:60]}” is trusted.", "“flowface keys show” lists them."
+                )
+            gone = known.pop(name)
+            self._write_trusted(known)
+        return gone
+
+    def _write_trusted(self, clients: dict[str, TrustedClient]) -> None:
+        content = json.dumps([asdict(client) for client in clients.values()], indent=1, ensure_ascii=False)
+        write_atomic(self.folder / "trusted.json", content.encode())
+
+
+def new_pair() -> k.KeyPair:
+    """A fresh pair of keys."""
+    public, secret = zmq.curve_keypair()
+    return k.KeyPair(public.decode("ascii"), secret.decode("ascii"))
+
+
+def keys_folder() -> Path:
+    """The folder of this user's keys."""
+    return k.user_key_file().parent
+
+
+def _pair_of(path: Path) -> k.KeyPair:
+    try:
+        data = k.read_secret(path)
+    except ProtocolError as error:
+        if error.code is not ProtocolCode.NO_KEY:
+            raise
+        pair = new_pair()
+        write_atomic(path, json.dumps({"public": pair.public, "secret": pair.secret}).encode())
+        return pair
+    if isinstance(data, dict) and isinstance(data.get("public"), str) and isinstance(data.get("secret"), str):
+        return k.KeyPair(data["public"], data["secret"])
+    raise ProtocolError(ProtocolCode.BAD_KEY, f"The key file {path} is damaged.", "Delete it; a new one is made.")
+
+
+def _user_of(path: Path, backend: str) -> k.KeyPair:
+    own = None
+    try:
+        known, own = k.read_user_file(path)
+        if known == backend:
+            return own
+    except ProtocolError as error:
+        if error.code is not ProtocolCode.NO_KEY:
+            raise
+    own = own or new_pair()
+    write_atomic(path, k.user_file_text(backend, own).encode())
+    return own
+
+
+def _read_trusted(path: Path) -> dict[str, TrustedClient]:
+    try:
+        data = json.loads(path.read_bytes())
+        clients = [TrustedClient(str(entry["name"]), str(entry["public"]), str(entry["since"])) for entry in data]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return {}
+    return {client.name: client for client in clients}
