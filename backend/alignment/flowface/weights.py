@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.errors import ErrorCode, UserError
-from backend.reading import is_file, open_named, shown
+from backend.reading import is_file, open_named, require_file, shown
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,10 @@ def find_weights(path: Path | None = None) -> Path:
     """``path``, or the default. Raises UserError ``weights_missing`` where it is no file."""
     wanted = path or default_weights()
     if is_file(wanted):
+        require_file(wanted, "weights")
         return wanted
+    if os.path.lexists(wanted) and path is not None:
+        require_file(wanted, "weights")
     if path is None and wanted == SHIPPED:
         raise UserError(
             ErrorCode.WEIGHTS_MISSING,
