@@ -19,7 +19,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from .codes import ClientCode
-from .vendor import codec, keys
+from .vendor import codec, keys, version
 from .vendor import messages as m
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5793"
@@ -222,6 +222,7 @@ class _Loop:
         self._configure()
         self._monitor = self._socket.get_monitor_socket()
         self._state = Connection.CONNECTING
+        self._protocol = version.PROTOCOL_VERSION  # that is spoken with whoever answers
         self._hello_sent: float | None = None
         self._shaken = False  # this connection's handshake succeeded
         self._unshaken = 0  # connections in a row that ended before that
@@ -291,6 +292,7 @@ class _Loop:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._shaken, self._unshaken = True, 0
             self._hello_sent = time.monotonic()
+            self._protocol = version.PROTOCOL_VERSION
             self._transmit(0, self._hello)
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             self._refuse(f"The backend at {self._endpoint} does not know the key of this client.")
@@ -334,7 +336,7 @@ class _Loop:
     def _receive(self) -> None:
         frames = self._socket.recv_multipart(copy=False)
         try:
-            message, request = m.unpack([frame.buffer for frame in frames], client_name=self._name)
+            message, request, protocol = m.read([frame.buffer for frame in frames], client_name=self._name)
         except codec.ProtocolError as error:
             if error.code == codec.ProtocolCode.WRONG_PROTOCOL:
                 self._refuse(error.message)
@@ -343,17 +345,21 @@ class _Loop:
                 self._emit(MessageEvent(error.request, m.Error(error.code, error.message, error.hint)))
             return
         if request == 0:
-            self._welcomed(message)
+            self._welcomed(message, protocol)
             return
         self._waiting.discard(request)
         self._emit(MessageEvent(request, message))
 
-    def _welcomed(self, message: m.Message) -> None:
+    def _welcomed(self, message: m.Message, protocol: int) -> None:
         self._hello_sent = None
+        older = version.older_version(protocol, self._protocol)
         if isinstance(message, m.Welcome):
             sentence = f"Backend {message.backend_version} is running."
             self._state = Connection.CONNECTED
             self._emit(ConnectionEvent(self._state, sentence, message))
+        elif isinstance(message, m.Error) and message.code == codec.ProtocolCode.WRONG_PROTOCOL and older is not None:
+            self._protocol, self._hello_sent = older, time.monotonic()
+            self._transmit(0, self._hello)
         elif isinstance(message, m.Error):
             self._refuse(f"{message.message} {message.hint}".strip())
 
@@ -377,7 +383,7 @@ class _Loop:
 
     def _transmit(self, request: int, message: m.Message) -> bool:
         try:
-            self._socket.send_multipart(m.pack(message, request), zmq.NOBLOCK)
+            self._socket.send_multipart(m.pack(message, request, self._protocol), zmq.NOBLOCK)
         except zmq.Again:
             return False
         return True

@@ -52,7 +52,7 @@ from .transfer import TransferJob as TransferJob
 from .upload import UploadChunk as UploadChunk
 from .upload import UploadStart as UploadStart
 from .upload import UploadState as UploadState
-from .version import PROTOCOL_VERSION, mismatch_sentence
+from .version import PROTOCOL_VERSION, is_spoken, mismatch_sentence
 
 RESULT_FILES = ("track.npz", "alignments.npz", "report.json")
 """Files that a tracked take leaves."""
@@ -212,6 +212,12 @@ class Result(Message):
     files: tuple[str, ...] = ()
     all_files: bool = False
     partial: bool = False
+    cut: bool = True  # arrays may come in several parts; not so where a client from before that asks
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any], arrays: Arrays) -> Self:  # noqa: ARG003 - as the base
+        """Build the message; raises ProtocolError naming the field that is wrong."""
+        return from_plain(cls, {"cut": False, **fields}, cls.TYPE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -353,18 +359,28 @@ MESSAGES: dict[str, type[Message]] = {
 }
 
 
-def pack(message: Message, request: int) -> list[Frame]:
-    """Frames of a message under a request id.
+def pack(message: Message, request: int, protocol: int = PROTOCOL_VERSION, *, cut: bool = False) -> list[Frame]:
+    """Frames of a message under a request id, in the version that its receiver speaks.
+
+    With ``cut``, large arrays come in several (``codec.encode``).
 
     Raises:
         ProtocolError: the message holds something that cannot travel or is too large.
     """
     fields, arrays = message.to_wire()
-    return encode({**fields, "type": message.TYPE, "protocol": PROTOCOL_VERSION, "request": request}, arrays)
+    return encode({**fields, "type": message.TYPE, "protocol": protocol, "request": request}, arrays, cut=cut)
 
 
 def unpack(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[Message, int]:
-    """Message and request id from frames; a client gives its name for the sentence about versions, the backend None.
+    """Message and request id from frames; as ``read``."""
+    message, request, _ = read(frames, client_name=client_name)
+    return message, request
+
+
+def read(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[Message, int, int]:
+    """Message, request id and protocol version from frames, the last 0 where it is none.
+
+    A client gives its name for the sentence about versions, the backend None.
 
     Raises:
         ProtocolError: with ``request`` set where it could be read: ``wrong_protocol``, ``unknown_type``, ``bad_field``,
@@ -374,7 +390,7 @@ def unpack(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[
     request, version, kind = request_of(header), header.get("protocol"), header.get("type")
     if request is None:
         raise ProtocolError(ProtocolCode.BAD_HEADER, "The message has no request id.")
-    if kind != Error.TYPE and version != PROTOCOL_VERSION:
+    if kind != Error.TYPE and not is_spoken(version):
         raise ProtocolError(ProtocolCode.WRONG_PROTOCOL, _mismatch(header, client_name), request=request)
     cls = MESSAGES.get(kind) if isinstance(kind, str) else None
     if cls is None:
@@ -382,7 +398,7 @@ def unpack(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[
             ProtocolCode.UNKNOWN_TYPE, f"Nobody here knows the message type “{str(kind)[:80]}”.", request=request
         )
     try:
-        return cls.from_wire(header, arrays), request
+        return cls.from_wire(header, arrays), request, version if type(version) is int else 0
     except ProtocolError as error:
         error.request = request
         raise

@@ -19,11 +19,15 @@ from backend.server.discovery import is_listening
 from protocol import messages as m
 from protocol.codec import ProtocolError
 from protocol.keys import Access, own_access
+from protocol.version import ONE_JOB_PER_TOKEN_SINCE
 
 R = TypeVar("R", bound=m.Message)
 OnStatus = Callable[[m.JobStatus], None]
 
 CLIENT_NAME = "command line"
+SLOW = (m.Heads, m.Jobs, m.Result, m.Storage, m.Prune, m.Remove)
+"""Requests that a backend reads or deletes files for, which can take longer than any other answer."""
+SLOW_SECONDS = 200.0  # a little more than after which the backend itself gives up
 QUIET_SECONDS = 5.0  # after this long without progress, ask whether the backend is still there
 PATIENCE = 60.0  # seconds; a machine that boots needs longer, and then its user starts the backend anew
 WAITING = "waiting for the backend"
@@ -111,6 +115,10 @@ class Client(AbstractContextManager["Client", None]):
         With ``partial``, the latest partial take of a running job.
         """
         return self._ask(m.Result(job_id, files, all_files=all_files, partial=partial), m.ResultReply)
+
+    def remove(self, job_id: str) -> None:
+        """Delete a job with all that it left."""
+        self._ask(m.Remove(job_id), m.Removed)
 
     def shutdown(self) -> None:
         """Stop the backend; another that takes its place meanwhile is not stopped."""
@@ -229,10 +237,11 @@ class Client(AbstractContextManager["Client", None]):
         while True:
             if self._link.greeted(time.monotonic()):
                 self._request += 1
-                answer = self._answer(reply) if self._link.send(message, self._request) else None
+                patience = max(self._timeout, SLOW_SECONDS * isinstance(message, SLOW))
+                answer = self._answer(reply, patience) if self._link.send(message, self._request) else None
                 if answer is not None:
                     return answer
-                if not again:
+                if not again or (isinstance(message, m.Submit) and self._link.protocol < ONE_JOB_PER_TOKEN_SINCE):
                     raise self._gone()
             if not told:
                 self._on_loss()
@@ -240,9 +249,9 @@ class Client(AbstractContextManager["Client", None]):
             if not self._link.greeted(give_up) or time.monotonic() > give_up:
                 raise self._gone()
 
-    def _answer(self, reply: type[R]) -> R | None:
+    def _answer(self, reply: type[R], patience: float) -> R | None:
         """The answer to the latest request; None where the connection was lost before, or it takes too long."""
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + patience
         while received := self._link.receive(deadline):
             answer, request = received
             if request != self._request or isinstance(answer, m.Progress):

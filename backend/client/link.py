@@ -17,7 +17,9 @@ from backend.client.handshake import authenticate
 from backend.errors import ErrorCode, UserError
 from protocol import messages as m
 from protocol.codec import MAX_PART_BYTES, ProtocolError
+from protocol.codes import ProtocolCode
 from protocol.keys import Access
+from protocol.version import PROTOCOL_VERSION, older_version
 
 RECONNECT_MS = (100, 1000)
 HEARTBEAT_MS = (2000, 8000)
@@ -38,6 +40,7 @@ class Link:
     def __init__(self, endpoint: str, access: Access, hello: m.Hello) -> None:
         """Begin to connect, and go on trying until ``close``."""
         self.welcome: m.Welcome | None = None  # of whoever answers now; None while nobody does
+        self.protocol = PROTOCOL_VERSION  # that is spoken with it
         self._endpoint, self._hello = endpoint, hello
         self._shaken = self._ever_greeted = False
         self._unshaken = 0  # connections in a row whose other end did not show that it is the backend
@@ -84,7 +87,7 @@ class Link:
         """Send a request, which counts from 1; False where nobody is connected. Raises UserError for what is too large
         or cannot travel."""
         try:
-            self._socket.send_multipart(m.pack(message, request), zmq.NOBLOCK)
+            self._socket.send_multipart(m.pack(message, request, self.protocol), zmq.NOBLOCK)
         except ProtocolError as error:
             raise UserError(error.code, error.message, error.hint) from error
         except zmq.Again:
@@ -102,10 +105,10 @@ class Link:
                 return None
             if self._socket not in ready:
                 return None
-            message, request = self._read()
+            message, request, protocol = self._read()
             if request != HELLO:
                 return message, request
-            self._welcomed(message)
+            self._welcomed(message, protocol)
             return None
 
     def _take_note(self) -> None:
@@ -114,6 +117,7 @@ class Link:
             self.welcome = None
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._shaken, self._unshaken = True, 0
+                self.protocol = PROTOCOL_VERSION
                 self.send(self._hello, HELLO)
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 raise UserError(
@@ -134,15 +138,20 @@ class Link:
             self._socket.disconnect(self._endpoint)
         self._socket.connect(self._endpoint)
 
-    def _read(self) -> Received:
+    def _read(self) -> tuple[m.Message, int, int]:
         frames = self._socket.recv_multipart(copy=False)
         try:
-            return m.unpack([frame.buffer for frame in frames], client_name=self._hello.client)
+            return m.read([frame.buffer for frame in frames], client_name=self._hello.client)
         except ProtocolError as error:
             raise UserError(error.code, error.message, error.hint) from error
 
-    def _welcomed(self, message: m.Message) -> None:
+    def _welcomed(self, message: m.Message, protocol: int) -> None:
         if isinstance(message, m.Error):
+            older = older_version(protocol, self.protocol)
+            if message.code == ProtocolCode.WRONG_PROTOCOL and older is not None:
+                self.protocol = older
+                self.send(self._hello, HELLO)
+                return
             raise UserError(message.code, message.message, message.hint)
         if isinstance(message, m.Welcome):
             self.welcome, self._ever_greeted = message, True

@@ -153,7 +153,7 @@ def test_wrong_version_is_named(answered_by: str) -> None:
     with bare_backend() as peer, connected(address(peer)) as client:
         sender, *_ = peer.recv_multipart()
         if answered_by == "error":
-            sentence = "This add-on speaks protocol 2, the backend speaks 9: update the add-on."
+            sentence = "This add-on speaks protocol 3, the backend speaks 9: update the add-on."
             reply = messages.pack(Error("wrong_protocol", sentence), 0)
         else:
             header = {"type": "welcome", "protocol": 9, "request": 0, "backend_version": "9.0", "pid": 1}
@@ -161,7 +161,7 @@ def test_wrong_version_is_named(answered_by: str) -> None:
         peer.send_multipart([sender, *reply])
         events = collect(client, lambda events: Connection.REFUSED in states(events))
         (refusal,) = [e for e in events if isinstance(e, ConnectionEvent)]
-        assert refusal.sentence.startswith("This add-on speaks protocol 2, the backend speaks 9: update the add-on")
+        assert refusal.sentence.startswith("This add-on speaks protocol 3, the backend speaks 9: update the add-on")
         request = client.send(Heads())
         answer = replies(collect(client, lambda e: bool(replies(e, request))), request)[0]
         assert isinstance(answer, Error) and "update the add-on" in answer.message

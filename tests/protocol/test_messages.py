@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from protocol import messages as m
 from protocol.codec import ProtocolError, decode, encode
 from protocol.fields import from_plain
-from protocol.version import PROTOCOL_VERSION
+from protocol.version import OLDEST_VERSION, PROTOCOL_VERSION
 from tests.protocol.takes import small_take
 
 JOB = m.JobStatus(
@@ -62,7 +62,7 @@ EXAMPLES = [
     m.StatusReply(JOB),
     m.Progress(dataclasses.replace(JOB, problem=None, seconds_remaining=None)),
     m.Result("j1", ("track.npz",)),
-    m.Result("j1", all_files=True),
+    m.Result("j1", all_files=True, cut=False),
     m.Cancel("j1"),
     m.Jobs(),
     m.JobList((JOB, JOB)),
@@ -71,6 +71,8 @@ EXAMPLES = [
     m.Storage(),
     m.Prune(5_000_000_000),
     m.StorageReply("/jobs", 3, 12_345, 10**12, 1),
+    m.Remove("j1"),
+    m.Removed("j1"),
     m.Shutdown(),
     m.Goodbye(),
     m.Error("code", "Sentence.", "Hint."),
@@ -184,7 +186,7 @@ def test_unknown_type_is_named_and_answerable():
 
 
 @pytest.mark.parametrize(
-    ("backend", "advice"), [(PROTOCOL_VERSION + 1, "update the add-on."), (PROTOCOL_VERSION - 1, "update the backend.")]
+    ("backend", "advice"), [(PROTOCOL_VERSION + 1, "update the add-on."), (OLDEST_VERSION - 1, "update the backend.")]
 )
 def test_client_names_another_version_of_the_backend(backend, advice):
     with pytest.raises(ProtocolError) as caught:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import itertools
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
+from dataclasses import dataclass
 
 import psutil
 import pytest
@@ -27,12 +32,13 @@ from tests.backend.server.conftest import REPOSITORY, spec
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def backend(tmp_path, monkeypatch):
-    """A backend that can be killed and started again."""
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    with serving(tmp_path / "jobs") as found:
-        yield found
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory):
+    """A backend that can be killed and started again; tests leave it running."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(REPOSITORY))
+        with serving(tmp_path_factory.mktemp("going on") / "jobs") as found:
+            yield found
 
 
 def wait_until(condition, seconds=30):
@@ -51,45 +57,64 @@ def in_thread(work):
     return thread, found
 
 
-def test_a_job_is_followed_through_the_death_of_its_backend(backend):
-    seen = []
-    with Client(backend.endpoint) as client:
-        job = client.submit(spec("until-cancelled"))
-        following, final = in_thread(lambda: client.wait(job.job_id, seen.append))
-        wait_until(lambda: any(status.stage == "working" for status in seen))
-        backend.kill()
-        wait_until(lambda: seen[-1].stage == WAITING)
-        backend.start()
-        wait_until(lambda: seen[-1].stage == "working")
-        with Client(backend.endpoint) as other:
-            other.cancel(job.job_id)
-        following.join(30)
-    assert final[0].state is JobState.CANCELLED
-    assert (final[0].job_id, len(JobStore(backend.jobs).latest(9))) == (job.job_id, 1)
+@dataclass
+class Seen:
+    """What three clients saw of a backend that hung, was killed and came back: of one job two, of another the third."""
+
+    job: m.JobStatus
+    stages: list[str]
+    final: m.JobStatus
+    gone: UserError
+    submitted: m.JobStatus
+    jobs: tuple[m.JobStatus, ...]
 
 
-def test_what_a_killed_backend_left_unanswered_is_asked_again_and_a_job_submitted_once(backend):
-    with Client(backend.endpoint) as client:
+@pytest.fixture(scope="module")
+def seen(backend):
+    """The death of a backend, and its return."""
+    stages, shown = [], []
+    with contextlib.ExitStack() as stack:
+        patient, asking, other = (stack.enter_context(Client(backend.endpoint)) for _ in range(3))
+        impatient = stack.enter_context(Client(backend.endpoint, patience=0.5))
+        job = patient.submit(spec("until-cancelled", "my take"))
+        following, final = in_thread(lambda: patient.wait(job.job_id, lambda status: stages.append(status.stage)))
+        giving_up, gone = in_thread(lambda: error_of(lambda: impatient.wait(job.job_id, shown.append)))
+        wait_until(lambda: "working" in stages and shown)
         backend.pause()
-        asking, answers = in_thread(lambda: (client.submit(spec("quick")), client.jobs()))
+        submitting, submitted = in_thread(lambda: asking.submit(spec("quick")))
         time.sleep(0.1)  # so that it has been sent, as a rule; if not, it is sent later
         backend.kill()
+        wait_until(lambda: stages[-1] == WAITING and gone)
         backend.start()
-        asking.join(30)
-    submitted, jobs = answers[0]
-    assert [job.job_id for job in jobs] == [submitted.job_id]
+        wait_until(lambda: stages[-1] == "working" and submitted)
+        jobs = other.jobs()
+        other.cancel(job.job_id)
+        for thread in (following, giving_up, submitting):
+            thread.join(30)
+        return Seen(job, stages, final[0], gone[0], submitted[0], jobs)
 
 
-def test_a_backend_that_does_not_come_back_is_told_with_the_job_and_the_way_to_its_result(backend):
-    with Client(backend.endpoint, patience=0.5) as client:
-        job = client.submit(spec("until-cancelled", "my take"))
-        backend.kill()
-        with pytest.raises(UserError) as caught:
-            client.wait(job.job_id)
-        assert caught.value.code == "backend_gone"
-        assert f"“my take” ({job.job_id})" in caught.value.message
-        assert f"flowface jobs fetch {job.job_id}" in caught.value.hint
-        backend.start()
+def error_of(work):
+    """The error that ``work`` ends with."""
+    with pytest.raises(UserError) as caught:
+        work()
+    return caught.value
+
+
+def test_a_job_is_followed_through_the_death_of_its_backend(seen):
+    assert (seen.final.job_id, seen.final.state) == (seen.job.job_id, JobState.CANCELLED)
+    stages = [stage for stage, _ in itertools.groupby(seen.stages)]
+    assert stages.index("working") < stages.index(WAITING) < len(stages) - 1 - stages[::-1].index("working")
+
+
+def test_what_a_killed_backend_left_unanswered_is_asked_again_and_a_job_submitted_once(seen):
+    assert {job.job_id for job in seen.jobs} == {seen.job.job_id, seen.submitted.job_id} and len(seen.jobs) == 2
+
+
+def test_a_backend_that_does_not_come_back_is_told_with_the_job_and_the_way_to_its_result(seen):
+    assert seen.gone.code == "backend_gone"
+    assert f"“my take” ({seen.job.job_id})" in seen.gone.message
+    assert f"flowface jobs fetch {seen.job.job_id}" in seen.gone.hint
 
 
 def test_an_answer_that_does_not_come_is_asked_for_again_under_the_same_token():
@@ -131,47 +156,73 @@ def test_a_private_backend_that_is_killed_is_there_again_on_its_port_and_ends_wi
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     pids = []
     with private_server(tmp_path / "jobs") as endpoint, Client(endpoint) as client:
-        for _ in range(2):
-            pids.append(client.welcome.pid)
-            os.kill(pids[-1], signal.SIGKILL)
-            assert client.jobs() == ()
         pids.append(client.welcome.pid)
-    assert len(set(pids)) == 3
+        os.kill(pids[-1], signal.SIGKILL)
+        assert client.jobs() == ()
+        pids.append(client.welcome.pid)
+    assert len(set(pids)) == 2
     wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
 
 
-def test_a_submit_that_is_called_off_before_its_answer_leaves_no_job(backend):
-    with Client(backend.endpoint) as client:
-        answer = client._answer
-        client._answer = lambda _reply: (_ for _ in ()).throw(KeyboardInterrupt)  # Ctrl-C while it is awaited
-        client._link.send, send = (
-            (lambda *a: (send(*a), setattr(client, "_answer", once(answer)))[0]),
-            client._link.send,
-        )
+class Interrupted(Client):
+    """Somebody presses Ctrl-C once, while the answer to a submit is awaited."""
+
+    pressed = False
+
+    def _answer(self, reply):
+        if reply is m.Submitted and not self.pressed:
+            self.pressed = True
+            raise KeyboardInterrupt
+        return super()._answer(reply)
+
+
+def test_ctrl_c_before_the_job_has_a_number_cancels_it_all_the_same(backend):
+    with Interrupted(backend.endpoint) as client:
+        before = len(client.jobs())
         with pytest.raises(KeyboardInterrupt):
             client.run(spec("until-cancelled"))
+        jobs = client.jobs()
+    assert len(jobs) == before + 1 and jobs[0].state is JobState.CANCELLED
 
 
-@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
-def test_a_signal_cancels_the_job_that_the_command_line_follows(backend, tmp_path, name, status):
-    command = [sys.executable, "-m", "backend.cli", "track", "until-cancelled.mp4", "--out", str(tmp_path / "out")]
-    command += ["--no-blend", "--endpoint", backend.endpoint]
-    leader, terminal = pty.openpty() if name == "SIGHUP" else (None, subprocess.PIPE)
-    with subprocess.Popen(
-        command,
-        stdin=terminal if leader else subprocess.DEVNULL,
-        stderr=terminal,
-        start_new_session=True,
-        # A shell's background job ignores Ctrl-C, and so would its children, were the tests run in one.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    ) as process:
-        with Client(backend.endpoint) as client:
-            wait_until(lambda: any(job.state is JobState.RUNNING for job in client.jobs()))
-        if leader is not None:
-            os.close(terminal)
-            os.close(leader)  # the terminal is gone: whoever writes to it gets an error
-        process.send_signal(getattr(signal, name))
-        words = b"" if leader is not None else process.stderr.read()
-        assert process.wait(60) == status
-    assert b"Traceback" not in words
-    assert [job.state for job in JobStore(backend.jobs).latest(9)] == [JobState.CANCELLED]
+TRACK = [sys.executable, "-m", "backend.cli", "track", "until-cancelled.mp4", "--no-blend"]
+
+
+def default_signals():
+    """A shell's background job ignores Ctrl-C, and so would its children, were the tests run in one."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def own_terminal():
+    """Make what is standard input the terminal of this process."""
+    default_signals()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def wait_until_running(backend):
+    with Client(backend.endpoint) as client:
+        wait_until(lambda: any(job.state is JobState.RUNNING for job in client.jobs()))
+
+
+def test_sigterm_cancels_the_job_that_the_command_line_follows(backend, tmp_path):
+    command = [*TRACK, "--out", str(tmp_path / "out"), "--endpoint", backend.endpoint]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=default_signals) as process:
+        wait_until_running(backend)
+        process.terminate()
+        words = process.stderr.read()
+        assert process.wait(60) == 143
+    assert b"cancelled" in words and b"Traceback" not in words
+    assert JobStore(backend.jobs).latest(1)[0].state is JobState.CANCELLED
+
+
+def test_a_terminal_that_is_closed_cancels_the_job_that_is_followed_in_it(backend, tmp_path):
+    command = [*TRACK, "--out", str(tmp_path / "out"), "--endpoint", backend.endpoint]
+    leader, terminal = pty.openpty()
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal)
+    with subprocess.Popen(command, **streams, start_new_session=True, preexec_fn=own_terminal) as process:
+        wait_until_running(backend)
+        os.close(terminal)
+        os.close(leader)
+        assert process.wait(60) == 129
+    assert JobStore(backend.jobs).latest(1)[0].state is JobState.CANCELLED
