@@ -288,5 +288,17 @@ def test_a_worker_that_does_not_answer_is_ended_and_its_job_goes_on(server, clie
 
 def test_a_worker_is_started_anew_only_where_it_has_grown_much():
     ready = 700 << 20
-    assert not is_large(ready, ready) and not is_large(ready + (500 << 20), ready)
-    assert is_large(ready + (600 << 20), ready) and not is_large(3 * ready, 2 * ready)
+    assert not is_large(ready, ready) and not is_large(ready + (200 << 20), ready)
+    assert is_large(ready + (300 << 20), ready) and not is_large(5 * ready, 4 * ready)
+
+
+def test_after_a_large_job_the_worker_is_back_at_its_idle_size(server, client, monkeypatch):
+    monkeypatch.setattr(worker_keeper, "LARGE_BYTES", 50 << 20)
+    monkeypatch.setattr(worker_keeper, "REST_SECONDS", 0.1)
+    worker = server._scheduler.worker
+    client.wait(client.submit(spec("quick")).job_id)
+    small = worker.pid
+    client.wait(client.submit(spec("large")).job_id)
+    wait_until(lambda: worker.pid != small and worker.state == "ready")
+    assert worker.process.resident_bytes() < 150 << 20
+    assert client.wait(client.submit(spec("quick")).job_id).state is JobState.DONE
