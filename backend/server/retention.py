@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backend.errors import UserError
 from backend.server.jobs import JobStore
+from backend.server.removal import delete_folder
 from backend.server.storage import folder_size
 from protocol.messages import JobState
 
@@ -114,7 +115,8 @@ class Keeper:
 
 def delete(folder: Path, why: str) -> bool:
     """Delete a job's folder; False, with a word in the log, where that is not possible."""
-    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        delete_folder(folder)
     if folder.exists():  # Windows: a file of it is open, as a proxy that Blender shows
         log.warning("the job folder %s cannot be deleted", folder)
         return False

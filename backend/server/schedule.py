@@ -119,6 +119,14 @@ class Scheduler:
             return dataclasses.replace(status, stage=stage, problem=problem, queue_position=ahead)
         return status
 
+    def live(self, limit: int) -> tuple[JobStatus, ...]:
+        """The states of the newest ``limit`` jobs that wait or run here."""
+        return tuple(self.status(job_id) for job_id in self._ledger.newest(limit))
+
+    def is_live(self, job_id: str) -> bool:
+        """Whether a job waits or runs here."""
+        return job_id in self._ledger
+
     @property
     def idle(self) -> bool:
         """True where no job runs or waits."""
