@@ -112,6 +112,18 @@ def test_what_a_backend_that_ends_leaves_is_taken_up_by_one_that_runs(backend, t
     assert not (folder / "lock").exists() and not (folder / "worker.lock").exists()
 
 
+def test_the_backend_of_one_client_takes_up_what_that_asks_for_only(backend, start, tmp_path):
+    first, endpoint = backend()
+    with Client(endpoint) as client:
+        others, own = (client.submit(spec(deed)) for deed in ("resumable", "quick"))
+        wait_until(lambda: half_way(client, others.job_id))
+    first.kill()
+    with Client(start(adopt=False).endpoint) as client:
+        assert client.wait(own.job_id).state is JobState.DONE
+    state = json.loads((tmp_path / "jobs" / others.job_id / "state.json").read_bytes())
+    assert (state["state"], state["attempts"]) == ("running", 1), "left as it was for a backend of all"
+
+
 def test_a_job_goes_on_after_its_worker_was_killed(server, client, tmp_path):
     job = client.submit(spec("resumable"))
     waiting = client.submit(spec("quick"))
@@ -271,6 +283,18 @@ def test_a_worker_that_cannot_be_started_is_tried_again(server, client, monkeypa
     final = client.status(job.job_id)
     assert final.state is JobState.FAILED and "would not start" in final.problem.message
     assert client.wait(client.submit(spec("quick")).job_id).state is JobState.DONE
+
+
+def test_a_worker_that_is_never_ready_is_started_again(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_keeper, "START_SECONDS", 0.5)
+    monkeypatch.setenv("SLOW_TO_START", str(tmp_path / "started before"))
+    server = start("tests.backend.server.slow_start:run")
+    first = server._scheduler.worker.pid
+    wait_until(lambda: server._scheduler.worker.pid not in (first, 0))
+    monkeypatch.setattr(worker_keeper, "START_SECONDS", 180.0)
+    (tmp_path / "started before").touch()
+    with Client(server.endpoint) as client:
+        assert client.wait(client.submit(spec("quick")).job_id).state is JobState.DONE
 
 
 def test_a_worker_that_does_not_answer_is_ended_and_its_job_goes_on(server, client, tmp_path, monkeypatch):
