@@ -50,10 +50,12 @@ class Server:
         parent_pid: int | None = None,
         finish_jobs: bool = False,
         retention: Retention = KEEP_ALL,
+        adopt: bool = True,
     ) -> None:
         """Bind and start the worker, for fits on ``device`` (“auto”, “cpu”, “cuda”).
 
         With ``finish_jobs``, the parent's end waits for the end of all jobs. ``retention`` bounds what is kept of jobs.
+        Without ``adopt``, of the jobs that other backends left only those are taken up that a client asks for.
 
         Raises:
             UserError: ``bad_endpoint``, ``not_loopback``, ``unknown_device``, ``in_use``, ``jobs_folder``,
@@ -74,7 +76,9 @@ class Server:
             raise
         self.endpoint = self._door.endpoint
         subscriptions = Subscriptions(self._send)
-        self._scheduler = Scheduler(self._context, self._store, runner, subscriptions.publish, device, retention)
+        self._scheduler = Scheduler(
+            self._context, self._store, runner, subscriptions.publish, device, retention, adopt=adopt
+        )
         uploads = Uploads(jobs_dir)
         self._reading = Reading(self._context, jobs_dir, self._door.send_watched)
         self._desk = Desk(self._scheduler, subscriptions, self._reading, uploads, self.stop)

@@ -63,6 +63,7 @@ def serve(
             parent_pid=parent_pid,
             finish_jobs=finish_jobs,
             retention=Retention.of(keep_gb, keep_days),
+            adopt=not private,
         )
     except UserError as error:
         log.error("%s", error)
