@@ -93,7 +93,8 @@ class Door:
         return self.send_watched(peer, frames) is not None
 
     def send_watched(self, peer: Peer, frames: Sequence[Frame]) -> zmq.MessageTracker | None:
-        """Send as ``send`` does, as what tells when the frames are needed no more; None where that says False."""
+        """Send without waiting, as what tells when the frames are needed no more; None where the client has left, or
+        may not be told anything any more."""
         if peer.network and self._keys.owner_of(peer.key, network=True) != peer.owner:
             return None
         return self._listeners[peer.network].send(peer.routing_id, frames)

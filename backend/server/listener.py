@@ -115,9 +115,8 @@ class Listener:
         return None
 
     def send(self, routing_id: bytes, frames: Sequence[Frame]) -> zmq.MessageTracker | None:
-        """Send without waiting, as what tells when the frames are needed no more; None where the client has left, or
-        is let go because it does not read.
-        """
+        """Send without waiting, as what tells when the large frames are needed no more; None where the client has left,
+        or is let go because it does not read."""
         large = [memoryview(frame).nbytes > TRACKED_BYTES for frame in frames]
         if any(large) and not self._make_room(routing_id):
             return None
@@ -130,9 +129,9 @@ class Listener:
         except zmq.ZMQError as error:
             log.debug("a client did not take its message: %s", error)
             return None if error.errno == zmq.EHOSTUNREACH else zmq.MessageTracker()
-        sent = [part for part in parts if isinstance(part, zmq.Frame)]
-        self._untaken += [_Untaken(routing_id, part.tracker, len(part)) for part in sent]
-        return zmq.MessageTracker(*(part.tracker for part in sent))
+        tracked = [part for part in parts if isinstance(part, zmq.Frame)]
+        self._untaken += [_Untaken(routing_id, part.tracker, len(part)) for part in tracked]
+        return zmq.MessageTracker(*(part.tracker for part in tracked))
 
     def close(self) -> None:
         """Stop listening; what was sent has ``LINGER_MS`` to leave."""
