@@ -17,6 +17,7 @@ from backend.server.desk import Desk
 from backend.server.device import AUTO, environment
 from backend.server.door import LINGER_MS, Door, Incoming, Peer
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
+from backend.server.health import HealthWatch
 from backend.server.jobs import JobStore
 from backend.server.keys import KeyRing, keys_folder
 from backend.server.process import ParentWatch
@@ -74,7 +75,8 @@ class Server:
         subscriptions = Subscriptions(self._send)
         self._scheduler = Scheduler(self._context, self._store, runner, subscriptions.publish, device, retention)
         uploads = Uploads(jobs_dir)
-        self._desk = Desk(self._store, self._scheduler, subscriptions, uploads, self.stop)
+        self._health = HealthWatch(jobs_dir, self._scheduler)
+        self._desk = Desk(self._store, self._scheduler, subscriptions, uploads, self._health, self.stop)
 
     def stop(self) -> None:
         """End ``run`` soon. May be called from a signal handler or another thread."""
@@ -98,6 +100,7 @@ class Server:
                     log.info("the process that started this backend has ended; so does the backend")
                     break
         finally:
+            self._health.stop()
             self._scheduler.close()
             self._door.close()
             self._context.destroy(linger=LINGER_MS)

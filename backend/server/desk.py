@@ -20,6 +20,7 @@ from backend.alignment.registry import available_aligners
 from backend.errors import ErrorCode, UserError
 from backend.export.registry import available_exports
 from backend.server.door import Peer
+from backend.server.health import HealthWatch
 from backend.server.jobs import JobStore
 from backend.server.result import known_heads, load_partial_take, load_take
 from backend.server.schedule import Scheduler
@@ -46,10 +47,11 @@ class Desk:
         scheduler: Scheduler,
         subscriptions: Subscriptions,
         uploads: Uploads,
+        health: HealthWatch,
         stop: Callable[[], None],
     ) -> None:
         self._store, self._scheduler, self._subscriptions, self._stop = store, scheduler, subscriptions, stop
-        self._uploads = uploads
+        self._uploads, self._health = uploads, health
         self._answers: dict[type[m.Message], Callable[[Any, Peer, int], m.Message]] = {
             m.Hello: self._hello,
             m.Heads: self._heads,
@@ -79,7 +81,8 @@ class Desk:
         worker = self._scheduler.worker
         verbs = tuple(cls.TYPE for cls in self._answers)
         version = importlib.metadata.version("flowface")
-        return m.Welcome(version, os.getpid(), worker.state, worker.device, verbs, tuple(m.JOBS), peer.is_owner)
+        health = self._health.now() if peer.is_owner else None
+        return m.Welcome(version, os.getpid(), worker.state, worker.device, verbs, tuple(m.JOBS), peer.is_owner, health)
 
     def _heads(self, _message: m.Heads, _peer: Peer, _request: int) -> m.Message:
         aligners = available_aligners()
