@@ -17,7 +17,7 @@ from .backend_places import CannotStart, find_launch
 from .backend_process import BackendProcess
 from .client import Client, Connection, ConnectionEvent, Event
 from .remote import is_remote
-from .restarts import DELAYS, Restarts
+from .restarts import Restarts
 from .vendor import codec
 from .vendor import messages as m
 from .versions import mismatch, own_version
@@ -26,6 +26,7 @@ UNREACHABLE = "The FlowFace backend is not running. Start it in the FlowFace pan
 STILL_STOPPING = "The previous backend is still stopping; try again in a moment."
 ELSEWHERE = "The backend at this address is on another machine: it is started and stopped there."
 STOPPED = "The backend stopped; FlowFace starts it again…"
+GIVEN_UP = "It had been started again as often as makes sense, and now is not: its log says more."
 NEWS_SECONDS = 2.0
 LAST_WORDS_SECONDS = 0.3
 """A backend's workers may hold its output open for longer than it lives."""
@@ -46,6 +47,8 @@ class BackendLink:
         self.backend_version = ""
         self.device = ""  # that fits run on, in words; "" where the backend was still loading when it answered
         self.kinds: tuple[str, ...] = ()  # of jobs that the backend does
+        self.verbs: tuple[str, ...] = ()  # that the backend answers
+        self.reads_paths = True  # of this machine: footage need not be sent
         self.process: BackendProcess | None = None
         self.heads: tuple[m.HeadInfo, ...] = ()  # what the backend offers; stays when the connection is lost
         self.aligners: tuple[m.AlignerInfo, ...] = ()
@@ -203,7 +206,8 @@ class BackendLink:
             if event.welcome is not None:
                 self._answered = self._answered or self.owns_backend
                 self.backend_version, self.device = event.welcome.backend_version, event.welcome.device
-                self.kinds = event.welcome.kinds
+                self.verbs = event.welcome.capabilities
+                self.kinds, self.reads_paths = event.welcome.kinds, event.welcome.reads_paths
                 self.ask_heads()
             self._on_connection(event)
             return
@@ -234,7 +238,7 @@ class BackendLink:
         if self._answered and self._has_work() and not process.was_stopped:
             self.restart_at = self._restarts.plan(time.monotonic())
             if self.restart_at is None:
-                why = f"{why} It was started {len(DELAYS)} times again; now it is not: its log says more."
+                why = f"{why} {GIVEN_UP}"
         if self.restart_at is None:
             self._on_process_ended(why)
         return True

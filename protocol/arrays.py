@@ -26,6 +26,9 @@ D = TypeVar("D")
 FRAMES = "T"
 """The size that counts a take's frames."""
 
+LARGEST = 1e12
+"""No number of a take is larger: not seconds, pixels, metres or frames."""
+
 Shape = tuple[int | str, ...]
 Sizes = dict[str, int]
 """The named sizes, as far as known: the first array of a size decides it."""
@@ -57,6 +60,7 @@ class Shaped:
     finite: bool
     since: int
     keyed: Property | None
+    largest: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +85,16 @@ def shaped(
     finite: bool = True,
     since: int = 1,
     keyed: Property | None = None,
+    largest: float = LARGEST,
 ) -> Shaped:
     """Declare an array, within ``Annotated``.
 
     ``fill`` is the value throughout of an array that was left out; without one, leaving it out means that there is
-    nothing: one of its sizes is 0. ``finite`` refuses NaN and infinity. ``since`` is the version of the track's file
+    nothing: one of its sizes is 0. ``finite`` refuses NaN and infinity, and what lies beyond ``largest`` on either side
+    of 0: numbers that no fit finds and nobody could draw. ``since`` is the version of the track's file
     that holds it first; a new array takes the next number. ``keyed`` shows an array (T,) in the scene.
     """
-    return Shaped(shape, fill, finite, since, keyed)
+    return Shaped(shape, fill, finite, since, keyed, largest)
 
 
 def left_out() -> NDArray[Any]:
@@ -153,6 +159,14 @@ def check(value: Any, sizes: Sizes, prefix: str = "") -> None:
         _check_shape(array, data, sizes, prefix)
         if array.finite and not np.isfinite(data).all():
             raise ProtocolError(ProtocolCode.BAD_TAKE, f"“{prefix}{array.name}” holds a number that is not finite.")
+        if array.finite and data.dtype.kind in "fi" and data.size and _peak(data) > array.largest:
+            sentence = f"“{prefix}{array.name}” holds {_peak(data):g}, which is beyond {array.largest:g}."
+            raise ProtocolError(ProtocolCode.BAD_TAKE, sentence)
+
+
+def _peak(data: NDArray[Any]) -> float:
+    """The largest number, by its size."""
+    return max(float(data.max()), -float(data.min()))
 
 
 def pick(

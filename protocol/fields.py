@@ -19,6 +19,7 @@ from .codes import ProtocolCode
 
 T = TypeVar("T")
 MAX_DEPTH = 32
+LARGEST_WHOLE = (1 << 63) - 1
 SCALARS = {float: "a number", int: "a whole number", str: "text", bool: "true or false"}
 
 
@@ -162,6 +163,8 @@ def _read_scalar(hint: Any, value: Any, where: str) -> Any:
             raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” must be a finite number.")
         return number
     if hint is int and isinstance(value, int) and not isinstance(value, bool):
+        if not -LARGEST_WHOLE <= value <= LARGEST_WHOLE:
+            raise ProtocolError(ProtocolCode.BAD_FIELD, f"“{where}” must be a whole number of at most 63 bits.")
         return value
     if (hint is str and isinstance(value, str)) or (hint is bool and isinstance(value, bool)):
         return value

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import Counts, Property, fill_left_out, left_out, shaped
+from .bounds import FURTHEST
 from .job import DistortionModel
 
 U8 = NDArray[np.uint8]
@@ -24,6 +25,12 @@ F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
+METRES = 100.0
+"""No part of a head is as far from it, nor moves as far: hair and clothes included."""
+COEFFICIENT = 1e4
+"""Of a head's identity and its expressions: people have 0 to 5, of statistical heads in standard deviations."""
+TURNS = 1e4
+"""Radians: a head that turns on and on may count its turns."""
 NOT_TRACKED = -1.0
 """Value of the tracking error on frames that were bridged because no face was found."""
 TRACKING_ERROR = Property(
@@ -44,9 +51,9 @@ class HeadGeometry:
 
     head_id: str
     head_hash: str
-    neutral: Annotated[F32, shaped("V", 3)]  # this person's neutral, head space
+    neutral: Annotated[F32, shaped("V", 3, largest=METRES)]  # this person's neutral, head space
     expression_names: Annotated[tuple[str, ...], Counts("K")]
-    expression_deltas: Annotated[F32, shaped("K", "V", 3)]
+    expression_deltas: Annotated[F32, shaped("K", "V", 3, largest=METRES)]
     expression_bounds: Annotated[F32, shaped("K", 2, finite=False)]  # ±inf where free
     triangles: Annotated[I32, shaped("F", 3)]
     uv_vertices: Annotated[F32, shaped("U", 2)]
@@ -89,9 +96,9 @@ class CameraTrack:
     footage_frame_count: int
     footage_rotation: int  # degrees clockwise by which the stored picture is turned for display: 0, 90, 180, 270
     image_size: tuple[int, int]
-    focal_px: Annotated[F64, shaped("T")]
+    focal_px: Annotated[F64, shaped("T", largest=1e10)]
     principal_point: Annotated[F64, shaped(2)]
-    world_to_camera: Annotated[F64, shaped("T", 3, 4)]
+    world_to_camera: Annotated[F64, shaped("T", 3, 4, largest=FURTHEST)]
     reprojection_error_percent_iod: Annotated[
         F32, shaped("T", fill=np.nan, finite=False, since=2, keyed=VIEW_ERROR)
     ] = field(default_factory=left_out)
@@ -136,10 +143,12 @@ class Performance:
     scene_frames: Annotated[F64, shaped("T")]  # on Blender's timeline; fractional where the frame rate varies
     frame_rate: float
     cameras: tuple[CameraTrack, ...]
-    expression: Annotated[F32, shaped("T", "K")]
-    head_rotation: Annotated[F64, shaped("T", 3)]  # axis-angle
-    head_translation: Annotated[F64, shaped("T", 3)]  # metres
-    gaze: Annotated[F32, shaped("T", 2, 2)]  # (left, right) × (yaw, pitch); yaw + to the subject's left, pitch + up
+    expression: Annotated[F32, shaped("T", "K", largest=COEFFICIENT)]
+    head_rotation: Annotated[F64, shaped("T", 3, largest=TURNS)]  # axis-angle
+    head_translation: Annotated[F64, shaped("T", 3, largest=FURTHEST)]  # metres
+    gaze: Annotated[
+        F32, shaped("T", 2, 2, largest=TURNS)
+    ]  # (left, right) × (yaw, pitch); yaw + to the subject's left, pitch + up
     tracked: Annotated[NDArray[np.bool_], shaped("T")]
     reprojection_error_percent_iod: Annotated[F32, shaped("T", finite=False, keyed=TRACKING_ERROR)]
     """Over the points of all views; NaN where not tracked."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import FRAMES, Sizes, cast, check, gather, pick, plain_fields
+from .bounds import MAX_SIDE, ORTHONORMAL
 from .codec import Arrays, ProtocolError
 from .codes import ProtocolCode
 from .fields import from_plain
@@ -22,6 +23,10 @@ from .take import CameraTrack, HeadGeometry, Performance, TakeResult
 from .texture import check_texture
 
 P = TypeVar("P", bound=Performance)
+SMALLEST_FOCAL = 1e-3
+"""Pixels, of a picture of a few."""
+FASTEST = 1e9
+"""Frames per second."""
 
 
 @dataclass(frozen=True)
@@ -156,18 +161,36 @@ def check_performance(performance: Performance, keys: Keys, sizes: Sizes) -> Non
     check(performance, sizes, keys.own)
     for index, camera in enumerate(performance.cameras):
         check(camera, sizes, keys.camera.format(index))
-        if min(camera.image_size) <= 0 or camera.footage_rotation not in (0, 90, 180, 270):
+        if not 0 < min(camera.image_size) <= max(camera.image_size) <= MAX_SIDE or camera.footage_rotation not in (
+            0,
+            90,
+            180,
+            270,
+        ):
             raise ProtocolError(
                 ProtocolCode.BAD_TAKE, f"Camera “{camera.name}” has an impossible picture size or rotation."
             )
         if camera.focal_ratio <= 0 or len(camera.distortion) not in DISTORTION_LENGTHS.get(camera.distortion_model, ()):
             raise ProtocolError(ProtocolCode.BAD_TAKE, f"Camera “{camera.name}” has an impossible lens.")
+        if camera.focal_px.size and not camera.focal_px.min() > SMALLEST_FOCAL:
+            raise ProtocolError(ProtocolCode.BAD_TAKE, f"Camera “{camera.name}” has a focal length that no lens has.")
+        _check_rotations(camera)
     if not performance.cameras or not sizes[FRAMES]:
         raise ProtocolError(ProtocolCode.BAD_TAKE, "There is no camera or no frame.")
     if len(performance.iris_color) not in (0, 3) or not all(0 <= value <= 1 for value in performance.iris_color):
         raise ProtocolError(ProtocolCode.BAD_TAKE, "“iris_color” must be three numbers from 0 to 1, or none.")
-    if performance.frame_rate <= 0:
-        raise ProtocolError(ProtocolCode.BAD_TAKE, f"“frame_rate” is {performance.frame_rate:g}, expected more than 0.")
+    if not 0 < performance.frame_rate <= FASTEST:
+        raise ProtocolError(
+            ProtocolCode.BAD_TAKE,
+            f"“frame_rate” is {performance.frame_rate:g}, expected more than 0 and at most {FASTEST:g}.",
+        )
+
+
+def _check_rotations(camera: CameraTrack) -> None:
+    rotation = camera.world_to_camera[:, :, :3]
+    off = np.abs(np.swapaxes(rotation, 1, 2) @ rotation - np.eye(3)).max(initial=0.0)
+    if not off <= ORTHONORMAL or (np.linalg.det(rotation) < 0).any():
+        raise ProtocolError(ProtocolCode.BAD_TAKE, f"Camera “{camera.name}” is turned by what is no rotation.")
 
 
 def _check_head(head: HeadGeometry, sizes: Sizes) -> None:

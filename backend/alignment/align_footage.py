@@ -41,8 +41,8 @@ def align_footage(
     expected); ``should_cancel`` is asked before every frame. A ``keeper`` writes what is known; the frames that it
     found are not decoded again, and ``on_found`` gets them instead.
 
-    Raises UserError ``no_face`` where it ``needs_face``, ``no_frames``, ``face_not_chosen`` and what reading the footage
-    raises; ``Cancelled``; OSError where nothing can be kept.
+    Raises UserError ``no_face`` where it ``needs_face``, ``no_frames``, ``face_not_chosen`` and what reading the
+    footage raises; ``Cancelled``; OSError where nothing can be kept.
     """
     following = FaceFollowing.resumed(aligner, finder, choice, keeper.found if keeper else ())
     if on_found is not None and following.frames:

@@ -5,7 +5,6 @@ Only people of the split being measured are looked at (``splits.toml``); trainin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -27,7 +26,9 @@ from backend.evaluation.scan import Scan, read_scan, scan_record
 from backend.evaluation.trackers.flowface import observe_clip, track_or_none
 from backend.evaluation.trackers.results_folder import ResultsFolder
 from backend.evaluation.trackers.types import Tracker, ViewsTracker
+from backend.files import read_npz
 from backend.observations import ViewAlignment
+from backend.reading import MAX_REPORT_BYTES, read_json
 
 F64 = NDArray[np.float64]
 
@@ -149,16 +150,16 @@ class Annotation:
 def read_annotation(photos: Path) -> Annotation:
     """The 189-point annotation of ``photos``. Raises UserError ``bad_file`` or ``file_missing``."""
     try:
-        told = json.loads((photos / "frl189_definition.json").read_text(encoding="utf-8"))
-        with np.load(photos / "landmarks_frl189.npz", allow_pickle=False) as data:  # names are texts
-            points = {str(n): p.astype(np.float64) for n, p in zip(data["image"], data["points"], strict=True)}
+        told = read_json(photos / "frl189_definition.json", "annotation", MAX_REPORT_BYTES)
+        data = read_npz(photos / "landmarks_frl189.npz", "annotation", texts=True)
+        points = {str(n): p.astype(np.float64) for n, p in zip(data["image"], data["points"], strict=True)}
         return Annotation(
             points={name: p for name, p in points.items() if (photos / name).is_file()},
             approximate={int(k): int(v) for k, v in told["ibug68_from_frl189_approx"].items()},
             strict=tuple(told["ibug68_strict"]),
             pupils=(told["pupils"][0], told["pupils"][1]),
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(ErrorCode.BAD_FILE, f"The annotation in {photos} cannot be read: {error}.") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from backend.evaluation.rig import Rig, TrueFace
 from backend.evaluation.trackers.flowface import track_or_none
 from backend.evaluation.trackers.types import Tracker
 from backend.head_model.converters.obj import read_obj
+from backend.reading import MAX_REPORT_BYTES, read_json
 
 F64 = NDArray[np.float64]
 
@@ -60,8 +60,8 @@ def read_scan(folder: Path) -> Scan:
     """The scan in ``folder``. Raises UserError ``bad_file`` or, for its mesh, ``bad_mesh``."""
     mesh = read_obj(folder / "lee_perry_smith.obj")
     try:
-        cameras = json.loads((folder / "cameras.json").read_text(encoding="utf-8"))["cameras"]
-    except (OSError, ValueError, KeyError) as error:
+        cameras = read_json(folder / "cameras.json", "camera", MAX_REPORT_BYTES)["cameras"]
+    except (KeyError, TypeError) as error:
         raise UserError(ErrorCode.BAD_FILE, f"The scan in {folder} cannot be read: {error}.") from error
     points = mesh.vertices * METRES_PER_SCAN_UNIT
     nose = points[SCAN_KEYPOINTS[KEYPOINTS7.index(NOSE_BASE)]]

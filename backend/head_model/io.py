@@ -22,6 +22,11 @@ VERSION = 1
 MAX_ARRAY_BYTES = 512 << 20
 """Unpacked, of which the bases, float16, become twice as much. FLAME has 20 MB, ICT-FaceKit 25, the open head 6."""
 
+LARGEST = 100.0
+"""Metres, weights and places on the atlas: none is as large."""
+SMALLEST = 1e-3
+"""Metres that a head measures at least."""
+
 _HALF = ("shape_basis", "expression_basis")
 _FLOATS = (
     "template",
@@ -144,8 +149,20 @@ def inconsistency(head: HeadModel) -> str:
         array = getattr(head, name)
         if array.shape != shape:
             return f"{name} has shape {array.shape}, expected {shape}"
-        if array.dtype.kind == "f" and name != "expression_bounds" and not np.isfinite(array).all():
-            return f"{name} holds values that are not finite"
+        if array.dtype.kind == "f" and name != "expression_bounds":
+            if not np.isfinite(array).all():
+                return f"{name} holds values that are not finite"
+            if np.abs(array).max(initial=0.0) > LARGEST:
+                return f"{name} holds values beyond {LARGEST:g}"
+    if not vertices or not faces:
+        return "it has no vertices or no triangles"
+    low, high = head.expression_bounds.T
+    if not (low <= high).all():
+        return "expression_bounds has bounds that are none"
+    if not all(-1 <= parent < joint for joint, parent in enumerate(head.parents.tolist())):
+        return "parents names a joint that comes later"
+    if np.ptp(head.template, axis=0).max() < SMALLEST:
+        return "all vertices of template are at one place"
     for name, array, bound in (("triangles", head.triangles, vertices), ("uv_triangles", head.uv_triangles, atlas)):
         if array.size and (array.min() < 0 or array.max() >= bound):
             return f"{name} points outside 0…{bound - 1}"

@@ -20,7 +20,10 @@ from backend.errors import ErrorCode, UserError
 from backend.files import read_npz, write_npz
 from backend.head_model.model import SurfacePoints
 from backend.observations.types import BOX_FIELDS, PointSet, PointSetId, ViewAlignment
+from protocol.arrays import LARGEST
+from protocol.bounds import FARTHEST_PX, MAX_SIDE
 from protocol.face_actions import ARKIT_ACTIONS
+from protocol.take_codec import FASTEST
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -130,8 +133,15 @@ def _read_view(arrays: Arrays, prefix: str, path: Path) -> ViewAlignment:
     sets = _read_sets(arrays, prefix, path, frames)
     size = arrays.get(f"{prefix}image_size", np.zeros(2, np.int64))
     rate = arrays.get(f"{prefix}frame_rate", np.array([30.0]))
-    if size.shape != (2,) or size.dtype != np.int64 or rate.shape != (1,) or not 0 < rate[0] < np.inf:
+    if size.shape != (2,) or size.dtype != np.int64 or rate.shape != (1,) or not 0 < rate[0] <= FASTEST:
         raise _bad(path, f"“{prefix}image_size” or “{prefix}frame_rate” is of another kind")
+    if not 0 <= size.min() <= size.max() <= MAX_SIDE:
+        raise _bad(path, f"“{prefix}image_size” is of no picture")
+    for name in ("times", "scene_frames", "boxes"):
+        if not np.abs(found[name]).max(initial=0.0) <= LARGEST:
+            raise _bad(path, f"“{prefix}{name}” holds numbers that are none of footage")
+    if (np.diff(found["times"]) < 0).any():
+        raise _bad(path, f"“{prefix}times” runs backwards")
     return ViewAlignment(
         point_sets=sets,
         image_size=(int(size[0]), int(size[1])),
@@ -168,11 +178,20 @@ def _read_set(arrays: Arrays, prefix: str, id: PointSetId, path: Path, frames: i
     count = found["sigma"].shape[1]
     if found["mu"].shape != (frames, count, 2) or found["valid"].shape != (frames, count):
         raise _bad(path, "its numbers of points differ")
+    with np.errstate(invalid="ignore"):
+        seen = (np.abs(found["mu"]).max(axis=2) <= FARTHEST_PX) & (found["sigma"] > 0) & (found["sigma"] < np.inf)
+    if count and not seen[found["valid"]].all():
+        raise _bad(path, f"“{prefix}mu” or “{prefix}sigma” holds what no picture shows")
     triangle, barycentric = arrays.get(f"{prefix}triangle"), arrays.get(f"{prefix}barycentric")
     points = None
     if triangle is not None and barycentric is not None:
         if triangle.shape != (count,) or barycentric.shape != (count, 3) or triangle.dtype != np.int32:
             raise _bad(path, f"“{prefix}triangle” and “{prefix}barycentric” do not name {count} points")
+        if (
+            triangle.min(initial=0) < 0
+            or not np.abs(barycentric.sum(axis=1, dtype=np.float64) - 1).max(initial=0) < 0.01
+        ):
+            raise _bad(path, f"“{prefix}triangle” and “{prefix}barycentric” name no points of a surface")
         points = SurfacePoints(triangle, barycentric.astype(np.float32))
     return PointSet(id, **found, points=points)
 

@@ -76,8 +76,8 @@ def run_job(
     """Track a take; writes alignments.npz, track.npz and report.json into ``job_dir`` and returns the last two.
 
     What an earlier run of the same job left in the folder is taken up: the result is that of one run, to the bit on the
-    CPU. Where the job asks for several faces, there are alignments_2.npz, track_2.npz, … as well, and the report has those
-    of the further faces as ``others``.
+    CPU. Where the job asks for several faces, there are alignments_2.npz, track_2.npz, … as well, and the report has
+    those of the further faces as ``others``.
 
     ``seconds`` in the report: ``decode`` and ``align`` are busy times that overlap each other, ``fit`` the solver,
     ``total`` the time from the first decoded frame to the fitted track; reading heads and writing files are outside.

@@ -53,7 +53,7 @@ TOKEN_DIGITS = 4
 PARTIAL = "partial_"
 """Begins the names of files that are deleted when their job ends, so that no other file can be taken for one."""
 
-NEVER_A_FOLDER = frozenset({errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
+NEVER_A_FOLDER = frozenset({errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
 """Why a folder cannot be made, whatever happens to the disk."""
 
 
@@ -84,7 +84,8 @@ class JobStore:
             self._make_root()
         except OSError as error:
             sentence = f"The jobs folder {root} cannot be made: {in_words(error)}."
-            if error.errno in NEVER_A_FOLDER:
+            in_the_way = any(path.exists() and not path.is_dir() for path in (root, *root.parents))
+            if error.errno in NEVER_A_FOLDER or (error.errno == errno.EEXIST and in_the_way):
                 raise UserError(ErrorCode.JOBS_FOLDER, sentence, "Choose another --jobs-dir.") from error
             log.error("%s Jobs are refused until it can.", sentence)
 

@@ -24,7 +24,7 @@ REQUIREMENTS = ROOT / "requirements.txt"
 BUILD_REQUIREMENTS = ROOT / "requirements-build.txt"
 HEADER = "# Written by `python3 backend/bootstrap.py pin` from pyproject.toml: exact versions with hashes.\n"
 
-EXTRAS = ("blender", "demo", "evaluate", "flame", "train")
+EXTRAS = ("blender", "demo", "evaluate", "flame", "ray", "train")
 SELECTION = (*(part for extra in EXTRAS for part in ("--extra", extra)), "--group", "dev")
 MOST_SHOWN = 20
 OS_NAMES = {"linux": ("posix", "Linux"), "win32": ("nt", "Windows"), "darwin": ("posix", "Darwin")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -24,7 +25,7 @@ T = TypeVar("T")
 class Keep(Protocol):
     """Keeps what dear parts of a solve find."""
 
-    def __call__(self, name: str, make: Callable[[], T]) -> T:
+    def __call__(self, name: str, make: Callable[[], T], /) -> T:
         """What ``make`` gives, or gave when this part was done before."""
         ...
 
@@ -81,9 +82,7 @@ def solve_take(
     Raises:
         UserError, Cancelled, ValueError: as ``fit_take`` does.
     """
-    options = options or FitOptions()
-    if neutral_prior is None:
-        neutral_prior, options = _learned(head, views, options)
+    neutral_prior, options = _with_neutral(head, views, options or FitOptions(), neutral_prior)
 
     def hears(step: Step) -> Callable[[float], None]:
         return lambda fraction: on_progress(step, fraction) if on_progress else None
@@ -93,9 +92,10 @@ def solve_take(
     rests = initial is None and may_rest(views, options)
     draft = (personal or rests) and len(views) == 1
     fitting = hears(Step.FITTING)
-
-    def fitted() -> FitResult:
-        return fit_take(
+    fit = keep(
+        "fit",
+        partial(
+            fit_take,
             head,
             views,
             options,
@@ -105,9 +105,8 @@ def solve_take(
             draft=draft,
             on_progress=lambda fraction, _words: fitting(fraction),
             should_cancel=should_cancel,
-        )
-
-    fit = keep("fit", fitted)
+        ),
+    )
     if on_fitted is not None:
         on_fitted(fit)
 
@@ -119,7 +118,7 @@ def solve_take(
     show(fit, further=personal or rests or matching)
     at_rest: AtRest | None = None
     if rests:
-        fit, at_rest = keep("at_rest", lambda: _at_rest(head, views, options, fit, neutral_prior))
+        fit, at_rest = keep("at_rest", partial(_at_rest, head, views, options, fit, neutral_prior))
         options = options if at_rest is None else replace(options, neutral_frames=at_rest.numbers)
         show(fit, further=at_rest is not None)
     shaped = Fixed(identity=at_rest is not None or len(views) > 1, cameras=len(views) > 1)
@@ -127,7 +126,8 @@ def solve_take(
     if pictures is not None and len(views) > 1:
         matched = keep(
             "matched",
-            lambda: refine(
+            partial(
+                refine,
                 head,
                 views,
                 fit,
@@ -144,10 +144,11 @@ def solve_take(
     refitting = hears(Step.PERSONAL)
     again["on_progress"] = lambda fraction, _words: refitting(fraction)
     if personal:
-        corrections = keep("corrections", lambda: personal_corrections(head, views, options, fit))
-        fit = keep("personal", lambda: fit_personal(head, views, options, fit, corrections=corrections, **again))
+        corrections = keep("corrections", partial(personal_corrections, head, views, options, fit))
+        again["corrections"] = corrections
+        fit = keep("personal", partial(fit_personal, head, views, options, fit, **again))
     elif draft or (at_rest is not None and matched is None):
-        fit = keep("again", lambda: fit_take(head, views, options, initial=fit, **again))
+        fit = keep("again", partial(fit_take, head, views, options, initial=fit, **again))
     return SolvedTake(fit, matched, at_rest)
 
 
@@ -162,12 +163,12 @@ def _at_rest(
     return shaped, at_rest
 
 
-def _learned(
-    head: HeadModel, views: Sequence[View], options: FitOptions
+def _with_neutral(
+    head: HeadModel, views: Sequence[View], options: FitOptions, neutral_prior: NDArray[np.float32] | None
 ) -> tuple[NDArray[np.float32] | None, FitOptions]:
-    """The learned neutral, and options in which it has its own weight; None where that is 0 or nothing is told."""
+    """What is told of the person's neutral: by ``neutral_prior``, else by the points, with a weight of its own."""
     weight = options.weights.learned_neutral
-    told = learned_neutral(head, [view.alignment for view in views]) if weight else None
+    told = learned_neutral(head, [view.alignment for view in views]) if weight and neutral_prior is None else None
     if told is None:
-        return None, options
+        return neutral_prior, options
     return told, replace(options, weights=replace(options.weights, neutral_prior=weight))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.arrays import left_out, shaped
-from protocol.take import F32, F64, I64, Performance
+from protocol.take import COEFFICIENT, F32, F64, I64, METRES, Performance
 from protocol.take import CameraTrack as CameraTrack
 
 F16 = NDArray[np.float16]
@@ -26,14 +26,16 @@ class Track(Performance):
 
     head_id: str
     head_hash: str
-    identity: Annotated[F32, shaped("K_id")]
+    identity: Annotated[F32, shaped("K_id", largest=COEFFICIENT)]
     frames: Annotated[I64, shaped("T")]  # footage frame numbers: video 1, 2, …; image sequences as in their file names
     times: Annotated[F64, shaped("T")]  # seconds since the footage's first frame
     provenance: Mapping[str, Any] = field(default_factory=dict)  # versions, options, aligner, per-stage seconds
-    deformation: Annotated[F32, shaped("V", 3, since=2)] = field(default_factory=left_out)  # metres, or (0,3): none
+    deformation: Annotated[F32, shaped("V", 3, since=2, largest=METRES)] = field(
+        default_factory=left_out
+    )  # metres, or (0,3): none
     expression_sigma: Annotated[F32, shaped("T", "K", fill=np.nan, finite=False, since=2)] = field(
         default_factory=left_out
     )
     """One standard deviation, NaN where unknown."""
-    action_corrections: Annotated[F16, shaped("K", "P", 3, since=3)] = field(default_factory=left_out)
+    action_corrections: Annotated[F16, shaped("K", "P", 3, since=3, largest=METRES)] = field(default_factory=left_out)
     """Metres at strength 1: this person's expressions less the head's (``person_of``). P is V, or 0: there are none."""

@@ -10,7 +10,9 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from backend.alignment.flowface.config import NetworkConfig
 from backend.errors import ErrorCode, UserError
+from backend.reading import read_bounded
 
+MAX_CONFIG_BYTES = 1 << 20
 CONFIGS = Path(__file__).with_name("configs")
 
 Table = TypeVar("Table")
@@ -127,8 +129,8 @@ def read_config(path: Path) -> TrainConfig:
     Raises UserError ``bad_config``, naming file and field.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        tables = tomllib.loads(read_bounded(path, "configuration", MAX_CONFIG_BYTES).decode())
+    except (UserError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UserError(ErrorCode.BAD_CONFIG, f"The training configuration {path} cannot be read: {error}.") from error
     known = {"run": RunConfig, "network": NetworkConfig, "data": DataConfig}
     kinds = {**known, "augment": AugmentConfig, "optimiser": OptimiserConfig}

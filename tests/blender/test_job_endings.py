@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -86,33 +84,17 @@ def listed(done: Callable[[m.JobStatus], bool]) -> m.JobStatus:
 
 
 @pytest.mark.usefixtures("own_backend")
-def test_stop_ends_the_job_and_locks_nothing() -> None:
+def test_stop_leaves_the_job_to_the_next_start_and_locks_nothing() -> None:
     bpy.ops.flowface.track()
     taken()
-    process = session.current().process
+    now, process = session.current(), session.current().process
     assert bpy.ops.flowface.backend_stop() == {"FINISHED"}
-    told = "The backend was stopped, and the tracking of “clip” with it. Track it again."
-    assert (session.current().job, session.current().notice) == (None, session.Notice(told))
-    assert bpy.ops.flowface.track() == {"CANCELLED"}, "the backend that stops takes no further job"
-    assert session.current().notice.text == session.STILL_STOPPING
-    wait_until(lambda: not process.running and session.current().connection is not Connection.CONNECTED, pump.tick)
-    assert session.current().job is None
-
-
-@pytest.mark.usefixtures("own_backend")
-def test_killed_backend_is_said_and_the_job_is_listed_as_interrupted() -> None:
-    bpy.ops.flowface.track()
-    taken()
-    os.kill(session.current().process.pid, signal.SIGKILL)
-    notice = ended()
-    assert notice.is_error and "started" not in notice.text and "queued" not in notice.text
-    assert notice.text == (
-        "The backend was killed (signal 9), as systems do where memory runs out. “clip” was not tracked to its end: "
-        "track it again."
-    )
+    assert now.notice == session.Notice("The backend was stopped. “clip” goes on when the backend is started again.")
+    wait_until(lambda: not process.running and now.connection is not Connection.CONNECTED, pump.tick)
+    assert now.job is not None and now.restart_at is None and not now.coming_back
+    wait_until(lambda: not now.stopping, pump.tick)
     assert bpy.ops.flowface.backend_start() == {"FINISHED"}
-    connected()
-    assert listed(lambda job: job.finished).state is m.JobState.INTERRUPTED
+    assert "face" in ended().text, "followed to its end: the clip shows no face"
 
 
 @pytest.mark.usefixtures("own_backend")
@@ -137,14 +119,13 @@ def test_a_backend_that_must_not_go_on_is_ended_and_that_is_said(monkeypatch: py
     blender_addon.unregister()
     assert not process.running
     blender_addon.register()
-    told = "The add-on was switched off, and the tracking of “clip” with it. Track it again."
-    assert session.current().notice == session.Notice(told, is_error=True)
+    told = "The add-on was switched off. “clip” goes on when the backend is started again."
+    assert session.current().notice == session.Notice(told) and session.current().job.name == "clip"
 
 
 def test_a_backend_of_elsewhere_that_vanishes_leaves_no_lock(
-    tmp_path: Path, endpoint: str, start_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, endpoint: str, start_server: Callable[..., Server]
 ) -> None:
-    monkeypatch.setattr(session, "LOST_PATIENCE", 0.3)
     server = start_server(endpoint)
     connected()
     (tmp_path / "until-cancelled.mp4").touch()
@@ -152,9 +133,10 @@ def test_a_backend_of_elsewhere_that_vanishes_leaves_no_lock(
     bpy.ops.flowface.track()
     wait_until(lambda: session.current().job.fraction == 0.5, pump.tick)
     server.stop()
-    notice = ended()
-    assert notice.is_error
-    assert "until-cancelled" in notice.text or "stopped" in notice.text
+    wait_until(lambda: session.current().connection is not Connection.CONNECTED, pump.tick)
+    assert session.current().job is not None, "it is waited for"
+    bpy.ops.flowface.cancel()
+    assert ended().text.startswith("Nobody waits for “until-cancelled” any more")
 
 
 @pytest.mark.usefixtures("performing")
@@ -280,3 +262,17 @@ def test_a_renamed_scene_still_gets_its_take() -> None:
     bpy.context.window.scene = bpy.data.scenes["another"]
     ended()
     assert [collection.name for collection in here.collection.children] == ["someone"]
+
+
+@pytest.mark.usefixtures("performing")
+def test_a_failed_job_of_the_list_leaves_a_text_with_its_log(tmp_path: Path) -> None:
+    now = session.current()
+    bpy.ops.flowface.track()
+    ended()
+    job = listed(lambda job: job.state is m.JobState.DONE)
+    (tmp_path / "jobs" / job.job_id / "log.txt").write_text("all that was said\n")
+    wait_until(lambda: now.storage is not None, pump.tick)
+    assert bpy.ops.flowface.job_text(job_id=job.job_id) == {"FINISHED"}
+    text = bpy.data.texts["someone log"].as_string()
+    assert text.startswith(f"someone: done\njob {job.job_id}") and "all that was said" in text
+    assert bpy.ops.flowface.job_unfold(job_id=job.job_id) == {"FINISHED"} and now.jobs.unfolded == job.job_id

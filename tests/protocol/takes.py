@@ -35,6 +35,12 @@ def png(width: int = 3, height: int = 2) -> NDArray[np.uint8]:
     return np.frombuffer(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + size + b"\x08\x02\0\0\0", np.uint8)
 
 
+def poses(random: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Some [R | t] (count,3,4)."""
+    some = np.linalg.qr(random.normal(size=(count, 3, 3)))[0]
+    return np.concatenate([some * np.linalg.det(some)[:, None, None], random.normal(size=(count, 3, 1))], axis=2)
+
+
 def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
     """A consistent take of a five-vertex head; numbers are random, so that a swapped array shows."""
     random = np.random.default_rng(frames * 10 + cameras)
@@ -76,7 +82,7 @@ def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
             image_size=(360, 640),
             focal_px=random.uniform(400, 900, frames),
             principal_point=np.array([180.0, 320.5]),
-            world_to_camera=random.normal(size=(frames, 3, 4)),
+            world_to_camera=poses(random, frames),
             reprojection_error_percent_iod=np.where(np.arange(frames) == i, np.nan, f32(frames)).astype(np.float32),
             footage_frames=np.arange(frames) * 2 - 1,
             focal_ratio=1.0 + i / 8,

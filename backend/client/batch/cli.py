@@ -1,17 +1,21 @@
-"""``flowface batch``: many clips to results."""
+"""``flowface batch``: many clips to results, on this machine or on a Ray cluster."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from backend.alignment.registry import DEFAULT_ALIGNER, aligners_in_words
 from backend.client.cli import DEFAULT_OPTIONS, parse_lenses
+from backend.errors import ErrorCode, UserError
 from backend.terminal.declared_options import with_options
 from backend.terminal.options import Frames, parse_frames
 from protocol.options import SolveOptions
+
+if TYPE_CHECKING:
+    from backend.client.batch.executors import Executor
 
 SOME_FAILED = 3  # exit status
 
@@ -43,6 +47,16 @@ def batch(
         typer.Option(help="What the longer side of the pictures is on the sensor; 36 without it.", metavar="MM"),
     ] = None,
     options: SolveOptions = DEFAULT_OPTIONS,
+    on: Annotated[
+        str,
+        typer.Option(
+            help="A Ray cluster to track on: ray://HOST:10001, or ray://auto on one of its machines. Needs the extra "
+            "“ray”, and FlowFace on every machine of it.",
+            metavar="ray://…",
+        ),
+    ] = "",
+    cpus: Annotated[int, typer.Option(help="CPUs of the cluster that a clip takes.", min=1)] = 1,
+    gpus: Annotated[float, typer.Option(help="GPUs of the cluster that a clip takes, such as 0.25.", min=0)] = 0.0,
     endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write a scene.blend of each clip.")] = False,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write an overlay of each clip.")] = False,
@@ -56,7 +70,6 @@ def batch(
     """
     from backend.client.batch.clips import read_clips
     from backend.client.batch.ledger import ClipState
-    from backend.client.batch.local import LocalBackend
     from backend.client.batch.run import Batch
     from backend.client.batch.terminal import batch_with_progress
     from backend.client.request import TrackRequest
@@ -77,6 +90,19 @@ def batch(
     )
     blender = require_blender(defaults)
     asked = Batch(read_clips(clips, defaults), out, redo, overlay, blender)
-    records = batch_with_progress(asked, LocalBackend(endpoint or None))
+    records = batch_with_progress(asked, _executor(on, endpoint, cpus, gpus))
     if any(record.state is not ClipState.DONE or record.problem for record in records):
         raise typer.Exit(SOME_FAILED)
+
+
+def _executor(on: str, endpoint: str, cpus: int, gpus: float) -> Executor:
+    if not on:
+        from backend.client.batch.local import LocalBackend
+
+        return LocalBackend(endpoint or None)
+    if endpoint:
+        sentence = "A batch is tracked by a backend (--endpoint) or on a cluster (--on), not by both."
+        raise UserError(ErrorCode.BAD_ENDPOINT, sentence, "Leave one of them out.")
+    from backend.client.batch.ray_cluster import RayCluster
+
+    return RayCluster(on, cpus, gpus)

@@ -45,7 +45,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A clip as it was found: ``where`` is the line of its list, "" in a folder; ``name`` "" where none was given."""
+    """A clip as it was found: ``where`` is the line of its list, "" in a folder.
+
+    ``name`` is the one that a list gives, or the one of its place in the folder; "" for its file's.
+    """
 
     where: str
     footage: tuple[Path, ...]
@@ -247,7 +250,7 @@ def _named(entries: Sequence[_Entry], defaults: TrackRequest) -> tuple[tuple[Cli
     clips = []
     for entry, name in zip(entries, names, strict=True):
         folded = name.casefold()
-        if entry.name and entry.name != _clip_name(entry.name):
+        if entry.where and entry.name and entry.name != _clip_name(entry.name):
             wrong.append(f"{entry.where}: “{entry.name[:60]}” names no clip: letters, digits, ., - and _ may be in it.")
         elif folded in seen:
             wrong.append(f"{entry.where}: “{name}” is {seen[folded]}'s name already.")

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from backend.errors import ErrorCode, UserError
 from backend.evaluation.meaning.glb import Glb, read_glb
+from backend.files import read_npz
 from protocol.face_actions import ARKIT_ACTIONS
 
 F64 = NDArray[np.float64]
@@ -61,10 +62,10 @@ def load_character(folder: Path) -> Character:
     glb = read_glb(folder / "facecap.glb")
     path = folder / "facecap_curves.npz"
     try:
-        with np.load(path, allow_pickle=False) as data:  # names are texts
-            names = [str(name) for name in data["names"]]
-            weights = data["w"].astype(np.float64)[:, [names.index(action) for action in ARKIT_ACTIONS]]
-            rate = float(data["fps"])
+        data = read_npz(path, "performance", texts=True)
+        names = [str(name) for name in data["names"]]
+        weights = data["w"].astype(np.float64)[:, [names.index(action) for action in ARKIT_ACTIONS]]
+        rate = float(data["fps"])
         return _assembled(glb, weights, rate)
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise UserError(ErrorCode.BAD_FILE, f"The character in {folder} cannot be read: {error}.") from error

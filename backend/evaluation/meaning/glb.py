@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
+from backend.reading import parse_json, read_bounded
 
 MAX_BYTES = 1 << 28
 _HEADER, _CHUNK = struct.Struct("<4sII"), struct.Struct("<I4s")
@@ -47,14 +47,7 @@ class Glb:
 
 def read_glb(path: Path) -> Glb:
     """Read a file. Raises UserError ``file_missing`` or ``bad_file``."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"it is larger than {MAX_BYTES >> 20} MiB")
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(ErrorCode.FILE_MISSING, f"There is no file {path}.") from error
-    except (OSError, ValueError) as error:
-        raise UserError(ErrorCode.BAD_FILE, f"{path} cannot be read: {error}.") from error
+    content = read_bounded(path, "glTF", MAX_BYTES)
     try:
         magic, version, _ = _HEADER.unpack_from(content, 0)
         if magic != b"glTF" or version != 2:
@@ -65,7 +58,7 @@ def read_glb(path: Path) -> Glb:
             at += _CHUNK.size
             chunks[kind] = content[at : at + length]
             at += length
-        told = json.loads(chunks[b"JSON"])
+        told = parse_json(chunks[b"JSON"])
         if not isinstance(told, dict):
             raise ValueError("its JSON is no object")
         return Glb(told, chunks[b"BIN\0"])

@@ -43,6 +43,7 @@ from backend.errors import ErrorCode, UserError
 from backend.evaluation.store import EVERYTHING
 from backend.evaluation.types import MeshSequence
 from backend.files import read_npz, write_atomic, write_npz
+from backend.reading import FileFault, parse_json, read_ordinary
 
 FORMAT = "flowface-meshes"
 VERSION = 1
@@ -50,6 +51,7 @@ SINGLE, SEQUENCE = "single", "sequence"
 MAX_FRAMES = 1_000_000
 MAX_VERTICES = 2_000_000
 MAX_TOTAL_BYTES = 8 << 30
+MAX_META_BYTES = 1 << 20
 
 
 def clip_name(clip: Path) -> str:
@@ -224,8 +226,8 @@ def _landmarks(
 
 def _read_meta(path: Path) -> dict[str, Any]:
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        meta = parse_json(read_ordinary(path, MAX_META_BYTES))
+    except (FileFault, ValueError) as error:
         raise _bad(path, f"it is not JSON ({error})") from error
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise _bad(path, f"“format” must be “{FORMAT}”")

@@ -19,12 +19,13 @@ import numpy as np
 from backend.errors import Cancelled, UserError
 from backend.files import write_atomic
 from backend.head_model.library import load_head
-from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
+from backend.progress import Attempt, JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import CameraTrack, Track
 from protocol.messages import TrackJob
 
 FIRST_SHOWN = 3
+STEPS = 10  # of ``resumable``
 
 
 def warm_up() -> str:
@@ -33,12 +34,24 @@ def warm_up() -> str:
 
 
 def run(
-    spec: TrackJob, folder: Path, *, on_progress: OnProgress, should_cancel: ShouldCancel, on_partial: OnPartial
+    spec: TrackJob,
+    folder: Path,
+    *,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+    on_partial: OnPartial,
+    attempt: Attempt,
 ) -> None:
     """Do what the file name of the footage says."""
-    if Path(spec.views[0].footage).stem == "partial":
-        partial(spec, folder, should_cancel, on_partial)
-        return
+    with (folder / "attempts.txt").open("a", encoding="utf-8") as attempts:
+        attempts.write(f"{attempt.number} {attempt.smaller}\n")
+    match Path(spec.views[0].footage).stem:
+        case "partial":
+            partial(spec, folder, should_cancel, on_partial)
+            return
+        case "hungry":
+            hungry(folder, attempt)
+            return
     deeds = {
         "quick": quick,
         "until-cancelled": until_cancelled,
@@ -49,6 +62,8 @@ def run(
         "crash": crash,
         "noisy": noisy,
         "rambling": rambling,
+        "resumable": resumable,
+        "writing": writing,
     }
     deeds[Path(spec.views[0].footage).stem](spec, folder, on_progress, should_cancel)
 
@@ -89,6 +104,32 @@ def bug(_spec: TrackJob, _folder: Path, _on_progress: OnProgress, _should_cancel
 def memory(_spec: TrackJob, _folder: Path, _on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
     """Ask for more than any machine has."""
     bytearray(1 << 60)
+
+
+def hungry(folder: Path, attempt: Attempt) -> None:
+    """Ask for less with each try, and for what there is at the third."""
+    bytearray(1 << (60 if attempt.smaller < 2 else 4))
+    write_atomic(folder / "result.txt", b"modest")
+
+
+def resumable(_spec: TrackJob, folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+    """Do ``STEPS`` steps, each once however often it begins anew; half-way wait for the test to make ``proceed``."""
+    steps = folder / "steps.txt"
+    begun = len(steps.read_text().splitlines()) if steps.exists() else 0
+    for step in range(begun, STEPS):
+        on_progress(JobProgress("half-way" if step == STEPS // 2 else "stepping", step / STEPS, step, STEPS))
+        while step == STEPS // 2 and not (folder / "proceed").exists():
+            if should_cancel():
+                raise Cancelled
+            time.sleep(0.005)
+        with steps.open("a", encoding="utf-8") as file:
+            file.write(f"{step}\n")
+
+
+def writing(_spec: TrackJob, folder: Path, on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
+    """Write what a full disk has no room for."""
+    on_progress(JobProgress("writing", 0.5, 1, 2))
+    write_atomic(folder / "result.txt", bytes(100_000))
 
 
 def crash(_spec: TrackJob, _folder: Path, on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 
 import pytest
@@ -111,16 +109,6 @@ def test_a_bug_leaves_its_traceback_in_the_job_folder(client, tmp_path):
     assert "IndexError" in (tmp_path / "jobs" / job.job_id / "log.txt").read_text()
 
 
-def test_killing_the_worker_fails_its_job_only(server, client):
-    job = client.submit(spec("deaf"))
-    waiting = client.submit(spec("quick"))
-    wait_until(lambda: client.status(job.job_id).stage == "not listening")
-    os.kill(server._scheduler.worker.pid, signal.SIGKILL)
-    final = client.wait(job.job_id)
-    assert final.state is JobState.FAILED and final.problem.code == "worker_died" and "SIGKILL" in final.problem.message
-    assert client.wait(waiting.job_id).state is JobState.DONE
-
-
 def test_what_libraries_print_does_not_reach_the_server(client):
     assert client.wait(client.submit(spec("noisy")).job_id).state is JobState.DONE
 
@@ -150,27 +138,6 @@ def test_two_clients_follow_one_job(server, client):
         assert not other.status(job.job_id, subscribe=True).finished
         client.cancel(job.job_id)
         assert other.wait(job.job_id).state is client.wait(job.job_id).state is JobState.CANCELLED
-
-
-def test_jobs_of_an_earlier_server_are_listed_and_unfinished_ones_are_interrupted(start, tmp_path):
-    jobs = tmp_path / "jobs"
-    first = start()
-    with Client(first.endpoint) as client:
-        done = client.submit(spec("quick", "finished"))
-        client.wait(done.job_id)
-        lost = client.submit(spec("until-cancelled", "lost"))
-        wait_until(lambda: client.status(lost.job_id).stage == "working")
-        # What a killed backend leaves: a state that says running, and a lock that nobody holds any more.
-        state = (jobs / lost.job_id / "state.json").read_bytes()
-        client.shutdown()
-    wait_until(lambda: json.loads((jobs / lost.job_id / "state.json").read_bytes())["state"] == JobState.INTERRUPTED)
-    (jobs / lost.job_id / "state.json").write_bytes(state)
-    with Client(start().endpoint) as client:
-        states = {job.name: job for job in client.jobs()}
-        assert states["finished"].state is JobState.DONE
-        assert states["lost"].state is JobState.INTERRUPTED
-        assert "backend stopped" in states["lost"].problem.message
-        assert client.wait(lost.job_id).state is JobState.INTERRUPTED
 
 
 def test_another_server_on_the_same_folder_leaves_running_jobs_alone(start, client):

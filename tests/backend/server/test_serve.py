@@ -99,7 +99,7 @@ def test_killing_it_ends_its_worker(serve):
     assert children and all(gone(child) for child in children)
 
 
-def test_the_jobs_of_a_killed_backend_are_interrupted_and_those_of_a_living_one_are_not(serve):
+def test_the_jobs_of_a_killed_backend_are_taken_up_and_those_of_a_living_one_are_not(serve):
     first, ready = serve()
     (worker,) = children_of(first.pid)
     os.kill(worker, signal.SIGSTOP)  # so that the job stays unfinished
@@ -108,12 +108,11 @@ def test_the_jobs_of_a_killed_backend_are_interrupted_and_those_of_a_living_one_
     _, other = serve()
     with Client(other["endpoint"]) as client:
         assert not client.status(job.job_id).finished
-    first.kill()
-    first.wait()
-    os.kill(worker, signal.SIGKILL)
-    _, later = serve()
-    with Client(later["endpoint"]) as client:
-        assert client.status(job.job_id).state is JobState.INTERRUPTED
+        first.kill()
+        first.wait()
+        os.kill(worker, signal.SIGKILL)
+        ended = client.wait(job.job_id)
+        assert ended.state is JobState.FAILED and "/lost.mp4" in ended.problem.message
 
 
 def test_it_ends_with_the_process_it_serves(serve):

@@ -13,13 +13,14 @@ from protocol.codec import ProtocolError
 from protocol.messages import Problem
 from tests.backend.server.conftest import spec
 
-ORDERS = [link.RunJob("/jobs/ä b"), link.CancelJob("j")]
+ORDERS = [link.RunJob("/jobs/ä b", 3, 1), link.CancelJob("j")]
 EVENTS = [
     link.Ready(1.25, "CPU"),
     link.Broken("ImportError: no module"),
+    link.Alive(12.5),
     link.Progressed("j", "fitting the head\n", 0.5, 3, 9),
     link.PartialResult("j", "partial_track.npz"),
-    link.Done("j"),
+    link.Done("j", 4096),
     link.Failed("j", Problem("no_face", "No face.", "Choose other footage.")),
     link.Cancelled("j"),
     link.Exited(),
@@ -85,7 +86,7 @@ def test_a_worker_that_says_nonsense_ends_neither_the_backend_nor_its_job(client
 
 
 def test_a_backend_that_says_nonsense_does_not_end_its_worker(server, client):
-    orders = server._scheduler.worker._process.stdin
+    orders = server._scheduler.worker.process._process.stdin
     orders.write(b"\xff\n{\n" + b'{"type": "Dance"}\n{"type": "RunJob", "folder": null}\n')
     orders.flush()
     pid = server._scheduler.worker.pid

@@ -47,7 +47,7 @@ def test_pins_hold_everything_pyproject_asks_for(repo_root: Path, machine: Machi
     extras = project["project"]["optional-dependencies"]
     wanted = [
         *project["project"]["dependencies"],
-        *(requirement for extra in ("blender", "demo", "evaluate", "flame", "train") for requirement in extras[extra]),
+        *(requirement for extra in pins.EXTRAS for requirement in extras[extra]),
         *project["dependency-groups"]["dev"],
         *project["build-system"]["requires"],
     ]

@@ -18,7 +18,7 @@ from backend.track.io import VERSION, load_track, save_track
 from backend.track.types import CameraTrack, Track
 from protocol.arrays import at_frames, declared
 from protocol.job import DistortionModel
-from tests.protocol.takes import spoilt
+from tests.protocol.takes import poses, spoilt
 
 
 def small_track(frames: int = 4, cameras: int = 1) -> Track:
@@ -45,7 +45,7 @@ def small_track(frames: int = 4, cameras: int = 1) -> Track:
                 image_size=(640, 360),
                 focal_px=random.uniform(500, 900, frames),
                 principal_point=np.array([320.0, 180.25]),
-                world_to_camera=random.normal(size=(frames, 3, 4)),
+                world_to_camera=poses(random, frames),
                 reprojection_error_percent_iod=error + np.float32(i),
                 footage_frames=np.arange(frames) - 1 + i,
                 focal_ratio=1.0 + i / 8,
