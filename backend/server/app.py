@@ -21,6 +21,7 @@ from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.health import HealthWatch
 from backend.server.jobs import JobStore
 from backend.server.keys import KeyRing, keys_folder
+from backend.server.logs import about_request
 from backend.server.process import ParentWatch
 from backend.server.reading import Reading
 from backend.server.retention import KEEP_ALL, Retention
@@ -115,6 +116,11 @@ class Server:
             log.info("stopped")
 
     def _handle(self, incoming: Incoming) -> None:
+        peer = incoming.peer
+        with about_request(peer=peer.owner or "this user", connection=peer.routing_id.hex()[-8:]):
+            self._answer(incoming)
+
+    def _answer(self, incoming: Incoming) -> None:
         request: int | None = None
         peer = incoming.peer
         try:
