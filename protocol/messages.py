@@ -212,6 +212,12 @@ class Result(Message):
     files: tuple[str, ...] = ()
     all_files: bool = False
     partial: bool = False
+    cut: bool = True  # arrays may come in several parts; not so where a client from before that asks
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any], arrays: Arrays) -> Self:  # noqa: ARG003 - as the base
+        """Build the message; raises ProtocolError naming the field that is wrong."""
+        return from_plain(cls, {"cut": False, **fields}, cls.TYPE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -353,14 +359,16 @@ MESSAGES: dict[str, type[Message]] = {
 }
 
 
-def pack(message: Message, request: int, protocol: int = PROTOCOL_VERSION) -> list[Frame]:
+def pack(message: Message, request: int, protocol: int = PROTOCOL_VERSION, *, cut: bool = False) -> list[Frame]:
     """Frames of a message under a request id, in the version that its receiver speaks.
+
+    With ``cut``, large arrays come in several (``codec.encode``).
 
     Raises:
         ProtocolError: the message holds something that cannot travel or is too large.
     """
     fields, arrays = message.to_wire()
-    return encode({**fields, "type": message.TYPE, "protocol": protocol, "request": request}, arrays)
+    return encode({**fields, "type": message.TYPE, "protocol": protocol, "request": request}, arrays, cut=cut)
 
 
 def unpack(frames: Sequence[Frame], *, client_name: str | None = None) -> tuple[Message, int]:

@@ -25,6 +25,9 @@ R = TypeVar("R", bound=m.Message)
 OnStatus = Callable[[m.JobStatus], None]
 
 CLIENT_NAME = "command line"
+SLOW = (m.Heads, m.Jobs, m.Result, m.Storage, m.Prune, m.Remove)
+"""Requests that a backend reads or deletes files for, which can take longer than any other answer."""
+SLOW_SECONDS = 200.0  # a little more than after which the backend itself gives up
 QUIET_SECONDS = 5.0  # after this long without progress, ask whether the backend is still there
 PATIENCE = 60.0  # seconds; a machine that boots needs longer, and then its user starts the backend anew
 WAITING = "waiting for the backend"
@@ -113,6 +116,10 @@ class Client(AbstractContextManager["Client", None]):
         """
         return self._ask(m.Result(job_id, files, all_files=all_files, partial=partial), m.ResultReply)
 
+    def remove(self, job_id: str) -> None:
+        """Delete a job with all that it left."""
+        self._ask(m.Remove(job_id), m.Removed)
+
     def shutdown(self) -> None:
         """Stop the backend; another that takes its place meanwhile is not stopped."""
         self._ask(m.Shutdown(), m.Goodbye, again=False)
@@ -156,17 +163,19 @@ class Client(AbstractContextManager["Client", None]):
         files: tuple[str, ...] = (),
         *,
         all_files: bool = False,
+        token: str = "",
     ) -> m.ResultReply:
         """Submit a job, follow it and bring its result; Ctrl-C cancels the job and is then raised again.
 
-        All the while the backend may die and come back.
+        All the while the backend may die and come back. ``token`` (32 hexadecimal digits) is that of a job which this
+        client may have submitted before it ended itself: that one is followed on then.
 
         Raises:
             UserError: why the job failed, ``cancelled`` where someone else cancelled it, ``interrupted``.
         """
         sent = None if self.welcome.reads_paths else self.send_files(job, on_status)
         job = sent.job if sent else job
-        token, job_id = secrets.token_hex(16), ""
+        token, job_id = token or secrets.token_hex(16), ""
         try:
             job_id = self._submit(job, token).job_id
             status = self.wait(job_id, on_status)
@@ -228,7 +237,8 @@ class Client(AbstractContextManager["Client", None]):
         while True:
             if self._link.greeted(time.monotonic()):
                 self._request += 1
-                answer = self._answer(reply) if self._link.send(message, self._request) else None
+                patience = max(self._timeout, SLOW_SECONDS * isinstance(message, SLOW))
+                answer = self._answer(reply, patience) if self._link.send(message, self._request) else None
                 if answer is not None:
                     return answer
                 if not again or (isinstance(message, m.Submit) and self._link.protocol < ONE_JOB_PER_TOKEN_SINCE):
@@ -239,9 +249,9 @@ class Client(AbstractContextManager["Client", None]):
             if not self._link.greeted(give_up) or time.monotonic() > give_up:
                 raise self._gone()
 
-    def _answer(self, reply: type[R]) -> R | None:
+    def _answer(self, reply: type[R], patience: float) -> R | None:
         """The answer to the latest request; None where the connection was lost before, or it takes too long."""
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + patience
         while received := self._link.receive(deadline):
             answer, request = received
             if request != self._request or isinstance(answer, m.Progress):

@@ -1,7 +1,8 @@
 """The backend's serving loop: the door, the desk and the scheduler in one thread.
 
-Every request is answered quickly from memory or disk; the work itself happens in another process (``worker``). A
-request that cannot be understood or carried out is answered by an Error and never ends the loop.
+Every request is answered quickly from memory; the work itself happens in another process (``worker``), and so does the
+reading of files (``reading``). A request that cannot be understood or carried out is answered by an Error and never
+ends the loop.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.jobs import JobStore
 from backend.server.keys import KeyRing, keys_folder
 from backend.server.process import ParentWatch
+from backend.server.reading import Reading
 from backend.server.retention import KEEP_ALL, Retention
 from backend.server.schedule import Scheduler
 from backend.server.subscriptions import Subscriptions
@@ -74,7 +76,8 @@ class Server:
         subscriptions = Subscriptions(self._send)
         self._scheduler = Scheduler(self._context, self._store, runner, subscriptions.publish, device, retention)
         uploads = Uploads(jobs_dir)
-        self._desk = Desk(self._store, self._scheduler, subscriptions, uploads, self.stop)
+        self._reading = Reading(self._context, jobs_dir, self._door.send_watched)
+        self._desk = Desk(self._scheduler, subscriptions, self._reading, uploads, self.stop)
 
     def stop(self) -> None:
         """End ``run`` soon. May be called from a signal handler or another thread."""
@@ -83,22 +86,27 @@ class Server:
     def run(self) -> None:
         """Serve; returns after everything is closed and unfinished jobs are left to the next backend."""
         poller = zmq.Poller()
-        for socket in (*self._door.sockets, self._scheduler.events):
+        for socket in (*self._door.sockets, self._scheduler.events, self._reading.answers):
             poller.register(socket, zmq.POLLIN)
         try:
             while not self._stopping:
-                ready = dict(poller.poll(int(self._scheduler.poll_timeout() * 1000)))
+                seconds = min(self._scheduler.poll_timeout(), self._reading.poll_timeout())
+                ready = dict(poller.poll(int(seconds * 1000)))
                 if self._scheduler.events in ready:
                     self._scheduler.handle_event(self._scheduler.events.recv_multipart())
+                if self._reading.answers in ready:
+                    self._reading.handle_answers()
                 for socket in self._door.sockets:
                     if socket in ready and (incoming := self._door.receive(socket)):
                         self._handle(incoming)
                 self._scheduler.tick()
+                self._reading.tick()
                 if self._parent and self._parent.gone() and (self._scheduler.idle or not self._finish_jobs):
                     log.info("the process that started this backend has ended; so does the backend")
                     break
         finally:
             self._scheduler.close()
+            self._reading.close()
             self._door.close()
             self._context.destroy(linger=LINGER_MS)
             log.info("stopped")
@@ -109,7 +117,9 @@ class Server:
         try:
             message, request, protocol = m.read(incoming.frames)
             peer = replace(peer, protocol=protocol)
-            self._send(peer, self._desk.answer(message, peer, request), request)
+            answer = self._desk.answer(message, peer, request)
+            if answer is not None:
+                self._send(peer, answer, request)
         except (ProtocolError, UserError) as error:
             request = request if request is not None else getattr(error, "request", None)
             log.info("refused a request (%s): %s", error.code, error.message)

@@ -14,16 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from backend.alignment.registry import available_aligners
 from backend.errors import ErrorCode, UserError
-from backend.export.registry import available_exports
+from backend.server import reading_link as link
 from backend.server.door import Peer
-from backend.server.jobs import JobStore
-from backend.server.result import known_heads, load_partial_take, load_take
+from backend.server.lists import MAX_LISTED
+from backend.server.reading import Reading
+from backend.server.refusals import require_over, require_usable
 from backend.server.schedule import Scheduler
-from backend.server.storage import prune, storage
 from backend.server.subscriptions import Subscriptions
 from backend.server.uploads import Uploads
 from protocol import messages as m
@@ -32,25 +29,24 @@ from protocol.codes import ProtocolCode
 
 log = logging.getLogger(__name__)
 
-MAX_LISTED = 200
 OWNERS_ONLY: tuple[type[m.Message], ...] = (m.Storage, m.Prune, m.Shutdown)
 """Requests of which other users have no need."""
 
 
 class Desk:
-    """Answers requests. ``stop`` is called where one asks for the end of the backend."""
+    """Answers requests, or has them answered by ``reading``. ``stop`` is called where one asks for the end."""
 
     def __init__(
         self,
-        store: JobStore,
         scheduler: Scheduler,
         subscriptions: Subscriptions,
+        reading: Reading,
         uploads: Uploads,
         stop: Callable[[], None],
     ) -> None:
-        self._store, self._scheduler, self._subscriptions, self._stop = store, scheduler, subscriptions, stop
-        self._uploads = uploads
-        self._answers: dict[type[m.Message], Callable[[Any, Peer, int], m.Message]] = {
+        self._scheduler, self._subscriptions, self._stop = scheduler, subscriptions, stop
+        self._reading, self._uploads = reading, uploads
+        self._answers: dict[type[m.Message], Callable[[Any, Peer, int], m.Message | None]] = {
             m.Hello: self._hello,
             m.Heads: self._heads,
             m.Submit: self._submit,
@@ -62,11 +58,15 @@ class Desk:
             m.Jobs: self._jobs,
             m.Storage: self._storage,
             m.Prune: self._prune,
+            m.Remove: self._remove,
             m.Shutdown: self._shutdown,
         }
 
-    def answer(self, message: m.Message, peer: Peer, request: int) -> m.Message:
-        """The answer to a request; raises UserError or ProtocolError where it cannot be carried out."""
+    def answer(self, message: m.Message, peer: Peer, request: int) -> m.Message | None:
+        """The answer to a request, None where reading gives it later.
+
+        Raises UserError or ProtocolError where it cannot be carried out.
+        """
         answer = self._answers.get(type(message))
         if answer is None:
             raise ProtocolError(ProtocolCode.UNKNOWN_TYPE, f"“{message.TYPE}” is not a request.")
@@ -81,10 +81,8 @@ class Desk:
         version = importlib.metadata.version("flowface")
         return m.Welcome(version, os.getpid(), worker.state, worker.device, verbs, tuple(m.JOBS), peer.is_owner)
 
-    def _heads(self, _message: m.Heads, _peer: Peer, _request: int) -> m.Message:
-        aligners = available_aligners()
-        names = tuple(aligner.name for aligner in aligners)
-        return m.HeadList(known_heads(), names, aligners, available_exports())
+    def _heads(self, _message: m.Heads, peer: Peer, request: int) -> None:
+        self._reading.ask(peer, request, link.ReadHeads())
 
     def _submit(self, message: m.Submit, peer: Peer, request: int) -> m.Message:
         spec = message.job
@@ -95,7 +93,7 @@ class Desk:
             sentence = f"The footage “{relative[0]}” is not a full path, and the backend may run in another folder."
             raise UserError(ErrorCode.FOOTAGE_RELATIVE, sentence, "Submit the full path.")
         if isinstance(spec, m.FollowingJob):
-            self._require_usable(self._job(spec.parent, peer))
+            require_usable(self._job(spec.parent, peer))
         status = self._scheduler.submit(spec, peer.owner, message.token)
         if message.subscribe and not status.finished:
             self._subscriptions.add(status.job_id, peer, request)
@@ -117,32 +115,29 @@ class Desk:
         self._job(message.job_id, peer)
         return m.StatusReply(self._scheduler.cancel(message.job_id))
 
-    def _jobs(self, message: m.Jobs, peer: Peer, _request: int) -> m.Message:
-        found = self._store.latest(min(max(message.limit, 1), MAX_LISTED))
-        seen = (status for status in found if peer.is_owner or status.owner == peer.owner)
-        return m.JobList(tuple(s if s.finished else self._scheduler.status(s.job_id) for s in seen))
+    def _jobs(self, message: m.Jobs, peer: Peer, request: int) -> None:
+        limit = min(max(message.limit, 1), MAX_LISTED)
+        owner = None if peer.is_owner else peer.owner
+        self._reading.ask(peer, request, link.ReadJobs(limit, self._scheduler.live(limit), owner))
 
-    def _result(self, message: m.Result, peer: Peer, _request: int) -> m.Message:
+    def _result(self, message: m.Result, peer: Peer, request: int) -> None:
         status = self._job(message.job_id, peer)
         partial = self._scheduler.partial_file(message.job_id) if message.partial else None
-        if partial is not None:
-            return m.ResultReply(status, load_partial_take(partial, status.name))
-        self._require_usable(status)
-        left = self._store.results(message.job_id)
-        unknown = [name for name in message.files if name not in left]
-        if unknown:
-            raise UserError(ErrorCode.UNKNOWN_FILE, f"The result of “{status.name}” has no file “{unknown[0][:60]}”.")
-        wanted = left if message.all_files else message.files
-        files = {name: np.frombuffer(left[name].read_bytes(), np.uint8) for name in wanted}
-        take = load_take(self._store.folder(message.job_id), status.name)
-        self._store.mark_fetched(status)
-        return m.ResultReply(status, take, files)
+        if partial is None:
+            require_usable(status)
+        wanted = (message.files, message.all_files, "" if partial is None else str(partial), message.cut)
+        self._reading.ask(peer, request, link.ReadResult(status, *wanted))
 
-    def _storage(self, _message: m.Storage, _peer: Peer, _request: int) -> m.Message:
-        return storage(self._store)
+    def _storage(self, _message: m.Storage, peer: Peer, request: int) -> None:
+        self._reading.ask(peer, request, link.ReadStorage())
 
-    def _prune(self, message: m.Prune, _peer: Peer, _request: int) -> m.Message:
-        return prune(self._store, message.max_bytes)
+    def _prune(self, message: m.Prune, peer: Peer, request: int) -> None:
+        self._reading.ask(peer, request, link.PruneJobs(message.max_bytes))
+
+    def _remove(self, message: m.Remove, peer: Peer, request: int) -> None:
+        if self._scheduler.is_live(message.job_id) or not peer.is_owner:
+            require_over(self._job(message.job_id, peer))
+        self._reading.ask(peer, request, link.RemoveJob(message.job_id))
 
     def _shutdown(self, _message: m.Shutdown, _peer: Peer, _request: int) -> m.Message:
         log.info("a client asked the backend to stop")
@@ -155,10 +150,3 @@ class Desk:
         if not peer.is_owner and status.owner != peer.owner:
             raise UserError(ErrorCode.UNKNOWN_JOB, f"There is no job “{job_id[:60]}” here.")
         return status if peer.is_owner else dataclasses.replace(status, footage=Path(status.footage).name)
-
-    @staticmethod
-    def _require_usable(status: m.JobStatus) -> None:
-        """Raises UserError ``no_result`` for a job that has not left its result."""
-        if status.state is not m.JobState.DONE:
-            reason = f": {status.problem}" if status.problem else "."
-            raise UserError(ErrorCode.NO_RESULT, f"The job “{status.name}” is {status.state} and has no result{reason}")

@@ -34,6 +34,10 @@ class Ledger:
     def __getitem__(self, job_id: str) -> Record:
         return self._live[job_id]
 
+    def newest(self, limit: int) -> list[str]:
+        """The ids of the newest jobs of which more is known here than on disk."""
+        return sorted(self._live.keys() | self._over.keys())[-limit:]
+
     def status(self, job_id: str) -> JobStatus:
         """The state of any job, from memory while that is ahead of the disk; raises UserError for an unknown one."""
         record = self._live.get(job_id) or self._over.get(job_id)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backend.errors import UserError
 from backend.server.jobs import JobStore
+from backend.server.removal import delete_folder
 from backend.server.storage import folder_size
 from protocol.messages import JobState
 
@@ -61,7 +62,7 @@ class Keeper:
         needed = self._store.needed()
         over = [job_id for job_id in self._store.names() if job_id not in needed]
         self._by_age(over)
-        self._by_size(over)
+        self._by_size(over, needed)
 
     def _by_age(self, over: list[str]) -> None:
         if self._retention.max_age is None:
@@ -72,12 +73,13 @@ class Keeper:
                 return
             self._delete(job_id, "its time is over")
 
-    def _by_size(self, over: list[str]) -> None:
+    def _by_size(self, over: list[str], needed: set[str]) -> None:
         bound = self._retention.max_bytes
         if bound is None:
             return
         self._sizes = dict(self._look(over))
-        too_much = sum(self._sizes.values()) - bound
+        growing = sum(folder_size(self._store.root / job_id) for job_id in needed)
+        too_much = sum(self._sizes.values()) + growing - bound
         for job_id in over:
             if self._stopped() or too_much <= 0:
                 return
@@ -113,7 +115,8 @@ class Keeper:
 
 def delete(folder: Path, why: str) -> bool:
     """Delete a job's folder; False, with a word in the log, where that is not possible."""
-    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        delete_folder(folder)
     if folder.exists():  # Windows: a file of it is open, as a proxy that Blender shows
         log.warning("the job folder %s cannot be deleted", folder)
         return False

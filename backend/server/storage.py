@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from backend.errors import UserError
 from backend.server.jobs import JOB_ID, JobStore
+from backend.server.removal import delete_folder
 from protocol.messages import JobState, JobStatus, StorageReply
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,8 @@ def prune(store: JobStore, max_bytes: int) -> StorageReply:
             break
         if folder.name in needed or not _may_go(store, folder.name):
             continue
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            delete_folder(folder)
         if folder.exists():  # Windows: a file of it is open, as a proxy that Blender shows
             log.warning("the job folder %s cannot be deleted", folder)
             continue
