@@ -13,6 +13,7 @@ from .vendor import take as contract
 if TYPE_CHECKING:
     from .backend_process import BackendProcess
     from .scene.known_cameras import KnownCameras
+    from .uploading import Upload
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class ActiveJob:
     known_cameras: KnownCameras | None = None  # the scene's cameras as they stood when Track was pressed
     into: str = ""  # the take that a refinement was asked for, by name
     status: m.JobStatus | None = None  # None until the backend has taken it
+    upload: Upload | None = None  # of its footage, to a backend on another machine
     submitted: bool = False  # the backend was asked to track it, or has it
     job_id: str = ""  # the backend's, "" until it has told one
     token: str = field(default_factory=lambda: secrets.token_hex(16))  # asked again with it, it is the same job
@@ -67,13 +69,17 @@ class ActiveJob:
             return "Ready; another file is open now" if self.elsewhere else "Building the scene"
         if self.cancelling:
             return "Cancelling"
+        if self.upload is not None and not self.submitted:
+            return self.upload.words
         if self.status is None:
             return "Submitting" if self.submitted else "Waiting for the backend"
         return stage_of(self.status)
 
     @property
     def fraction(self) -> float:
-        """The share of the whole job that is done, 0…1."""
+        """The share of the whole job that is done, 0…1; of the sending of its footage before that."""
+        if self.upload is not None and not self.submitted:
+            return self.upload.fraction
         return min(max(self.status.fraction, 0.0), 1.0) if self.status else 0.0
 
 

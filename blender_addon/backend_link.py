@@ -47,6 +47,8 @@ class BackendLink:
         self.backend_version = ""
         self.device = ""  # that fits run on, in words; "" where the backend was still loading when it answered
         self.kinds: tuple[str, ...] = ()  # of jobs that the backend does
+        self.verbs: tuple[str, ...] = ()  # that the backend answers
+        self.reads_paths = True  # of this machine: footage need not be sent
         self.process: BackendProcess | None = None
         self.heads: tuple[m.HeadInfo, ...] = ()  # what the backend offers; stays when the connection is lost
         self.aligners: tuple[m.AlignerInfo, ...] = ()
@@ -204,7 +206,8 @@ class BackendLink:
             if event.welcome is not None:
                 self._answered = self._answered or self.owns_backend
                 self.backend_version, self.device = event.welcome.backend_version, event.welcome.device
-                self.kinds = event.welcome.kinds
+                self.verbs = event.welcome.capabilities
+                self.kinds, self.reads_paths = event.welcome.kinds, event.welcome.reads_paths
                 self.ask_heads()
             self._on_connection(event)
             return

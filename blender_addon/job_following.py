@@ -16,6 +16,8 @@ from .backend_link import STOPPED, BackendLink
 from .client import Connection, ConnectionEvent
 from .codes import UNHEARD
 from .job_list import JobList
+from .sent_files import SentFiles
+from .uploading import Upload
 from .vendor import messages as m
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class JobFollowing(BackendLink):
         self.waiting: list[ActiveJob] = []  # to be followed after it, in this order
         self.notice: Notice | None = None
         self.jobs = JobList(self._send)
+        self.sent = SentFiles(None)
         self.live_preview = True  # partial takes are wanted
         self._cameras: dict[str, KnownCameras] = {}  # of jobs that are not built, as long as this Blender runs
 
@@ -57,7 +60,24 @@ class JobFollowing(BackendLink):
                 if job.unheard:
                     self._pick_up(job)
             self.jobs.ask_when_due()
+        for job in self.followed:
+            if job.upload is not None and not job.submitted:
+                changed = self._send_footage(job, job.upload) or changed
         return self._take_next() or changed
+
+    @property
+    def sending(self) -> bool:
+        """True while footage is on its way to a backend on another machine."""
+        return any(job.upload is not None and not job.submitted for job in self.followed)
+
+    def _send_footage(self, job: ActiveJob, upload: Upload) -> bool:
+        if upload.problem:
+            self._fail(upload.problem, job)
+        elif self.connection is Connection.CONNECTED:
+            upload.step(self._send)
+            if upload.job is not None:
+                self._pick_up(job)
+        return upload.moved or upload.ended
 
     def ask_jobs(self) -> None:
         """Ask the backend which jobs it has."""
@@ -82,6 +102,8 @@ class JobFollowing(BackendLink):
         if event.state is Connection.CONNECTED:
             for job in self.followed:
                 job.unheard = True
+                if job.upload is not None:
+                    job.upload.connected()
             self.jobs.expect_news()
             self.ask_jobs()
 
@@ -98,8 +120,18 @@ class JobFollowing(BackendLink):
             if job.cancelling:
                 self._follow(job, m.Cancel(job.job_id))
         elif job.spec is not None:
-            job.submitted = True
-            self._follow(job, m.Submit(job.spec, token=job.token))
+            self._submit(job, job.spec)
+
+    def _submit(self, job: ActiveJob, spec: m.Job) -> None:
+        """Submit a job; to a backend on another machine, its footage first (``_send_footage`` goes on)."""
+        if not self.reads_paths and isinstance(spec, m.TrackJob):
+            if job.upload is None:
+                job.upload = Upload(spec, self.sent)
+            if job.upload.job is None:
+                return
+            spec = job.upload.job
+        job.submitted = True
+        self._follow(job, m.Submit(spec, token=job.token))
 
     def _follow(self, job: ActiveJob, message: m.Message) -> None:
         """Ask something about a job whose answer says where it stands."""
@@ -133,11 +165,10 @@ class JobFollowing(BackendLink):
             job.partials = status.partial
             self._send(m.Result(status.job_id, partial=True), partial(self._on_partial, job))
 
-    @staticmethod
-    def _on_partial(job: ActiveJob, message: m.Message) -> None:
+    def _on_partial(self, job: ActiveJob, message: m.Message) -> None:
         """Keep a partial take to be shown; an answer that came too late for that, or an error, is nobody's concern."""
         if isinstance(message, m.ResultReply) and message.take is not None and not message.job.finished:
-            job.partial = message.take
+            job.partial = self.sent.localised(message.take)
 
     def _on_taken(self, job: ActiveJob, status: m.JobStatus) -> None:
         if job.known_cameras is not None:
@@ -146,6 +177,7 @@ class JobFollowing(BackendLink):
             self._follow(job, m.Cancel(status.job_id))
         if self.jobs.find(status.job_id) is None:
             self.ask_jobs()
+            self.ask_storage()
 
     def _on_listed(self, message: m.Message) -> None:
         if isinstance(message, m.StatusReply):
@@ -171,7 +203,7 @@ class JobFollowing(BackendLink):
         if job is not self.job:
             return
         if isinstance(message, m.ResultReply) and message.take is not None:
-            job.take = message.take
+            job.take = self.sent.localised(message.take)
             self.jobs.update(replace(message.job, fetched=True))
         elif isinstance(message, m.Error) and message.code in UNHEARD:
             job.unheard = True
@@ -180,6 +212,9 @@ class JobFollowing(BackendLink):
 
     def _end(self, text: str, job: ActiveJob | None = None, *, is_error: bool = False) -> None:
         """Follow a job no longer, by default the present one, and tell why."""
+        ended = job or self.job
+        if ended is not None and ended.upload is not None:
+            ended.upload.cancel()
         if job is None or job is self.job:
             self.job = None
         else:

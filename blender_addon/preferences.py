@@ -7,13 +7,12 @@ from typing import Any
 
 import bpy
 
-from . import session
+from . import retention, session
 from .backend_places import describe
 from .check import Verdict
 from .client import DEFAULT_ENDPOINT
 from .panels.text import draw_text
 from .vendor import codec, keys
-from .vendor import messages as m
 
 ICONS = {Verdict.GOOD: "CHECKMARK", Verdict.WARNING: "INFO", Verdict.BAD: "ERROR"}
 _SHOWN = (
@@ -143,7 +142,7 @@ def _width() -> int:
 def _draw_storage(column: Any) -> None:
     held = session.current().storage
     if held is not None:
-        _draw_under(column, storage_in_words(held))
+        _draw_under(column, retention.storage_in_words(held))
         row = column.split(factor=0.4)
         row.label()
         row.operator("flowface.prune")
@@ -159,25 +158,6 @@ def _draw_check(layout: Any) -> None:
     box.label(text=check.summary, icon="SORTTIME" if check.running else "NONE")
     for finding in list(check.findings):
         draw_text(box, f"{finding.sentence} {finding.hint}".strip(), _width(), ICONS[finding.verdict])
-
-
-def storage_in_words(held: m.StorageReply) -> str:
-    """A sentence on what jobs take on disk."""
-    jobs = f"{held.jobs} job{'' if held.jobs == 1 else 's'}"
-    return f"{jobs} in {held.folder}: {held.bytes / 1e9:.1f} GB; {held.bytes_free / 1e9:.0f} GB are free."
-
-
-def limits(wanted: Any) -> list[str]:
-    """The options of ``flowface serve`` that bound what is kept of jobs."""
-    size = ["--keep-gb", f"{wanted.keep_gb:g}"] if wanted.keep_gb > 0 else []
-    return [*size, *(["--keep-days", str(wanted.keep_days)] if wanted.keep_days > 0 else [])]
-
-
-def limits_in_words(wanted: Any) -> str:
-    """A sentence on how much of jobs is kept, and for how long."""
-    bounds = [f"up to {wanted.keep_gb:g} GB"] if wanted.keep_gb > 0 else []
-    bounds += [f"for {wanted.keep_days} day{'' if wanted.keep_days == 1 else 's'}"] if wanted.keep_days > 0 else []
-    return f"Kept: {', '.join(bounds)}." if bounds else "All are kept."
 
 
 def keep_bytes(wanted: Any) -> int | None:

@@ -10,13 +10,15 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import action_slots, building, footage_paths, live, preferences, session, transferring
+from . import action_slots, building, footage_paths, live, preferences, retention, session, transferring
 from .active_job import Home
 from .operators.build_take import FLOWFACE_OT_build_take
 from .operators.retarget_transfer import FLOWFACE_OT_add_shape_keys
+from .sent_files import SentFiles
 
 BUSY_INTERVAL = 0.05  # seconds
 IDLE_INTERVAL = 0.25
+SENDING_INTERVAL = 0.01  # four chunks of 1 MiB at most leave in one
 
 
 def tick() -> float:
@@ -36,6 +38,8 @@ def tick() -> float:
     checking = now.check is not None and now.check.running
     if checking:
         _redraw("PREFERENCES", "WINDOW")
+    if now.sending:
+        return SENDING_INTERVAL
     if live.busy():
         return live.STEP_INTERVAL
     on_its_way = now.job is not None or now.exporting is not None or transferring.current() is not None
@@ -48,6 +52,9 @@ def _round(context: Any, now: session.Session) -> bool:
     now.live_preview = wanted.live_preview
     now.transferring = transferring.current() is not None
     now.keep_bytes = preferences.keep_bytes(wanted)
+    now.limits = "" if now.remote else retention.limits_in_words(wanted.keep_gb, wanted.keep_days)
+    if not now.sent.kept:
+        now.sent = SentFiles(preferences.user_folder() / "sent_files.json")
     now.connect(wanted.endpoint, wanted.access_key)
     changed = now.poll()
     changed = transferring.step(now) or changed

@@ -35,6 +35,7 @@ class Session(JobFollowing):
         self.exporting: ExportTask | None = None
         self.transferring = False  # shape keys are on their way (``transferring``)
         self.keep_bytes: int | None = None  # that jobs may take on the backend's disk; None: all are kept
+        self.limits = ""  # of what is kept of jobs by a backend that this add-on starts, in words
         self.check: Check | None = None  # the last that was asked for
 
     def start_backend(
@@ -71,9 +72,13 @@ class Session(JobFollowing):
         With ``finish``, a backend of one's own goes on with its unfinished jobs, whoever's. Waits for an end.
         """
         remains, ends = Remains(), self.owns_backend
+        for job in self.followed:
+            if job.upload is not None and not job.submitted:
+                job.upload.cancel()
+                remains.notice = Notice(f"The add-on was switched off while “{job.name}” was sent: track it again.")
         if finish and self._has_work() and self.owns_backend:
             remains.process, remains.launch, self.process, ends = self.process, self._launch, None, False
-        kept = [job for job in self.followed if job.submitted or job.take is not None or not ends]
+        kept = [job for job in self.followed if job.submitted or job.take is not None or not (ends or job.upload)]
         if ends and kept and kept[0].take is None:
             remains.notice = Notice(f"The add-on was switched off. {_GOES_ON.format(kept[0].name)}")
         remains.jobs = kept
@@ -145,6 +150,8 @@ class Session(JobFollowing):
     def cancel_waiting(self, index: int) -> None:
         """Drop the job at a place of those that wait; the backend does not track it any more."""
         job = self.waiting.pop(index)
+        if job.upload is not None:
+            job.upload.cancel()
         if job.status is not None and not job.status.finished:
             self._send(m.Cancel(job.status.job_id), self._on_listed)
         else:

@@ -117,6 +117,9 @@ def step(now: Session) -> bool:
             if m.TransferJob.KIND not in now.kinds:
                 end("This backend cannot make shape keys: install the add-on's version of it.", is_error=True)
                 return True
+            if not now.reads_paths:
+                end("Shape keys are made by a backend on this machine only: it must see the mesh.", is_error=True)
+                return True
             transfer.submitted = True
             now.request(m.Submit(transfer.spec, token=transfer.token), _heard_by(transfer))
         return False

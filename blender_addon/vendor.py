@@ -24,6 +24,7 @@ __all__ = [
     "options",
     "shown",
     "take",
+    "upload",
     "version",
 ]
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         options,
         shown,
         take,
+        upload,
         version,
     )
 else:

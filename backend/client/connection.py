@@ -163,17 +163,19 @@ class Client(AbstractContextManager["Client", None]):
         files: tuple[str, ...] = (),
         *,
         all_files: bool = False,
+        token: str = "",
     ) -> m.ResultReply:
         """Submit a job, follow it and bring its result; Ctrl-C cancels the job and is then raised again.
 
-        All the while the backend may die and come back.
+        All the while the backend may die and come back. ``token`` (32 hexadecimal digits) is that of a job which this
+        client may have submitted before it ended itself: that one is followed on then.
 
         Raises:
             UserError: why the job failed, ``cancelled`` where someone else cancelled it, ``interrupted``.
         """
         sent = None if self.welcome.reads_paths else self.send_files(job, on_status)
         job = sent.job if sent else job
-        token, job_id = secrets.token_hex(16), ""
+        token, job_id = token or secrets.token_hex(16), ""
         try:
             job_id = self._submit(job, token).job_id
             status = self.wait(job_id, on_status)

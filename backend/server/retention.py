@@ -62,7 +62,7 @@ class Keeper:
         needed = self._store.needed()
         over = [job_id for job_id in self._store.names() if job_id not in needed]
         self._by_age(over)
-        self._by_size(over)
+        self._by_size(over, needed)
 
     def _by_age(self, over: list[str]) -> None:
         if self._retention.max_age is None:
@@ -73,12 +73,13 @@ class Keeper:
                 return
             self._delete(job_id, "its time is over")
 
-    def _by_size(self, over: list[str]) -> None:
+    def _by_size(self, over: list[str], needed: set[str]) -> None:
         bound = self._retention.max_bytes
         if bound is None:
             return
         self._sizes = dict(self._look(over))
-        too_much = sum(self._sizes.values()) - bound
+        growing = sum(folder_size(self._store.root / job_id) for job_id in needed)
+        too_much = sum(self._sizes.values()) + growing - bound
         for job_id in over:
             if self._stopped() or too_much <= 0:
                 return

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from .. import preferences, session
+from .. import preferences, retention, session
 from ..backend_link import ELSEWHERE
 from ..backend_places import CannotStart
 from ..client import Connection
@@ -21,7 +21,7 @@ def start(context: Any) -> None:
     wanted = preferences.get(context)
     log_file = preferences.user_folder() / "backend.log"
     options = ["--device", wanted.device.lower(), *(["--finish-jobs"] if wanted.finish_jobs else [])]
-    options += preferences.limits(wanted)
+    options += retention.options(wanted.keep_gb, wanted.keep_days)
     now = session.current()
     now.connect(wanted.endpoint, wanted.access_key)
     now.start_backend(bpy.path.abspath(wanted.environment), wanted.endpoint, log_file, options)

@@ -8,6 +8,7 @@ import bpy
 
 from .. import building, job_log, session, settings
 from ..client import Connection
+from ..vendor import messages as m
 
 
 class _OnJob:
@@ -98,6 +99,14 @@ class FLOWFACE_OT_job_remove(_OnJob, bpy.types.Operator):  # type: ignore[misc]
 
     bl_idname = "flowface.job_remove"
     bl_label = "Remove Job"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """An older backend cannot."""
+        if m.Remove.TYPE not in session.current().verbs:
+            cls.poll_message_set("This backend removes no jobs: install the add-on's version of it")
+            return False
+        return super().poll(context)
 
     def invoke(self, context: Any, event: Any) -> Any:
         """Ask first: it cannot be undone."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from .. import building, preferences, session
+from .. import building, retention, session
 from ..active_job import stage_of, time_left
 from ..client import Connection
 from ..vendor import messages as m
@@ -59,8 +59,7 @@ class FLOWFACE_PT_jobs(InMainPanel, bpy.types.Panel):  # type: ignore[misc]
         row.label(text=f"and {older} older" if older > 0 else "")
         row.operator("flowface.jobs_refresh", text="", icon="FILE_REFRESH")
         if now.storage is not None:
-            wanted = preferences.get(context)
-            text = f"{preferences.storage_in_words(now.storage)} {preferences.limits_in_words(wanted)}"
+            text = f"{retention.storage_in_words(now.storage)} {now.limits}".strip()
             draw_text(self.layout, text, context.region.width, "DISK_DRIVE")
 
 

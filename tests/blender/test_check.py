@@ -11,7 +11,7 @@ import bpy
 import pytest
 
 from backend.server.app import Server
-from blender_addon import backend_places, preferences, pump, session, settings
+from blender_addon import backend_places, preferences, pump, retention, session, settings
 from blender_addon.check import Check, Connected, Finding, Verdict
 from blender_addon.client import Connection
 
@@ -130,7 +130,7 @@ def test_jobs_on_disk_are_told_and_the_old_ones_deleted(
     now = session.current()
     wait_until(lambda: now.connection is Connection.CONNECTED and now.storage is not None, pump.tick)
     assert now.storage is not None
-    assert preferences.storage_in_words(now.storage).startswith(f"0 jobs in {tmp_path / 'jobs'}: 0.0 GB; ")
+    assert retention.storage_in_words(now.storage).startswith(f"0 jobs in {tmp_path / 'jobs'}: 0.0 GB; ")
     assert not bpy.ops.flowface.prune.poll(), "all jobs are kept"
     write_clip(tmp_path / "someone.mp4", 640, 480)
     settings.of(bpy.context.scene).footage = str(tmp_path / "someone.mp4")

@@ -89,6 +89,7 @@ def test_a_killed_backend_is_started_again_as_often_as_makes_sense_and_its_job_g
     wait_until(lambda: now.restart_at is not None or now.process.pid != first, pump.tick)
     assert now.away == backend_link.STOPPED and now.job.job_id == job_id and now.notice is None
     wait_until(lambda: now.process is not None and now.process.pid != first and runs(), pump.tick)
+    wait_until(lambda: now.jobs.find(job_id).attempts == 2 == now.job.status.attempts, pump.tick)
     assert now.job.job_id == job_id
     killed()
     wait_until(lambda: now.notice is not None, pump.tick)

@@ -262,3 +262,17 @@ def test_a_renamed_scene_still_gets_its_take() -> None:
     bpy.context.window.scene = bpy.data.scenes["another"]
     ended()
     assert [collection.name for collection in here.collection.children] == ["someone"]
+
+
+@pytest.mark.usefixtures("performing")
+def test_a_failed_job_of_the_list_leaves_a_text_with_its_log(tmp_path: Path) -> None:
+    now = session.current()
+    bpy.ops.flowface.track()
+    ended()
+    job = listed(lambda job: job.state is m.JobState.DONE)
+    (tmp_path / "jobs" / job.job_id / "log.txt").write_text("all that was said\n")
+    wait_until(lambda: now.storage is not None, pump.tick)
+    assert bpy.ops.flowface.job_text(job_id=job.job_id) == {"FINISHED"}
+    text = bpy.data.texts["someone log"].as_string()
+    assert text.startswith(f"someone: done\njob {job.job_id}") and "all that was said" in text
+    assert bpy.ops.flowface.job_unfold(job_id=job.job_id) == {"FINISHED"} and now.jobs.unfolded == job.job_id

@@ -7,10 +7,10 @@ from pathlib import Path
 import bpy
 import pytest
 
-from blender_addon import action_slots, building, footage_paths, grades, session, settings
+from blender_addon import action_slots, building, footage_paths, grades, retention, session, settings
 from blender_addon.active_job import time_left
 from blender_addon.compat import LAYERED_ACTIONS
-from blender_addon.panels.jobs import local_time, words_of
+from blender_addon.panels.jobs import facts_of, icon_of, local_time, sentence_of, words_of
 from blender_addon.panels.main import _progress_text
 from protocol import messages as m
 
@@ -72,6 +72,24 @@ def test_the_list_tells_each_job_in_a_few_words() -> None:
     assert words_of(status(m.JobState.RUNNING, stage="fit")) == "Fit"
     assert words_of(status(m.JobState.FAILED, created="2026-01-02T12:00:00.000+00:00")).startswith("failed, 02 Jan ")
     assert local_time("nonsense") == ""
+
+
+def test_a_job_of_the_list_unfolds_to_its_sentence_and_its_facts() -> None:
+    full = m.Problem("jobs_folder", "The disk is full. The job waits and goes on when it can be.", "Free some space.")
+    paused = status(m.JobState.QUEUED, problem=full, attempts=2, bytes=250_000_000, owner="anna")
+    assert words_of(paused) == "paused" and icon_of(paused) == "PAUSE"
+    assert sentence_of(paused) == f"Paused: {full.message} Free some space."
+    assert facts_of(paused) == "Submitted by anna, 0.2 GB, started 2 times."
+    aside = m.Problem("worker_died", "The tracking process ended 3 times under this job. It is not tried again.")
+    assert sentence_of(status(m.JobState.FAILED, problem=aside)) == aside.message
+    assert sentence_of(status(m.JobState.RUNNING, stage="fit", seconds_remaining=150.0)) == "Fit, 2 min left."
+    assert sentence_of(status(m.JobState.DONE)) == "Done; nobody has fetched its result yet."
+
+
+def test_what_is_kept_is_said_and_given_to_the_backend() -> None:
+    assert retention.options(0.0, 0) == [] and retention.limits_in_words(0.0, 0) == "All are kept."
+    assert retention.options(2.5, 30) == ["--keep-gb", "2.5", "--keep-days", "30"]
+    assert retention.limits_in_words(2.5, 1) == "Kept: up to 2.5 GB, for 1 day."
 
 
 @pytest.mark.parametrize(

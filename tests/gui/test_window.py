@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Self
 
 import av
 import cv2
@@ -36,6 +39,16 @@ VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("takes=860,401", "camera=1008,522", "left=1008,541", "right=1008,562", "next=1008,588", "pick=1009,316"),
 )
 CORRECT_BUTTONS = ("840,588", "908,645", "905,873")  # header, Add Pin, Refine: as test_corrections' pictures show
+GOING_ON_HEADER = ("840", "388")
+SERVE = """import sys; from pathlib import Path; from backend.server.app import Server
+Server(Path(sys.argv[1]), sys.argv[2], runner="tests.blender.patient_runner:perform_when_told").run()"""
+STAND_IN = """#!/bin/sh
+echo "$$ $*" > {folder}/wanted.part && mv {folder}/wanted.part {folder}/wanted
+while [ ! -e {folder}/ended ]; do sleep 0.05; done
+rm {folder}/ended
+kill -9 $$
+"""
+"""``flowface`` in the chroot, which has no backend: it asks out here for one, and ends as that ends."""
 PYTHON_PACKAGES = (  # where Debian's Python is none that the extension has wheels for
     "python3 -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))' || "
     "python3 -c 'import zmq, msgpack' || apt-get install -y -q --no-install-recommends python3-zmq python3-msgpack"
@@ -57,6 +70,52 @@ def start_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
     yield start
     for context in servers:
         context.__exit__(None, None, None)
+
+
+class Serving:
+    """A thread that starts a real backend when ``wanted`` appears in a folder, kills it when ``kill`` does, and lets
+    its job end when ``proceed`` does."""
+
+    def __init__(self, folder: Path, jobs: Path, endpoint: str) -> None:
+        self._folder, self._jobs, self._endpoint = folder, jobs, endpoint
+        self.starts = 0
+        self._stopped = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self._end()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(0.05):
+            if self._was_told("wanted"):
+                command = [sys.executable, "-c", SERVE, str(self._jobs), self._endpoint]
+                self._process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
+                self.starts += 1
+            if self._was_told("kill"):
+                self._end()
+                (self._folder / "ended").touch()
+            if self._was_told("proceed"):
+                for job in self._jobs.glob("2*"):
+                    (job / "proceed").touch()
+
+    def _was_told(self, name: str) -> bool:
+        try:
+            (self._folder / name).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
 
 class Window:
@@ -98,12 +157,13 @@ class Window:
 
 
 @pytest.fixture(params=SUITES)
-def window(request: pytest.FixtureRequest, tmp_path: Path) -> Window:
+def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Window:
     tool = REPOSITORY.parent / "shared" / "tools" / "blender-gui.sh"
     if not tool.is_file():
         pytest.skip("blender-gui.sh is not beside this checkout")
     folder = tmp_path / "window"
     folder.mkdir()
+    monkeypatch.setenv("FLOWFACE_STATE_DIR", str(folder / "state"))  # the keys, in here and in the chroot
     return Window(tool, request.param, folder, REPOSITORY / "bgui-out" / f"{request.param}-{request.node.originalname}")
 
 
@@ -191,6 +251,22 @@ def test_corrections_in_the_panel(window: Window, start_backend: Callable[[str],
     assert "Traceback" not in done.stdout, done.stdout
     assert "by 1 pin and 1 mask. This is version 2 of “someone”." in done.stdout
     assert "after undo: 1 version, 1 pin" in done.stdout
+
+
+def test_a_job_goes_on_when_its_backend_is_killed(window: Window, tmp_path: Path) -> None:
+    """The panel says that FlowFace starts it again, and builds the take of the one job."""
+    clip, endpoint = write_clip(window.folder / "someone.mp4", 640, 480), f"tcp://127.0.0.1:{free_port()}"
+    (window.folder / "flowface").write_text(STAND_IN.format(folder=window.folder))
+    (window.folder / "flowface").chmod(0o755)
+    serving = Serving(window.folder, tmp_path / "jobs", endpoint)
+    with serving:
+        place = (str(window.folder / "flowface"), str(window.folder))
+        done = window.run("going_on.py", endpoint, str(clip), *place, *GOING_ON_HEADER, size="1280x1000")
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert "2-stopped: The backend stopped; FlowFace starts it again…" in done.stdout
+    assert "one job: True" in done.stdout and "notice: Tracked 10 of 10 frames" in done.stdout
+    assert serving.starts == 2
 
 
 def test_two_faces_picked_with_the_mouse(

@@ -22,11 +22,15 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """A clip to track; its results go into ``folder``, which is there and empty."""
+    """A clip to track; its results go into ``folder``, which is there and empty.
+
+    ``token`` (32 hexadecimal digits) is the same where a run that was killed had begun this attempt already.
+    """
 
     name: str
     spec: TrackJob
     folder: Path
+    token: str
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
     OUT/<clip>/             results as ``flowface track`` leaves them, and clip.json; moved here whole, once
     OUT/results.csv         the table of the latest run
+    OUT/.batch/id           what tells this batch from others
     OUT/.batch/lock         locked by the run that writes here
     OUT/.batch/clips/       <clip>.json: attempts at a clip that is not done, and why it failed
     OUT/.batch/logs/        <clip>.txt: the traceback of a failure in FlowFace itself
@@ -81,6 +82,7 @@ class Ledger(AbstractContextManager["Ledger", None]):
         self.out = out
         self._state = out / ".batch"
         self._lock: FileLock | None = None
+        self._id = ""
 
     def __enter__(self) -> Ledger:
         with output_folder(self.out), _told(self._state):
@@ -98,6 +100,7 @@ class Ledger(AbstractContextManager["Ledger", None]):
             for name in ("clips", "logs", "work", "earlier"):
                 (self._state / name).mkdir(exist_ok=True)
             self._tidy()
+            self._id = self._own_id()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -144,6 +147,11 @@ class Ledger(AbstractContextManager["Ledger", None]):
             folder.mkdir()
         return folder
 
+    def token(self, record: ClipRecord) -> str:
+        """The token of an attempt, by which a backend knows it where the run that began it was killed."""
+        text = f"{self._id} {record.name} {record.asked} {record.attempts}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
     def put_in_place(self, work: Path, record: ClipRecord, *, replacing: bool = False) -> bool:
         """Make a work folder the results of a clip; False where the clip has some, which stay.
 
@@ -174,6 +182,14 @@ class Ledger(AbstractContextManager["Ledger", None]):
         """Replace the record of a done clip; raises UserError ``output_unwritable``."""
         with _told(self.folder(record.name)):
             write_atomic(self.folder(record.name) / RECORD, _json(record), public=True)
+
+    def _own_id(self) -> str:
+        path = self._state / "id"
+        with contextlib.suppress(OSError):
+            return path.read_text("ascii", errors="replace")
+        own = secrets.token_hex(16)
+        write_atomic(path, own.encode(), public=True)
+        return own
 
     def _note(self, name: str) -> Path:
         return self._state / "clips" / f"{name}.json"

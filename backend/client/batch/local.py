@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 
@@ -17,13 +16,15 @@ from backend.server.discovery import is_listening
 from protocol.messages import RESULT_FILES, JobStatus, Problem
 
 QUEUED = 3  # jobs at once: the backend is never without one, and few are lost with it
-RETURN_SECONDS = 30.0  # for a backend that somebody else runs to come back
 LOST = frozenset({ErrorCode.BACKEND_GONE, ErrorCode.NO_BACKEND, ErrorCode.INTERRUPTED})
-CRASHED = frozenset({ErrorCode.WORKER_DIED, ErrorCode.WORKER_BROKEN})
+CALL_OFF_SECONDS = 5.0  # for a backend that is not there, when the batch ends
 
 
 class LocalBackend(AbstractContextManager["LocalBackend", None]):
-    """An ``Executor``: each clip is an ordinary job, which a thread follows over a connection of its own."""
+    """An ``Executor``: each clip is an ordinary job, which a thread follows over a connection of its own.
+
+    That connection waits for a backend that dies and comes back; a job that kills its worker is set aside there.
+    """
 
     slots = QUEUED
 
@@ -45,7 +46,7 @@ class LocalBackend(AbstractContextManager["LocalBackend", None]):
     def __exit__(self, *_: object) -> None:
         self._stopping = True
         self._pool.shutdown(wait=False, cancel_futures=True)
-        with contextlib.suppress(UserError), Client(self._endpoint) as client:
+        with contextlib.suppress(UserError), Client(self._endpoint, patience=CALL_OFF_SECONDS) as client:
             for job_id in [*self._jobs.values()]:
                 with contextlib.suppress(UserError):
                     client.cancel(job_id)
@@ -75,9 +76,10 @@ class LocalBackend(AbstractContextManager["LocalBackend", None]):
             with Client(endpoint) as client:
                 reply = client.run(
                     attempt.spec,
-                    lambda status: self._tell(attempt, client, status),
+                    lambda status: self._tell(attempt, status),
                     RESULT_FILES,
                     all_files=attempt.spec.several_faces,
+                    token=attempt.token,
                 )
             write_take(reply, attempt.folder)
             outcome = Outcome(attempt.name, Ending.DONE)
@@ -85,8 +87,10 @@ class LocalBackend(AbstractContextManager["LocalBackend", None]):
             if error.code == ErrorCode.OUTPUT_UNWRITABLE:
                 self._news.put(error)
                 return
-            ending = Ending.LOST if error.code in LOST else Ending.CRASHED if error.code in CRASHED else Ending.FAILED
+            ending = Ending.LOST if error.code in LOST else Ending.FAILED
             outcome = Outcome(attempt.name, ending, Problem(error.code, error.message, error.hint))
+        except KeyboardInterrupt:  # ``_tell``'s own: the job is cancelled by now
+            return
         except Exception as error:  # a thread's end must not leave the batch waiting for it
             self._news.put(
                 UserError(ErrorCode.INTERNAL, f"The batch stopped by an error in FlowFace itself: {error!r}.")
@@ -97,10 +101,11 @@ class LocalBackend(AbstractContextManager["LocalBackend", None]):
             return
         self._news.put(outcome)
 
-    def _tell(self, attempt: Attempt, client: Client, status: JobStatus) -> None:
-        self._jobs[attempt.name] = status.job_id
-        if self._stopping and not status.finished:
-            client.cancel(status.job_id)
+    def _tell(self, attempt: Attempt, status: JobStatus) -> None:
+        if status.job_id:
+            self._jobs[attempt.name] = status.job_id
+        if self._stopping:
+            raise KeyboardInterrupt  # at which the client calls its job off
         stage = f"waiting behind {status.queue_position}" if status.queue_position else status.stage or status.state
         self._news.put(Running(attempt.name, stage, status.fraction))
 
@@ -109,9 +114,6 @@ class LocalBackend(AbstractContextManager["LocalBackend", None]):
         with self._reviving:
             if self._stopping or endpoint != self._endpoint:
                 return True
-            deadline = time.monotonic() + (RETURN_SECONDS if self._asked else 0.0)
-            while not is_listening(endpoint) and time.monotonic() < deadline:
-                time.sleep(0.5)
             if is_listening(endpoint):
                 return True
             try:

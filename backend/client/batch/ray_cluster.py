@@ -74,8 +74,9 @@ class RayCluster(AbstractContextManager["RayCluster", None]):
         self._counted, self._slots = -math.inf, 0
 
     def __enter__(self) -> RayCluster:
+        place = _place(self._address)
         self._ray = ray = _load_ray()
-        _connect(ray, self._address)
+        _connect(ray, self._address, place)
         try:
             self._require_room()
             self._require_flowface()
@@ -294,15 +295,20 @@ def _load_ray() -> Any:
     return ray
 
 
-def _connect(ray: Any, address: str) -> None:
-    """Join the cluster at an address; raises UserError: ``bad_endpoint``, ``no_cluster``, ``no_ray``."""
+def _place(address: str) -> tuple[str, int] | None:
+    """Host and port of a cluster's client server, None for ``AUTO``; raises UserError (``bad_endpoint``)."""
     match = re.fullmatch(r"ray://(?:\[([^\]]+)\]|([^:/\[\]]+)):(\d{1,5})", address)
     if address != AUTO and not match:
         sentence = f"“{address[:100]}” is not the address of a Ray cluster: expected ray://HOST:PORT or {AUTO}."
         raise UserError(ErrorCode.BAD_ENDPOINT, sentence, "The port is that of Ray's client server, mostly 10001.")
+    return (match[1] or match[2], int(match[3])) if match else None
+
+
+def _connect(ray: Any, address: str, place: tuple[str, int] | None) -> None:
+    """Join the cluster at an address; raises UserError: ``no_cluster``, ``no_ray``."""
     no_cluster = f"No Ray cluster answers at {address}"
     hint = "Start one with “ray start --head --ray-client-server-port 10001”, or see “ray status”."
-    if match and not _listens(match[1] or match[2], int(match[3])):
+    if place and not _listens(*place):
         raise UserError(ErrorCode.NO_CLUSTER, f"{no_cluster}.", hint)
     try:
         ray.init(

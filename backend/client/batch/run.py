@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -94,15 +95,24 @@ class BatchRun:
         """
         if self.left:
             with executor:
-                while self.left:
-                    while self._waiting and len(self._running) < executor.slots:
-                        self._begin(executor, self._waiting.popleft())
-                    for news in executor.wait(LOOK_SECONDS):
-                        if isinstance(news, Running):
-                            self._on_running(news)
-                        else:
-                            self._end(self._running.pop(news.name), news)
+                try:
+                    self._follow(executor)
+                except BaseException:
+                    with contextlib.suppress(UserError):
+                        for job in self._running.values():  # which are called off: the next attempts are others
+                            self._ledger.note(job.record)
+                    raise
         self._write_missing_scenes()
+
+    def _follow(self, executor: Executor) -> None:
+        while self.left:
+            while self._waiting and len(self._running) < executor.slots:
+                self._begin(executor, self._waiting.popleft())
+            for news in executor.wait(LOOK_SECONDS):
+                if isinstance(news, Running):
+                    self._on_running(news)
+                else:
+                    self._end(self._running.pop(news.name), news)
 
     def _look(self) -> None:
         changed = []
@@ -138,7 +148,7 @@ class BatchRun:
         job.folder = self._ledger.work_folder(job.name)
         job.started = time.monotonic()
         self._running[job.name] = job
-        executor.submit(Attempt(job.name, job.spec, job.folder))
+        executor.submit(Attempt(job.name, job.spec, job.folder, self._ledger.token(job.record)))
 
     def _end(self, job: _Job, outcome: Outcome) -> None:
         seconds = round(time.monotonic() - job.started, 2)

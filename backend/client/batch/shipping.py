@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from backend.errors import ErrorCode, UserError
 from backend.footage import images_of
 from backend.footage.sequences import LIST_SUFFIX, find_images, is_pattern
+from backend.pipeline.open_views import images_named_apart
 from backend.pipeline.take_files import files_of_take, track_file
 from backend.track.io import load_track, save_track
 from protocol.job import TrackJob
@@ -42,13 +43,14 @@ class Shipment:
 
 def shipments(spec: TrackJob) -> tuple[Shipment, ...]:
     """What a job reads besides its head, in the order of its views; raises UserError where that cannot be read."""
-    paths = [*spec.paths, *filter(None, (spec.neutral_from, spec.options.weights))]
-    found = []
-    for asked in dict.fromkeys(paths):
-        path = Path(asked)
-        files = _files(path)
-        found.append(Shipment(asked, tuple(_mark(file) for file in files), whole=path.is_dir()))
-    return tuple(found)
+    found: dict[str, Shipment] = {}
+    for view, alone in zip(spec.views, images_named_apart(spec.views), strict=True):
+        path = Path(view.footage)
+        files = (path,) if alone else _files(path)
+        found[view.footage] = Shipment(view.footage, tuple(map(_mark, files)), whole=path.is_dir())
+    for other in filter(None, (spec.neutral_from, spec.options.weights)):
+        found.setdefault(other, Shipment(other, (_mark(Path(other)),)))
+    return tuple(found.values())
 
 
 def _files(path: Path) -> Iterable[Path]:

@@ -12,6 +12,7 @@ from backend.client.batch.executors import Executor, Running
 from backend.client.batch.ledger import ClipRecord, ClipState, Ledger
 from backend.client.batch.run import Batch, BatchRun, in_order
 from backend.client.batch.table import in_words, results_table, write_csv
+from backend.terminal.ending import ending_interrupts
 from backend.terminal.progress_bar import progress_bar
 
 MOST_LINES = 12  # of clips that run, under the bar of all
@@ -73,7 +74,7 @@ def batch_with_progress(batch: Batch, executor: Executor, console: Console | Non
     Raises UserError, and KeyboardInterrupt once the clips that run are called off; the table is written for both.
     """
     console = console or Console(stderr=True)
-    with Ledger(batch.out) as ledger:
+    with ending_interrupts(), Ledger(batch.out) as ledger:
         with BatchView(console, len(batch.clips)) as view:
             run = BatchRun(batch, ledger, view.on_running, view.on_record)
             view.begin(len(batch.clips) - run.left)

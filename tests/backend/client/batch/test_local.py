@@ -59,10 +59,9 @@ def test_real_clips_are_tracked_and_the_next_run_tracks_only_what_is_left(
 def test_ctrl_c_calls_off_what_runs_and_keeps_the_rest_for_the_next_run(
     start: Callable[..., Server], tmp_path: Path
 ) -> None:
-    listed = tmp_path / "clips.txt"
+    listed = tmp_path / "clips.csv"
     (tmp_path / "until-cancelled.mp4").write_bytes(b"x")
-    (tmp_path / "quick.mp4").write_bytes(b"x")
-    listed.write_text("until-cancelled.mp4\nquick.mp4\n")
+    listed.write_text("name,footage\nruns,until-cancelled.mp4\nwaits,until-cancelled.mp4\n")
     clips = read_clips(listed, TrackRequest((), tmp_path / "out"))
 
     def on_running(news: Running) -> None:
@@ -75,6 +74,8 @@ def test_ctrl_c_calls_off_what_runs_and_keeps_the_rest_for_the_next_run(
         with pytest.raises(KeyboardInterrupt):
             run.track(LocalBackend(server.endpoint))
         assert {record.state for record in run.records.values()} == {ClipState.PENDING}
+        runs = ledger.record("runs")
+        assert runs is not None and runs.attempts == 1, "the next run's attempt is another, and so is its job"
         assert not any((tmp_path / "out" / clip.name).exists() for clip in clips)
     with Client(server.endpoint) as client:
-        assert {job.state for job in client.jobs() if job.name == "until-cancelled"} == {JobState.CANCELLED}
+        assert {job.state for job in client.jobs()} == {JobState.CANCELLED}
