@@ -90,23 +90,14 @@ class Door:
 
     def send(self, peer: Peer, frames: Sequence[Frame]) -> bool:
         """Send without waiting; False where the client has left, or may not be told anything any more."""
-        if peer.network and self._keys.owner_of(peer.key, network=True) != peer.owner:
-            return False
-        return self._listeners[peer.network].send(peer.routing_id, frames)
+        return self.send_watched(peer, frames) is not None
 
     def send_watched(self, peer: Peer, frames: Sequence[Frame]) -> zmq.MessageTracker | None:
-        """Send without waiting, as what tells when the frames are needed no more; None where the client has left."""
-        socket, more = self._sockets[peer.network], zmq.SNDMORE
-        try:
-            socket.send(peer.routing_id, zmq.NOBLOCK | more)
-        except zmq.ZMQError as error:
-            log.debug("a client did not take its message: %s", error)
-            return None if error.errno == zmq.EHOSTUNREACH else zmq.MessageTracker()
-        trackers = [
-            socket.send(frame, more * (number < len(frames)), copy=False, track=True)
-            for number, frame in enumerate(frames, start=1)
-        ]
-        return zmq.MessageTracker(*trackers)
+        """Send without waiting, as what tells when the frames are needed no more; None where the client has left, or
+        may not be told anything any more."""
+        if peer.network and self._keys.owner_of(peer.key, network=True) != peer.owner:
+            return None
+        return self._listeners[peer.network].send(peer.routing_id, frames)
 
     def close(self) -> None:
         """Stop listening; what was sent has ``LINGER_MS`` to leave."""

@@ -114,11 +114,12 @@ class Listener:
             self._watch.end(descriptor)
         return None
 
-    def send(self, routing_id: bytes, frames: Sequence[Frame]) -> bool:
-        """Send without waiting; False where the client has left, or is let go because it does not read."""
+    def send(self, routing_id: bytes, frames: Sequence[Frame]) -> zmq.MessageTracker | None:
+        """Send without waiting, as what tells when the large frames are needed no more; None where the client has left,
+        or is let go because it does not read."""
         large = [memoryview(frame).nbytes > TRACKED_BYTES for frame in frames]
         if any(large) and not self._make_room(routing_id):
-            return False
+            return None
         parts = [
             zmq.Frame(frame, copy=False, track=True, copy_threshold=0) if is_large else frame
             for frame, is_large in zip(frames, large, strict=True)
@@ -127,11 +128,10 @@ class Listener:
             self.socket.send_multipart([routing_id, *parts], zmq.NOBLOCK, copy=False)
         except zmq.ZMQError as error:
             log.debug("a client did not take its message: %s", error)
-            return error.errno != zmq.EHOSTUNREACH
-        for part in parts:
-            if isinstance(part, zmq.Frame):
-                self._untaken.append(_Untaken(routing_id, part.tracker, len(part)))
-        return True
+            return None if error.errno == zmq.EHOSTUNREACH else zmq.MessageTracker()
+        tracked = [part for part in parts if isinstance(part, zmq.Frame)]
+        self._untaken += [_Untaken(routing_id, part.tracker, len(part)) for part in tracked]
+        return zmq.MessageTracker(*(part.tracker for part in tracked))
 
     def close(self) -> None:
         """Stop listening; what was sent has ``LINGER_MS`` to leave."""
