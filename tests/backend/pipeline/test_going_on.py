@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from backend.pipeline import runners
 from backend.pipeline.track_job import CHUNKS, STEPS, run_job
 from backend.progress import Attempt, JobProgress
