@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.errors import ErrorCode, UserError
+from backend.memory import may_use_graphics_card
 from backend.reading import is_file, open_named, require_file, shown
 
 if TYPE_CHECKING:
@@ -64,15 +65,15 @@ def weights_digest(path: Path | None = None) -> str:
 def shared_network(path: Path | None = None, device: str = "auto") -> FlowFaceNetwork:
     """The network of a weights file, in evaluation mode on ``device``, read once for all who ask.
 
-    ``device`` is torch's name, or “auto”: CUDA when there is one. Raises UserError: ``weights_missing``, and what
-    ``load_weights`` raises for a file that holds something else.
+    ``device`` is torch's name, or “auto”: CUDA when there is one, and memory for it. Raises UserError:
+    ``weights_missing``, and what ``load_weights`` raises for a file that holds something else.
     """
     import torch
 
     found = find_weights(path)
     state = found.stat()
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() and may_use_graphics_card() else "cpu"
     return _network(found.resolve(), state.st_mtime_ns, state.st_size, torch.device(device))
 
 
