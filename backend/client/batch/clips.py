@@ -21,6 +21,7 @@ from backend.client.cli import parse_faces, parse_further_faces, parse_lenses, p
 from backend.client.request import TrackRequest
 from backend.errors import ErrorCode, UserError
 from backend.files import file_name
+from backend.reading import read_bounded
 from backend.terminal.declared_options import read_options
 from backend.terminal.options import parse_frames
 from protocol.option_fields import OptionField
@@ -75,7 +76,7 @@ def read_clips(source: Path, defaults: TrackRequest) -> tuple[Clip, ...]:
     elif size > MAX_LIST_BYTES:
         raise UserError(ErrorCode.TOO_LARGE, f"The list {source} is larger than {MAX_LIST_BYTES >> 20} MB.")
     else:
-        lines = source.read_text("utf-8-sig", errors="replace").splitlines()
+        lines = read_bounded(source, "list", MAX_LIST_BYTES).decode("utf-8-sig", "replace").splitlines()
         read = _table_rows if source.suffix.lower() == ".csv" else _text_lines
         entries, wrong = read(lines, source.parent, defaults)
     if len(entries) > MAX_CLIPS:
