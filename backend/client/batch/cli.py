@@ -56,7 +56,9 @@ def batch(
         ),
     ] = "",
     cpus: Annotated[int, typer.Option(help="CPUs of the cluster that a clip takes.", min=1)] = 1,
-    gpus: Annotated[float, typer.Option(help="GPUs of the cluster that a clip takes, such as 0.25.", min=0)] = 0.0,
+    gpus: Annotated[
+        float, typer.Option(help="GPUs of the cluster that a clip takes, such as 0.25; 0 is none.", min=0)
+    ] = 0.0,
     endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write a scene.blend of each clip.")] = False,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write an overlay of each clip.")] = False,
