@@ -42,6 +42,13 @@ def serve(
         float | None,
         typer.Option(help="Delete jobs that are over, fetched or not, so many days after they were made.", min=0.0),
     ] = None,
+    network: Annotated[
+        str,
+        typer.Option(
+            help="Address at which to listen to clients on other machines, such as tcp://0.0.0.0:5794; only those with "
+            "a key that “flowface keys” made or was told to trust are answered.",
+        ),
+    ] = "",
     private: Annotated[bool, typer.Option(help="Do not tell other programs where this backend listens.")] = False,
 ) -> None:
     """Run a backend that add-on and command line can submit footage to.
@@ -50,11 +57,13 @@ def serve(
     """
     # Here, not above: ``flowface --help`` lists this command and must not load sockets and numpy for that.
     from backend.server.app import Server
+    from backend.server.connections import raise_file_limit
     from backend.server.discovery import RunningServer, advertise, default_jobs_dir, withdraw
     from backend.server.process import start_time
     from backend.server.retention import Retention
 
     _set_up_logging()
+    raise_file_limit()
     try:
         server = Server(
             jobs_dir or default_jobs_dir(),
@@ -63,6 +72,8 @@ def serve(
             parent_pid=parent_pid,
             finish_jobs=finish_jobs,
             retention=Retention.of(keep_gb, keep_days),
+            adopt=not private,
+            network=network or None,
         )
     except UserError as error:
         log.error("%s", error)
@@ -75,6 +86,8 @@ def serve(
         advertise(me)
     print(json.dumps(me.__dict__), flush=True)
     log.info("listening on %s, protocol %d", server.endpoint, PROTOCOL_VERSION)
+    if server.network_endpoint is not None:
+        log.info("listening to trusted keys on %s", server.network_endpoint)
     try:
         server.run()
     finally:
