@@ -271,8 +271,6 @@ class JobStore:
             path.write_bytes(bytes(PROBE_BYTES))
         finally:
             path.unlink(missing_ok=True)
-        if self.names():  # the same jobs, if on a disk of another number
-            self._device = _device_of(self.root)
 
     def close(self) -> None:
         """Give all jobs back."""
@@ -280,13 +278,12 @@ class JobStore:
 
     def _make_root(self) -> None:
         """Make the jobs folder where there is none, but no second one where its disk is gone; raises OSError."""
-        if self._device is not None and not self.root.exists():
-            nearest = next((path for path in self.root.parents if path.exists()), None)
-            if nearest is None or _device_of(nearest) != self._device:
+        if self._device is not None:
+            devices = (_device_of(path) for path in (self.root, *self.root.parents))
+            if next((device for device in devices if device is not None), None) != self._device and not self.names():
                 raise FileNotFoundError(errno.ENOENT, "its disk is gone", str(self.root))
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if self._device is None:
-            self._device = _device_of(self.root)
+        self._device = _device_of(self.root)  # of the same jobs: a disk may have another number when it is back
 
     def names(self) -> list[str]:
         """The ids of all jobs, oldest first: they begin with the time."""
