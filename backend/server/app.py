@@ -17,9 +17,11 @@ from backend.errors import UserError
 from backend.server.desk import Desk
 from backend.server.device import AUTO, environment
 from backend.server.door import LINGER_MS, Door, Incoming, Peer
-from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
+from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint, network_endpoint
+from backend.server.health import HealthWatch
 from backend.server.jobs import JobStore
 from backend.server.keys import KeyRing, keys_folder
+from backend.server.logs import about_request
 from backend.server.process import ParentWatch
 from backend.server.reading import Reading
 from backend.server.retention import KEEP_ALL, Retention
@@ -51,8 +53,11 @@ class Server:
         finish_jobs: bool = False,
         retention: Retention = KEEP_ALL,
         adopt: bool = True,
+        network: str | None = None,
     ) -> None:
         """Bind and start the worker, for fits on ``device`` (“auto”, “cpu”, “cuda”).
+
+        ``network`` is where clients on other machines are listened to, whose keys are trusted; None for nowhere.
 
         With ``finish_jobs``, the parent's end waits for the end of all jobs. ``retention`` bounds what is kept of jobs.
         Without ``adopt``, of the jobs that other backends left only those are taken up that a client asks for.
@@ -62,6 +67,7 @@ class Server:
                 ``bad_keys``.
         """
         bind_to = loopback_endpoint(endpoint)
+        network_at = None if network is None else network_endpoint(network)
         environment(device)  # an unknown one is refused before anything is bound
         keys = KeyRing(keys_folder())
         self._store = JobStore(jobs_dir)
@@ -70,18 +76,19 @@ class Server:
         self._stopping = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
-            self._door = Door(self._context, keys, bind_to)
+            self._door = Door(self._context, keys, bind_to, network_at)
         except UserError:
             self._context.destroy(linger=0)
             raise
-        self.endpoint = self._door.endpoint
+        self.endpoint, self.network_endpoint = self._door.endpoint, self._door.network_endpoint
         subscriptions = Subscriptions(self._send)
         self._scheduler = Scheduler(
             self._context, self._store, runner, subscriptions.publish, device, retention, adopt=adopt
         )
         uploads = Uploads(jobs_dir)
         self._reading = Reading(self._context, jobs_dir, self._door.send_watched)
-        self._desk = Desk(self._scheduler, subscriptions, self._reading, uploads, self.stop)
+        self._health = HealthWatch(jobs_dir, self._scheduler)
+        self._desk = Desk(self._scheduler, subscriptions, self._reading, uploads, self._health, self.stop)
 
     def stop(self) -> None:
         """End ``run`` soon. May be called from a signal handler or another thread."""
@@ -109,6 +116,7 @@ class Server:
                     log.info("the process that started this backend has ended; so does the backend")
                     break
         finally:
+            self._health.stop()
             self._scheduler.close()
             self._reading.close()
             self._door.close()
@@ -116,6 +124,11 @@ class Server:
             log.info("stopped")
 
     def _handle(self, incoming: Incoming) -> None:
+        peer = incoming.peer
+        with about_request(peer=peer.owner or "this user", connection=peer.routing_id.hex()[-8:]):
+            self._answer(incoming)
+
+    def _answer(self, incoming: Incoming) -> None:
         request: int | None = None
         peer = incoming.peer
         try:
