@@ -22,6 +22,7 @@ from backend.evaluation.cli import evaluate
 from backend.head_model import cli as head_model_cli
 from backend.overlay.cli import compare
 from backend.reading import told_by_system
+from backend.server import keys_cli
 from backend.server.cli import check, serve
 from backend.terminal.ending import INTERRUPTED, interrupted_status
 from backend.timing import cli as timing_cli
@@ -36,7 +37,7 @@ COMMANDS = (
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )
-GROUPS = {"head": head_model_cli.app, "benchmark": timing_cli.app}
+GROUPS = {"head": head_model_cli.app, "keys": keys_cli.app, "benchmark": timing_cli.app}
 
 NO_READER = 141
 """Exit status of a command whose output nobody reads any more (``| head``): 128 and SIGPIPE, as shells have it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from protocol.sentences import sayable
+
 
 class ErrorCode(StrEnum):
     """Every code of a ``UserError`` that this backend makes: stable, machine-readable, and the same on the wire."""
@@ -175,10 +177,10 @@ class UserError(Exception):
     """
 
     def __init__(self, code: ErrorCode | str, message: str, hint: str = "") -> None:
-        super().__init__(message)
+        super().__init__(sayable(message))
         self.code = code
-        self.message = message
-        self.hint = hint
+        self.message = sayable(message)
+        self.hint = sayable(hint)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

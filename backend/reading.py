@@ -150,6 +150,11 @@ def open_named(path: Path, what: str) -> io.BufferedReader:
         raise unreadable_file(path, what, fault) from fault
 
 
+def require_file(path: Path, what: str) -> None:
+    """Raise UserError as ``read_bounded`` does where a file cannot be read, without reading it."""
+    open_named(path, what).close()
+
+
 def unreadable_file(path: Path, what: str, fault: FileFault) -> UserError:
     """The refusal of a file in words: ``file_missing``, ``too_large`` or ``bad_file``."""
     if fault.missing:
@@ -169,6 +174,11 @@ def shown(path: Path | str) -> str:
 def is_file(path: Path) -> bool:
     """True for an ordinary file, or a link to one. Path.is_file raises where a name is too long or a folder closed."""
     return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """True for a folder, or a link to one; as ``is_file``."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def is_text(path: Path) -> bool:
@@ -191,10 +201,14 @@ def parse_json(data: bytes | str) -> Any:
     Raises:
         ValueError: it is no JSON, or nested too deep to be anybody's.
     """
+    if not data.strip():
+        raise ValueError("it is empty")
     try:
         return json.loads(data, parse_int=lambda digits: int(digits) if len(digits) <= LONGEST_WHOLE else float(digits))
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not text in UTF-8") from error
 
 
 def read_json(path: Path, what: str, max_bytes: int) -> Any:

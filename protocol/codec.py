@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .codes import ProtocolCode as ProtocolCode
+from .sentences import sayable
 
 MAX_HEADER_BYTES = 1 << 20
 MAX_PART_BYTES = 1 << 30
@@ -46,10 +47,10 @@ class ProtocolError(Exception):
     """
 
     def __init__(self, code: ProtocolCode, message: str, hint: str = "", request: int | None = None) -> None:
-        super().__init__(message)
+        super().__init__(sayable(message))
         self.code = code
-        self.message = message
-        self.hint = hint
+        self.message = sayable(message)
+        self.hint = sayable(hint)
         self.request = request
 
 

@@ -115,6 +115,11 @@ def access_text(access: Access) -> str:
     return _PREFIX + base64.urlsafe_b64encode(_raw(access.backend) + _raw(access.secret)).decode().rstrip("=")
 
 
+def is_access_text(text: str) -> bool:
+    """True for what looks like an access key."""
+    return text.strip().startswith(_PREFIX)
+
+
 def access_from_text(text: str) -> Access:
     """The access key of a line; raises ProtocolError (``bad_key``)."""
     coded = text.strip()
@@ -132,6 +137,25 @@ def access_from_text(text: str) -> Access:
             "Ask for one where the backend runs: “flowface keys new NAME” makes it.",
         ) from None
     return Access(_text(raw[:KEY_BYTES]), _text(raw[KEY_BYTES:]))
+
+
+def public_text(key: str) -> str:
+    """A public key as one word that no shell changes; that of a backend is an access key without a secret."""
+    return _PREFIX + base64.urlsafe_b64encode(_raw(key)).decode().rstrip("=")
+
+
+def public_from_text(text: str) -> str:
+    """The public key of ``public_text``, or one in Z85; raises ProtocolError (``bad_key``)."""
+    if _Z85.fullmatch(text.strip()):
+        return text.strip()
+    access = access_from_text(text)
+    if access.secret:
+        raise ProtocolError(
+            ProtocolCode.BAD_KEY,
+            "This is an access key with a secret, not a public key.",
+            "“flowface keys show” on the client's machine prints its public one.",
+        )
+    return access.backend
 
 
 def _require_private(path: Path, found: os.stat_result) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from backend.alignment.registry import DEFAULT_ALIGNER, aligners_in_words
+from backend.client.address import EndpointOption, KeyOption, address
 from backend.errors import ErrorCode, UserError
 from backend.export.registry import exports_in_words
 from backend.terminal.declared_options import with_options
@@ -177,7 +178,8 @@ def track(
         ),
     ] = "",
     options: SolveOptions = DEFAULT_OPTIONS,
-    endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
+    endpoint: EndpointOption = "",
+    key: KeyOption = "",
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write scene.blend.")] = True,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write the overlay picture or video.")] = True,
 ) -> None:
@@ -195,7 +197,7 @@ def track(
         all_faces=all_faces,
         head=head,
         aligner=aligner,
-        endpoint=endpoint or None,
+        endpoint=address(endpoint, key),
         blend=blend,
         overlay=overlay,
         offsets=parse_offsets(offset or []),
@@ -230,14 +232,15 @@ def refine(
         int, typer.Option("--head-number", help="Which head of a take of several faces.", min=1)
     ] = 1,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write the overlay, too.")] = False,
-    endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
+    endpoint: EndpointOption = "",
+    key: KeyOption = "",
 ) -> None:
     """Solve a tracked take again between pins, masks and keys; all frames that they do not reach stay as they are."""
     from backend.client.refine import RefineRequest
     from backend.client.terminal import refine_with_progress
 
     span = parse_frames(frames) if frames else None
-    refine_with_progress(RefineRequest(take, corrections, out, span, head_number, overlay, endpoint or None))
+    refine_with_progress(RefineRequest(take, corrections, out, span, head_number, overlay, address(endpoint, key)))
 
 
 def export(
@@ -254,18 +257,20 @@ def export(
     head_number: Annotated[
         int, typer.Option("--head-number", help="Which head of a take of several faces.", min=1)
     ] = 1,
-    endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
+    endpoint: EndpointOption = "",
+    key: KeyOption = "",
 ) -> None:
     """Write a tracked take as a file for other tools."""
     from backend.client.export import ExportRequest, export_to_file
 
-    typer.echo(export_to_file(ExportRequest(take, to, out, endpoint or None, head_number)))
+    typer.echo(export_to_file(ExportRequest(take, to, out, address(endpoint, key), head_number)))
 
 
 def transfer(
     mesh: Annotated[Path, typer.Argument(help="A face mesh: .obj, or .npz with vertices and triangles.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made where it is missing.")],
-    endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
+    endpoint: EndpointOption = "",
+    key: KeyOption = "",
 ) -> None:
     """Make the 52 ARKit actions for a face mesh that has none, and a sheet to judge them by."""
     from rich.console import Console
@@ -275,6 +280,6 @@ def transfer(
 
     console = Console()
     with ProgressView(console) as view:
-        figures = transfer_to_folder(mesh, out, endpoint or None, view.on_status)
+        figures = transfer_to_folder(mesh, out, address(endpoint, key), view.on_status)
     console.print(", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items()))
     console.print(f"Look at {out / 'sheet.png'}", markup=False, highlight=False)

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TypeVar
 
+from backend.client.address import Address
 from backend.client.link import Link, Received
 from backend.client.upload import SentJob, send_files
 from backend.errors import ErrorCode, UserError
@@ -49,7 +50,7 @@ class Client(AbstractContextManager["Client", None]):
         """Connect and say hello; ``timeout`` in seconds bounds every answer of a backend that is there, ``patience``
         the wait for one that is not.
 
-        ``access`` are the keys, None for those of this user's own backends.
+        ``access`` are the keys, None for those of an ``Address``, else for those of this user's own backends.
         """
         self.endpoint = endpoint
         self._timeout = timeout
@@ -61,7 +62,7 @@ class Client(AbstractContextManager["Client", None]):
             raise UserError(
                 ErrorCode.NO_BACKEND, f"No backend answers at {endpoint}.", "Start it with “flowface serve”."
             )
-        access = _own_access() if access is None else access
+        access = access or (endpoint.access if isinstance(endpoint, Address) else _own_access())
         self._link = Link(endpoint, access, m.Hello(CLIENT_NAME, importlib.metadata.version("flowface")))
         try:
             if self._link.greeted(time.monotonic() + timeout):

@@ -12,7 +12,7 @@ from backend.client.track import backend_endpoint, write_result
 from backend.errors import ErrorCode, UserError
 from backend.files import unpack_arrays
 from backend.head_model.converters.obj import obj_lines, read_obj
-from backend.reading import is_file, shown
+from backend.reading import require_file
 from protocol.bounds import MAX_NAME
 from protocol.transfer import DELTAS_FILE, SHEET_FILE, TransferJob
 
@@ -26,8 +26,7 @@ def transfer_to_folder(
 
     Raises UserError: ``file_missing``, ``bad_mesh``, ``output_unwritable``; what the transfer raises.
     """
-    if not is_file(mesh):
-        raise UserError(ErrorCode.FILE_MISSING, f"There is no mesh at {shown(mesh)}.")
+    require_file(mesh, "mesh")
     with backend_endpoint(endpoint) as found, Client(found) as client:
         job = TransferJob(str(mesh.absolute()), name=mesh.stem[:MAX_NAME])
         reply = client.run(job, on_status, (DELTAS_FILE, SHEET_FILE))

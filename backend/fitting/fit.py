@@ -24,6 +24,7 @@ from backend.fitting.uncertainty import FitUncertainty, take_uncertainty, unknow
 from backend.fitting.windows import WHOLE, minimise_in_windows, minimise_key_frames
 from backend.head_model.model import HeadModel
 from backend.head_model.personal import no_corrections, with_corrections
+from backend.memory import at_once
 
 __all__ = ["choose_device", "fit_take"]
 
@@ -116,7 +117,7 @@ def fit_take(
 
 def _minimum(take: Take, stage: Stage, from_nothing: bool, tell: Progress) -> Minimum:
     on_iteration = _told(tell)
-    if len(take.found) > WHOLE:
+    if len(take.found) > at_once(WHOLE):
         return minimise_in_windows(take, stage, on_progress=tell)
     if from_nothing:
         return minimise_every_few_first(take, stage, on_iteration=on_iteration)
@@ -125,7 +126,7 @@ def _minimum(take: Take, stage: Stage, from_nothing: bool, tell: Progress) -> Mi
 
 def _draft(take: Take, stage: Stage, tell: Progress) -> Minimum | None:
     """Where the fit of a whole take may start; None where a few frames tell too little of it."""
-    if len(take.found) > WHOLE:
+    if len(take.found) > at_once(WHOLE):
         return minimise_key_frames(take, stage, _told(tell))
     return minimise_every_few(take, stage, on_iteration=_told(tell))
 

@@ -20,6 +20,7 @@ from backend.fitting.problem import Problem, build_problem, camera_unknowns, fou
 from backend.fitting.state import State
 from backend.fitting.types import FitOptions, Solution, View
 from backend.head_model.model import HeadModel
+from backend.memory import may_use_graphics_card
 
 F64 = NDArray[np.float64]
 Frames = NDArray[np.int64]
@@ -60,9 +61,9 @@ def views_at(views: Sequence[View], frames: Frames) -> tuple[View, ...]:
 
 
 def choose_device(name: str) -> torch.device:
-    """The torch device called ``name``; "auto" is CUDA when there is one."""
+    """The torch device called ``name``; "auto" is CUDA when there is one, and memory for it."""
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() and may_use_graphics_card() else "cpu"
     return torch.device(name)
 
 

@@ -284,12 +284,15 @@ class Problem:
         """The energy of ``state``; dimensionless."""
         return float(self.energy_tensor(state))
 
+    def equations(self, state: State) -> NormalEquations:
+        """Blocks of zeros for all unknowns of ``state``'s frames."""
+        size = self.basis.expression_count + POSE_UNKNOWNS + GAZE_UNKNOWNS
+        shared = self.basis.identity_count + self.unknowns.count
+        return NormalEquations.zeros(state.frame_count, shared, size, state.expression)
+
     def linearise(self, state: State) -> NormalEquations:
         """Gauss–Newton blocks of the whole energy at ``state``."""
-        basis = self.basis
-        size = basis.expression_count + POSE_UNKNOWNS + GAZE_UNKNOWNS
-        shared = basis.identity_count + self.unknowns.count
-        equations = NormalEquations.zeros(state.frame_count, shared, size, state.expression)
+        equations = self.equations(state)
         for term in self.terms:
-            term.add(equations, basis, state)
+            term.add(equations, self.basis, state)
         return equations

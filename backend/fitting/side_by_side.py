@@ -17,6 +17,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from backend.memory import is_scarce
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -41,11 +43,11 @@ def _pool() -> ThreadPoolExecutor | None:
 
 
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], like: Tensor) -> list[Result]:
-    """``work`` on every item, results in order. On a GPU (where ``like`` lies) one after the other: it needs no help.
+    """``work`` on every item, results in order. On a GPU (where ``like`` lies) one after the other: it needs no help; where memory is scarce as well.
 
     ``work`` must not call this itself, nor write what another item's reads. Raises what ``work`` raises.
     """
-    pool = None if like.is_cuda else _pool()
+    pool = None if like.is_cuda or is_scarce() else _pool()
     return [work(item) for item in items] if pool is None else list(pool.map(work, items))
 
 

@@ -36,6 +36,7 @@ from backend.fitting.state import State
 from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.types import EnergyWeights
 from backend.fitting.windows import KEY_FRAMES, LENGTH, LOOKAHEAD, WHOLE, frames_of, key_frames
+from backend.memory import at_once
 
 # Keeps the matrix positive definite where nothing at all is known of a frame (its σ then is huge, which is true).
 DAMPING = 1e-10
@@ -95,16 +96,22 @@ def posterior(
     temporal = problem.term(TemporalTerm)
     # Single precision may cost a matrix its definiteness when nothing damps it.
     exact = replace(problem.basis, skin_single=problem.basis.skin)
-    equations = replace(problem.with_term(temporal.scaled(kept)), basis=exact).linearise(state)
     # Bounds are the energy's own affair: which of them hold is told by its gradient, not by the loosened one's.
-    frames, shared_size, size = equations.arrow.shape
-    rest = NormalEquations.zeros(frames, shared_size, size, equations.frame)
-    temporal.scaled(1.0 - kept).add(rest, problem.basis, state)
-    frame_free[:, :count] &= ~at_bounds(problem, state, equations.frame_gradient + rest.frame_gradient)
+    rest = _gradient(problem, temporal.scaled(1.0 - kept), state)
+    equations = replace(problem.with_term(temporal.scaled(kept)), basis=exact).linearise(state)
+    frame_free[:, :count] &= ~at_bounds(problem, state, equations.frame_gradient + rest)
     factorisation = _factors(equations, frame_free, shared_free)
+    del equations  # as large as the factors, and nothing of them is needed any more
     given = None if shared is None else shared / evidence.temperature
     found = covariance(factorisation, given, evidence.repeats if shared is None else 1.0)
     return Covariance(*(evidence.temperature * block for block in (found.shared, found.frame, found.cross)))
+
+
+def _gradient(problem: Problem, temporal: TemporalTerm, state: State) -> Tensor:
+    """(T,F) the gradient of E_temp alone; the equations that it comes with are let go of."""
+    equations = problem.equations(state)
+    temporal.add(equations, problem.basis, state)
+    return equations.frame_gradient
 
 
 def _factors(equations: NormalEquations, free: Tensor, shared_free: Tensor) -> Factorisation:
@@ -150,14 +157,14 @@ def take_uncertainty(take: Take, state: State, stage: Stage, *, length: int = WH
     """A take's uncertainty; takes of more than ``length`` frames by frame ranges, as their fit went by windows."""
     weights, points = take.options.weights, take.points.count
     frames = state.frame_count
-    if frames <= length:
+    if frames <= at_once(length):
         evidence = Evidence.of(weights, int(take.found.sum()), points)
         return fit_uncertainty(take.basis, state, posterior(lightened(take.problem()), state, stage, evidence))
     keys = key_frames(take, KEY_FRAMES)
     evidence = Evidence.of(weights, len(keys), points)
     shared = posterior(lightened(take.problem(keys)), frames_of(state, keys), stage.at(keys), evidence).shared
     parts = []
-    for span, kept in spans(frames, min(length, LENGTH), LOOKAHEAD):
+    for span, kept in spans(frames, at_once(min(length, LENGTH)), LOOKAHEAD):
         index = np.arange(span.start, span.stop)
         part = frames_of(state, index)
         found = posterior(lightened(take.problem(index)), part, stage.at(index), evidence, shared)

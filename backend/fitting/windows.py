@@ -1,6 +1,6 @@
 """Long takes: what all frames share comes from key frames, and the frames from windows that meet without a seam.
 
-A take solved whole needs memory in proportion to its frames (about 0.5 MB each for the open head). Above ``WHOLE``
+A take solved whole needs memory in proportion to its frames (about 0.35 MB each for the open head). Above ``WHOLE``
 
 
 1. identity, δ_d and cameras are solved on key frames, spread over time and pose, without E_temp, and stay as they are;
@@ -29,6 +29,7 @@ from backend.fitting.solver.levenberg_marquardt import Minimum, Stage
 from backend.fitting.state import State
 from backend.fitting.terms.temporal import TemporalTerm
 from backend.fitting.types import Fixed
+from backend.memory import at_once
 
 WHOLE = 1500  # frames: about 0.8 GB for the open head, 3 GB for one of 300 shapes and 100 expressions
 LENGTH = 600  # frames kept of a window: long enough that what is solved twice hardly counts
@@ -196,7 +197,7 @@ def minimise_in_windows(
     The energy reported is the whole take's, before and after. ``on_progress(fraction, words)`` is called in every
     iteration and may raise to cancel.
     """
-    sizes = sizes or WindowSizes()
+    sizes = sizes or WindowSizes(length=at_once(LENGTH))
     held = stage.fixed.frames
     cut = windows(take.found if held is None else take.found | held, sizes)
     iterations = 0

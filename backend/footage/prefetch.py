@@ -7,16 +7,18 @@ import threading
 from collections.abc import Generator, Iterable
 from typing import TypeVar, cast
 
+from backend.memory import at_once
+
 T = TypeVar("T")
 
 
 def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
-    """Iterate ``items`` in a thread of its own, at most ``depth`` ahead of the consumer.
+    """Iterate ``items`` in a thread of its own, at most ``depth`` ahead of the consumer (fewer where memory is scarce).
 
     Order and exceptions are those of ``items``. Closing the iterator (or leaving a ``for`` loop and dropping it) stops
     the thread and waits for it, so no file stays open.
     """
-    waiting: queue.Queue[tuple[str, object]] = queue.Queue(maxsize=max(1, depth))
+    waiting: queue.Queue[tuple[str, object]] = queue.Queue(maxsize=at_once(depth))
     stop = threading.Event()
 
     def put(kind: str, value: object) -> bool:

@@ -21,7 +21,7 @@ from backend.head_model.converters.obj import FURTHEST, read_obj_vertices
 from backend.head_model.model import HeadModel
 from backend.head_model.rigid import similarity_between
 from backend.observations import PointSet
-from backend.reading import is_file, shown
+from backend.reading import require_file
 from backend.track.geometry import neutral_of
 from backend.track.io import load_track
 
@@ -135,10 +135,7 @@ def predictor_for(path: str, aligner: Aligner | None = None) -> NeutralPredictor
     Raises UserError ``file_missing``, ``bad_mesh``.
     """
     file = Path(path)
-    if not is_file(file):
-        raise UserError(
-            ErrorCode.FILE_MISSING, f"There is no file {shown(file)} to take the neutral face from.", "Check the path."
-        )
+    require_file(file, "neutral face")
     suffix = file.suffix.lower()
     if suffix == ".npz":
         return TrackNeutral(file) if "header" in read_npz(file, "neutral", MAX_BYTES) else MeshNeutral(file)

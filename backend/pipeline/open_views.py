@@ -15,6 +15,7 @@ from backend.errors import ErrorCode, UserError
 from backend.footage import DEFAULT_SEQUENCE_RATE, Footage, FootageInfo, images_of, open_footage
 from backend.footage.exif import ExifFocal, exif_focal
 from backend.footage.timeline import frames_between
+from protocol import bounds
 from protocol.job import FULL_FRAME_MM
 from protocol.messages import CameraSpec, TrackJob, ViewSpec
 
@@ -77,7 +78,7 @@ def open_views(spec: TrackJob) -> list[OpenView]:
 
     Raises:
         UserError: what opening footage raises; ``calibration_image_size``; ``views_apart`` where a view was shot at
-            another time altogether.
+            another time altogether; what ``require_in_picture`` raises.
     """
     alone = images_named_apart(spec.views)
     names = _distinct([view.name for view in spec.views])
@@ -96,11 +97,35 @@ def open_views(spec: TrackJob) -> list[OpenView]:
             if wanted is None:
                 raise views_apart(name, view)
             footage = footage.part(wanted)
+        require_in_picture(spec, number, (info.width, info.height), name)
         camera = view.camera and camera_for_size(view.camera, (info.width, info.height), name)
         # A video's first picture has no EXIF; of a sequence one camera took all.
         exif = exif_focal(info.files[0]) if info.files else None
         views.append(OpenView(replace(view, name=name), footage, camera, rate, exif))
     return views
+
+
+def require_in_picture(spec: TrackJob, number: int, size: tuple[int, int], name: str) -> None:
+    """Refuse what a job says of a view of that size (width, height), where no such picture can show it.
+
+    Raises:
+        UserError: ``bad_lens`` for a focal length or a centre; ``bad_box`` for a face that is chosen outside.
+    """
+    view = spec.views[number]
+    focal = None if view.camera is not None and view.camera.focal_px is not None else spec.options.focal_px
+    if view.focal_mm is None and focal is not None and (wanted := bounds.focal_fault(focal, size)):
+        sentence = f"The view “{name}” is {size[0]} × {size[1]} pixels: it must have {wanted}, not {focal:g}."
+        raise UserError(ErrorCode.BAD_LENS, sentence, "Leave the focal length out where it is not known.")
+    centre = view.principal_point or (0.0, 0.0)
+    if any(abs(value) > bounds.FARTHEST_CENTRE * max(size) for value in centre):
+        sentence = f"The view “{name}” is {size[0]} × {size[1]} pixels; no lens looks at {centre[0]:g}, {centre[1]:g}."
+        raise UserError(ErrorCode.BAD_LENS, sentence, "Leave the principal point out where it is not known.")
+    own = (view.face,) if number else (spec.face, *spec.faces)
+    for face in own:
+        left, top, width, height = (face and (face.box or (face.point and (*face.point, 0.0, 0.0)))) or (0, 0, 1, 1)
+        if left > size[0] or top > size[1] or left + width < 0 or top + height < 0:
+            sentence = f"The face that was chosen in “{name}” lies outside its picture of {size[0]} × {size[1]} pixels."
+            raise UserError(ErrorCode.BAD_BOX, sentence, "Choose it by pixels of the footage as it is displayed.")
 
 
 def _open(view: ViewSpec, frames: tuple[int, int] | None, *, alone: bool) -> Footage:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ErrorCode, UserError
+from backend.memory import smaller_steps
 from backend.pipeline import export_job, refine_job, track_job, transfer_job
+from backend.progress import Attempt
 from protocol.job import ExportJob, Job, RefineJob, TrackJob
 from protocol.transfer import TransferJob
 
@@ -25,10 +27,11 @@ RUNNERS: dict[type[Job], Callable[..., object]] = {
 """By kind: takes the job, its folder and by name whatever a worker hands its ``JobRunner``."""
 
 
-def run_job(spec: Job, job_dir: Path, **worker: Any) -> object:
+def run_job(spec: Job, job_dir: Path, *, attempt: Attempt | None = None, **worker: Any) -> object:
     """Do a job as its kind is done; everything it leaves goes into ``job_dir``, beside which its parent's folder lies.
 
-    ``worker`` is what the worker hands every runner: ``on_progress``, ``should_cancel``.
+    ``worker`` is what the worker hands every runner: ``on_progress``, ``should_cancel``. Where ``attempt`` says that
+    memory ran out before, the job takes less of it.
 
     Raises:
         UserError: whatever a user can mend; ``unknown_kind``.
@@ -39,4 +42,5 @@ def run_job(spec: Job, job_dir: Path, **worker: Any) -> object:
         raise UserError(
             ErrorCode.UNKNOWN_KIND, f"This backend does no jobs of the kind “{spec.KIND}”.", "Update the backend."
         )
-    return runner(spec, job_dir, **worker)
+    with smaller_steps(attempt.smaller if attempt else 0):
+        return runner(spec, job_dir, **worker)

@@ -24,6 +24,7 @@ from backend.pipeline.drafts import Drafts
 from backend.pipeline.kept_steps import KeptSteps
 from backend.pipeline.neutral_marks import at_rest_report, marked_numbers, require_marks_within
 from backend.pipeline.options import fit_options
+from backend.pipeline.scarce_memory import smaller_warnings
 from backend.pipeline.take_files import alignments_file, texture_file, track_file
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
@@ -124,7 +125,7 @@ def run_job(
     report = take.report(fit) | further
     track = _finished(take, fit, report, job_dir, solving, should_cancel, keep)
     report["others"] = _solve_others(take, others, fit, job_dir, on_progress, should_cancel, keep)
-    report["warnings"] = [*take.warnings]
+    report["warnings"] = [*take.warnings, *smaller_warnings(take.aligned[0].alignment.frame_count)]
     on_progress(JobProgress("writing the result", 0.999))
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
     remove_chunks(job_dir / CHUNKS)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from backend.errors import Cancelled, ErrorCode, UserError
 from backend.files import read_npz, write_atomic
 from backend.progress import JobProgress, OnProgress, ShouldCancel
-from backend.reading import is_file, shown
+from backend.reading import require_file, shown
 from protocol.face_actions import ARKIT_ACTIONS
 from protocol.transfer import DELTAS_FILE, SHEET_FILE, TransferJob
 
@@ -76,8 +76,7 @@ def read_mesh(spec: TransferJob) -> TargetMesh:
             f"The mesh “{path}” is not a full path, and the backend may run in another folder.",
             "Submit the full path.",
         )
-    if not is_file(path):
-        raise UserError(ErrorCode.FILE_MISSING, f"There is no mesh at {shown(path)}.")
+    require_file(path, "mesh")
     if path.suffix.lower() == ".obj":
         obj = read_obj(path)
         vertices, triangles = obj.vertices, obj.triangles

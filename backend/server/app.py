@@ -17,8 +17,12 @@ from backend.errors import UserError
 from backend.server.desk import Desk
 from backend.server.device import AUTO, environment
 from backend.server.door import LINGER_MS, Door, Incoming, Peer
+<<<<<<< HEAD
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
 from backend.server.health import HealthWatch
+=======
+from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint, network_endpoint
+>>>>>>> main
 from backend.server.jobs import JobStore
 from backend.server.keys import KeyRing, keys_folder
 from backend.server.logs import about_request
@@ -52,16 +56,22 @@ class Server:
         parent_pid: int | None = None,
         finish_jobs: bool = False,
         retention: Retention = KEEP_ALL,
+        adopt: bool = True,
+        network: str | None = None,
     ) -> None:
         """Bind and start the worker, for fits on ``device`` (“auto”, “cpu”, “cuda”).
 
+        ``network`` is where clients on other machines are listened to, whose keys are trusted; None for nowhere.
+
         With ``finish_jobs``, the parent's end waits for the end of all jobs. ``retention`` bounds what is kept of jobs.
+        Without ``adopt``, of the jobs that other backends left only those are taken up that a client asks for.
 
         Raises:
             UserError: ``bad_endpoint``, ``not_loopback``, ``unknown_device``, ``in_use``, ``jobs_folder``,
                 ``bad_keys``.
         """
         bind_to = loopback_endpoint(endpoint)
+        network_at = None if network is None else network_endpoint(network)
         environment(device)  # an unknown one is refused before anything is bound
         keys = KeyRing(keys_folder())
         self._store = JobStore(jobs_dir)
@@ -70,13 +80,15 @@ class Server:
         self._stopping = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
-            self._door = Door(self._context, keys, bind_to)
+            self._door = Door(self._context, keys, bind_to, network_at)
         except UserError:
             self._context.destroy(linger=0)
             raise
-        self.endpoint = self._door.endpoint
+        self.endpoint, self.network_endpoint = self._door.endpoint, self._door.network_endpoint
         subscriptions = Subscriptions(self._send)
-        self._scheduler = Scheduler(self._context, self._store, runner, subscriptions.publish, device, retention)
+        self._scheduler = Scheduler(
+            self._context, self._store, runner, subscriptions.publish, device, retention, adopt=adopt
+        )
         uploads = Uploads(jobs_dir)
         self._reading = Reading(self._context, jobs_dir, self._door.send_watched)
         self._health = HealthWatch(jobs_dir, self._scheduler)

@@ -44,6 +44,13 @@ def serve(
         float | None,
         typer.Option(help="Delete jobs that are over, fetched or not, so many days after they were made.", min=0.0),
     ] = None,
+    network: Annotated[
+        str,
+        typer.Option(
+            help="Address at which to listen to clients on other machines, such as tcp://0.0.0.0:5794; only those with "
+            "a key that “flowface keys” made or was told to trust are answered.",
+        ),
+    ] = "",
     private: Annotated[bool, typer.Option(help="Do not tell other programs where this backend listens.")] = False,
     log_format: Annotated[
         LogFormat, typer.Option(help="Lines for people, or one JSON map an event for programs.")
@@ -56,10 +63,12 @@ def serve(
     """
     # Here, not above: ``flowface --help`` lists this command and must not load sockets and numpy for that.
     from backend.server.app import Server
+    from backend.server.connections import raise_file_limit
     from backend.server.discovery import RunningServer, advertise, default_jobs_dir, withdraw
     from backend.server.process import start_time
     from backend.server.retention import Retention
 
+<<<<<<< HEAD
     for stream in (sys.stdout, sys.stderr):  # a letter that the console lacks must not end the backend
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -91,6 +100,38 @@ def serve(
             raise typer.Exit(1) from None
         finally:
             withdraw(me)
+=======
+    _set_up_logging()
+    raise_file_limit()
+    try:
+        server = Server(
+            jobs_dir or default_jobs_dir(),
+            endpoint,
+            device=device,
+            parent_pid=parent_pid,
+            finish_jobs=finish_jobs,
+            retention=Retention.of(keep_gb, keep_days),
+            adopt=not private,
+            network=network or None,
+        )
+    except UserError as error:
+        log.error("%s", error)
+        raise typer.Exit(1) from None
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: server.stop())
+    me = RunningServer(server.endpoint, os.getpid(), PROTOCOL_VERSION, start_time(os.getpid()))
+    if not private:
+        advertise(me)
+    print(json.dumps(me.__dict__), flush=True)
+    log.info("listening on %s, protocol %d", server.endpoint, PROTOCOL_VERSION)
+    if server.network_endpoint is not None:
+        log.info("listening to trusted keys on %s", server.network_endpoint)
+    try:
+        server.run()
+    finally:
+        withdraw(me)
+>>>>>>> main
 
 
 def check(

@@ -32,6 +32,7 @@ MAX_UNREAD_BYTES = 8 << 20
 """Of one connection. An honest one has its four requests of 1 MiB under way at most."""
 MAX_UNREAD_BYTES_OF_ALL = 16 << 20
 MAX_CONNECTIONS = 256  # that have said something; as many again that have not yet
+WANTED_FILES = 16 * MAX_CONNECTIONS  # two for each, and a flood brings more than can be ended at once
 HELLO_SECONDS = 30.0  # until the first message; FlowFace's clients say hello at once
 KEYS_SECONDS = 0.5  # between looks at who is trusted
 SLACK_BYTES = 4096  # the handshake, about 600 bytes
@@ -219,10 +220,22 @@ def wire_bytes(sizes: Sequence[int]) -> int:
     return sum(size + (35 if size <= 222 else 42) for size in sizes)
 
 
+def raise_file_limit() -> None:
+    """Let this process open as many files as its connections may take, beside its own, where the system allows it."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _most_files() -> int:
     if sys.platform == "win32":
-        return 8 * MAX_CONNECTIONS
+        return WANTED_FILES
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 8 * MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else soft
+    return WANTED_FILES if soft == resource.RLIM_INFINITY else soft

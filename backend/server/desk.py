@@ -112,6 +112,7 @@ class Desk:
         status = self._job(message.job_id, peer)
         if message.subscribe and not status.finished:
             self._subscriptions.add(status.job_id, peer, request)
+            self._scheduler.want(status.job_id)
         return m.StatusReply(status)
 
     def _cancel(self, message: m.Cancel, peer: Peer, _request: int) -> m.Message:

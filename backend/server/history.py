@@ -4,8 +4,8 @@ Two things end under a job. A *worker* that dies while its backend looks on is m
 decoder that crashes, too little memory): the third time the job is set aside with the words of each end. A *backend*
 that is killed, or a machine that stops, is not: the job goes on. Yet a job that brings the whole machine down, again
 and again, must not do so for ever where the system starts the backend. So from the third such end on the job waits
-behind all others and takes less memory, and after the sixth it is set aside as well. Both counts begin anew as soon as
-the job has got on by ``GAIN`` since the last end: a long job on a machine that is often switched off gets done.
+behind all others and takes less memory, and after the sixth it is set aside as well. Both counts begin anew once the
+job has got on by ``GAIN`` since they began: a long job on a machine that is often switched off gets done.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Death:
 class History:
     """What ended under a job since it last got on, and what it was told to do differently.
 
-    ``mark`` is the fraction that it had reached when something last ended under it.
+    ``mark`` is the fraction that it had reached when they began to be counted.
     """
 
     smaller: int = 0  # steps of ``progress.Attempt``
@@ -100,9 +100,9 @@ class History:
         return None
 
     def _got_to(self, fraction: float) -> History:
-        if fraction >= self.mark + GAIN:
+        if fraction - self.mark > GAIN - 1e-6:  # as fractions are not exact
             return dataclasses.replace(self, deaths=(), kills=0, losses=0, mark=fraction)
-        return dataclasses.replace(self, mark=max(self.mark, fraction))
+        return self
 
 
 BLANK = History()

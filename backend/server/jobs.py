@@ -31,8 +31,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import ErrorCode, UserError
-from backend.files import write_atomic
-from backend.reading import MAX_REPORT_BYTES, read_json
+from backend.files import remove_temporary_files, write_atomic
+from backend.reading import MAX_REPORT_BYTES, read_bounded, read_json
 from backend.server.history import BLANK, History
 from backend.server.locks import LOCK, JobLocks
 from protocol.codec import ProtocolError
@@ -224,7 +224,7 @@ class JobStore:
 
         What is left of a job that was never whole, or that was over already, is cleared away.
         """
-        if job_id in self._locks or job_id in self._spoiled:
+        if job_id in self._locks:
             return None
         with contextlib.suppress(UserError):
             if self.load(job_id).finished:  # from before locks were removed, or its backend was killed just then
@@ -241,6 +241,8 @@ class JobStore:
         if record.status.finished:
             self._locks.release(job_id, over=True)
             return None
+        self._spoiled.discard(job_id)
+        remove_temporary_files(self.root / job_id)
         return record
 
     def let_go(self, job_id: str) -> None:
@@ -285,9 +287,8 @@ class JobStore:
             return self.record(job_id)
         except UserError:
             folder = self.folder(job_id)
+            read_bounded(folder / STATE, "state", MAX_REPORT_BYTES)  # raises where it is missing or may be read later
             spec = read_spec(folder)
-            if not (folder / STATE).exists():  # never whole: nobody was told of it
-                raise
             log.error("the state of job %s is damaged; it begins anew", job_id)
             name = spec.name or Path(spec.footage).stem or spec.KIND
             return Record(JobStatus(job_id, name, JobState.QUEUED, footage=spec.footage, kind=spec.KIND))  # its user's
@@ -299,8 +300,9 @@ class JobStore:
             if all(path.name.startswith(".") or path.name in (SPEC, LOCK) for path in folder.iterdir()):
                 shutil.rmtree(folder, ignore_errors=True)
                 return
-        self._spoiled.add(job_id)
-        log.error("job %s is left alone: %s", job_id, error.message)
+        if job_id not in self._spoiled:
+            self._spoiled.add(job_id)
+            log.error("job %s is left alone: %s", job_id, error.message)
 
 
 def read_spec(folder: Path) -> Job:

@@ -2,6 +2,7 @@
 
     backend.key     the pair of the user's backends
     user.key        what the user's own clients need (``protocol.keys.user_file_text``)
+    client.key      the user's own pair for backends elsewhere, where the add-on made one before any backend ran here
     trusted.json    the public keys of clients on other machines, by name
 
 Only their user may read them; they are made at the first start of a backend. All backends of a user share them.
@@ -9,9 +10,11 @@ Only their user may read them; they are made at the first start of a backend. Al
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,20 +53,23 @@ class KeyRing:
         self._trusted: dict[str, TrustedClient] = {}
         self._read_at: tuple[int, int] | None = None
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with FileLock(folder / "lock", mode=0o600, timeout=LOCK_SECONDS):
-                self.backend = _pair_of(folder / "backend.key")
-                self.user = _user_of(folder / "user.key", self.backend.public)
+            self.backend, self.user = _read_pairs(folder)
+        except ProtocolError:  # read again where nobody writes meanwhile
+            with self._locked():
+                try:
+                    self.backend = _pair_of(folder / "backend.key")
+                    self.user = _user_of(folder / "user.key", self.backend.public)
+                except ProtocolError as error:
+                    raise UserError(ErrorCode.BAD_KEYS, error.message, error.hint) from error
+
+    @property
+    def own_client(self) -> k.KeyPair:
+        """The pair by which backends on other machines know this user's clients; raises UserError (``bad_keys``)."""
+        path = self.folder / "client.key"
+        try:
+            return _pair_of(path) if path.is_file() else self.user
         except ProtocolError as error:
             raise UserError(ErrorCode.BAD_KEYS, error.message, error.hint) from error
-        except (OSError, Timeout) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else "somebody else holds its lock"
-            raise UserError(
-                ErrorCode.BAD_KEYS,
-                f"The keys in {folder} cannot be written: {why}.",
-                "Without keys nobody could tell who speaks: free some space, or name another folder in "
-                "FLOWFACE_STATE_DIR.",
-            ) from error
 
     def owner_of(self, public: str, *, network: bool) -> str | None:
         """Whose key this is: ``OWNER`` for this user's own, which counts on this machine only; the name of a trusted
@@ -94,8 +100,10 @@ class KeyRing:
         except ProtocolError as error:
             raise UserError(ErrorCode.BAD_KEYS, error.message, error.hint) from error
         client = TrustedClient(name, public, datetime.now(UTC).isoformat(timespec="seconds"))
-        with FileLock(self.folder / "lock", mode=0o600, timeout=LOCK_SECONDS):
+        with self._locked():
             known = {entry.name: entry for entry in self.trusted()}
+            if any(public == entry.public for entry in known.values()):
+                raise UserError(ErrorCode.NAME_TAKEN, "This key is trusted already, under another name.")
             if name in known:
                 raise UserError(
                     ErrorCode.NAME_TAKEN,
@@ -114,7 +122,7 @@ class KeyRing:
 
     def revoke(self, name: str) -> TrustedClient:
         """Trust a name no longer; raises UserError (``unknown_key``)."""
-        with FileLock(self.folder / "lock", mode=0o600, timeout=LOCK_SECONDS):
+        with self._locked():
             known = {entry.name: entry for entry in self.trusted()}
             if name not in known:
                 raise UserError(
@@ -123,6 +131,22 @@ class KeyRing:
             gone = known.pop(name)
             self._write_trusted(known)
         return gone
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Nobody else writes the keys meanwhile; raises UserError (``bad_keys``) where they cannot be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with FileLock(self.folder / "lock", mode=0o600, timeout=LOCK_SECONDS):
+                yield
+        except (OSError, Timeout) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else "somebody else holds its lock"
+            raise UserError(
+                ErrorCode.BAD_KEYS,
+                f"The keys in {self.folder} cannot be written: {why}.",
+                "Without keys nobody could tell who speaks: free some space, or name another folder in "
+                "FLOWFACE_STATE_DIR.",
+            ) from error
 
     def _write_trusted(self, clients: dict[str, TrustedClient]) -> None:
         content = json.dumps([asdict(client) for client in clients.values()], indent=1, ensure_ascii=False)
@@ -140,18 +164,24 @@ def keys_folder() -> Path:
     return k.user_key_file().parent
 
 
+def _read_pairs(folder: Path) -> tuple[k.KeyPair, k.KeyPair]:
+    """The backends' pair and the clients'; raises ProtocolError where one is not there or no good."""
+    backend = _read_pair(folder / "backend.key")
+    known, user = k.read_user_file(folder / "user.key")
+    if known != backend.public:
+        raise _damaged(folder / "user.key")
+    return backend, _sound(user, folder / "user.key")
+
+
 def _pair_of(path: Path) -> k.KeyPair:
     try:
-        data = k.read_secret(path)
+        return _read_pair(path)
     except ProtocolError as error:
         if error.code is not ProtocolCode.NO_KEY:
             raise
         pair = new_pair()
         write_atomic(path, json.dumps({"public": pair.public, "secret": pair.secret}).encode())
         return pair
-    if isinstance(data, dict) and isinstance(data.get("public"), str) and isinstance(data.get("secret"), str):
-        return k.KeyPair(data["public"], data["secret"])
-    raise ProtocolError(ProtocolCode.BAD_KEY, f"The key file {path} is damaged.", "Delete it; a new one is made.")
 
 
 def _user_of(path: Path, backend: str) -> k.KeyPair:
@@ -159,13 +189,34 @@ def _user_of(path: Path, backend: str) -> k.KeyPair:
     try:
         known, own = k.read_user_file(path)
         if known == backend:
-            return own
+            return _sound(own, path)
     except ProtocolError as error:
         if error.code is not ProtocolCode.NO_KEY:
             raise
     own = own or new_pair()
     write_atomic(path, k.user_file_text(backend, own).encode())
     return own
+
+
+def _read_pair(path: Path) -> k.KeyPair:
+    data = k.read_secret(path)
+    if isinstance(data, dict) and isinstance(data.get("public"), str) and isinstance(data.get("secret"), str):
+        return _sound(k.KeyPair(data["public"], data["secret"]), path)
+    raise _damaged(path)
+
+
+def _sound(pair: k.KeyPair, path: Path) -> k.KeyPair:
+    """The pair, whose halves belong together."""
+    try:
+        if zmq.curve_public(pair.secret.encode()) == pair.public.encode():
+            return pair
+    except (zmq.ZMQError, ValueError):  # letters of Z85 that are no number of 32 bits
+        pass
+    raise _damaged(path)
+
+
+def _damaged(path: Path) -> ProtocolError:
+    return ProtocolError(ProtocolCode.BAD_KEY, f"The key file {path} is damaged.", "Delete it; a new one is made.")
 
 
 def _read_trusted(path: Path) -> dict[str, TrustedClient]:

@@ -71,8 +71,13 @@ class Scheduler:
         on_change: Callable[[JobStatus], None],
         device: str = AUTO,
         retention: Retention = KEEP_ALL,
+        *,
+        adopt: bool = True,
     ) -> None:
-        """Take up the jobs that an earlier backend left, in their order, and start the worker."""
+        """Take up the jobs that an earlier backend left, in their order, and start the worker.
+
+        Without ``adopt`` only those that somebody asks for: the backend of one client has no time for others' jobs.
+        """
         self.events: zmq.Socket[bytes] = context.socket(zmq.PULL)
         self.events.bind(EVENTS)
         self._store = store
@@ -84,7 +89,8 @@ class Scheduler:
         self._resume_at = 0.0
         self._errors: set[str] = set()
         self.worker = WorkerKeeper(lambda serial: WorkerProcess(runner, context, EVENTS, serial, device))
-        left = store.unfinished()
+        self._adopt = adopt
+        left = store.unfinished() if adopt else []
         self._candidates = dict.fromkeys(left[:-AT_START])  # more only where old backends left the locks of all jobs
         self._take_up(left[-AT_START:])
         self.worker.start_when_due()
@@ -169,6 +175,11 @@ class Scheduler:
             )
         return status
 
+    def want(self, job_id: str) -> None:
+        """Somebody follows this job: where it lost its backend, it is taken up at once."""
+        if job_id not in self._ledger:
+            self._take_up([job_id])
+
     def poll_timeout(self) -> float:
         """Seconds after which ``tick`` must be called."""
         if self._run is None or self._run.cancel_deadline is None:
@@ -215,11 +226,7 @@ class Scheduler:
             self._worker_died(death)
         while self.worker.hopeless and self._queue:  # the next submit tries again
             self._ledger.finish(self._queue.popleft(), JobState.FAILED, self.worker.problem)
-        self._candidates |= dict.fromkeys(self._upkeep.found())
-        some = list(itertools.islice(self._candidates, AT_ONCE))
-        self._take_up(some)
-        for job_id in some:
-            del self._candidates[job_id]
+        self._take_up_found()
         self._start_next()
         if self.idle:
             self.worker.slim_down()
@@ -246,6 +253,17 @@ class Scheduler:
             case _:
                 assert_never(event)
         self._start_next()
+
+    def _take_up_found(self) -> None:
+        """Look into some of the jobs that may have lost their backend; where no worker starts, others may do better."""
+        found = self._upkeep.found()
+        if not self._adopt or self.worker.hopeless:
+            return
+        self._candidates |= dict.fromkeys(found)
+        some = list(itertools.islice(self._candidates, AT_ONCE))
+        self._take_up(some)
+        for job_id in some:
+            del self._candidates[job_id]
 
     def _take_up(self, job_ids: Iterable[str]) -> None:
         """Own those of these jobs that are not over and that nobody owns."""

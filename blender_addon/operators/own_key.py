@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 
 from .. import own_key
+from ..vendor import keys
 
 
 class FLOWFACE_OT_own_key_copy(bpy.types.Operator):  # type: ignore[misc]
@@ -19,7 +20,7 @@ class FLOWFACE_OT_own_key_copy(bpy.types.Operator):  # type: ignore[misc]
     def execute(self, context: Any) -> set[str]:
         """Put it on the clipboard."""
         try:
-            context.window_manager.clipboard = own_key.own_pair().public
+            context.window_manager.clipboard = keys.public_text(own_key.own_pair().public)
         except own_key.CannotKeep as problem:
             self.report({"WARNING"}, str(problem))
             return {"CANCELLED"}

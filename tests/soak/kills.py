@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import random
 import signal
@@ -160,8 +161,15 @@ def _arrays(folder: Path) -> dict[str, np.ndarray]:
     for name in COMPARED:
         if (folder / name).is_file():
             with np.load(folder / name, allow_pickle=False) as file:
-                arrays |= {f"{name}/{key}": file[key] for key in file.files if "provenance" not in key}
+                arrays |= {f"{name}/{key}": _lasting(file[key]) if key == "header" else file[key] for key in file.files}
     return arrays
+
+
+def _lasting(header: np.ndarray) -> np.ndarray:
+    """A track's header without the seconds that it took."""
+    fields = json.loads(header.tobytes())
+    fields["provenance"].pop("seconds")
+    return np.frombuffer(json.dumps(fields).encode(), np.uint8)
 
 
 def _kill(backend: Supervised, kills: int, seconds: float, done: threading.Event, figures: Figures) -> None:
@@ -179,12 +187,18 @@ def _kill(backend: Supervised, kills: int, seconds: float, done: threading.Event
 
 def different(one: Figures, other: Figures) -> list[str]:
     """The jobs whose results are not the same to the bit."""
-    names = one.results.keys() | other.results.keys()
-    return sorted(name for name in names if not _same(one.results.get(name, {}), other.results.get(name, {})))
+    apart = []
+    for name in sorted(one.results.keys() | other.results.keys()):
+        mine, theirs = one.results.get(name, {}), other.results.get(name, {})
+        keys = sorted(mine.keys() | theirs.keys())
+        unlike = [key for key in keys if key not in mine or key not in theirs or not _same(mine[key], theirs[key])]
+        if unlike or not keys:
+            apart.append(f"{name}: {', '.join(unlike) or 'no result'}")
+    return apart
 
 
-def _same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
-    return bool(one) and one.keys() == other.keys() and all(one[key].tobytes() == other[key].tobytes() for key in one)
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
 def specs_of(count: int, clips: Path | None, frames: int) -> list[TrackJob]:
@@ -208,15 +222,17 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--clips", type=Path, default=None)
     parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--keep", type=Path, default=None, help="leave folders and logs here")
     options = parser.parse_args()
     specs = specs_of(options.jobs, options.clips, options.frames)
     runner = WALK if options.clips is None else REAL
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as temporary:
+        folder = options.keep or temporary
         os.environ["FLOWFACE_STATE_DIR"] = f"{folder}/state"
         runs = []
         for name, kills in (("undisturbed", 0), ("disturbed", options.kills)):
             place = Path(folder) / name
-            place.mkdir()
+            place.mkdir(parents=True)
             seconds = 1.1 * runs[0].seconds if runs else 1.0
             figures = run(specs, options.clients, kills, seconds, runner, place)
             runs.append(figures)

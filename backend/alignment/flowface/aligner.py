@@ -19,6 +19,7 @@ from backend.alignment.lids import LidPoints
 from backend.head_model.dense_points import DENSE, EYE_POINTS, LID_POINTS, atlas_nu, has_eye_points
 from backend.head_model.library import load_head
 from backend.head_model.model import JOINT_NAMES, HeadModel, surface_positions
+from backend.memory import at_once
 from backend.observations import Alignment, FaceBox, PointSet, PointSetId
 
 F64 = NDArray[np.float64]
@@ -117,8 +118,9 @@ class FlowFaceAligner:
     def _look(self, images: Sequence[Image], crops: Sequence[Crop]) -> list[_Look]:
         """Run the network on one crop of each image."""
         looks = []
-        for start in range(0, len(crops), self._options.batch):
-            part = slice(start, start + self._options.batch)
+        batch = at_once(self._options.batch)
+        for start in range(0, len(crops), batch):
+            part = slice(start, start + batch)
             looks += self._look_at_batch(images[part], crops[part])
         return looks
 

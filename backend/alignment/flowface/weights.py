@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.errors import ErrorCode, UserError
-from backend.reading import is_file, open_named, shown
+from backend.memory import may_use_graphics_card
+from backend.reading import is_file, open_named, require_file, shown
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,10 @@ def find_weights(path: Path | None = None) -> Path:
     """``path``, or the default. Raises UserError ``weights_missing`` where it is no file."""
     wanted = path or default_weights()
     if is_file(wanted):
+        require_file(wanted, "weights")
         return wanted
+    if os.path.lexists(wanted) and path is not None:
+        require_file(wanted, "weights")
     if path is None and wanted == SHIPPED:
         raise UserError(
             ErrorCode.WEIGHTS_MISSING,
@@ -61,7 +65,7 @@ def weights_digest(path: Path | None = None) -> str:
 def shared_network(path: Path | None = None, device: str = "auto") -> FlowFaceNetwork:
     """The network of a weights file, in evaluation mode on ``device``, read once for all who ask.
 
-    ``device`` is torch's name, or “auto”: CUDA when there is one. Raises UserError: ``weights_missing``, and what
+    ``device`` is torch's name, or “auto”: CUDA when there is one, and memory for it. Raises UserError: ``weights_missing``, and what
     ``load_weights`` raises for a file that holds something else.
     """
     import torch
@@ -69,7 +73,7 @@ def shared_network(path: Path | None = None, device: str = "auto") -> FlowFaceNe
     found = find_weights(path)
     state = found.stat()
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() and may_use_graphics_card() else "cpu"
     return _network(found.resolve(), state.st_mtime_ns, state.st_size, torch.device(device))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.alignment.registry import DEFAULT_ALIGNER, aligners_in_words
+from backend.client.address import EndpointOption, KeyOption, address
 from backend.client.cli import DEFAULT_OPTIONS, parse_lenses
 from backend.errors import ErrorCode, UserError
 from backend.terminal.declared_options import with_options
@@ -57,7 +58,8 @@ def batch(
     ] = "",
     cpus: Annotated[int, typer.Option(help="CPUs of the cluster that a clip takes.", min=1)] = 1,
     gpus: Annotated[float, typer.Option(help="GPUs of the cluster that a clip takes, such as 0.25.", min=0)] = 0.0,
-    endpoint: Annotated[str, typer.Option(help="Backend to use, such as tcp://127.0.0.1:5055.")] = "",
+    endpoint: EndpointOption = "",
+    key: KeyOption = "",
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write a scene.blend of each clip.")] = False,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write an overlay of each clip.")] = False,
     redo: Annotated[
@@ -90,16 +92,16 @@ def batch(
     )
     blender = require_blender(defaults)
     asked = Batch(read_clips(clips, defaults), out, redo, overlay, blender)
-    records = batch_with_progress(asked, _executor(on, endpoint, cpus, gpus))
+    records = batch_with_progress(asked, _executor(on, address(endpoint, key), cpus, gpus))
     if any(record.state is not ClipState.DONE or record.problem for record in records):
         raise typer.Exit(SOME_FAILED)
 
 
-def _executor(on: str, endpoint: str, cpus: int, gpus: float) -> Executor:
+def _executor(on: str, endpoint: str | None, cpus: int, gpus: float) -> Executor:
     if not on:
         from backend.client.batch.local import LocalBackend
 
-        return LocalBackend(endpoint or None)
+        return LocalBackend(endpoint)
     if endpoint:
         sentence = "A batch is tracked by a backend (--endpoint) or on a cluster (--on), not by both."
         raise UserError(ErrorCode.BAD_ENDPOINT, sentence, "Leave one of them out.")

@@ -45,13 +45,17 @@ class Running:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of an attempt. ``problem`` says why it is not done; ``log`` is the traceback of an error in FlowFace."""
+    """The end of an attempt. ``problem`` says why it is not done; ``log`` is the traceback of an error in FlowFace.
+
+    ``seconds`` is the time that it took, waiting for its turn apart; None where nobody knows.
+    """
 
     name: str
     ending: Ending
     problem: Problem | None = None
     where: str = ""
     log: str = ""
+    seconds: float | None = None
 
 
 class Executor(Protocol):

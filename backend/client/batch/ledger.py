@@ -50,8 +50,8 @@ class ClipState(StrEnum):
 class ClipRecord:
     """What is known of a clip: ``asked`` is the fingerprint of its job, ``where`` the machine that tracked it.
 
-    ``error_percent_iod`` is the mean reprojection error in percent of the inter-ocular distance; ``seconds`` from the
-    start of the attempt that ended to its end; ``attempts`` counts those of every run.
+    ``error_percent_iod`` is the mean reprojection error in percent of the inter-ocular distance; ``seconds`` are those
+    of the latest attempt, waiting apart; ``attempts`` counts those of every run.
     """
 
     name: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 
@@ -13,7 +14,7 @@ from backend.client.connection import Client
 from backend.client.track import backend_endpoint, write_take
 from backend.errors import ErrorCode, UserError
 from backend.server.discovery import is_listening
-from protocol.messages import RESULT_FILES, JobStatus, Problem
+from protocol.messages import RESULT_FILES, JobState, JobStatus, Problem
 
 QUEUED = 3  # jobs at once: the backend is never without one, and few are lost with it
 LOST = frozenset({ErrorCode.BACKEND_GONE, ErrorCode.NO_BACKEND, ErrorCode.INTERRUPTED})
@@ -72,17 +73,25 @@ class LocalBackend(AbstractContextManager["LocalBackend", None]):
     def _follow(self, attempt: Attempt) -> None:
         """Track a clip from end to end; whatever comes of it is news."""
         endpoint = self._endpoint
+        began: list[float] = []
+
+        def tell(status: JobStatus) -> None:
+            if status.state is JobState.RUNNING and not began:
+                began.append(time.monotonic())
+            self._tell(attempt, status)
+
         try:
             with Client(endpoint) as client:
                 reply = client.run(
                     attempt.spec,
-                    lambda status: self._tell(attempt, status),
+                    tell,
                     RESULT_FILES,
                     all_files=attempt.spec.several_faces,
                     token=attempt.token,
                 )
             write_take(reply, attempt.folder)
-            outcome = Outcome(attempt.name, Ending.DONE)
+            seconds = round(time.monotonic() - began[0], 2) if began else None
+            outcome = Outcome(attempt.name, Ending.DONE, seconds=seconds)
         except UserError as error:
             if error.code == ErrorCode.OUTPUT_UNWRITABLE:
                 self._news.put(error)

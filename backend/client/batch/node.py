@@ -65,6 +65,7 @@ class Reply:
     """
 
     where: str
+    seconds: float = 0.0
     folder: str = ""
     files: Mapping[str, Chunks] = field(default_factory=dict)
     problem: Problem | None = None
@@ -95,7 +96,11 @@ def hello() -> str:
 
 def track_clip(order: Order, sent: Mapping[str, Chunks], board: Any) -> Reply:
     """Do an order. ``sent`` are the chunks of the files that it reads, by their paths; empty where none were sent."""
-    where = platform.node()
+    where, started = platform.node(), time.monotonic()
+
+    def reply(**fields: Any) -> Reply:
+        return Reply(where, round(time.monotonic() - started, 2), **fields)
+
     with _scratch() as scratch:
         folders = {}
         names: Mapping[str, str] = {}
@@ -104,7 +109,7 @@ def track_clip(order: Order, sent: Mapping[str, Chunks], board: Any) -> Reply:
             spec = _spec(order)
             if not (order.token and shipping.seen_here(order.shipments)):
                 if not sent:
-                    return Reply(where, unseen=True)
+                    return reply(unseen=True)
                 folders = _receive(order.shipments, sent, scratch / "footage")
                 names = shipping.originals(order.shipments, folders)
                 spec = shipping.at_its_places(spec, order.shipments, folders)
@@ -113,10 +118,10 @@ def track_clip(order: Order, sent: Mapping[str, Chunks], board: Any) -> Reply:
             shipping.as_there(job, names)
             shared = _hand_over(job, order)
             if shared:
-                return Reply(where, folder=shared)
-            return Reply(where, files={name: _put(path) for name, path in _results(job)})
+                return reply(folder=shared)
+            return reply(files={name: _put(path) for name, path in _results(job)})
         except UserError as error:
-            return Reply(where, problem=_problem(error, names))
+            return reply(problem=_problem(error, names))
         except Exception as error:
             from backend.server.explain import explain
 
@@ -124,7 +129,7 @@ def track_clip(order: Order, sent: Mapping[str, Chunks], board: Any) -> Reply:
             told = explain(error, job)
             if told.code == ErrorCode.INTERNAL:
                 told = UserError(told.code, told.message, "Please report it.")
-            return Reply(where, problem=_problem(told, names), log=log)
+            return reply(problem=_problem(told, names), log=log)
 
 
 def _spec(order: Order) -> TrackJob:

@@ -11,12 +11,14 @@ import contextlib
 import importlib.metadata
 import logging
 import math
+import queue
 import re
 import secrets
 import socket
+import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -72,6 +74,7 @@ class RayCluster(AbstractContextManager["RayCluster", None]):
         self._to_send: deque[_Task] = deque()
         self._outcomes: list[Running | Outcome] = []
         self._counted, self._slots = -math.inf, 0
+        self._lost: UserError | None = None
 
     def __enter__(self) -> RayCluster:
         place = _place(self._address)
@@ -91,11 +94,11 @@ class RayCluster(AbstractContextManager["RayCluster", None]):
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(Exception):  # a cluster that is gone has called everything off
             for reference in self._tasks:
-                self._ray.cancel(reference)
+                self._call(self._ray.cancel, reference)
             if self._tasks:
-                self._ray.wait([*self._tasks], num_returns=len(self._tasks), timeout=CALL_OFF_SECONDS)
+                self._call(self._ray.wait, [*self._tasks], num_returns=len(self._tasks), timeout=CALL_OFF_SECONDS)
         with contextlib.suppress(Exception):
-            self._ray.shutdown()
+            self._call(self._ray.shutdown)
         if self._token is not None:
             self._token.unlink(missing_ok=True)
 
@@ -104,10 +107,7 @@ class RayCluster(AbstractContextManager["RayCluster", None]):
         """Twice what the cluster can do at once, so that no machine waits for its next clip."""
         now = time.monotonic()
         if now >= self._counted + COUNT_SECONDS:
-            try:
-                there = self._ray.cluster_resources()
-            except Exception as error:
-                raise self._gone(error) from error
+            there = self._call(self._ray.cluster_resources)
             at_once = there.get("CPU", 0.0) // self._resources["num_cpus"]
             if self._resources["num_gpus"]:
                 at_once = min(at_once, there.get("GPU", 0.0) // self._resources["num_gpus"])
@@ -131,34 +131,28 @@ class RayCluster(AbstractContextManager["RayCluster", None]):
             version=importlib.metadata.version("flowface"),
         )
         task = _Task(attempt, order)
-        try:
-            if self._sends:
-                self._to_send.append(task)
-                self._send()
-            else:
-                self._start(task, {})
-        except (ConnectionError, self._ray.exceptions.RaySystemError) as error:
-            raise self._gone(error) from error
+        if self._sends:
+            self._to_send.append(task)
+            self._send()
+        else:
+            self._start(task, {})
 
     def wait(self, seconds: float) -> list[Running | Outcome]:
         """News of all clips; raises UserError where the cluster is gone."""
-        try:
-            if self._tasks and not self._outcomes:
-                ready, rest = self._ray.wait([*self._tasks], timeout=seconds)
-                more, _ = self._ray.wait(rest, num_returns=len(rest), timeout=0) if rest else ([], [])
-                for reference in (*ready, *more):
-                    self._finish(self._tasks.pop(reference))
-            elif not self._outcomes:
-                time.sleep(seconds)
-            self._send()
-            news = [*self._looked(), *self._outcomes]
-        except (ConnectionError, self._ray.exceptions.RaySystemError) as error:
-            raise self._gone(error) from error
+        if self._tasks and not self._outcomes:
+            ready, rest = self._call(self._ray.wait, [*self._tasks], timeout=seconds)
+            more = self._call(self._ray.wait, rest, num_returns=len(rest), timeout=0)[0] if rest else []
+            for reference in (*ready, *more):
+                self._finish(self._tasks.pop(reference))
+        elif not self._outcomes:
+            time.sleep(seconds)
+        self._send()
+        news = [*self._looked(), *self._outcomes]
         self._outcomes.clear()
         return news
 
     def _start(self, task: _Task, sent: Mapping[str, node.Chunks]) -> None:
-        task.reference = self._track.remote(task.order, sent, self._board)
+        task.reference = self._call(self._track.remote, task.order, sent, self._board)
         self._tasks[task.reference] = task
 
     def _send(self) -> None:
@@ -171,7 +165,7 @@ class RayCluster(AbstractContextManager["RayCluster", None]):
             try:
                 shipping.require_shippable(task.order.shipments)
                 paths = dict.fromkeys(mark.path for shipment in task.order.shipments for mark in shipment.files)
-                sent = {path: [self._ray.put(part) for part in shipping.chunks(path)] for path in paths}
+                sent = {path: [self._call(self._ray.put, part) for part in shipping.chunks(path)] for path in paths}
             except UserError as error:
                 self._end(task.attempt, Ending.FAILED, Problem(error.code, error.message, error.hint))
                 continue
@@ -183,7 +177,7 @@ class RayCluster(AbstractContextManager["RayCluster", None]):
         errors = self._ray.exceptions
         attempt = task.attempt
         try:
-            reply: node.Reply = self._ray.get(task.reference)
+            reply: node.Reply = self._call(self._ray.get, task.reference, timeout=ANSWER_SECONDS)
             if reply.unseen:
                 self._sends = True
                 self._to_send.append(task)
@@ -204,7 +198,7 @@ class RayCluster(AbstractContextManager["RayCluster", None]):
             self._end(attempt, Ending.FAILED, Problem(ErrorCode.INTERNAL, said), log=str(error))
         else:
             ending = Ending.FAILED if reply.problem else Ending.DONE
-            self._end(attempt, ending, reply.problem, reply.where, reply.log)
+            self._outcomes.append(Outcome(attempt.name, ending, reply.problem, reply.where, reply.log, reply.seconds))
 
     def _take(self, reply: node.Reply, attempt: Attempt) -> None:
         """Have the results in the attempt's folder; raises UserError ``output_unwritable``."""
@@ -218,28 +212,26 @@ class RayCluster(AbstractContextManager["RayCluster", None]):
                 path.parent.mkdir(exist_ok=True)
                 with path.open("wb") as file:
                     for part in parts:
-                        file.write(self._ray.get(part, timeout=ANSWER_SECONDS))
+                        file.write(self._call(self._ray.get, part, timeout=ANSWER_SECONDS))
         except OSError as error:
             sentence = f"{attempt.folder} cannot be written: {error.strerror}."
             raise UserError(
                 ErrorCode.OUTPUT_UNWRITABLE, sentence, "Free some space or choose another --out."
             ) from error
 
-    def _end(
-        self, attempt: Attempt, ending: Ending, problem: Problem | None = None, where: str = "", log: str = ""
-    ) -> None:
-        self._outcomes.append(Outcome(attempt.name, ending, problem, where, log))
+    def _end(self, attempt: Attempt, ending: Ending, problem: Problem, log: str = "") -> None:
+        self._outcomes.append(Outcome(attempt.name, ending, problem, log=log))
 
     def _looked(self) -> list[Running]:
         """What the board tells, if it answers by now; without it clips are tracked all the same."""
         if self._look is None:
-            self._look = self._board.look.remote()
-        ready, _ = self._ray.wait([self._look], timeout=0)
+            self._look = self._call(self._board.look.remote)
+        ready, _ = self._call(self._ray.wait, [self._look], timeout=0)
         if not ready:
             return []
         look, self._look = self._look, None
         try:
-            told = self._ray.get(look)
+            told = self._call(self._ray.get, look, timeout=ANSWER_SECONDS)
         except self._ray.exceptions.RayError:
             return []
         running = {task.attempt.name for task in self._tasks.values()}
@@ -278,6 +270,35 @@ class RayCluster(AbstractContextManager["RayCluster", None]):
         if found != own:
             sentence = f"The cluster at {self._address} has FlowFace {found}, and this machine {own}."
             raise UserError(ErrorCode.OTHER_VERSION, sentence, "Install the same version on every machine of it.")
+
+    def _call(self, function: Callable[..., Any], *values: Any, **named: Any) -> Any:
+        """What Ray answers. Raises UserError (``cluster_gone``) where it has lost the cluster, or waits for it forever.
+
+        In a thread, as Ray's client may wait so where a cluster's head has died, and Ctrl-C must be heard meanwhile.
+        """
+        if self._lost:
+            raise self._lost
+        answer: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+
+        def call() -> None:
+            try:
+                answer.put((function(*values, **named), None))
+            except Exception as error:
+                answer.put((None, error))
+
+        threading.Thread(target=call, daemon=True).start()
+        try:
+            value, error = answer.get(timeout=2 * ANSWER_SECONDS)
+        except queue.Empty:
+            error = TimeoutError("it does not answer.")
+        if isinstance(error, (ConnectionError, TimeoutError, self._ray.exceptions.RaySystemError)) and not isinstance(
+            error, self._ray.exceptions.GetTimeoutError
+        ):
+            self._lost = self._gone(error)
+            raise self._lost from error
+        if error is not None:
+            raise error
+        return value
 
     def _gone(self, error: Exception) -> UserError:
         sentence = f"The cluster at {self._address} is gone: {_first_line(error)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -50,7 +49,6 @@ class _Job:
     record: ClipRecord
     replacing: bool = False
     folder: Path = Path()
-    started: float = 0.0
     crashes: int = 0
     losses: int = 0
 
@@ -146,13 +144,11 @@ class BatchRun:
     def _begin(self, executor: Executor, job: _Job) -> None:
         job.record = replace(job.record, attempts=job.record.attempts + 1)
         job.folder = self._ledger.work_folder(job.name)
-        job.started = time.monotonic()
         self._running[job.name] = job
         executor.submit(Attempt(job.name, job.spec, job.folder, self._ledger.token(job.record)))
 
     def _end(self, job: _Job, outcome: Outcome) -> None:
-        seconds = round(time.monotonic() - job.started, 2)
-        job.record = replace(job.record, seconds=seconds, where=outcome.where)
+        job.record = replace(job.record, seconds=outcome.seconds, where=outcome.where)
         if outcome.ending is Ending.DONE:
             self._keep(job)
             return

@@ -29,6 +29,7 @@ from backend.fitting.types import FitOptions, FitResult, Fixed, View
 from backend.fitting.windows import WHOLE, frames_of, key_frames
 from backend.head_model.model import HeadModel
 from backend.head_model.personal import with_corrections
+from backend.memory import at_once
 
 RESTING, OTHERS = 40, 40
 """Frames at rest, and others, from which the identity is solved: few enough to cost little. Without the others, whose
@@ -94,7 +95,7 @@ def _settled(take: Take, shape: Tensor) -> State:
     """The take's start with another ``shape (K_id,)``, and frames as every few of them answer to it."""
     start = replace(take.start, identity=shape)
     frames = every_few(len(take.found))
-    if len(take.found) > WHOLE or not take.found[frames].any():
+    if len(take.found) > at_once(WHOLE) or not take.found[frames].any():
         return start
     stage = Stage(Fixed(identity=True, cameras=True), take.options.max_iterations, SETTLED)
     few = minimise_coarse_to_fine(take.problem(frames), frames_of(start, frames), stage)

@@ -27,6 +27,7 @@ from backend.fitting.types import FitOptions, Fixed, Solution, View
 from backend.fitting.windows import WHOLE
 from backend.head_model.dense_points import joined_points
 from backend.head_model.model import HeadModel, SurfacePoints
+from backend.memory import at_once
 
 F64 = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -62,7 +63,7 @@ def personal_corrections(
     stride = max(1, take.points.count // COARSE_POINTS)
     plain = take.problem().without(TemporalTerm)
     problem, state = (thinned(plain, stride) if stride > 1 else plain), take.start
-    if len(found) > WHOLE:  # whose draft knows the key frames only
+    if len(found) > at_once(WHOLE):  # whose draft knows the key frames only
         stage = Stage(Fixed(identity=True, cameras=True), options.max_iterations, options.tolerance)
         state = minimise(problem, state, stage).state
     chosen = _active(head, state.expression.cpu().numpy())
@@ -109,7 +110,7 @@ def solution_at(fit: Solution, frames: Index) -> Solution:
 def frames_to_look_at(found: NDArray[np.bool_]) -> Index:
     """At most ``FRAMES`` of the frames that some view saw, evenly; of a take that is solved at every few, those."""
     seen = np.flatnonzero(found)
-    if len(found) <= WHOLE and (few := seen[np.isin(seen, every_few(len(found)))]).size >= LEAST_SEEN:
+    if len(found) <= at_once(WHOLE) and (few := seen[np.isin(seen, every_few(len(found)))]).size >= LEAST_SEEN:
         seen = few
     return seen[np.unique(np.linspace(0, len(seen) - 1, min(FRAMES, len(seen))).round().astype(int))]
 

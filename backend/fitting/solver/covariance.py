@@ -60,10 +60,14 @@ def covariance(factorisation: Factorisation, shared: Tensor | None = None, share
     mask = factorisation.shared_free.to(shared.dtype)
     shared = shared_scale * shared * mask[:, None] * mask
     answer = factorisation.by_frame(factorisation.backward(factorisation.half[..., :size]))
-    pairs = _band_inverse(factorisation)
-    half = pairs.shape[-1] // 2
-    own = torch.stack([pairs[:, :half, :half], pairs[:, half:, half:]], dim=1).flatten(0, 1)[: len(answer)]
     free = factorisation.free.to(shared.dtype)
     cross = -(answer @ shared)
-    frame = own * free[:, :, None] * free[:, None, :] - cross @ answer.mT
-    return Covariance(shared=shared, frame=0.5 * (frame + frame.mT), cross=cross)
+    frame = _own(_band_inverse(factorisation), len(answer))
+    frame.mul_(free[:, :, None]).mul_(free[:, None, :]).sub_(cross @ answer.mT)
+    return Covariance(shared=shared, frame=(frame + frame.mT).mul_(0.5), cross=cross)
+
+
+def _own(pairs: Tensor, frames: int) -> Tensor:
+    """(T,F,F) the frames' own blocks of those of pairs (P,2F,2F), anew."""
+    half = pairs.shape[-1] // 2
+    return torch.stack([pairs[:, :half, :half], pairs[:, half:, half:]], dim=1).flatten(0, 1)[:frames]

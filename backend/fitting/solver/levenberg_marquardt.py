@@ -113,5 +113,6 @@ def minimise(
         history.append(energy)
         if small:
             break
+        del equations  # which are most of what a solve takes: never two of them
         equations = problem.linearise(state)
     return Minimum(state, tuple(history), iteration)

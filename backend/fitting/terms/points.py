@@ -19,6 +19,7 @@ from backend.fitting.normal_equations import NormalEquations
 from backend.fitting.point_basis import PointBasis
 from backend.fitting.side_by_side import side_by_side
 from backend.fitting.state import POSE_UNKNOWNS, EyePoints, State, eye_points, head_points, skin_points
+from backend.memory import at_once
 
 # Points linearised at once (frames × points): bounds the memory of their Jacobians to about 35 MB a core.
 CHUNK_POINTS = 23_000
@@ -50,7 +51,7 @@ class PointsTerm:
     def chunks(self) -> Iterator[slice]:
         """Slices of frames, few enough to bound the memory of what is made of them."""
         frames, points = self.precision.shape[1:]
-        length = max(1, (CUDA_CHUNK_POINTS if self.mu.is_cuda else CHUNK_POINTS) // points)
+        length = max(1, (at_once(CUDA_CHUNK_POINTS) if self.mu.is_cuda else CHUNK_POINTS) // points)
         for start in range(0, frames, length):
             yield slice(start, min(start + length, frames))
 

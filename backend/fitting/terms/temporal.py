@@ -9,6 +9,7 @@ derivatives need only the Gram matrices Σ_i λ_i B_ia B_ib of the basis, comput
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,6 +22,7 @@ from backend.fitting.state import POSE_UNKNOWNS, State
 from backend.fitting.terms.glide import Glide
 
 REACH = 3  # frames that an acceleration is told by
+_PART_FRAMES = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +76,10 @@ class TemporalTerm:
         own = basis.expression_count + POSE_UNKNOWNS
         for lag, blocks in enumerate((equations.frame, equations.next_frame, equations.after_next)):
             pairs = state.frame_count - lag
-            inner = _between(basis, state, moments, slice(pairs), slice(lag, lag + pairs))
-            blocks[:, :own, :own].addcmul_(inner, self.vertices * _products(lag, factors)[:, None, None])
+            weights = self.vertices * _products(lag, factors)[:, None, None]
+            for part in _parts(pairs):
+                inner = _between(basis, state, moments, part, slice(part.start + lag, part.stop + lag))
+                blocks[part, :own, :own].addcmul_(inner, weights[part])
         _add_shared(equations, basis, state, self, moments, windows, cross)
         _add_gradient(equations, basis, state, self, moments, windows, cross, mean)
         _add_own(equations, state.expression, 0, self.expression, factors)
@@ -85,6 +89,12 @@ class TemporalTerm:
         """See ``Term``: every frame of a take of three or more; of a shorter one where there is a gap."""
         accelerated = torch.full((frames,), frames >= 3)
         return accelerated if self.glide is None else accelerated | self.glide.speaks_in(frames)
+
+
+def _parts(frames: int) -> Iterator[slice]:
+    """Slices of frames, few enough to bound the memory of what is made of them: 10 MB each for the open head."""
+    for start in range(0, frames, _PART_FRAMES):
+        yield slice(start, min(start + _PART_FRAMES, frames))
 
 
 def stencils(intervals: Tensor) -> Tensor:
@@ -215,8 +225,10 @@ def _add_shared(
     equations.shared_gradient[:count] += weights.vertices * torch.einsum("ncb,ncbk->k", bent, cross[..., identity])
     for factor, window in windows:
         relative = bent.mT @ state.rotation[window]
-        inner = _against(basis, relative, identity, moments, window)
-        equations.arrow[window, :count, :own] += weights.vertices * factor[:, None, None] * inner
+        for part in _parts(len(bent)):
+            frames = slice(window.start + part.start, window.start + part.stop)
+            inner = _against(basis, relative[part], identity, moments, frames)
+            equations.arrow[frames, :count, :own] += weights.vertices * factor[part, None, None] * inner
 
 
 def _add_gradient(

@@ -22,7 +22,7 @@ from backend.files import read_arrays
 from backend.head_model.converters.obj import read_obj, read_obj_vertices
 from backend.head_model.quads import halves_of, kept_pairs
 from backend.head_model.registration.types import SourceHead
-from backend.reading import FileFault, shown
+from backend.reading import FileFault, is_folder, shown
 
 F32 = NDArray[np.float32]
 
@@ -74,14 +74,7 @@ def read_ict(path: Path, name: str = "ict", on_progress: Callable[[float], None]
     Raises ``UserError`` ``ict_missing`` (no such file or folder, or no neutral mesh in it), ``ict_unreadable``,
     ``ict_inconsistent`` (a file with another number of vertices, named), ``bad_mesh``.
     """
-    if path.is_dir():
-        raw = _read_folder(path, on_progress)
-    elif path.is_file():
-        raw = _read_archive(path)
-    else:
-        raise UserError(
-            ErrorCode.ICT_MISSING, f"There is no file or folder {path}.", "Give ICT-FaceKit's folder of .obj files."
-        )
+    raw = _read_folder(path, on_progress) if is_folder(path) else _read_archive(path)
     regions, kept = _parts(len(raw.neutral))
     number = np.cumsum(kept, dtype=np.int32) - 1
     whole = kept[raw.triangles].all(axis=1)
@@ -145,6 +138,12 @@ def _read_archive(path: Path) -> _Raw:
             tuple(map(str, data["expression_names"])),
         )
     except (FileFault, ValueError, KeyError, TypeError, IndexError) as error:
+        if isinstance(error, FileFault) and error.missing:
+            raise UserError(
+                ErrorCode.ICT_MISSING,
+                f"There is no file or folder {shown(path)}.",
+                "Give ICT-FaceKit's folder of .obj files.",
+            ) from error
         raise UserError(
             ErrorCode.ICT_UNREADABLE,
             f"{shown(path)} is not an ICT-FaceKit archive or is damaged ({error}).",

@@ -45,7 +45,7 @@ def test_a_mesh_is_read_from_arrays_and_from_an_obj(tmp_path):
 @pytest.mark.parametrize(
     ("name", "data", "said"),
     [
-        ("none.npz", None, "no mesh at"),
+        ("none.npz", None, "no mesh file at"),
         ("text.npz", b"hello", "is not a mesh file"),
         ("text.obj", b"hello", "no vertices"),
     ],

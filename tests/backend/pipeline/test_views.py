@@ -17,7 +17,7 @@ from backend.observations import PointSet, ViewAlignment
 from backend.pipeline.align_views import AlignedView, picture_at, view_warnings, views_to_fit
 from backend.pipeline.open_views import open_views
 from backend.pipeline.result import first_scene_frame
-from protocol.messages import CameraSpec, TrackJob, ViewSpec
+from protocol.messages import CameraSpec, FaceChoice, SolveOptions, TrackJob, ViewSpec
 
 SIZE = (64, 48)
 
@@ -216,3 +216,20 @@ def test_what_reading_has_to_say_is_said(folder):
     assert said == far.info.notes[0] and "2000000" in said
     both = view_warnings([aligned(slow, 25, 2), aligned(far, 24, 2)])
     assert f"“far_2000000.png”: {said}" in both
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "words"),
+    [
+        ({"options": SolveOptions(focal_px=2.0)}, "bad_lens", "focal length of 3.2 to 64,000 pixels"),
+        ({"options": SolveOptions(focal_px=1e6)}, "bad_lens", "focal length of 3.2 to 64,000 pixels"),
+        ({"principal_point": (5000.0, 1.0)}, "bad_lens", "no lens looks at 5000, 1"),
+        ({"face": FaceChoice("box", box=(100.0, 0.0, 20.0, 20.0))}, "bad_box", "outside its picture of 64 × 48"),
+        ({"face": FaceChoice("point", point=(10.0, -3.0))}, "bad_box", "outside its picture of 64 × 48"),
+    ],
+)
+def test_what_no_picture_of_this_size_can_show_is_refused(folder, fields, code, words):
+    own = {name: fields.pop(name) for name in ("principal_point",) if name in fields}
+    with pytest.raises(UserError, match=words) as caught:
+        open_views(TrackJob((ViewSpec(str(folder / "slow.mp4"), **own),), **fields))
+    assert caught.value.code == code

@@ -40,8 +40,10 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     with contextlib.ExitStack() as stack:
 
-        def begin(runner: str = "tests.backend.server.runners:run", jobs: Path = tmp_path / "jobs") -> Server:
-            server = Server(jobs, "tcp://127.0.0.1:*", runner=runner)
+        def begin(
+            runner: str = "tests.backend.server.runners:run", jobs: Path = tmp_path / "jobs", *, adopt: bool = True
+        ) -> Server:
+            server = Server(jobs, "tcp://127.0.0.1:*", runner=runner, adopt=adopt)
             return stack.enter_context(running(server))
 
         yield begin

@@ -64,6 +64,7 @@ def run(
         "rambling": rambling,
         "resumable": resumable,
         "writing": writing,
+        "large": large,
     }
     deeds[Path(spec.views[0].footage).stem](spec, folder, on_progress, should_cancel)
 
@@ -130,6 +131,14 @@ def writing(_spec: TrackJob, folder: Path, on_progress: OnProgress, _should_canc
     """Write what a full disk has no room for."""
     on_progress(JobProgress("writing", 0.5, 1, 2))
     write_atomic(folder / "result.txt", bytes(100_000))
+
+
+KEPT: list[bytes] = []
+
+
+def large(_spec: TrackJob, _folder: Path, _on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:
+    """Keep 200 MB, as caches do."""
+    KEPT.append(b"x" * (200 << 20))
 
 
 def crash(_spec: TrackJob, _folder: Path, on_progress: OnProgress, _should_cancel: ShouldCancel) -> None:

@@ -112,6 +112,18 @@ def test_what_a_backend_that_ends_leaves_is_taken_up_by_one_that_runs(backend, t
     assert not (folder / "lock").exists() and not (folder / "worker.lock").exists()
 
 
+def test_the_backend_of_one_client_takes_up_what_that_asks_for_only(backend, start, tmp_path):
+    first, endpoint = backend()
+    with Client(endpoint) as client:
+        others, own = (client.submit(spec(deed)) for deed in ("resumable", "quick"))
+        wait_until(lambda: half_way(client, others.job_id))
+    first.kill()
+    with Client(start(adopt=False).endpoint) as client:
+        assert client.wait(own.job_id).state is JobState.DONE
+    state = json.loads((tmp_path / "jobs" / others.job_id / "state.json").read_bytes())
+    assert (state["state"], state["attempts"]) == ("running", 1), "left as it was for a backend of all"
+
+
 def test_a_job_goes_on_after_its_worker_was_killed(server, client, tmp_path):
     job = client.submit(spec("resumable"))
     waiting = client.submit(spec("quick"))
@@ -273,6 +285,18 @@ def test_a_worker_that_cannot_be_started_is_tried_again(server, client, monkeypa
     assert client.wait(client.submit(spec("quick")).job_id).state is JobState.DONE
 
 
+def test_a_worker_that_is_never_ready_is_started_again(start, tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_keeper, "START_SECONDS", 0.5)
+    monkeypatch.setenv("SLOW_TO_START", str(tmp_path / "started before"))
+    server = start("tests.backend.server.slow_start:run")
+    first = server._scheduler.worker.pid
+    wait_until(lambda: server._scheduler.worker.pid not in (first, 0))
+    monkeypatch.setattr(worker_keeper, "START_SECONDS", 180.0)
+    (tmp_path / "started before").touch()
+    with Client(server.endpoint) as client:
+        assert client.wait(client.submit(spec("quick")).job_id).state is JobState.DONE
+
+
 def test_a_worker_that_does_not_answer_is_ended_and_its_job_goes_on(server, client, tmp_path, monkeypatch):
     job = client.submit(spec("resumable"))
     wait_until(lambda: half_way(client, job.job_id))
@@ -288,5 +312,17 @@ def test_a_worker_that_does_not_answer_is_ended_and_its_job_goes_on(server, clie
 
 def test_a_worker_is_started_anew_only_where_it_has_grown_much():
     ready = 700 << 20
-    assert not is_large(ready, ready) and not is_large(ready + (500 << 20), ready)
-    assert is_large(ready + (600 << 20), ready) and not is_large(3 * ready, 2 * ready)
+    assert not is_large(ready, ready) and not is_large(ready + (200 << 20), ready)
+    assert is_large(ready + (300 << 20), ready) and not is_large(5 * ready, 4 * ready)
+
+
+def test_after_a_large_job_the_worker_is_back_at_its_idle_size(server, client, monkeypatch):
+    monkeypatch.setattr(worker_keeper, "LARGE_BYTES", 50 << 20)
+    monkeypatch.setattr(worker_keeper, "REST_SECONDS", 0.1)
+    worker = server._scheduler.worker
+    client.wait(client.submit(spec("quick")).job_id)
+    small = worker.pid
+    client.wait(client.submit(spec("large")).job_id)
+    wait_until(lambda: worker.pid != small and worker.state == "ready")
+    assert worker.process.resident_bytes() < 150 << 20
+    assert client.wait(client.submit(spec("quick")).job_id).state is JobState.DONE

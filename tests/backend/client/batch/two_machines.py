@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -29,13 +31,34 @@ class TwoMachines(AbstractContextManager["TwoMachines", None]):
         self._before: dict[str, str | None] = {}
         self._cluster: Any = None
         self._second: Any = None
+        self._folder = ""
 
     def __enter__(self) -> TwoMachines:
-        from ray.cluster_utils import Cluster
-
+        self._folder = tempfile.mkdtemp(prefix="r-")  # not pytest's: a socket's path has 107 characters at most
+        self._set("RAY_TMPDIR", self._folder)
         self._set("RAY_USAGE_STATS_ENABLED", "0")
         self._set("PYTHONPATH", os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH", "")))))
         self._set("FLOWFACE_TEST_DIARY", str(self._diary))
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._cluster is not None:
+            self._cluster.shutdown()
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start(self) -> None:
+        from ray.cluster_utils import Cluster
+
         machine = {"num_cpus": self._cpus, "object_store_memory": STORE_BYTES, "include_log_monitor": False}
         head = {**machine, "include_dashboard": False, "no_monitor": True, "_system_config": QUICKLY}
         if self._port is not None:
@@ -43,15 +66,6 @@ class TwoMachines(AbstractContextManager["TwoMachines", None]):
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self._second = self._cluster.add_node(**machine)
         self._set("RAY_ADDRESS", self._cluster.address)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._cluster.shutdown()
-        for name, value in self._before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
     def kill_one(self) -> None:
         """Kill the machine that is not the cluster's head, without a word to anybody."""

@@ -47,5 +47,5 @@ def test_what_is_no_binary_gltf_is_a_sentence(tmp_path: Path, content: bytes) ->
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"b\.glb"):
         read_glb(path)
-    with pytest.raises(UserError, match="no file"):
+    with pytest.raises(UserError, match="no glTF file"):
         read_glb(tmp_path / "absent.glb")
