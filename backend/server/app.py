@@ -17,12 +17,8 @@ from backend.errors import UserError
 from backend.server.desk import Desk
 from backend.server.device import AUTO, environment
 from backend.server.door import LINGER_MS, Door, Incoming, Peer
-<<<<<<< HEAD
-from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint
-from backend.server.health import HealthWatch
-=======
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint, network_endpoint
->>>>>>> main
+from backend.server.health import HealthWatch
 from backend.server.jobs import JobStore
 from backend.server.keys import KeyRing, keys_folder
 from backend.server.logs import about_request
