@@ -126,6 +126,11 @@ class BackendLink:
         return self.restart_at is not None or self.backend_starting
 
     @property
+    def starts_again(self) -> bool:
+        """True where it is one that had answered before."""
+        return self.coming_back and self._answered
+
+    @property
     def owns_backend(self) -> bool:
         """True where this add-on started the backend that runs."""
         return self.process is not None and self.process.running

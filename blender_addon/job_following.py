@@ -175,9 +175,7 @@ class JobFollowing(BackendLink):
             self._cameras[status.job_id] = job.known_cameras
         if job.cancelling:
             self._follow(job, m.Cancel(status.job_id))
-        if self.jobs.find(status.job_id) is None:
-            self.ask_jobs()
-            self.ask_storage()
+        self.ask_storage()
 
     def _on_listed(self, message: m.Message) -> None:
         if isinstance(message, m.StatusReply):

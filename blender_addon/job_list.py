@@ -37,7 +37,9 @@ class JobList:
             self.ask()
 
     def update(self, status: m.JobStatus) -> None:
-        """Take over what was pushed about one job."""
+        """Take over what was pushed about one job; one that is new here comes first."""
+        if self.find(status.job_id) is None and _is_shown(status):
+            self.jobs = (status, *self.jobs)
         self.jobs = tuple(status if job.job_id == status.job_id else job for job in self.jobs)
 
     def remove(self, job_id: str, on_end: Handler) -> None:
@@ -76,6 +78,11 @@ class JobList:
 
     def _on_list(self, message: m.Message) -> None:
         if isinstance(message, m.JobList):
-            self.jobs = tuple(job for job in message.jobs if job.kind in m.JOBS and m.JOBS[job.kind].GIVES_TAKE)
+            self.jobs = tuple(filter(_is_shown, message.jobs))
             if self._news_expected:
                 self._news_expected, self._news = False, self.waiting
+
+
+def _is_shown(job: m.JobStatus) -> bool:
+    """True for a job that leaves a take."""
+    return job.kind in m.JOBS and m.JOBS[job.kind].GIVES_TAKE

@@ -53,7 +53,7 @@ class FlowFacePreferences(bpy.types.AddonPreferences):  # type: ignore[misc]
     finish_jobs: bpy.props.BoolProperty(  # type: ignore[valid-type]
         name="Finish Jobs without Blender",
         description="A backend that Blender started goes on with its jobs when Blender is closed, and then ends; their "
-        "results are in the list of jobs the next time",
+        "results are in the list of jobs the next time. Otherwise the jobs go on when it is started the next time",
         default=True,
     )
 

@@ -73,8 +73,8 @@ def serve(
     for stream in (sys.stdout, sys.stderr):  # a letter that the console lacks must not end the backend
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    raise_file_limit()
     with logging_to(log_format):
-        raise_file_limit()
         try:
             server = Server(
                 jobs_dir or default_jobs_dir(),

@@ -9,6 +9,7 @@ import bpy
 
 from .. import building, retention, session
 from ..active_job import stage_of, time_left
+from ..backend_link import STOPPED
 from ..client import Connection
 from ..vendor import messages as m
 from .sidebar import InMainPanel
@@ -16,6 +17,7 @@ from .text import draw_text
 
 ROWS = 8
 """Jobs that are shown: the newest."""
+START = "Start the backend to see its jobs."
 NEW, BUILT = "IMPORT", "CHECKMARK"
 ICONS = {
     m.JobState.QUEUED: "SORTTIME",
@@ -44,7 +46,8 @@ class FLOWFACE_PT_jobs(InMainPanel, bpy.types.Panel):  # type: ignore[misc]
         """A row for each of the newest jobs."""
         now = session.current()
         if now.connection is not Connection.CONNECTED:
-            draw_text(self.layout, "Start the backend to see its jobs.", context.region.width)
+            why = STOPPED if now.starts_again else (now.connection_sentence if now.remote else START)
+            draw_text(self.layout, why, context.region.width)
             return
         built = building.built_jobs()
         column = self.layout.column(align=True)

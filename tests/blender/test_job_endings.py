@@ -265,7 +265,7 @@ def test_a_renamed_scene_still_gets_its_take() -> None:
 
 
 @pytest.mark.usefixtures("performing")
-def test_a_failed_job_of_the_list_leaves_a_text_with_its_log(tmp_path: Path) -> None:
+def test_a_failed_job_of_the_list_leaves_a_text_with_its_log_and_is_removed(tmp_path: Path) -> None:
     now = session.current()
     bpy.ops.flowface.track()
     ended()
@@ -276,3 +276,7 @@ def test_a_failed_job_of_the_list_leaves_a_text_with_its_log(tmp_path: Path) -> 
     text = bpy.data.texts["someone log"].as_string()
     assert text.startswith(f"someone: done\njob {job.job_id}") and "all that was said" in text
     assert bpy.ops.flowface.job_unfold(job_id=job.job_id) == {"FINISHED"} and now.jobs.unfolded == job.job_id
+    assert bpy.ops.flowface.job_remove(job_id=job.job_id) == {"FINISHED"}
+    wait_until(lambda: now.jobs.find(job.job_id) is None, pump.tick)
+    assert not (tmp_path / "jobs" / job.job_id).exists()
+    assert takes() == ["someone"], "what was built of it stays"
