@@ -169,11 +169,11 @@ class Interrupted(Client):
 
     pressed = False
 
-    def _answer(self, reply):
+    def _answer(self, reply, seconds):
         if reply is m.Submitted and not self.pressed:
             self.pressed = True
             raise KeyboardInterrupt
-        return super()._answer(reply)
+        return super()._answer(reply, seconds)
 
 
 def test_ctrl_c_before_the_job_has_a_number_cancels_it_all_the_same(backend):
