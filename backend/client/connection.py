@@ -168,7 +168,8 @@ class Client(AbstractContextManager["Client", None]):
         all_files: bool = False,
         token: str = "",
     ) -> m.ResultReply:
-        """Submit a job, follow it and bring its result; Ctrl-C cancels the job and is then raised again.
+        """Submit a job, follow it and bring its result; Ctrl-C cancels the job and is then raised again, with a
+        sentence where the backend could not be told.
 
         All the while the backend may die and come back. ``token`` (32 hexadecimal digits) is that of a job which this
         client may have submitted before it ended itself: that one is followed on then.
@@ -183,7 +184,8 @@ class Client(AbstractContextManager["Client", None]):
             job_id = self._submit(job, token).job_id
             status = self.wait(job_id, on_status)
         except KeyboardInterrupt:
-            self._call_off(job_id, job, token)
+            if words := self._call_off(job_id, job, token):
+                raise KeyboardInterrupt(words) from None
             raise
         if status.state is m.JobState.CANCELLED:
             raise UserError(ErrorCode.CANCELLED, f"The job “{status.name}” was cancelled.")
@@ -204,13 +206,16 @@ class Client(AbstractContextManager["Client", None]):
     def _submit(self, job: m.Job, token: str) -> m.JobStatus:
         return self._ask(m.Submit(job, token=token), m.Submitted).job
 
-    def _call_off(self, job_id: str, job: m.Job, token: str) -> None:
-        """Cancel a job that may be known by its token only; for this user does not wait for long."""
+    def _call_off(self, job_id: str, job: m.Job, token: str) -> str:
+        """Cancel a job that may be known by its token only, without long waits; where that failed, a sentence."""
         self._patience, self._tries = min(self._patience, self._timeout), 1
-        with contextlib.suppress(UserError):
+        try:
             job_id = job_id or self._submit(job, token).job_id
             self.cancel(job_id)
             self.wait(job_id)
+        except UserError as error:
+            return f"stopped; the job {job_id or 'that was asked for'} could not be cancelled: {error.message}"
+        return ""
 
     @contextlib.contextmanager
     def _telling(self, on_loss: Callable[[], None]) -> Iterator[None]:

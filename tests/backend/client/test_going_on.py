@@ -185,6 +185,23 @@ def test_ctrl_c_before_the_job_has_a_number_cancels_it_all_the_same(backend):
     assert len(jobs) == before + 1 and jobs[0].state is JobState.CANCELLED
 
 
+def test_ctrl_c_that_the_backend_cannot_be_told_is_said(backend):
+    def interrupt(_status):
+        backend.kill()
+        raise KeyboardInterrupt
+
+    try:
+        with (
+            Client(backend.endpoint, timeout=5.0, patience=0.5) as client,
+            pytest.raises(KeyboardInterrupt, match=r"the job \S+ could not be cancelled: The backend at .* stopped"),
+        ):
+            client.run(spec("until-cancelled"), interrupt)
+    finally:
+        backend.start()
+        with Client(backend.endpoint) as client:
+            client.cancel(client.jobs(1)[0].job_id)  # it goes on
+
+
 TRACK = [sys.executable, "-m", "backend.cli", "track", "until-cancelled.mp4", "--no-blend"]
 
 
