@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backend.client import jobs_cli
 from backend.client.batch.cli import batch
 from backend.client.cli import export, refine, track, transfer
 from backend.demo.cli import demo
@@ -37,7 +38,7 @@ COMMANDS = (
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )
-GROUPS = {"head": head_model_cli.app, "keys": keys_cli.app, "benchmark": timing_cli.app}
+GROUPS = {"jobs": jobs_cli.app, "head": head_model_cli.app, "keys": keys_cli.app, "benchmark": timing_cli.app}
 
 NO_READER = 141
 """Exit status of a command whose output nobody reads any more (``| head``): 128 and SIGPIPE, as shells have it."""

@@ -24,6 +24,7 @@ from .corrections import HeldKey as HeldKey
 from .corrections import Mask as Mask
 from .corrections import Pin as Pin
 from .fields import from_plain, to_plain
+from .health import Health as Health
 from .job import JOBS as JOBS
 from .job import CameraSpec as CameraSpec
 from .job import DistortionModel as DistortionModel
@@ -121,6 +122,7 @@ class Welcome(Message):
     capabilities: tuple[str, ...] = ()  # the request types this backend answers
     kinds: tuple[str, ...] = ()  # the kinds of job that it does; none are named by backends from before they were told
     reads_paths: bool = True  # of this client's machine; False: footage has to be sent (``upload``)
+    health: Health | None = None  # told to the backend's own user
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from backend.client.address import Address
 from backend.client.link import Link, Received
-from backend.client.upload import SentJob, send_files
+from backend.client.upload import SentJob, proxy_name, send_files
 from backend.errors import ErrorCode, UserError
 from backend.server.discovery import is_listening
 from protocol import messages as m
@@ -188,7 +188,16 @@ class Client(AbstractContextManager["Client", None]):
         if status.problem:
             raise UserError(status.problem.code, status.problem.message, status.problem.hint)
         reply = self.result(job_id, files, all_files=all_files)
-        return sent.localised(reply) if sent else reply
+        return sent.localised(self._with_proxies(reply)) if sent else reply
+
+    def _with_proxies(self, reply: m.ResultReply) -> m.ResultReply:
+        """A result together with the proxies of its cameras, as far as they can travel."""
+        files = dict(reply.files)
+        cameras = reply.take.cameras if reply.take else ()
+        for name in {proxy_name(camera.proxy) for camera in cameras} - {""}:
+            with contextlib.suppress(UserError):
+                files |= self.result(reply.job.job_id, (name,)).files
+        return replace(reply, files=files)
 
     def send_files(self, job: m.Job, on_status: OnStatus | None = None) -> SentJob:
         """Send the files of a job to a backend that does not read this machine's paths; those it has are not sent."""

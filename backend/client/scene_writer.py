@@ -23,12 +23,17 @@ COPIED = ("blender_addon", "protocol", "msgpack")
 
 
 def require_blender(request: TrackRequest) -> Blender | None:
-    """The Blender that will write the request's scene, None where no scene is wanted.
+    """The Blender that will write the request's scene: ``wanted_blender``."""
+    return wanted_blender(request.blend)
+
+
+def wanted_blender(wanted: bool) -> Blender | None:
+    """The Blender that will write a scene, None where none is wanted.
 
     Raises:
         UserError: ``no_blender``.
     """
-    if not request.blend:
+    if not wanted:
         return None
     blender = find_blender()
     if blender is None:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backend.client.blender import Blender
 from backend.client.connection import Client, OnStatus
 from backend.client.request import TrackRequest, job_spec
 from backend.client.scene_writer import require_blender, scene_writer
 from backend.errors import ErrorCode, UserError
 from backend.files import link_or_copy, write_atomic
 from backend.overlay.track import write_overlays
-from backend.pipeline.take_files import alignments_file, files_of_take, texture_file, track_file
+from backend.pipeline.take_files import TRACKED, alignments_file, files_of_take, texture_file, track_file
 from backend.server.discovery import find_server, private_server
 from backend.terminal.ending import ending_interrupts
 from backend.track.io import load_track
@@ -54,29 +55,37 @@ def track_to_folder(
     blender = require_blender(request)
     job = job_spec(request)
     with output_folder(request.out) as out, backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
-        earlier = files_of_take(out)
         reply = client.run(job, on_status, RESULT_FILES, all_files=job.several_faces)
-        files = write_take(reply, out)
-        forget(earlier, {path.name for path in files.values()})
-        report = json.loads(reply.files["report.json"].tobytes())
-        track = load_track(files["track"])
-        further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
-        others = [load_track(out / track_file(number)) for number in further]
-        seen = [reply.files[alignments_file(number)].tobytes() for number in (1, *further)]
-        extras = " and ".join(
-            words for words, wanted in (("the scene", request.blend), ("the overlay", request.overlay)) if wanted
-        )
-        if on_stage and extras:
-            on_stage(f"writing {extras}")
-        with contextlib.ExitStack() as stack:
-            scene = out / "scene.blend"
-            finish = stack.enter_context(scene_writer(blender, reply, scene)) if blender else None
-            if request.overlay:
-                files |= write_overlays([track, *others], request.head, seen, out)
-            if finish:
-                finish()
-                files["scene"] = scene
-        return TrackOutput(track, report, files, tuple(others))
+        return write_output(reply, out, blender, overlay=request.overlay, on_stage=on_stage)
+
+
+def write_output(
+    reply: ResultReply, out: Path, blender: Blender | None, *, overlay: bool, on_stage: OnStage | None = None
+) -> TrackOutput:
+    """Write a take's results over an earlier take's, with a scene by ``blender`` and an overlay where they are wanted.
+
+    Raises UserError ``output_unwritable``, and what writing a scene or an overlay raises.
+    """
+    earlier = files_of_take(out)
+    files = write_take(reply, out)
+    forget(earlier, {path.name for path in files.values()})
+    report = json.loads(reply.files["report.json"].tobytes())
+    track = load_track(files["track"])
+    further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
+    others = [load_track(out / track_file(number)) for number in further]
+    seen = [reply.files[alignments_file(number)].tobytes() for number in (1, *further)]
+    extras = " and ".join(words for words, wanted in (("the scene", blender), ("the overlay", overlay)) if wanted)
+    if on_stage and extras:
+        on_stage(f"writing {extras}")
+    with contextlib.ExitStack() as stack:
+        scene = out / "scene.blend"
+        finish = stack.enter_context(scene_writer(blender, reply, scene)) if blender else None
+        if overlay:
+            files |= write_overlays([track, *others], track.head_id, seen, out)
+        if finish:
+            finish()
+            files["scene"] = scene
+    return TrackOutput(track, report, files, tuple(others))
 
 
 @contextlib.contextmanager
@@ -118,20 +127,27 @@ def write_take(reply: ResultReply, out: Path) -> dict[str, Path]:
     further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
     files = {}
     named = (name for number in further for name in (track_file(number), alignments_file(number)))
-    for name in (*RESULT_FILES, *named):
+    unrefined = [TRACKED] if TRACKED in reply.files else []
+    for name in (*RESULT_FILES, *named, *unrefined):
         files[Path(name).stem] = out / name
         write_result(out / name, reply.files[name].tobytes())
-    return files | keep_proxies(reply.take, out) | keep_textures(reply.take, out)
+    return files | keep_proxies(reply, out) | keep_textures(reply.take, out)
 
 
-def keep_proxies(take: TakeResult | None, out: Path) -> dict[str, Path]:
+def keep_proxies(reply: ResultReply, out: Path) -> dict[str, Path]:
     """Put a take's proxies beside the results, where its track looks for them; what was put there, by name.
 
-    They are the same files on disk as the backend's where that is possible. Raises UserError ``output_unwritable``.
+    They are the same files on disk as the backend's where that is possible, else what came with the reply. Raises
+    UserError ``output_unwritable``.
     """
     kept: dict[str, Path] = {}
-    for camera in take.cameras if take is not None else ():
+    for camera in reply.take.cameras if reply.take is not None else ():
         proxy = Path(camera.proxy)
+        if camera.proxy in reply.files:
+            kept[f"proxy {camera.name}"] = out / camera.proxy
+            (out / camera.proxy).parent.mkdir(exist_ok=True)
+            write_result(out / camera.proxy, reply.files[camera.proxy].tobytes())
+            continue
         if not camera.proxy or not proxy.is_file():
             continue
         path = kept[f"proxy {camera.name}"] = out / proxy.parent.name / proxy.name

@@ -43,7 +43,8 @@ def _pool() -> ThreadPoolExecutor | None:
 
 
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], like: Tensor) -> list[Result]:
-    """``work`` on every item, results in order. On a GPU (where ``like`` lies) one after the other: it needs no help; where memory is scarce as well.
+    """``work`` on every item, results in order. One after the other on a GPU (where ``like`` lies), which needs
+    no help, and where memory is scarce.
 
     ``work`` must not call this itself, nor write what another item's reads. Raises what ``work`` raises.
     """

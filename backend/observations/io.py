@@ -3,8 +3,12 @@
 A take is one npz: of each view the arrays in ``SHAPES``, ``image_size``,
 ``frame_rate`` and ``aligner``, and of its point sets ``set0/mu``, ``set0/sigma``, ``set0/valid``, ``set0/name``,
 ``set0/made_by``, then ``set1/…``; free points have ``set0/triangle`` and ``set0/barycentric`` as well. Names of a
-take's second view begin with ``view1/`` and so on; texts are UTF-8 bytes. Files from before there were several sets
-have one without ``set0/``, called by ``landmarks``. Reading one needs neither the aligner nor its libraries.
+take's second view begin with ``view1/`` and so on; texts are UTF-8 bytes. Reading one needs neither the aligner nor its
+libraries.
+
+``version`` is the format's. Files from before it was written are of versions 1 (one view and one set, without ``set0/``
+and without a name), 2 (several views; the set is called by ``landmarks``) or 3 (several sets), and are told apart by
+what is in them.
 """
 
 from __future__ import annotations
@@ -42,6 +46,7 @@ SHAPES = {
 SET_SHAPES = {"mu": ("f4", 3), "sigma": ("f4", 2), "valid": ("?", 2)}
 FIRST = PointSetId("mediapipe478", "mediapipe")
 """The point set of files that were made before there was a choice."""
+VERSION = 4
 MAX_WORD = 100
 MAX_SETS = 64
 MAX_BYTES = 4 << 30  # of a take of several views, unpacked
@@ -73,7 +78,7 @@ def load_alignments(path: Path) -> tuple[ViewAlignment, ...]:
 
 def arrays_of(views: Sequence[ViewAlignment]) -> dict[str, NDArray[Any]]:
     """The arrays of all views by their names in a file."""
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NDArray[Any]] = {"version": np.array([VERSION], np.int64)}
     for number, view in enumerate(views):
         arrays |= {_prefix(number) + name: array for name, array in _view_arrays(view).items()}
     return arrays
@@ -81,10 +86,21 @@ def arrays_of(views: Sequence[ViewAlignment]) -> dict[str, NDArray[Any]]:
 
 def views_in(arrays: Arrays, path: Path) -> tuple[ViewAlignment, ...]:
     """The views whose arrays these are, of the file ``path``. Raises UserError ``bad_alignment``."""
+    _require_readable(arrays.get("version"), path)
     count = 1
     while f"{_prefix(count)}numbers" in arrays:
         count += 1
     return tuple(_read_view(arrays, _prefix(index), path) for index in range(count))
+
+
+def _require_readable(version: NDArray[Any] | None, path: Path) -> None:
+    if version is None:
+        return
+    if version.shape != (1,) or version.dtype != np.int64:
+        raise _bad(path, "its format version is no number")
+    if version[0] not in range(1, VERSION + 1):
+        sentence = f"{path} has format version {version[0]}; this FlowFace reads up to version {VERSION}."
+        raise UserError(ErrorCode.BAD_ALIGNMENT, sentence, "Update FlowFace, or track the footage again.")
 
 
 def _prefix(view: int) -> str:

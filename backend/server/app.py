@@ -18,8 +18,10 @@ from backend.server.desk import Desk
 from backend.server.device import AUTO, environment
 from backend.server.door import LINGER_MS, Door, Incoming, Peer
 from backend.server.endpoint import DEFAULT_ENDPOINT, loopback_endpoint, network_endpoint
+from backend.server.health import HealthWatch
 from backend.server.jobs import JobStore
 from backend.server.keys import KeyRing, keys_folder
+from backend.server.logs import about_request
 from backend.server.process import ParentWatch
 from backend.server.reading import Reading
 from backend.server.retention import KEEP_ALL, Retention
@@ -85,7 +87,8 @@ class Server:
         )
         uploads = Uploads(jobs_dir)
         self._reading = Reading(self._context, jobs_dir, self._door.send_watched)
-        self._desk = Desk(self._scheduler, subscriptions, self._reading, uploads, self.stop)
+        self._health = HealthWatch(jobs_dir, self._scheduler)
+        self._desk = Desk(self._scheduler, subscriptions, self._reading, uploads, self._health, self.stop)
 
     def stop(self) -> None:
         """End ``run`` soon. May be called from a signal handler or another thread."""
@@ -113,6 +116,7 @@ class Server:
                     log.info("the process that started this backend has ended; so does the backend")
                     break
         finally:
+            self._health.stop()
             self._scheduler.close()
             self._reading.close()
             self._door.close()
@@ -120,6 +124,11 @@ class Server:
             log.info("stopped")
 
     def _handle(self, incoming: Incoming) -> None:
+        peer = incoming.peer
+        with about_request(peer=peer.owner or "this user", connection=peer.routing_id.hex()[-8:]):
+            self._answer(incoming)
+
+    def _answer(self, incoming: Incoming) -> None:
         request: int | None = None
         peer = incoming.peer
         try:

@@ -17,6 +17,8 @@ import numpy as np
 
 from backend.errors import UserError
 from backend.server.device import require_device
+from backend.server.discovery import advertised
+from backend.server.health import ask, in_words
 from backend.server.jobs import JobStore
 from backend.server.storage import storage
 from backend.server.worker import load_runner
@@ -49,6 +51,8 @@ def check(jobs_dir: Path, runner: str) -> Iterator[Finding]:
     again = "Install FlowFace's packages again."
     yield _guarded("The version cannot be read", again, _versions)
     yield _guarded("The jobs folder cannot be used", "Choose another --jobs-dir.", lambda: _jobs_folder(jobs_dir))
+    if (running := advertised()) is not None:
+        yield _guarded("The backend that runs cannot be asked", "Start it again.", lambda: _running(running.endpoint))
     yield _guarded("Videos cannot be read", again, _decoding)
     yield _guarded("The tracker does not load", again, lambda: _tracker(runner))
 
@@ -76,6 +80,18 @@ def _jobs_folder(jobs_dir: Path) -> Finding:
     if free < LITTLE_ROOM:
         return Finding(Verdict.WARNING, sentence, "Free some space: a long take may not fit.")
     return Finding(Verdict.GOOD, sentence)
+
+
+def _running(endpoint: str) -> Finding:
+    welcome = ask(endpoint)
+    if welcome is None:
+        sentence = f"Whoever listens at {endpoint} does not answer as a FlowFace backend of this user would."
+        return Finding(Verdict.WARNING, sentence, "If it is one, start it again; if not, choose another port.")
+    health = welcome.health
+    if health is not None and health.folder_problem:
+        hint = "Free some space, or connect the disk again."
+        return Finding(Verdict.WARNING, f"{in_words(endpoint, welcome)} {health.folder_problem}", hint)
+    return Finding(Verdict.GOOD, in_words(endpoint, welcome))
 
 
 def _decoding() -> Finding:

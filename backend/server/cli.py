@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ import typer
 from backend.errors import UserError
 from backend.server.device import AUTO, environment
 from backend.server.endpoint import DEFAULT_ENDPOINT
+from backend.server.logs import LogFormat, logging_to
 from protocol.version import PROTOCOL_VERSION
 
 log = logging.getLogger("flowface")
@@ -50,10 +52,14 @@ def serve(
         ),
     ] = "",
     private: Annotated[bool, typer.Option(help="Do not tell other programs where this backend listens.")] = False,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Lines for people, or one JSON map an event for programs.")
+    ] = LogFormat.TEXT,
 ) -> None:
     """Run a backend that add-on and command line can submit footage to.
 
-    Prints one JSON line with its endpoint when it is ready, then logs to standard error.
+    Prints one JSON line with its endpoint when it is ready, then logs to standard error, and to logs/backend.log in the
+    state folder.
     """
     # Here, not above: ``flowface --help`` lists this command and must not load sockets and numpy for that.
     from backend.server.app import Server
@@ -62,36 +68,42 @@ def serve(
     from backend.server.process import start_time
     from backend.server.retention import Retention
 
-    _set_up_logging()
+    for stream in (sys.stdout, sys.stderr):  # a letter that the console lacks must not end the backend
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     raise_file_limit()
-    try:
-        server = Server(
-            jobs_dir or default_jobs_dir(),
-            endpoint,
-            device=device,
-            parent_pid=parent_pid,
-            finish_jobs=finish_jobs,
-            retention=Retention.of(keep_gb, keep_days),
-            adopt=not private,
-            network=network or None,
-        )
-    except UserError as error:
-        log.error("%s", error)
-        raise typer.Exit(1) from None
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: server.stop())
-    me = RunningServer(server.endpoint, os.getpid(), PROTOCOL_VERSION, start_time(os.getpid()))
-    if not private:
-        advertise(me)
-    print(json.dumps(me.__dict__), flush=True)
-    log.info("listening on %s, protocol %d", server.endpoint, PROTOCOL_VERSION)
-    if server.network_endpoint is not None:
-        log.info("listening to trusted keys on %s", server.network_endpoint)
-    try:
-        server.run()
-    finally:
-        withdraw(me)
+    with logging_to(log_format):
+        try:
+            server = Server(
+                jobs_dir or default_jobs_dir(),
+                endpoint,
+                device=device,
+                parent_pid=parent_pid,
+                finish_jobs=finish_jobs,
+                retention=Retention.of(keep_gb, keep_days),
+                adopt=not private,
+                network=network or None,
+            )
+        except UserError as error:
+            log.error("%s", error)
+            raise typer.Exit(1) from None
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: server.stop())
+        me = RunningServer(server.endpoint, os.getpid(), PROTOCOL_VERSION, start_time(os.getpid()))
+        if not private:
+            advertise(me)
+        print(json.dumps(me.__dict__), flush=True)
+        log.info("listening on %s, protocol %d", server.endpoint, PROTOCOL_VERSION)
+        if server.network_endpoint is not None:
+            log.info("listening to trusted keys on %s", server.network_endpoint)
+        try:
+            server.run()
+        except Exception:
+            log.exception("the backend ends by an error of its own")
+            raise typer.Exit(1) from None
+        finally:
+            withdraw(me)
 
 
 def check(
@@ -119,20 +131,3 @@ def check(
             typer.echo(f"{finding.verdict:<8}{finding.sentence} {finding.hint}".rstrip())
     if bad:
         raise typer.Exit(2)
-
-
-def _set_up_logging() -> None:
-    """Plain lines, or rich ones in a terminal; a letter that the console lacks must not end the backend."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.logging import RichHandler
-
-        handler: logging.Handler = RichHandler(console=Console(stderr=True), show_path=False)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-    else:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -17,6 +17,7 @@ from typing import Any
 from backend.errors import ErrorCode, UserError
 from backend.server import reading_link as link
 from backend.server.door import Peer
+from backend.server.health import HealthWatch
 from backend.server.lists import MAX_LISTED
 from backend.server.reading import Reading
 from backend.server.refusals import require_over, require_usable
@@ -42,10 +43,11 @@ class Desk:
         subscriptions: Subscriptions,
         reading: Reading,
         uploads: Uploads,
+        health: HealthWatch,
         stop: Callable[[], None],
     ) -> None:
         self._scheduler, self._subscriptions, self._stop = scheduler, subscriptions, stop
-        self._reading, self._uploads = reading, uploads
+        self._reading, self._uploads, self._health = reading, uploads, health
         self._answers: dict[type[m.Message], Callable[[Any, Peer, int], m.Message | None]] = {
             m.Hello: self._hello,
             m.Heads: self._heads,
@@ -79,7 +81,8 @@ class Desk:
         worker = self._scheduler.worker
         verbs = tuple(cls.TYPE for cls in self._answers)
         version = importlib.metadata.version("flowface")
-        return m.Welcome(version, os.getpid(), worker.state, worker.device, verbs, tuple(m.JOBS), peer.is_owner)
+        health = self._health.now() if peer.is_owner else None
+        return m.Welcome(version, os.getpid(), worker.state, worker.device, verbs, tuple(m.JOBS), peer.is_owner, health)
 
     def _heads(self, _message: m.Heads, peer: Peer, request: int) -> None:
         self._reading.ask(peer, request, link.ReadHeads())

@@ -138,6 +138,16 @@ class Scheduler:
         """True where no job runs or waits."""
         return self._run is None and not self._queue
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        """How many jobs run."""
+        return int(self._run is not None)
+
     def partial_file(self, job_id: str) -> Path | None:
         """The track of what is known of a running job's take by now; None where there is none."""
         if self._run is None or job_id != self._run.job_id or self._run.partial_file is None:

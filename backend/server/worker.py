@@ -36,6 +36,7 @@ from backend.server import worker_link as link
 from backend.server.device import require_device
 from backend.server.explain import explain
 from backend.server.jobs import WORKER_LOCK, read_spec
+from backend.server.plain import plain_lines
 from backend.server.storage import folder_size
 from protocol.codec import ProtocolError
 from protocol.messages import Job, Problem
@@ -135,7 +136,7 @@ class Worker:
         except Exception as error:
             problem = explain(error, folder)
             with contextlib.suppress(OSError):  # the disk may be what the error is about
-                (folder / "log.txt").write_text(traceback.format_exc(), encoding="utf-8")
+                (folder / "log.txt").write_text("\n".join(plain_lines(traceback.format_exc())), encoding="utf-8")
             told = Problem(problem.code, problem.message, problem.hint)
             self._send(link.Failed(job, told, folder_size(folder)))
         else:

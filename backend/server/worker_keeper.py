@@ -82,6 +82,11 @@ class WorkerKeeper:
         """The worker's process id, 0 where there is none."""
         return 0 if self.process is None else self.process.pid
 
+    @property
+    def restarts(self) -> int:
+        """How many workers were started after the first one."""
+        return max(0, self._serial - 1)
+
     def ask_again(self) -> None:
         """Somebody wants a worker: where there was no use in waiting, try once more, at once."""
         if self.hopeless:

@@ -65,8 +65,8 @@ def weights_digest(path: Path | None = None) -> str:
 def shared_network(path: Path | None = None, device: str = "auto") -> FlowFaceNetwork:
     """The network of a weights file, in evaluation mode on ``device``, read once for all who ask.
 
-    ``device`` is torch's name, or “auto”: CUDA when there is one, and memory for it. Raises UserError: ``weights_missing``, and what
-    ``load_weights`` raises for a file that holds something else.
+    ``device`` is torch's name, or “auto”: CUDA when there is one, and memory for it. Raises UserError:
+    ``weights_missing``, and what ``load_weights`` raises for a file that holds something else.
     """
     import torch
 
