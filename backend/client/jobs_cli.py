@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from backend.client.address import EndpointOption, KeyOption, address
+
 app = typer.Typer(help="Jobs: list, show, follow, fetch, cancel and remove them.", invoke_without_command=True)
 
-Endpoint = Annotated[str, typer.Option(help="Backend to ask, such as tcp://127.0.0.1:5055; else the one that runs.")]
 JobsDir = Annotated[
     Path | None, typer.Option(help="Folder of jobs to look into; else a backend's, else where backends keep them.")
 ]
@@ -31,23 +32,30 @@ def jobs(
     context: typer.Context,
     limit: Limit = 50,
     as_json: Json = False,
-    endpoint: Endpoint = "",
+    endpoint: EndpointOption = "",
+    key: KeyOption = "",
     jobs_dir: JobsDir = None,
 ) -> None:
     """Jobs: list, show, follow, fetch, cancel and remove them. Without one of these: list."""
     if context.invoked_subcommand is None:
-        list_command(limit, as_json, endpoint, jobs_dir)
+        list_command(limit, as_json, endpoint, key, jobs_dir)
 
 
 @app.command("list")
-def list_command(limit: Limit = 50, as_json: Json = False, endpoint: Endpoint = "", jobs_dir: JobsDir = None) -> None:
+def list_command(
+    limit: Limit = 50,
+    as_json: Json = False,
+    endpoint: EndpointOption = "",
+    key: KeyOption = "",
+    jobs_dir: JobsDir = None,
+) -> None:
     """List the latest jobs, newest first."""
     from rich.console import Console
 
     from backend.client.job_access import job_access
     from backend.client.job_table import job_table, plain
 
-    with job_access(endpoint or None, jobs_dir) as access:
+    with job_access(address(endpoint, key), jobs_dir) as access:
         found = access.jobs(limit)
     if as_json:
         for job in found:
@@ -59,14 +67,16 @@ def list_command(limit: Limit = 50, as_json: Json = False, endpoint: Endpoint = 
 
 
 @app.command()
-def show(job: Job, as_json: Json = False, endpoint: Endpoint = "", jobs_dir: JobsDir = None) -> None:
+def show(
+    job: Job, as_json: Json = False, endpoint: EndpointOption = "", key: KeyOption = "", jobs_dir: JobsDir = None
+) -> None:
     """Show all that is known of a job."""
     from rich.console import Console
 
     from backend.client.job_access import find_job, job_access
     from backend.client.job_table import details, plain
 
-    with job_access(endpoint or None, jobs_dir) as access:
+    with job_access(address(endpoint, key), jobs_dir) as access:
         found = find_job(access, job)
     if as_json:
         typer.echo(json.dumps(plain(found)))
@@ -75,7 +85,7 @@ def show(job: Job, as_json: Json = False, endpoint: Endpoint = "", jobs_dir: Job
 
 
 @app.command()
-def follow(job: Job, endpoint: Endpoint = "", jobs_dir: JobsDir = None) -> None:
+def follow(job: Job, endpoint: EndpointOption = "", key: KeyOption = "", jobs_dir: JobsDir = None) -> None:
     """Watch a job until it is over; Ctrl-C stops watching only, the job goes on."""
     from rich.console import Console
 
@@ -83,7 +93,7 @@ def follow(job: Job, endpoint: Endpoint = "", jobs_dir: JobsDir = None) -> None:
     from backend.client.terminal import ProgressView
     from backend.errors import UserError
 
-    with job_access(endpoint or None, jobs_dir) as access:
+    with job_access(address(endpoint, key), jobs_dir) as access:
         found = find_job(access, job)
         with ProgressView(Console(stderr=True)) as view:
             final = access.wait(found.job_id, view.on_status)
@@ -98,7 +108,8 @@ def fetch(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made where it is missing.")],
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write scene.blend.")] = True,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write the overlay picture or video.")] = True,
-    endpoint: Endpoint = "",
+    endpoint: EndpointOption = "",
+    key: KeyOption = "",
     jobs_dir: JobsDir = None,
 ) -> None:
     """Write what a finished job has left into a folder, as “flowface track” does."""
@@ -108,7 +119,7 @@ def fetch(
     from backend.client.job_access import find_job, job_access
     from backend.client.terminal import ProgressView
 
-    with job_access(endpoint or None, jobs_dir) as access:
+    with job_access(address(endpoint, key), jobs_dir) as access:
         found = find_job(access, job)
         with ProgressView(Console(stderr=True)) as view:
             files = fetch_to_folder(access, found, out, blend=blend, overlay=overlay, on_stage=view.on_stage)
@@ -117,11 +128,11 @@ def fetch(
 
 
 @app.command()
-def cancel(job: Job, endpoint: Endpoint = "", jobs_dir: JobsDir = None) -> None:
+def cancel(job: Job, endpoint: EndpointOption = "", key: KeyOption = "", jobs_dir: JobsDir = None) -> None:
     """Stop a job that waits or runs."""
     from backend.client.job_access import find_job, job_access
 
-    with job_access(endpoint or None, jobs_dir) as access:
+    with job_access(address(endpoint, key), jobs_dir) as access:
         status = access.cancel(find_job(access, job).job_id)
         final = status if status.finished else access.wait(status.job_id)
     typer.echo(f"{final.job_id} is {final.state}")
@@ -131,7 +142,8 @@ def cancel(job: Job, endpoint: Endpoint = "", jobs_dir: JobsDir = None) -> None:
 def remove(
     jobs: Annotated[list[str], typer.Argument(help="As for the other commands.", metavar="JOB...", show_default=False)],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    endpoint: Endpoint = "",
+    endpoint: EndpointOption = "",
+    key: KeyOption = "",
     jobs_dir: JobsDir = None,
 ) -> None:
     """Delete jobs that are over, with all that they left."""
@@ -141,7 +153,7 @@ def remove(
     from backend.client.job_table import job_table
     from backend.server.refusals import require_over
 
-    with job_access(endpoint or None, jobs_dir) as access:
+    with job_access(address(endpoint, key), jobs_dir) as access:
         found = {status.job_id: status for status in (find_job(access, job) for job in jobs)}
         for status in found.values():
             require_over(status)

@@ -112,6 +112,7 @@ class Link:
             return None
 
     def _take_note(self) -> None:
+        anew = False
         while self._monitor.poll(0):
             event = recv_monitor_message(self._monitor)["event"]
             self.welcome = None
@@ -129,7 +130,9 @@ class Link:
                 self._shaken = False
             else:
                 self._unshaken += 1
-                self._connect_anew()
+                anew = True
+        if anew:  # once all is noted: ZeroMQ itself goes on meanwhile, and more would come for ever
+            self._connect_anew()
 
     def _connect_anew(self) -> None:
         """After a wrong handshake ZeroMQ gives up."""

@@ -118,6 +118,6 @@ def _by_job(job: RefineJob, request: RefineRequest, on_status: OnStatus | None) 
         reply = client.run(job, on_status, REFINED_FILES)
         for name in REFINED_FILES:
             write_result(request.out / name, reply.files[name].tobytes())
-        keep_proxies(reply.take, request.out)
+        keep_proxies(reply, request.out)
         kept = keep_textures(reply.take, request.out).values()
         forget(earlier, {*REFINED_FILES, *(path.name for path in kept)})

@@ -131,17 +131,23 @@ def write_take(reply: ResultReply, out: Path) -> dict[str, Path]:
     for name in (*RESULT_FILES, *named, *unrefined):
         files[Path(name).stem] = out / name
         write_result(out / name, reply.files[name].tobytes())
-    return files | keep_proxies(reply.take, out) | keep_textures(reply.take, out)
+    return files | keep_proxies(reply, out) | keep_textures(reply.take, out)
 
 
-def keep_proxies(take: TakeResult | None, out: Path) -> dict[str, Path]:
+def keep_proxies(reply: ResultReply, out: Path) -> dict[str, Path]:
     """Put a take's proxies beside the results, where its track looks for them; what was put there, by name.
 
-    They are the same files on disk as the backend's where that is possible. Raises UserError ``output_unwritable``.
+    They are the same files on disk as the backend's where that is possible, else what came with the reply. Raises
+    UserError ``output_unwritable``.
     """
     kept: dict[str, Path] = {}
-    for camera in take.cameras if take is not None else ():
+    for camera in reply.take.cameras if reply.take is not None else ():
         proxy = Path(camera.proxy)
+        if camera.proxy in reply.files:
+            kept[f"proxy {camera.name}"] = out / camera.proxy
+            (out / camera.proxy).parent.mkdir(exist_ok=True)
+            write_result(out / camera.proxy, reply.files[camera.proxy].tobytes())
+            continue
         if not camera.proxy or not proxy.is_file():
             continue
         path = kept[f"proxy {camera.name}"] = out / proxy.parent.name / proxy.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,21 +35,21 @@ class SentJob:
 
     def localised(self, reply: m.ResultReply) -> m.ResultReply:
         """A result with this machine's footage instead of the backend's copies."""
-        take = None if reply.take is None else self._take(reply.take)
+        take = None if reply.take is None else self._take(reply.take, reply.files)
         files = {name: self._file(name, data.tobytes()) for name, data in reply.files.items()}
         return replace(reply, take=take, files={name: np.frombuffer(data, np.uint8) for name, data in files.items()})
 
-    def _take(self, take: TakeResult) -> TakeResult:
+    def _take(self, take: TakeResult, files: Collection[str]) -> TakeResult:
         cameras = tuple(
             replace(
                 camera,
                 footage=str(self._path(camera.footage)),
                 footage_files=self._names(camera.footage, camera.footage_files),
-                proxy="",
+                proxy=name if (name := proxy_name(camera.proxy)) in files else "",
             )
             for camera in take.cameras
         )
-        return replace(take, cameras=cameras, others=tuple(map(self._take, take.others)))
+        return replace(take, cameras=cameras, others=tuple(self._take(other, files) for other in take.others))
 
     def _file(self, name: str, data: bytes) -> bytes:
         if not (name.startswith("track") and name.endswith(".npz")):
@@ -71,6 +71,16 @@ class SentJob:
         folder, first = os.path.split(there.replace("\\", "/"))
         here = self._path(f"{folder}/{first}").parent
         return tuple(os.path.relpath(self._path(f"{folder}/{name}"), here) for name in names)
+
+
+def proxy_name(there: str) -> str:
+    """The name by which a job's result has a proxy: the last two parts of its path on the backend's machine.
+
+    "" where that is no proxy's: whoever answers must not choose where its files are written.
+    """
+    folder, _, name = there.replace("\\", "/").rpartition("/")
+    fitting = folder.endswith("/proxy") and name not in ("", ".", "..")
+    return f"proxy/{name}" if fitting else ""
 
 
 def send_files(job: m.Job, ask: Ask, on_sent: OnSent) -> SentJob:

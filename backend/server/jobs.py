@@ -47,6 +47,8 @@ SPEC, STATE = "spec.json", "state.json"
 BOOKKEEPING = (SPEC, STATE, LOCK, WORKER_LOCK, "log.txt")
 """Files of a job's folder that are no result."""
 
+PROXY_FOLDER = "proxy"
+
 JOB_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 TOKEN_DIGITS = 4
 """Last digits of a job's id that are the first of its token: among 5,000 jobs that leaves one to look into."""
@@ -160,6 +162,12 @@ class JobStore:
         """The files that a job has left for whoever asked for it, by name."""
         entries = (entry for entry in self.folder(job_id).iterdir() if entry.name not in BOOKKEEPING)
         return {entry.name: entry for entry in entries if entry.is_file()}
+
+    def proxies(self, job_id: str) -> dict[str, Path]:
+        """The proxies that a job has left of its footage, by names such as “proxy/camera.mp4”."""
+        folder = self.folder(job_id) / PROXY_FOLDER
+        entries = folder.iterdir() if folder.is_dir() else ()
+        return {f"{PROXY_FOLDER}/{entry.name}": entry for entry in entries if entry.is_file()}
 
     def save(self, status: JobStatus, history: History = BLANK) -> None:
         """Replace the state of a job; a finished one is no longer owned, and its partial results are deleted.

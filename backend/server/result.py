@@ -45,11 +45,12 @@ def read_result(store: JobStore, order: ReadResult, opening: Opening) -> ResultR
             # else it has ended meanwhile, which deletes partial takes
     require_usable(status)
     left = store.results(status.job_id)
-    unknown = [name for name in order.files if name not in left]
+    fetchable = left | store.proxies(status.job_id)
+    unknown = [name for name in order.files if name not in fetchable]
     if unknown:
         raise UserError(ErrorCode.UNKNOWN_FILE, f"The result of “{status.name}” has no file “{unknown[0][:60]}”.")
     wanted = left if order.all_files else order.files
-    files = {name: _mapped(left[name], opening) for name in wanted}
+    files = {name: _mapped(fetchable[name], opening) for name in wanted}
     take = load_take(store.folder(status.job_id), status.name, opening)
     store.mark_fetched(store.load(status.job_id))  # not as the client is told of it
     return ResultReply(status, take, files)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 
 from backend.server.app import Server
 from backend.server.keys import KeyRing, keys_folder
@@ -207,6 +208,36 @@ def test_something_else_on_the_port_is_refused() -> None:
             assert "Something other than this user's FlowFace backend" in events[-1].sentence
     finally:
         listener.close()
+
+
+@pytest.mark.parametrize("kind", ["another key", "no keys", "silence"])
+def test_an_impostor_is_refused_and_left_when_the_backend_comes(
+    kind: str, tmp_path: Path, start_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blender_addon.client.HANDSHAKE_MS", 500)
+    KeyRing(keys_folder())
+    port = free_port()
+    endpoint = f"tcp://127.0.0.1:{port}"
+    with connected(endpoint) as client:
+        with contextlib.ExitStack() as stack:
+            if kind == "another key":
+                stack.enter_context(bare_backend(endpoint, KeyRing(tmp_path / "keys")))
+            elif kind == "no keys":
+                context = stack.enter_context(zmq.Context())
+                stack.enter_context(context.socket(zmq.ROUTER)).bind(endpoint)
+            else:
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            refused = collect(client, lambda events: Connection.REFUSED in states(events))
+            assert any(
+                isinstance(e, ConnectionEvent) and "Something other than this user's" in e.sentence for e in refused
+            )
+        deadline = time.monotonic() + WAIT
+        while time.monotonic() < deadline:  # the port may not be free at once
+            with contextlib.suppress(Exception):
+                start_server(endpoint)
+                break
+            time.sleep(0.05)
+        collect(client, lambda events: Connection.CONNECTED in states(events))
 
 
 def test_bad_endpoint_is_a_sentence() -> None:
