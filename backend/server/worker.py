@@ -173,6 +173,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     One that does not end (stopped by hand, hung in the kernel) is not waited for any longer: all files it writes are
     whole.
     """
+    if not folder.is_dir():  # filelock would make it
+        raise FileNotFoundError(errno.ENOENT, "the job's folder is gone", str(folder))
     path = folder / WORKER_LOCK
     lock = FileLock(path, mode=0o600)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -66,7 +67,12 @@ class WorkerProcess:
             events.close()
             raise
         self._reader = threading.Thread(target=self._relay, args=(events,), daemon=True)
-        self._reader.start()
+        try:
+            self._reader.start()
+        except RuntimeError as error:  # no thread to be had
+            self._process.kill()
+            events.close()
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     @property
     def pid(self) -> int:

@@ -21,7 +21,7 @@ import pytest
 
 from backend.client.connection import Client
 from backend.errors import UserError
-from backend.server import schedule, worker_keeper
+from backend.server import disk_pause, worker_keeper
 from backend.server.jobs import JobStore
 from backend.server.worker_keeper import is_large
 from protocol import messages as m
@@ -229,7 +229,7 @@ def test_refused_submits_leave_no_folder_and_no_handle_and_jobs_are_taken_when_t
 
 
 def test_a_job_waits_while_the_disk_is_full_and_goes_on_when_it_is_not(server, client, monkeypatch):
-    monkeypatch.setattr(schedule, "PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(disk_pause, "PAUSE_SECONDS", 0.2)
     wait_until(lambda: server._scheduler.worker.state == "ready")
     with limited(server._scheduler.worker.pid, resource.RLIMIT_FSIZE, 1000):
         job = client.submit(spec("writing"))
