@@ -124,6 +124,7 @@ class ReadingProcess:
             try:
                 while block := link.read_block(stream):
                     inbox.put(Came(self, *block), wake)
+                    del block  # it may be large, and the next one may be long in coming
             except (OSError, MemoryError) as error:
                 log.error("what a reading process says cannot be taken: %s", error)
                 self.kill()
