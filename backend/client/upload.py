@@ -140,34 +140,47 @@ class _Sender:
     def _send(self, path: Path) -> str:
         try:
             digest = digest_of_file(path, self._advance(f"reading “{path.name}”"))
-            size = path.stat().st_size
-            state = self._ask(m.UploadStart(digest, size))
-            sent = self._advance(f"sending “{path.name}”")
-            sent(state.received)
-            while not state.complete:
-                start = state.received
-                for chunk in chunks_of(path, start):
-                    state = self._send_chunk(digest, start, chunk)
-                    if state.received != start + len(chunk):  # the backend has more, or less, than was thought
-                        break
-                    start = state.received
-                    sent(len(chunk))
-                else:
-                    if not state.complete:
-                        raise UserError(ErrorCode.UPLOAD_DAMAGED, f"{path} changed while it was sent.", "Try again.")
+            try:
+                self._send_rest(path, digest)
+            except UserError as error:
+                if error.code != ErrorCode.UPLOAD_UNKNOWN:
+                    raise
+                self._send_rest(path, digest)  # another backend took the place of the one that had heard of it
         except OSError as error:
             raise UserError(ErrorCode.FOOTAGE_UNREADABLE, f"{path} cannot be read: {error.strerror}.") from error
         return digest
 
+    def _send_rest(self, path: Path, digest: str) -> None:
+        """Send what is not there yet of a file."""
+        state = self._ask(m.UploadStart(digest, path.stat().st_size))
+        sent = self._advance(f"sending “{path.name}”")
+        sent(state.received)
+        while not state.complete:
+            start = state.received
+            for chunk in chunks_of(path, start):
+                state = self._send_chunk(digest, start, chunk)
+                if state.received != start + len(chunk):  # the backend has more, or less, than was thought
+                    break
+                start = state.received
+                sent(len(chunk))
+            else:
+                if not state.complete:
+                    raise UserError(ErrorCode.UPLOAD_DAMAGED, f"{path} changed while it was sent.", "Try again.")
+
     def _send_chunk(self, digest: str, start: int, chunk: bytes) -> m.UploadState:
         message = m.UploadChunk(digest, start, checksum(chunk), np.frombuffer(chunk, np.uint8))
-        for _ in range(TRIES - 1):
+        damage = None
+        for _ in range(TRIES):
             try:
                 return self._ask(message)
             except UserError as error:
+                if damage and error.code == ErrorCode.UPLOAD_UNKNOWN:
+                    raise damage from error  # the whole was another than announced, and is gone
                 if error.code != ErrorCode.UPLOAD_DAMAGED:
                     raise
-        return self._ask(message)
+                damage = error
+        assert damage
+        raise damage
 
     def _advance(self, words: str) -> Callable[[int], None]:
         def advance(count: int) -> None:

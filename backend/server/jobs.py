@@ -199,9 +199,12 @@ class JobStore:
         try:
             data = read_json(path, "state", MAX_REPORT_BYTES)
             history = data.get("history", {}) if isinstance(data, Mapping) else {}
-            return Record(from_plain(JobStatus, data, "state"), from_plain(History, history, "history"))
+            found = Record(from_plain(JobStatus, data, "state"), from_plain(History, history, "history"))
         except (UserError, ProtocolError) as error:
             raise UserError(ErrorCode.BAD_JOB, f"The job file {path} is damaged: {error}") from error
+        if found.status.job_id != job_id:
+            raise UserError(ErrorCode.BAD_JOB, f"The job file {path} is that of another job.")
+        return found
 
     def latest(self, limit: int) -> list[JobStatus]:
         """States of the newest jobs, newest first; a damaged one is left out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import socket
@@ -141,8 +142,8 @@ def test_a_guest_learns_nothing_of_others_jobs_nor_of_folders(ring, open_server,
         for state in ("as it is", "damaged"):
             if state == "damaged":
                 (tmp_path / "jobs" / theirs / "state.json").write_text("{")
-            for ask in (client.status, client.cancel, client.result, client.remove):
-                following.append(lambda ask=ask: ask(theirs))
+            calls = (client.status, client.cancel, client.result, client.remove)
+            following += [functools.partial(call, theirs) for call in calls]
             for ask in following:
                 with pytest.raises(UserError) as caught:
                     ask()

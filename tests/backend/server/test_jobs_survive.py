@@ -183,16 +183,18 @@ def test_a_folder_deleted_by_hand_costs_its_job_only(client, tmp_path):
 def test_damaged_states_are_begun_anew_or_left_alone(start, tmp_path):
     root = tmp_path / "jobs"
     store = JobStore(root)
-    anew, lost, half_made, old = (store.create(spec("quick", name)).job_id for name in "abcd")
+    anew, lost, half_made, old, mixed_up = (store.create(spec("quick", name)).job_id for name in "abcde")
     store.close()  # as a backend that was killed
     (root / anew / "state.json").write_bytes(b"")
+    (root / mixed_up / "state.json").write_bytes((root / half_made / "state.json").read_bytes())
     (root / lost / "state.json").write_bytes(b"{")
     (root / lost / "spec.json").write_bytes(b"\xff")
     (root / half_made / "state.json").unlink()
     state = json.loads((root / old / "state.json").read_bytes())
     (root / old / "state.json").write_text(json.dumps(state | {"state": "interrupted"}))
     with Client(start().endpoint) as client:
-        assert client.wait(anew).state is JobState.DONE
+        for job_id in (anew, mixed_up):
+            assert client.wait(job_id).state is JobState.DONE
         assert client.status(old).state is JobState.INTERRUPTED
     assert (root / lost).is_dir() and not (root / half_made).exists() and not (root / old / "lock").exists()
 

@@ -73,6 +73,31 @@ def test_an_upload_goes_on_after_the_backend_was_killed(tmp_path, clip):
     assert state.complete and Uploads(tmp_path / "jobs").start("anna", start).complete
 
 
+def test_a_file_arrives_although_the_backend_was_killed_before_its_first_part(tmp_path, clip):
+    backends = [Uploads(tmp_path / "jobs"), Uploads(tmp_path / "jobs")]
+
+    def ask(message):
+        answer = asked(backends[0])(message)
+        if isinstance(message, m.UploadStart) and len(backends) > 1:
+            del backends[0]
+        return answer
+
+    sent = send_files(m.TransferJob(str(clip)), ask, lambda *_: None)
+    assert Path(backends[0].placed("anna", sent.job).mesh).read_bytes() == clip.read_bytes()
+
+
+def test_a_file_that_changes_while_it_is_sent_is_told_as_that(tmp_path, clip):
+    uploads = Uploads(tmp_path / "jobs")
+
+    def ask(message):
+        if isinstance(message, m.UploadStart):
+            clip.write_bytes(bytes(clip.stat().st_size))
+        return asked(uploads)(message)
+
+    with pytest.raises(UserError, match="not the one that was announced"):
+        send_files(m.TransferJob(str(clip)), ask, lambda *_: None)
+
+
 def test_a_damaged_part_is_not_taken_and_one_that_is_there_is_not_taken_twice(tmp_path, clip):
     uploads = Uploads(tmp_path / "jobs")
     good = chunk(clip, 0)
