@@ -54,7 +54,8 @@ class Uploads:
         folder, used = self._folder(owner), self._used_by(owner)
         known = used.get(message.digest)
         if known is None or (known != message.size and self._received(folder, message.digest) == 0):
-            self._make_room(owner, message.size - (known or 0))
+            used.pop(message.digest, None)
+            self._make_room(owner, message.size)
             used[message.digest] = message.size
         return self._state(folder, message.digest, message.size)
 
@@ -168,13 +169,13 @@ class Uploads:
 
     @staticmethod
     def _oldest_first(folder: Path, used: dict[str, int]) -> list[str]:
-        """The digests of what may go."""
+        """The digests of what may go; first what was announced and of which nothing came."""
         now, ages = time.time(), []
         for digest in used:
-            for name in (digest, f"{digest}.part"):
-                path = folder / name
-                if path.is_file() and now - path.stat().st_mtime > KEPT_SECONDS:
-                    ages.append((path.stat().st_mtime, digest))
+            found = [path for path in (folder / digest, folder / f"{digest}.part") if path.is_file()]
+            changed = max((path.stat().st_mtime for path in found), default=0.0)
+            if now - changed > KEPT_SECONDS:
+                ages.append((changed, digest))
         return [digest for _, digest in sorted(ages)]
 
     @staticmethod

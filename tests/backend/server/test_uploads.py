@@ -161,8 +161,9 @@ def test_a_quota_is_kept_before_a_byte_is_taken_and_the_oldest_makes_room(tmp_pa
         uploads.start("anna", m.UploadStart("1" * 64, 5))
     assert caught.value.code == "quota"
     uploads.start("anna", m.UploadStart("1" * 64, 4))
+    uploads.start("anna", m.UploadStart("2" * 64, 4))  # as nothing came of the other
     with pytest.raises(UserError, match="used up"):
-        uploads.start("anna", m.UploadStart("1" * 64, 5))  # nor in two steps
+        uploads.start("anna", m.UploadStart("2" * 64, 5))  # nor in two steps
     uploads.start("bert", m.UploadStart("1" * 64, 5))  # has a quota of his own
     (kept,) = tmp_path.glob(f"uploads/*/{digest_of_file(path)}")
     os.utime(kept, (time.time() - KEPT_SECONDS - 9,) * 2)
