@@ -13,6 +13,8 @@ import os
 import platform
 import secrets
 import shutil
+import stat
+import sys
 import tempfile
 import time
 import traceback
@@ -145,7 +147,7 @@ def _spec(order: Order) -> TrackJob:
 @contextlib.contextmanager
 def _scratch() -> Iterator[Path]:
     """A folder for one attempt; those of attempts whose process was killed go as well: their locks are free."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+    for folder in filter(_is_own, Path(tempfile.gettempdir()).glob(f"{SCRATCH}*")):
         lock = FileLock(folder / "lock", blocking=False)
         with contextlib.suppress(Timeout, OSError), lock:
             shutil.rmtree(folder, ignore_errors=True)
@@ -156,6 +158,15 @@ def _scratch() -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_own(folder: Path) -> bool:
+    """A folder of this user's: others may put links in theirs, which a lock would follow and empty."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and (sys.platform == "win32" or found.st_uid == os.geteuid())
 
 
 def _run(order: Order, spec: Job, job: Path, teller: _Teller) -> None:

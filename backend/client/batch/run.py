@@ -164,8 +164,9 @@ class BatchRun:
             problem = f"It ended the process that tracked it {job.crashes} times, at last so: {problem}"
         if outcome.log:
             log = self._ledger.log_file(job.name)
-            write_atomic(log, outcome.log.encode(), public=True)
-            problem = f"{problem} What Python said is in {log}."
+            with contextlib.suppress(OSError):  # of the clip's failure the rest is told
+                write_atomic(log, outcome.log.encode(), public=True)
+                problem = f"{problem} What Python said is in {log}."
         self._tell(replace(job.record, state=ClipState.FAILED, problem=problem))
 
     def _keep(self, job: _Job) -> None:
