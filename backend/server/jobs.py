@@ -118,10 +118,12 @@ class JobStore:
             write_atomic(folder / SPEC, _json(to_plain(spec) | {"token": token}))
             self.save(status)  # from now on there is a job
             _flush(folder)
-        except OSError as error:
+        except BaseException as error:
             self._locks.release(job_id, over=True)
             shutil.rmtree(folder, ignore_errors=True)
-            raise _cannot_be_written(folder, error) from error
+            if isinstance(error, OSError):
+                raise _cannot_be_written(folder, error) from error
+            raise
         return status
 
     def submitted(self, token: str, spec: Job, owner: str = "") -> JobStatus | None:

@@ -228,7 +228,7 @@ class Scheduler:
         self._take_up_found()
         self._start_next()
         if self.idle:
-            self.worker.slim_down()
+            self.worker.slim_down(waited_for=False)
 
     def _handle(self, frames: list[bytes]) -> None:
         event = self.worker.receive(frames)
@@ -362,6 +362,8 @@ class Scheduler:
             self._ran_out_of_memory(problem, size)
         else:
             self._finish_run(state, problem, size)
+        if self._queue:
+            self.worker.slim_down(waited_for=True)
 
     def _ran_out_of_memory(self, problem: Problem, size: int) -> None:
         assert self._run
