@@ -12,6 +12,7 @@ from .vendor import take as contract
 
 if TYPE_CHECKING:
     from .backend_process import BackendProcess
+    from .fetched_proxies import Saving
     from .scene.known_cameras import KnownCameras
     from .uploading import Upload
 
@@ -44,6 +45,7 @@ class ActiveJob:
     cancelling: bool = False
     partials: int = 0  # how many of its partial takes were asked for
     partial: contract.TakeResult | None = None  # the latest that came, to be shown meanwhile
+    saving: Saving | None = None  # the proxies of a take from another machine
     take: contract.TakeResult | None = None  # fetched, to be built
     question: str = ""  # what the user is to decide before it is built
     elsewhere: bool = False  # another file is open: build only when asked to

@@ -15,10 +15,12 @@ from .active_job import ActiveJob, Notice
 from .backend_link import STOPPED, BackendLink
 from .client import Connection, ConnectionEvent
 from .codes import UNHEARD
+from .fetched_proxies import Saving, names_of
 from .job_list import JobList
 from .sent_files import SentFiles
 from .uploading import Upload
 from .vendor import messages as m
+from .vendor import take as contract
 
 if TYPE_CHECKING:
     from .scene.known_cameras import KnownCameras
@@ -47,6 +49,8 @@ class JobFollowing(BackendLink):
         """What a job waits for whose backend does not answer, in a sentence."""
         if self.coming_back:
             return STOPPED
+        if self.connection is Connection.REFUSED:
+            return "The backend cannot be used now; the job goes on when it can"
         return "The backend does not answer; the job goes on when it runs again"
 
     def poll(self, budget: float = 0.01) -> bool:
@@ -63,6 +67,9 @@ class JobFollowing(BackendLink):
         for job in self.followed:
             if job.upload is not None and not job.submitted:
                 changed = self._send_footage(job, job.upload) or changed
+            if job.saving is not None and job.saving.done:
+                job.take, job.saving = self.sent.localised(job.saving.take, job.saving.paths), None
+                changed = True
         return self._take_next() or changed
 
     @property
@@ -168,7 +175,7 @@ class JobFollowing(BackendLink):
     def _on_partial(self, job: ActiveJob, message: m.Message) -> None:
         """Keep a partial take to be shown; an answer that came too late for that, or an error, is nobody's concern."""
         if isinstance(message, m.ResultReply) and message.take is not None and not message.job.finished:
-            job.partial = self.sent.localised(message.take)
+            job.partial = message.take if self.reads_paths else self.sent.localised(message.take, {})
 
     def _on_taken(self, job: ActiveJob, status: m.JobStatus) -> None:
         if job.known_cameras is not None:
@@ -201,12 +208,32 @@ class JobFollowing(BackendLink):
         if job is not self.job:
             return
         if isinstance(message, m.ResultReply) and message.take is not None:
-            job.take = self.sent.localised(message.take)
+            self._bring(job, message.job, message.take)
             self.jobs.update(replace(message.job, fetched=True))
         elif isinstance(message, m.Error) and message.code in UNHEARD:
             job.unheard = True
         elif isinstance(message, m.Error):
             self._fail(f"{message.message} {message.hint}".strip())
+
+    def _bring(self, job: ActiveJob, status: m.JobStatus, take: contract.TakeResult) -> None:
+        """Have a take built; of one from another machine, its proxies are fetched before that."""
+        if self.reads_paths:
+            job.take = take
+            return
+        names = names_of(take) if self.sent.proxies(status.job_id) is not None else ()
+        if names:
+            self._send(m.Result(status.job_id, files=names), partial(self._on_proxies, job, take))
+        else:
+            job.take = self.sent.localised(take, {})
+
+    def _on_proxies(self, job: ActiveJob, take: contract.TakeResult, message: m.Message) -> None:
+        folder = self.sent.proxies(job.job_id)
+        if isinstance(message, m.Error) and message.code in UNHEARD:
+            job.unheard = True
+        elif isinstance(message, m.ResultReply) and folder is not None:
+            job.saving = Saving(folder, message.files, take)
+        else:
+            job.take = self.sent.localised(take, {})
 
     def _end(self, text: str, job: ActiveJob | None = None, *, is_error: bool = False) -> None:
         """Follow a job no longer, by default the present one, and tell why."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from .fetched_proxies import name_of
 from .vendor import take as contract
 
 MOST_PLACES = 500
@@ -48,18 +49,24 @@ class SentFiles:
                 with contextlib.suppress(OSError):  # then it is known as long as this Blender runs
                     _write(self._path, self._places)
 
-    def localised(self, take: contract.TakeResult) -> contract.TakeResult:
-        """A take with this machine's footage instead of the backend's copies, where it was sent from here."""
+    def proxies(self, job_id: str) -> Path | None:
+        """The folder for the proxies of a job; None where nothing is kept."""
+        plain = "".join(letter for letter in job_id if letter.isalnum() or letter == "-")
+        return None if self._path is None or not plain else self._path.with_name("proxies") / plain
+
+    def localised(self, take: contract.TakeResult, proxies: Mapping[str, Path]) -> contract.TakeResult:
+        """A take with this machine's footage instead of the backend's copies, where it was sent from here, and with
+        those of its ``proxies`` that were fetched, by name."""
         cameras = tuple(
             replace(
                 camera,
                 footage=self._here(camera.footage),
                 footage_files=self._names(camera.footage, camera.footage_files),
-                proxy="",
+                proxy=str(proxies.get(name_of(camera.proxy), "")),
             )
             for camera in take.cameras
         )
-        return replace(take, cameras=cameras, others=tuple(map(self.localised, take.others)))
+        return replace(take, cameras=cameras, others=tuple(self.localised(one, proxies) for one in take.others))
 
     def _here(self, there: str) -> str:
         place, name = _last_two(there)

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import bpy
 import pytest
@@ -43,8 +44,10 @@ def start_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     with contextlib.ExitStack() as stack:
 
-        def start(endpoint: str = "tcp://127.0.0.1:*", runner: str = "tests.backend.server.runners:run") -> Server:
-            return stack.enter_context(running(Server(tmp_path / "jobs", endpoint, runner=runner)))
+        def start(
+            endpoint: str = "tcp://127.0.0.1:*", runner: str = "tests.backend.server.runners:run", **options: Any
+        ) -> Server:
+            return stack.enter_context(running(Server(tmp_path / "jobs", endpoint, runner=runner, **options)))
 
         yield start
 

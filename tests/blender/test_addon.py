@@ -183,7 +183,7 @@ def test_backend_of_another_version_is_one_sentence(tmp_path: Path, endpoint: st
         wait_until(lambda: session.current().connection is Connection.REFUSED, pump.tick)
         choose(tmp_path, "quick")
         assert bpy.ops.flowface.track() == {"CANCELLED"}
-        says = "This add-on speaks protocol 2, the backend speaks 9: update the add-on."
+        says = "This add-on speaks protocol 3, the backend speaks 9: update the add-on."
         assert session.current().notice == session.Notice(says, is_error=True)
 
 

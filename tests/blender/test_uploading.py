@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 
-from backend.server import app
-from backend.server.door import Door
+from backend.server.app import Server
 from backend.server.keys import KeyRing, keys_folder
-from blender_addon import preferences, pump, session, settings, uploading
+from blender_addon import fetched_proxies, preferences, pump, session, settings, uploading
 from blender_addon.client import Connection
 from blender_addon.footage_files import CannotSend, files_of, files_of_views
 from blender_addon.own_key import own_pair
 from blender_addon.scene.ownership import takes_of
+from blender_addon.sent_files import SentFiles
 from blender_addon.vendor import codec, keys
 from protocol.upload import CHUNK_BYTES
 
 from .conftest import wait_until
-from .takes import write_clip
+from .takes import Shot, make_take, write_clip
 
 
 @pytest.fixture
@@ -42,15 +42,14 @@ def clip(tmp_path: Path) -> Path:
 def elsewhere(
     addon: None,  # noqa: ARG001 - enabled, not used
     tmp_path: Path,
-    start_server: Callable[..., app.Server],
+    start_server: Callable[..., Server],
     monkeypatch: pytest.MonkeyPatch,
-) -> app.Server:
+) -> Server:
     """A backend with a listener for the network, which the preferences name with an access key."""
     monkeypatch.setenv("FLOWFACE_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr(preferences, "user_folder", lambda: tmp_path / "user")
-    monkeypatch.setattr(app, "Door", functools.partial(Door, network_endpoint="tcp://127.0.0.1:*"))
-    server = start_server(runner="tests.blender.patient_runner:perform_when_told")
-    monkeypatch.setattr(preferences._Defaults, "endpoint", server._door.network_endpoint)
+    server = start_server(runner="tests.blender.patient_runner:perform_when_told", network="tcp://127.0.0.1:*")
+    monkeypatch.setattr(preferences._Defaults, "endpoint", server.network_endpoint)
     monkeypatch.setattr(preferences._Defaults, "access_key", KeyRing(keys_folder()).new_client("anna"))
     wait_until(lambda: session.current().connection is Connection.CONNECTED, pump.tick)
     return server
@@ -118,6 +117,25 @@ def test_the_images_of_a_sequence_are_found_and_photographs_are_not_one(tmp_path
     assert files_of_views(shot[:2]) == [[shot[0]], [shot[1]]]
     with pytest.raises(CannotSend, match="choose their folder"):
         files_of(tmp_path / "notes.txt")
+
+
+def test_proxies_are_kept_where_the_addon_may_write_whatever_the_backend_calls_them(tmp_path: Path) -> None:
+    assert fetched_proxies.name_of("/jobs/1/proxy/camera.mp4") == "proxy/camera.mp4"
+    assert fetched_proxies.name_of("C:\\jobs\\1\\proxy\\camera.mp4") == "proxy/camera.mp4"
+    for bad in ("", "/jobs/1/proxy/..", "/etc/passwd", "/proxy/a:b.mp4", "/jobs/proxy/", "/jobs/proxy/. "):
+        assert not fetched_proxies.name_of(bad)
+    take = make_take(Shot())
+    camera = replace(take.cameras[0], footage="/there/place/someone.mp4", proxy="/jobs/1/proxy/camera.mp4")
+    take = replace(take, cameras=(camera,))
+    sent = SentFiles(tmp_path / "user" / "sent_files.json")
+    sent.remember("place", {"someone.mp4": tmp_path / "a:b.mp4"})
+    folder = sent.proxies("../../20260101-000000-01234567")
+    assert folder == tmp_path / "user" / "proxies" / "20260101-000000-01234567"
+    saving = fetched_proxies.Saving(folder, {"proxy/camera.mp4": np.arange(9, dtype=np.uint8)}, take)
+    wait_until(lambda: saving.done, lambda: None)
+    (shown,) = SentFiles(tmp_path / "user" / "sent_files.json").localised(take, saving.paths).cameras
+    assert shown.footage == str(tmp_path / "a:b.mp4") and Path(shown.proxy).read_bytes() == bytes(range(9))
+    assert Path(shown.proxy) == folder / "camera.mp4"
 
 
 def test_names_that_other_systems_refuse_are_changed(tmp_path: Path) -> None:
