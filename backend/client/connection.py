@@ -58,6 +58,7 @@ class Client(AbstractContextManager["Client", None]):
         self._patience = patience
         self._tries = MAX_TRIES
         self._request = 0
+        self._asked = 0  # how often the latest request was
         self._pushed: deque[m.Progress] = deque()
         self._on_loss: Callable[[], None] = _nothing
         if not is_listening(endpoint):
@@ -121,7 +122,11 @@ class Client(AbstractContextManager["Client", None]):
 
     def remove(self, job_id: str) -> None:
         """Delete a job with all that it left."""
-        self._ask(m.Remove(job_id), m.Removed)
+        try:
+            self._ask(m.Remove(job_id), m.Removed)
+        except UserError as error:  # the answer may have been lost, and then there is no such job any more
+            if error.code != ErrorCode.UNKNOWN_JOB or self._asked == 1:
+                raise
 
     def shutdown(self) -> None:
         """Stop the backend; another that takes its place meanwhile is not stopped."""
@@ -252,6 +257,7 @@ class Client(AbstractContextManager["Client", None]):
         once = not again or (isinstance(message, m.Submit) and self._link.protocol < ONE_JOB_PER_TOKEN_SINCE)
         seconds = max(self._timeout, SLOW_SECONDS * isinstance(message, SLOW))
         for number in range(1 if once else self._tries):
+            self._asked = number + 1
             if number or not self._link.greeted(time.monotonic()):
                 self._on_loss()
             if not self._link.greeted(time.monotonic() + self._patience):

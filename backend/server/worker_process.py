@@ -17,7 +17,7 @@ import zmq
 
 from backend.server import worker_link as link
 from backend.server.device import environment
-from backend.server.process import exit_in_words
+from backend.server.process import exit_in_words, own_group
 from protocol.states import WorkerState
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**ENVIRONMENT, **os.environ, **environment(device)},
+                **own_group(sys.platform),
             )
         except BaseException:
             events.close()

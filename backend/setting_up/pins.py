@@ -129,7 +129,8 @@ def write(upgrade: bool) -> str:
     said = [f"pinned {len(base)} packages"]
     for extra, path in FURTHER.items():
         known = base if upgrade else {**read_pins(path), **base}
-        more = {n: e for n, e in resolve((*SELECTION, "--extra", extra), known).items() if n not in base}
+        found = resolve((*SELECTION, "--extra", extra), known)
+        more = {name: entry for name, entry in found.items() if base.get(name) != entry}  # on more machines, too
         path.write_text(HEADER + "".join(more.values()), encoding="utf-8")
         said.append(f"{len(more)} more for the extra “{extra}”")
     return ", ".join(said)
