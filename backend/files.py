@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -71,6 +72,16 @@ def remove_temporary_files(folder: Path) -> None:
         if _TEMPORARY.fullmatch(path.name):
             with suppress(OSError):
                 path.unlink()
+
+
+def raise_where_full(error: Exception, path: Path) -> None:
+    """Raise OSError in place of what a writer of ``path`` raised where the disk had no room; else do nothing.
+
+    For who goes on without the file otherwise: a job that waits until there is room loses nothing.
+    """
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def link_or_copy(source: Path, path: Path) -> None:

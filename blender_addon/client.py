@@ -239,7 +239,8 @@ class _Loop:
         self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_MS[1])
         self._socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         self._socket.setsockopt(zmq.MAXMSGSIZE, codec.MAX_PART_BYTES)
-        self._socket.setsockopt(zmq.IPV6, 1)
+        # A name is looked up as IPv4: ZeroMQ tries one of its addresses only, and backends mostly listen there.
+        self._socket.setsockopt(zmq.IPV6, int("[" in self._endpoint))
 
     def run(self) -> None:
         poller = zmq.Poller()

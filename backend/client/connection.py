@@ -31,6 +31,7 @@ SLOW = (m.Heads, m.Jobs, m.Result, m.Storage, m.Prune, m.Remove)
 SLOW_SECONDS = 200.0  # a little more than after which the backend itself gives up
 QUIET_SECONDS = 5.0  # after this long without progress, ask whether the backend is still there
 PATIENCE = 60.0  # seconds; a machine that boots needs longer, and then its user starts the backend anew
+MAX_TRIES = 6  # of one request: a backend that does not answer is taken for gone after a minute
 WAITING = "waiting for the backend"
 
 
@@ -55,7 +56,9 @@ class Client(AbstractContextManager["Client", None]):
         self.endpoint = endpoint
         self._timeout = timeout
         self._patience = patience
+        self._tries = MAX_TRIES
         self._request = 0
+        self._asked = 0  # how often the latest request was
         self._pushed: deque[m.Progress] = deque()
         self._on_loss: Callable[[], None] = _nothing
         if not is_listening(endpoint):
@@ -119,7 +122,11 @@ class Client(AbstractContextManager["Client", None]):
 
     def remove(self, job_id: str) -> None:
         """Delete a job with all that it left."""
-        self._ask(m.Remove(job_id), m.Removed)
+        try:
+            self._ask(m.Remove(job_id), m.Removed)
+        except UserError as error:  # the answer may have been lost, and then there is no such job any more
+            if error.code != ErrorCode.UNKNOWN_JOB or self._asked == 1:
+                raise
 
     def shutdown(self) -> None:
         """Stop the backend; another that takes its place meanwhile is not stopped."""
@@ -134,7 +141,7 @@ class Client(AbstractContextManager["Client", None]):
 
         def tell_loss() -> None:
             if on_status and status is not None:
-                on_status(replace(status, stage=WAITING, seconds_remaining=None))
+                on_status(replace(status, stage=WAITING, queue_position=0, seconds_remaining=None))
 
         try:
             with self._telling(tell_loss):
@@ -166,7 +173,8 @@ class Client(AbstractContextManager["Client", None]):
         all_files: bool = False,
         token: str = "",
     ) -> m.ResultReply:
-        """Submit a job, follow it and bring its result; Ctrl-C cancels the job and is then raised again.
+        """Submit a job, follow it and bring its result; Ctrl-C cancels the job and is then raised again, with a
+        sentence where the backend could not be told.
 
         All the while the backend may die and come back. ``token`` (32 hexadecimal digits) is that of a job which this
         client may have submitted before it ended itself: that one is followed on then.
@@ -181,7 +189,8 @@ class Client(AbstractContextManager["Client", None]):
             job_id = self._submit(job, token).job_id
             status = self.wait(job_id, on_status)
         except KeyboardInterrupt:
-            self._call_off(job_id, job, token)
+            if words := self._call_off(job_id, job, token):
+                raise KeyboardInterrupt(words) from None
             raise
         if status.state is m.JobState.CANCELLED:
             raise UserError(ErrorCode.CANCELLED, f"The job “{status.name}” was cancelled.")
@@ -211,13 +220,16 @@ class Client(AbstractContextManager["Client", None]):
     def _submit(self, job: m.Job, token: str) -> m.JobStatus:
         return self._ask(m.Submit(job, token=token), m.Submitted).job
 
-    def _call_off(self, job_id: str, job: m.Job, token: str) -> None:
-        """Cancel a job that may be known by its token only; for this user does not wait for long."""
-        self._patience = min(self._patience, self._timeout)
-        with contextlib.suppress(UserError):
+    def _call_off(self, job_id: str, job: m.Job, token: str) -> str:
+        """Cancel a job that may be known by its token only, without long waits; where that failed, a sentence."""
+        self._patience, self._tries = min(self._patience, self._timeout), 1
+        try:
             job_id = job_id or self._submit(job, token).job_id
             self.cancel(job_id)
             self.wait(job_id)
+        except UserError as error:
+            return f"stopped; the job {job_id or 'that was asked for'} could not be cancelled: {error.message}"
+        return ""
 
     @contextlib.contextmanager
     def _telling(self, on_loss: Callable[[], None]) -> Iterator[None]:
@@ -241,27 +253,25 @@ class Client(AbstractContextManager["Client", None]):
             self._keep_pushed(received)
 
     def _ask(self, message: m.Message, reply: type[R], *, again: bool = True) -> R:
-        """The answer to a request, asked ``again`` where it was lost."""
-        give_up = time.monotonic() + self._patience
-        told = False
-        while True:
-            if self._link.greeted(time.monotonic()):
-                self._request += 1
-                patience = max(self._timeout, SLOW_SECONDS * isinstance(message, SLOW))
-                answer = self._answer(reply, patience) if self._link.send(message, self._request) else None
-                if answer is not None:
-                    return answer
-                if not again or (isinstance(message, m.Submit) and self._link.protocol < ONE_JOB_PER_TOKEN_SINCE):
-                    raise self._gone()
-            if not told:
+        """The answer to a request, asked ``again`` where it was lost: a few times, should it be what kills backends."""
+        once = not again or (isinstance(message, m.Submit) and self._link.protocol < ONE_JOB_PER_TOKEN_SINCE)
+        seconds = max(self._timeout, SLOW_SECONDS * isinstance(message, SLOW))
+        for number in range(1 if once else self._tries):
+            self._asked = number + 1
+            if number or not self._link.greeted(time.monotonic()):
                 self._on_loss()
-                told = True
-            if not self._link.greeted(give_up) or time.monotonic() > give_up:
-                raise self._gone()
+            if not self._link.greeted(time.monotonic() + self._patience):
+                break
+            self._request += 1
+            self._link.send(message, self._request)  # where that fails, so does the connection
+            answer = self._answer(reply, seconds)
+            if answer is not None:
+                return answer
+        raise self._gone()
 
-    def _answer(self, reply: type[R], patience: float) -> R | None:
+    def _answer(self, reply: type[R], seconds: float) -> R | None:
         """The answer to the latest request; None where the connection was lost before, or it takes too long."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + seconds
         while received := self._link.receive(deadline):
             answer, request = received
             if request != self._request or isinstance(answer, m.Progress):

@@ -65,8 +65,8 @@ def track_with_progress(request: TrackRequest, console: Console | None = None) -
     try:
         with ProgressView(console) as view:
             output = track_to_folder(request, view.on_status, view.on_stage)
-    except KeyboardInterrupt:
-        console.print("stopped; the job is cancelled", highlight=False)
+    except KeyboardInterrupt as interrupt:
+        console.print(str(interrupt) or "stopped; the job is cancelled", markup=False, highlight=False)
         raise
     Console().print(summary_table(request.footage, output))
     return output

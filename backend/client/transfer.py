@@ -12,7 +12,7 @@ from backend.client.track import backend_endpoint, write_result
 from backend.errors import ErrorCode, UserError
 from backend.files import unpack_arrays
 from backend.head_model.converters.obj import obj_lines, read_obj
-from backend.reading import require_file
+from backend.reading import FileFault, require_file, unreadable_file
 from protocol.bounds import MAX_NAME
 from protocol.transfer import DELTAS_FILE, SHEET_FILE, TransferJob
 
@@ -36,7 +36,10 @@ def transfer_to_folder(
         raise UserError(ErrorCode.OUTPUT_UNWRITABLE, f"{out} cannot be made: {error.strerror}.") from error
     for name, data in reply.files.items():
         write_result(out / name, data.tobytes())
-    left = unpack_arrays(reply.files[DELTAS_FILE].tobytes(), texts=True)
+    try:
+        left = unpack_arrays(reply.files[DELTAS_FILE].tobytes(), texts=True)
+    except FileFault as fault:
+        raise unreadable_file(out / DELTAS_FILE, "transfer", fault) from fault
     deltas = left["deltas"].astype(np.float64) * left["unit"]
     if mesh.suffix.lower() == ".obj":
         _write_shapes(mesh, out, [str(name) for name in left["names"]], deltas)

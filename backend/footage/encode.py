@@ -80,7 +80,8 @@ def encode_for_scrubbing(
     A frame is decoded from few earlier pictures (``_KEY_PICTURES``) and no later one, so that a player finds it quickly
     and exactly; one that is held costs little. Colours are in BT.709, tagged. Raises OSError and FFmpegError.
     """
-    with av.open(str(path), "w", format="mp4") as container:
+    # A file of our own: PyAV leaves the one that it opens open where not even the header can be written.
+    with path.open("wb") as file, av.open(file, "w", format="mp4") as container:
         container.metadata.update(metadata)
         stream: VideoStream | None = None
         at = 0

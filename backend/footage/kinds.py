@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from enum import StrEnum
 from pathlib import Path
@@ -139,8 +138,6 @@ def require_file(path: Path) -> None:
         raise _refused(path, FileFault("it is not an ordinary file, but a pipe, a device or a folder"))
     if about.st_size == 0:
         raise _empty(path)
-    if not os.access(path, os.R_OK):
-        raise _refused(path, FileFault("it may not be read (permission denied)"))
 
 
 def open_file(path: Path) -> BinaryIO:

@@ -33,6 +33,8 @@ F64 = NDArray[np.float64]
 
 UNITS = (1.0, 0.1, 0.01, 0.001)
 """Metres per unit that a mesh may be in: metres, decimetres, centimetres, millimetres."""
+FARTHEST_PERSON = 0.1
+"""m, mean over the face between a person's neutral and the mean one: ten times what people differ by."""
 MAX_BYTES = 256 << 20  # of the arrays of a track or a mesh
 LARGEST_SCALE = 1.6
 """Heads differ in size by less; a mesh that does not fit in any unit is something else."""
@@ -71,7 +73,7 @@ class TrackNeutral:
     pictures_wanted: int = 0
 
     def neutrals(self, head: HeadModel, pictures: Iterable[FacePicture] = ()) -> F32:  # noqa: ARG002 - it is known
-        """(1,V,3). Raises UserError ``other_head`` where the take was tracked with another head."""
+        """(1,V,3). Raises UserError ``other_head`` where the take was tracked with another head, ``bad_track``."""
         track = load_track(self.path)
         if track.head_hash != head.hash or len(track.deformation) not in (0, head.vertex_count):
             raise UserError(
@@ -80,7 +82,15 @@ class TrackNeutral:
                 f"not with “{head.id}” as it is now.",
                 "Track the earlier take again with this head, or choose its head for this one.",
             )
-        return neutral_of(head, track)[None]
+        neutral = neutral_of(head, track)
+        away = np.linalg.norm(neutral.astype(np.float64) - head.template, axis=1)
+        if not np.average(away, weights=head.vertex_weight) < FARTHEST_PERSON:
+            raise UserError(
+                ErrorCode.BAD_TRACK,
+                f"The person of {self.path} has a face of no person: {np.average(away):.3g} m from the mean one.",
+                "Track the earlier take again.",
+            )
+        return neutral[None]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import Cancelled, UserError
-from backend.files import write_atomic
+from backend.files import raise_where_full, write_atomic
 from backend.progress import ShouldCancel
 
 if TYPE_CHECKING:
@@ -70,12 +70,16 @@ def paint_or_say(
     on_progress: Callable[[float], None],
     should_cancel: ShouldCancel,
 ) -> tuple[dict[str, Any] | None, list[str]]:
-    """As ``paint_skin``, and sentences for the user: what goes wrong is said, and does not cost the take."""
+    """As ``paint_skin``, and sentences for the user: what goes wrong is said, and does not cost the take.
+
+    Raises Cancelled, and OSError where the disk is full.
+    """
     try:
         return paint_skin(track, head, aligned, path, on_progress=on_progress, should_cancel=should_cancel), []
     except Cancelled:
         raise
-    except Exception as error:  # too little memory, a full disk: the take itself is whole
+    except Exception as error:  # too little memory, say: the take itself is whole
+        raise_where_full(error, path)
         log.warning("the skin was not painted", exc_info=True)
         return None, [f"The skin could not be painted from the footage ({type(error).__name__}: {error})."]
 

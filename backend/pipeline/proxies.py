@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from av.error import FFmpegError
 
-from backend.files import file_name
+from backend.files import file_name, raise_where_full
 from backend.footage.playback import TURNED, any_turned, proxy_reason, read_times
 from backend.footage.proxy import TooLong, held_pictures, write_proxy
 from backend.pipeline.align_views import AlignedView
@@ -41,6 +41,7 @@ def make_proxies(
     Raises:
         UserError: what reading the footage raises.
         Cancelled: ``should_cancel`` said so.
+        OSError: the disk is full.
     """
     proxies: dict[str, ViewProxy] = {}
     said = []
@@ -61,6 +62,7 @@ def make_proxies(
         except TooLong as why:
             said.append(_without(name, reason, str(why)))
         except (OSError, FFmpegError) as error:
+            raise_where_full(error, folder / FOLDER)
             said.append(_without(name, reason, f"it could not be written ({error.strerror or error})"))
         else:
             proxies[name] = ViewProxy(path, pictures.first)

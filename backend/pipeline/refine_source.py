@@ -93,7 +93,9 @@ def _load(
 
     track = load_track(track_file)
     head = load_head_of(track.head_id, track.head_hash)
-    seen = seen_by(track, load_alignments(alignments_file), alignments_file)
+    alignments = load_alignments(alignments_file)
+    _require_points_of(head, alignments, alignments_file)
+    seen = seen_by(track, alignments, alignments_file)
     at_rest = tuple(n for n in track.frames.tolist() if any(first <= n <= last for first, last in resting))
     # on the CPU: a few frames are solved before a GPU has begun
     options = FitOptions(neutral_frames=at_rest, device="cpu")
@@ -120,6 +122,18 @@ def seen_by(track: Track, alignments: Sequence[ViewAlignment], path: Path) -> tu
         at_frames = points.at(np.where(frames >= 0, index, -1)).at_times(track.times)
         seen.append(ideal(at_frames, lens_of(camera)))
     return tuple(seen)
+
+
+def _require_points_of(head: HeadModel, alignments: Sequence[ViewAlignment], path: Path) -> None:
+    """Raise UserError ``bad_alignment`` where an alignment speaks of points that the head has not."""
+    for points in (points for alignment in alignments for points in alignment.point_sets):
+        known = head.landmarks.get(points.id.name) if points.points is None else points.points
+        count = points.mu.shape[1]
+        if count and (
+            known is None or len(known.triangle) != count or int(known.triangle.max()) >= len(head.triangles)
+        ):
+            sentence = f"{path} speaks of points (“{points.id.name[:60]}”) that the head “{head.id[:60]}” has not."
+            raise UserError(ErrorCode.BAD_ALIGNMENT, sentence, "Track the footage again.")
 
 
 def _of_another(path: Path) -> UserError:

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from backend.server.device import AUTO, environment
 from backend.server.endpoint import DEFAULT_ENDPOINT
 from backend.server.logs import LogFormat, logging_to
 from protocol.version import PROTOCOL_VERSION
+
+if TYPE_CHECKING:
+    from backend.server.app import Server
 
 log = logging.getLogger("flowface")
 
@@ -64,8 +67,7 @@ def serve(
     # Here, not above: ``flowface --help`` lists this command and must not load sockets and numpy for that.
     from backend.server.app import Server
     from backend.server.connections import raise_file_limit
-    from backend.server.discovery import RunningServer, advertise, default_jobs_dir, withdraw
-    from backend.server.process import start_time
+    from backend.server.discovery import default_jobs_dir
     from backend.server.retention import Retention
 
     for stream in (sys.stdout, sys.stderr):  # a letter that the console lacks must not end the backend
@@ -84,26 +86,34 @@ def serve(
                 adopt=not private,
                 network=network or None,
             )
+            _run(server, private=private)
         except UserError as error:
             log.error("%s", error)
             raise typer.Exit(1) from None
-        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), lambda *_: server.stop())
-        me = RunningServer(server.endpoint, os.getpid(), PROTOCOL_VERSION, start_time(os.getpid()))
-        if not private:
-            advertise(me)
-        print(json.dumps(me.__dict__), flush=True)
-        log.info("listening on %s, protocol %d", server.endpoint, PROTOCOL_VERSION)
-        if server.network_endpoint is not None:
-            log.info("listening to trusted keys on %s", server.network_endpoint)
-        try:
-            server.run()
         except Exception:
             log.exception("the backend ends by an error of its own")
             raise typer.Exit(1) from None
-        finally:
-            withdraw(me)
+
+
+def _run(server: Server, *, private: bool) -> None:
+    """Serve until the end of ``server``, or of this process by a signal."""
+    from backend.server.discovery import RunningServer, advertise, withdraw
+    from backend.server.process import start_time
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: server.stop())
+    me = RunningServer(server.endpoint, os.getpid(), PROTOCOL_VERSION, start_time(os.getpid()))
+    if not private:
+        advertise(me)
+    print(json.dumps(me.__dict__), flush=True)
+    log.info("listening on %s, protocol %d", server.endpoint, PROTOCOL_VERSION)
+    if server.network_endpoint is not None:
+        log.info("listening to trusted keys on %s", server.network_endpoint)
+    try:
+        server.run()
+    finally:
+        withdraw(me)
 
 
 def check(

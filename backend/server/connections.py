@@ -116,19 +116,32 @@ class ConnectionWatch:
 
     def _run(self) -> None:
         try:
-            while self._take_events():
-                now = time.monotonic()
-                if now - self._bounded_at >= 10 * self._bound_seconds:  # many connections do not fill a core
-                    with self._lock:
-                        self._bound(now)
-                    self._bounded_at = time.monotonic()
-                    self._bound_seconds = self._bounded_at - now
+            while self._watch_on():
+                pass
         except zmq.ZMQError as error:
             log.error("connections are watched no longer: %s", error)
         finally:
             self._monitor.close(linger=0)
             for descriptor in self._all():
                 self._forget(descriptor)
+
+    def _watch_on(self) -> bool:
+        """One round; False after the last. The thread must live as long as the listener, which waits for it to listen
+        to its news."""
+        try:
+            if not self._take_events():
+                return False
+            now = time.monotonic()
+            if now - self._bounded_at >= 10 * self._bound_seconds:  # many connections do not fill a core
+                with self._lock:
+                    self._bound(now)
+                self._bounded_at = time.monotonic()
+                self._bound_seconds = self._bounded_at - now
+        except zmq.ZMQError:
+            raise
+        except Exception:
+            log.exception("a round of the watch over connections failed")
+        return True
 
     def _take_events(self) -> bool:
         """Wait for news of connections, for ``TICK_MS`` where there are any; False once that is all."""

@@ -24,6 +24,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -82,12 +83,12 @@ class JobStore:
         self.root = root
         self._locks = JobLocks(root)
         self._spoiled: set[str] = set()
+        self._device: int | None = None  # that the folder lies on; None while it was never there
         try:
             self._make_root()
         except OSError as error:
             sentence = f"The jobs folder {root} cannot be made: {in_words(error)}."
-            in_the_way = any(path.exists() and not path.is_dir() for path in (root, *root.parents))
-            if error.errno in NEVER_A_FOLDER or (error.errno == errno.EEXIST and in_the_way):
+            if error.errno in NEVER_A_FOLDER or (error.errno == errno.EEXIST and _is_something_else(root)):
                 raise UserError(ErrorCode.JOBS_FOLDER, sentence, "Choose another --jobs-dir.") from error
             log.error("%s Jobs are refused until it can.", sentence)
 
@@ -117,10 +118,12 @@ class JobStore:
             write_atomic(folder / SPEC, _json(to_plain(spec) | {"token": token}))
             self.save(status)  # from now on there is a job
             _flush(folder)
-        except OSError as error:
+        except BaseException as error:
             self._locks.release(job_id, over=True)
             shutil.rmtree(folder, ignore_errors=True)
-            raise _cannot_be_written(folder, error) from error
+            if isinstance(error, OSError):
+                raise _cannot_be_written(folder, error) from error
+            raise
         return status
 
     def submitted(self, token: str, spec: Job, owner: str = "") -> JobStatus | None:
@@ -149,7 +152,7 @@ class JobStore:
     def folder(self, job_id: str) -> Path:
         """The folder of a job; raises UserError (``unknown_job``) for anything that is not one, paths included."""
         folder = self.root / job_id
-        if not JOB_ID.fullmatch(job_id) or not folder.is_dir():
+        if not JOB_ID.fullmatch(job_id) or not self.is_there(job_id):
             raise UserError(
                 ErrorCode.UNKNOWN_JOB, f"There is no job “{job_id[:60]}” here.", "The list of jobs shows them all."
             )
@@ -259,16 +262,21 @@ class JobStore:
 
     def is_there(self, job_id: str) -> bool:
         """The folder of a job exists; no other cause than its deletion makes this False while ``root_is_there``."""
-        return (self.root / job_id).is_dir()
+        try:
+            return stat.S_ISDIR((self.root / job_id).stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # locked away, or on a disk that does not answer: not deleted
+            return True
 
     def root_is_there(self) -> bool:
-        """The jobs folder exists: its disk is not unplugged or unmounted, as far as can be told."""
-        return self.root.is_dir()
+        """The jobs folder exists, and on its disk: where that was unmounted, its place may be there still."""
+        return _device_of(self.root) == self._device
 
     def probe(self) -> None:
         """Write ``PROBE_BYTES`` and delete them; raises OSError where there is no room or no right to."""
         self._make_root()
-        path = self.root / f".probe-{secrets.token_hex(4)}"
+        path = self.root / ".probe"
         try:
             path.write_bytes(bytes(PROBE_BYTES))
         finally:
@@ -279,7 +287,13 @@ class JobStore:
         self._locks.release_all()
 
     def _make_root(self) -> None:
+        """Make the jobs folder where there is none, but no second one where its disk is gone; raises OSError."""
+        if self._device is not None:
+            devices = (_device_of(path) for path in (self.root, *self.root.parents))
+            if next((device for device in devices if device is not None), None) != self._device and not self.names():
+                raise FileNotFoundError(errno.ENOENT, "its disk is gone", str(self.root))
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._device = _device_of(self.root)  # of the same jobs: a disk may have another number when it is back
 
     def names(self) -> list[str]:
         """The ids of all jobs, oldest first: they begin with the time."""
@@ -325,6 +339,22 @@ def read_spec(folder: Path) -> Job:
 def in_words(error: OSError) -> str:
     """What the system says of an error, without its number and file."""
     return (error.strerror or str(error)).removesuffix(".")
+
+
+def _is_something_else(path: Path) -> bool:
+    """There is something at a path, or on the way to it, that is no folder, nor a link to what may come."""
+    try:
+        return any(place.exists() and not place.is_dir() for place in (path, *path.parents))
+    except OSError:  # locked away: who knows
+        return False
+
+
+def _device_of(path: Path) -> int | None:
+    """The number of the disk that a file or folder lies on; None where it is not there."""
+    try:
+        return path.stat().st_dev
+    except OSError:
+        return None
 
 
 def _cannot_be_written(folder: Path, error: OSError) -> UserError:

@@ -111,6 +111,7 @@ class Ledger:
         except OSError as error:
             if self._deleted(job_id):
                 self._unwritten.pop(job_id, None)
+                self._store.let_go(job_id)
                 return True  # nobody is left who could read it
             if job_id not in self._unwritten:
                 log.error("the state of job %s cannot be written and is tried again: %s", job_id, in_words(error))

@@ -151,6 +151,7 @@ class Listener:
         log.warning("a client that left %d bytes of answers unread was let go", waiting[slowest])
         if self._watch is not None:
             self._watch.end_client(slowest)
+            self._untaken = deque(answer for answer in self._untaken if answer.routing_id != slowest)
         return slowest != routing_id
 
 

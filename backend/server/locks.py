@@ -6,6 +6,7 @@ The file is there exactly as long as its job is not over, so that unfinished job
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class JobLocks:
         """Take the lock of a job, or False where another backend has it; raises OSError where none can be made."""
         if job_id in self._held:
             return True
+        if not (self._root / job_id).is_dir():  # filelock would make it, where a disk is gone or somebody deleted it
+            raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(self._root / job_id))
         # Not thread_local: a backend is made in one thread and may serve in another.
         lock = FileLock(self._root / job_id / LOCK, mode=0o600, thread_local=False)
         try:

@@ -14,6 +14,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import BinaryIO, assert_never
 
@@ -33,12 +34,16 @@ MAX_DATA_BYTES = 3 << 30
 become twice that as float32 beside the file's own, and a track's arrays may take 1 GB."""
 
 
+ALIVE_SECONDS = 1.0  # between signs of life
+
+
 class Files:
     """The files that are read: the backend is told of each before it is, and none is read that ended a reader."""
 
     def __init__(self, answers: BinaryIO) -> None:
         self._answers = answers
         self._avoided: set[link.FileState] = set()
+        self._told = 0.0
 
     def avoid(self, files: tuple[link.FileState, ...]) -> None:
         """Read none of these while they are as they are."""
@@ -50,6 +55,15 @@ class Files:
         if file in self._avoided:
             sentence = f"{path} is not read: an earlier try took too long, or the process that read it did not survive."
             raise UserError(ErrorCode.BAD_FILE, sentence, "Replace the file or remove it.")
+        self._tell(file)
+
+    def alive(self) -> None:
+        """Call often where something takes long that is no fault of a file: the backend then waits on."""
+        if time.monotonic() - self._told > ALIVE_SECONDS:
+            self._tell(link.FileState(""))
+
+    def _tell(self, file: link.FileState) -> None:
+        self._told = time.monotonic()
         link.write_block(self._answers, link.NOTE, link.note(file))
 
 
@@ -98,9 +112,9 @@ class Reader:
 
                 return read_result(self._store, order, self._files.open)
             case link.ReadStorage():
-                return storage(self._store)
+                return storage(self._store, alive=self._files.alive)
             case link.PruneJobs(max_bytes):
-                return prune(self._store, max_bytes)
+                return prune(self._store, max_bytes, self._files.alive)
             case link.RemoveJob(job_id):
                 remove_job(self._store, job_id)
                 return m.Removed(job_id)

@@ -1,9 +1,10 @@
 """What needs files is read in other processes, so that the serving loop never waits for a disk or a damaged file.
 
-There are two: one reads states of jobs only, so that a list never waits for a take of hundreds of megabytes, for a head
-or for the deletion of many jobs, which are the other's. Clients take turns; of one client all is done in order. A
-process that gives no sign of life for ``PATIENCE`` is ended and replaced, one that dies is replaced, and the file that
-it was reading is not read again before it changes.
+There are three: one reads states of jobs only, so that a list never waits for a take of hundreds of megabytes or for a
+head, which are the second's, and neither for the third, which looks through the jobs folder and deletes (5,000 jobs in
+95 s on two busy cores). Clients take turns; what one client asks of a process is done in order. A process that gives no
+sign of life for ``PATIENCE`` is ended and replaced, one that dies is replaced, and the file that it was reading is not
+read again before it changes.
 """
 
 from __future__ import annotations
@@ -85,8 +86,8 @@ class Reading:
         self._avoid: dict[str, link.FileState] = {}
         self._unsent: list[_Unsent] = []
         self._number = link.NOTE
-        self._states, self._files = _Lane("states"), _Lane("files")
-        self._lanes = (self._states, self._files)
+        self._states, self._files, self._room = _Lane("states"), _Lane("files"), _Lane("room")
+        self._lanes = (self._states, self._files, self._room)
         self._start_at: float | None = time.monotonic() + START_AFTER
 
     @property
@@ -96,7 +97,7 @@ class Reading:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The ids of the processes that run, of “states” and of “files”."""
+        """The ids of the processes that run, of “states”, “files” and “room”."""
         return {lane.name: lane.process.pid for lane in self._lanes if lane.process}
 
     def reads(self, name: str) -> str:
@@ -109,11 +110,16 @@ class Reading:
 
         Raises UserError (``busy``) where too many wait.
         """
-        lane = self._states if isinstance(order, link.ReadJobs) else self._files
+        lane = self._lane_of(order)
         if lane.count(peer) >= MAX_ORDERS_OF_A_PEER or lane.count() >= MAX_ORDERS:
             raise UserError(ErrorCode.BUSY, "Too many requests wait for an answer already.", "Try again in a moment.")
         lane.waiting.setdefault(peer, deque()).append(_Waiting(peer, request, order, time.monotonic()))
         self._next(lane)
+
+    def _lane_of(self, order: link.Order) -> _Lane:
+        if isinstance(order, link.ReadJobs):
+            return self._states
+        return self._files if isinstance(order, link.ReadHeads | link.ReadResult) else self._room
 
     def forget(self, peer: Peer) -> None:
         """Drop what waits for a client that has left."""
@@ -138,7 +144,7 @@ class Reading:
         start = self._start_at is not None and now > self._start_at
         self._start_at = None if start else self._start_at
         for lane in self._lanes:
-            if start and lane.process is None:
+            if start and lane.process is None and lane is not self._room:
                 self._start(lane)
             if lane.current is not None and now - lane.alive_at > self.patience:
                 log.error("reading %s took too long; its process is ended", _path(lane.reading))

@@ -8,6 +8,7 @@ order's: such a block is a note, one frame with the JSON of the ``FileState`` th
 from __future__ import annotations
 
 import json
+import mmap
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from protocol.version import PROTOCOL_VERSION
 
 NOTE = 0
 """The number of blocks that answer nothing."""
+MAPPED_BYTES = 1 << 18
+"""Frames from this size on get memory of their own, which goes back to the system with them: from the heap, 300 MB of
+parts of 1 MB stayed with the backend for good."""
 _HEAD, _SIZE = struct.Struct("<QI"), struct.Struct("<Q")
 
 
@@ -169,13 +173,13 @@ def read_note(frames: Sequence[Frame]) -> FileState:
     return from_plain(FileState, json.loads(bytes(frames[0])), "note")
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytearray | None:
-    data = bytearray(size)
+def _exactly(stream: BinaryIO, size: int) -> memoryview | None:
+    """The next bytes of a stream, None where it ends before."""
+    view = memoryview(mmap.mmap(-1, size) if size >= MAPPED_BYTES else bytearray(size))
     place = 0
-    with memoryview(data) as view:
-        while place < size:
-            count = stream.readinto(view[place:])  # type: ignore[attr-defined]
-            if not count:
-                return None
-            place += count
-    return data
+    while place < size:
+        count = stream.readinto(view[place:])  # type: ignore[attr-defined]
+        if not count:
+            return None
+        place += count
+    return view

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 import zmq
 
 from backend.server import reading_link as link
-from backend.server.process import exit_in_words
+from backend.server.process import exit_in_words, own_group
 from backend.server.worker_process import ENVIRONMENT
 from protocol.codec import Frame
 
@@ -73,7 +73,12 @@ class ReadingProcess:
         command = [sys.executable, "-m", "backend.server.reader", str(jobs_dir.absolute())]
         environment = {**ENVIRONMENT, **ONE_THREAD, **os.environ}
         self._process = subprocess.Popen(
-            command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+            command,
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            **own_group(sys.platform),
         )
         self._orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._relay = threading.Thread(target=self._relay_and_reap, args=(inbox,), daemon=True)
@@ -119,6 +124,7 @@ class ReadingProcess:
             try:
                 while block := link.read_block(stream):
                     inbox.put(Came(self, *block), wake)
+                    del block  # it may be large, and the next one may be long in coming
             except (OSError, MemoryError) as error:
                 log.error("what a reading process says cannot be taken: %s", error)
                 self.kill()

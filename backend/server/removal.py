@@ -10,7 +10,7 @@ from backend.server.jobs import JobStore
 from backend.server.refusals import require_over
 
 REMOVED = ".removed-"
-"""Begins the name of a folder that is being deleted: if that is broken off, the next deletion goes on with it."""
+"""Begins the name of a folder that is being deleted: if that is broken off, ``finish_deletions`` goes on with it."""
 
 
 def remove_job(store: JobStore, job_id: str) -> None:
@@ -25,6 +25,7 @@ def remove_job(store: JobStore, job_id: str) -> None:
         if error.code != ErrorCode.BAD_JOB:  # a damaged one serves nobody
             raise
     try:
+        finish_deletions(store.root)
         delete_folder(folder)
     except OSError as error:
         sentence = f"The job folder {folder} cannot be deleted: {error.strerror or error}."
@@ -36,11 +37,15 @@ def delete_folder(folder: Path) -> None:
 
     It is renamed first, so that it is whole or gone whatever happens. Raises OSError where it is still there.
     """
-    for left in folder.parent.glob(f"{REMOVED}*"):
-        _delete(left)
     out_of_sight = folder.with_name(f"{REMOVED}{folder.name}")
     folder.rename(out_of_sight)
     _delete(out_of_sight)
+
+
+def finish_deletions(root: Path) -> None:
+    """Delete what is left of deletions that were broken off."""
+    for left in root.glob(f"{REMOVED}*"):
+        _delete(left)
 
 
 def _delete(folder: Path) -> None:

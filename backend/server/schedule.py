@@ -21,9 +21,10 @@ import zmq
 from backend.errors import ErrorCode, UserError
 from backend.server import worker_link as link
 from backend.server.device import AUTO
+from backend.server.disk_pause import DiskPause
 from backend.server.explain import DISK_CODES
 from backend.server.history import MAX_SMALLER, Death, History
-from backend.server.jobs import JobStore, Record, in_words
+from backend.server.jobs import JobStore, Record
 from backend.server.ledger import Ledger, deleted_by_hand
 from backend.server.retention import KEEP_ALL, Retention
 from backend.server.upkeep import Upkeep
@@ -37,7 +38,6 @@ EVENTS = "inproc://worker-events"
 CANCEL_GRACE = 0.7  # seconds in which a job may stop by itself before its process is ended
 SAVE_INTERVAL = 1.0  # seconds between writes of a running job's progress
 TICK = 0.25  # seconds
-PAUSE_SECONDS = 30.0  # between looks whether the disk has room again
 AT_START, AT_ONCE = 500, 50
 """How many jobs are looked into before serving begins, and then in a tick: each takes 0.2 ms."""
 GOES_ON = "goes on after the backend stopped"
@@ -85,14 +85,13 @@ class Scheduler:
         self._queue: deque[str] = deque()
         self._run: Run | None = None
         self._ledger = Ledger(store, on_change)
-        self._pause: Problem | None = None
-        self._resume_at = 0.0
+        self._pause = DiskPause(store)
         self._errors: set[str] = set()
         self.worker = WorkerKeeper(lambda serial: WorkerProcess(runner, context, EVENTS, serial, device))
         self._adopt = adopt
         left = store.unfinished() if adopt else []
         self._candidates = dict.fromkeys(left[:-AT_START])  # more only where old backends left the locks of all jobs
-        self._take_up(left[-AT_START:])
+        self._guarded(lambda: self._take_up(left[-AT_START:]))
         self.worker.start_when_due()
         self._upkeep = Upkeep(store, retention)
 
@@ -120,7 +119,7 @@ class Scheduler:
             return dataclasses.replace(status, seconds_elapsed=self._run.elapsed)
         if job_id in self._queue:
             ahead = self._queue.index(job_id) + (self._run is not None)
-            problem = status.problem or self._pause or self.worker.problem
+            problem = status.problem or self._pause.problem or self.worker.problem
             stage = status.stage or ("loading the tracker" if self.worker.state is WorkerState.STARTING else "waiting")
             return dataclasses.replace(status, stage=stage, problem=problem, queue_position=ahead)
         return status
@@ -165,9 +164,9 @@ class Scheduler:
         elif self._run is not None and job_id == self._run.job_id and self._run.cancel_deadline is None:
             log.info("job %s is being cancelled", job_id)
             self._run.cancel_deadline = time.monotonic() + CANCEL_GRACE
-            record = self._ledger[job_id]
-            self._ledger.put(record.status, dataclasses.replace(record.history, cancelling=True))
             self.worker.cancel(job_id)
+            record = self._ledger[job_id]  # on disk, lest a backend that is killed now takes it up again
+            self._ledger.put(record.status, dataclasses.replace(record.history, cancelling=True))
         status = self.status(job_id)
         if not status.finished and job_id not in self._ledger:
             raise UserError(
@@ -229,7 +228,7 @@ class Scheduler:
         self._take_up_found()
         self._start_next()
         if self.idle:
-            self.worker.slim_down()
+            self.worker.slim_down(waited_for=False)
 
     def _handle(self, frames: list[bytes]) -> None:
         event = self.worker.receive(frames)
@@ -288,7 +287,9 @@ class Scheduler:
         self._queue.extend(patient)
 
     def _start_next(self) -> None:
-        while self._run is None and self._queue and self.worker.state is WorkerState.READY and not self._paused():
+        while self._run is None and self._queue and self.worker.state is WorkerState.READY:
+            if self._pause.goes_on():
+                return
             job_id = self._queue.popleft()
             if self._store.is_there(job_id):
                 self._start(job_id)
@@ -314,30 +315,8 @@ class Scheduler:
         self._tell_queue()
 
     def _wait_for_disk(self, sentence: str) -> None:
-        self._pause = Problem(
-            ErrorCode.JOBS_FOLDER,
-            f"{sentence} The job waits and goes on when it can be.",
-            "Free some space, or connect the disk again.",
-        )
-        self._resume_at = time.monotonic() + PAUSE_SECONDS
-        log.error("%s Jobs wait.", sentence)
+        self._pause.begin(sentence)
         self._tell_queue()
-
-    def _paused(self) -> bool:
-        """Jobs wait for the disk; looks every ``PAUSE_SECONDS`` whether they still have to."""
-        if self._pause is None:
-            return False
-        if time.monotonic() < self._resume_at:
-            return True
-        try:
-            self._store.probe()
-        except OSError as error:
-            log.debug("the disk has no room yet: %s", in_words(error))
-            self._resume_at = time.monotonic() + PAUSE_SECONDS
-            return True
-        log.info("the jobs folder can be written again; jobs go on")
-        self._pause = None
-        return False
 
     def _tell_queue(self) -> None:
         for job_id in self._queue:
@@ -383,6 +362,8 @@ class Scheduler:
             self._ran_out_of_memory(problem, size)
         else:
             self._finish_run(state, problem, size)
+        if self._queue:
+            self.worker.slim_down(waited_for=True)
 
     def _ran_out_of_memory(self, problem: Problem, size: int) -> None:
         assert self._run

@@ -6,33 +6,40 @@ import contextlib
 import logging
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from backend.errors import UserError
 from backend.server.jobs import JOB_ID, JobStore
-from backend.server.removal import delete_folder
+from backend.server.removal import delete_folder, finish_deletions
 from protocol.messages import JobState, JobStatus, StorageReply
 
 log = logging.getLogger(__name__)
 
 
-def storage(store: JobStore, deleted: int = 0) -> StorageReply:
-    """What the jobs folder holds; raises OSError where it cannot be read."""
+def _nothing() -> None:
+    """Nobody waits for a sign of life."""
+
+
+def storage(store: JobStore, deleted: int = 0, alive: Callable[[], None] = _nothing) -> StorageReply:
+    """What the jobs folder holds; ``alive`` is called before each job. Raises OSError where it cannot be read."""
     folders = _folders(store.root)
-    size = sum(map(folder_size, folders))
+    size = sum(_sizes(folders, alive).values())
     return StorageReply(str(store.root), len(folders), size, shutil.disk_usage(store.root).free, deleted)
 
 
-def prune(store: JobStore, max_bytes: int) -> StorageReply:
+def prune(store: JobStore, max_bytes: int, alive: Callable[[], None] = _nothing) -> StorageReply:
     """Delete the oldest jobs that may be deleted until all of them take at most ``max_bytes``.
 
     Kept is a job that waits or runs, in whatever backend, what it starts from, and one whose result nobody has fetched.
-    Raises OSError where the folder cannot be read.
+    ``alive`` is called before each job. Raises OSError where the folder cannot be read.
     """
+    finish_deletions(store.root)
     folders = _folders(store.root)
-    sizes = {folder: folder_size(folder) for folder in folders}
+    sizes = _sizes(folders, alive)
     too_much, deleted, needed = sum(sizes.values()) - max_bytes, 0, store.needed()
     for folder in folders:
+        alive()
         if too_much <= 0:
             break
         if folder.name in needed or not _may_go(store, folder.name):
@@ -45,7 +52,15 @@ def prune(store: JobStore, max_bytes: int) -> StorageReply:
         too_much -= sizes[folder]
         deleted += 1
         log.info("job %s was deleted to make room", folder.name)
-    return storage(store, deleted)
+    return storage(store, deleted, alive)
+
+
+def _sizes(folders: Sequence[Path], alive: Callable[[], None]) -> dict[Path, int]:
+    sizes = {}
+    for folder in folders:
+        alive()
+        sizes[folder] = folder_size(folder)
+    return sizes
 
 
 def folder_size(folder: Path) -> int:

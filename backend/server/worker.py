@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, assert_never
 
+import psutil  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
 from backend.errors import Cancelled, UserError
@@ -44,6 +45,7 @@ from protocol.messages import Job, Problem
 log = logging.getLogger(__name__)
 
 PREDECESSOR_SECONDS = 60.0  # a worker notices the end of its backend at once unless it holds the interpreter
+GROWN_BYTES = 64 << 20  # since the worker was ready, from which on it is worth 0.1 s to give some back
 PASSING = frozenset({errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOSPC})
 """What a machine may lack while a worker starts, and have later."""
 
@@ -92,10 +94,14 @@ class Worker:
             traceback.print_exc()
             self._send(broken(error))
             return
+        process = psutil.Process()
+        ready = process.memory_info().rss
         self._send(link.Ready(round(time.monotonic() - started, 2), device))
         while True:
-            self._run(runner, self._jobs.get())
-            give_memory_back()
+            event = self._run(runner, self._jobs.get())
+            if process.memory_info().rss - ready > GROWN_BYTES:  # before the end is told: then it is looked at
+                give_memory_back()
+            self._send(event)
 
     def _tell_alive(self) -> None:
         while True:
@@ -118,7 +124,8 @@ class Worker:
                     assert_never(order)
         os._exit(0)  # at once, whatever runs: nobody is left to hear about it
 
-    def _run(self, runner: JobRunner, order: link.RunJob) -> None:
+    def _run(self, runner: JobRunner, order: link.RunJob) -> link.Event:
+        """Do a job; returns how it ended."""
         folder = Path(order.folder)
         job = folder.name
         try:
@@ -132,15 +139,14 @@ class Worker:
                     **attempt_of(runner, order),
                 )
         except Cancelled:
-            self._send(link.Cancelled(job, folder_size(folder)))
+            return link.Cancelled(job, folder_size(folder))
         except Exception as error:
             problem = explain(error, folder)
             with contextlib.suppress(OSError):  # the disk may be what the error is about
                 (folder / "log.txt").write_text("\n".join(plain_lines(traceback.format_exc())), encoding="utf-8")
             told = Problem(problem.code, problem.message, problem.hint)
-            self._send(link.Failed(job, told, folder_size(folder)))
-        else:
-            self._send(link.Done(job, folder_size(folder)))
+            return link.Failed(job, told, folder_size(folder))
+        return link.Done(job, folder_size(folder))
 
     def _progress(self, job: str, progress: JobProgress) -> None:
         stage, when = self._last_progress
@@ -173,6 +179,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     One that does not end (stopped by hand, hung in the kernel) is not waited for any longer: all files it writes are
     whole.
     """
+    if not folder.is_dir():  # filelock would make it
+        raise FileNotFoundError(errno.ENOENT, "the job's folder is gone", str(folder))
     path = folder / WORKER_LOCK
     lock = FileLock(path, mode=0o600)
     try:

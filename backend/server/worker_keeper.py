@@ -44,6 +44,8 @@ LARGE_SHARE = 0.25
 """A worker that holds both so many bytes and this share more than when it was ready is started anew once no job waits.
 What the first jobs load for all later ones must fit in: on the CPU a worker is ready with 664 MB, and holds 799 after a
 photograph and 856 after 100 frames of 720p, of the 1,117 it had at most. What a large take leaves beyond must not."""
+IN_BETWEEN = 4
+"""How many times as much it may have grown while jobs wait: they would have to wait for a start of some seconds."""
 REST_SECONDS = 2.0  # without a job before that: a client's next job follows its last within less
 
 Received: TypeAlias = link.Event | Death | None
@@ -191,15 +193,15 @@ class WorkerKeeper:
                 return self._died(f"made no progress for {(now - self._moved) / 60:.0f} minutes and was ended")
         return None
 
-    def slim_down(self) -> None:
-        """Start a worker that has grown anew; call it while no job waits."""
-        if self.process is None or self.state is not WorkerState.READY:
+    def slim_down(self, *, waited_for: bool) -> None:
+        """Start a worker that has grown anew, one that is ``waited_for`` only where it has grown very much."""
+        if self.process is None or self.state is not WorkerState.READY or not self._ready_bytes:
             return
-        if time.monotonic() - self._since < REST_SECONDS or not self._ready_bytes:
+        if not waited_for and time.monotonic() - self._since < REST_SECONDS:
             return
         self._since = time.monotonic()  # look again in a while
         held = self.process.resident_bytes()
-        if is_large(held, self._ready_bytes):
+        if is_large(held, self._ready_bytes, IN_BETWEEN if waited_for else 1):
             held, ready = held >> 20, self._ready_bytes >> 20
             log.info("the worker holds %d MB, %d MB when it was ready: it is started anew", held, ready)
             self.replace()
@@ -243,9 +245,9 @@ class WorkerKeeper:
         self.start_when_due()
 
 
-def is_large(held: int, ready: int) -> bool:
+def is_large(held: int, ready: int, times: int = 1) -> bool:
     """A worker that holds so many bytes is started anew, where it held ``ready`` when it was."""
-    return held - ready > max(LARGE_BYTES, LARGE_SHARE * ready)
+    return held - ready > times * max(LARGE_BYTES, LARGE_SHARE * ready)
 
 
 def kills_for_memory() -> int | None:

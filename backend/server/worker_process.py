@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -16,7 +17,7 @@ import zmq
 
 from backend.server import worker_link as link
 from backend.server.device import environment
-from backend.server.process import exit_in_words
+from backend.server.process import exit_in_words, own_group
 from protocol.states import WorkerState
 
 log = logging.getLogger(__name__)
@@ -61,12 +62,18 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**ENVIRONMENT, **os.environ, **environment(device)},
+                **own_group(sys.platform),
             )
         except BaseException:
             events.close()
             raise
         self._reader = threading.Thread(target=self._relay, args=(events,), daemon=True)
-        self._reader.start()
+        try:
+            self._reader.start()
+        except RuntimeError as error:  # no thread to be had
+            self._process.kill()
+            events.close()
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     @property
     def pid(self) -> int:

@@ -21,10 +21,11 @@ from backend.setting_up.machines import NAMES, OLDEST_MACOS, PYTHONS, UV_PLATFOR
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements.txt"
-BUILD_REQUIREMENTS = ROOT / "requirements-build.txt"
+FURTHER = {extra: ROOT / f"requirements-{extra}.txt" for extra in ("build", "ray")}
+"""Extras that set-up leaves out: what each takes besides, in a file of its own."""
 HEADER = "# Written by `python3 backend/bootstrap.py pin` from pyproject.toml: exact versions with hashes.\n"
 
-EXTRAS = ("blender", "demo", "evaluate", "flame", "ray", "train")
+EXTRAS = ("blender", "demo", "evaluate", "flame", "train")
 SELECTION = (*(part for extra in EXTRAS for part in ("--extra", extra)), "--group", "dev")
 MOST_SHOWN = 20
 OS_NAMES = {"linux": ("posix", "Linux"), "win32": ("nt", "Windows"), "darwin": ("posix", "Darwin")}
@@ -122,14 +123,17 @@ def resolve(selection: tuple[str, ...], known: dict[str, str]) -> dict[str, str]
 
 
 def write(upgrade: bool) -> str:
-    """Write requirements.txt and requirements-build.txt anew; versions pinned there are kept unless ``upgrade``."""
-    known, known_build = ({}, {}) if upgrade else (read_pins(REQUIREMENTS), read_pins(BUILD_REQUIREMENTS))
-    base = resolve(SELECTION, known)
-    build = resolve((*SELECTION, "--extra", "build"), {**known_build, **base})
+    """Write the requirements files anew; versions pinned there are kept unless ``upgrade``."""
+    base = resolve(SELECTION, {} if upgrade else read_pins(REQUIREMENTS))
     REQUIREMENTS.write_text(HEADER + "".join(base.values()), encoding="utf-8")
-    more = [entry for name, entry in build.items() if name not in base]
-    BUILD_REQUIREMENTS.write_text(HEADER + "".join(more), encoding="utf-8")
-    return f"pinned {len(base)} packages, and {len(more)} more for rebuilding the open head"
+    said = [f"pinned {len(base)} packages"]
+    for extra, path in FURTHER.items():
+        known = base if upgrade else {**read_pins(path), **base}
+        found = resolve((*SELECTION, "--extra", extra), known)
+        more = {name: entry for name, entry in found.items() if base.get(name) != entry}  # on more machines, too
+        path.write_text(HEADER + "".join(more.values()), encoding="utf-8")
+        said.append(f"{len(more)} more for the extra “{extra}”")
+    return ", ".join(said)
 
 
 def check_one(machine: Machine, python: tuple[int, int]) -> list[str]:

@@ -111,6 +111,11 @@ def test_job_is_followed_and_cancelled(start_server: Callable[..., Server]) -> N
         assert replies(events, request)[-1].job.state is JobState.CANCELLED
 
 
+def test_a_backend_is_found_by_its_machines_name(start_server: Callable[..., Server]) -> None:
+    with connected(start_server().endpoint.replace("127.0.0.1", "localhost")) as client:
+        collect(client, lambda events: Connection.CONNECTED in states(events))
+
+
 def test_without_a_backend_a_request_is_answered_at_once() -> None:
     with connected(f"tcp://127.0.0.1:{free_port()}") as client:
         request = client.send(Heads())

@@ -57,7 +57,9 @@ def batch(
         ),
     ] = "",
     cpus: Annotated[int, typer.Option(help="CPUs of the cluster that a clip takes.", min=1)] = 1,
-    gpus: Annotated[float, typer.Option(help="GPUs of the cluster that a clip takes, such as 0.25.", min=0)] = 0.0,
+    gpus: Annotated[
+        float, typer.Option(help="GPUs of the cluster that a clip takes, such as 0.25; 0 is none.", min=0)
+    ] = 0.0,
     endpoint: EndpointOption = "",
     key: KeyOption = "",
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write a scene.blend of each clip.")] = False,

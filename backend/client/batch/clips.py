@@ -21,11 +21,13 @@ from backend.client.cli import parse_faces, parse_further_faces, parse_lenses, p
 from backend.client.request import TrackRequest
 from backend.errors import ErrorCode, UserError
 from backend.files import file_name
+from backend.reading import read_bounded, shown
 from backend.terminal.declared_options import read_options
 from backend.terminal.options import parse_frames
 from protocol.option_fields import OptionField
 from protocol.options import SolveOptions, option_fields
 
+LIST = "list of clips"
 MAX_LIST_BYTES = 16 << 20
 MAX_CLIPS = 100_000
 MOST_SHOWN = 10  # bad lines that one error names
@@ -60,22 +62,14 @@ def read_clips(source: Path, defaults: TrackRequest) -> tuple[Clip, ...]:
     """The clips of a folder or of a list, in order; ``defaults`` says what is asked of each, and ``out`` of all.
 
     Raises:
-        UserError: ``file_missing``, ``too_large``, ``no_clips``; ``bad_list`` with the numbers of the lines that name
-            no clip, footage that is not there, or a name twice.
+        UserError: ``file_missing``, ``bad_file``, ``too_large``, ``no_clips``; ``bad_list`` with the numbers of the
+            lines that name no clip, footage that is not there, or a name twice.
     """
-    try:
-        is_folder = source.is_dir()
-        size = 0 if is_folder else source.stat().st_size
-    except OSError as error:
-        words = f"There is no folder or list {str(source)[:200]}: {error.strerror}."
-        raise UserError(ErrorCode.FILE_MISSING, words, "Name a folder of clips, a .txt or a .csv.") from error
-    if is_folder:
+    if os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises for a name too long to be one
         entries = [_Entry("", (path,), name) for name, path in find_footage(source, defaults.out)]
         wrong: list[str] = []
-    elif size > MAX_LIST_BYTES:
-        raise UserError(ErrorCode.TOO_LARGE, f"The list {source} is larger than {MAX_LIST_BYTES >> 20} MB.")
     else:
-        lines = source.read_text("utf-8-sig", errors="replace").splitlines()
+        lines = read_bounded(source, LIST, MAX_LIST_BYTES).decode("utf-8-sig", "replace").splitlines()
         read = _table_rows if source.suffix.lower() == ".csv" else _text_lines
         entries, wrong = read(lines, source.parent, defaults)
     if len(entries) > MAX_CLIPS:
@@ -228,7 +222,7 @@ _READERS: dict[str, Callable[[str, Path], Mapping[str, Any]]] = {
 def _absent(entries: Sequence[_Entry]) -> list[str]:
     """Sentences on footage that is not there; a pattern's folder has to be."""
     return [
-        f"{entry.where}: there is no {str(path)[:200]}."
+        f"{entry.where}: there is no {shown(path)}."
         for entry in entries
         for path in entry.footage
         if entry.where and not _is_there(path)

@@ -15,6 +15,8 @@ VIDEO_SUFFIXES = frozenset(
     | {".wmv", ".flv", ".3gp", ".ogv", ".dv", ".mjpeg", ".mjpg"}
 )
 """Endings of what is taken for a video where nobody names it."""
+RESULTS = frozenset({"clip.json", "track.npz"})
+"""Files of which each tells that a folder holds results: its overlays and proxies are no clips."""
 MAX_ENTRIES = 1_000_000
 
 
@@ -22,7 +24,7 @@ def find_footage(root: Path, out: Path) -> list[tuple[str, Path]]:
     """A name and a path of each video and each sequence (its first image's), ordered by path.
 
     Names are their paths below ``root``, with _ for what parts folders; a sequence that is alone in its folder has the
-    folder's. Hidden files and folders, links to folders and the results' folder ``out`` are left out.
+    folder's. Hidden files and folders, links to folders, folders of results and all of ``out`` are left out.
 
     Raises:
         UserError: ``footage_unreadable`` where a folder cannot be read, ``too_large`` where there are too many files.
@@ -38,6 +40,9 @@ def find_footage(root: Path, out: Path) -> list[tuple[str, Path]]:
     for folder, subfolders, names in os.walk(root, onerror=refuse):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         subfolders[:] = [name for name in subfolders if os.path.abspath(Path(folder, name)) != skipped]  # noqa: PTH100
+        if RESULTS & {*names}:
+            subfolders.clear()
+            continue
         entries += len(names) + len(subfolders)
         if entries > MAX_ENTRIES:
             raise UserError(ErrorCode.TOO_LARGE, f"{root} holds more than {MAX_ENTRIES} files.", "Name a part of it.")

@@ -31,11 +31,13 @@ from filelock import FileLock, Timeout
 from backend.client.track import output_folder
 from backend.errors import ErrorCode, UserError
 from backend.files import write_atomic
+from backend.reading import read_json
 from protocol.codec import ProtocolError
 from protocol.fields import from_plain, to_plain
 from protocol.job import TrackJob
 
 RECORD = "clip.json"
+MAX_RECORD_BYTES = 1 << 20
 
 
 class ClipState(StrEnum):
@@ -223,8 +225,8 @@ def _told(path: Path) -> Iterator[None]:
 def _read(path: Path) -> ClipRecord | None:
     """A record, None where there is none that can be read: the clip is tracked again then."""
     try:
-        return from_plain(ClipRecord, json.loads(path.read_bytes()), "clip")
-    except (OSError, ValueError, ProtocolError):
+        return from_plain(ClipRecord, read_json(path, "clip", MAX_RECORD_BYTES), "clip")
+    except (UserError, ProtocolError):
         return None
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from backend.client.batch.ledger import ClipRecord
 from backend.client.blender import Blender
 from backend.client.scene_writer import scene_writer
+from backend.errors import UserError
 from backend.files import write_atomic
 from backend.overlay.track import write_overlays
 from backend.pipeline.take_files import alignments_file, track_file
+from backend.reading import MAX_REPORT_BYTES, read_json
 from backend.server.result import load_take
 from backend.track.io import load_track
 from protocol.fields import to_plain
@@ -29,7 +31,8 @@ def with_figures(record: ClipRecord, folder: Path) -> ClipRecord:
     report = _report(folder)
     error = report.get("reprojection_error_percent_iod", {}).get("mean")
     frames, tracked = report.get("frames", 0), report.get("frames_tracked", 0)
-    return replace(record, frames=frames, frames_tracked=tracked, error_percent_iod=error)
+    seconds = record.seconds or report.get("seconds", {}).get("total")  # a job that was done before it was followed on
+    return replace(record, frames=frames, frames_tracked=tracked, error_percent_iod=error, seconds=seconds)
 
 
 def write_clip_overlays(folder: Path, spec: TrackJob) -> None:
@@ -58,7 +61,7 @@ def write_scene(blender: Blender, folder: Path, spec: TrackJob, name: str) -> No
 
 def _report(folder: Path) -> dict[str, Any]:
     try:
-        report = json.loads((folder / REPORT).read_bytes())
-    except (OSError, ValueError):
+        report = read_json(folder / REPORT, "report", MAX_REPORT_BYTES)
+    except UserError:
         return {}
     return report if isinstance(report, dict) else {}

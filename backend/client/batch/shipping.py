@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -13,6 +14,7 @@ from backend.footage import images_of
 from backend.footage.sequences import LIST_SUFFIX, find_images, is_pattern
 from backend.pipeline.open_views import images_named_apart
 from backend.pipeline.take_files import files_of_take, track_file
+from backend.reading import open_named
 from backend.track.io import load_track, save_track
 from protocol.job import TrackJob
 
@@ -61,12 +63,12 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def _mark(path: Path) -> FileMark:
-    try:
-        with path.open("rb") as file:
+    with open_named(path, "footage") as file:
+        try:
             head = file.read(HEAD_BYTES)
-            return FileMark(str(path), path.stat().st_size, hashlib.sha256(head).hexdigest())
-    except OSError as error:
-        raise UserError(ErrorCode.FOOTAGE_UNREADABLE, f"{path} cannot be read: {error.strerror}.") from error
+        except OSError as error:
+            raise UserError(ErrorCode.FOOTAGE_UNREADABLE, f"{path} cannot be read: {error.strerror}.") from error
+        return FileMark(str(path), os.fstat(file.fileno()).st_size, hashlib.sha256(head).hexdigest())
 
 
 def seen_here(wanted: Iterable[Shipment]) -> bool:
@@ -90,12 +92,12 @@ def require_shippable(wanted: Iterable[Shipment]) -> None:
 
 def chunks(path: str) -> Iterator[bytes]:
     """A file's content in parts of at most ``CHUNK_BYTES``; raises UserError where it cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
+    with open_named(Path(path), "footage") as file:
+        try:
             while part := file.read(CHUNK_BYTES):
                 yield part
-    except OSError as error:
-        raise UserError(ErrorCode.FOOTAGE_UNREADABLE, f"{path} cannot be read: {error.strerror}.") from error
+        except OSError as error:
+            raise UserError(ErrorCode.FOOTAGE_UNREADABLE, f"{path} cannot be read: {error.strerror}.") from error
 
 
 def places(wanted: Iterable[Shipment], root: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
 from backend.evaluation.benchmark.head import EYES, F32, BenchmarkHead, Int, follows_head
+from backend.files import read_npz
 from backend.head_model.model import SurfacePoints
 
 # Transparent in a full renderer: the tear film, shadow cards, and the inner eye seen through a clear cornea. The outer
@@ -36,13 +37,12 @@ def load_ict_head(path: Path) -> BenchmarkHead:
 @lru_cache(maxsize=1)
 def _read(path: Path) -> BenchmarkHead:
     try:
-        # Names are texts, which the guarded reader refuses; everything else passes through it.
-        with np.load(path, allow_pickle=False) as archive:
-            names = {
-                key: tuple(map(str, archive[key])) for key in ("expression_names", "vertex_group_names", "range_names")
-            }
-            arrays = {key: archive[key] for key in _NEEDED}
-    except (OSError, ValueError, KeyError) as error:
+        archive = read_npz(path, "ICT-FaceKit", texts=True)
+        names = {
+            key: tuple(map(str, archive[key])) for key in ("expression_names", "vertex_group_names", "range_names")
+        }
+        arrays = {key: archive[key] for key in _NEEDED}
+    except (ValueError, KeyError, TypeError) as error:
         raise UserError(ErrorCode.BAD_FILE, f"{path} is not the ICT-FaceKit archive: {error}.") from error
     ranges = {
         name: slice(int(a), int(b)) for name, (a, b) in zip(names["range_names"], arrays["vertex_ranges"], strict=True)

@@ -17,6 +17,8 @@ from backend.reading import FileFault, read_ordinary, shown
 MAX_BYTES = 256 << 20
 MAX_VERTICES, MAX_FACES = 2_000_000, 4_000_000
 """Of a mesh: scanners' finest faces have about a million triangles."""
+MAX_LINES = 5 * MAX_FACES
+"""Positions, places on the texture, normals and faces, each a line, and as many ends of lines of two characters."""
 FURTHEST = 1e7
 """Units that a vertex may be away: ten kilometres where they are millimetres."""
 
@@ -74,6 +76,8 @@ def obj_lines(path: Path) -> Iterator[str]:
         data = read_ordinary(path, MAX_BYTES)
     except FileFault as fault:
         raise _unreadable(path, fault.reason) from fault
+    if data.count(b"\n") + data.count(b"\r") > MAX_LINES:
+        raise _unreadable(path, f"it has more than {MAX_LINES:,} lines")
     for line in io.TextIOWrapper(io.BytesIO(data), "utf-8", "replace"):
         yield line.rstrip("\n")
 

@@ -74,8 +74,8 @@ def three_shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("choice", "every"),
     [
-        pytest.param(FaceChoice.largest(), 3, id="largest"),
-        pytest.param(FaceChoice.largest(frame=21), 8, id="chosen late"),
+        pytest.param(FaceChoice.largest(), 4, id="largest"),
+        pytest.param(FaceChoice.largest(frame=21), 9, id="chosen late"),
     ],
 )
 def test_one_face(
@@ -125,7 +125,7 @@ def test_several_faces(crowd: Path, aligner: Aligner, finder: FaceFinder, tmp_pa
     heard: list[AlignedFrame] = []
     expected = run(None, lambda: False, heard)
     assert [face.found.sum() for face in expected.faces] == [12, 11]
-    found, runs = broken_off(run, tmp_path / "kept", aligner, 4)
+    found, runs = broken_off(run, tmp_path / "kept", aligner, 6)
     assert runs >= 3
     again: list[AlignedFrame] = []
     for taken in (found, run(keeper(tmp_path / "kept", aligner), lambda: False, again)):

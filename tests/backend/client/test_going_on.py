@@ -7,6 +7,7 @@ import fcntl
 import itertools
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -59,12 +60,13 @@ def in_thread(work):
 
 @dataclass
 class Seen:
-    """What three clients saw of a backend that hung, was killed and came back: of one job two, of another the third."""
+    """What four clients saw of a backend that hung, was killed and came back: two of one job, each other of its own."""
 
     job: m.JobStatus
     stages: list[str]
     final: m.JobStatus
     gone: UserError
+    stopped: KeyboardInterrupt
     submitted: m.JobStatus
     jobs: tuple[m.JobStatus, ...]
 
@@ -75,28 +77,37 @@ def seen(backend):
     stages, shown = [], []
     with contextlib.ExitStack() as stack:
         patient, asking, other = (stack.enter_context(Client(backend.endpoint)) for _ in range(3))
-        impatient = stack.enter_context(Client(backend.endpoint, patience=0.5))
+        impatient, stopping = (stack.enter_context(Client(backend.endpoint, patience=0.5)) for _ in range(2))
         job = patient.submit(spec("until-cancelled", "my take"))
         following, final = in_thread(lambda: patient.wait(job.job_id, lambda status: stages.append(status.stage)))
         giving_up, gone = in_thread(lambda: error_of(lambda: impatient.wait(job.job_id, shown.append)))
-        wait_until(lambda: "working" in stages and shown)
+        killed, waits = threading.Event(), []
+
+        def stop_when_killed(status):
+            waits.append(status)
+            killed.wait(60)
+            raise KeyboardInterrupt
+
+        ending, stopped = in_thread(lambda: error_of(lambda: stopping.run(spec("quick"), stop_when_killed)))
+        wait_until(lambda: "working" in stages and shown and waits)
         backend.pause()
         submitting, submitted = in_thread(lambda: asking.submit(spec("quick")))
         time.sleep(0.1)  # so that it has been sent, as a rule; if not, it is sent later
         backend.kill()
-        wait_until(lambda: stages[-1] == WAITING and gone)
+        killed.set()
+        wait_until(lambda: stages[-1] == WAITING and gone and stopped)
         backend.start()
         wait_until(lambda: stages[-1] == "working" and submitted)
         jobs = other.jobs()
         other.cancel(job.job_id)
-        for thread in (following, giving_up, submitting):
+        for thread in (following, giving_up, submitting, ending):
             thread.join(30)
-        return Seen(job, stages, final[0], gone[0], submitted[0], jobs)
+        return Seen(job, stages, final[0], gone[0], stopped[0], submitted[0], jobs)
 
 
 def error_of(work):
     """The error that ``work`` ends with."""
-    with pytest.raises(UserError) as caught:
+    with pytest.raises((UserError, KeyboardInterrupt)) as caught:
         work()
     return caught.value
 
@@ -108,13 +119,19 @@ def test_a_job_is_followed_through_the_death_of_its_backend(seen):
 
 
 def test_what_a_killed_backend_left_unanswered_is_asked_again_and_a_job_submitted_once(seen):
-    assert {job.job_id for job in seen.jobs} == {seen.job.job_id, seen.submitted.job_id} and len(seen.jobs) == 2
+    newest, stopped, first = seen.jobs
+    assert (newest.job_id, first.job_id) == (seen.submitted.job_id, seen.job.job_id)
+    assert stopped.job_id in str(seen.stopped)
 
 
 def test_a_backend_that_does_not_come_back_is_told_with_the_job_and_the_way_to_its_result(seen):
     assert seen.gone.code == "backend_gone"
     assert f"“my take” ({seen.job.job_id})" in seen.gone.message
     assert f"flowface jobs fetch {seen.job.job_id}" in seen.gone.hint
+
+
+def test_ctrl_c_that_the_backend_cannot_be_told_is_said(seen):
+    assert re.search(r"the job \S+ could not be cancelled: The backend at .* stopped", str(seen.stopped))
 
 
 def test_an_answer_that_does_not_come_is_asked_for_again_under_the_same_token():
@@ -169,11 +186,11 @@ class Interrupted(Client):
 
     pressed = False
 
-    def _answer(self, reply):
+    def _answer(self, reply, seconds):
         if reply is m.Submitted and not self.pressed:
             self.pressed = True
             raise KeyboardInterrupt
-        return super()._answer(reply)
+        return super()._answer(reply, seconds)
 
 
 def test_ctrl_c_before_the_job_has_a_number_cancels_it_all_the_same(backend):

@@ -31,5 +31,5 @@ def test_an_obj_gets_a_sheet_and_an_obj_of_each_action(tmp_path, endpoint):
 
 
 def test_a_mesh_that_is_not_there_is_named(tmp_path, endpoint):
-    with pytest.raises(UserError, match=r"no mesh at .*none\.obj"):
+    with pytest.raises(UserError, match=r"no mesh file at .*none\.obj"):
         transfer_to_folder(tmp_path / "none.obj", tmp_path, endpoint)

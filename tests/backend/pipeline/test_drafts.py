@@ -73,6 +73,17 @@ def test_drafts_get_fewer_as_the_take_grows_and_are_of_few_frames(monkeypatch):
     assert [track.frames[-1] for track in shown] == [8, 16, 32] and shown[-1].frames[0] == 1
 
 
+def test_frames_of_an_earlier_run_are_one_draft_and_go_on_from_there(monkeypatch):
+    monkeypatch.setattr(drafts, "SHARE", np.inf)
+    shown = []
+    draft, known = drafting(shown), frames()
+    draft.go_on(known[:20])
+    assert [track.frames[-1] for track in shown] == [20]
+    for frame in known[20:]:
+        draft.add(frame)
+    assert [track.frames[-1] for track in shown] == [20, 32]
+
+
 def test_further_drafts_wait_where_they_would_cost_too_much():
     shown = []
     draft = drafting(shown)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import gc
+import subprocess
+import sys
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -82,3 +87,23 @@ def test_a_hold_without_end_gets_no_proxy(tmp_path: Path, gap: int) -> None:
     views[0].alignment.scene_frames[-1] = gap
     proxies, said, _ = made(views, tmp_path)
     assert proxies == {} and f"spread over {gap} frames" in said[0]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    views = aligned((holds(tmp_path / "varying.mp4"), "front"))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(disk)]
+    if sys.platform != "linux" or subprocess.run(mounting, capture_output=True).returncode:
+        pytest.skip("this user may not mount a disk of its own")
+    try:
+        with suppress(OSError):
+            (disk / "filler").write_bytes(bytes(8192))
+        with pytest.raises(OSError, match="No space left") as caught:
+            made(views, disk)
+        assert caught.value.errno == errno.ENOSPC
+        assert list(disk.rglob("*.mp4")) == []
+        del caught  # which holds the writer, and with it the file
+        gc.collect()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

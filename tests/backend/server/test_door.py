@@ -19,6 +19,7 @@ from backend.client.handshake import authenticate
 from backend.errors import UserError
 from backend.server.app import Server
 from backend.server.connections import MAX_CONNECTIONS
+from backend.server.door import Door
 from backend.server.endpoint import network_endpoint
 from backend.server.keys import KeyRing, keys_folder, new_pair
 from protocol import messages as m
@@ -177,6 +178,34 @@ def test_a_flood_of_connections_keeps_nobody_out(server):
             left -= {visitor for visitor in ready if not visitor.recv(64)}
         with Client(server.endpoint) as client:
             assert client.jobs() == ()
+
+
+def test_a_client_that_does_not_read_is_let_go_alone(ring, monkeypatch):
+    monkeypatch.setattr("backend.server.listener.MAX_UNTAKEN_BYTES", 16 * MIB)
+    context = zmq.Context()
+    door = Door(context, ring, "tcp://127.0.0.1:*")
+    try:
+        with (
+            dealer(door.endpoint, own_access(), rcvhwm=1) as (slow, _),
+            dealer(door.endpoint, own_access()) as (other, _),
+        ):
+            slow_peer, other_peer = (arrival(door, peer) for peer in (slow, other))
+            sent = 0
+            while door.send(slow_peer, [bytes(MIB)]):
+                sent += 1
+                assert sent < 1000
+            assert sent >= 16
+            assert door.send(other_peer, [bytes(MIB)]) and other.poll(WAIT_MS)
+    finally:
+        door.close()
+        context.destroy(linger=0)
+
+
+def arrival(door, peer):
+    """Who a bare socket is to the door."""
+    peer.send(b"here")
+    assert door.sockets[0].poll(WAIT_MS)
+    return door.receive(door.sockets[0]).peer
 
 
 @pytest.mark.usefixtures("ring")

@@ -120,7 +120,7 @@ def test_the_alignments_are_kept_and_their_chunks_are_not(tracked, written, jobs
     assert saved.numbers.tolist() == list(range(11, 35)) and saved.found.all()
     names = {path.name for path in (jobs_dir / tracked[1].job.job_id).iterdir()}
     results = {"track.npz", "alignments.npz", "texture.png", "report.json"}
-    assert names == results | {"spec.json", "state.json", "lock"}
+    assert names == results | {"spec.json", "state.json"}
 
 
 def test_a_later_client_can_ask_for_the_result(client, tracked):

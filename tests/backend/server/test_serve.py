@@ -37,11 +37,13 @@ def serve(tmp_path):
     """Start ``serve`` with further arguments; gives process and ready line."""
     with contextlib.ExitStack() as stack:
 
-        def begin(*arguments, endpoint="tcp://127.0.0.1:*"):
+        def begin(*arguments, endpoint="tcp://127.0.0.1:*", **options):
             command = [sys.executable, "-m", "backend.server", "--endpoint", endpoint]
             command += ["--jobs-dir", str(tmp_path / "jobs"), *arguments]
             process = stack.enter_context(
-                subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+                subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", **options
+                )
             )
             stack.callback(process.kill)
             line = process.stdout.readline()
@@ -79,6 +81,16 @@ def test_signals_end_it_cleanly(serve, name):
     process.send_signal(getattr(signal, name))
     _, log = process.communicate(timeout=20)
     assert process.returncode == 0
+    assert "stopped" in log and "Traceback" not in log
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal to a group")
+def test_ctrl_c_in_its_terminal_is_for_it_alone_while_its_processes_load(serve):
+    process, _ = serve(start_new_session=True)  # which is the group of a terminal's job
+    children = children_of(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 0 and children and all(gone(child) for child in children)
     assert "stopped" in log and "Traceback" not in log
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import bpy
 import pytest
@@ -32,6 +33,21 @@ mappings = st.builds(
 @given(mappings)
 def test_a_mapping_comes_back_from_its_file(mapping: m.Mapping) -> None:
     assert m.from_text(m.to_text(mapping)) == mapping
+
+
+def test_a_file_of_the_first_version_made_by_the_code_of_its_time_is_read() -> None:
+    """Of commit 12de439, before mappings had a size."""
+    response = m.Response(1.5, -0.25, 0.0, 1.0)
+    file = Path(__file__).parent / "files" / f"mapping_{m.VERSION}.json"
+    assert m.from_text(file.read_text("utf-8")) == m.Mapping(
+        "hero",
+        (m.KeyLink("jawOpen", "Mund auf", response), m.KeyLink("mouthSmileLeft", "smile_L", m.Response(mute=True))),
+        (m.BoneLink("jawOpen", "jaw", (0.0, 0.5, 0.0), (0.25, 0.0, 0.0), (1.0, 1.0, 1.0), response),),
+        (m.EyeLink("left", "eye.L", aims=True, gain=0.5), m.EyeLink("right", "eye.R")),
+        m.HeadLink("head", "neck", 0.25, 1.0, 0.5),
+        swap=True,
+        size=0.0,
+    )
 
 
 @pytest.mark.usefixtures("addon")

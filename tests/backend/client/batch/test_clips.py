@@ -27,7 +27,7 @@ def test_a_folder_gives_its_videos_and_sequences_and_not_the_results_in_it(tmp_p
     touch(shots / "a.mp4", shots / "a.MOV", shots / "day 1" / "b.mkv", shots / "notes.txt", shots / ".hidden.mp4")
     touch(*(shots / "plate" / f"plate.{number:04d}.png" for number in range(1, 4)), shots / "plate" / "poster.jpg")
     touch(*(shots / "scan" / f"{number}.exr" for number in range(7, 9)), shots / "still.jpg")
-    touch(shots / "results" / "a" / "overlay.mp4")
+    touch(shots / "results" / "a" / "overlay.mp4", shots / "older" / "track.npz", shots / "older" / "overlay.mp4")
     found = read_clips(shots, TrackRequest((), shots / "results"))
     names = [clip.name for clip in found]
     assert [name[:2] for name in names[:2]] == ["a_", "a_"], "two files of one name are told apart by their paths"

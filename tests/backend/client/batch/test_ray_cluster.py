@@ -31,7 +31,8 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoMachines]:
 
 def track(folder: Path, cluster: RayCluster, on_record: Any = lambda _: None) -> dict[str, ClipRecord]:
     out = folder / "out"
-    clips = read_clips(folder / "clips", TrackRequest((), out))
+    listed = folder / "clips.txt"
+    clips = read_clips(listed if listed.exists() else folder / "clips", TrackRequest((), out))
     with Ledger(out) as ledger:
         run = BatchRun(Batch(clips, out), ledger, on_record=on_record)
         run.track(cluster)
@@ -40,13 +41,17 @@ def track(folder: Path, cluster: RayCluster, on_record: Any = lambda _: None) ->
 
 @pytest.mark.slow
 def test_clips_of_a_machine_that_is_killed_are_tracked_by_the_other_and_each_is_done_once(
-    machines: TwoMachines, tmp_path: Path
+    machines: TwoMachines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips = tmp_path / "clips"
     clips.mkdir()
     deeds = {"a": "wait", "b": "wait", "crashes": "die once", **{f"clip{number}": "" for number in range(8)}}
     for name, deed in {**deeds, "refused": "refuse"}.items():
         (clips / f"{name}.mp4").write_text(deed)
+    monkeypatch.chdir(clips)
+    unseen = Path("/proc/self/cwd/clip7.mp4")  # another process does not see it there
+    names = [str(unseen) if path.stem == "clip7" else str(path) for path in sorted(clips.iterdir())]
+    (tmp_path / "clips.txt").write_text("\n".join(names))
 
     ended: list[ClipRecord] = []
 
@@ -73,6 +78,8 @@ def test_clips_of_a_machine_that_is_killed_are_tracked_by_the_other_and_each_is_
     assert records["refused"].problem.startswith("No face was found") and records["refused"].attempts == 1
     assert records["crashes"].attempts == 2 and machines.diary().count("crashes") == 2
     assert json.loads((tmp_path / "out" / lost / "report.json").read_text())["frames"] == 7
+    sent = json.loads((tmp_path / "out" / "clip7" / "report.json").read_text())
+    assert sent["footage"] == str(unseen) and machines.diary().count("clip7") == 1, "it is sent where it is not seen"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {".batch", *deeds}
 
 
