@@ -175,7 +175,7 @@ def test_a_large_array_travels_in_parts_to_those_who_read_them():
     for wrong in (frames[:-1], [*frames, b""]):
         with pytest.raises(ProtocolError, match="list the parts"):
             decode(wrong)
-    for count in (0, -1, True, 2, 1 << 70):
+    for count in (0, -1, True, 2, 1 << 62):
         head = msgpack.packb({"arrays": [["a", "|u1", [4], count]]})
         with pytest.raises(ProtocolError, match="list the parts"):
             decode([head, b"1234"])
