@@ -190,6 +190,8 @@ def test_a_client_that_does_not_read_is_let_go_alone(ring, monkeypatch):
             dealer(door.endpoint, own_access()) as (other, _),
         ):
             slow_peer, other_peer = (arrival(door, peer) for peer in (slow, other))
+            assert door.send(slow_peer, [bytes(32 * MIB)]) and door.send(other_peer, [bytes(MIB)])
+            assert other.poll(WAIT_MS) and other.recv(), "one answer may be larger than the bound"
             sent = 0
             while door.send(slow_peer, [bytes(MIB)]):
                 sent += 1
