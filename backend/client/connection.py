@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from backend.client.address import Address
 from backend.client.link import Link, Received
+from backend.client.result_files import require_result_names
 from backend.client.upload import SentJob, proxy_name, send_files
 from backend.errors import ErrorCode, UserError
 from backend.server.discovery import is_listening
@@ -116,9 +117,12 @@ class Client(AbstractContextManager["Client", None]):
     ) -> m.ResultReply:
         """The results of a finished job: its take, if its kind has one, and the files named, or all of them.
 
-        With ``partial``, the latest partial take of a running job.
+        With ``partial``, the latest partial take of a running job. Raises UserError ``bad_file``, too, where a file's
+        name leads out of the folder that results are written to.
         """
-        return self._ask(m.Result(job_id, files, all_files=all_files, partial=partial), m.ResultReply)
+        reply = self._ask(m.Result(job_id, files, all_files=all_files, partial=partial), m.ResultReply)
+        require_result_names(reply.files)
+        return reply
 
     def remove(self, job_id: str) -> None:
         """Delete a job with all that it left."""

@@ -15,6 +15,7 @@ from typing import Any
 from backend.client.blender import Blender
 from backend.client.connection import Client, OnStatus
 from backend.client.request import TrackRequest, job_spec
+from backend.client.result_files import PROXIES, is_plain
 from backend.client.scene_writer import require_blender, scene_writer
 from backend.errors import ErrorCode, UserError
 from backend.files import link_or_copy, write_atomic
@@ -143,6 +144,8 @@ def keep_proxies(reply: ResultReply, out: Path) -> dict[str, Path]:
     kept: dict[str, Path] = {}
     for camera in reply.take.cameras if reply.take is not None else ():
         proxy = Path(camera.proxy)
+        if not is_plain(proxy.name) or not is_plain(proxy.parent.name or PROXIES):
+            continue
         if camera.proxy in reply.files:
             kept[f"proxy {camera.name}"] = out / camera.proxy
             (out / camera.proxy).parent.mkdir(exist_ok=True)

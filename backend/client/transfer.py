@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.client.connection import Client, OnStatus
+from backend.client.result_files import require_result_names
 from backend.client.track import backend_endpoint, write_result
 from backend.errors import ErrorCode, UserError
 from backend.files import unpack_arrays
@@ -51,6 +52,7 @@ def _write_shapes(mesh: Path, out: Path, names: list[str], deltas: NDArray[np.fl
     lines = list(obj_lines(mesh))
     rows = [row for row, line in enumerate(lines) if line.startswith("v ")]
     rest = read_obj(mesh).vertices
+    require_result_names(names)
     for name, offsets in zip(names, deltas, strict=True):
         for row, place in zip(rows, rest + offsets, strict=True):
             lines[row] = "v {:.6g} {:.6g} {:.6g}".format(*place)

@@ -6,7 +6,7 @@ no say over the backend.
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import importlib.metadata
 import logging
 import os
@@ -22,7 +22,7 @@ from backend.server.lists import MAX_LISTED
 from backend.server.reading import Reading
 from backend.server.refusals import require_over, require_usable
 from backend.server.schedule import Scheduler
-from backend.server.subscriptions import Subscriptions
+from backend.server.subscriptions import Subscriptions, shown_to
 from backend.server.uploads import Uploads
 from protocol import messages as m
 from protocol.codec import ProtocolError
@@ -100,7 +100,7 @@ class Desk:
         status = self._scheduler.submit(spec, peer.owner, message.token)
         if message.subscribe and not status.finished:
             self._subscriptions.add(status.job_id, peer, request)
-        return m.Submitted(status)
+        return m.Submitted(shown_to(peer, status))
 
     def _upload_start(self, message: m.UploadStart, peer: Peer, _request: int) -> m.Message:
         return self._uploads.start(peer.owner, message)
@@ -117,7 +117,7 @@ class Desk:
 
     def _cancel(self, message: m.Cancel, peer: Peer, _request: int) -> m.Message:
         self._job(message.job_id, peer)
-        return m.StatusReply(self._scheduler.cancel(message.job_id))
+        return m.StatusReply(shown_to(peer, self._scheduler.cancel(message.job_id)))
 
     def _jobs(self, message: m.Jobs, peer: Peer, request: int) -> None:
         limit = min(max(message.limit, 1), MAX_LISTED)
@@ -150,7 +150,11 @@ class Desk:
 
     def _job(self, job_id: str, peer: Peer) -> m.JobStatus:
         """The state of a job that this client may know of; raises UserError (``unknown_job``)."""
-        status = self._scheduler.status(job_id)
-        if not peer.is_owner and status.owner != peer.owner:
+        if peer.is_owner:
+            return self._scheduler.status(job_id)
+        status = None
+        with contextlib.suppress(UserError):  # whose a damaged one is nobody knows
+            status = self._scheduler.status(job_id)
+        if status is None or status.owner != peer.owner:
             raise UserError(ErrorCode.UNKNOWN_JOB, f"There is no job “{job_id[:60]}” here.")
-        return status if peer.is_owner else dataclasses.replace(status, footage=Path(status.footage).name)
+        return shown_to(peer, status)

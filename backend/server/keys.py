@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import os
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -27,6 +30,8 @@ from backend.files import write_atomic
 from protocol import keys as k
 from protocol.codec import ProtocolError
 from protocol.codes import ProtocolCode
+
+log = logging.getLogger(__name__)
 
 OWNER = ""
 """The name of this user among the clients."""
@@ -51,7 +56,8 @@ class KeyRing:
         self.folder = folder
         self._lock = threading.Lock()
         self._trusted: dict[str, TrustedClient] = {}
-        self._read_at: tuple[int, int] | None = None
+        self._read_at: tuple[int, ...] | None = None
+        _close_to_others(folder)
         try:
             self.backend, self.user = _read_pairs(folder)
         except ProtocolError:  # read again where nobody writes meanwhile
@@ -79,12 +85,13 @@ class KeyRing:
         return next((client.name for client in self.trusted() if client.public == public), None)
 
     def trusted(self) -> tuple[TrustedClient, ...]:
-        """The clients that are trusted as of now; none where their file is damaged, which is no reason to trust."""
+        """The clients that are trusted as of now; none where their file is damaged or not this user's alone to write,
+        which is no reason to trust."""
         with self._lock:
             path = self.folder / "trusted.json"
             try:
                 found = path.stat()
-                now = found.st_mtime_ns, found.st_ino
+                now = found.st_mtime_ns, found.st_ino, found.st_mode, found.st_uid
             except OSError:
                 now = None
             if now != self._read_at:
@@ -221,8 +228,25 @@ def _damaged(path: Path) -> ProtocolError:
 
 def _read_trusted(path: Path) -> dict[str, TrustedClient]:
     try:
-        data = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            if not _is_own(os.fstat(file.fileno())):
+                log.error("%s can be written by other users of this machine: nobody is trusted", path)
+                return {}
+            data = json.loads(file.read())
         clients = [TrustedClient(str(entry["name"]), str(entry["public"]), str(entry["since"])) for entry in data]
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return {}
-    return {client.name: client for client in clients}
+    return {client.name: client for client in clients if _NAME.fullmatch(client.name)}  # "" would be this user
+
+
+def _is_own(found: os.stat_result) -> bool:
+    """This user's, which nobody else may write; on Windows a profile's folders are by their access lists."""
+    return sys.platform == "win32" or (found.st_uid == os.geteuid() and not found.st_mode & 0o022)
+
+
+def _close_to_others(folder: Path) -> None:
+    """Take from other users what a folder of keys that was there before lets them do in it."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):  # there is none yet, or it is another's, whose files are refused
+            if folder.stat().st_mode & 0o077:
+                folder.chmod(0o700)

@@ -35,6 +35,8 @@ KEPT_SECONDS = 24 * 3600.0
 """What was sent or used so lately is not deleted to make room for more."""
 MAX_FILES = 200_000  # of a client: a few takes as sequences of images
 CHECK_BYTES = 32
+LISTS = ".txt"
+"""Ends the names of texts that footage takes for a list of paths (``footage.sequences``)."""
 SYNC_CHUNKS = 64
 """Chunks after which what came is on the disk for good: so many are sent again where the machine went down."""
 
@@ -50,10 +52,9 @@ class Uploads:
     def start(self, owner: str, message: m.UploadStart) -> m.UploadState:
         """Begin to take a file, or go on; raises UserError ``quota``, ``jobs_folder``."""
         folder, used = self._folder(owner), self._used_by(owner)
-        if message.digest not in used:
-            self._make_room(owner, message.size)
-            used[message.digest] = message.size
-        elif used[message.digest] != message.size and self._received(folder, message.digest) == 0:
+        known = used.get(message.digest)
+        if known is None or (known != message.size and self._received(folder, message.digest) == 0):
+            self._make_room(owner, message.size - (known or 0))
             used[message.digest] = message.size
         return self._state(folder, message.digest, message.size)
 
@@ -110,6 +111,9 @@ class Uploads:
         if paths := [text for text in texts if not text.startswith(PREFIX)]:
             raise _not_allowed(paths[0])
         files = [Uploaded.parse(text) for text in texts]
+        if any(file.name.lower().endswith(LISTS) for file in files):
+            sentence = "A list names footage by paths, which this backend reads for no client on another machine."
+            raise UserError(ErrorCode.NOT_ALLOWED, sentence, "Send the images that it names.")
         folder = self._folder(owner)
         place = folder / "placed" / place_of(texts)
         missing = next((file for file in files if not (folder / file.digest).is_file()), None)

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 import zmq
+from PIL import Image
 from zmq.utils.monitor import recv_monitor_message
 
 from backend.client.address import Address
@@ -128,6 +129,28 @@ def test_each_key_counts_on_its_own_side_only(ring, open_server):
         with pytest.raises(UserError) as caught:
             Client(endpoint, access=access)
         assert caught.value.code == "unknown_key"
+
+
+def test_a_guest_learns_nothing_of_others_jobs_nor_of_folders(ring, open_server, tmp_path):
+    guest = access_from_text(ring.new_client("Anna"))
+    Image.new("RGB", (8, 8)).save(tmp_path / "quick.png")
+    spec, seen = m.TrackJob((m.ViewSpec(str(tmp_path / "quick.png")),)), []
+    with Client(open_server.endpoint) as own, Client(Address(open_server.network_endpoint, guest)) as client:
+        theirs = own.wait(own.submit(spec).job_id).job_id
+        following = [lambda: client.submit(m.ExportJob(theirs, "bvh")), lambda: client.submit(m.RefineJob(theirs))]
+        for state in ("as it is", "damaged"):
+            if state == "damaged":
+                (tmp_path / "jobs" / theirs / "state.json").write_text("{")
+            for ask in (client.status, client.cancel, client.result, client.remove):
+                following.append(lambda ask=ask: ask(theirs))
+            for ask in following:
+                with pytest.raises(UserError) as caught:
+                    ask()
+                assert caught.value.code == "unknown_job" and str(tmp_path) not in str(caught.value)
+        job = client.submit(client.send_files(spec).job)
+        client.wait(job.job_id, seen.append)
+        seen += [job, client.cancel(job.job_id), *client.jobs()]
+    assert not [status for status in seen if str(tmp_path) in repr(status)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows' sockets are no file descriptors")

@@ -127,6 +127,19 @@ def test_a_damaged_list_trusts_nobody(tmp_path):
     assert ring.owner_of(public, network=True) is None
 
 
+@POSIX_ONLY
+def test_a_list_that_others_may_write_trusts_nobody_and_the_folder_is_closed(tmp_path):
+    tmp_path.chmod(0o777)
+    ring = KeyRing(tmp_path)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+    ring.new_client("Anna")
+    assert ring.trusted()
+    (tmp_path / "trusted.json").chmod(0o666)
+    assert not ring.trusted()
+    (tmp_path / "trusted.json").chmod(0o600)
+    assert ring.trusted()
+
+
 def test_first_starts_at_once_agree_on_the_keys(tmp_path):
     found = []
     threads = [threading.Thread(target=lambda: found.append(KeyRing(tmp_path))) for _ in range(8)]

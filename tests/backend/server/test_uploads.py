@@ -105,12 +105,13 @@ def test_what_one_client_sent_is_nothing_to_another(tmp_path, clip):
         job("/etc/passwd"),
         job("clip.mp4"),
         job(f"upload:{'0' * 64}/a.mp4", neutral_from="/etc/passwd"),
+        job(f"upload:{'0' * 64}/list.TXT"),
         job(f"upload:{'0' * 64}/a.mp4", options=m.SolveOptions(weights="/etc/passwd")),
         m.TransferJob("/etc/passwd"),
     ],
 )
 def test_no_path_of_the_backends_machine_is_read(tmp_path, refused):
-    with pytest.raises(UserError, match=r"reads no paths|not been sent"):
+    with pytest.raises(UserError, match=r"reads no paths|not been sent|names footage by paths"):
         Uploads(tmp_path).placed("anna", refused)
 
 
@@ -134,6 +135,9 @@ def test_a_quota_is_kept_before_a_byte_is_taken_and_the_oldest_makes_room(tmp_pa
     with pytest.raises(UserError, match="used up") as caught:
         uploads.start("anna", m.UploadStart("1" * 64, 5))
     assert caught.value.code == "quota"
+    uploads.start("anna", m.UploadStart("1" * 64, 4))
+    with pytest.raises(UserError, match="used up"):
+        uploads.start("anna", m.UploadStart("1" * 64, 5))  # nor in two steps
     uploads.start("bert", m.UploadStart("1" * 64, 5))  # has a quota of his own
     (kept,) = tmp_path.glob(f"uploads/*/{digest_of_file(path)}")
     os.utime(kept, (time.time() - KEPT_SECONDS - 9,) * 2)

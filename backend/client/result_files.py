@@ -1,0 +1,28 @@
+"""Names under which a backend hands over files: it is not believed, as it may be another machine's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from backend.errors import ErrorCode, UserError
+
+PROXIES = "proxy"
+"""The one folder within a result."""
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name leads nowhere else than into the folder that it is written to, on every system."""
+    return name not in ("", ".", "..") and not any(letter in "/\\:" or ord(letter) < 32 for letter in name)
+
+
+def is_result_name(name: str) -> bool:
+    """Whether a name is that of a result's file, or of one of its proxies (“proxy/camera.mp4”)."""
+    folder, slash, last = name.rpartition("/")
+    return is_plain(last) and folder == (PROXIES if slash else "")
+
+
+def require_result_names(names: Iterable[str]) -> None:
+    """Raises UserError (``bad_file``) where a name would have a file written elsewhere."""
+    for name in names:
+        if not is_result_name(name):
+            raise UserError(ErrorCode.BAD_FILE, f"The backend's result has a file with the name “{name[:60]}”.")
