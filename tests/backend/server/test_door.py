@@ -8,6 +8,7 @@ import select
 import socket
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import zmq
@@ -141,8 +142,8 @@ def test_a_guest_learns_nothing_of_others_jobs_nor_of_folders(ring, open_server,
         for state in ("as it is", "damaged"):
             if state == "damaged":
                 (tmp_path / "jobs" / theirs / "state.json").write_text("{")
-            for ask in (client.status, client.cancel, client.result, client.remove):
-                following.append(lambda ask=ask: ask(theirs))
+            asks = (client.status, client.cancel, client.result, client.remove)
+            following.extend(partial(ask, theirs) for ask in asks)
             for ask in following:
                 with pytest.raises(UserError) as caught:
                     ask()
