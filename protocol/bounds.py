@@ -32,6 +32,8 @@ FARTHEST_CENTRE = 20.0
 """How far from the picture's middle a lens may look, in longer sides: pictures are cropped out of larger ones."""
 MAX_SIDE = 1 << 20
 """Pixels of a picture's side."""
+FOCALS_PX = (1.0, FOCAL_LENGTHS[1] * MAX_SIDE)
+"""What a focal length in pixels may be of whatever picture; where its size is known, ``focal_fault`` tells."""
 LARGEST_BEND = 1000.0
 """The largest value of a term of a lens's distortion at the picture's corner, where 1 moves it by its own distance from
 the centre. OpenCV's rational model has terms of up to some hundred, above and below the line, which cancel."""

@@ -32,8 +32,6 @@ MILLIMETRES = (0.1, 100_000.0)
 """What a focal length or a sensor's side may be: of a phone's thumbnail of a sensor to a telescope."""
 DISTORTION_LENGTHS = {DistortionModel.BROWN_CONRADY: (0, 4, 5, 8), DistortionModel.FISHEYE: (4,)}
 """The counts of numbers that a camera's ``distortion`` may have."""
-FOCALS_PX = (1.0, bounds.FOCAL_LENGTHS[1] * bounds.MAX_SIDE)
-"""What a focal length in pixels may be of whatever picture; where its size is known, ``bounds.focal_fault`` tells."""
 MAX_FACES = 16
 """The most further faces that a job may choose."""
 MAX_FACE = 1000
@@ -310,8 +308,6 @@ class TrackJob(Job):
         require_path(self.neutral_from, "job.neutral_from")
         require_name(self.head, "job.head")
         require_name(self.aligner, "job.aligner")
-        require_path(self.options.weights or "", "options.weights")
-        require_within(self.options.focal_px, FOCALS_PX, "options.focal_px", "pixels")
         for words, frames in (("frame range", self.frames), ("range of neutral frames", self.neutral_frames)):
             if frames is not None:
                 _require_range(words, *frames)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .bounds import FOCALS_PX, require_path, require_within
 from .option_fields import SEVERAL_VIEWS as SEVERAL_VIEWS
 from .option_fields import WEIGHTS as WEIGHTS
 from .option_fields import Choice, option
@@ -74,3 +75,9 @@ class SolveOptions(Options):
         "The footage was cropped, so that the lens does not look at its middle: find where it does. It takes a head "
         "that turns, and several seconds of it.",
     )
+
+    def __post_init__(self) -> None:
+        """Raise ProtocolError: ``bad_option``, or ``bad_field`` for what no file or lens can be."""
+        super().__post_init__()
+        require_path(self.weights or "", "options.weights")
+        require_within(self.focal_px, FOCALS_PX, "options.focal_px", "pixels")

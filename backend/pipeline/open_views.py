@@ -109,7 +109,7 @@ def require_in_picture(spec: TrackJob, number: int, size: tuple[int, int], name:
     """Refuse what a job says of a view of that size (width, height), where no such picture can show it.
 
     Raises:
-        UserError: ``bad_lens`` for a focal length or a centre; ``bad_box`` for a face that is chosen outside.
+        UserError: ``bad_lens`` for a focal length or a centre; ``face_not_chosen`` for a face that is chosen outside.
     """
     view = spec.views[number]
     focal = None if view.camera is not None and view.camera.focal_px is not None else spec.options.focal_px
@@ -125,7 +125,9 @@ def require_in_picture(spec: TrackJob, number: int, size: tuple[int, int], name:
         left, top, width, height = (face and (face.box or (face.point and (*face.point, 0.0, 0.0)))) or (0, 0, 1, 1)
         if left > size[0] or top > size[1] or left + width < 0 or top + height < 0:
             sentence = f"The face that was chosen in “{name}” lies outside its picture of {size[0]} × {size[1]} pixels."
-            raise UserError(ErrorCode.BAD_BOX, sentence, "Choose it by pixels of the footage as it is displayed.")
+            raise UserError(
+                ErrorCode.FACE_NOT_CHOSEN, sentence, "Choose it by pixels of the footage as it is displayed."
+            )
 
 
 def _open(view: ViewSpec, frames: tuple[int, int] | None, *, alone: bool) -> Footage:

@@ -45,6 +45,7 @@ class _Untaken:
     routing_id: bytes
     tracker: Any
     size: int
+    answer: int  # the number of the answer that it is a part of
 
 
 class Listener:
@@ -63,6 +64,7 @@ class Listener:
         """
         self._allowed = allowed
         self._untaken: deque[_Untaken] = deque()
+        self._answer = 0
         socket = self.socket = context.socket(zmq.ROUTER)
         socket.linger = LINGER_MS
         socket.router_mandatory = True  # so that a client that left is noticed
@@ -130,7 +132,8 @@ class Listener:
             log.debug("a client did not take its message: %s", error)
             return None if error.errno == zmq.EHOSTUNREACH else zmq.MessageTracker()
         tracked = [part for part in parts if isinstance(part, zmq.Frame)]
-        self._untaken += [_Untaken(routing_id, part.tracker, len(part)) for part in tracked]
+        self._answer += 1
+        self._untaken += [_Untaken(routing_id, part.tracker, len(part), self._answer) for part in tracked]
         return zmq.MessageTracker(*(part.tracker for part in tracked))
 
     def close(self) -> None:
@@ -140,11 +143,19 @@ class Listener:
         self.socket.close(linger=LINGER_MS)
 
     def _make_room(self, routing_id: bytes) -> bool:
-        """End the connection that has left most unread, where all have left too much; False where it is this one."""
+        """End the connection that has left most unread, where all have left too much; False where it is this one.
+
+        The largest answer of each does not count: a result may be larger than the bound, and takes its time to read.
+        """
         self._untaken = deque(answer for answer in self._untaken if not answer.tracker.done)
+        answers: dict[tuple[bytes, int], int] = {}
+        for part in self._untaken:
+            which = part.routing_id, part.answer
+            answers[which] = answers.get(which, 0) + part.size
         waiting: dict[bytes, int] = {}
-        for answer in self._untaken:
-            waiting[answer.routing_id] = waiting.get(answer.routing_id, 0) + answer.size
+        for peer in {peer for peer, _ in answers}:
+            sizes = [size for (other, _), size in answers.items() if other == peer]
+            waiting[peer] = sum(sizes) - max(sizes)
         if sum(waiting.values()) <= MAX_UNTAKEN_BYTES:
             return True
         slowest = max(waiting, key=lambda key: waiting[key])

@@ -34,7 +34,7 @@ MAX_WAITING_PATIENCE = 120.0  # seconds that an order may wait for its turn
 MAX_ORDERS_OF_A_PEER = 16
 MAX_ORDERS = 1000
 MAX_TRIES = 3  # of the list of heads, which leaves out a file that ended its reader
-MAX_UNSENT_BYTES = 1 << 30
+MAX_UNSENT_BYTES = 512 << 20
 """Of answers that wait for slow clients; beyond it no further result is read. One result alone may be larger."""
 LARGE = 1 << 20  # bytes from which on an answer is watched until it has left
 
@@ -130,8 +130,12 @@ class Reading:
         """Pass on what has come."""
         for came in self._inbox.take():
             lane = next((lane for lane in self._lanes if lane.process is came.process), None)
-            if lane is not None:  # else it was replaced
+            if lane is None:  # it was replaced
+                continue
+            try:
                 self._handle(lane, came)
+            except Exception:
+                log.exception("an answer of a reading process could not be passed on; the backend goes on")
 
     def poll_timeout(self) -> float:
         """Seconds after which ``tick`` must be called: soon while an order waits for an answer to leave."""
@@ -140,6 +144,12 @@ class Reading:
 
     def tick(self) -> None:
         """End what takes too long, and go on with what waited for another answer to leave."""
+        try:
+            self._tick()
+        except Exception:
+            log.exception("an error of our own while reading; the backend goes on")
+
+    def _tick(self) -> None:
         now = time.monotonic()
         start = self._start_at is not None and now > self._start_at
         self._start_at = None if start else self._start_at

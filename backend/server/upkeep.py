@@ -11,7 +11,7 @@ import queue
 import threading
 
 from backend.server.jobs import JobStore
-from backend.server.retention import Keeper, Retention
+from backend.server.retention import KEEP_ALL, Keeper, Retention
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ class Upkeep:
         self._found: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._stopping = False
+        self._bounded = retention != KEEP_ALL
         self._keeper = Keeper(store, retention, lambda: self._stopping)
         self._errors: set[str] = set()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -39,8 +40,9 @@ class Upkeep:
         return latest
 
     def tidy_soon(self) -> None:
-        """A job is over: see whether something else has to go."""
-        self._wake.set()
+        """A job is over: see whether something else has to go, where anything ever has."""
+        if self._bounded:
+            self._wake.set()
 
     def stop(self) -> None:
         """End the thread; a deletion that is under way is finished with the process."""

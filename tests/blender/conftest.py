@@ -14,6 +14,7 @@ import pytest
 import blender_addon
 from backend.server.app import Server
 from blender_addon import session
+from blender_addon.active_job import Remains
 from tests.backend.server.conftest import REPOSITORY, running
 
 WAIT = 60.0
@@ -36,6 +37,7 @@ def addon() -> Iterator[None]:
         yield
     finally:
         blender_addon.unregister()
+        session._remains = Remains()  # jobs that another session would go on with
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.codec import DTYPES, MAX_HEADER_BYTES, MAX_PARTS, ProtocolError, decode, encode, join, split
+from protocol.codec import CUT_BYTES, DTYPES, MAX_HEADER_BYTES, MAX_PARTS, ProtocolError, decode, encode, join, split
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -163,3 +163,23 @@ def test_a_message_in_a_file_comes_back_and_a_cut_one_is_refused():
     for cut in (data[:-1], data[:5]):
         with pytest.raises(ProtocolError):
             split(cut)
+
+
+def test_a_large_array_travels_in_parts_to_those_who_read_them():
+    arrays = {"a": np.arange(CUT_BYTES, dtype="<u4"), "none": np.empty((0, 3)), "b": np.ones((2, 3), np.float16)}
+    frames = [bytes(frame) for frame in encode({"type": "x"}, arrays, cut=True)]
+    assert [len(frame) for frame in frames[1:]] == [*[CUT_BYTES] * 4, 0, 12]
+    assert len(encode({"type": "x"}, arrays)) == 4, "one from before gets each in one part"
+    for name, array in decode(frames)[1].items():
+        np.testing.assert_array_equal(array, arrays[name])
+    for wrong in (frames[:-1], [*frames, b""]):
+        with pytest.raises(ProtocolError, match="list the parts"):
+            decode(wrong)
+    for count in (0, -1, True, 2, 1 << 62):
+        head = msgpack.packb({"arrays": [["a", "|u1", [4], count]]})
+        with pytest.raises(ProtocolError, match="list the parts"):
+            decode([head, b"1234"])
+    head = msgpack.packb({"arrays": [["a", "|u1", [4], 3]]})
+    assert decode([head, b"12", b"", b"34"])[1]["a"].tobytes() == b"1234"
+    many = {str(number): np.zeros(20_000, np.uint8) for number in range(MAX_PARTS)}
+    assert len(encode({}, many, cut=True)) == MAX_PARTS + 1

@@ -30,6 +30,7 @@ import psutil
 from backend.client.connection import Client
 from backend.errors import UserError
 from protocol.messages import JobState, TrackJob, ViewSpec
+from tests.soak.runners import STEPS
 
 REAL = "backend.pipeline.runners:run_job"
 WALK = "tests.soak.runners:walk"
@@ -222,12 +223,14 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--clips", type=Path, default=None)
     parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a walk, undisturbed")
     parser.add_argument("--keep", type=Path, default=None, help="leave folders and logs here")
     options = parser.parse_args()
     specs = specs_of(options.jobs, options.clips, options.frames)
     runner = WALK if options.clips is None else REAL
     with TemporaryDirectory() as temporary:
         folder = options.keep or temporary
+        os.environ["FLOWFACE_SOAK_SECONDS"] = str(options.seconds / STEPS)
         os.environ["FLOWFACE_STATE_DIR"] = f"{folder}/state"
         runs = []
         for name, kills in (("undisturbed", 0), ("disturbed", options.kills)):

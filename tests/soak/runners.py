@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from backend.progress import JobProgress, OnProgress, ShouldCancel
 from protocol.messages import TrackJob
 
 STEPS = 20
-SECONDS = 0.05  # of a step
+SECONDS = float(os.environ.get("FLOWFACE_SOAK_SECONDS", "0.05"))  # of a step
 
 
 def warm_up() -> str:

@@ -43,7 +43,7 @@ class Honest:
     def __init__(self, endpoint: str) -> None:
         self._stop = multiprocessing.Event()
         self._ends, theirs = multiprocessing.Pipe(duplex=False)
-        self._process = multiprocessing.Process(target=_ask_on, args=(endpoint, self._stop, theirs))
+        self._process = multiprocessing.Process(target=_ask_on, args=(endpoint, self._stop, theirs), daemon=True)
         self._process.start()
 
     def worst(self) -> dict[str, float]:

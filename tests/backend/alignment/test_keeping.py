@@ -10,6 +10,8 @@ import pytest
 
 from backend.alignment.align_footage import AlignedFaces, align_faces, align_footage
 from backend.alignment.choice import FaceChoice
+from backend.alignment.cuts import ShotJudge, follow_shots
+from backend.alignment.face_following import FaceFollowing
 from backend.alignment.keeping import Keeper
 from backend.alignment.several_faces import FacesWanted
 from backend.alignment.types import Aligner, FaceFinder
@@ -18,7 +20,7 @@ from backend.footage import open_footage
 from backend.observations import AlignedFrame, ViewAlignment
 from backend.observations.chunks import AlignmentChunks
 from backend.observations.io import arrays_of
-from tests.backend.alignment.shots import Picture, coffee, portrait
+from tests.backend.alignment.shots import Picture, as_frames, coffee, portrait
 from tests.backend.footage.clips import write_video
 
 CHUNK = 3  # frames
@@ -134,3 +136,27 @@ def test_several_faces(crowd: Path, aligner: Aligner, finder: FaceFinder, tmp_pa
         for one, other in zip(taken.faces, expected.faces, strict=True):
             same(one, other)
     assert [frame.number for frame in again] == [frame.number for frame in heard]
+
+
+def test_the_state_behind_every_frame_comes_back(aligner: Aligner, finder: FaceFinder, tmp_path: Path) -> None:
+    face = portrait(12)
+    for picture in face[4:8]:
+        picture[20:180, 60:220] = 90
+    judge, following = ShotJudge(), FaceFollowing(aligner, finder)
+    keeps = Keeper(
+        AlignmentChunks(tmp_path, aligner.point_sets, aligner.name, key="this", image_size=(256, 256), frame_rate=25.0),
+        frames=1,
+    )
+    lost = set()
+    for frame, follows in follow_shots(as_frames([*coffee(4), *face]), judge):
+        following.take(frame, follows)
+        keeps.taken(following, judge)
+        found = keeper(tmp_path, aligner)
+        again = FaceFollowing.resumed(aligner, finder, None, found.found)
+        known = following.known(frame.number).state
+        lost |= set(known["lost"].tolist())
+        for expected, state in ((known, again.known(frame.number).state), (judge.state(), found.judge.state())):
+            assert expected.keys() == state.keys()
+            for name in expected:
+                np.testing.assert_array_equal(state[name], expected[name], err_msg=f"{name} behind {frame.number}")
+    assert lost > {0, 1}

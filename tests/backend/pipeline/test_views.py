@@ -224,8 +224,12 @@ def test_what_reading_has_to_say_is_said(folder):
         ({"options": SolveOptions(focal_px=2.0)}, "bad_lens", "focal length of 3.2 to 64,000 pixels"),
         ({"options": SolveOptions(focal_px=1e6)}, "bad_lens", "focal length of 3.2 to 64,000 pixels"),
         ({"principal_point": (5000.0, 1.0)}, "bad_lens", "no lens looks at 5000, 1"),
-        ({"face": FaceChoice("box", box=(100.0, 0.0, 20.0, 20.0))}, "bad_box", "outside its picture of 64 × 48"),
-        ({"face": FaceChoice("point", point=(10.0, -3.0))}, "bad_box", "outside its picture of 64 × 48"),
+        (
+            {"face": FaceChoice("box", box=(100.0, 0.0, 20.0, 20.0))},
+            "face_not_chosen",
+            "outside its picture of 64 × 48",
+        ),
+        ({"face": FaceChoice("point", point=(10.0, -3.0))}, "face_not_chosen", "outside its picture of 64 × 48"),
     ],
 )
 def test_what_no_picture_of_this_size_can_show_is_refused(folder, fields, code, words):
