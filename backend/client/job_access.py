@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from backend.client.address import Address
 from backend.client.connection import Client, OnStatus
 from backend.errors import ErrorCode, UserError
 from backend.server.discovery import default_jobs_dir, find_server
+from backend.server.endpoint import loopback_endpoint
 from backend.server.jobs import JOB_ID, JobStore
 from backend.server.lists import MAX_LISTED, JobLists, bounded
 from backend.server.reading_link import ReadResult
@@ -105,9 +107,14 @@ class JobFolder:
 def job_access(endpoint: str | None = None, jobs_dir: Path | None = None) -> Iterator[JobAccess]:
     """The jobs of the backend asked for, else those of a folder asked for, else of the backend that runs, else of the
     folder where backends keep them. Raises UserError."""
-    running = None if jobs_dir is not None and endpoint is None else find_server(endpoint)
-    if running is not None or endpoint is not None:
-        with Client(running or endpoint or "") as client:
+    if isinstance(endpoint, Address):  # may be another machine's, and its key is with it
+        found: str | None = endpoint
+    elif endpoint is not None:
+        found = loopback_endpoint(endpoint)
+    else:
+        found = find_server() if jobs_dir is None else None
+    if found is not None:
+        with Client(found) as client:
             yield client
     else:
         yield JobFolder(jobs_dir or default_jobs_dir())

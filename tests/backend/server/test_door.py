@@ -13,8 +13,10 @@ from functools import partial
 import pytest
 import zmq
 from PIL import Image
+from typer.testing import CliRunner
 from zmq.utils.monitor import recv_monitor_message
 
+from backend.client import jobs_cli
 from backend.client.address import Address
 from backend.client.connection import Client
 from backend.client.handshake import authenticate
@@ -152,6 +154,11 @@ def test_a_guest_learns_nothing_of_others_jobs_nor_of_folders(ring, open_server,
         client.wait(job.job_id, seen.append)
         seen += [job, client.cancel(job.job_id), *client.jobs()]
     assert not [status for status in seen if str(tmp_path) in repr(status)]
+
+
+def test_the_list_of_jobs_from_another_machine(ring, open_server):
+    arguments = ["--endpoint", open_server.network_endpoint, "--key", ring.new_client("Anna")]
+    assert CliRunner().invoke(jobs_cli.app, arguments).output == "There are no jobs.\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows' sockets are no file descriptors")
