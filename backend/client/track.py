@@ -123,13 +123,16 @@ def output_folder(out: Path) -> Iterator[Path]:
 def write_take(reply: ResultReply, out: Path) -> dict[str, Path]:
     """Write a take, its further heads, proxies and textures; what was written, by name.
 
-    Raises UserError ``output_unwritable``.
+    Raises UserError ``output_unwritable``, ``no_file`` where one of them did not come.
     """
     further = range(2, 2 + len(reply.take.others if reply.take is not None else ()))
     files = {}
     named = (name for number in further for name in (track_file(number), alignments_file(number)))
     unrefined = [TRACKED] if TRACKED in reply.files else []
     for name in (*RESULT_FILES, *named, *unrefined):
+        if name not in reply.files:  # somebody deleted it
+            sentence = f"The result of “{reply.job.name}” has no file “{name}” any more."
+            raise UserError(ErrorCode.NO_FILE, sentence, "Track the footage again.")
         files[Path(name).stem] = out / name
         write_result(out / name, reply.files[name].tobytes())
     return files | keep_proxies(reply, out) | keep_textures(reply.take, out)
