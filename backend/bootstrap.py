@@ -25,7 +25,7 @@ from backend.setting_up.system_libraries import ensure_system_libraries
 
 SMOKE_PYTHON = (3, 13)
 SMOKE_TESTS = (
-    "tests/backend/client",
+    *(f"tests/backend/client/test_{name}.py" for name in ("blender", "request", "transfer")),
     "tests/backend/demo/test_demo.py",
     "tests/backend/footage",
     "tests/backend/setting_up",

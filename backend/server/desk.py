@@ -14,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from backend.alignment.registry import available_aligners
 from backend.errors import ErrorCode, UserError
+from backend.export.registry import available_exports
 from backend.server import reading_link as link
 from backend.server.door import Peer
 from backend.server.health import HealthWatch
@@ -85,7 +87,7 @@ class Desk:
         return m.Welcome(version, os.getpid(), worker.state, worker.device, verbs, tuple(m.JOBS), peer.is_owner, health)
 
     def _heads(self, _message: m.Heads, peer: Peer, request: int) -> None:
-        self._reading.ask(peer, request, link.ReadHeads())
+        self._reading.ask(peer, request, link.ReadHeads(available_aligners(), available_exports()))
 
     def _submit(self, message: m.Submit, peer: Peer, request: int) -> m.Message:
         spec = message.job

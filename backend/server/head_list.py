@@ -6,14 +6,12 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from backend.alignment.registry import available_aligners
 from backend.errors import UserError
-from backend.export.registry import available_exports
 from backend.head_model.io import read_head
 from backend.head_model.library import HeadEntry, list_heads
 from backend.server.lists import shorten
 from backend.server.reading_link import FileState
-from protocol.messages import HeadInfo, HeadList
+from protocol.messages import AlignerInfo, ExportInfo, HeadInfo, HeadList
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +23,12 @@ _known: dict[FileState, HeadInfo | None] = {}
 """What has been read; None of a damaged file."""
 
 
-def head_list(opening: Callable[[Path], None]) -> HeadList:
+def head_list(
+    aligners: tuple[AlignerInfo, ...], exports: tuple[ExportInfo, ...], opening: Callable[[Path], None]
+) -> HeadList:
     """What a job may name; ``opening`` is called before a file is read, and may refuse by a UserError."""
-    aligners = available_aligners()
     names = tuple(aligner.name for aligner in aligners)
-    return HeadList(known_heads(opening), names, aligners, available_exports())
+    return HeadList(known_heads(opening), names, aligners, exports)
 
 
 def known_heads(opening: Callable[[Path], None]) -> tuple[HeadInfo, ...]:

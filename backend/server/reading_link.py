@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, get_args
 from protocol.codec import Frame, ProtocolError
 from protocol.codes import ProtocolCode
 from protocol.fields import from_plain, to_plain
-from protocol.messages import JobStatus
+from protocol.messages import AlignerInfo, ExportInfo, JobStatus
 from protocol.version import PROTOCOL_VERSION
 
 NOTE = 0
@@ -49,7 +49,10 @@ class FileState:
 
 @dataclass(frozen=True)
 class ReadHeads:
-    """Order: the heads, aligners and exports there are."""
+    """Order: the heads there are, to be told together with these aligners and exports, which are in no files."""
+
+    aligners: tuple[AlignerInfo, ...] = ()
+    exports: tuple[ExportInfo, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def test_the_command_lines_help_tells_of_them(repo_root: Path) -> None:
         ("", "dance", "unknown_export"),
         ("20200101-000000-00000000", "toy", "unknown_job"),
         ("../../etc/track.npz", "toy", "file_missing"),
-        ("a" * 300, "toy", "unknown_job"),
+        ("a" * 100, "toy", "unknown_job"),
     ],
 )
 def test_what_cannot_be_exported_is_a_sentence(

@@ -28,6 +28,7 @@ def job(store: JobStore, state: m.JobState, *, fetched: bool = False, days: int 
     store.let_go(status.job_id)
     old = f"{datetime.now(UTC) - timedelta(days=days):%Y%m%d-%H%M%S}{status.job_id[15:]}"
     store.folder(status.job_id).rename(store.root / old)
+    store.save(replace(status, job_id=old, state=state, fetched=fetched))
     return old
 
 
