@@ -26,14 +26,13 @@ from backend.setting_up.system_libraries import ensure_system_libraries
 SMOKE_PYTHON = (3, 13)
 SMOKE_TESTS = (
     *(f"tests/backend/client/test_{name}.py" for name in ("blender", "request", "transfer")),
-    "tests/backend/demo/test_demo.py",
     "tests/backend/footage",
     "tests/backend/setting_up",
     "tests/backend/track",
     "tests/blender",
     "tests/protocol",
 )
-"""What depends on numpy and Blender most; whole jobs are the demo's, for the suite in .venv has the rest."""
+"""What depends on numpy and Blender most, and is quick (``--fast``): the suite in .venv has whole jobs."""
 
 
 def set_up() -> Environment:
@@ -121,7 +120,7 @@ def command_smoke(arguments: list[str]) -> int:
     """SMOKE_TESTS in their own environment."""
     environment = set_up_smoke()
     start = time.monotonic()
-    command = [environment.program("python"), "-m", "pytest", *SIDE_BY_SIDE, *SMOKE_TESTS, *arguments]
+    command = [environment.program("python"), "-m", "pytest", *SIDE_BY_SIDE, "--fast", *SMOKE_TESTS, *arguments]
     status = run(command, settings_for_tests(environment))
     say(f"the smoke tests in Python {SMOKE_NUMBER} {'failed' if status else 'pass'} ({time.monotonic() - start:.0f} s)")
     return 1 if status else 0
