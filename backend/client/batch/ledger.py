@@ -6,7 +6,7 @@
     OUT/.batch/lock         locked by the run that writes here
     OUT/.batch/clips/       <clip>.json: attempts at a clip that is not done, and why it failed
     OUT/.batch/logs/        <clip>.txt: the traceback of a failure in FlowFace itself
-    OUT/.batch/work/        results on their way; of no use once no run writes here
+    OUT/.batch/unfinished/  results on their way; of no use once no run writes here
     OUT/.batch/earlier/     results that are being replaced by those of the same clip with other options
 
 That a clip is done is said by one thing alone: its folder with a clip.json in it. The rename that puts it there does
@@ -99,7 +99,7 @@ class Ledger(AbstractContextManager["Ledger", None]):
                     "Wait for it, stop it, or choose another --out.",
                 ) from None
             self._lock = lock
-            for name in ("clips", "logs", "work", "earlier"):
+            for name in ("clips", "logs", "unfinished", "earlier"):
                 (self._state / name).mkdir(exist_ok=True)
             self._tidy()
             self._id = self._own_id()
@@ -144,7 +144,7 @@ class Ledger(AbstractContextManager["Ledger", None]):
 
     def work_folder(self, name: str) -> Path:
         """A new folder for the results of one attempt; raises UserError ``output_unwritable``."""
-        folder = self._state / "work" / f"{name}.{secrets.token_hex(4)}"
+        folder = self._state / "unfinished" / f"{name}.{secrets.token_hex(4)}"
         with _told(folder):
             folder.mkdir()
         return folder
@@ -198,7 +198,7 @@ class Ledger(AbstractContextManager["Ledger", None]):
 
     def _tidy(self) -> None:
         """Drop what a run that was ended left on its way, and put back what it had moved away and not replaced."""
-        for work in (self._state / "work").iterdir():
+        for work in (self._state / "unfinished").iterdir():
             if work.is_dir():
                 shutil.rmtree(work, ignore_errors=True)
             else:

@@ -36,7 +36,7 @@ def test_what_a_killed_run_left_on_its_way_is_nothing_and_what_it_moved_away_is_
         (tmp_path / "smile").rename(tmp_path / ".batch" / "earlier" / "smile")  # and there the power went
     with Ledger(tmp_path) as ledger:
         assert ledger.record("smile") == DONE
-        assert not any((tmp_path / ".batch" / "work").iterdir())
+        assert not any((tmp_path / ".batch" / "unfinished").iterdir())
 
 
 def test_a_second_run_is_told_that_there_is_one_and_foreign_folders_stay(tmp_path: Path) -> None:
