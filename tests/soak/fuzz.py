@@ -84,17 +84,18 @@ def main() -> None:
                 while any(sender.is_alive() for sender in senders):
                     asked = time.monotonic()
                     honest.heads()
-                    waits.append(time.monotonic() - asked)
+                    waits.append((time.monotonic() - asked, asked - started))
                     peak = max(peak, process.memory_info().rss)
                     time.sleep(0.01)
             seconds = time.monotonic() - started
             alive = process.is_running() and all(sender.exitcode == 0 for sender in senders)
             jobs = sum(1 for _ in (place / "jobs").iterdir())
     waits.sort()
+    worst = ", ".join(f"{1000 * wait:.0f} ms at {when:.0f} s" for wait, when in waits[:-4:-1])
     print(
         f"{options.messages} messages in {seconds:.0f} s; the server {'lives' if alive else 'ENDED'}; "
         f"memory {before / 1e6:.0f} MB, at most {(peak - before) / 1e6:.1f} MB more; an honest client was answered in "
-        f"{1000 * waits[len(waits) // 2]:.1f} ms (median), {1000 * waits[-1]:.0f} ms (worst of {len(waits)}); "
+        f"{1000 * waits[len(waits) // 2][0]:.1f} ms (median of {len(waits)}), at worst {worst}; "
         f"{jobs} jobs were made"
     )
 
