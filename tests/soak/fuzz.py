@@ -97,7 +97,8 @@ def main() -> None:
     print(
         f"{options.messages} messages in {seconds:.0f} s; the server {'lives' if alive else 'ENDED'}; "
         f"memory {before / 1e6:.0f} MB, at most {(peak - before) / 1e6:.1f} MB more; an honest client was answered in "
-        f"{1000 * waits[len(waits) // 2][0]:.1f} ms (median of {len(waits)}), at worst {worst}, the very first time {1000 * first:.0f} ms; "
+        f"{1000 * waits[len(waits) // 2][0]:.1f} ms (median of {len(waits)}), at worst {worst}, "
+        f"the very first time {1000 * first:.0f} ms; "
         f"{jobs} jobs were made"
     )
 
