@@ -115,9 +115,9 @@ def gather(wanted: FramesWanted, on_progress: OnProgress, should_cancel: ShouldC
     ``Cancelled``.
     """
     parts = []
-    for index, clip in enumerate(wanted.clips):
-        whole = open_footage(clip, wanted.frames)
-        for part in _parts(whole, wanted.most // len(wanted.clips)):
+    opened = [open_footage(clip, wanted.frames) for clip in wanted.clips]  # all, before any is followed
+    for index, whole in enumerate(opened):
+        for part in _parts(whole, wanted.most // len(opened)):
             parts.append(_follow(part, index, wanted, on_progress, should_cancel))
     frames = _joined(parts)
     held = sum(len(part) for part in frames.stretches(True) if len(part) >= 3)
