@@ -60,7 +60,7 @@ class SolveOptions(Options):
     weights: str | None = option(
         None,
         "Weights",
-        "The network's weights (.safetensors), instead of its own.",
+        "The network's weights, instead of its own: a .safetensors file, or the name of adapted ones.",
         path=True,
         needs=WEIGHTS,
     )
