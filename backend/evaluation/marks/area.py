@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,19 @@ F64 = NDArray[np.float64]
 MARK_REGIONS = ("forehead", "eyes", "nose", "cheeks", "mouth", "chin")
 """The regions of marks by their labels, which begin with 1."""
 AWAY = 0.008
-"""Metres on the template: skin nearer to an iBUG-68 point is the landmarks' own."""
+"""Metres on the template: skin nearer to a line of iBUG-68's points is the landmarks' own."""
+_LINES = (
+    (17, 22, False),
+    (22, 27, False),
+    (27, 31, False),
+    (31, 36, False),
+    (36, 42, True),
+    (42, 48, True),
+    (48, 60, True),
+    (60, 68, True),
+)
+"""iBUG-68's lines within the face: first point, behind the last, closed."""
+_BETWEEN = 5
 RIM = 0.08
 """Inter-ocular distances from the face's outline within which skin slips out of sight."""
 MESH_POINTS = 468
@@ -53,8 +66,8 @@ class MarkArea:
             ("nose", inside("nose")),
         ):
             labels[at] = 1 + MARK_REGIONS.index(region)
-        near = np.linalg.norm(middle[:, None] - own[None, 17:], axis=2).min(axis=1) < AWAY
-        labels[near] = 0
+        near = np.linalg.norm(middle[:, None] - _along(own)[None], axis=2).min(axis=1) < AWAY
+        labels[near | inside("lips") | inside("lids")] = 0
         return cls(triangles, labels)
 
     def drawn(self, points: F64, size: tuple[int, int], unit: float) -> NDArray[np.uint8]:
@@ -72,6 +85,20 @@ class MarkArea:
         away = cv2.distanceTransform(_filled(face), cv2.DIST_L2, 3)
         picture[away < RIM * unit] = 0
         return picture
+
+
+def _along(points: NDArray[np.floating[Any]]) -> F64:
+    """(n,3) points along iBUG-68's lines (68,3)."""
+    share = np.linspace(0, 1, _BETWEEN)[:, None, None]
+    parts = []
+    for first, behind, closed in _LINES:
+        line = points[first:behind]
+        to = np.roll(line, -1, axis=0)
+        both = line, to
+        if not closed:
+            both = line[:-1], to[:-1]
+        parts.append((both[0] + share * (both[1] - both[0])).reshape(-1, 3))
+    return np.concatenate(parts)
 
 
 def _filled(face: NDArray[np.uint8]) -> NDArray[np.uint8]:

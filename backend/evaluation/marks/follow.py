@@ -38,8 +38,8 @@ HORIZONS = (5, 15, 30, 60)
 """Frames after which a mark must return; it counts up to the last from which it did."""
 LONG = 15
 """Frames that a mark must last at least."""
-MOST = 60
-"""Marks that start in one frame."""
+MOST = 12
+"""Marks of a region that start in one frame, the strongest."""
 APART = 0.06
 """Inter-ocular distances between marks at least."""
 QUALITY = 0.02
@@ -83,7 +83,7 @@ class FollowedMarks:
 
 
 def follow_clip(clip: Path, cache: Path) -> FollowedMarks:
-    """A clip's marks; read from ``cache`` where they are there. Raises UserError as reading footage, and ``no_face``."""
+    """A clip's marks; read from ``cache`` where they are there. Raises UserError as ``observe_clip`` does."""
     kept = cache / f"{clip_key(clip)}-marks-{code_digest(MADE_BY)}.npz"
     if kept.is_file():
         return FollowedMarks(**read_npz(kept, "marks"))
@@ -113,10 +113,9 @@ def follow(pictures: Sequence[Grey], observed: ViewAlignment) -> FollowedMarks:
             continue
         there, missed = lucas_kanade.from_frame(first, corners)
         long = np.isfinite(missed)
-        rows, columns = (corners[long, ::-1] - 0.5).round().astype(int).T
         starts.append(np.full(long.sum(), first))
         seen.append(there[long])
-        regions.append(skin[rows, columns].astype(np.int64) - 1)
+        regions.append(_at(skin, corners[long] - 0.5) - 1)
         returned.append(missed[long])
     if not starts:
         starts, seen, regions, returned = [np.zeros(0)], [np.zeros((0, len(pictures), 2))], [np.zeros(0)], [np.zeros(0)]
@@ -144,8 +143,20 @@ def _key_frames(shown: NDArray[np.intp], count: int) -> list[int]:
 def _corners(picture: Grey, skin: Grey, unit: float) -> F64:
     """(K,2) pixels of corners of texture on the skin."""
     block = max(3, round(WINDOW * unit / 2))
-    found = cv2.goodFeaturesToTrack(picture, MOST, QUALITY, APART * unit, mask=(skin > 0).astype(np.uint8), blockSize=block)
-    return np.zeros((0, 2)) if found is None else found[:, 0].astype(np.float64) + 0.5
+    mask = (skin > 0).astype(np.uint8)
+    found = cv2.goodFeaturesToTrack(picture, 0, QUALITY, APART * unit, mask=mask, blockSize=block)
+    if found is None:
+        return np.zeros((0, 2))
+    places = found[:, 0].astype(np.float64)  # strongest first
+    region = _at(skin, places)
+    chosen = [np.flatnonzero(region == which)[:MOST] for which in np.unique(region)]
+    return places[np.sort(np.concatenate(chosen))] + 0.5
+
+
+def _at(skin: Grey, places: F64) -> NDArray[np.int64]:
+    """The labels (K,) at places (K,2) counted from the first pixel's centre."""
+    columns, rows = places.round().astype(int).T
+    return skin[rows, columns].astype(np.int64)
 
 
 def _grid(skin: Grey, unit: float) -> F64:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +13,32 @@ from numpy.typing import NDArray
 from backend.errors import ErrorCode, UserError
 from backend.evaluation.marks.area import MARK_REGIONS
 from backend.evaluation.marks.bind import bind, project
-from backend.evaluation.marks.follow import HORIZONS, FollowedMarks, follow_clip
+from backend.evaluation.marks.follow import HORIZONS, MADE_BY, FollowedMarks, follow_clip
 from backend.evaluation.marks.sheet import marks_sheet
 from backend.evaluation.trackers.flowface import track_or_none
+from backend.evaluation.trackers.results_folder import ResultsFolder
 from backend.evaluation.trackers.types import Tracker
 from backend.evaluation.types import MeshSequence
 from backend.head_model.model import SurfacePoints
 
 F64 = NDArray[np.float64]
 Record = dict[str, Any]
+MARKED_BY = (*MADE_BY, "evaluation/marks/", "evaluation/real_data.py")
+"""Parts of the backend that the figures of whatever tracker depend on."""
 
 _NOISE = np.sqrt(6.0)  # the second difference of white noise over the noise itself
+
+
+def mark_tasks(
+    clips: Sequence[Path], trackers: Sequence[Tracker], cache: Path, sheets: Path
+) -> Iterator[tuple[tuple[str, ...], Callable[[], Record]]]:
+    """For every clip and tracker a key and the work that makes its record; contact sheets go to ``sheets``."""
+    for clip in clips:
+        for tracker in trackers:
+            if isinstance(tracker, ResultsFolder) and not tracker.has(clip, single_image=False):
+                continue
+            sheet = sheets / f"{clip.stem}_{tracker.name}_marks.png"
+            yield ("marks", tracker.name, str(clip.resolve())), partial(marks_record, tracker, clip, cache, sheet)
 
 
 def marks_record(tracker: Tracker, clip: Path, cache: Path, sheet: Path) -> Record:

@@ -15,11 +15,11 @@ from backend.files import write_atomic
 F64 = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
-TILE = 360
+TILE = 400
 CAPTION = 20
 STARTS = 2
 """Key frames that are shown, those of which the most marks last."""
-_MARGIN = 3.0  # a tile's side in inter-ocular distances
+_MARGIN = 2.2  # a tile's side in inter-ocular distances
 _SEEN, _HEAD = (60, 230, 60), (250, 60, 40)  # RGB
 _TENTHS = 4  # OpenCV's binary digits behind the point
 
