@@ -62,10 +62,10 @@ class EvaluationOptions:
     ``split`` says whose faces are looked at: figures are published of ``test``, weights and options are chosen on
     ``dev`` (``splits.toml``). ``results`` maps names to folders of other trackers' results; ``specs`` replaces the
     benchmark's own sequences, which are of the first ``persons`` (None: all) of each of ``peoples``;
-    ``benchmark_cache`` None is the system's cache folder. ``sequences_only`` measures nothing but these, ``rigs_only`` looks at several cameras alone, rendered
-    people's and the scan's. ``look_only`` does nothing but ``backend.evaluation.look``, and ``marks_only`` nothing but
-    ``backend.evaluation.marks``, on ``clips`` alone where there are any. ``weights`` are the alignment
-    network's, None its own.
+    ``benchmark_cache`` None is the system's cache folder. ``sequences_only`` measures nothing but these, ``rigs_only``
+    several cameras alone, rendered people's and the scan's, ``look_only`` does nothing but ``backend.evaluation.look``
+    and ``marks_only`` nothing but ``backend.evaluation.marks``, on ``clips`` alone where there are any. ``weights`` are
+    the alignment network's, None its own.
     """
 
     out: Path
