@@ -26,6 +26,7 @@ from backend.skin_matching.follow import FollowedSkin, follow
 from backend.skin_matching.keypoints import Keypoints
 from backend.skin_matching.lay_out import TakeLayout
 from backend.skin_matching.refine_views import ViewPictures
+from backend.skin_matching.turning import turn_shape
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -72,6 +73,7 @@ class TimeMatching:
     side: int | None = None  # texels; None: as fine as the pictures ask for
     rounds: int = 2
     settling: int = 1  # fits after the last one, each with skin where the one before has it in the mean
+    turning: bool = True  # a head that turns is several cameras
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,13 +126,20 @@ def refine_in_time(
         if not skin.valid.any():
             return None
         if before is None:
-            before = skin_residual(take.points(now), skin)
-        settling = how.settling if number + 1 == how.rounds else 0
+            before = skin_residual(take.points(now, skin), skin)
+        last = number + 1 == how.rounds
+        turned = turn_shape(head, view, now, skin, options, take.check) if how.turning else None
+        if turned is not None:  # it tells where on the surface skin is, so that none has to settle
+            skin = turned.skin
+            told = replace(take, view=replace(view, camera=turned.camera), neutral_prior=turned.neutral)
+            now = told.fitted(turned.start, skin, hears.next(), last=last)
+            continue
+        settling = how.settling if last else 0
         for again in range(settling + 1):
             if again:
-                skin = settled(skin, jacobian, take.points(now))
-            now = take.fitted(now, skin, hears.next(), last=number + 1 == how.rounds and again == settling)
-    residual = skin_residual(take.points(now), skin)
+                skin = settled(skin, jacobian, take.points(now, skin))
+            now = take.fitted(now, skin, hears.next(), last=last and again == settling)
+    residual = skin_residual(take.points(now, skin), skin)
     if before is None or _worse(now, fit) or not np.nanmean(residual) < np.nanmean(before):
         return None
     return TimeMatchedFit(now, skin.valid.sum(axis=1), residual, before, how.rounds, skin)
@@ -162,13 +171,13 @@ class _Take:
     neutral_prior: F32 | None
     should_cancel: Callable[[], bool]
 
+    def check(self) -> None:
+        """Raises Cancelled where that is wanted."""
+        if self.should_cancel():
+            raise Cancelled
+
     def matched(self, fit: FitResult, on_progress: Callable[[float], None]) -> tuple[PointSet, F64]:
         """The keypoints as the pictures show them, by the layout of a fit, and ``FollowedSkin.jacobian``."""
-
-        def check() -> None:
-            if self.should_cancel():
-                raise Cancelled
-
         seen = follow(
             self.layout,
             fit,
@@ -177,7 +186,7 @@ class _Take:
             self.keypoints.nu * self.layout.side,
             consecutive=self.how.consecutive,
             mean_texture=self.how.mean_texture,
-            check=check,
+            check=self.check,
             on_progress=on_progress,
         )
         return _point_set(seen, solve(seen.said, anchored=self.how.mean_texture), self.keypoints), seen.jacobian
@@ -198,13 +207,14 @@ class _Take:
         )
         return fit.without_points(SKIN.made_by)
 
-    def points(self, fit: FitResult) -> F64:
+    def points(self, fit: FitResult, skin: PointSet) -> F64:
         """(T,P,2) pixels where a fit has the keypoints."""
         camera, head = fit.cameras[0], self.layout.head
-        found = np.empty((len(fit.head_rotation), len(self.keypoints.nu), 2))
+        surface = skin.surface_points(head.landmarks)
+        found = np.empty((len(fit.head_rotation), len(surface), 2))
         for start in range(0, len(found), STRIP):
             part = slice(start, start + STRIP)
-            world = surface_positions(self.keypoints.points, head.triangles, world_vertices(head, fit, part))
+            world = surface_positions(surface, head.triangles, world_vertices(head, fit, part))
             there = world @ camera.world_to_camera[:, :3].T + camera.world_to_camera[:, 3]
             found[part] = there[..., :2] / there[..., 2:] * camera.focal_px + np.array(camera.principal_point)
         return found
