@@ -31,6 +31,8 @@ from backend.alignment.flowface.weights import find_weights
 from backend.alignment.flowface.weights_file import load_weights, read_metadata, save_weights
 from backend.errors import Cancelled, UserError
 from backend.head_model.library import load_head
+from backend.server.head_list import head_list
+from protocol.messages import WeightsInfo
 
 from .synthetic import TINY, clip, tiny_network
 
@@ -148,6 +150,8 @@ def test_what_is_better_is_kept_by_name_with_where_it_came_from(tmp_path: Path, 
     assert not torch.equal(kept.uv.features.textures[0], start.uv.features.textures[0])
     encoder = start.encoder.decode_head.linear.weight
     assert torch.equal(kept.encoder.decode_head.linear.weight, encoder.half().float()), "it stays as it is"
+    assert head_list((), (), ignore, weights=True).weights == (WeightsInfo("ana", "adapted to ana.mp4"),)
+    assert head_list((), (), ignore).weights == (), "no guest's business"
     remove_adapted("ana")
     with pytest.raises(UserError, match="no weights at ana"):
         find_weights(Path("ana"))
