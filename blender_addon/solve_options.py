@@ -21,7 +21,6 @@ SUBTYPES = {"pixels": "PIXEL"}
 
 NEEDS: dict[str, Callable[[Any], bool]] = {
     "": lambda _chosen: True,
-    declared.SEVERAL_VIEWS: lambda chosen: len(chosen.views) > 0,
     declared.WEIGHTS: choices.takes_weights,
 }
 """Checks that what is chosen gives an option a meaning, by what the option needs."""

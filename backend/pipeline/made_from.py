@@ -34,6 +34,7 @@ def key_of(spec: TrackJob, head: HeadModel, aligner: Aligner, opened: Sequence[O
     facts = {
         "format": FORMAT,
         "job": spec.to_plain(),
+        "matches_skin": spec.options.matches_skin(len(spec.views)),  # what is left open may mean another thing today
         "head": [head.id, head.hash],
         "aligner": [aligner.name, aligner.point_sets],
         "weights": state_of(weights) if takes_weights(spec.aligner) else None,
