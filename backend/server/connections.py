@@ -21,6 +21,8 @@ from dataclasses import dataclass
 
 import zmq
 
+from backend.server.refusals import MAX_WAITING
+
 log = logging.getLogger(__name__)
 
 Socket = zmq.Socket[bytes]
@@ -32,7 +34,8 @@ MAX_UNREAD_BYTES = 8 << 20
 """Of one connection. An honest one has its four requests of 1 MiB under way at most."""
 MAX_UNREAD_BYTES_OF_ALL = 16 << 20
 MAX_CONNECTIONS = 256  # that have said something; as many again that have not yet
-WANTED_FILES = 16 * MAX_CONNECTIONS  # two for each, and a flood brings more than can be ended at once
+WANTED_FILES = 16 * MAX_CONNECTIONS + MAX_WAITING
+"""Two for each connection, and a flood brings more than can be ended at once; one for each job that waits."""
 HELLO_SECONDS = 30.0  # until the first message; FlowFace's clients say hello at once
 KEYS_SECONDS = 0.5  # between looks at who is trusted
 SLACK_BYTES = 4096  # the handshake, about 600 bytes

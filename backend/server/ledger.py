@@ -38,6 +38,10 @@ class Ledger:
         """The ids of the newest jobs of which more is known here than on disk."""
         return sorted(self._live.keys() | self._over.keys())[-limit:]
 
+    def count_of(self, owner: str) -> int:
+        """How many jobs of a user wait or run."""
+        return sum(record.status.owner == owner for record in self._live.values())
+
     def status(self, job_id: str) -> JobStatus:
         """The state of any job, from memory while that is ahead of the disk; raises UserError for an unknown one."""
         record = self._live.get(job_id) or self._over.get(job_id)

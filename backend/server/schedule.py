@@ -12,7 +12,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
@@ -26,7 +25,10 @@ from backend.server.explain import DISK_CODES
 from backend.server.history import MAX_SMALLER, Death, History
 from backend.server.jobs import JobStore, Record
 from backend.server.ledger import Ledger, deleted_by_hand
+from backend.server.queue_news import QueueNews
+from backend.server.refusals import require_room
 from backend.server.retention import KEEP_ALL, Retention
+from backend.server.run import Run
 from backend.server.upkeep import Upkeep
 from backend.server.worker_keeper import WorkerKeeper
 from backend.server.worker_process import WorkerProcess
@@ -42,22 +44,6 @@ AT_START, AT_ONCE = 500, 50
 """How many jobs are looked into before serving begins, and then in a tick: each takes 0.2 ms."""
 GOES_ON = "goes on after the backend stopped"
 LEFT = "goes on with the next backend"
-
-
-@dataclass
-class Run:
-    """The job that runs. Times are of ``time.monotonic``."""
-
-    job_id: str
-    started: float
-    saved: float
-    cancel_deadline: float | None = None
-    partial_file: str | None = None
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since it started."""
-        return time.monotonic() - self.started
 
 
 class Scheduler:
@@ -85,6 +71,7 @@ class Scheduler:
         self._queue: deque[str] = deque()
         self._run: Run | None = None
         self._ledger = Ledger(store, on_change)
+        self._news = QueueNews(self._tell_place)
         self._pause = DiskPause(store)
         self._errors: set[str] = set()
         self.worker = WorkerKeeper(lambda serial: WorkerProcess(runner, context, EVENTS, serial, device))
@@ -98,12 +85,13 @@ class Scheduler:
     def submit(self, spec: Job, owner: str = "", token: str = "") -> JobStatus:
         """Put a client's job on disk and in the queue, and start it where nothing else runs; once for each token.
 
-        Raises UserError ``unknown_job``, ``jobs_folder``, ``token_taken``: then there is no new job.
+        Raises UserError ``unknown_job``, ``jobs_folder``, ``token_taken``, ``busy``: then there is no new job.
         """
         known = self._store.submitted(token, spec, owner)
         if known is not None:
             self._take_up([known.job_id])
             return self.status(known.job_id)
+        require_room(len(self._queue), self._ledger.count_of(owner), owner)
         status = self._store.create(spec, owner, token)
         self._ledger.add(Record(status))
         self._queue.append(status.job_id)
@@ -160,7 +148,7 @@ class Scheduler:
         if job_id in self._queue:
             self._queue.remove(job_id)
             self._ledger.finish(job_id, JobState.CANCELLED)
-            self._tell_queue()
+            self._news.changed(self._queue)
         elif self._run is not None and job_id == self._run.job_id and self._run.cancel_deadline is None:
             log.info("job %s is being cancelled", job_id)
             self._run.cancel_deadline = time.monotonic() + CANCEL_GRACE
@@ -227,6 +215,7 @@ class Scheduler:
             self._ledger.finish(self._queue.popleft(), JobState.FAILED, self.worker.problem)
         self._take_up_found()
         self._start_next()
+        self._news.tick()
         if self.idle:
             self.worker.slim_down(waited_for=False)
 
@@ -312,14 +301,14 @@ class Scheduler:
             return
         self.worker.run(self._store.root / job_id, number, record.history.smaller)
         log.info("job %s started%s", job_id, f", try {number}" if number > 1 else "")
-        self._tell_queue()
+        self._news.changed(self._queue)
 
     def _wait_for_disk(self, sentence: str) -> None:
         self._pause.begin(sentence)
-        self._tell_queue()
+        self._news.changed(self._queue)
 
-    def _tell_queue(self) -> None:
-        for job_id in self._queue:
+    def _tell_place(self, job_id: str) -> None:
+        if job_id in self._ledger:
             self._on_change(self.status(job_id))
 
     def _progressed(self, event: link.Progressed) -> None:

@@ -66,6 +66,7 @@ class OptimiserConfig:
     batch: int = 16
     learning_rate: float = 1e-4
     weight_decay: float = 0.01
+    pretrained: bool = False  # begin with what the encoder face_mesh has learnt at MediaPipe
     encoder_rate: float = 1.0  # the encoder's learning rate over the rest's
     schedule: Literal["steps", "cosine"] = "steps"
     drops: int = 2  # "steps": times ``drop_factor``, evenly over the run (every 2 of 6 epochs are two drops)
@@ -197,6 +198,8 @@ def _check(config: TrainConfig, path: Path) -> None:
         raise _bad(path, "augment.scale_low", "must be above 0 and not above augment.scale_high")
     if config.data.crop and (config.data.crop < 32 or config.data.crop % 2):
         raise _bad(path, "data.crop", f"is {config.data.crop}, but must be 0, or even and at least 32")
+    if config.optimiser.pretrained and config.network.encoder != "face_mesh":
+        raise _bad(path, "optimiser.pretrained", "is for the encoder face_mesh; give others a file with --encoder")
     if config.optimiser.learning_rate <= 0:
         raise _bad(path, "optimiser.learning_rate", "must be above 0")
 

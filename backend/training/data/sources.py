@@ -106,7 +106,9 @@ def jobs(data: Path, folder: Path, config: TrainConfig) -> list[Job]:
     cache.mkdir(parents=True, exist_ok=True)
     dev, train = (rendered_pool(folder, config, part) for part in ("dev", "train"))
     make_dev, make_train = (make_synthetic(data, cache, config, part) for part in ("dev", "train"))
-    real: list[Job] = [partial(write_real, data, cache, folder, picture_size(config))] if config.data.real_fraction else []
+    real: list[Job] = []
+    if config.data.real_fraction:
+        real = [partial(write_real, data, cache, folder, picture_size(config))]
     return [
         *real,
         partial(fill, dev.folder, dev.spec, make_dev, 1),
