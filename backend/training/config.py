@@ -89,6 +89,7 @@ class RunConfig:
 
     seed: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    compile: bool = False  # let torch.compile make the network's steps faster; wants a C++ compiler on the CPU
     threads: int = 0  # of torch on the CPU; 0 leaves torch's own choice
     log_every: int = 20
     checkpoint_every: int = 500

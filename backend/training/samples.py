@@ -25,9 +25,10 @@ def sample_side(nominal: int) -> int:
 class Sample:
     """A square picture of one face, before augmentation.
 
-    ``image (S,S,3)`` uint8 RGB, S = ``sample_side`` of the crop's side. ``mu (P,2)`` float32, pixels of that picture ((0,0) its top-left
-    corner): where ``AtlasPoints`` lie; anything finite where unknown. ``weight (P,)`` float32: how much each point's
-    place counts, 0 where it is not known; it includes λ and, for labels that are guesses, their confidence.
+    ``image (S,S,3)`` uint8 RGB, S = ``sample_side`` of the nominal crop's. ``mu (P,2)`` float32, pixels of that picture
+    ((0,0) its top-left corner): where ``AtlasPoints`` lie; anything finite where unknown. ``weight (P,)`` float32: how
+    much each point's place counts, 0 where it is not known; it includes λ and, for labels that are guesses, their
+    confidence.
     ``visible (P,)`` bool: not hidden behind the head itself or what it wears; True where nobody knows.
     ``foreground (S,S)`` uint8: 255 on head and shoulders, so that backgrounds can be replaced; all 255 where unknown.
     ``crop``: the square around the face that a perfect detector would cut out, in pixels of this picture.

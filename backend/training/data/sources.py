@@ -58,16 +58,14 @@ def open_synthetic(data: Path, cache: Path, config: TrainConfig, part: Part) -> 
         yield source
 
 
-def write_real(data: Path, cache: Path, folder: Path, nominal: int, alive: Callable[[], None]) -> None:
-    """Shards ``real-train`` and ``real-dev`` in ``folder`` of what there is of real pictures, unless they are there.
-
-    ``nominal``: the side of the face's nominal crop, pixels.
-    """
+def write_real(data: Path, cache: Path, folder: Path, config: TrainConfig, alive: Callable[[], None]) -> None:
+    """Shards ``real-train`` and ``real-dev`` in ``folder`` of what there is of real pictures, unless they are there."""
     from backend.training.real.source import RealSource
 
     if all(real_shard(folder, part).is_dir() for part in ("train", "dev")):
         return
-    source = RealSource(data, cache / "real", on_progress=lambda _done, _total: alive(), nominal=nominal)
+    size = picture_size(config)
+    source = RealSource(data, cache / "real", on_progress=lambda _done, _total: alive(), nominal=size)
     samples = [source.sample(index) for index in range(len(source))]
     people = [person_of(sample.source.split(" ")[1]) for sample in samples]
     kept_back = held_out(people)
@@ -92,7 +90,8 @@ def rendered_pool(folder: Path, config: TrainConfig, part: Part) -> Pool:
     seed = config.run.seed + (_DEV_SEED if part == "dev" else 0)
     skins = "skins painted and from photographs" if config.data.photo_textures else "painted skins"
     per_shard = config.data.dev_samples if part == "dev" else config.data.per_shard
-    return Pool(folder / part, PoolSpec(seed, per_shard, f"open, MakeHuman and ICT heads, crops of {picture_size(config)} pixels, {skins}"))
+    content = f"open, MakeHuman and ICT heads, crops of {picture_size(config)} pixels, {skins}"
+    return Pool(folder / part, PoolSpec(seed, per_shard, content))
 
 
 def make_synthetic(data: Path, cache: Path, config: TrainConfig, part: Part) -> MakeSource:
@@ -108,7 +107,7 @@ def jobs(data: Path, folder: Path, config: TrainConfig) -> list[Job]:
     make_dev, make_train = (make_synthetic(data, cache, config, part) for part in ("dev", "train"))
     real: list[Job] = []
     if config.data.real_fraction:
-        real = [partial(write_real, data, cache, folder, picture_size(config))]
+        real = [partial(write_real, data, cache, folder, config)]
     return [
         *real,
         partial(fill, dev.folder, dev.spec, make_dev, 1),

@@ -23,13 +23,14 @@ from backend.training.real.labels import LabelWeights
 from backend.training.real.pictures import INCLUDED, pictures_of
 from backend.training.samples import NOMINAL, Sample, sample_side
 
-VERSION = 4  # raise it whenever the same picture would give other samples
+VERSION = 5  # raise it whenever the same picture would give other samples
 EVERY = 2  # frames of a clip from one that is looked at to the next
 MOST = 24  # frames kept of a clip: many frames of few people must not drown the photographs
 MOVED = 0.004  # of the crop's side: RMS distance of the points below which two frames are the same picture
 PRESENCE = 0.9  # the aligner's, below which a frame is left out
 BEYOND = 0.06  # fit's error over the inter-ocular distance from which on a frame is left out
-FACING = 0.7  # cosine of the turn from which on a frame is left out: beyond 45° the aligner's points slide off the face
+FACING = 0.7  # cosine of the turn from which on the aligner's points teach nothing: beyond 45° they slide off
+PROFILE = 0.0  # the same from which on a frame is left out; up to there the head fitted to the whole take teaches
 
 OnProgress = Callable[[int, int], None]
 _ARRAYS = {"image": ("u1", 4), "mu": ("f4", 3), "weight": ("f4", 2), "frame": ("i8", 1)}
@@ -44,6 +45,8 @@ class RealSource:
     was. ``dense`` also labels the open head's vertices as the fit placed them, which teaches what the aligner has no
     name for. ``on_progress(done, total)`` counts files. ``nominal`` is the side of the face's
     nominal crop, pixels.
+
+    Of clips, frames turned beyond ``FACING`` are labelled by the head alone, as the fit of the whole take places it.
 
     Nothing is known of occlusion and background: ``visible`` is True and ``foreground`` 255 everywhere.
 
@@ -173,7 +176,8 @@ class SampleMaker:
     def _chosen(self, fit: FittedTake) -> dict[int, tuple[int, Crop]]:
         """Footage number → index and wide crop of the frames to keep: good fits that look unlike each other."""
         seen = fit.alignment
-        good = seen.found & (fit.presence >= PRESENCE) & (fit.error < BEYOND) & (fit.facing > FACING)
+        farthest = PROFILE if self._dense and seen.frame_count > 1 else FACING
+        good = seen.found & (fit.presence >= PRESENCE) & (fit.error < BEYOND) & (fit.facing > farthest)
         kept: dict[int, tuple[int, Crop]] = {}
         shapes: list[NDArray[np.float64]] = []
         for t in np.flatnonzero(good)[::EVERY] if len(good) > 1 else np.flatnonzero(good):
@@ -193,7 +197,8 @@ class SampleMaker:
     def _label(self, fit: FittedTake, t: int, wide: Crop) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         seen = fit.alignment
         positions = np.concatenate([fit.positions(t), seen.mu[t]])
+        told = seen.valid[t] & (fit.facing[t] > FACING)
         weight = self._labels.weights(
-            seen.sigma[t], seen.valid[t], float(fit.inter_ocular_px[t]), float(fit.error[t]), dense=self._dense
+            seen.sigma[t], told, float(fit.inter_ocular_px[t]), float(fit.error[t]), dense=self._dense
         )
         return wide.points_from_image(positions).astype(np.float32), weight
