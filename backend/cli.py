@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backend.adaptation.cli import adapt
 from backend.client import jobs_cli
 from backend.client.batch.cli import batch
 from backend.client.cli import export, refine, track, transfer
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 
 COMMANDS = (
-    *(track, batch, refine, export, transfer, compare, demo, serve, check, evaluate),
+    *(track, batch, refine, export, transfer, compare, demo, serve, check, evaluate, adapt),
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )

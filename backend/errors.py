@@ -30,6 +30,7 @@ class ErrorCode(StrEnum):
     NO_FILE = "no_file"
     NO_FRAMES = "no_frames"
     OUTPUT_UNWRITABLE = "output_unwritable"
+    TOO_FEW_FRAMES = "too_few_frames"
     TOO_LARGE = "too_large"
 
     # faces, views and cameras

@@ -53,6 +53,7 @@ class BackendLink:
         self.heads: tuple[m.HeadInfo, ...] = ()  # what the backend offers; stays when the connection is lost
         self.aligners: tuple[m.AlignerInfo, ...] = ()
         self.exports: tuple[m.ExportInfo, ...] = ()
+        self.weights: tuple[m.WeightsInfo, ...] = ()
         self.storage: m.StorageReply | None = None
         self._wanted: tuple[str, str] | None = None  # address and access key
         self._handlers: dict[int, Handler] = {}
@@ -184,7 +185,7 @@ class BackendLink:
         return contextlib.nullcontext(True) if self.client is None else self.client.parked()
 
     def ask_heads(self) -> None:
-        """Ask the backend which heads, aligners and exports it has; the answer replaces the lists."""
+        """Ask the backend which heads, aligners, exports and weights it has; the answer replaces the lists."""
         if self.connection is Connection.CONNECTED:
             self._send(m.Heads(), self._on_heads)
 
@@ -278,7 +279,7 @@ class BackendLink:
     def _on_heads(self, message: m.Message) -> None:
         if isinstance(message, m.HeadList):
             self.heads, self.aligners = message.heads, message.described_aligners
-            self.exports = message.exports
+            self.exports, self.weights = message.exports, message.weights
 
     def request(self, message: m.Message, handler: Handler) -> None:
         """Send a message and call the handler with every answer; of one that nobody answers, with an Error."""

@@ -16,6 +16,8 @@ Item = tuple[str, str, str, str, int]
 
 DEFAULT_HEAD = "open"
 DEFAULT_ALIGNER = "mediapipe"
+OWN_WEIGHTS = "-"
+"""In the list of weights those that come with FlowFace; no name begins like this."""
 HEAD_TITLES = {"open": "Open Head", "open1": "Open Head, First Edition"}
 """The titles of the built-in heads; whatever a user added is called by its own id."""
 
@@ -39,6 +41,17 @@ def aligner_items(chosen: Any, _context: Any) -> list[Item]:
 def export_items(_operator: Any, _context: Any) -> list[Item]:
     """The exports that the backend offers."""
     return [item(info.name, info.title, capital(info.help)) for info in session.current().exports]
+
+
+def weights_items(_operator: Any, _context: Any) -> list[Item]:
+    """The network's own weights, and those that were adapted to an actor and a camera."""
+    own = item(OWN_WEIGHTS, "The Network's Own", "Those that come with FlowFace")
+    return [own, *(item(info.name, info.name, capital(info.about)) for info in session.current().weights)]
+
+
+def names_weights(text: str) -> bool:
+    """True for the name of weights that the backend offers, which is no path."""
+    return any(info.name == text for info in session.current().weights)
 
 
 def takes_weights(chosen: Any) -> bool:

@@ -64,6 +64,7 @@ from .operators import (
     take_show,
     take_version,
     track,
+    use_weights,
     view_add,
     view_remove,
     worst_frame,
@@ -89,7 +90,7 @@ from .retarget.preview import in_step
 from .scene import error_on_head
 
 OPERATORS = (
-    *(track, cancel, backend_start, backend_stop, heads_refresh),
+    *(track, cancel, backend_start, backend_stop, heads_refresh, use_weights),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, own_key, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),

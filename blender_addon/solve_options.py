@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import bpy
 
-from . import choices, compat
+from . import choices, compat, session
 from .vendor import options as declared
 
 O = TypeVar("O", bound=declared.Options)  # noqa: E741
@@ -21,7 +21,6 @@ SUBTYPES = {"pixels": "PIXEL"}
 
 NEEDS: dict[str, Callable[[Any], bool]] = {
     "": lambda _chosen: True,
-    declared.SEVERAL_VIEWS: lambda chosen: len(chosen.views) > 0,
     declared.WEIGHTS: choices.takes_weights,
 }
 """Checks that what is chosen gives an option a meaning, by what the option needs."""
@@ -52,7 +51,11 @@ def draw(layout: Any, cls: type[declared.Options], chosen: Any) -> None:
     for item in declared.option_fields(cls):
         if not NEEDS[item.about.needs](chosen):
             continue
-        if not _may_be_open(item):
+        if item.about.needs == declared.WEIGHTS and session.current().weights:
+            row = layout.row(align=True)
+            row.prop(chosen, item.name)
+            row.operator_menu_enum("flowface.use_weights", "weights", text="", icon="DOWNARROW_HLT")
+        elif not _may_be_open(item):
             layout.prop(chosen, item.name)
         else:
             draw_open(layout, item.about.label, chosen, item.name)
@@ -99,7 +102,7 @@ def _value(item: declared.OptionField, chosen: Any) -> Any:
         return None
     if item.type is str and item.optional and not value:
         return None
-    if item.about.path:
+    if item.about.path and not (item.about.needs == declared.WEIGHTS and choices.names_weights(value)):
         value = str(Path(bpy.path.abspath(value)).absolute())
     return item.checked(value, item.about.label)
 

@@ -39,6 +39,7 @@ from .message import Message as Message
 from .offers import AlignerInfo as AlignerInfo
 from .offers import ExportInfo as ExportInfo
 from .offers import HeadInfo as HeadInfo
+from .offers import WeightsInfo as WeightsInfo
 from .options import SolveOptions as SolveOptions
 from .states import FINAL_STATES
 from .states import JobState as JobState
@@ -141,6 +142,7 @@ class HeadList(Message):
     aligners: tuple[str, ...] = ()
     aligner_infos: tuple[AlignerInfo, ...] = ()
     exports: tuple[ExportInfo, ...] = ()
+    weights: tuple[WeightsInfo, ...] = ()
 
     @property
     def described_aligners(self) -> tuple[AlignerInfo, ...]:

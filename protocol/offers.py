@@ -35,3 +35,14 @@ class AlignerInfo:
     good_at: str = ""
     speed: str = ""
     takes_weights: bool = False  # ``SolveOptions.weights`` says something to it
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """Weights that the backend's user adapted to an actor and a camera; ``name`` may stand in ``SolveOptions.weights``.
+
+    ``about`` is a few words, without a full stop: what they were adapted to.
+    """
+
+    name: str
+    about: str = ""

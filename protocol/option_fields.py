@@ -21,9 +21,8 @@ from typing import Any, Self
 from .codec import ProtocolError
 from .codes import ProtocolCode
 
-SEVERAL_VIEWS = "several views"
 WEIGHTS = "weights"
-"""The needs of an option, without which it means nothing: a take of several views, an aligner that takes weights."""
+"""What an option needs, without which it means nothing: an aligner that takes weights."""
 
 LARGEST = sys.float_info.max
 _METADATA = "option"
@@ -32,9 +31,12 @@ _SHOWN = 60  # characters of a wrong value that a sentence shows
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the values an option may have: ``value`` travels, ``name`` is typed, ``label`` and ``help`` are read."""
+    """One of the values an option may have: ``value`` travels, ``name`` is typed, ``label`` and ``help`` are read.
 
-    value: str | None
+    A yes or no has choices where it may be left open: what is typed for them are its flags.
+    """
+
+    value: str | bool | None
     name: str
     label: str
     help: str = ""
@@ -45,7 +47,7 @@ class About:
     """An option's description for a user, and the bounds of its value.
 
     ``flag`` is its name on the command line, "" for the field's own. ``minimum`` and ``maximum`` may be reached,
-    ``above`` may not. ``path`` says that a text names a file. ``needs`` is "", ``SEVERAL_VIEWS`` or ``WEIGHTS``.
+    ``above`` may not. ``path`` says that a text names a file. ``needs`` is "" or ``WEIGHTS``.
     """
 
     label: str
@@ -75,6 +77,11 @@ class OptionField:
         """Its name on the command line, without the dashes."""
         return self.about.flag or self.name.replace("_", "-")
 
+    @property
+    def typed_by_name(self) -> bool:
+        """Whether one of its choices is typed."""
+        return bool(self.about.choices) and self.type is not bool
+
     def checked(self, value: Any, called: str = "") -> Any:
         """``value`` as the field holds it; raises ProtocolError (``bad_option``) naming the option."""
         about = self.about
@@ -90,14 +97,14 @@ class OptionField:
             raise self._wrong(self._wanted(), value, called)
         return float(value) if self.type is float and value is not None else value
 
-    def from_name(self, name: str, called: str = "") -> str | None:
+    def from_name(self, name: str, called: str = "") -> str | bool | None:
         """The value of the choice called ``name``; raises ProtocolError (``bad_option``)."""
         for choice in self.about.choices:
             if choice.name == name:
                 return choice.value
         raise self._wrong(_either([choice.name for choice in self.about.choices]), name, called)
 
-    def name_of(self, value: str | None) -> str:
+    def name_of(self, value: str | bool | None) -> str:
         """The name of the choice that has this value."""
         return next(choice.name for choice in self.about.choices if choice.value == value)
 
@@ -111,10 +118,10 @@ class OptionField:
 
     def _wanted(self) -> str:
         about = self.about
-        if about.choices:
-            return _either([f"“{choice.value}”" for choice in about.choices if choice.value is not None])
         if self.type is bool:
             return "true or false"
+        if about.choices:
+            return _either([f"“{choice.value}”" for choice in about.choices if choice.value is not None])
         if self.type is str:
             return "a path" if about.path else "text"
         words = "a whole number" if self.type is int else "a number"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .bounds import FOCALS_PX, require_path, require_within
-from .option_fields import SEVERAL_VIEWS as SEVERAL_VIEWS
 from .option_fields import WEIGHTS as WEIGHTS
 from .option_fields import Choice, option
 from .option_fields import OptionField as OptionField
@@ -22,6 +21,18 @@ REGIONS = (
 
 One view tells too little of depth (seeds/001 §3.2.2).
 """
+
+MATCHED_IN_TIME = False
+"""Whether the skin of one view is matched from frame to frame where nobody chose."""
+_SEVERAL = "between several views, by the pictures of a few frames"
+_ONE = "from frame to frame of one, which reads the footage again and takes about as long as tracking it"
+MATCHING = (
+    Choice(False, "off", "Off", "the face's points alone"),
+    Choice(True, "on", "On", f"{_SEVERAL}; {_ONE}"),
+    Choice(None, "auto", "Automatic", f"{_SEVERAL}; {_ONE}" if MATCHED_IN_TIME else f"{_SEVERAL}; not in one view"),
+)
+"""Where the same skin is looked for in a take's pictures. Off and on come first: Blender's files know them as 0 and 1
+from when there was nothing else."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +60,15 @@ class SolveOptions(Options):
     weights: str | None = option(
         None,
         "Weights",
-        "The network's weights (.safetensors), instead of its own.",
+        "The network's weights, instead of its own: a .safetensors file, or the name of adapted ones.",
         path=True,
         needs=WEIGHTS,
     )
-    match_skin: bool = option(
-        True,
+    match_skin: bool | None = option(
+        None,
         "Match Skin",
-        "Place several views by the skin that they show alike, not by the face's points alone.",
-        needs=SEVERAL_VIEWS,
+        "Place head and cameras by the same skin in several pictures, not by the face's points alone.",
+        choices=MATCHING,
     )
     personal_actions: bool = option(
         True,
@@ -75,6 +86,10 @@ class SolveOptions(Options):
         "The footage was cropped, so that the lens does not look at its middle: find where it does. It takes a head "
         "that turns, and several seconds of it.",
     )
+
+    def matches_skin(self, views: int) -> bool:
+        """Whether the skin of a take of so many views is matched."""
+        return (views > 1 or MATCHED_IN_TIME) if self.match_skin is None else self.match_skin
 
     def __post_init__(self) -> None:
         """Raise ProtocolError: ``bad_option``, or ``bad_field`` for what no file or lens can be."""

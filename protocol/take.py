@@ -40,6 +40,11 @@ TRACKING_ERROR = Property(
     untracked=NOT_TRACKED,
 )
 VIEW_ERROR = Property("tracking_error {view}", "Reprojection error in “{view}”, percent of the inter-ocular distance")
+SKIN_ERROR = Property(
+    "skin_error",
+    "RMS in percent of the inter-ocular distance by which the head misses the skin that was matched from frame to "
+    "frame",
+)
 UNCERTAINTY = Property(
     "tracking_uncertainty", "One standard deviation of a point of the face, in millimetres, as the fit knows it"
 )
@@ -158,6 +163,10 @@ class Performance:
         default_factory=left_out
     )
     """One standard deviation of a vertex of the face, NaN where unknown."""
+    skin_error_percent_iod: Annotated[F32, shaped("T", fill=np.nan, finite=False, since=5, keyed=SKIN_ERROR)] = field(
+        default_factory=left_out
+    )
+    """RMS by which the head misses the matched skin; NaN where none was matched in a frame."""
 
     landmark_vertices: Annotated[I32, shaped("N", 3, since=4)] = field(default_factory=left_out)
     """Of the head: each landmark lies between three of its vertices. None where nobody kept them."""

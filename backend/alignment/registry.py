@@ -94,11 +94,11 @@ def _combined(head: HeadModel, weights: Path | None) -> Aligner:
 
 def _flowface(head: HeadModel, weights: Path | None) -> Aligner:
     from backend.alignment.flowface.aligner import FlowFaceAligner, FlowFaceOptions
-    from backend.alignment.flowface.weights import shared_network
+    from backend.alignment.flowface.weights import find_weights, shared_network
     from backend.alignment.flowface.weights_file import read_metadata
 
     network = shared_network(weights)
-    told = read_metadata(weights or default_weights()).get(SIGMA_SCALE, "1")
+    told = read_metadata(find_weights(weights)).get(SIGMA_SCALE, "1")
     try:
         scale = float(told)
     except ValueError:

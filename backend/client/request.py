@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from backend.alignment.flowface.adapted import named_weights
 from backend.alignment.registry import ALIGNERS, require_aligner, takes_weights
 from backend.cameras.calibration import cameras_for_views, load_calibration
 from backend.errors import ErrorCode, UserError
@@ -171,6 +172,9 @@ def _by_view(given: Mapping[str, tuple[float, ...]], names: Sequence[str]) -> li
 
 def _absolute(options: SolveOptions) -> SolveOptions:
     """The options with the paths in them as whoever runs in another folder can read them."""
+    if options.weights is not None and not Path(options.weights).exists():
+        adapted = named_weights(Path(options.weights))
+        options = replace(options, weights=str(adapted or options.weights))
     paths = {item.name: getattr(options, item.name) for item in option_fields(SolveOptions) if item.about.path}
     whole = {name: os.path.abspath(path) for name, path in paths.items() if path is not None}  # noqa: PTH100 - as footage
     return replace(options, **whole)

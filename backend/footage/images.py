@@ -70,6 +70,10 @@ class ImageFootage:
         rest._files = [(n, file) for n, file in self._files if n > number]
         return rest if rest._files else None
 
+    def begins(self, number: int) -> int:
+        """See ``Footage``: every picture is a file."""
+        return number
+
     def _chosen(self, frames: tuple[int, int] | None) -> Sequence[tuple[int, Path]]:
         info = self.info
         first, last = select_range(info.first_frame, info.last_frame, frames, info.path)

@@ -99,6 +99,10 @@ class Footage(Protocol):
         """The same footage, of its frames those behind one; None where there are none."""
         ...
 
+    def begins(self, number: int) -> int:
+        """The number of the frame with which decoding begins in order to come to a frame."""
+        ...
+
     def __iter__(self) -> Iterator[FootageFrame]: ...
 
 
@@ -120,6 +124,10 @@ class CountedFootage:
     def after(self, number: int) -> Self | None:
         """See ``Footage``."""
         return self.part((max(number + 1, self._first), self._last)) if number < self._last else None
+
+    def begins(self, number: int) -> int:
+        """See ``Footage``: such files are decoded from their start."""
+        return min(number, 1)
 
     def _choose(self, frames: tuple[int, int] | None) -> None:
         self._first, self._last = select_range(1, self.info.frame_count, frames, self.info.path)

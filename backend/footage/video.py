@@ -149,6 +149,14 @@ class VideoFootage(CountedFootage):
                 if picture.pts in self._number_of:
                     yield self._number_of[picture.pts], picture
 
+    def begins(self, number: int) -> int:
+        """See ``Footage``: a key picture."""
+        index = self._index
+        if index.pts is None or not 1 <= number <= index.count:
+            return 1
+        usable = index.keyframes[index.keyframes <= index.pts[number - 1]]
+        return self._number_of.get(int(usable[-1]), 1) if len(usable) else 1
+
     def _seek_points(self, target: int) -> list[int]:
         """Times to seek to, best first; none where reading from the start is what is wanted anyway."""
         keys = self._index.keyframes

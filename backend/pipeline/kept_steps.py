@@ -96,10 +96,13 @@ def _types() -> Mapping[str, type[Any]]:
     from backend.fitting import FitResult, FittedCamera
     from backend.fitting.neutral import AtRest
     from backend.fitting.types import FittedPoints
-    from backend.observations import PointSetId
+    from backend.head_model.model import SurfacePoints
+    from backend.observations import PointSet, PointSetId
+    from backend.skin_matching.in_time import TimeMatchedFit
     from backend.skin_matching.refine_views import MatchedFit
 
-    return {cls.__name__: cls for cls in (FitResult, FittedCamera, FittedPoints, PointSetId, AtRest, MatchedFit)}
+    of_fits = (FitResult, FittedCamera, FittedPoints, AtRest, MatchedFit, TimeMatchedFit)
+    return {cls.__name__: cls for cls in (*of_fits, PointSet, PointSetId, SurfacePoints)}
 
 
 def _to_plain(value: Any, arrays: Arrays) -> Any:

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.alignment.flowface.adapted import named_weights
 from backend.alignment.flowface.weights import default_weights
 from backend.alignment.registry import takes_weights
 from backend.pipeline.report import PACKAGES
@@ -29,9 +30,11 @@ def key_of(spec: TrackJob, head: HeadModel, aligner: Aligner, opened: Sequence[O
     """64 hex digits of a SHA-256 over the job, the head, the aligner with its points and weights, the versions of what
     computes, and the footage's files by name, size and time of change."""
     weights = Path(spec.options.weights) if spec.options.weights else default_weights()
+    weights = named_weights(weights) or weights
     facts = {
         "format": FORMAT,
         "job": spec.to_plain(),
+        "matches_skin": spec.options.matches_skin(len(spec.views)),  # what is left open may mean another thing today
         "head": [head.id, head.hash],
         "aligner": [aligner.name, aligner.point_sets],
         "weights": state_of(weights) if takes_weights(spec.aligner) else None,

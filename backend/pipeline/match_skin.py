@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +11,40 @@ from numpy.typing import NDArray
 
 from backend.errors import UserError
 from backend.pipeline.align_views import picture_at
+from backend.pipeline.follow_skin import can_follow, following_report, pictures_in_order
 
 if TYPE_CHECKING:
     from backend.pipeline.align_views import AlignedView
     from backend.skin_matching.refine_views import MatchedFit, ViewPictures
+    from backend.solving import SolvedTake
+    from protocol.options import SolveOptions
+
+
+@contextmanager
+def matching(options: SolveOptions, aligned: Sequence[AlignedView]) -> Iterator[ViewPictures | None]:
+    """The pictures in which a job's skin is to be matched, open for as long; None where it is not."""
+    from backend.pipeline.read_again import PicturesAgain
+
+    if not options.matches_skin(len(aligned)):
+        yield None
+    elif len(aligned) > 1:
+        yield pictures_of(aligned)
+    elif can_follow(aligned[0]):
+        with PicturesAgain(aligned[0]) as reading:
+            yield pictures_in_order(aligned[0], reading)
+    else:
+        yield None
+
+
+def matched_in(aligned: Sequence[AlignedView], solved: SolvedTake, *, wanted: bool) -> tuple[dict[str, Any], list[str]]:
+    """The report's parts about skin, matched between views and in time, where it was ``wanted``; warnings for users."""
+    parts: dict[str, Any] = {"matching": None, "matching_in_time": None}
+    said: list[str] = []
+    if wanted and len(aligned) > 1:
+        parts["matching"], said = matching_report(aligned, solved.matched)
+    elif wanted:
+        parts["matching_in_time"], said = following_report(solved)
+    return parts, said
 
 
 def pictures_of(aligned: Sequence[AlignedView]) -> ViewPictures:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.track.types import CameraTrack, Track
+from protocol.arrays import left_out
 from protocol.messages import DistortionModel
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ def make_track(
     fit: FitResult,
     report: Mapping[str, Any],
     proxies: Mapping[str, ViewProxy] = MappingProxyType({}),
+    skin_error: F32 | None = None,
 ) -> Track:
     """The track of a fitted take.
 
-    ``head`` is the one it was fitted with, ``views`` are in the order of its cameras, ``proxies`` by their names.
+    ``head`` is the one it was fitted with, ``views`` are in the order of its cameras, ``proxies`` by their names;
+    ``skin_error (T,)`` is by how much it misses skin that was followed in time, percent of the inter-ocular distance.
     """
     from backend.head_model.action_weights import solve_action_weights
     from backend.head_model.model import actions_of
@@ -77,16 +80,25 @@ def make_track(
         frame_rate=views[0].opened.rate,
         tracked=fit.tracked,
         reprojection_error_percent_iod=mean_of_seen(fit.reprojection_error_percent_iod, (0, 2), fit.tracked),
-        provenance={key: report[key] for key in ("versions", "aligner", "seconds", "options", "metric_cameras")},
+        provenance={key: report[key] for key in ("versions", "aligner", "seconds", "options", "metric_cameras")}
+        | {"skin_matched": skin_matched(report)},
         deformation=fit.deformation.astype(np.float32) if deformed else np.zeros((0, 3), np.float32),
         action_names=ARKIT_ACTIONS if has_actions else (),
         actions=actions,
         uncertainty_mm=fit.uncertainty_mm.astype(np.float32),
         expression_sigma=fit.expression_sigma.astype(np.float32),
         action_corrections=fit.action_corrections.astype(np.float16),
+        skin_error_percent_iod=left_out() if skin_error is None else skin_error,
         landmark_vertices=landmarks.vertices,
         landmark_barycentric=landmarks.barycentric,
     )
+
+
+def skin_matched(report: Mapping[str, Any]) -> str:
+    """Where a take's skin was matched, by its report."""
+    if report.get("matching_in_time"):
+        return "in time"
+    return "between views" if report.get("matching") else "nowhere"
 
 
 def solution_of(track: Track, head: HeadModel) -> Solution:

@@ -25,6 +25,7 @@ from backend.pipeline.kept_steps import KeptSteps
 from backend.pipeline.neutral_marks import at_rest_report, marked_numbers, require_marks_within
 from backend.pipeline.options import fit_options
 from backend.pipeline.scarce_memory import smaller_warnings
+from backend.pipeline.shares import ALIGN_SHARE, SOLVED, Solving, aligning
 from backend.pipeline.take_files import alignments_file, texture_file, track_file
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
@@ -40,15 +41,11 @@ if TYPE_CHECKING:
     from backend.pipeline.neutral_prior import FacePicture
     from backend.pipeline.open_views import OpenView
     from backend.pipeline.proxies import ViewProxy
-    from backend.solving.solve import Step
+    from backend.solving import SolvedTake
 
 STEPS = "steps"  # the folder that keeps what dear steps found
 PARTIAL_TRACK = "partial_track.npz"
 CHUNKS = "alignments"  # the folder that keeps alignments as they are made
-MATCH_SHARE = 0.3  # of the progress bar, where skin is matched
-PERSONAL_SHARE = 0.13  # of the progress bar: a quarter of the fit
-SOLVED = 0.98  # of the progress bar, where a head's skin is painted
-ALIGN_SHARE = 0.35  # of the progress bar; the fit takes the rest (measured on CPU: a quarter to a half)
 
 
 def warm_up() -> str:
@@ -119,12 +116,11 @@ def run_job(
     options = replace(options, neutral_frames=marked_numbers(spec, take.aligned[0].alignment))
 
     solved_partly = (lambda fit: publish(take.track(fit))) if on_partial else None
-    solving = share_of(on_progress, 1, 1 + len(others), ALIGN_SHARE)
+    own_share = share_of(on_progress, 1, 1 + len(others), ALIGN_SHARE)
     keep = KeptSteps(job_dir / STEPS, key)
-    fit, further = _solve(take, options, neutral, solved_partly, solving, should_cancel, keep)
-    report = take.report(fit) | further
-    track = _finished(take, fit, report, job_dir, solving, should_cancel, keep)
-    report["others"] = _solve_others(take, others, fit, job_dir, on_progress, should_cancel, keep)
+    solved, report = _solve(take, options, neutral, solved_partly, own_share, should_cancel, keep)
+    track = _finished(take, solved, report, job_dir, own_share, should_cancel, keep)
+    report["others"] = _solve_others(take, others, solved.fit, job_dir, on_progress, should_cancel, keep)
     report["warnings"] = [*take.warnings, *smaller_warnings(take.aligned[0].alignment.frame_count)]
     on_progress(JobProgress("writing the result", 0.999))
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
@@ -135,7 +131,7 @@ def run_job(
 
 def _finished(
     take: _AlignedTake,
-    fit: FitResult,
+    solved: SolvedTake,
     report: dict[str, Any],
     job_dir: Path,
     on_progress: OnProgress,
@@ -144,9 +140,10 @@ def _finished(
     number: int = 1,
 ) -> Track:
     """The track of a face, written with its alignment and its skin, of which ``report`` tells; counted from 1."""
+    from backend.pipeline.follow_skin import skin_error_percent
     from backend.pipeline.iris_color import read_iris_color, view_pictures
 
-    track = take.track(fit, report)
+    track = take.track(solved.fit, report, skin_error_percent(solved))
     track = replace(track, iris_color=read_iris_color(track, take.head, view_pictures(take.aligned[0])))
     report |= _painted(take, track, job_dir / texture_file(number), report["seconds"], on_progress, should_cancel, keep)
     save_alignments(take.saved, job_dir / alignments_file(number))
@@ -172,15 +169,15 @@ def _solve_others(
         spec, view = with_camera_of(first.spec, seen, fit.cameras[0])
         now = time.perf_counter()
         take = _AlignedTake(spec, first.head, [view], [view.alignment], [], now, now, first.proxies)
-        solving = share_of(on_progress, place, 1 + len(others), ALIGN_SHARE)
+        own_share = share_of(on_progress, place, 1 + len(others), ALIGN_SHARE)
         own_steps = keep.within(str(place))
         try:
-            own, further = _solve(take, fit_options(spec, take.head), None, None, solving, should_cancel, own_steps)
+            own, report = _solve(take, fit_options(spec, take.head), None, None, own_share, should_cancel, own_steps)
         except UserError as error:
             first.warnings.append(not_tracked(place, 1 + len(others), error.message))
             continue
-        report = further_report(take.report(own) | further, first.spec, number)
-        _finished(take, own, report, job_dir, solving, should_cancel, own_steps, number)
+        report = further_report(report, first.spec, number)
+        _finished(take, own, report, job_dir, own_share, should_cancel, own_steps, number)
         report["warnings"] = [*take.warnings]
         first.warnings.extend(f"Head {number}: {said}" for said in take.warnings)
         reports.append(report)
@@ -209,11 +206,13 @@ class _AlignedTake:
         seconds = {**busy, "fit": now - self.fit_started, "total": now - self.started}
         return make_report(self.spec, self.head, self.aligned, fit, seconds, self.warnings)
 
-    def track(self, fit: FitResult, report: dict[str, Any] | None = None) -> Track:
-        """The track of a fit."""
+    def track(
+        self, fit: FitResult, report: dict[str, Any] | None = None, skin_error: NDArray[np.float32] | None = None
+    ) -> Track:
+        """The track of a fit, which misses followed skin by ``skin_error (T,)`` percent."""
         from backend.pipeline.result import make_track
 
-        return make_track(self.head, self.aligned, fit, report or self.report(fit), self.proxies)
+        return make_track(self.head, self.aligned, fit, report or self.report(fit), self.proxies, skin_error)
 
 
 class _Prior:
@@ -262,7 +261,7 @@ def _align(
             spec,
             keeper=keeper_of(opened[0], aligner, chunks / "faces", key),
             heard=drafts,
-            on_progress=_aligning(on_progress),
+            on_progress=aligning(on_progress),
             should_cancel=should_cancel,
         )
         first, *others = found.views
@@ -276,7 +275,7 @@ def _align(
         spec.face,
         chunks,
         key,
-        on_progress=_aligning(on_progress),
+        on_progress=aligning(on_progress),
         should_cancel=should_cancel,
         heard=drafts,
     )
@@ -307,16 +306,14 @@ def _solve(
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
     keep: KeptSteps,
-) -> tuple[FitResult, dict[str, Any]]:
-    """The fit, and what the report says of its neutral and of the skin matched in it."""
+) -> tuple[SolvedTake, dict[str, Any]]:
+    """The fit, and the report, of its neutral and of the skin matched in it as well."""
     from backend.pipeline.align_views import views_to_fit
-    from backend.pipeline.match_skin import matching_report, pictures_of
+    from backend.pipeline.match_skin import matched_in, matching
     from backend.pipeline.view_consistency import check_consistency
     from backend.solving import solve_take
 
-    wanted = take.spec.options
-    views = views_to_fit(take.aligned, wanted.focal_px)
-    matching = wanted.match_skin and len(views) > 1
+    views = views_to_fit(take.aligned, take.spec.options.focal_px)
     names = [view.opened.spec.name for view in take.aligned]
 
     def on_fitted(fit: FitResult) -> None:
@@ -324,23 +321,26 @@ def _solve(
             keep("consistency", lambda: check_consistency(take.head, views, names, fit, options, should_cancel))
         )
 
-    solved = solve_take(
-        take.head,
-        views,
-        options,
-        pictures=pictures_of(take.aligned) if matching else None,
-        neutral_prior=neutral,
-        on_fitted=on_fitted,
-        on_partial=on_solved_partly,
-        on_progress=_solving(on_progress, SOLVED - PERSONAL_SHARE - MATCH_SHARE * matching),
-        should_cancel=should_cancel,
-        keep=keep,
-    )
-    further: dict[str, Any] = {"neutral": at_rest_report(solved.at_rest), "matching": None}
-    if matching:
-        further["matching"], said = matching_report(take.aligned, solved.matched)
-        take.warnings.extend(said)
-    return solved.fit, further
+    with matching(take.spec.options, take.aligned) as pictures:
+        progress = Solving(on_progress, matching=pictures is not None)
+        solved = solve_take(
+            take.head,
+            views,
+            options,
+            pictures=pictures,
+            neutral_prior=neutral,
+            on_fitted=on_fitted,
+            on_partial=on_solved_partly,
+            on_progress=progress,
+            should_cancel=should_cancel,
+            keep=keep,
+        )
+    further, said = matched_in(take.aligned, solved, wanted=pictures is not None)
+    take.warnings.extend(said)
+    report = take.report(solved.fit) | {"neutral": at_rest_report(solved.at_rest)} | further
+    if progress.matching_took:
+        report["seconds"]["match"] = round(progress.matching_took, 4)
+    return solved, report
 
 
 def _painted(
@@ -384,29 +384,3 @@ def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
         t = wanted.get(frame.number)
         if t is not None:
             yield FacePicture(frame.image, alignment.at(np.array([t])).point_sets)
-
-
-def _aligning(on_progress: OnProgress) -> Callable[[str, int, int], None]:
-    def report(words: str, done: int, total: int) -> None:
-        on_progress(JobProgress(words, ALIGN_SHARE * min(done / max(total, 1), 1.0), done, total))
-
-    return report
-
-
-def _solving(on_progress: OnProgress, fit_ends: float) -> Callable[[Step, float], None]:
-    """Gets the fraction of each step of solving; fitting takes the whole job to ``fit_ends``."""
-
-    from backend.solving.solve import Step
-
-    personal_begins = SOLVED - PERSONAL_SHARE
-    shares = {
-        Step.FITTING: (ALIGN_SHARE, fit_ends),
-        Step.MATCHING: (fit_ends, personal_begins),
-        Step.PERSONAL: (personal_begins, SOLVED),
-    }
-
-    def report(step: Step, fraction: float) -> None:
-        begin, end = shares[step]
-        on_progress(JobProgress(str(step), begin + (end - begin) * min(max(fraction, 0.0), 1.0)))
-
-    return report

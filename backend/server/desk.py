@@ -87,7 +87,7 @@ class Desk:
         return m.Welcome(version, os.getpid(), worker.state, worker.device, verbs, tuple(m.JOBS), peer.is_owner, health)
 
     def _heads(self, _message: m.Heads, peer: Peer, request: int) -> None:
-        self._reading.ask(peer, request, link.ReadHeads(available_aligners(), available_exports()))
+        self._reading.ask(peer, request, link.ReadHeads(available_aligners(), available_exports(), peer.is_owner))
 
     def _submit(self, message: m.Submit, peer: Peer, request: int) -> m.Message:
         spec = message.job

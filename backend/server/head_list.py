@@ -1,4 +1,4 @@
-"""The list of heads, aligners and exports, of which each file is read once and not again before it changes."""
+"""The list of heads, aligners, exports and adapted weights; a head is read once and not again before it changes."""
 
 from __future__ import annotations
 
@@ -6,29 +6,45 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from backend.alignment.flowface.adapted import list_adapted
 from backend.errors import UserError
 from backend.head_model.io import read_head
 from backend.head_model.library import HeadEntry, list_heads
 from backend.server.lists import shorten
 from backend.server.reading_link import FileState
-from protocol.messages import AlignerInfo, ExportInfo, HeadInfo, HeadList
+from protocol.messages import AlignerInfo, ExportInfo, HeadInfo, HeadList, WeightsInfo
 
 log = logging.getLogger(__name__)
 
 MAX_HEADS = 500
 """That a list tells of: so many fit into a message with licences of ``MAX_LICENCE_BYTES``."""
 MAX_LICENCE_BYTES = 512
+MAX_WEIGHTS = 200
 
 _known: dict[FileState, HeadInfo | None] = {}
 """What has been read; None of a damaged file."""
 
 
 def head_list(
-    aligners: tuple[AlignerInfo, ...], exports: tuple[ExportInfo, ...], opening: Callable[[Path], None]
+    aligners: tuple[AlignerInfo, ...],
+    exports: tuple[ExportInfo, ...],
+    opening: Callable[[Path], None],
+    *,
+    weights: bool = False,
 ) -> HeadList:
-    """What a job may name; ``opening`` is called before a file is read, and may refuse by a UserError."""
+    """What a job may name, with adapted ``weights`` or without; ``opening`` is called before a file is read, and may
+    refuse by a UserError."""
     names = tuple(aligner.name for aligner in aligners)
-    return HeadList(known_heads(opening), names, aligners, exports)
+    return HeadList(known_heads(opening), names, aligners, exports, known_weights(opening) if weights else ())
+
+
+def known_weights(opening: Callable[[Path], None]) -> tuple[WeightsInfo, ...]:
+    """The adapted weights that a job may name."""
+    found = []
+    for weights in list_adapted(opening)[:MAX_WEIGHTS]:
+        clips = shorten(", ".join(weights.clips), MAX_LICENCE_BYTES)
+        found.append(WeightsInfo(weights.name, f"adapted to {clips}" if clips else ""))
+    return tuple(found)
 
 
 def known_heads(opening: Callable[[Path], None]) -> tuple[HeadInfo, ...]:

@@ -103,10 +103,10 @@ class Reader:
         match order:
             case link.ReadJobs(limit, live, owner):
                 return m.JobList(self._lists.latest(limit, live, owner))
-            case link.ReadHeads(aligners, exports):
+            case link.ReadHeads(aligners, exports, weights):
                 from backend.server.head_list import head_list
 
-                return head_list(aligners, exports, self._files.open)
+                return head_list(aligners, exports, self._files.open, weights=weights)
             case link.ReadResult():
                 from backend.server.result import read_result
 

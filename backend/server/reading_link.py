@@ -49,10 +49,14 @@ class FileState:
 
 @dataclass(frozen=True)
 class ReadHeads:
-    """Order: the heads there are, to be told together with these aligners and exports, which are in no files."""
+    """Order: the heads there are, to be told together with these aligners and exports, which are in no files.
+
+    ``weights`` asks for adapted weights, too, which tell of the user's footage and are no guest's to use.
+    """
 
     aligners: tuple[AlignerInfo, ...] = ()
     exports: tuple[ExportInfo, ...] = ()
+    weights: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A take solved: the joint fit, and the fit with the skin matched where several views' pictures are at hand."""
+"""A take solved: the joint fit, and the fit with the skin matched, between views or in time, by their pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from backend.fitting.neutral import AtRest, may_rest, shape_at_rest
 from backend.fitting.personal import fit_personal, personal_corrections, wants_personal
 from backend.head_model.model import HeadModel
 from backend.progress import ShouldCancel, never
+from backend.skin_matching.in_time import SKIN, TimeMatchedFit, TimeMatching, refine_in_time
 from backend.skin_matching.refine_views import MatchedFit, ViewPictures, refine
+from backend.solving.skin_error import skin_error_px
 
 T = TypeVar("T")
 
@@ -40,18 +42,23 @@ class Step(StrEnum):
 
     FITTING = "fitting the head"
     MATCHING = "matching the skin between the views"
+    FOLLOWING = "following the skin from frame to frame"
     PERSONAL = "making the head this person's"
 
 
 @dataclass(frozen=True, eq=False)
 class SolvedTake:
-    """``fit`` is the one to go on with; ``matched`` the skin's, before personal actions, None where it was not asked
-    for or found nothing; ``at_rest`` the frames that were taken for neutral, None where there are none.
+    """``fit`` is the one to go on with; ``matched`` the skin's between views and ``followed`` that of one view in time,
+    before personal actions, None where it was not asked for or found nothing; ``at_rest`` the frames that were taken
+    for neutral, None where there are none. ``skin_error_px (T,)`` is by how much ``fit`` misses the followed skin (RMS,
+    NaN where a frame shows none), None where there is none.
     """
 
     fit: FitResult
     matched: MatchedFit | None = None
     at_rest: AtRest | None = None
+    followed: TimeMatchedFit | None = None
+    skin_error_px: NDArray[np.float64] | None = None
 
 
 def solve_take(
@@ -60,6 +67,7 @@ def solve_take(
     options: FitOptions | None = None,
     *,
     pictures: ViewPictures | None = None,
+    time_matching: TimeMatching | None = None,
     neutral_prior: NDArray[np.float32] | None = None,
     initial: Solution | None = None,
     fixed: Fixed | None = None,
@@ -69,11 +77,12 @@ def solve_take(
     should_cancel: ShouldCancel = never,
     keep: Keep = kept_nowhere,
 ) -> SolvedTake:
-    """Fit a take, with expressions of zero in the frames at rest, match the skin between its views where there are
-    several and ``pictures`` of them, and make the actions this person's where the options say so and the take tells
-    them.
+    """Fit a take, with expressions of zero in the frames at rest, match the skin where there are ``pictures``, between
+    several views or from frame to frame of one, and make the actions this person's where the options say so and the
+    take tells them.
 
-    ``neutral_prior``, ``initial`` and ``fixed`` are those of ``fit_take``; matching starts from the fit. ``on_fitted``
+    ``neutral_prior``, ``initial`` and ``fixed`` are those of ``fit_take``; matching starts from the fit, in time as
+    ``time_matching`` says. ``on_fitted``
     gets the joint fit before matching, and may raise; ``on_partial`` gets the fit after each step that another follows,
     to be shown meanwhile; ``on_progress`` gets the fraction of each step. ``keep`` may know what a part gave before.
 
@@ -114,32 +123,27 @@ def solve_take(
         if on_partial is not None and further:
             on_partial(fit)
 
-    matching = pictures is not None and len(views) > 1
-    show(fit, further=personal or rests or matching)
+    show(fit, further=personal or rests or pictures is not None)
     at_rest: AtRest | None = None
     if rests:
         fit, at_rest = keep("at_rest", partial(_at_rest, head, views, options, fit, neutral_prior))
         options = options if at_rest is None else replace(options, neutral_frames=at_rest.numbers)
         show(fit, further=at_rest is not None)
     shaped = Fixed(identity=at_rest is not None or len(views) > 1, cameras=len(views) > 1)
-    matched = None
-    if pictures is not None and len(views) > 1:
-        matched = keep(
-            "matched",
-            partial(
-                refine,
-                head,
-                views,
-                fit,
-                options,
-                pictures,
-                neutral_prior=neutral_prior,
-                on_progress=hears(Step.MATCHING),
-                should_cancel=should_cancel,
-            ),
-        )
-        fit = fit if matched is None else matched.fit
-        show(fit, further=personal and matched is not None)
+    matched: MatchedFit | None = None
+    followed: TimeMatchedFit | None = None
+    if pictures is not None:
+        seen = head, views, fit, options, pictures
+        told: dict[str, Any] = {"neutral_prior": neutral_prior, "should_cancel": should_cancel}
+        if len(views) > 1:
+            matched = keep("matched", partial(refine, *seen, **told, on_progress=hears(Step.MATCHING)))
+        else:
+            told |= {"how": time_matching, "on_progress": hears(Step.FOLLOWING)}
+            followed = keep("followed", partial(refine_in_time, *seen, **told))
+            views = _with_skin(views, followed)
+        found = matched or followed
+        fit = fit if found is None else found.fit
+        show(fit, further=personal and found is not None)
     again: dict[str, Any] = {"neutral_prior": neutral_prior, "fixed": shaped, "should_cancel": should_cancel}
     refitting = hears(Step.PERSONAL)
     again["on_progress"] = lambda fraction, _words: refitting(fraction)
@@ -147,9 +151,20 @@ def solve_take(
         corrections = keep("corrections", partial(personal_corrections, head, views, options, fit))
         again["corrections"] = corrections
         fit = keep("personal", partial(fit_personal, head, views, options, fit, **again))
-    elif draft or (at_rest is not None and matched is None):
+    elif (draft or at_rest is not None) and matched is None and followed is None:
         fit = keep("again", partial(fit_take, head, views, options, initial=fit, **again))
-    return SolvedTake(fit, matched, at_rest)
+    if followed is None:
+        return SolvedTake(fit, matched, at_rest)
+    return SolvedTake(
+        fit.without_points(SKIN.made_by), None, at_rest, followed, skin_error_px(head, fit, followed.skin)
+    )
+
+
+def _with_skin(views: Sequence[View], followed: TimeMatchedFit | None) -> Sequence[View]:
+    """The views of a take with its skin as it was followed: what comes after must not leave it again."""
+    if followed is None:
+        return views
+    return [replace(view, alignment=view.alignment.with_point_set(followed.skin)) for view in views]
 
 
 def _at_rest(

@@ -52,7 +52,7 @@ def read_options(cls: type[O], values: Mapping[str, Any]) -> O:
     for item in option_fields(cls):
         value, called = values[item.name], f"--{item.flag}"
         try:
-            if item.about.choices:
+            if item.typed_by_name:
                 value = item.from_name(value, called)
             elif item.about.path:
                 value = None if value is None else str(value)
@@ -65,20 +65,23 @@ def read_options(cls: type[O], values: Mapping[str, Any]) -> O:
 def _parameter(item: OptionField) -> inspect.Parameter:
     about, kind, sentence = item.about, item.type, item.about.help
     metavar, names = None, [f"--{item.flag}"]
-    if about.choices:
+    if item.typed_by_name:
         metavar = "|".join(choice.name for choice in about.choices)
         sentence += " " + "; ".join(f"{choice.name}: {choice.help}" for choice in about.choices if choice.help) + "."
     elif about.path:
         kind = Path
     elif kind is bool:
         names = [f"--{item.flag}/--no-{item.flag}"]
+        sentence += "".join(
+            f" {'Without either' if choice.value is None else choice.label}: {choice.help}." for choice in about.choices
+        )
     elif about.unit:
         metavar = about.unit.upper()
     shown = typer.Option(*names, help=sentence, metavar=metavar, min=about.minimum, max=about.maximum)
-    typed: Any = kind | None if item.optional and not about.choices else kind
+    typed: Any = kind | None if item.optional and not item.typed_by_name else kind
     annotation = Annotated[typed, shown]
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=_default(item), annotation=annotation)
 
 
 def _default(item: OptionField) -> Any:
-    return item.name_of(item.default) if item.about.choices else item.default
+    return item.name_of(item.default) if item.typed_by_name else item.default

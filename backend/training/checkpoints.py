@@ -74,6 +74,8 @@ def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
         raise UserError(ErrorCode.BAD_CHECKPOINT, f"{path} is not a checkpoint of a training run: {error}.") from error
     for part in ("network", "run"):
         ours, theirs = config.as_dict()[part], checkpoint.config.get(part)
+        if part == "network":  # a run of before does not tell what had no other choice then
+            theirs = {"update": "full", **(theirs or {})}
         if part == "run":
             ours, theirs = ours["seed"], (theirs or {}).get("seed")
         if ours != theirs:

@@ -65,6 +65,7 @@ class OptimiserConfig:
     batch: int = 16
     learning_rate: float = 1e-4
     weight_decay: float = 0.01
+    pretrained: bool = False  # begin with what the encoder face_mesh has learnt at MediaPipe
     encoder_rate: float = 1.0  # the encoder's learning rate over the rest's
     schedule: Literal["steps", "cosine"] = "steps"
     drops: int = 2  # "steps": times ``drop_factor``, evenly over the run (every 2 of 6 epochs are two drops)
@@ -194,6 +195,8 @@ def _check(config: TrainConfig, path: Path) -> None:
             raise _bad(path, where, f"is {share}, but must lie in 0…1")
     if not 0 < config.augment.scale_low <= config.augment.scale_high:
         raise _bad(path, "augment.scale_low", "must be above 0 and not above augment.scale_high")
+    if config.optimiser.pretrained and config.network.encoder != "face_mesh":
+        raise _bad(path, "optimiser.pretrained", "is for the encoder face_mesh; give others a file with --encoder")
     if config.optimiser.learning_rate <= 0:
         raise _bad(path, "optimiser.learning_rate", "must be above 0")
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from backend.alignment.flowface.config import NetworkConfig
 from backend.alignment.flowface.network import FlowFaceNetwork, Prediction
+from backend.alignment.flowface.pretrained import take_encoder
 from backend.alignment.flowface.weights_file import save_weights
 from backend.head_model.model import HeadModel
 from backend.training.atlas_points import atlas_points
@@ -50,6 +51,8 @@ class Trainer:
         torch.manual_seed(config.run.seed)
         self.config, self.device = config, device
         self.network = FlowFaceNetwork(config.network).to(device)
+        if config.optimiser.pretrained:
+            take_encoder(self.network)
         self.average = Average(self.network)
         self.optimiser = _adamw(self.network, config.optimiser, device)
         self.step = 0

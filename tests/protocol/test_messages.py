@@ -53,6 +53,7 @@ EXAMPLES = [
         ("mediapipe",),
         (m.AlignerInfo("mediapipe", "MediaPipe", "faces", "fast", takes_weights=False),),
         (m.ExportInfo("csv", "Table", ".csv", "numbers"),),
+        (m.WeightsInfo("ana", "adapted to a.mp4"),),
     ),
     m.Submit(SPEC),
     m.Submit(m.TrackJob((m.ViewSpec("a"),), face=m.FaceChoice("point", point=(3.0, 4.0))), subscribe=False),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Encoder = Literal["b0", "b1", "b2", "b3", "b4", "b5"]
+Encoder = Literal["b0", "b1", "b2", "b3", "b4", "b5", "face_mesh"]
+Convolutions = Literal["full", "separable"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class NetworkConfig:
     Raises ValueError where the numbers contradict each other.
     """
 
-    encoder: Encoder = "b5"  # SegFormer's MiT by size
+    encoder: Encoder = "b5"  # SegFormer's MiT by size, or "face_mesh", the trunk of MediaPipe's landmark network
     image_size: int = 512  # D_img: side of the square crop, pixels
     uv_size: int = 64  # D_uv: side of the UV maps and of the image features, cells
     iterations: int = 3  # N_iter
@@ -27,10 +28,13 @@ class NetworkConfig:
     motion: int = 128  # channels of the motion encoder's output
     levels: int = 4  # of the correlation pyramid
     radius: int = 4  # of the look-up around each position, cells of its level
+    update: Convolutions = "full"  # RAFT-L's, or "separable": depthwise and 1×1 in their place, one pass of the GRU
 
     def __post_init__(self) -> None:
         if self.image_size % 32:
             raise ValueError(f"image_size is {self.image_size}; SegFormer's last stage needs a multiple of 32")
+        if self.encoder == "face_mesh" and self.image_size % 64:
+            raise ValueError(f"image_size is {self.image_size}; the last stage of face_mesh needs a multiple of 64")
         if self.image_size // 4 % self.uv_size:
             raise ValueError(
                 f"uv_size is {self.uv_size}, but must divide a quarter of image_size ({self.image_size // 4})"

@@ -10,6 +10,7 @@ from torch.nn import functional
 from transformers import SegformerConfig, SegformerModel
 
 from backend.alignment.flowface.config import Encoder, NetworkConfig
+from backend.alignment.flowface.face_mesh import CHANNELS, FaceMeshTrunk
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -34,7 +35,12 @@ MIX_TRANSFORMERS: dict[Encoder, MixTransformer] = {
 }
 
 
-class ImageEncoder(nn.Module):
+def image_encoder(config: NetworkConfig) -> SegformerEncoder | FaceMeshEncoder:
+    """The encoder that ``config`` names."""
+    return FaceMeshEncoder(config) if config.encoder == "face_mesh" else SegformerEncoder(config)
+
+
+class SegformerEncoder(nn.Module):
     """Z_img of eq. 2: RGB images (B,3,D,D) in [0,1] to features (B,features,U,U), U = ``uv_size``.
 
     The module names are those of ``transformers``, so that its SegFormer weights fit stage by stage.
@@ -67,6 +73,51 @@ class ImageEncoder(nn.Module):
         return self.decode_head(stages, self.pool)
 
 
+class FaceMeshEncoder(nn.Module):
+    """Z_img by MediaPipe's trunk: RGB images (B,3,D,D) in [0,1] to features (B,features,U,U), U = ``uv_size``."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.trunk = FaceMeshTrunk()
+        self.decode_head = NormalisedHead(CHANNELS, config.decoder, config.features)
+        self.uv_size = config.uv_size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B,features,U,U) of RGB images (B,3,D,D) in [0,1]."""
+        features: Tensor = self.decode_head(self.trunk(images), self.uv_size)
+        return features
+
+
+class NormalisedHead(nn.Module):
+    """Joins stages of very different spread (the trunk's features reach 60) at the cells' resolution.
+
+    Finer stages are averaged down to it before any layer, coarser ones enlarged from one to the next: a stage costs
+    what its own size asks for.
+    """
+
+    def __init__(self, channels: tuple[int, ...], decoder: int, features: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList([nn.BatchNorm2d(c) for c in channels])
+        projections = [nn.Conv2d(c, decoder, 1, bias=False) for c in channels]
+        for part in projections:
+            nn.init.normal_(part.weight, std=(2 / sum(channels)) ** 0.5)
+        self.projections = nn.ModuleList(projections)
+        self.norm = nn.BatchNorm2d(decoder)
+        self.around = nn.Conv2d(decoder, decoder, 3, padding=1, groups=decoder)
+        self.linear = nn.Conv2d(decoder, features, 1)
+
+    def forward(self, stages: list[Tensor], size: int) -> Tensor:
+        """Features (B,features,size,size) of the stages' outputs, finest first."""
+        shrunk = [functional.avg_pool2d(s, s.shape[-1] // size) if s.shape[-1] > size else s for s in stages]
+        parts = [p(norm(s)) for s, norm, p in zip(shrunk, self.norms, self.projections, strict=True)]
+        joined = parts[-1]
+        for part in parts[-2::-1]:
+            joined = _enlarged(joined, part.shape[-1]) + part
+        x = functional.relu(self.norm(_enlarged(joined, size)))
+        features: Tensor = self.linear(x + functional.relu(self.around(x)))
+        return features
+
+
 class DecodeHead(nn.Module):
     """SegFormer's all-MLP decoder (its eq. 4) with ``features`` channels in place of classes.
 
@@ -97,6 +148,12 @@ class DecodeHead(nn.Module):
             x = functional.avg_pool2d(x, pool)
         features: Tensor = self.linear(x)
         return features
+
+
+def _enlarged(maps: Tensor, side: int) -> Tensor:
+    if maps.shape[-1] == side:
+        return maps
+    return functional.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
 
 
 def _part_of_fuse(decoder: int, parts: int) -> nn.Conv2d:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from backend.alignment.flowface.config import NetworkConfig
 from backend.alignment.flowface.correlation import CorrelationPyramid
-from backend.alignment.flowface.encoder import ImageEncoder
+from backend.alignment.flowface.encoder import image_encoder
 from backend.alignment.flowface.sampling import sample
+from backend.alignment.flowface.slim_update import SlimUpdate
 from backend.alignment.flowface.update import Update
 from backend.alignment.flowface.uv_embedding import UVEmbeddings
 
@@ -35,9 +36,9 @@ class FlowFaceNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = ImageEncoder(config)
+        self.encoder = image_encoder(config)
         self.uv = UVEmbeddings(config)
-        self.update = Update(config)
+        self.update = Update(config) if config.update == "full" else SlimUpdate(config)
 
     def forward(self, images: Tensor, nu: Tensor) -> list[Prediction]:
         """Predictions of every iteration, the last one the answer.

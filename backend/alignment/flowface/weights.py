@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backend.alignment.flowface.adapted import named_weights
 from backend.errors import ErrorCode, UserError
 from backend.memory import may_use_graphics_card
 from backend.reading import is_file, open_named, require_file, shown
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).resolve().parent.parent / "weights" / "flowface.safetensors"
 VARIABLE = "FLOWFACE_WEIGHTS"
-"""Environment variable that names other weights."""
+"""Environment variable that names other weights: a file, or the name of adapted ones."""
 
 
 def default_weights() -> Path:
     """The weights to use where nobody names others: ``FLOWFACE_WEIGHTS``, or those that come with FlowFace."""
     named = os.environ.get(VARIABLE, "").strip()
-    return Path(named) if named else SHIPPED
+    if not named:
+        return SHIPPED
+    path = Path(named)
+    return path if is_file(path) else named_weights(path) or path
 
 
 def weights_available() -> bool:
@@ -34,13 +38,18 @@ def weights_available() -> bool:
 
 
 def find_weights(path: Path | None = None) -> Path:
-    """``path``, or the default. Raises UserError ``weights_missing`` where it is no file."""
+    """``path``, which may be the name of adapted weights, or the default.
+
+    Raises UserError ``weights_missing`` where it is neither.
+    """
     wanted = path or default_weights()
     if is_file(wanted):
         require_file(wanted, "weights")
         return wanted
     if os.path.lexists(wanted) and path is not None:
         require_file(wanted, "weights")
+    if (named := named_weights(wanted)) is not None:
+        return named
     if path is None and wanted == SHIPPED:
         raise UserError(
             ErrorCode.WEIGHTS_MISSING,
@@ -51,7 +60,8 @@ def find_weights(path: Path | None = None) -> Path:
     raise UserError(
         ErrorCode.WEIGHTS_MISSING,
         f"There are no weights at {shown(wanted)}.",
-        f"Give a .safetensors file that `flowface train` wrote, as --weights or in {VARIABLE}.",
+        "Give a .safetensors file that `flowface train` wrote, or a name that `flowface adapt --list` shows, as "
+        f"--weights or in {VARIABLE}.",
     )
 
 

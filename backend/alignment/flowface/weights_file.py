@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError
@@ -30,6 +30,9 @@ MAX_BYTES = 1 << 30
 MAX_SIZES = NetworkConfig(image_size=2048, uv_size=512, iterations=32, features=1024, decoder=2048, textures=256,
                           hidden=1024, context=1024, motion=1024, levels=6, radius=8)  # fmt: skip
 """No file may ask for a network larger than this in any number."""
+
+_LATER = {"update"}
+"""Dimensions that files of before do not tell; their defaults are what those files mean."""
 
 _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
 _HINT = "Use weights that `flowface train` of this version has written."
@@ -116,14 +119,15 @@ def _config(path: Path, header: Mapping[str, Any]) -> NetworkConfig:
     try:
         given = parse_json(metadata["config"])
         expected = {field.name for field in fields(NetworkConfig)}
-        if not isinstance(given, dict) or given.keys() != expected:
+        if not isinstance(given, dict) or not expected - _LATER <= given.keys() <= expected:
             raise ValueError(f"its dimensions are not {sorted(expected)}")
         for name, value in given.items():
             limit = getattr(MAX_SIZES, name)
             if isinstance(limit, int) and not (type(value) is int and 0 < value <= limit):
                 raise ValueError(f"{name} is {value!r}, but must be 1 to {limit}")
-        if given["encoder"] not in ("b0", "b1", "b2", "b3", "b4", "b5"):
-            raise ValueError(f"encoder is {given['encoder']!r}")
+        for name, kind in get_type_hints(NetworkConfig).items():
+            if name in given and get_origin(kind) is Literal and given[name] not in get_args(kind):
+                raise ValueError(f"{name} is {given[name]!r}")
         return NetworkConfig(**given)
     except (KeyError, ValueError, TypeError) as error:
         raise _bad(path, str(error)) from error

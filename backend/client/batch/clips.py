@@ -166,14 +166,14 @@ def _options(texts: Mapping[str, str], folder: Path, defaults: SolveOptions) -> 
         value = getattr(defaults, item.name)
         text = texts.get(item.flag)
         if text is None:
-            values[item.name] = item.name_of(value) if item.about.choices else value
+            values[item.name] = item.name_of(value) if item.typed_by_name else value
         else:
             values[item.name] = _typed(item, text, folder)
     return read_options(SolveOptions, values)
 
 
 def _typed(item: OptionField, text: str, folder: Path) -> Any:
-    if item.about.choices:
+    if item.typed_by_name:
         return text
     if item.about.path:
         return folder / text
