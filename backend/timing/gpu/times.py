@@ -84,7 +84,7 @@ def _parts(head: HeadModel, views: Sequence[View], device: str) -> dict[str, flo
 def align_times(device: str, encoder: Encoder, size: int, batches: tuple[int, ...], seconds: float) -> Iterator[Timing]:
     """Milliseconds an image of a network with random weights, as it is and in half precision; the best has the goal."""
     rows = []
-    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16") if device == "cuda" else ("float32",)
     for precision in precisions:
         for batch in batches:
             with released(device):
