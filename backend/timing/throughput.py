@@ -40,7 +40,7 @@ WARM_UP = 24  # frames tracked before the clock starts, so that libraries are lo
 
 @dataclass(frozen=True)
 class ThroughputOptions:
-    """``clip`` None is a rendered one of ``frames`` frames of 512²; each variant is tracked ``rounds`` times in turn."""
+    """``clip`` None is a rendered one of ``frames`` frames of 512²; ``rounds``: how often each variant is tracked."""
 
     clip: Path | None
     out: Path
@@ -113,7 +113,8 @@ def track_table(results: Mapping[str, Any]) -> Table:
     where = results["machine"]
     table.caption = (
         f"{where['cpu_count']} CPU cores ({where['torch_threads']} threads); "
-        f"goal {results['goal_frames_per_second']:g} frames a second. decode and align overlap, fit includes match; core ms: processor time of the whole job. "
+        f"goal {results['goal_frames_per_second']:g} frames a second. "
+        "decode and align overlap, fit includes match; core ms: processor time of the whole job. "
         "×: to points alone, in the same round."
     )
     return table
