@@ -117,6 +117,7 @@ def test_jitter_is_that_of_the_stretch_in_which_the_footage_rests(followed: Foll
     rest, shaken = (jitter(tracked(amount), followed) for amount in (0 * noise, noise))
     assert rest["jitter"] < 0.02
     assert shaken["jitter"] == pytest.approx(0.5 * np.sqrt(2), rel=0.4)  # of few frames
+    assert shaken["jitter_beyond"] == pytest.approx(shaken["jitter"], rel=0.1)  # nothing of it is in the footage
     assert shaken["jitter_of_marks"] == rest["jitter_of_marks"] < 0.1
 
 
