@@ -26,6 +26,7 @@ from backend.skin_matching.follow import FACING, FollowedSkin, follow, spread_fr
 from backend.skin_matching.keypoints import Keypoints, skin_keypoints
 from backend.skin_matching.lay_out import STEP, TakeLayout
 from backend.skin_matching.refine_views import ViewPictures
+from backend.skin_matching.turning import turn_shape
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -71,6 +72,7 @@ class TimeMatching:
     keypoints: int = 400
     side: int | None = None  # texels; None: as fine as the pictures ask for
     rounds: int = 2
+    turning: bool = True  # a head that turns is several cameras
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +135,16 @@ def refine_in_time(
         if before is None:
             before = skin_residual(fit_points(head, now, keypoints), skin)
         refitting = part(first + MATCHING * share, (1 - MATCHING) * share)
-        now = _fitted(head, view, skin, now, options, neutral_prior, refitting, should_cancel)
+        turned = turn_shape(head, view, now, skin, options, check) if how.turning else None
+        if turned is None:
+            now = _fitted(head, view, skin, now, options, neutral_prior, refitting, should_cancel)
+        else:
+            skin, told = turned.skin, replace(view, camera=turned.camera)
+            now = _fitted(head, told, skin, turned.start, options, turned.neutral, refitting, should_cancel)
     if skin is None or before is None:
         return None
-    residual = skin_residual(fit_points(head, now, keypoints), skin)
+    bound = keypoints if skin.points is None else replace(keypoints, points=skin.points)
+    residual = skin_residual(fit_points(head, now, bound), skin)
     if _worse(now, fit) or not np.nanmean(residual) < np.nanmean(before):
         return None
     return TimeMatchedFit(now, skin.valid.sum(axis=1), residual, before, how.rounds, skin)
