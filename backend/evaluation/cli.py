@@ -36,7 +36,7 @@ def tracker_names(aligners: Sequence[str]) -> tuple[str, ...]:
 
     Raises UserError ``unknown_aligner``.
     """
-    from backend.evaluation.run import ALIGNED_BY, BASELINES
+    from backend.evaluation.trackers.by_name import ALIGNED_BY, BASELINES
 
     for aligner in aligners:
         require_aligner(aligner)
@@ -65,6 +65,10 @@ Clips = Annotated[
     list[Path] | None,
     typer.Option("--clip", help="Only look, and only at this clip or photograph; may be repeated.", metavar="FILE"),
 ]
+Marks = Annotated[
+    bool,
+    typer.Option("--marks", help="Only marks of real skin, followed by an independent tracker; --clip says whose."),
+]
 
 Rigs = Annotated[bool, typer.Option("--rigs", help="Only several cameras: rendered people's, and the scan's in test.")]
 
@@ -89,7 +93,8 @@ def evaluate(
     trackers: Annotated[
         str,
         typer.Option(
-            help="Rows of the tables, with commas between; ours by --aligner and MediaPipe's mesh where left out."
+            help="Rows of the tables, with commas between; ours by --aligner and MediaPipe's mesh where left out. "
+            "NAME-skin matches the skin in time as well."
         ),
     ] = "",
     results: Annotated[
@@ -106,6 +111,7 @@ def evaluate(
     ] = None,
     rigs: Rigs = False,
     look: Look = False,
+    marks: Marks = False,
     clips: Clips = None,
 ) -> None:
     """Measure trackers on rendered sequences of known truth and on real data; prints tables.
@@ -130,6 +136,7 @@ def evaluate(
             persons=persons,
             rigs_only=rigs,
             look_only=look,
+            marks_only=marks,
             clips=tuple(clips or ()),
             command=shlex.join(["flowface", *sys.argv[1:]]),
         )

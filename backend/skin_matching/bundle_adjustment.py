@@ -1,7 +1,8 @@
 """Bundle adjustment: cameras and free points at once, from where the points were seen (Triggs et al. 2000).
 
 The points stand for themselves here, not for a head's surface, so that what a head model cannot be does not bend the
-cameras. They are eliminated by a Schur complement; what is left has seven unknowns a camera.
+cameras. They are eliminated by a Schur complement; what is left has seven unknowns a camera. The frames of a turning
+head are cameras too, about a head that stands still, with one focal length between them.
 """
 
 from __future__ import annotations
@@ -30,13 +31,15 @@ STUCK = 1e8  # damping
 @dataclass(frozen=True, eq=False)
 class Sightings:
     """n sightings of P points by C cameras: ``camera (n,)``, ``point (n,)``, ``seen (n,2)`` ideal pixels, ``sigma
-    (n,)`` pixels; ``principal_point (C,2)``."""
+    (n,)`` pixels; ``principal_point (C,2)``; ``moved (n,3)`` metres by which a point was elsewhere when it was seen, 0
+    for points that stand still."""
 
     camera: Index
     point: Index
     seen: F64
     sigma: F64
     principal_point: F64
+    moved: F64 | float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +72,25 @@ class Priors:
     """The prior knowledge of a bundle adjustment, and the unknowns that it solves for.
 
     ``points (P,3)`` where the fit has them; log focals ½ (x − usual)ᵀ form (x − usual), with ``focal_form (C,C)``,
-    ``focal_usual (C,)``; ``free (C,7)`` which unknowns of the cameras are solved for.
+    ``focal_usual (C,)``; ``free (C,7)`` which unknowns of the cameras are solved for. With ``one_focal`` the free log
+    focals, which start alike, stay alike. ``point_sigma`` metres is how far a point may be from where the fit has it.
     """
 
     points: F64
     focal_form: F64
     focal_usual: F64
     free: NDArray[np.bool_]
+    one_focal: bool = False
+    point_sigma: float = POINT_SIGMA
+
+    @property
+    def unknowns(self) -> F64:
+        """(7C,n) by how much each of the n unknowns that are solved for moves each camera's own."""
+        columns = np.eye(self.free.size)[:, np.flatnonzero(self.free.ravel())]
+        focal = np.flatnonzero(self.free.ravel()) % OWN == OWN - 1
+        if not self.one_focal or not focal.any():
+            return columns
+        return np.concatenate([columns[:, ~focal], columns[:, focal].sum(axis=1, keepdims=True)], axis=1)
 
 
 def residuals(bundle: Bundle, sightings: Sightings) -> F64:
@@ -105,7 +120,7 @@ def energy(bundle: Bundle, sightings: Sightings, priors: Priors) -> float:
     """Σ ½c² log(1 + |r|²/(σc)²) of the sightings, and the priors."""
     squared = np.square(residuals(bundle, sightings)).sum(axis=1) / sightings.sigma**2
     off = bundle.log_focal - priors.focal_usual
-    moved = np.square(bundle.points - priors.points).sum() / POINT_SIGMA**2
+    moved = np.square(bundle.points - priors.points).sum() / priors.point_sigma**2
     robust = ROBUST**2 * np.log1p(squared / ROBUST**2).sum()
     return float(0.5 * (robust + moved + off @ priors.focal_form @ off))
 
@@ -136,12 +151,14 @@ def focal_sigma(bundle: Bundle, sightings: Sightings, priors: Priors) -> F64:
     relief (Koenderink and van Doorn 1991).
     """
     silent = replace(priors, focal_form=np.zeros_like(priors.focal_form))
-    schur = _Equations.of(bundle, sightings, silent).reduced()[0]
-    free = np.flatnonzero(priors.free.ravel())
-    sigma = np.zeros(priors.free.size)
-    if len(free):
-        sigma[free] = np.sqrt(np.maximum(np.diag(np.linalg.pinv(schur[np.ix_(free, free)], hermitian=True)), 0))
-    return np.asarray(sigma.reshape(-1, OWN)[:, -1])
+    covariance, _, _ = _Equations.of(bundle, sightings, silent).covariance()
+    return np.sqrt(np.maximum(np.diag(covariance), 0)).reshape(-1, OWN)[:, -1]
+
+
+def point_covariance(bundle: Bundle, sightings: Sightings, priors: Priors) -> F64:
+    """(P,3,3) m² how well sightings and priors tell each point, the cameras' own uncertainty included."""
+    covariance, eliminated, inverse = _Equations.of(bundle, sightings, priors).covariance()
+    return np.asarray(inverse + eliminated.transpose(0, 2, 1) @ covariance @ eliminated)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +170,7 @@ class _Equations:
     between: F64
     camera_gradient: F64
     point_gradient: F64
-    free: NDArray[np.bool_]
+    unknowns: F64
 
     @classmethod
     def of(cls, bundle: Bundle, sightings: Sightings, priors: Priors) -> _Equations:
@@ -167,10 +184,10 @@ class _Equations:
         own, own_gradient = np.zeros((count, OWN, OWN)), np.zeros((count, OWN))
         np.add.at(own, camera, np.einsum("nia,nib->nab", pulled, by_camera))
         np.add.at(own_gradient, camera, np.einsum("nia,ni->na", pulled, residual))
-        form, gradient = np.zeros((points, 3, 3)), (bundle.points - priors.points) / POINT_SIGMA**2
+        form, gradient = np.zeros((points, 3, 3)), (bundle.points - priors.points) / priors.point_sigma**2
         np.add.at(form, point, np.einsum("n,nia,nib->nab", weight, by_point, by_point))
         np.add.at(gradient, point, np.einsum("n,nia,ni->na", weight, by_point, residual))
-        form += np.eye(3) / POINT_SIGMA**2
+        form += np.eye(3) / priors.point_sigma**2
         cameras = np.zeros((count, OWN, count, OWN))
         each = np.arange(count)
         cameras[each, :, each, :] = own
@@ -184,7 +201,7 @@ class _Equations:
             between.reshape(points, count * OWN, 3),
             own_gradient.ravel(),
             gradient,
-            priors.free.ravel(),
+            priors.unknowns,
         )
 
     def reduced(self, damping: float = 0.0) -> tuple[F64, F64, F64]:
@@ -194,19 +211,27 @@ class _Equations:
         schur = self.cameras + damping * np.diag(np.diag(self.cameras))
         return schur - np.tensordot(eliminated, self.between, axes=((0, 2), (0, 2))), eliminated, inverse
 
+    def covariance(self) -> tuple[F64, F64, F64]:
+        """The cameras' unknowns' (7C,7C), 0 where not solved for; (P,7C,3) and (P,3,3) as ``reduced`` gives them."""
+        schur, eliminated, inverse = self.reduced()
+        own = self.unknowns
+        if not own.shape[1]:
+            return np.zeros_like(schur), eliminated, inverse
+        return own @ np.linalg.pinv(own.T @ schur @ own, hermitian=True) @ own.T, eliminated, inverse
+
     def step(self, bundle: Bundle, damping: float) -> Bundle:
         """The bundle after one damped step."""
         schur, eliminated, inverse = self.reduced(damping)
         right = self.camera_gradient - np.einsum("pac,pc->a", eliminated, self.point_gradient)
-        moved = np.zeros(len(right))
-        if self.free.any():
-            moved[self.free] = -np.linalg.solve(schur[np.ix_(self.free, self.free)], right[self.free])
+        own, moved = self.unknowns, np.zeros(len(right))
+        if own.shape[1]:
+            moved = -own @ np.linalg.solve(own.T @ schur @ own, own.T @ right)
         pulled = self.point_gradient + np.einsum("pac,a->pc", self.between, moved)
-        own = moved.reshape(-1, OWN)
+        step = moved.reshape(-1, OWN)
         return Bundle(
-            Rotation.from_rotvec(own[:, :3]).as_matrix() @ bundle.rotation,
-            bundle.translation + own[:, 3:6],
-            bundle.log_focal + own[:, 6],
+            Rotation.from_rotvec(step[:, :3]).as_matrix() @ bundle.rotation,
+            bundle.translation + step[:, 3:6],
+            bundle.log_focal + step[:, 6],
             bundle.points - np.einsum("pij,pj->pi", inverse, pulled),
             bundle.middle,
         )
@@ -214,6 +239,6 @@ class _Equations:
 
 def _in_camera(bundle: Bundle, sightings: Sightings) -> F64:
     """The points (n,3) in the space of the cameras that saw them."""
-    off = bundle.points[sightings.point] - bundle.middle
+    off = bundle.points[sightings.point] + sightings.moved - bundle.middle
     turned = np.einsum("nij,nj->ni", bundle.rotation[sightings.camera], off)
     return np.asarray(turned + bundle.translation[sightings.camera])

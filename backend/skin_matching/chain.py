@@ -106,7 +106,7 @@ def _supported(step: Bools, level: Bools, anchored: bool) -> Bools:
     following = np.zeros_like(step)
     following[:-1] = step[1:]
     tally = step.astype(int) + following + level
-    if not anchored:
+    if not (anchored and step.any()):
         return np.asarray(tally >= 1)
     near = level.copy()
     near[1:] |= step[1:] & level[:-1]

@@ -15,9 +15,11 @@ F64 = NDArray[np.float64]
 
 WINDOW = 21
 """Texels."""
-LEVELS = 2
+LEVELS = 1
 """Of the pyramid, above the picture itself."""
-RETURN = 0.5
+BACK_LEVELS = 0
+"""The same of the way back, which begins where it should end."""
+RETURN = 1.0
 """Texels by which a keypoint followed there and back may miss its start."""
 UNLIKE = 30.0
 """Grey levels by which two windows differ in the mean (of 40 a local deviation) where they show different things."""
@@ -65,9 +67,9 @@ def compare(
         return Comparison(flow, sigma, unlike)
     start = (places[index] - 0.5).astype(np.float32)[:, None]
     begin = start if guess is None else start + guess[index].astype(np.float32)[:, None]
-    there, found, difference = _follow(first, second, start, begin)
+    there, found, difference = _follow(first, second, start, begin, LEVELS)
     if back:
-        again, returned, _ = _follow(second, first, there, start)
+        again, returned, _ = _follow(second, first, there, start, BACK_LEVELS)
         found &= returned & (np.linalg.norm(again - start, axis=2)[:, 0] < RETURN)
     found &= difference < UNLIKE
     good = index[found]
@@ -79,7 +81,7 @@ def compare(
 
 
 def _follow(
-    first: NDArray[np.uint8], second: NDArray[np.uint8], start: F32, guess: F32
+    first: NDArray[np.uint8], second: NDArray[np.uint8], start: F32, guess: F32, levels: int
 ) -> tuple[F32, NDArray[np.bool_], F64]:
     found, status, difference = cv2.calcOpticalFlowPyrLK(
         first,
@@ -87,7 +89,7 @@ def _follow(
         start,
         np.array(guess),
         winSize=(WINDOW, WINDOW),
-        maxLevel=LEVELS,
+        maxLevel=levels,
         criteria=(cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 0.02),
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
         minEigThreshold=1e-3,

@@ -94,7 +94,7 @@ def follow(
             if last is not None and consecutive and last_number == t - 1:
                 own = structure(last.grey, places) if marks is None else marks
                 both = wanted & (facing[t - 1] > FACING)
-                found = compare(last.grey, one.grey, places, both, own)
+                found = compare(last.grey, one.grey, places, both, own, back=texture is None)
                 relative[t] = found.flow
                 relative_sigma[t] = found.sigma / np.sqrt(facing[t] * facing[t - 1]).clip(0.1)
             if texture is not None and marks is not None and known is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bpy
@@ -156,7 +156,16 @@ def _tracked(take: contract.TakeResult, name: str) -> str:
     if tracked:
         error = take.reprojection_error_percent_iod[take.tracked].mean()
         text += f", mean error {error:.2f} % of the inter-ocular distance ({grades.of_error(error)})"
+        text += _skin(take.report.get("matching_in_time"))
     return text
+
+
+def _skin(matching: Mapping[str, Any] | None) -> str:
+    """What is said of skin that was followed from frame to frame."""
+    if matching is None:
+        return ""
+    after, before = (matching[when]["mean_percent_iod"] for when in ("after", "before"))
+    return f", of matched skin {after:.2f} % ({before:.2f} % by the face's points alone)"
 
 
 CLASSES = (FLOWFACE_OT_build_take,)

@@ -61,8 +61,8 @@ def find_weights(path: Path | None = None) -> Path:
     raise UserError(
         ErrorCode.WEIGHTS_MISSING,
         f"There are no weights at {shown(wanted)}.",
-        f"Give a .safetensors file that `flowface train` wrote, or a name of `flowface adapt --list`, as --weights or in "
-        f"{VARIABLE}.",
+        "Give a .safetensors file that `flowface train` wrote, or a name that `flowface adapt --list` shows, as "
+        f"--weights or in {VARIABLE}.",
     )
 
 
