@@ -29,8 +29,9 @@ from backend.training.atlas_points import atlas_points
 
 CROP = 256.0
 """Pixels of the paper's crop, in which eq. 9 counts."""
-ADAPTED = ("uv.", "update.flow_head.", "update.uncertainty_head.")
-"""The parts of the network that learn: the UV embeddings with their textures, and both heads. The encoder, which knows
+ADAPTED = ("uv.", "update.flow_head.", "update.uncertainty_head.", "update.first.", "update.second.")
+"""The parts of the network that learn: the UV embeddings with their textures, and both heads, which are
+the last layers, one for both in the slim update. The encoder, which knows
 faces, and the recurrent update between them stay as they are; so an image's features are computed once."""
 AT_ONCE = 16
 REFRESH = 10
@@ -40,8 +41,12 @@ REFRESH = 10
 @dataclass(frozen=True)
 class AdaptOptions:
     """``steps`` of ``runs`` × ``length`` consecutive frames each; ``resolution`` is the crops' in which skin is
-    compared, pixels along a side. ``hold_sigma`` weighs the square by which log σ leaves what it was: no consistency
-    says anything of σ, and the uncertainty head would drift with what the flow's recurrence makes of it."""
+    compared, pixels along a side. ``centred`` takes each landmark's median difference between MediaPipe and the network
+    out of eq. 9: the two mean points that lie some per cent of the inter-ocular distance apart on every frame (4.2 on
+    lp_d10), and where the term pulls one onto the other, the skin between is bent; so it anchors how landmarks move.
+    ``hold_sigma`` weighs the square by which log σ leaves what it was: no consistency says anything of σ, and the
+    uncertainty head would drift with what the flow's recurrence makes of it.
+    """
 
     steps: int = 150
     runs: int = 4
@@ -49,6 +54,7 @@ class AdaptOptions:
     rate: float = 2e-4
     resolution: int = 192
     weights: Weights = field(default_factory=Weights)
+    centred: bool = True
     hold_sigma: float = 0.1
     seed: int = 1
 
@@ -95,17 +101,18 @@ class Adapter:
     def prepare(self, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
         """Look at every frame with the network as it is. Raises ``Cancelled``."""
         frames = self.frames
-        positions, sigma, spread = [], [], []
+        positions, sigma, spread, landmarks = [], [], [], []
         for start in range(0, len(frames), AT_ONCE):
             if should_cancel():
                 raise Cancelled
-            images = torch.from_numpy(frames.images[start : start + AT_ONCE]).permute(0, 3, 1, 2).float() / 255
+            images = torch.tensor(frames.images[start : start + AT_ONCE]).permute(0, 3, 1, 2).float() / 255
             with torch.inference_mode():
                 self._features.append(self.network.encoder(images).half())
                 last = self._follow(self._features[-1].float())[-1]
             positions.append(last.mu[:, : self._texels] / self._side)
             sigma.append(last.sigma[:, : self._texels] / self._side)
             spread.append(last.spread.log())
+            landmarks.append(last.mu[:, self._texels :] / self._side)
             on_progress("looking at the frames", min(start + AT_ONCE, len(frames)), len(frames))
         self._features = [torch.cat(self._features).clone()]
         mu = torch.cat(positions).double().numpy()
@@ -113,11 +120,13 @@ class Adapter:
         raw = torch.cat([self._raw_textures(np.arange(a, b), torch.cat(positions)[a:b]) for a, b in _chunks(len(mu))])
         middle, deviation = _colour_units(raw, torch.from_numpy(confidence), frames)
         self._known = _Known(torch.from_numpy(confidence), torch.cat(spread).clone(), middle, deviation)
-        clip = torch.from_numpy(frames.clip)
+        clip = torch.tensor(frames.clip)
         self._textures = (raw - middle[clip][:, None]) / deviation[clip][:, None]
-        self._target = torch.from_numpy(frames.landmarks[:, FACIAL]) * CROP
-        own = torch.from_numpy(frames.sigma[:, FACIAL])
+        told, own = torch.tensor(frames.landmarks[:, FACIAL]), torch.tensor(frames.sigma[:, FACIAL])
         self._landmark_weight = (own.min() / own).square()
+        if self.options.centred:
+            told = told + _apart(torch.cat(landmarks) - told, own, frames)
+        self._target = told * CROP
         self._refresh()
 
     def train(self) -> dict[str, float]:
@@ -128,7 +137,7 @@ class Adapter:
         flat = at.ravel()
         last = self._follow(self._features[0][flat].float())[-1]
         mu = last.mu / self._side
-        clip = torch.from_numpy(self.frames.clip[flat])
+        clip = torch.tensor(self.frames.clip[flat])
         raw = self._raw_textures(flat, mu[:, : self._texels])
         textures = (raw - known.middle[clip][:, None]) / known.spread[clip][:, None]
         confidence = known.confidence[flat]
@@ -138,7 +147,9 @@ class Adapter:
         both = torch.where(both < CONFIDENT, 0.0, both)
         model = torch.stack([corrected(self._model, self._colours[int(c)]) for c in clip])
         losses = {
-            "consecutive": consecutive_loss(of_runs[:, :-1].flatten(0, 1), of_runs[:, 1:].flatten(0, 1), both.flatten(0, 1)),
+            "consecutive": consecutive_loss(
+                of_runs[:, :-1].flatten(0, 1), of_runs[:, 1:].flatten(0, 1), both.flatten(0, 1)
+            ),
             "model": model_loss(textures, model, confidence),
             "landmarks": landmark_loss(mu[:, self._texels :] * CROP, self._target[flat], self._landmark_weight[flat]),
         }
@@ -210,7 +221,7 @@ class Adapter:
         """The model's texture T (n,3), and C (4,3) of each clip, from the frames that may be learnt from."""
         learnt = torch.from_numpy(~self.frames.held_out)
         textures, confidence = self._textures[learnt], self._known.confidence[learnt]
-        clip = torch.from_numpy(self.frames.clip)[learnt]
+        clip = torch.tensor(self.frames.clip)[learnt]
         seen = torch.where((confidence > CONFIDENT)[..., None], textures, torch.nan)
         self._model = torch.nan_to_num(seen.nanmedian(dim=0).values)
         self._colours = torch.stack(
@@ -241,6 +252,17 @@ def _colour_units(raw: Tensor, confidence: Tensor, frames: Frames) -> tuple[Tens
         middle.append(mean)
         deviation.append(spread.clamp(min=0.02)[None])
     return torch.stack(middle), torch.stack(deviation)
+
+
+def _apart(difference: Tensor, sigma: Tensor, frames: Frames) -> Tensor:
+    """(T,K,2) the median difference (T,K,2) of each landmark over its clip's frames that may be learnt from."""
+    found = torch.zeros_like(difference)
+    for clip in range(int(frames.clip.max()) + 1):
+        own = torch.from_numpy(frames.clip == clip)
+        learnt = own & torch.from_numpy(~frames.held_out)
+        seen = torch.where(sigma[learnt].isfinite()[..., None], difference[learnt], torch.nan)
+        found[own] = torch.nan_to_num(seen.nanmedian(dim=0).values)
+    return found
 
 
 def _centres(cells: int) -> Tensor:

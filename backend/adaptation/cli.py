@@ -75,7 +75,9 @@ def _adapt(
     from backend.adaptation.run import adapt as run
 
     if not clips:
-        raise UserError(ErrorCode.BAD_OPTION, "No clip is given to adapt to.", "Name one or several: flowface adapt CLIP")
+        raise UserError(
+            ErrorCode.BAD_OPTION, "No clip is given to adapt to.", "Name one or several: flowface adapt CLIP"
+        )
     if terms not in TERMS:
         raise UserError(ErrorCode.BAD_OPTION, f"--terms is “{terms[:40]}”, but must be one of {', '.join(TERMS)}.")
     request = AdaptRequest(

@@ -27,8 +27,8 @@ Bools = NDArray[np.bool_]
 FACIAL = np.array(IBUG68_FROM_MEDIAPIPE[17:])
 """Of MediaPipe's 478 points the 51 on brows, nose, eyes and lips (iBUG's, the jaw left out, along which points slide):
 K of eq. 9."""
-INNER_CORNERS, OUTER_CORNERS = (133, 362), (33, 263)
-"""Of MediaPipe's points; the distance of the outer ones is the inter-ocular distance."""
+OUTER_CORNERS = (33, 263)
+"""Of MediaPipe's points, the outer eye corners; their distance is the inter-ocular distance."""
 SIDE = 384
 """Pixels along a side of the crops in which skin is compared and marks are followed."""
 ROUND = 100
@@ -50,8 +50,8 @@ class Frames:
 
     ``images (T,D,D,3)`` are the network's crops and ``pictures (T,S,S,3)`` the same crops with S = ``SIDE`` pixels.
     ``landmarks (T,478,2)`` and ``sigma (T,478)`` are MediaPipe's, in shares of the crop's side ((0,0) its top-left
-    corner, σ infinite where they are not seen). ``side (T,)`` is the crop's side in pixels of the footage, ``to_image
-    (T,2,3)`` the map from shares of the crop to those. ``follows`` says that the frame before is the one just before
+    corner, σ infinite where they are not seen); ``to_image (T,2,3)`` the map from shares of the crop to the footage's
+    pixels. ``number (T,)`` is the footage's own. ``follows`` says that the frame before is the one just before
     it in the footage, ``held_out`` that it may not be learnt from.
     """
 
@@ -114,12 +114,14 @@ def gather(wanted: FramesWanted, on_progress: OnProgress, should_cancel: ShouldC
     Raises UserError: ``no_face``, ``too_few_frames``, and what reading the footage and finding the network raise;
     ``Cancelled``.
     """
-    parts = []
     opened = [open_footage(clip, wanted.frames) for clip in wanted.clips]  # all, before any is followed
-    for index, whole in enumerate(opened):
-        for part in _parts(whole, wanted.most // len(opened)):
-            parts.append(_follow(part, index, wanted, on_progress, should_cancel))
-    frames = _joined(parts)
+    frames = _joined(
+        [
+            _follow(part, index, wanted, on_progress, should_cancel)
+            for index, whole in enumerate(opened)
+            for part in _parts(whole, wanted.most // len(opened))
+        ]
+    )
     held = sum(len(part) for part in frames.stretches(True) if len(part) >= 3)
     if len(frames) < LEAST or held < 3 or not frames.follows[~frames.held_out].any():
         names = ", ".join(clip.name for clip in wanted.clips)

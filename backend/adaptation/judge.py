@@ -65,8 +65,8 @@ def judge(
         for held, found in zip(errors, of_both, strict=True):
             held.append(found[:, known])
     figures = []
-    for flows_of, found in zip((before, after), errors, strict=True):
-        all_errors = np.concatenate([part.ravel() for part in found])
+    for flows_of, parts in zip((before, after), errors, strict=True):
+        all_errors = np.concatenate([part.ravel() for part in parts])
         figures.append(
             Figures(
                 _stability(frames, skin, marks, flows_of),

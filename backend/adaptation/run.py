@@ -1,4 +1,4 @@
-"""An adaptation from clips to weights: judged on frames that it has not learnt from, and kept only where it is better."""
+"""An adaptation from clips to weights, kept only where it is better on frames that it has not learnt from."""
 
 from __future__ import annotations
 

@@ -100,4 +100,6 @@ def as_pictures(pictures: NDArray[np.uint8], resolution: int) -> Tensor:
     side = tensor.shape[-1]
     if resolution == side:
         return tensor
-    return functional.interpolate(tensor, size=(resolution, resolution), mode="area" if resolution < side else "bilinear")
+    return functional.interpolate(
+        tensor, size=(resolution, resolution), mode="area" if resolution < side else "bilinear"
+    )

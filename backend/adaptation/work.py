@@ -9,7 +9,6 @@ import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import platformdirs

@@ -139,6 +139,7 @@ def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("focal length", f"{report['focal_px']:.0f} px"),
         *_uncertainty(report),
         *_matching(report),
+        *_following(report),
         ("time", ", ".join(f"{name} {value:.1f} s" for name, value in seconds.items())),
         ("speed", f"{report['frames_per_second']:.1f} frames per second"),
     ]
@@ -159,6 +160,23 @@ def _matching(report: Mapping[str, Any]) -> list[tuple[str, str]]:
             "skin matched",
             f"{keypoints} keypoints in {frames} frame{'s' * (frames > 1)}, to {matching['residual_px']:.2f} px",
         )
+    ]
+
+
+def _following(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The error of skin followed in time, which stands beside the aligner's."""
+    found = report.get("matching_in_time")
+    if found is None:
+        return []
+    before, after = found["before"], found["after"]
+    return [
+        (
+            "skin error",
+            f"mean {after['mean_percent_iod']:.2f} %, p95 {after['p95_percent_iod']:.2f} % of the inter-ocular "
+            f"distance ({after['mean_px']:.2f} px; {before['mean_percent_iod']:.2f} % and {before['mean_px']:.2f} px "
+            "by the face's points alone)",
+        ),
+        ("skin matched", f"{found['keypoints']:.0f} keypoints a frame in {found['frames']} frames"),
     ]
 
 

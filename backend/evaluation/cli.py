@@ -36,7 +36,7 @@ def tracker_names(aligners: Sequence[str]) -> tuple[str, ...]:
 
     Raises UserError ``unknown_aligner``.
     """
-    from backend.evaluation.run import ALIGNED_BY, BASELINES
+    from backend.evaluation.trackers.by_name import ALIGNED_BY, BASELINES
 
     for aligner in aligners:
         require_aligner(aligner)
@@ -65,6 +65,11 @@ Clips = Annotated[
     list[Path] | None,
     typer.Option("--clip", help="Only look, and only at this clip or photograph; may be repeated.", metavar="FILE"),
 ]
+Sequences = Annotated[bool, typer.Option("--sequences", help="Only rendered sequences: no real data, rigs or looks.")]
+Marks = Annotated[
+    bool,
+    typer.Option("--marks", help="Only marks of real skin, followed by an independent tracker; --clip says whose."),
+]
 
 Rigs = Annotated[bool, typer.Option("--rigs", help="Only several cameras: rendered people's, and the scan's in test.")]
 
@@ -89,7 +94,8 @@ def evaluate(
     trackers: Annotated[
         str,
         typer.Option(
-            help="Rows of the tables, with commas between; ours by --aligner and MediaPipe's mesh where left out."
+            help="Rows of the tables, with commas between; ours by --aligner and MediaPipe's mesh where left out. "
+            "NAME-skin matches the skin in time as well."
         ),
     ] = "",
     results: Annotated[
@@ -104,8 +110,10 @@ def evaluate(
     benchmark_cache: Annotated[
         Path | None, typer.Option(help="Folder for the rendered sequences; the system's cache where left out.")
     ] = None,
+    sequences: Sequences = False,
     rigs: Rigs = False,
     look: Look = False,
+    marks: Marks = False,
     clips: Clips = None,
 ) -> None:
     """Measure trackers on rendered sequences of known truth and on real data; prints tables.
@@ -128,8 +136,10 @@ def evaluate(
             benchmark_cache=benchmark_cache,
             peoples=parse_peoples(people),
             persons=persons,
+            sequences_only=sequences,
             rigs_only=rigs,
             look_only=look,
+            marks_only=marks,
             clips=tuple(clips or ()),
             command=shlex.join(["flowface", *sys.argv[1:]]),
         )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,8 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 from rich.console import Console
 
-from backend.alignment.flowface.weights import find_weights, weights_digest
-from backend.alignment.registry import ALIGNERS, takes_weights
+from backend.alignment.flowface.weights import weights_digest
+from backend.alignment.registry import takes_weights
 from backend.datasets.splits import PEOPLES, SPLITS, People, Split
 from backend.errors import ErrorCode, UserError
 from backend.evaluation import plots, tables
@@ -27,15 +26,20 @@ from backend.evaluation.benchmark import (
     render_sequences,
 )
 from backend.evaluation.draw_plots import draw_plots
-from backend.evaluation.look import Looking, look
+from backend.evaluation.look import SHEETS, Looking, look
 from backend.evaluation.look_tables import look_sheets
+from backend.evaluation.marks.record import MARKED_BY, mark_tasks
+from backend.evaluation.marks_tables import marks_sheets
 from backend.evaluation.measure import LazyTruth, measure
+from backend.evaluation.motion_tables import motion_sheets
 from backend.evaluation.progress_view import EvaluationView
 from backend.evaluation.real_data import RealData, Task, able, add_rank_correlation
 from backend.evaluation.rendered_rigs import RenderedRigs
+from backend.evaluation.scan import add_rotation_errors
+from backend.evaluation.scan_tables import rotation_sheets
 from backend.evaluation.store import EVERYTHING, Store, code_digest, plain
+from backend.evaluation.trackers.by_name import ALIGNED_BY, BASELINES, make_trackers, plain_name
 from backend.evaluation.trackers.flowface import FlowFace
-from backend.evaluation.trackers.mediapipe_mesh import SMOOTHING_SIGMA, MediaPipeMesh
 from backend.evaluation.trackers.results_folder import SEQUENCE, SINGLE, ResultsFolder
 from backend.evaluation.trackers.types import Tracker
 from backend.evaluation.uncertainty import uncertainty_records
@@ -43,12 +47,6 @@ from backend.files import write_atomic, write_npz
 from backend.terminal.checkout import git
 
 PACKAGES = ("flowface", "torch", "ai-edge-litert", "numpy", "scipy", "av")
-ALIGNED_BY = {"flowface" if name == "flowface" else f"flowface-{name}": name for name in ALIGNERS}
-"""Our tracker's names by the aligner whose points it fits."""
-EVEN_SIGMA = "-even-sigma"
-"""The ending of the same trackers' names where every point is believed alike."""
-BASELINE, SMOOTH_BASELINE = "mediapipe-mesh", "mediapipe-mesh+gaussian"
-BASELINES = (BASELINE, SMOOTH_BASELINE)
 STRIDE = {True: 4, False: 3}
 """Every how many pixels SSME looks, quick and full."""
 SHAPE_EVERY = {True: 15, False: 40}
@@ -64,9 +62,10 @@ class EvaluationOptions:
     ``split`` says whose faces are looked at: figures are published of ``test``, weights and options are chosen on
     ``dev`` (``splits.toml``). ``results`` maps names to folders of other trackers' results; ``specs`` replaces the
     benchmark's own sequences, which are of the first ``persons`` (None: all) of each of ``peoples``;
-    ``benchmark_cache`` None is the system's cache folder. ``rigs_only`` looks at several cameras alone, rendered
-    people's and the scan's. ``look_only`` does nothing but ``backend.evaluation.look``, on ``clips`` alone where there
-    are any. ``weights`` are the alignment network's, None its own.
+    ``benchmark_cache`` None is the system's cache folder. ``sequences_only`` measures nothing but these, ``rigs_only``
+    several cameras alone, rendered people's and the scan's, ``look_only`` does nothing but ``backend.evaluation.look``
+    and ``marks_only`` nothing but ``backend.evaluation.marks``, on ``clips`` alone where there are any. ``weights`` are
+    the alignment network's, None its own.
     """
 
     out: Path
@@ -83,9 +82,11 @@ class EvaluationOptions:
     peoples: tuple[People, ...] = PEOPLES
     persons: int | None = None
     rigs: bool = True
+    sequences_only: bool = False
     rigs_only: bool = False
     look: bool = True
     look_only: bool = False
+    marks_only: bool = False
     clips: tuple[Path, ...] = ()
     command: str = ""
 
@@ -97,7 +98,9 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
     Raises UserError for options, data or results that cannot be used; KeyboardInterrupt leaves what is done on disk.
     """
     plots.need_matplotlib()
-    if options.look_only or options.clips:
+    if options.marks_only or options.sequences_only:
+        options = replace(options, real=False, uncertainty=False, rigs=False, look=False)
+    elif options.look_only or options.clips:
         options = replace(options, real=False, uncertainty=False, rigs=False, look=True, look_only=True)
     if options.split not in SPLITS:
         raise UserError(ErrorCode.BAD_SPLIT, f"There is no split “{options.split}”; there are {', '.join(SPLITS)}.")
@@ -111,15 +114,16 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
         raise UserError(ErrorCode.OUTPUT_UNWRITABLE, sentence, "Choose another folder with --out.") from error
     told = console or Console(stderr=True)
     with EvaluationView(told) as view:
-        trackers = make_trackers(options, store.folder, view.on_frame)
+        trackers = make_trackers(options.trackers, options.results, options.weights, store.folder, view.on_frame)
         skipped: list[str] = []
-        some = options.look_only or options.rigs_only
+        some = options.look_only or options.rigs_only or options.marks_only
         runs, heat = ([], plots.HeatMaps()) if some else _rendered(options, store, trackers, view, skipped)
         calibrated = _uncertainty(options, store, trackers, view) if runs else []
         rigs = _rigs(options, store, trackers, view, skipped)
         real = _real(options, store, trackers, view, skipped)
         looks = _looks(options, store, trackers, view)
-        if not runs and not rigs and not real and not looks:
+        marks = _marks(options, store, trackers, view)
+        if not any((runs, rigs, real, looks, marks)):
             raise UserError(ErrorCode.NOTHING_TO_EVALUATE, " ".join(skipped) or "Nothing was chosen to be evaluated.")
         view.on_stage("drawing the plots")
         results = plain(
@@ -132,11 +136,14 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
                 "rigs": rigs,
                 "real": real,
                 "looks": looks,
+                "marks": marks,
             }
         )
         write_atomic(options.out / "results.json", json.dumps(results, indent=1, allow_nan=False).encode())
         draw_plots(results, heat, options.out)
     sheets = tables.build_sheets(results) + (look_sheets(results["looks"]) if results["looks"] else [])
+    sheets += motion_sheets(results["runs"]) + rotation_sheets(results["real"].get("scan", []))
+    sheets += marks_sheets(results["marks"]) if results["marks"] else []
     foreword = _foreword(results)
     write_atomic(options.out / "tables.md", tables.to_markdown(sheets, "Evaluation", foreword).encode())
     shown = Console()
@@ -146,44 +153,6 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
         shown.print(sentence, markup=False)
     shown.print(f"tables, results.json and plots are in {options.out}", markup=False)
     return results
-
-
-def make_trackers(
-    options: EvaluationOptions, cache: Path, on_frame: Callable[[int, int], None] | None = None
-) -> list[Tracker]:
-    """The chosen trackers. Raises UserError ``unknown_tracker``, ``weights_missing`` or ``results_missing``."""
-    ours = partial(_ours, options=options, cache=cache, on_frame=on_frame)
-    makers: dict[str, Callable[[], Tracker]] = {
-        **{name: partial(ours, aligner) for name, aligner in ALIGNED_BY.items()},
-        **{name + EVEN_SIGMA: partial(ours, aligner, even_sigma=True) for name, aligner in ALIGNED_BY.items()},
-        BASELINE: MediaPipeMesh,
-        SMOOTH_BASELINE: lambda: MediaPipeMesh(SMOOTHING_SIGMA),
-    }
-    unknown = [name for name in options.trackers if name not in makers]
-    if unknown:
-        raise UserError(
-            ErrorCode.UNKNOWN_TRACKER, f"There is no tracker “{unknown[0]}”; there are {', '.join(makers)}."
-        )
-    taken = [name for name in options.results if name in makers]
-    if taken:
-        raise UserError(
-            ErrorCode.NAME_TAKEN, f"“{taken[0]}” is the name of a built-in tracker.", "Call the results otherwise."
-        )
-    own = [makers[name]() for name in dict.fromkeys(options.trackers)]
-    return own + [ResultsFolder(name, folder) for name, folder in options.results.items()]
-
-
-def _ours(
-    aligner: str,
-    options: EvaluationOptions,
-    cache: Path,
-    on_frame: Callable[[int, int], None] | None,
-    even_sigma: bool = False,
-) -> Tracker:
-    if takes_weights(aligner):
-        find_weights(options.weights)  # to say so now, and not after an hour
-    kept = cache / f"alignments-{code_digest()}"
-    return FlowFace(kept, aligner=aligner, on_frame=on_frame, weights=options.weights, even_sigma=even_sigma)
 
 
 def _rendered(
@@ -237,7 +206,9 @@ def _uncertainty(
     options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView
 ) -> list[dict[str, Any]]:
     """Calibration of the σ of each of our aligners, by sequence."""
-    ours = [tracker for tracker in trackers if isinstance(tracker, FlowFace) and not tracker.even_sigma]
+    ours = [
+        tracker for tracker in trackers if isinstance(tracker, FlowFace) and not (tracker.even_sigma or tracker.skin)
+    ]
     if not ours or not options.uncertainty:
         return []
     archive = options.data / "ict" / "ict_facekit.npz"
@@ -329,6 +300,7 @@ def _real(
             parts = {name: tuple(dict.fromkeys((*EVERYTHING, *own))) for name, own in made_by.items()}
         found[kind] = _do(kind, work, store, view, parts)
     add_rank_correlation(found.get("zoom", []))
+    add_rotation_errors(found.get("scan", []))
     return found
 
 
@@ -341,6 +313,19 @@ def _looks(
         options.data.resolve(), options.out, options.split, options.clips, options.quick, options.benchmark_cache
     )
     return look(looking, store, trackers, view)
+
+
+def _marks(
+    options: EvaluationOptions, store: Store, trackers: Sequence[Tracker], view: EvaluationView
+) -> list[dict[str, Any]]:
+    """Records of marks of real skin, for every clip and tracker."""
+    if not options.marks_only:
+        return []
+    looking = Looking(options.data.resolve(), options.out, options.split, options.clips, options.quick)
+    made_by = {tracker.name: tracker.made_by for tracker in trackers if tracker.name not in options.results}
+    made_by = {name: tuple(dict.fromkeys((*MARKED_BY, *own))) for name, own in made_by.items()}
+    cache = store.folder / f"alignments-{code_digest()}"
+    return _do("marks", list(mark_tasks(looking.videos(), trackers, cache, options.out / SHEETS)), store, view, made_by)
 
 
 def _do(
@@ -360,7 +345,7 @@ def _do(
 def _provenance(options: EvaluationOptions) -> dict[str, Any]:
     commit = git("rev-parse", "HEAD")
     changed = git("status", "--porcelain", "--untracked-files=no")
-    by_network = any(takes_weights(ALIGNED_BY.get(name.removesuffix(EVEN_SIGMA))) for name in options.trackers)
+    by_network = any(takes_weights(ALIGNED_BY.get(plain_name(name))) for name in options.trackers)
     return {
         "command": options.command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

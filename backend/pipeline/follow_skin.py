@@ -1,8 +1,7 @@
-"""The skin of a job's one view followed in time: its pictures read again, what is said and what is kept of it."""
+"""The skin of a job's one view followed in time: its pictures read again, and what is said of it to the user."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from backend.fitting import FitResult
-    from backend.observations import ViewAlignment
     from backend.pipeline.align_views import AlignedView
     from backend.pipeline.read_again import PicturesAgain
     from backend.skin_matching.refine_views import ViewPictures
@@ -67,20 +65,3 @@ def skin_error_percent(solved: SolvedTake) -> F32 | None:
     if solved.skin_error_px is None:
         return None
     return (100 * solved.skin_error_px / solved.fit.inter_ocular_px[0]).astype(np.float32)
-
-
-def with_followed_skin(saved: ViewAlignment, view: AlignedView, solved: SolvedTake) -> ViewAlignment:
-    """What was seen of a view with the followed skin beside it, in its real pixels: a refine holds to both."""
-    from backend.cameras.distortion import distort, undistort
-
-    if solved.followed is None:
-        return saved
-    skin, lens = solved.followed.skin, view.opened.lens
-    if lens is not None:
-        real = distort(skin.mu, lens)
-        valid = skin.valid & np.isfinite(real).all(axis=-1)
-        real = np.where(valid[..., None], real, 0.0)
-        magnification = np.where(valid, undistort(real, lens).magnification, 1.0)
-        sigma = np.where(valid, skin.sigma / magnification, 1.0).astype(np.float32)
-        skin = replace(skin, mu=real.astype(np.float32), sigma=sigma, valid=valid)
-    return saved.with_point_set(skin)

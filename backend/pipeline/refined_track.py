@@ -51,6 +51,8 @@ def refined_track(track: Track, head: HeadModel, resolved: Resolved) -> Track:
             person, resolved.expression[moved].astype(np.float32), resolved.gaze[moved].astype(np.float32)
         )
         new["actions"] = actions
+    if np.isfinite(track.skin_error_percent_iod).any():  # of frames as they are now nobody has looked at the skin
+        new["skin_error_percent_iod"] = np.full(len(moved), np.nan)
     changed: dict[str, Any] = {name: _put(getattr(track, name), moved, values) for name, values in new.items()}
     cameras = tuple(
         replace(

@@ -140,14 +140,13 @@ def _finished(
     number: int = 1,
 ) -> Track:
     """The track of a face, written with its alignment and its skin, of which ``report`` tells; counted from 1."""
-    from backend.pipeline.follow_skin import skin_error_percent, with_followed_skin
+    from backend.pipeline.follow_skin import skin_error_percent
     from backend.pipeline.iris_color import read_iris_color, view_pictures
 
     track = take.track(solved.fit, report, skin_error_percent(solved))
     track = replace(track, iris_color=read_iris_color(track, take.head, view_pictures(take.aligned[0])))
     report |= _painted(take, track, job_dir / texture_file(number), report["seconds"], on_progress, should_cancel, keep)
-    first, *rest = take.saved
-    save_alignments([with_followed_skin(first, take.aligned[0], solved), *rest], job_dir / alignments_file(number))
+    save_alignments(take.saved, job_dir / alignments_file(number))
     save_track(track, job_dir / track_file(number))
     return track
 

@@ -1,4 +1,4 @@
-"""The list of heads, aligners, exports and adapted weights, of which each file is read once and not again before it changes."""
+"""The list of heads, aligners, exports and adapted weights; a head is read once and not again before it changes."""
 
 from __future__ import annotations
 

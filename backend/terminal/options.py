@@ -13,7 +13,10 @@ from backend.errors import ErrorCode, UserError
 Frames = Annotated[
     str, typer.Option(help="First and last frame, both included; either may be left out.", metavar="A:B")
 ]
-Weights = Annotated[Path | None, typer.Option(help="The network's weights, instead of its own: a .safetensors file, or a name of `adapt --list`.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option(help="The network's weights, instead of its own: a .safetensors file, or a name of `adapt --list`."),
+]
 
 
 LAST_FRAME = 2**31 - 1  # ranges are cut to the footage; this is the largest number the protocol takes

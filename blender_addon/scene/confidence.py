@@ -45,15 +45,19 @@ class Confidence:
     error: Curve
     uncertainty: Curve
     views: tuple[tuple[replace.ShownView, Curve | None], ...]  # None where the take has one view only
+    skin: Curve | None = None  # by how much the head misses skin that was followed; None where none was
 
     def sentence(self, frame: int) -> str:
         """One line on a frame of the scene."""
         error, uncertainty = self.error.at(frame), self.uncertainty.at(frame)
+        skin = None if self.skin is None else self.skin.at(frame)
         if error is None:
             return f"Frame {frame}: outside the take"
         if error == contract.NOT_TRACKED:
             return f"Frame {frame}: no face was found"
-        text = f"Frame {frame}: error {error:.1f} % ({grades.of_error(error)})"
+        # grades are those of fits to points alone, which a fit to skin is to miss
+        known = f"({grades.of_error(error)})" if skin is None else f"of points, {skin:.1f} % of matched skin"
+        text = f"Frame {frame}: error {error:.1f} % {known}"
         if uncertainty is None:
             return text
         return f"{text}, uncertainty {uncertainty:.1f} mm ({grades.of_uncertainty(uncertainty)})"
@@ -121,6 +125,7 @@ def confidence_of(collection: Any) -> Confidence | None:
             else (view, None)
             for view in views
         ),
+        _read(curves.get(animation.custom_path(contract.SKIN_ERROR.name))),
     )
 
 

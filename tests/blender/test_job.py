@@ -96,10 +96,10 @@ def test_views_and_options_reach_the_job(clip: Path) -> None:
     for region, value in (("NOSE", "nose"), ("FACE", "face"), ("AUTO", None)):
         chosen().deform_region = region
         assert spec().options == SolveOptions(deform_region=value)
-    chosen().match_skin = False
+    chosen().match_skin = "OFF"
     assert spec().options == SolveOptions(match_skin=False)
     chosen().views.clear()
-    assert spec().options == SolveOptions(), "one view has nothing to match"
+    assert spec().options == SolveOptions(match_skin=False), "one view's skin is matched from frame to frame"
 
 
 def test_further_faces_are_asked_for_of_one_camera_only(clip: Path) -> None:

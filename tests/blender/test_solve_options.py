@@ -11,7 +11,7 @@ import pytest
 
 from blender_addon import session, settings, solve_options
 from protocol.codec import ProtocolError
-from protocol.offers import AlignerInfo
+from protocol.offers import AlignerInfo, WeightsInfo
 from protocol.options import SolveOptions, option_fields
 from tests.protocol.more_options import MoreOptions
 
@@ -33,6 +33,9 @@ class Rows:
 
     def row(self, **_: Any) -> Rows:
         return self
+
+    def operator_menu_enum(self, name: str, *_: Any, **__: Any) -> None:
+        self.drawn.append(name)
 
 
 def drawn(cls: type[SolveOptions], chosen: Any) -> list[str]:
@@ -82,15 +85,38 @@ def test_every_option_of_a_solve_is_a_property_and_a_row(item: Any) -> None:
 
 def test_rows_and_values_that_mean_nothing_are_left_out() -> None:
     chosen = settings.of(bpy.context.scene)
-    chosen.match_skin, chosen.weights = False, "/nets/mine.safetensors"
-    assert not {"match_skin", "weights"} & set(drawn(SolveOptions, chosen))
+    chosen.weights = "/nets/mine.safetensors"
+    assert "weights" not in drawn(SolveOptions, chosen)
     assert solve_options.read(SolveOptions, chosen) == SolveOptions()
     session.current().aligners = (AlignerInfo("mediapipe"), AlignerInfo("flowface", takes_weights=True))
     chosen.aligner = "flowface"
-    chosen.views.add()
-    assert {"match_skin", "weights"} <= set(drawn(SolveOptions, chosen))
-    expected = SolveOptions(match_skin=False, weights="/nets/mine.safetensors")
-    assert solve_options.read(SolveOptions, chosen) == expected
+    assert "weights" in drawn(SolveOptions, chosen)
+    assert solve_options.read(SolveOptions, chosen) == SolveOptions(weights="/nets/mine.safetensors")
+
+
+def test_a_yes_or_no_may_be_left_open() -> None:
+    chosen = settings.of(bpy.context.scene)
+    assert chosen.match_skin == "AUTO" and solve_options.read(SolveOptions, chosen).match_skin is None
+    for name, value in (("ON", True), ("OFF", False)):
+        chosen.match_skin = name
+        assert solve_options.read(SolveOptions, chosen) == SolveOptions(match_skin=value)
+    items = chosen.bl_rna.properties["match_skin"].enum_items
+    assert [(item.identifier, item.value) for item in items][:2] == [("OFF", 0), ("ON", 1)], "as files had a box for it"
+    assert "as long as" in items["ON"].description, "what it costs"
+
+
+def test_adapted_weights_are_offered_by_name_and_reach_the_job_by_it() -> None:
+    chosen = settings.of(bpy.context.scene)
+    session.current().aligners = (AlignerInfo("flowface", takes_weights=True),)
+    chosen.aligner_id = "flowface"
+    assert "flowface.use_weights" not in drawn(SolveOptions, chosen)
+    session.current().weights = (WeightsInfo("ana-phone", "adapted to a.mp4"),)
+    assert "flowface.use_weights" in drawn(SolveOptions, chosen)
+    bpy.ops.flowface.use_weights(weights="ana-phone")
+    assert chosen.weights == "ana-phone"
+    assert solve_options.read(SolveOptions, chosen) == SolveOptions(weights="ana-phone")
+    bpy.ops.flowface.use_weights(weights="-")
+    assert solve_options.read(SolveOptions, chosen) == SolveOptions()
 
 
 def test_weights_are_not_lost_while_the_backend_still_starts() -> None:
@@ -103,7 +129,7 @@ def test_weights_are_not_lost_while_the_backend_still_starts() -> None:
 
 def test_a_new_option_of_every_kind_is_a_property_a_row_and_a_value(more: Any) -> None:
     assert solve_options.read(MoreOptions, more) == MoreOptions()
-    names = {item.name for item in option_fields(MoreOptions)} - {"match_skin", "weights"}
+    names = {item.name for item in option_fields(MoreOptions)} - {"weights"}
     assert names - set(drawn(MoreOptions, more)) == {"focal_px", "seed"}, "these are left open"
     more.use_seed = more.use_focal_px = True
     assert names <= set(drawn(MoreOptions, more))

@@ -41,7 +41,7 @@ def test_every_option_is_described_and_refuses_what_is_not_of_its_kind(cls):
         ({"deform_region": "elbow"}, "“deform_region” must be “”, “nose” or “face”, not 'elbow'."),
         ({"weights": ""}, "“weights” must be a path"),
         ({"weights": "a\0b"}, "“weights” must be a path"),
-        ({"match_skin": None}, "“match_skin” must be true or false, not None."),
+        ({"match_skin": "on"}, "“match_skin” must be true or false, not 'on'."),
         ({"smooth": 10.5}, "“smooth” must be a number of at least 0 and of at most 10, not 10.5."),
         ({"passes": 0}, "“passes” must be a whole number of at least 1, not 0."),
         ({"focal": 3}, "There is no option “focal”; there is “focal_px”, “deform_region”"),

@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from backend.evaluation.trackers.flowface import FlowFace, fitted_mesh
 from backend.evaluation.types import MeshSequence
-from backend.fitting import View
 from backend.head_model.action_weights import solve_action_weights
 from backend.head_model.drawing import Drawing
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, surface_positions
 from backend.head_model.personal import with_corrections
 from backend.head_model.render import HeadRenderer
-from backend.solving import solve_take
 
 F64 = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -57,7 +55,7 @@ def perform(tracker: FlowFace, clip: Path) -> Performance:
     """Track a clip. Raises UserError as reading footage and aligning do, and ``no_face``."""
     head = load_head(tracker.head_name)
     observed = tracker.observe(clip)
-    fit = solve_take(head, [View(observed)]).fit
+    fit = tracker.solve(head, observed, clip)
     person = with_corrections(head, fit.action_corrections)
     return Performance(head, fitted_mesh(head, fit, observed), solve_action_weights(person, fit.expression, fit.gaze))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +23,14 @@ from backend.evaluation.trackers.types import Tracker
 from backend.evaluation.types import MeshSequence, SeveralViews
 from backend.fitting import FitOptions, FitResult, View
 from backend.fitting.posed import neutral_vertices, world_vertices
-from backend.footage import IMAGE_SUFFIXES, Footage, open_footage
+from backend.footage import IMAGE_SUFFIXES, Footage, FootageFrame, open_footage, prefetch
 from backend.head_model.library import load_head
 from backend.head_model.lid_clearance import with_clear_lids
 from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
 from backend.head_model.personal import no_corrections, with_corrections
 from backend.observations import ViewAlignment
 from backend.observations.io import load_alignment, save_alignment
+from backend.skin_matching.in_time import TimeMatching
 from backend.skin_matching.refine_views import ViewPictures
 from backend.solving import solve_take
 
@@ -46,6 +49,13 @@ With and without a deformation beyond the identity basis (seeds/001 eq. 8), by t
 that the pictures show alike as well.
 """
 
+SKIN_IN_TIME = {
+    "skin": TimeMatching(),
+    "skin-consecutive": TimeMatching(mean_texture=False),
+    "skin-mean-texture": TimeMatching(consecutive=False),
+}
+"""The ways to match the skin of one view in time: both consistencies of seeds/003, or one alone."""
+
 OnFrame = Callable[[int, int], None]
 
 
@@ -56,6 +66,7 @@ class FlowFace:
     ``cache`` keeps alignments, which both protocols and later runs share. ``on_frame(done, total)`` hears the single
     images, which are fitted one by one. ``weights`` are the network's, None its own.
     ``even_sigma`` forgets the aligner's σ but for its median over the clip: what it is worth to the fit shows beside.
+    ``skin`` names a way to match the skin in time (``SKIN_IN_TIME``); "" fits the aligner's points alone.
     """
 
     cache: Path | None = None
@@ -64,16 +75,21 @@ class FlowFace:
     on_frame: OnFrame | None = None
     weights: Path | None = None
     even_sigma: bool = False
+    skin: str = ""
     metrical = True
-    single_image = True
     without: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The aligner's network and our fit are FlowFace; the fit on another aligner's points is called after both."""
         names = ["flowface", self.aligner if self.aligner != "flowface" else "", self.head_name]
-        names.append("even-sigma" if self.even_sigma else "")
+        names += ["even-sigma" if self.even_sigma else "", self.skin]
         return "-".join(name for name in names if name not in ("", "open"))
+
+    @property
+    def single_image(self) -> bool:
+        """See ``Tracker``: one picture has no skin in time."""
+        return not self.skin
 
     @property
     def made_by(self) -> tuple[str, ...]:
@@ -89,8 +105,16 @@ class FlowFace:
         if not observed.tells_pose.any():
             raise UserError(ErrorCode.NO_FACE, f"No face was found in {clip}.")
         if not single_image or observed.frame_count == 1:
-            return fitted_mesh(head, solve_take(head, [View(observed)]).fit, observed)
+            return fitted_mesh(head, self.solve(head, observed, clip), observed)
         return self._each_alone(head, observed)
+
+    def solve(self, head: HeadModel, observed: ViewAlignment, clip: Path) -> FitResult:
+        """The fit of a clip that was ``observed``, its skin matched in time where ``skin`` says how."""
+        if not self.skin:
+            return solve_take(head, [View(observed)]).fit
+        with ClipPictures(clip) as pictures:
+            shown = ViewPictures(lambda _view, frame: pictures.at(frame), [None])
+            return solve_take(head, [View(observed)], pictures=shown, time_matching=SKIN_IN_TIME[self.skin]).fit
 
     def observe(self, clip: Path) -> ViewAlignment:
         """``observe_clip`` by its aligner."""
@@ -137,8 +161,8 @@ class FlowFace:
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """See ``ViewsTracker``."""
-        return VARIANTS
+        """See ``ViewsTracker``; there are none where it is the skin in time that is looked at."""
+        return () if self.skin else VARIANTS
 
     def track_views(self, stills: Sequence[Path], variant: str) -> SeveralViews:
         """See ``ViewsTracker``; the world is the camera space of the first still that shows the face."""
@@ -165,6 +189,36 @@ class FlowFace:
         for index, camera in zip(seen, fit.cameras, strict=True):
             world_to_camera[index], focal[index] = camera.world_to_camera, camera.focal_px
         return SeveralViews(fitted_mesh(head, fit, next(iter(seen.values()))), world_to_camera, focal)
+
+
+class ClipPictures:
+    """A clip's pictures by frame; a context manager, which closes the file. Going back reads the clip anew."""
+
+    def __init__(self, clip: Path) -> None:
+        self._clip, self._frame = clip, -1
+        self._reading: Generator[FootageFrame, None, None] | None = None
+        self._picture: NDArray[np.uint8] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._close()
+
+    def at(self, frame: int) -> NDArray[np.uint8] | None:
+        """RGB (H,W,3); None behind the clip's end."""
+        if self._reading is None or frame < self._frame:
+            self._close()
+            self._reading = prefetch(open_clip(self._clip))
+        while self._frame < frame:
+            found = next(self._reading, None)
+            self._frame, self._picture = self._frame + 1, None if found is None else found.image
+        return self._picture
+
+    def _close(self) -> None:
+        if self._reading is not None:
+            self._reading.close()
+        self._reading, self._frame, self._picture = None, -1, None
 
 
 def above_jaw(head: HeadModel) -> NDArray[np.bool_]:

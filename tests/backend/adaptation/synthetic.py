@@ -29,7 +29,7 @@ def tiny_network(seed: int = 3) -> FlowFaceNetwork:
     return network
 
 
-def clip(count: int = 40, seed: int = 5) -> Frames:
+def clip(count: int = 30, seed: int = 5) -> Frames:
     """``count`` frames; MediaPipe's landmarks lie where the atlas has them."""
     rng = np.random.default_rng(seed)
     skin = _noise(rng, 24)

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from backend.pipeline import runners
+from backend.pipeline.take_files import track_file
 from backend.pipeline.track_job import CHUNKS, STEPS, run_job
 from backend.progress import Attempt, JobProgress
+from backend.track.io import load_track
 from protocol.messages import SolveOptions, TrackJob, ViewSpec
 from tests.backend.alignment.shots import portrait
 from tests.backend.footage.clips import write_video
@@ -86,16 +89,25 @@ def test_two_cameras(tmp_path: Path) -> None:
     assert not (job / CHUNKS).exists() and not (job / STEPS).exists()
 
 
-def test_several_faces(tmp_path: Path) -> None:
+def test_several_faces_whose_skin_is_followed(tmp_path: Path) -> None:
     other = [np.ascontiguousarray(picture[:, ::-1]) for picture in portrait(FRAMES, step=0.006)]
     pictures = [np.hstack(pair) for pair in zip(portrait(FRAMES), other, strict=True)]
     path = write_video(tmp_path / "both.mp4", pictures, options={"crf": "18"})
-    spec, job = TrackJob((ViewSpec(str(path)),), all_faces=True, options=SolveOptions(texture=False)), tmp_path / "job"
-    told = run(spec, job, "fitting the head (head 2 of 2)", 2)
-    assert told["finding the faces"] == FRAMES and told["fitting the head (head 1 of 2)"]
+    options = SolveOptions(texture=False, match_skin=True)
+    spec, job = TrackJob((ViewSpec(str(path)),), all_faces=True, options=options), tmp_path / "job"
+    following = "following the skin from frame to frame (head {} of 2)"
+    told = run(spec, job, following.format(2), 2)
+    assert told["finding the faces"] == FRAMES and told["fitting the head (head 1 of 2)"] and told[following.format(1)]
     told = run(spec, job)
     assert not told["finding the faces"] and not told["fitting the head (head 1 of 2)"]
+    assert not told[following.format(1)] and told[following.format(2)]
     same_as_undisturbed(spec, job)
+    report = json.loads((job / "report.json").read_text())
+    for number, one in enumerate((report, *report["others"]), 1):
+        found, track = one["matching_in_time"], load_track(job / track_file(number))
+        assert found["frames"] == FRAMES and found["after"]["mean_px"] < found["before"]["mean_px"]
+        assert found["after"]["mean_percent_iod"] == pytest.approx(track.skin_error_percent_iod.mean(), abs=1e-3)
+        assert track.provenance["skin_matched"] == "in time" and np.isfinite(track.expression).all()
 
 
 def test_what_another_job_left_is_not_believed(tmp_path: Path) -> None:

@@ -51,6 +51,16 @@ def known(collection: bpy.types.Collection) -> Confidence:
     return found
 
 
+def test_the_error_of_followed_skin_stands_beside_the_aligners() -> None:
+    skin = np.linspace(0.2, 1.3, 12, dtype=np.float32)
+    skin[6] = NOWHERE
+    take = build.build_take(bpy.context, replace(make_known_take(), skin_error_percent_iod=skin))
+    found = known(take)
+    assert " % of points, 0.4 % of matched skin, uncertainty 0.6 mm" in found.sentence(3)
+    assert "matched skin" not in found.sentence(7) and "matched skin" in found.sentence(8)
+    assert "matched skin" not in known(build.build_take(bpy.context, make_known_take())).sentence(3)
+
+
 def test_uncertainty_is_keyed_where_it_is_known() -> None:
     armature = build.build_take(bpy.context, make_known_take())[ARMATURE]
     curves = {curve.data_path: curve for curve in compat.action_curves(armature)}

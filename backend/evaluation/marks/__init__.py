@@ -1,0 +1,1 @@
+"""Marks of real skin, followed by an independent tracker: does the fitted head move as the footage does?"""
