@@ -120,7 +120,7 @@ def refine_in_time(
     keypoints = choose_keypoints(layout, fit, view, how.keypoints)
     take = _Take(layout, view, pictures, keypoints, how, options, neutral_prior, should_cancel)
     hears = _Parts(on_progress, [MATCHING, 1.0] * how.rounds + [1.0] * how.settling)
-    now, before = fit, None
+    now, before, turns = fit, None, False
     for number in range(how.rounds):
         skin, jacobian = take.matched(now, hears.next())
         if not skin.valid.any():
@@ -130,7 +130,7 @@ def refine_in_time(
         last = number + 1 == how.rounds
         told, turned = take, turn_shape(head, view, now, skin, options, take.check) if how.turning else None
         if turned is not None:
-            now, skin = turned.start, turned.skin
+            now, skin, turns = turned.start, turned.skin, True
             told = replace(take, view=replace(view, camera=turned.camera), neutral_prior=turned.neutral)
         settling = how.settling if last else 0
         for again in range(settling + 1):
@@ -139,7 +139,18 @@ def refine_in_time(
             now = told.fitted(now, skin, hears.next(), last=last and again == settling)
     residual = skin_residual(take.points(now, skin), skin)
     if before is None or _worse(now, fit) or not np.nanmean(residual) < np.nanmean(before):
-        return None
+        if not turns:
+            return None
+        return refine_in_time(  # what the turn told did not help: without
+            head,
+            views,
+            fit,
+            options,
+            pictures,
+            neutral_prior=neutral_prior,
+            how=replace(how, turning=False),
+            should_cancel=should_cancel,
+        )
     return TimeMatchedFit(now, skin.valid.sum(axis=1), residual, before, how.rounds, skin)
 
 
