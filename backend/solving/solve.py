@@ -141,7 +141,8 @@ def solve_take(
             told |= {"how": time_matching, "on_progress": hears(Step.FOLLOWING)}
             followed = keep("followed", partial(refine_in_time, *seen, **told))
             # what comes after must not leave the skin again
-            views = views if followed is None else [with_skin(head, views[0], followed.skin)]
+            if followed is not None:
+                views, shaped = [with_skin(head, views[0], followed.skin)], Fixed(identity=True, cameras=True)
         found = matched or followed
         fit = fit if found is None else found.fit
         show(fit, further=personal and found is not None)

@@ -130,6 +130,11 @@ class Trainer:
         self.network.load_state_dict(resized(network, self.config.network))
         self.average = Average(self.network)
 
+    def begin_with_encoder(self, path: Path) -> None:
+        """Take the encoder's weights from a local file before the first step. Raises UserError as ``take_encoder``."""
+        take_encoder(self.network, path)
+        self.average = Average(self.network)
+
     def export(self, path: Path, about: dict[str, str]) -> None:
         """Write the best network's weights."""
         save_weights(path, self.best(), about)
