@@ -205,10 +205,9 @@ def test_whole_stretches_are_held_out() -> None:
 )
 def test_what_cannot_be_is_said_in_a_sentence(given: dict[str, object], sentence: str) -> None:
     defaults = {"name": "", "out": None, "replace": False, "weights": None, "frames": "", "steps": 1, "terms": "all"}
+    defaults |= {"clips": None, "resolution": 96, "in_place": False, "list_all": False, "remove": ""}
     with pytest.raises(UserError, match=sentence):
-        adapt_command(
-            **{"clips": None, **defaults, "resolution": 96, "in_place": False, "list_all": False, "remove": "", **given}
-        )
+        adapt_command(**defaults | given)
 
 
 def test_the_paper_s_rows_have_a_name() -> None:
