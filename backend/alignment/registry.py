@@ -94,7 +94,7 @@ def _combined(head: HeadModel, weights: Path | None) -> Aligner:
 
 def _flowface(head: HeadModel, weights: Path | None) -> Aligner:
     from backend.alignment.flowface.aligner import FlowFaceAligner, FlowFaceOptions
-    from backend.alignment.flowface.weights import find_weights, shared_network
+    from backend.alignment.flowface.weights import find_weights, shared_network, shared_runtime
     from backend.alignment.flowface.weights_file import read_metadata
 
     network = shared_network(weights)
@@ -107,7 +107,7 @@ def _flowface(head: HeadModel, weights: Path | None) -> Aligner:
         raise UserError(
             ErrorCode.BAD_WEIGHTS, f"The weights {weights or default_weights()} say σ is to be scaled by {told!r}."
         )
-    return FlowFaceAligner(network, head, FlowFaceOptions(sigma_scale=scale))
+    return FlowFaceAligner(network, head, FlowFaceOptions(sigma_scale=scale), shared_runtime(network))
 
 
 register_aligner(

@@ -21,7 +21,7 @@ from backend.setting_up.machines import NAMES, OLDEST_MACOS, PYTHONS, UV_PLATFOR
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements.txt"
-FURTHER = {extra: ROOT / f"requirements-{extra}.txt" for extra in ("build", "ray")}
+FURTHER = {extra: ROOT / f"requirements-{extra}.txt" for extra in ("build", "openvino", "ray")}
 """Extras that set-up leaves out: what each takes besides, in a file of its own."""
 HEADER = "# Written by `python3 backend/bootstrap.py pin` from pyproject.toml: exact versions with hashes.\n"
 

@@ -73,7 +73,7 @@ class Priors:
 
     ``points (P,3)`` where the fit has them; log focals ½ (x − usual)ᵀ form (x − usual), with ``focal_form (C,C)``,
     ``focal_usual (C,)``; ``free (C,7)`` which unknowns of the cameras are solved for. With ``one_focal`` the free log
-    focals, which start alike, stay alike.
+    focals, which start alike, stay alike. ``point_sigma`` metres is how far a point may be from where the fit has it.
     """
 
     points: F64
@@ -81,6 +81,7 @@ class Priors:
     focal_usual: F64
     free: NDArray[np.bool_]
     one_focal: bool = False
+    point_sigma: float = POINT_SIGMA
 
     @property
     def unknowns(self) -> F64:
@@ -119,7 +120,7 @@ def energy(bundle: Bundle, sightings: Sightings, priors: Priors) -> float:
     """Σ ½c² log(1 + |r|²/(σc)²) of the sightings, and the priors."""
     squared = np.square(residuals(bundle, sightings)).sum(axis=1) / sightings.sigma**2
     off = bundle.log_focal - priors.focal_usual
-    moved = np.square(bundle.points - priors.points).sum() / POINT_SIGMA**2
+    moved = np.square(bundle.points - priors.points).sum() / priors.point_sigma**2
     robust = ROBUST**2 * np.log1p(squared / ROBUST**2).sum()
     return float(0.5 * (robust + moved + off @ priors.focal_form @ off))
 
@@ -183,10 +184,10 @@ class _Equations:
         own, own_gradient = np.zeros((count, OWN, OWN)), np.zeros((count, OWN))
         np.add.at(own, camera, np.einsum("nia,nib->nab", pulled, by_camera))
         np.add.at(own_gradient, camera, np.einsum("nia,ni->na", pulled, residual))
-        form, gradient = np.zeros((points, 3, 3)), (bundle.points - priors.points) / POINT_SIGMA**2
+        form, gradient = np.zeros((points, 3, 3)), (bundle.points - priors.points) / priors.point_sigma**2
         np.add.at(form, point, np.einsum("n,nia,nib->nab", weight, by_point, by_point))
         np.add.at(gradient, point, np.einsum("n,nia,ni->na", weight, by_point, residual))
-        form += np.eye(3) / POINT_SIGMA**2
+        form += np.eye(3) / priors.point_sigma**2
         cameras = np.zeros((count, OWN, count, OWN))
         each = np.arange(count)
         cameras[each, :, each, :] = own

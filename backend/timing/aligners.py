@@ -20,6 +20,9 @@ from backend.terminal.progress_bar import progress_bar
 if TYPE_CHECKING:
     from backend.timing.network import Case
 
+FACE_MESH = "face_mesh"
+"""Timed as the configuration face_cpu trains it: its trunk on the paper's update and crops is nobody's network."""
+
 PAPER = (("b1", 17.3, 29.0), ("b2", 31.0, 46.0), ("b5", 88.2, 75.0))
 """Encoder, million parameters and milliseconds of the paper's networks of three iterations at 512².
 
@@ -54,17 +57,21 @@ def benchmark_align(options: AlignBenchmarkOptions, console: Console | None = No
     import torch
 
     from backend.alignment.flowface.network import FlowFaceNetwork
+    from backend.alignment.flowface.runtime import openvino_installed
     from backend.alignment.flowface.weights import find_weights, weights_available
     from backend.alignment.flowface.weights_file import load_weights
     from backend.timing.machine import machine
     from backend.timing.network import released, time_mediapipe, time_network
+    from backend.training.config import find_config, read_config
 
     devices = _devices(options.device, torch.cuda.is_available())
     networks: dict[str, FlowFaceNetwork | None] = dict.fromkeys(options.encoders)
+    if FACE_MESH in networks:
+        networks[FACE_MESH] = FlowFaceNetwork(read_config(find_config("face_cpu")).network)
     if options.weights is not None or weights_available():
         found = find_weights(options.weights)
         networks[found.name] = load_weights(found)
-    cases = list(_cases(options, devices, networks))
+    cases = list(_cases(options, devices, networks, openvino_installed()))
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -105,7 +112,9 @@ def _devices(wanted: str, cuda: bool) -> tuple[str, ...]:
     return (wanted,)
 
 
-def _cases(options: AlignBenchmarkOptions, devices: Sequence[str], networks: Mapping[str, Any]) -> Iterator[Case]:
+def _cases(
+    options: AlignBenchmarkOptions, devices: Sequence[str], networks: Mapping[str, Any], openvino: bool
+) -> Iterator[Case]:
     from backend.alignment.flowface.config import Encoder, NetworkConfig
     from backend.timing.network import Case, Precision
 
@@ -126,8 +135,14 @@ def _cases(options: AlignBenchmarkOptions, devices: Sequence[str], networks: Map
                     for precision in precisions:
                         case = Case(name, config, batch, device, precision)
                         yield case
+                        if openvino and device == "cpu":
+                            yield replace(case, runtime="openvino")
                         if options.compiled:
                             yield replace(case, compiled=True)
+
+
+def _runtime(row: Mapping[str, Any]) -> str:
+    return ", OpenVINO" if row.get("runtime") == "openvino" else ""
 
 
 def align_table(rows: Sequence[Mapping[str, Any]], where: Mapping[str, Any]) -> Table:
@@ -141,7 +156,7 @@ def align_table(rows: Sequence[Mapping[str, Any]], where: Mapping[str, Any]) -> 
         table.add_row(
             str(row["name"]),
             f"{row['batch']} × {row['size']}²",
-            f"{row['device']}{short}" + (" compiled" if row.get("compiled") else ""),
+            f"{row['device']}{short}" + (" compiled" if row.get("compiled") else "") + _runtime(row),
             "too large" if ms is None else f"{ms:.1f}",
             "" if count is None else f"{count:.1f}",
             "" if memory is None else f"{memory:.0f}",
@@ -153,6 +168,7 @@ def align_table(rows: Sequence[Mapping[str, Any]], where: Mapping[str, Any]) -> 
     gpu = f", {where['cuda']}" if where.get("cuda") else ""
     table.caption = (
         f"{where['cpu_count']} CPU cores ({where['torch_threads']} threads){gpu}. mediapipe: the aligner as it is, "
-        "two runs of its network side by side, irises and crops; otherwise the networks alone. Last: seeds/001 table 4."
+        "two runs of its network side by side, irises and crops; otherwise the networks alone, b0 to b5 with "
+        "the paper's update, face_mesh as face_cpu trains it. Last: seeds/001 table 4."
     )
     return table

@@ -17,7 +17,7 @@ def _group() -> None:
     pass
 
 
-ENCODERS = ("b0", "b1", "b2", "b3", "b4", "b5")
+ENCODERS = ("face_mesh", "b0", "b1", "b2", "b3", "b4", "b5")
 
 
 def numbers(text: str, what: str) -> tuple[int, ...]:
@@ -44,7 +44,9 @@ def encoders(text: str) -> tuple[str, ...]:
 
 @app.command()
 def align(
-    encoder: Annotated[str, typer.Option(help="Encoders to measure, smallest b0 to largest b5.")] = ",".join(ENCODERS),
+    encoder: Annotated[
+        str, typer.Option(help="Encoders to measure: face_mesh, and smallest b0 to largest b5.")
+    ] = ",".join(ENCODERS),
     size: Annotated[str, typer.Option(help="Sides of the crop in pixels, multiples of 256.")] = "256,512",
     batch: Annotated[str, typer.Option(help="Images at once.")] = "1,8",
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto: both where there is a GPU.")] = "auto",
@@ -55,7 +57,7 @@ def align(
         Path | None,
         typer.Option(help="Measure this network, too (.safetensors); else the shipped one, if any."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="b0 and b2, one image at a time.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="face_mesh, b0 and b2, one image at a time.")] = False,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures.")] = Path("flowface-benchmark"),
 ) -> None:
     """Time the alignment network, with random weights where none are given, beside MediaPipe and the paper."""
@@ -64,7 +66,7 @@ def align(
     benchmark_align(
         AlignBenchmarkOptions(
             out=out,
-            encoders=("b0", "b2") if quick else encoders(encoder),
+            encoders=("face_mesh", "b0", "b2") if quick else encoders(encoder),
             sizes=numbers(size, "sizes"),
             batches=(1,) if quick else numbers(batch, "batch sizes"),
             device=device,

@@ -11,11 +11,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from backend.alignment.flowface.config import NetworkConfig
 from backend.alignment.flowface.network import FlowFaceNetwork
+from backend.alignment.flowface.runtime import OpenVinoRuntime
 
 Precision = Literal["float32", "bfloat16"]
+RuntimeName = Literal["torch", "openvino"]
 POINTS = 3266
 """As many as the aligner asks for: 1,200 of the head and the 2,066 of the open head's face that crops are laid by."""
 LEAST_RUNS = 3
@@ -31,13 +34,14 @@ class Case:
     device: str
     precision: Precision = "float32"
     compiled: bool = False
+    runtime: RuntimeName = "torch"
 
     @property
     def told(self) -> dict[str, Any]:
         """The case as plain values."""
         told: dict[str, Any] = {"name": self.name, "encoder": self.config.encoder, "size": self.config.image_size}
         told |= {"batch": self.batch, "device": self.device}
-        return told | {"precision": self.precision, "compiled": self.compiled}
+        return told | {"precision": self.precision, "compiled": self.compiled, "runtime": self.runtime}
 
 
 def time_network(case: Case, seconds: float, network: FlowFaceNetwork | None = None) -> dict[str, Any]:
@@ -49,14 +53,13 @@ def time_network(case: Case, seconds: float, network: FlowFaceNetwork | None = N
     device = torch.device(case.device)
     network = (network or FlowFaceNetwork(case.config)).to(device).eval()
     side = case.config.image_size
-    images = torch.rand(case.batch, 3, side, side, device=device)
     nu = torch.rand(POINTS, 2, device=device)
-    run: Callable[..., Any] = torch.compile(network) if case.compiled else network
+    run = _runner(case, network, torch.rand(case.batch, 3, side, side, device=device))
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
 
     def once() -> None:
-        run(images, nu)
+        network.prediction(*run(), nu)
         if device.type == "cuda":
             torch.cuda.synchronize()
 
@@ -76,6 +79,17 @@ def time_network(case: Case, seconds: float, network: FlowFaceNetwork | None = N
         "million_parameters": sum(p.numel() for p in network.parameters()) / 1e6,
         "cuda_peak_mb": peak,
     }
+
+
+def _runner(case: Case, network: FlowFaceNetwork, images: Tensor) -> Callable[[], tuple[Tensor, Tensor]]:
+    """What tells the network's maps of ``images``, made ready; what no picture changes is computed already."""
+    if case.runtime == "openvino":
+        compiled, pictures = OpenVinoRuntime(network), (255 * images).byte().permute(0, 2, 3, 1).numpy()
+        return lambda: compiled(pictures)
+    with torch.inference_mode():
+        atlas = network.atlas()
+    maps: Callable[..., tuple[Tensor, Tensor]] = torch.compile(network.maps) if case.compiled else network.maps
+    return lambda: maps(images, atlas)
 
 
 def time_mediapipe(seconds: float) -> dict[str, Any]:

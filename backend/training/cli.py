@@ -27,6 +27,10 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Steps of the whole run, instead of the configuration's.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in OUT.")] = False,
     start: Annotated[Path | None, typer.Option(help="Weights to begin with (.safetensors).")] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="Encoder to begin with: SegFormer's (.safetensors) for b0 to b5, face_mesh's (.tflite)."),
+    ] = None,
 ) -> None:
     """Train the alignment network; Ctrl+C stops it with a checkpoint, --resume goes on at the very step."""
     with Stop() as stop:  # before torch is loaded, which takes seconds and on a busy machine a minute
@@ -40,7 +44,7 @@ def train(
         chosen = read_config(find_config(config))
         if steps is not None:
             chosen = replace(chosen, optimiser=replace(chosen.optimiser, steps=steps))
-        run(TrainRequest(chosen, data, out, pool, minutes, resume, start), Console(), stop)
+        run(TrainRequest(chosen, data, out, pool, minutes, resume, start, encoder), Console(), stop)
 
 
 def train_render(

@@ -40,7 +40,7 @@ class TrainRequest:
     """A training to run: ``out`` for what comes of it, ``pool`` for the pictures (``out``/pool where None).
 
     ``minutes`` bounds this call, not the run; ``resume`` goes on from ``out``'s checkpoint; ``start`` are weights to
-    begin with.
+    begin with, ``encoder`` the weights of the encoder alone (``take_encoder``).
     """
 
     config: TrainConfig
@@ -50,6 +50,7 @@ class TrainRequest:
     minutes: float | None = None
     resume: bool = False
     start: Path | None = None
+    encoder: Path | None = None
 
     @property
     def pool_folder(self) -> Path:
@@ -272,6 +273,8 @@ def _trainer(request: TrainRequest, open_head: HeadModel) -> Trainer:
                 f"{request.start} cannot begin a run of {config.name}: {error}.",
                 "Only image_size, uv_size and iterations may be others than in the file.",
             ) from error
+    elif request.encoder is not None:
+        trainer.begin_with_encoder(request.encoder)
     return trainer
 
 

@@ -58,13 +58,13 @@ def matching_loss(correlations: Tensor, target: Tensor, weight: Tensor) -> Tenso
     """Cross-entropy, a scalar, of where each cell of the atlas is in the image, read off its correlations alone.
 
     Not the paper's, which starts from an encoder that ImageNet taught: without one, the recurrent update has nothing to
-    look up at first, and learns the mean face instead of waiting. ``correlations`` (B,U·U,U+2,U+2) are the finest level
-    of ``CorrelationPyramid``, rim included; ``target`` (B,2,U,U) in cells of the image, (0,0) its top-left corner, and
+    look up at first, and learns the mean face instead of waiting. ``correlations`` (B,U·U,·,·) are the finest level of
+    ``CorrelationPyramid``, rim included; ``target`` (B,2,U,U) in cells of the image, (0,0) its top-left corner, and
     ``weight`` (B,U,U). The true place is shared among the four cells around it; cells whose place lies outside the
     image do not count. Divided by the total weight.
     """
-    inner = correlations[:, :, 1:-1, 1:-1].float()
-    side = inner.shape[-1]
+    side = target.shape[-1]
+    inner = correlations[:, :, 1 : side + 1, 1 : side + 1].float()
     place = target.flatten(2).mT.float() - 0.5  # (B,N,2), whole numbers are the cells' centres
     low = place.floor()
     share = place - low

@@ -15,6 +15,7 @@ from backend.alignment.flowface.crop import CropLayout
 from backend.alignment.flowface.framing import alike, box_of, crop_of
 from backend.alignment.flowface.network import FlowFaceNetwork
 from backend.alignment.flowface.plausible import Bounds, FaceShape, plausible
+from backend.alignment.flowface.runtime import Runtime, TorchRuntime
 from backend.alignment.lids import LidPoints
 from backend.head_model.dense_points import DENSE, EYE_POINTS, LID_POINTS, atlas_nu, has_eye_points
 from backend.head_model.library import load_head
@@ -64,14 +65,20 @@ class FlowFaceAligner:
     name = "flowface"
     point_sets = (PointSetId(DENSE, "flowface"),)
 
-    def __init__(self, network: FlowFaceNetwork, head: HeadModel, options: FlowFaceOptions | None = None) -> None:
+    def __init__(
+        self,
+        network: FlowFaceNetwork,
+        head: HeadModel,
+        options: FlowFaceOptions | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
         """``network`` is in evaluation mode, on the device to use; ``head`` is of ``load_head``.
 
-        The aligner speaks of the head's point set.
+        The aligner speaks of the head's point set. ``runtime`` runs the network; torch does where it is None.
         """
         open_head = load_head()
         points = head.landmarks[DENSE]
-        self._network = network
+        self._network, self._runtime = network, runtime or TorchRuntime(network)
         self._device = next(network.parameters()).device
         self._options = options or FlowFaceOptions()
         self._size = network.config.image_size
@@ -143,8 +150,7 @@ class FlowFaceAligner:
     def _ask(self, pictures: Image, nu: torch.Tensor) -> tuple[F64, F64]:
         """μ (B,P,2) and σ (B,P) in crop pixels for pictures (B,D,D,3)."""
         with torch.inference_mode():
-            images = torch.as_tensor(pictures, device=self._device).permute(0, 3, 1, 2).float() / 255
-            answer = self._network(images, nu)[-1]
+            answer = self._network.prediction(*self._runtime(pictures), nu)
             return answer.mu.double().cpu().numpy(), answer.sigma.double().cpu().numpy()
 
     def _alignment(self, look: _Look, laid: Crop) -> Alignment:

@@ -12,9 +12,10 @@ from torch.nn import functional
 
 @dataclass(frozen=True, eq=False)
 class CorrelationPyramid:
-    """Correlations of every cell of the atlas with every cell of the image, (B,U·U,h+2,h+2) with h = U, U/2, U/4, …
+    """Correlations of each cell of the atlas with each cell of the image, (B,U·U,s,s), s ≥ h + 2, h = U, U/2, U/4, …
 
-    The rim of each level is 0: what lies beyond the image.
+    The rim of each level is 0: what lies beyond the image. It is one cell wide at the left and above, and as many at
+    the other sides as make s a multiple of 4: rows of whole cache lines are written in two thirds of the time.
     """
 
     levels: tuple[Tensor, ...]
@@ -27,12 +28,13 @@ class CorrelationPyramid:
         Averaging the volume over the image's cells is averaging Z_img: the coarser levels come from a shrunken Z_img.
         """
         batch, channels = image.shape[:2]
-        cells = (atlas.flatten(2).mT * channels**-0.5).expand(batch, -1, -1)
+        cells = (atlas.flatten(2).transpose(-1, -2) * channels**-0.5).expand(batch, -1, -1)
         volumes = []
         for level in range(levels):
             if level:
                 image = functional.avg_pool2d(image, 2)
-            rimmed = functional.pad(image, (1, 1, 1, 1))
+            far = 1 - (image.shape[-1] + 2) % -4
+            rimmed = functional.pad(image, (1, far, 1, far))
             volumes.append(torch.bmm(cells, rimmed.flatten(2)).view(batch, -1, *rimmed.shape[-2:]))
         return cls(tuple(volumes), radius)
 
@@ -72,9 +74,9 @@ def _windows(volume: Tensor, centres: Tensor, radius: int) -> tuple[Tensor, Tens
     y = (y.clamp(max=height + reach).int()[..., None] + offsets).clamp(0, height - 1)
     row = torch.arange(batch * cells, device=volume.device, dtype=torch.int32).view(batch, cells, 1)
     index = ((row * height + y) * width)[..., :, None] + x[..., None, :]
-    read, passed = _Read.apply(volume, index.flatten())
+    read, passed = _read(volume, index.flatten())
     side = 2 * radius + 2
-    patch = read.view(batch, cells, -1).mT.reshape(batch, side, side, cells)
+    patch = read.view(batch, cells, -1).transpose(-1, -2).reshape(batch, side, side, cells)
     fx, fy = fraction[:, 0, None, None], fraction[:, 1, None, None]
     patch = _blend(patch[:, :, :-1], patch[:, :, 1:], fx)
     patch = _blend(patch[:, :-1], patch[:, 1:], fy)
@@ -84,6 +86,13 @@ def _windows(volume: Tensor, centres: Tensor, radius: int) -> tuple[Tensor, Tens
 def _blend(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
     """torch.lerp, which takes four times as long where the share is broadcast."""
     return torch.addcmul(first, second - first, share)
+
+
+def _read(volume: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    if torch.is_grad_enabled():
+        read, passed = _Read.apply(volume, index)
+        return read, passed
+    return volume.flatten().index_select(0, index), volume  # what other runtimes can take over
 
 
 class _Read(torch.autograd.Function):

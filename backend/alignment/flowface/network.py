@@ -30,6 +30,15 @@ class Prediction:
     spread: Tensor  # (B,1,U,U): S
 
 
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """What the network knows before it sees a picture: the same for every one, so that inference computes it once."""
+
+    features: Tensor  # (1,features,U,U): Z_uv
+    of_context: tuple[Tensor, ...]  # the context's shares of the update's gates, (1,·,U,U)
+    hidden: Tensor  # (1,hidden,U,U): h_0
+
+
 class FlowFaceNetwork(nn.Module):
     """The whole network. Runs under ``torch.autocast``; positions, uncertainties and their gradients stay float32."""
 
@@ -47,32 +56,64 @@ class FlowFaceNetwork(nn.Module):
         """
         return self.follow(self.correlate(images), nu)
 
+    def atlas(self) -> Atlas:
+        """The part of the forward pass that needs no picture."""
+        context, hidden = self.uv.state()
+        return Atlas(self.uv.features(), self.update.gru.of_context(context), hidden)
+
     def correlate(self, images: Tensor) -> CorrelationPyramid:
         """Correlations of the atlas with ``images``, from which ``follow`` reads the predictions."""
+        self._check(images)
+        return self._correlations(self.uv.features(), images)
+
+    def _correlations(self, atlas: Tensor, images: Tensor) -> CorrelationPyramid:
+        return CorrelationPyramid.of(atlas, self.encoder(images), self.config.levels, self.config.radius)
+
+    def _check(self, images: Tensor) -> None:
         config = self.config
         side = config.image_size
         if images.ndim != 4 or images.shape[1:] != (3, side, side):
             raise ValueError(f"images have shape {tuple(images.shape)}, expected (B, 3, {side}, {side})")
-        return CorrelationPyramid.of(self.uv.features(), self.encoder(images), config.levels, config.radius)
 
     def follow(self, pyramid: CorrelationPyramid, nu: Tensor) -> list[Prediction]:
         """``forward`` once the images' correlations are there."""
-        config, finest = self.config, pyramid.levels[0]
         context, hidden = self.uv.state()
         of_context = self.update.gru.of_context(context)
+        return [
+            _prediction(flow, log_sigma, nu, self.config)
+            for flow, log_sigma in self._iterations(pyramid, of_context, hidden)
+        ]
+
+    def maps(self, images: Tensor, atlas: Atlas) -> tuple[Tensor, Tensor]:
+        """The last iteration's flow (B,2,U,U) and log σ (B,1,U,U), in cells, of ``forward``'s images.
+
+        ``prediction`` reads points from them.
+        """
+        self._check(images)
+        pyramid = self._correlations(atlas.features, images)
+        return self._iterations(pyramid, atlas.of_context, atlas.hidden)[-1]
+
+    def prediction(self, flow: Tensor, log_sigma: Tensor, nu: Tensor) -> Prediction:
+        """What ``maps`` says of the points ``nu`` (P,2)."""
+        return _prediction(flow, log_sigma, nu, self.config)
+
+    def _iterations(
+        self, pyramid: CorrelationPyramid, of_context: tuple[Tensor, ...], hidden: Tensor
+    ) -> list[tuple[Tensor, Tensor]]:
+        config, finest = self.config, pyramid.levels[0]
         hidden = hidden.expand(len(finest), -1, -1, -1)
         flow = finest.new_zeros(len(finest), 2, config.uv_size, config.uv_size, dtype=torch.float32)
         log_sigma = torch.zeros_like(flow[:, :1])
         cells = _cell_indices(config.uv_size, flow)
-        predictions = []
+        found = []
         for _ in range(config.iterations):
             flow = flow.detach()
             correlations, pyramid = pyramid.look_up(cells + flow)
             step, raw, hidden = self.update(correlations, of_context, flow, log_sigma, hidden)
             flow = flow + step
             log_sigma = _bounded(raw, config)
-            predictions.append(_prediction(flow, log_sigma, nu, config))
-        return predictions
+            found.append((flow, log_sigma))
+        return found
 
 
 def _cell_indices(uv_size: int, like: Tensor) -> Tensor:
@@ -96,7 +137,7 @@ def _prediction(flow: Tensor, log_sigma: Tensor, nu: Tensor, config: NetworkConf
     # ν itself is added after sampling (eq. 1), so that the atlas's rim is not drawn in to the outermost centres.
     sampled = sample(torch.cat([flow * cell, spread], dim=1), nu)
     return Prediction(
-        mu=nu * config.image_size + sampled[:, :2].mT,
+        mu=nu * config.image_size + sampled[:, :2].transpose(-1, -2),
         sigma=sampled[:, 2],
         positions=(_cell_indices(config.uv_size, flow) + 0.5 + flow) * cell,
         spread=spread,

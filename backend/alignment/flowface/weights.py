@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from backend.alignment.flowface.network import FlowFaceNetwork
+    from backend.alignment.flowface.runtime import Runtime
 
 SHIPPED = Path(__file__).resolve().parent.parent / "weights" / "flowface.safetensors"
 VARIABLE = "FLOWFACE_WEIGHTS"
@@ -85,6 +86,14 @@ def shared_network(path: Path | None = None, device: str = "auto") -> FlowFaceNe
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() and may_use_graphics_card() else "cpu"
     return _network(found.resolve(), state.st_mtime_ns, state.st_size, torch.device(device))
+
+
+@lru_cache(maxsize=1)
+def shared_runtime(network: FlowFaceNetwork) -> Runtime:
+    """What runs a network of ``shared_network`` fastest here, made once; its weights must not change any more."""
+    from backend.alignment.flowface.runtime import fastest
+
+    return fastest(network)
 
 
 @lru_cache(maxsize=4)

@@ -13,7 +13,13 @@ from packaging.utils import canonicalize_name
 from backend.setting_up import pins
 from backend.setting_up.machines import LINUX, LINUX_ARM, MACOS, NAMES, PYTHONS, WINDOWS, Machine
 
-FILES = ("requirements.txt", "requirements-build.txt", "requirements-ray.txt", "requirements-uv.txt")
+FILES = (
+    "requirements.txt",
+    "requirements-build.txt",
+    "requirements-openvino.txt",
+    "requirements-ray.txt",
+    "requirements-uv.txt",
+)
 
 
 def entries(path: Path) -> list[str]:

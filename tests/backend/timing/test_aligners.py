@@ -28,7 +28,7 @@ def test_every_case_is_timed_and_kept(tmp_path: Path, monkeypatch: pytest.Monkey
     )
     results = benchmark_align(options, Console(file=told))
     assert json.loads((tmp_path / "out" / "align.json").read_text()) == results
-    rows = results["rows"]
+    rows = [row for row in results["rows"] if row.get("runtime") != "openvino"]  # where that is installed
     assert [(r["name"], r["size"], r["batch"]) for r in rows] == [
         ("mediapipe", 256, 1),
         ("mine.safetensors", 64, 1),

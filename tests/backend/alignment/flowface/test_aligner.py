@@ -54,7 +54,7 @@ def open_points(box: FaceBox) -> NDArray[np.float64]:
 def looks_of(network: FlowFaceNetwork) -> list[int]:
     """The sizes of the batches that the network is asked for, as they come."""
     sizes: list[int] = []
-    network.register_forward_pre_hook(lambda _module, inputs: sizes.append(len(inputs[0])))
+    network.encoder.register_forward_pre_hook(lambda _module, inputs: sizes.append(len(inputs[0])))
     return sizes
 
 
