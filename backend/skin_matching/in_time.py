@@ -63,10 +63,10 @@ class TimeMatching:
     """How skin is matched over time; what is not the default is for ablations.
 
     Six quick sequences of dev (``flowface evaluate --split dev --quick``, MediaPipe's points), SSME of the face in px,
-    talking and turning heads: not matched 1.40 and 4.16; as here 0.91 and 2.14. ``settling`` 0: 0.94, 2.26; ``rounds``
-    1: 0.94, 2.50, neither: 0.95, 2.61.
-    ``turning``: without and with, SSME of makehuman_dev_00_turns 3.06 and 2.65 px, rotations off by 1.07 and 0.76°; of
-    dev_00_turns 1.76 and 1.78 px, 0.59 and 0.58°; focal lengths, then off by 0 and 4 %, by 4 % either way.
+    talking and turning heads: not matched 1.40 and 4.16; matched without ``turning`` 0.91 and 2.18; without
+    ``settling`` either 0.94 and 2.26, in one of the ``rounds`` 0.95 and 2.61.
+    ``turning``, measured without settling after it: SSME of makehuman_dev_00_turns 3.06 without and 2.65 px with it,
+    rotations off by 1.07 and 0.76°; of dev_00_turns 1.76 and 1.78 px, 0.59 and 0.58°; focal lengths by 4 % at most.
     """
 
     consecutive: bool = True
@@ -130,17 +130,15 @@ def refine_in_time(
         if before is None:
             before = skin_residual(take.points(now, skin), skin)
         last = number + 1 == how.rounds
-        turned = turn_shape(head, view, now, skin, options, take.check) if how.turning else None
-        if turned is not None:  # it tells where on the surface skin is, so that none has to settle
-            skin, turns = turned.skin, True
+        told, turned = take, turn_shape(head, view, now, skin, options, take.check) if how.turning else None
+        if turned is not None:
+            now, skin, turns = turned.start, turned.skin, True
             told = replace(take, view=replace(view, camera=turned.camera), neutral_prior=turned.neutral)
-            now = told.fitted(turned.start, skin, hears.next(), last=last)
-            continue
         settling = how.settling if last else 0
         for again in range(settling + 1):
             if again:
                 skin = settled(skin, jacobian, take.points(now, skin))
-            now = take.fitted(now, skin, hears.next(), last=last and again == settling)
+            now = told.fitted(now, skin, hears.next(), last=last and again == settling)
     residual = skin_residual(take.points(now, skin), skin)
     if before is None or _worse(now, fit) or not np.nanmean(residual) < np.nanmean(before):
         if not turns:
