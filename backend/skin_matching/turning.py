@@ -45,7 +45,7 @@ Check = Callable[[], None]
 
 RIGID = 0.004
 """Metres by which a take's expressions may move a keypoint in nine of ten frames for it to count as rigid. Of three
-quick dev sequences' followed skin, more points tell the focal length better: 9 % off; with 0.002 12 and 0.001 14."""
+quick dev sequences' followed skin, more points tell the focal length better: 8 % off; with 0.002 12 and 0.001 14."""
 OFTEN = 0.9
 FEWEST_POINTS = 40
 FEWEST_IN_FRAME = 20
@@ -56,12 +56,12 @@ TURNED = np.deg2rad(25.0)
 """The least angle between two frames' lines of sight that counts as turning."""
 ALIKE = 4.0
 """Times σ: followed skin errs alike in frame after frame and from point to neighbour. Exact tracks leave focal lengths
-off by a hundredth, followed ones by a tenth, where σ as it is says a hundredth."""
+off by one or two hundredths, followed ones by a tenth, where σ as it is says a hundredth."""
 FOCAL_SIGMA = 0.07
 """σ of log focal above which a turn does not tell shape and perspective apart (the bas relief). Where the first fit had
 37 % of the focal length missing and 9° of rotation, points said 0.083, and a focal length that was 21 % off."""
 POINT_SIGMA = 0.005
-"""Metres by which the first fit may misplace followed skin."""
+"""Metres by which the first fit may misplace followed skin; 0.01 makes SSME 1.93 of 1.78 and 2.63 of 2.65 px."""
 FOCAL_PRIOR = 0.3  # σ of log focal about the fit's
 MISSED = 1.5
 """σ by which sightings may miss the adjusted points (median): beyond, it was not one rigid thing that was followed."""
