@@ -25,7 +25,7 @@ One view tells too little of depth (seeds/001 §3.2.2).
 MATCHED_IN_TIME = False
 """Whether the skin of one view is matched from frame to frame where nobody chose."""
 _SEVERAL = "between several views, by the pictures of a few frames"
-_ONE = "from frame to frame of one, which reads the footage again and takes about as long as tracking it"
+_ONE = "from frame to frame of one, which makes a job take two to three times as long"
 MATCHING = (
     Choice(False, "off", "Off", "the face's points alone"),
     Choice(True, "on", "On", f"{_SEVERAL}; {_ONE}"),

@@ -136,10 +136,11 @@ def solve_take(
         seen = head, views, fit, options, pictures
         told: dict[str, Any] = {"neutral_prior": neutral_prior, "should_cancel": should_cancel}
         if len(views) > 1:
-            matched = keep("matched", partial(refine, *seen, **told, on_progress=hears(Step.MATCHING)))
+            told |= {"on_progress": hears(Step.MATCHING)}
+            matched = keep("matched", _from_0_to_1(hears(Step.MATCHING), partial(refine, *seen, **told)))
         else:
             told |= {"how": time_matching, "on_progress": hears(Step.FOLLOWING)}
-            followed = keep("followed", partial(refine_in_time, *seen, **told))
+            followed = keep("followed", _from_0_to_1(hears(Step.FOLLOWING), partial(refine_in_time, *seen, **told)))
             # what comes after must not leave the skin again
             if followed is not None:
                 views, shaped = [with_skin(head, views[0], followed.skin)], Fixed(identity=True, cameras=True)
@@ -160,6 +161,18 @@ def solve_take(
     return SolvedTake(
         fit.without_points(SKIN.made_by), None, at_rest, followed, skin_error_px(head, fit, followed.skin)
     )
+
+
+def _from_0_to_1(hears: Callable[[float], None], make: Callable[[], T]) -> Callable[[], T]:
+    """``make``, whose beginning and end are told: whoever hears of it may take the time."""
+
+    def whole() -> T:
+        hears(0.0)
+        made = make()
+        hears(1.0)
+        return made
+
+    return whole
 
 
 def _at_rest(

@@ -102,7 +102,7 @@ def test_a_yes_or_no_may_be_left_open() -> None:
         assert solve_options.read(SolveOptions, chosen) == SolveOptions(match_skin=value)
     items = chosen.bl_rna.properties["match_skin"].enum_items
     assert [(item.identifier, item.value) for item in items][:2] == [("OFF", 0), ("ON", 1)], "as files had a box for it"
-    assert "as long as" in items["ON"].description, "what it costs"
+    assert "times as long" in items["ON"].description, "what it costs"
 
 
 def test_adapted_weights_are_offered_by_name_and_reach_the_job_by_it() -> None:
