@@ -37,6 +37,9 @@ def adapt(
     resolution: Annotated[
         int, typer.Option(help="Pixels along the side of the crops in which skin is compared.", min=48, max=384)
     ] = 192,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Pull landmarks onto MediaPipe's, instead of anchoring how they move.")
+    ] = False,
     list_all: Annotated[bool, typer.Option("--list", help="List adapted weights, and stop.")] = False,
     remove: Annotated[str, typer.Option(metavar="NAME", help="Remove adapted weights, and stop.")] = "",
 ) -> None:
@@ -49,7 +52,7 @@ def adapt(
         _manage(remove)
         return
     with Stop() as stop:  # before torch is loaded
-        outcome = _adapt(clips or [], name, out, replace, weights, frames, steps, terms, resolution, stop)
+        outcome = _adapt(clips or [], name, out, replace, weights, frames, steps, terms, resolution, in_place, stop)
     for sentence in told(outcome, out, name or _default_name(clips or [])):
         typer.echo(sentence)
 
@@ -64,6 +67,7 @@ def _adapt(
     steps: int,
     terms: str,
     resolution: int,
+    in_place: bool,
     stop: Stop,
 ) -> Outcome:
     from rich.console import Console
@@ -85,7 +89,7 @@ def _adapt(
         out=_out(out, name or _default_name(clips), replace),
         weights=weights,
         frames=parse_frames(frames) if frames else None,
-        options=AdaptOptions(steps=steps, resolution=resolution, weights=TERMS[terms]),
+        options=AdaptOptions(steps=steps, resolution=resolution, weights=TERMS[terms], centred=not in_place),
     )
     try:
         with AdaptationView(Console()) as view:

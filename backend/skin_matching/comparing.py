@@ -13,16 +13,18 @@ from backend.head_model.atlas_texels import sample
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
+# Measured on six quick sequences of dev, SSME of the face in px of talking and turning heads.
 WINDOW = 21
-"""Texels."""
+"""Texels. With an atlas of 256 0.945 and 2.41; 15: 0.940, 2.40."""
 LEVELS = 1
-"""Of the pyramid, above the picture itself."""
+"""Of the pyramid, above the picture itself. 2: the same at a higher price."""
 BACK_LEVELS = 0
 """The same of the way back, which begins where it should end."""
 RETURN = 1.0
-"""Texels by which a keypoint followed there and back may miss its start."""
+"""Texels by which a keypoint followed there and back may miss its start. 0.5: 0.941 and 2.23 instead of 0.936, 2.23."""
 UNLIKE = 30.0
-"""Grey levels by which two windows differ in the mean (of 40 a local deviation) where they show different things."""
+"""Grey levels by which two windows differ in the mean where they show different things. 20 and 45
+are as good on faces that nothing hides."""
 CORRELATED = 1.0
 """Times by which the noise of neighbouring texels, which is no noise of single ones, misplaces a window more."""
 

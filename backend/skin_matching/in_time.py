@@ -63,8 +63,8 @@ class TimeMatching:
     """How skin is matched over time; what is not the default is for ablations.
 
     Six quick sequences of dev (``flowface evaluate --split dev --quick``, MediaPipe's points), SSME of the face in px,
-    talking and turning heads: not matched 1.40 and 4.16; as here 0.91 and 2.14. ``settling`` 0: 0.94, 2.26; ``rounds``
-    1: 0.94, 2.50, neither: 0.95, 2.61.
+    talking and turning heads: not matched 1.40 and 4.16; matched without ``turning`` 0.91 and 2.18; without
+    ``settling`` either 0.94 and 2.26, in one of the ``rounds`` 0.95 and 2.61.
     """
 
     consecutive: bool = True
@@ -120,7 +120,7 @@ def refine_in_time(
     keypoints = choose_keypoints(layout, fit, view, how.keypoints)
     take = _Take(layout, view, pictures, keypoints, how, options, neutral_prior, should_cancel)
     hears = _Parts(on_progress, [MATCHING, 1.0] * how.rounds + [1.0] * how.settling)
-    now, before = fit, None
+    now, before, turns = fit, None, False
     for number in range(how.rounds):
         skin, jacobian = take.matched(now, hears.next())
         if not skin.valid.any():
@@ -128,20 +128,29 @@ def refine_in_time(
         if before is None:
             before = skin_residual(take.points(now, skin), skin)
         last = number + 1 == how.rounds
-        turned = turn_shape(head, view, now, skin, options, take.check) if how.turning else None
-        if turned is not None:  # it tells where on the surface skin is, so that none has to settle
-            skin = turned.skin
+        told, turned = take, turn_shape(head, view, now, skin, options, take.check) if how.turning else None
+        if turned is not None:
+            now, skin, turns = turned.start, turned.skin, True
             told = replace(take, view=replace(view, camera=turned.camera), neutral_prior=turned.neutral)
-            now = told.fitted(turned.start, skin, hears.next(), last=last)
-            continue
         settling = how.settling if last else 0
         for again in range(settling + 1):
             if again:
                 skin = settled(skin, jacobian, take.points(now, skin))
-            now = take.fitted(now, skin, hears.next(), last=last and again == settling)
+            now = told.fitted(now, skin, hears.next(), last=last and again == settling)
     residual = skin_residual(take.points(now, skin), skin)
     if before is None or _worse(now, fit) or not np.nanmean(residual) < np.nanmean(before):
-        return None
+        if not turns:
+            return None
+        return refine_in_time(  # what the turn told did not help: without
+            head,
+            views,
+            fit,
+            options,
+            pictures,
+            neutral_prior=neutral_prior,
+            how=replace(how, turning=False),
+            should_cancel=should_cancel,
+        )
     return TimeMatchedFit(now, skin.valid.sum(axis=1), residual, before, how.rounds, skin)
 
 

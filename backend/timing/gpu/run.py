@@ -148,7 +148,7 @@ def _error(error: Exception) -> str:
 
 def versions() -> dict[str, str]:
     """Python's and those of the packages that results depend on."""
-    told = {name: str(metadata.version(name)) for name in VERSIONS}  # type: ignore[no-untyped-call]
+    told = {name: metadata.version(name) for name in VERSIONS}
     return {"python": platform.python_version(), **told}
 
 
@@ -164,7 +164,7 @@ def device_words(device: str) -> dict[str, Any]:
         "multiprocessors": told.multi_processor_count,
         "capability": f"{told.major}.{told.minor}",
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
     }
 

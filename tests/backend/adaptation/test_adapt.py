@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from backend.adaptation.adapter import Adapter, AdaptOptions
-from backend.adaptation.frames import Frames
+from backend.adaptation.cli import adapt as adapt_command
+from backend.adaptation.frames import Frames, hold_out
 from backend.adaptation.losses import (
     TERMS,
     Weights,
@@ -135,6 +136,7 @@ def run(tmp_path: Path, frames: Frames, options: AdaptOptions, out: Path, stop_a
         assert steps[-1] == (stop_at if stop_at >= 0 else options.steps)
 
 
+@pytest.mark.slow
 def test_what_is_better_is_kept_by_name_with_where_it_came_from(tmp_path: Path, frames: Frames) -> None:
     with pytest.raises(Cancelled):
         run(tmp_path, frames, FAST, adapted_path("ana"), stop_at=3)
@@ -157,6 +159,7 @@ def test_what_is_better_is_kept_by_name_with_where_it_came_from(tmp_path: Path, 
         find_weights(Path("ana"))
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_where_nothing_improves(tmp_path: Path, frames: Frames) -> None:
     out = tmp_path / "out.safetensors"
     outcome = run(tmp_path, frames, AdaptOptions(steps=1, runs=1, rate=1e-9, resolution=96), out)
@@ -164,6 +167,7 @@ def test_nothing_is_kept_where_nothing_improves(tmp_path: Path, frames: Frames) 
     assert outcome.judgement.after.marks == pytest.approx(outcome.judgement.before.marks, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_resumed_is_the_same_as_never_stopped(frames: Frames) -> None:
     few = AdaptOptions(steps=4, runs=1, rate=3e-3, resolution=48)
     whole, parts = (prepared(tiny_network(), frames, few) for _ in range(2))
@@ -180,6 +184,30 @@ def test_resumed_is_the_same_as_never_stopped(frames: Frames) -> None:
         parts.train()
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, parts.network.state_dict()[name]), name
+
+
+def test_whole_stretches_are_held_out() -> None:
+    assert np.flatnonzero(hold_out(np.arange(50))).tolist() == list(range(40, 50))
+    assert np.flatnonzero(hold_out(np.arange(7, 207))).tolist() == [*range(80, 100), *range(180, 200)]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "No clip is given"),
+        ({"clips": [Path("a.mp4")], "terms": "some"}, "must be one of all, landmarks, textures"),
+        ({"clips": [Path("a.mp4")], "name": "../a"}, "cannot name weights"),
+        ({"clips": [Path("a.mp4")], "out": Path("a.pt")}, "must end in .safetensors"),
+        ({"clips": [Path("a.mp4")], "weights": Path("nobody")}, "There are no weights at nobody"),
+        ({"clips": [Path("nowhere.mp4")], "steps": 1}, "There is no file"),
+        ({"remove": "nobody"}, "There are no adapted weights called"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_sentence(given: dict[str, object], sentence: str) -> None:
+    defaults = {"name": "", "out": None, "replace": False, "weights": None, "frames": "", "steps": 1, "terms": "all"}
+    defaults |= {"clips": None, "resolution": 96, "in_place": False, "list_all": False, "remove": ""}
+    with pytest.raises(UserError, match=sentence):
+        adapt_command(**defaults | given)
 
 
 def test_the_paper_s_rows_have_a_name() -> None:

@@ -21,6 +21,7 @@ TINY = GpuSizes(
 )
 
 
+@pytest.mark.slow
 def test_a_rehearsal_runs_every_part_and_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_weights(tmp_path / "small.safetensors", constant_network(), {})
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path / "small.safetensors"))
