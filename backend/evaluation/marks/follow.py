@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from backend.evaluation.marks.area import MARK_REGIONS, MarkArea
+from backend.evaluation.marks.area import MarkArea
 from backend.evaluation.real_data import SHORTEST_STILL, STILL_SPEED, outer_eye_distance
 from backend.evaluation.store import code_digest
 from backend.evaluation.trackers.flowface import clip_key, observe_clip, open_clip
@@ -74,12 +74,6 @@ class FollowedMarks:
     still: NDArray[np.int64]
     grid: F64
     grid_still: NDArray[np.int64]
-
-    @property
-    def last(self) -> NDArray[np.int64]:
-        """(K,) the last frame of each."""
-        known = np.isfinite(self.seen[..., 0])
-        return np.asarray(known.shape[1] - 1 - known[:, ::-1].argmax(axis=1), np.int64)
 
 
 def follow_clip(clip: Path, cache: Path) -> FollowedMarks:
@@ -244,8 +238,3 @@ def still_stretches(seen: F64, unit: float, frame_rate: float) -> NDArray[np.int
     numbered, count = label(still)
     runs = [np.flatnonzero(numbered == n + 1) for n in range(count)]
     return np.array([(run[0], run[-1]) for run in runs if len(run) >= SHORTEST_STILL], np.int64).reshape(-1, 2)
-
-
-def region_names(followed: FollowedMarks) -> list[str]:
-    """(K,) each mark's region by name."""
-    return [MARK_REGIONS[number] for number in followed.region]
