@@ -64,11 +64,28 @@ def settings_for_tests(environment: Environment) -> dict[str, str]:
     return settings
 
 
+CUDA, HERE = "--cuda", "--here"
+
+
+def command_cuda(arguments: list[str]) -> int:
+    """What runs on a GPU against the CPU's results, and its times, in one JSON file: ``backend.timing.gpu``.
+
+    ``--here`` takes the Python that runs this, with the packages that it has, where none can be fetched.
+    """
+    python = sys.executable if HERE in arguments else set_up().program("python")
+    told = [argument for argument in arguments if argument not in (CUDA, HERE)]
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return run([python, "-m", "backend.timing.gpu", *told], dict(os.environ, PYTHONPATH=path), folder=None)
+
+
 def command_test(arguments: list[str]) -> int:
     """Style, import contracts, types, pins and tests; all run even if one fails; the exit status says if all passed.
 
-    Types and pins are checked beside the tests: pytest's processes leave a core idle at their start and end.
+    Types and pins are checked beside the tests: pytest's processes leave a core idle at their start and end. With
+    ``--cuda`` it is ``command_cuda`` instead.
     """
+    if CUDA in arguments:
+        return command_cuda(arguments)
     environment = set_up()
     python = environment.program("python")
     steps = {
@@ -158,7 +175,8 @@ COMMANDS = {
 def main(arguments: list[str]) -> int:
     """Run a command; the exit status."""
     if not arguments or arguments[0] not in COMMANDS:
-        tests = "test [--fast] [pytest options] | smoke [pytest options]"
+        cuda = "test --cuda [--here] [--device cpu] [--out FILE]"
+        tests = f"test [--fast] [pytest options] | {cuda} | smoke [pytest options]"
         usage = f"demo [--out FOLDER] | {tests} | set-up [smoke] | pin [--upgrade]"
         print(f"usage: python3 backend/bootstrap.py {usage}", file=sys.stderr)
         return 2
@@ -166,7 +184,8 @@ def main(arguments: list[str]) -> int:
         problem = unsupported(this_machine())
         if problem:
             raise SetupError(problem)
-        ensure_system_libraries()
+        if HERE not in arguments:
+            ensure_system_libraries()
         return COMMANDS[arguments[0]](arguments[1:])
     except SetupError as error:
         print(f"flowface: {error}", file=sys.stderr)

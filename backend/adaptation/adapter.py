@@ -29,8 +29,9 @@ from backend.training.atlas_points import atlas_points
 
 CROP = 256.0
 """Pixels of the paper's crop, in which eq. 9 counts."""
-ADAPTED = ("uv.", "update.flow_head.", "update.uncertainty_head.")
-"""The parts of the network that learn: the UV embeddings with their textures, and both heads. The encoder, which knows
+ADAPTED = ("uv.", "update.flow_head.", "update.uncertainty_head.", "update.first.", "update.second.")
+"""The parts of the network that learn: the UV embeddings with their textures, and both heads, which are
+the last layers, one for both in the slim update. The encoder, which knows
 faces, and the recurrent update between them stay as they are; so an image's features are computed once."""
 AT_ONCE = 16
 REFRESH = 10
@@ -40,8 +41,12 @@ REFRESH = 10
 @dataclass(frozen=True)
 class AdaptOptions:
     """``steps`` of ``runs`` × ``length`` consecutive frames each; ``resolution`` is the crops' in which skin is
-    compared, pixels along a side. ``hold_sigma`` weighs the square by which log σ leaves what it was: no consistency
-    says anything of σ, and the uncertainty head would drift with what the flow's recurrence makes of it."""
+    compared, pixels along a side. ``centred`` takes each landmark's median difference between MediaPipe and the network
+    out of eq. 9: the two mean points that lie some per cent of the inter-ocular distance apart on every frame (4.2 on
+    lp_d10), and where the term pulls one onto the other, the skin between is bent; so it anchors how landmarks move.
+    ``hold_sigma`` weighs the square by which log σ leaves what it was: no consistency says anything of σ, and the
+    uncertainty head would drift with what the flow's recurrence makes of it.
+    """
 
     steps: int = 150
     runs: int = 4

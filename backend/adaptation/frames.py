@@ -50,7 +50,7 @@ class Frames:
 
     ``images (T,D,D,3)`` are the network's crops and ``pictures (T,S,S,3)`` the same crops with S = ``SIDE`` pixels.
     ``landmarks (T,478,2)`` and ``sigma (T,478)`` are MediaPipe's, in shares of the crop's side ((0,0) its top-left
-    corner, σ infinite where they are not seen); ``to_image (T,2,3)`` is the map from shares of the crop to the footage's
+    corner, σ infinite where they are not seen); ``to_image (T,2,3)`` the map from shares of the crop to the footage's
     pixels. ``number (T,)`` is the footage's own. ``follows`` says that the frame before is the one just before
     it in the footage, ``held_out`` that it may not be learnt from.
     """

@@ -73,14 +73,16 @@ def follow_marks(frames: Frames, stretch: NDArray[np.intp], mu: F64, confidence:
 
 def reprojection(marks: Marks, flow: Tensor, skin: Skin, frames: Frames) -> F64:
     """(F,M) distance of each mark from where the network lays it, in % of the inter-ocular distance; NaN where it lies
-    off the face.
+    off the face in most frames.
 
     ``flow (F,2,U,U)`` as ``Adapter.flows`` gives it. A mark's point of the atlas is the mean of those that the network
     finds under it in all the frames.
     """
     nu = np.stack([_under(places, flow[i : i + 1], skin) for i, places in enumerate(marks.places)])
-    mean = torch.from_numpy(nu.mean(axis=0).astype(np.float32))
-    laid = mean.numpy() + sample(flow, torch.nan_to_num(mean)).mT.double().numpy()
+    found = np.isfinite(nu).all(axis=-1)
+    mean = np.nansum(nu, axis=0) / np.maximum(found.sum(axis=0), 1)[:, None]
+    mean[found.mean(axis=0) < 0.5] = np.nan
+    laid = mean + sample(flow, torch.from_numpy(np.nan_to_num(mean).astype(np.float32))).mT.double().numpy()
     off = frames.in_image(laid, marks.frames) - frames.in_image(marks.places, marks.frames)
     return np.asarray(100 * np.linalg.norm(off, axis=-1) / frames.interocular[marks.frames][:, None])
 

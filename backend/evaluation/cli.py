@@ -65,6 +65,7 @@ Clips = Annotated[
     list[Path] | None,
     typer.Option("--clip", help="Only look, and only at this clip or photograph; may be repeated.", metavar="FILE"),
 ]
+Sequences = Annotated[bool, typer.Option("--sequences", help="Only rendered sequences: no real data, rigs or looks.")]
 Marks = Annotated[
     bool,
     typer.Option("--marks", help="Only marks of real skin, followed by an independent tracker; --clip says whose."),
@@ -109,6 +110,7 @@ def evaluate(
     benchmark_cache: Annotated[
         Path | None, typer.Option(help="Folder for the rendered sequences; the system's cache where left out.")
     ] = None,
+    sequences: Sequences = False,
     rigs: Rigs = False,
     look: Look = False,
     marks: Marks = False,
@@ -134,6 +136,7 @@ def evaluate(
             benchmark_cache=benchmark_cache,
             peoples=parse_peoples(people),
             persons=persons,
+            sequences_only=sequences,
             rigs_only=rigs,
             look_only=look,
             marks_only=marks,

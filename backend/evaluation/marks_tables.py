@@ -22,13 +22,26 @@ def _clip_sheet(records: Sequence[Record]) -> Sheet:
     rows += [_clip_row(EVERY, mine) for mine in _by_tracker(records)]
     return Sheet(
         "Marks of real skin: reprojection through the tracked head",
-        ("clip", "tracker", "marks", "bound", "median %", "mean %", "p90 %", "own %", "jitter %", "of marks", "still"),
+        (
+            "clip",
+            "tracker",
+            "marks",
+            "bound",
+            "median %",
+            "mean %",
+            "p90 %",
+            "own %",
+            "jitter %",
+            "beyond",
+            "of marks",
+            "still",
+        ),
         tuple(rows),
         "Moles and corners of texture away from landmarks, followed on the footage by OpenCV's Lucas-Kanade tracker, "
         "forth and back, bound to the head's surface where each begins. In % of the inter-ocular distance over all "
         "later frames. Own: by how much the marks miss their beginnings coming back, median. Jitter: of the head's "
-        "surface, and of the marks, in stretches in which the marks hardly move (second differences over √6, RMS); "
-        "still: the frames of these.",
+        "surface, that beyond the median mark's, and the marks', in stretches in which the marks hardly move (second "
+        "differences over √6, RMS); still: the frames of these.",
     )
 
 
@@ -40,7 +53,7 @@ def _clip_row(name: str, mine: Sequence[Record]) -> tuple[str, ...]:
         str(sum(r["bound"] for r in mine)),
         *(figure(mean([(r.get("error") or {}).get(of) for r in mine])) for of in ("median", "mean", "p90")),
         figure(mean([r["returned_percent"]["median"] for r in mine])),
-        *(figure(mean([r.get(of) for r in mine]), 3) for of in ("jitter", "jitter_of_marks")),
+        *(figure(mean([r.get(of) for r in mine]), 3) for of in ("jitter", "jitter_beyond", "jitter_of_marks")),
         str(sum(r.get("still_frames", 0) for r in mine)),
     )
 

@@ -31,9 +31,12 @@ from backend.evaluation.look_tables import look_sheets
 from backend.evaluation.marks.record import MARKED_BY, mark_tasks
 from backend.evaluation.marks_tables import marks_sheets
 from backend.evaluation.measure import LazyTruth, measure
+from backend.evaluation.motion_tables import motion_sheets
 from backend.evaluation.progress_view import EvaluationView
 from backend.evaluation.real_data import RealData, Task, able, add_rank_correlation
 from backend.evaluation.rendered_rigs import RenderedRigs
+from backend.evaluation.scan import add_rotation_errors
+from backend.evaluation.scan_tables import rotation_sheets
 from backend.evaluation.store import EVERYTHING, Store, code_digest, plain
 from backend.evaluation.trackers.by_name import ALIGNED_BY, BASELINES, make_trackers, plain_name
 from backend.evaluation.trackers.flowface import FlowFace
@@ -59,10 +62,10 @@ class EvaluationOptions:
     ``split`` says whose faces are looked at: figures are published of ``test``, weights and options are chosen on
     ``dev`` (``splits.toml``). ``results`` maps names to folders of other trackers' results; ``specs`` replaces the
     benchmark's own sequences, which are of the first ``persons`` (None: all) of each of ``peoples``;
-    ``benchmark_cache`` None is the system's cache folder. ``rigs_only`` looks at several cameras alone, rendered
-    people's and the scan's. ``look_only`` does nothing but ``backend.evaluation.look``, and ``marks_only`` nothing but
-    ``backend.evaluation.marks``, on ``clips`` alone where there are any. ``weights`` are the alignment
-    network's, None its own.
+    ``benchmark_cache`` None is the system's cache folder. ``sequences_only`` measures nothing but these, ``rigs_only``
+    several cameras alone, rendered people's and the scan's, ``look_only`` does nothing but ``backend.evaluation.look``
+    and ``marks_only`` nothing but ``backend.evaluation.marks``, on ``clips`` alone where there are any. ``weights`` are
+    the alignment network's, None its own.
     """
 
     out: Path
@@ -79,6 +82,7 @@ class EvaluationOptions:
     peoples: tuple[People, ...] = PEOPLES
     persons: int | None = None
     rigs: bool = True
+    sequences_only: bool = False
     rigs_only: bool = False
     look: bool = True
     look_only: bool = False
@@ -94,7 +98,7 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
     Raises UserError for options, data or results that cannot be used; KeyboardInterrupt leaves what is done on disk.
     """
     plots.need_matplotlib()
-    if options.marks_only:
+    if options.marks_only or options.sequences_only:
         options = replace(options, real=False, uncertainty=False, rigs=False, look=False)
     elif options.look_only or options.clips:
         options = replace(options, real=False, uncertainty=False, rigs=False, look=True, look_only=True)
@@ -138,6 +142,7 @@ def evaluate(options: EvaluationOptions, console: Console | None = None) -> dict
         write_atomic(options.out / "results.json", json.dumps(results, indent=1, allow_nan=False).encode())
         draw_plots(results, heat, options.out)
     sheets = tables.build_sheets(results) + (look_sheets(results["looks"]) if results["looks"] else [])
+    sheets += motion_sheets(results["runs"]) + rotation_sheets(results["real"].get("scan", []))
     sheets += marks_sheets(results["marks"]) if results["marks"] else []
     foreword = _foreword(results)
     write_atomic(options.out / "tables.md", tables.to_markdown(sheets, "Evaluation", foreword).encode())
@@ -295,6 +300,7 @@ def _real(
             parts = {name: tuple(dict.fromkeys((*EVERYTHING, *own))) for name, own in made_by.items()}
         found[kind] = _do(kind, work, store, view, parts)
     add_rank_correlation(found.get("zoom", []))
+    add_rotation_errors(found.get("scan", []))
     return found
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from backend.errors import ErrorCode, UserError
 from backend.evaluation.mesh_landmarks import NOSE_BASE
+from backend.evaluation.metrics.pose import head_rotations
 from backend.evaluation.metrics.rigid_alignment import KEYPOINTS7
 from backend.evaluation.outside import seen_from_outside
 from backend.evaluation.rig import Rig, TrueFace
@@ -24,6 +27,8 @@ F64 = NDArray[np.float64]
 METRES_PER_SCAN_UNIT = 0.05  # the data set's own estimate; the chamfer distance scales the mesh to it
 SCAN_KEYPOINTS = (6069, 4600, 1527, 7932, 3591, 3060, 6152)
 """Vertices of the scan at NoW's seven points, looked up once under MediaPipe's points in its frontal view."""
+FRONTAL = 45
+"""Degrees from the front within which views say where a tracker's head looks straight ahead."""
 FACE_RADIUS = 0.08
 """Metres about the base of the nose within which a face is compared: as NoW crops its scans, a little tighter (there
 about 0.09), so that no mesh that ends at forehead and chin is blown up to cover more."""
@@ -69,13 +74,42 @@ def read_scan(folder: Path) -> Scan:
     return Scan(points, mesh.triangles, near & seen_from_outside(points, mesh.triangles, nose), cameras)
 
 
+def add_rotation_errors(records: Sequence[dict[str, Any]]) -> None:
+    """Give each record of ``scan_record`` the angle in degrees by which its tracker turned the head wrongly there.
+
+        e_v = ∠(R̂_v (R_v D)ᵀ),   D the mean of R_vᵀ R̂_v over the views at most ``FRONTAL`` from the front
+
+    of head rotations R̂_v and the true cameras' R_v; D says where the tracker's head looks straight ahead. None where
+    the tracker saw no face, or has no neutral head by which a single view tells its rotation.
+    """
+    for tracker in {r["tracker"] for r in records}:
+        mine = [r for r in records if r["tracker"] == tracker]
+        known = [r for r in mine if r.get("head_rotation") is not None]
+        frontal = [r for r in known if abs(r["azimuth"]) <= FRONTAL]
+        for record in mine:
+            record["rotation_deg"] = None
+        if not frontal:
+            continue
+        straight = (_turns(frontal, "camera_rotation").inv() * _turns(frontal, "head_rotation")).mean()
+        true = _turns(known, "camera_rotation") * straight
+        for record, angle in zip(known, (_turns(known, "head_rotation") * true.inv()).magnitude(), strict=True):
+            record["rotation_deg"] = float(np.rad2deg(angle))
+
+
+def _turns(records: Sequence[dict[str, Any]], name: str) -> Rotation:
+    return Rotation.from_matrix(np.array([r[name] for r in records], np.float64))
+
+
 def scan_record(tracker: Tracker, folder: Path, scan: Scan, camera: dict[str, Any]) -> dict[str, Any]:
-    """Chamfer distance of the scan's face from the mesh tracked in one view, non-metrical, and the focal length."""
+    """Chamfer distance of the scan's face from the mesh tracked in one view, non-metrical, focal length, rotation."""
     view = f"{camera['azimuth_deg']:+d}/{camera['elevation_deg']:+d}"
     record: dict[str, Any] = {"tracker": tracker.name, "view": view, "lost": True}
+    record |= {"azimuth": camera["azimuth_deg"], "camera_rotation": camera["R"]}
     mesh = track_or_none(tracker, folder / camera["image"], single_image=True)
     if mesh is None or mesh.landmarks68 is None:
         return record
+    if mesh.neutral is not None:
+        record["head_rotation"] = head_rotations(mesh)[0]
     return (
         record
         | {"lost": False, "focal_ratio": float(mesh.focal_px[0]) / camera["K"][0][0]}

@@ -29,7 +29,10 @@ WITHOUT_EFFECT = (
     "training",
     *(
         f"evaluation/{name}.py"
-        for name in ("tables", "look_tables", "marks_tables", "plots", "draw_plots", "run", "cli", "progress_view")
+        for name in (
+            *("tables", "look_tables", "marks_tables", "motion_tables", "scan_tables"),
+            *("plots", "draw_plots", "run", "cli", "progress_view"),
+        )
     ),
 )
 """Parts of the backend that no measured number depends on."""

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 REGIONS = ("face", "eyes", "nose", "mouth", "ears")
 """The regions of seeds/001 table 2, in its order."""
+MOTION_REGIONS = (*REGIONS, "cheeks")
+"""The regions whose motion is measured: cheeks, which have no landmarks, too."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from backend.errors import Cancelled
 from backend.fitting import FitOptions, FitResult, View, fit_take
 from backend.fitting.posed import world_vertices
-from backend.head_model.atlas_texels import sample
-from backend.head_model.dense_points import outside, spread_vertices
+from backend.head_model.dense_points import outside
 from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
 from backend.observations import PointSet, PointSetId
 from backend.skin_matching.chain import Chains, solve
-from backend.skin_matching.follow import FACING, FollowedSkin, follow, spread_frames
-from backend.skin_matching.keypoints import Keypoints, skin_keypoints
-from backend.skin_matching.lay_out import STEP, TakeLayout
+from backend.skin_matching.choose_keypoints import choose_keypoints, side_for
+from backend.skin_matching.follow import FollowedSkin, follow
+from backend.skin_matching.keypoints import Keypoints
+from backend.skin_matching.lay_out import TakeLayout
 from backend.skin_matching.refine_views import ViewPictures
 from backend.skin_matching.turning import turn_shape
 
@@ -34,11 +34,6 @@ Bools = NDArray[np.bool_]
 
 SKIN = PointSetId("skin", "skin matching")
 
-SIDES = (256, 512)
-"""Of the atlas, texels."""
-COARSE = 2.0
-"""Pixels from texel to texel. On benchmark heads (1.3) 512 lowers SSME by 5 % talking, by nothing turning, and costs
-twice as much."""
 FEWEST = 30
 """Keypoints that a frame must show matched for its own to be used: a few would bend a face, not move it."""
 FLOOR = 0.25
@@ -55,23 +50,29 @@ DISTRUST = 3.0
 TRUSTED = ("left_eyeball", "right_eyeball")
 """Regions of whose points skin tells nothing. With the lids among them turning heads keep more of the aligner's bias:
 six quick dev sequences, SSME of the face 2.34 instead of 2.25 px where they turn."""
-SELDOM = 0.15
-"""Of the frames: keypoints that fewer show are left out."""
-MOST_CHOSEN = 600
-"""Keypoints: every frame pays for each in the fit."""
-MATCHING = 0.5
-"""Of a round's progress: what comes before its fit, about."""
+ROUGH = 1e-2
+"""``FitOptions.tolerance`` of a fit that another follows."""
+MATCHING = 1.0
+"""What matching a round costs, in fits, about."""
+STRIP = 64
+"""Frames posed at once."""
 
 
 @dataclass(frozen=True)
 class TimeMatching:
-    """How skin is matched over time; what is not the default is for ablations."""
+    """How skin is matched over time; what is not the default is for ablations.
+
+    Six quick sequences of dev (``flowface evaluate --split dev --quick``, MediaPipe's points), SSME of the face in px,
+    talking and turning heads: not matched 1.40 and 4.16; as here 0.91 and 2.14. ``settling`` 0: 0.94, 2.26; ``rounds``
+    1: 0.94, 2.50, neither: 0.95, 2.61.
+    """
 
     consecutive: bool = True
     mean_texture: bool = True
     keypoints: int = 400
     side: int | None = None  # texels; None: as fine as the pictures ask for
     rounds: int = 2
+    settling: int = 1  # fits after the last one, each with skin where the one before has it in the mean
     turning: bool = True  # a head that turns is several cameras
 
 
@@ -117,62 +118,120 @@ def refine_in_time(
     view = views[0]
     layout = TakeLayout(head, how.side or side_for(head, fit, view), pictures.lenses[0])
     keypoints = choose_keypoints(layout, fit, view, how.keypoints)
-
-    def check() -> None:
-        if should_cancel():
-            raise Cancelled
-
-    def part(first: float, share: float) -> Callable[[float], None]:
-        return lambda fraction: on_progress(first + share * fraction)
-
-    now, before, skin = fit, None, None
+    take = _Take(layout, view, pictures, keypoints, how, options, neutral_prior, should_cancel)
+    hears = _Parts(on_progress, [MATCHING, 1.0] * how.rounds + [1.0] * how.settling)
+    now, before = fit, None
     for number in range(how.rounds):
-        first, share = number / how.rounds, 1 / how.rounds
-        hears = part(first, MATCHING * share)
-        skin = _matched(layout, now, view, pictures, keypoints, how, check, hears)
+        skin, jacobian = take.matched(now, hears.next())
         if not skin.valid.any():
             return None
         if before is None:
-            before = skin_residual(fit_points(head, now, keypoints), skin)
-        refitting = part(first + MATCHING * share, (1 - MATCHING) * share)
-        turned = turn_shape(head, view, now, skin, options, check) if how.turning else None
-        if turned is None:
-            now = _fitted(head, view, skin, now, options, neutral_prior, refitting, should_cancel)
-        else:
-            skin, told = turned.skin, replace(view, camera=turned.camera)
-            now = _fitted(head, told, skin, turned.start, options, turned.neutral, refitting, should_cancel)
-    if skin is None or before is None:
-        return None
-    bound = keypoints if skin.points is None else replace(keypoints, points=skin.points)
-    residual = skin_residual(fit_points(head, now, bound), skin)
-    if _worse(now, fit) or not np.nanmean(residual) < np.nanmean(before):
+            before = skin_residual(take.points(now, skin), skin)
+        last = number + 1 == how.rounds
+        turned = turn_shape(head, view, now, skin, options, take.check) if how.turning else None
+        if turned is not None:  # it tells where on the surface skin is, so that none has to settle
+            skin = turned.skin
+            told = replace(take, view=replace(view, camera=turned.camera), neutral_prior=turned.neutral)
+            now = told.fitted(turned.start, skin, hears.next(), last=last)
+            continue
+        settling = how.settling if last else 0
+        for again in range(settling + 1):
+            if again:
+                skin = settled(skin, jacobian, take.points(now, skin))
+            now = take.fitted(now, skin, hears.next(), last=last and again == settling)
+    residual = skin_residual(take.points(now, skin), skin)
+    if before is None or _worse(now, fit) or not np.nanmean(residual) < np.nanmean(before):
         return None
     return TimeMatchedFit(now, skin.valid.sum(axis=1), residual, before, how.rounds, skin)
 
 
-def _matched(
-    layout: TakeLayout,
-    fit: FitResult,
-    view: View,
-    pictures: ViewPictures,
-    keypoints: Keypoints,
-    how: TimeMatching,
-    check: Callable[[], None],
-    on_progress: Callable[[float], None],
-) -> PointSet:
-    """The keypoints as the pictures show them, by the layout of a fit."""
-    seen = follow(
-        layout,
-        fit,
-        view.alignment,
-        pictures,
-        keypoints.nu * layout.side,
-        consecutive=how.consecutive,
-        mean_texture=how.mean_texture,
-        check=check,
-        on_progress=on_progress,
-    )
-    return _point_set(seen, solve(seen.said, anchored=how.mean_texture), keypoints)
+class _Parts:
+    """Progress of parts that follow one another, as a fraction of all; ``shares`` are what they cost."""
+
+    def __init__(self, on_progress: Callable[[float], None], shares: Sequence[float]) -> None:
+        self._on_progress, self._shares, self._number = on_progress, shares, 0
+
+    def next(self) -> Callable[[float], None]:
+        """What the next part tells its own fraction."""
+        before, own, whole = sum(self._shares[: self._number]), self._shares[self._number], sum(self._shares)
+        self._number += 1
+        return lambda fraction: self._on_progress((before + own * fraction) / whole)
+
+
+@dataclass(frozen=True, eq=False)
+class _Take:
+    """A take of one view and how it is matched; see ``refine_in_time``."""
+
+    layout: TakeLayout
+    view: View
+    pictures: ViewPictures
+    keypoints: Keypoints
+    how: TimeMatching
+    options: FitOptions
+    neutral_prior: F32 | None
+    should_cancel: Callable[[], bool]
+
+    def check(self) -> None:
+        """Raises Cancelled where that is wanted."""
+        if self.should_cancel():
+            raise Cancelled
+
+    def matched(self, fit: FitResult, on_progress: Callable[[float], None]) -> tuple[PointSet, F64]:
+        """The keypoints as the pictures show them, by the layout of a fit, and ``FollowedSkin.jacobian``."""
+        seen = follow(
+            self.layout,
+            fit,
+            self.view.alignment,
+            self.pictures,
+            self.keypoints.nu * self.layout.side,
+            consecutive=self.how.consecutive,
+            mean_texture=self.how.mean_texture,
+            check=self.check,
+            on_progress=on_progress,
+        )
+        return _point_set(seen, solve(seen.said, anchored=self.how.mean_texture), self.keypoints), seen.jacobian
+
+    def fitted(
+        self, start: FitResult, skin: PointSet, on_progress: Callable[[float], None], *, last: bool
+    ) -> FitResult:
+        """The take fitted to the skin as well, from an earlier fit; roughly unless it is the ``last`` one."""
+        tolerance = self.options.tolerance if last else max(self.options.tolerance, ROUGH)
+        fit = fit_take(
+            self.layout.head,
+            [with_skin(self.layout.head, self.view, skin)],
+            replace(self.options, tolerance=tolerance),
+            neutral_prior=self.neutral_prior,
+            initial=start,
+            on_progress=lambda fraction, _words: on_progress(fraction),
+            should_cancel=self.should_cancel,
+        )
+        return fit.without_points(SKIN.made_by)
+
+    def points(self, fit: FitResult, skin: PointSet) -> F64:
+        """(T,P,2) pixels where a fit has the keypoints."""
+        camera, head = fit.cameras[0], self.layout.head
+        surface = skin.surface_points(head.landmarks)
+        found = np.empty((len(fit.head_rotation), len(surface), 2))
+        for start in range(0, len(found), STRIP):
+            part = slice(start, start + STRIP)
+            world = surface_positions(surface, head.triangles, world_vertices(head, fit, part))
+            there = world @ camera.world_to_camera[:, :3].T + camera.world_to_camera[:, 3]
+            found[part] = there[..., :2] / there[..., 2:] * camera.focal_px + np.array(camera.principal_point)
+        return found
+
+
+def settled(skin: PointSet, jacobian: F64, points: F64) -> PointSet:
+    """Matched skin moved on the surface, every keypoint in all frames alike, to where a fit has its ``points (T,P,2)``.
+
+    Pictures tell how skin moves and not what is right: what a fit makes of its mean place is as good.
+    """
+    valid = skin.valid & (np.abs(np.linalg.det(np.where(skin.valid[..., None, None], jacobian, 0))) > 1e-6)
+    off = np.where(valid[..., None], points - skin.mu, 0)
+    texels = np.linalg.solve(np.where(valid[..., None, None], jacobian, np.eye(2)), off[..., None])[..., 0]
+    weight = (valid / np.square(skin.sigma))[..., None]
+    constant = (weight * texels).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-9)
+    moved = skin.mu + np.einsum("tpij,pj->tpi", jacobian, constant)
+    return replace(skin, mu=np.where(skin.valid[..., None], moved, 0).astype(np.float32))
 
 
 def with_skin(head: HeadModel, view: View, skin: PointSet) -> View:
@@ -196,63 +255,6 @@ def _distrust(head: HeadModel, points: SurfacePoints, matched: Bools) -> F32:
             followed &= ~head.regions[name]
     on_skin = followed[head.triangles[points.triangle]].all(axis=1)
     return np.where(matched[:, None] & on_skin, np.float32(DISTRUST), np.float32(1))
-
-
-def _fitted(
-    head: HeadModel,
-    view: View,
-    skin: PointSet,
-    start: FitResult,
-    options: FitOptions,
-    neutral_prior: F32 | None,
-    on_progress: Callable[[float], None],
-    should_cancel: Callable[[], bool],
-) -> FitResult:
-    """The take fitted to the skin as well, from an earlier fit."""
-    fit = fit_take(
-        head,
-        [with_skin(head, view, skin)],
-        options,
-        neutral_prior=neutral_prior,
-        initial=start,
-        on_progress=lambda fraction, _words: on_progress(fraction),
-        should_cancel=should_cancel,
-    )
-    return fit.without_points(SKIN.made_by)
-
-
-def side_for(head: HeadModel, fit: FitResult, view: View) -> int:
-    """The coarser of ``SIDES`` unless its texels are larger than ``COARSE`` pixels."""
-    frames = spread_frames(view.alignment.tells_pose)
-    step = np.median([at.step for at in TakeLayout(head, SIDES[0]).places(fit, frames)])
-    return SIDES[0] if step <= COARSE else SIDES[1]
-
-
-def choose_keypoints(layout: TakeLayout, fit: FitResult, view: View, wanted: int) -> Keypoints:
-    """Keypoints of which a frame shows about ``wanted`` in the mean."""
-    head = layout.head
-    every = skin_keypoints(head)
-    frames = spread_frames(view.alignment.tells_pose)
-    facing = np.stack([sample(at.facing, every.nu * layout.side / STEP) for at in layout.places(fit, frames)])
-    shown = facing > FACING
-    often = shown.mean(axis=0) >= SELDOM
-    count = round(wanted * often.sum() / max(shown[:, often].sum(axis=1).mean(), 1))
-    kept = spread_vertices(head, every.vertex[often], min(count, MOST_CHOSEN))
-    at = np.isin(every.vertex, kept)
-    points = SurfacePoints(every.points.triangle[at], every.points.barycentric[at])
-    return Keypoints(every.vertex[at], points, every.nu[at])
-
-
-def fit_points(head: HeadModel, fit: FitResult, keypoints: Keypoints, strip: int = 64) -> F64:
-    """(T,P,2) pixels where a fit of one view has the keypoints."""
-    camera = fit.cameras[0]
-    found = np.empty((len(fit.head_rotation), len(keypoints.nu), 2))
-    for start in range(0, len(found), strip):
-        part = slice(start, start + strip)
-        world = surface_positions(keypoints.points, head.triangles, world_vertices(head, fit, part))
-        there = world @ camera.world_to_camera[:, :3].T + camera.world_to_camera[:, 3]
-        found[part] = there[..., :2] / there[..., 2:] * camera.focal_px + np.array(camera.principal_point)
-    return found
 
 
 def skin_residual(points: F64, skin: PointSet) -> F64:

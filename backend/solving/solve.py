@@ -17,7 +17,7 @@ from backend.fitting.neutral import AtRest, may_rest, shape_at_rest
 from backend.fitting.personal import fit_personal, personal_corrections, wants_personal
 from backend.head_model.model import HeadModel
 from backend.progress import ShouldCancel, never
-from backend.skin_matching.in_time import SKIN, TimeMatchedFit, TimeMatching, refine_in_time
+from backend.skin_matching.in_time import SKIN, TimeMatchedFit, TimeMatching, refine_in_time, with_skin
 from backend.skin_matching.refine_views import MatchedFit, ViewPictures, refine
 from backend.solving.skin_error import skin_error_px
 
@@ -140,7 +140,9 @@ def solve_take(
         else:
             told |= {"how": time_matching, "on_progress": hears(Step.FOLLOWING)}
             followed = keep("followed", partial(refine_in_time, *seen, **told))
-            views = _with_skin(views, followed)
+            # what comes after must not leave the skin again
+            if followed is not None:
+                views, shaped = [with_skin(head, views[0], followed.skin)], Fixed(identity=True, cameras=True)
         found = matched or followed
         fit = fit if found is None else found.fit
         show(fit, further=personal and found is not None)
@@ -158,13 +160,6 @@ def solve_take(
     return SolvedTake(
         fit.without_points(SKIN.made_by), None, at_rest, followed, skin_error_px(head, fit, followed.skin)
     )
-
-
-def _with_skin(views: Sequence[View], followed: TimeMatchedFit | None) -> Sequence[View]:
-    """The views of a take with its skin as it was followed: what comes after must not leave it again."""
-    if followed is None:
-        return views
-    return [replace(view, alignment=view.alignment.with_point_set(followed.skin)) for view in views]
 
 
 def _at_rest(

@@ -92,3 +92,19 @@ def fit(
     from backend.timing.fit import BenchmarkOptions, benchmark_fit
 
     benchmark_fit(BenchmarkOptions(clip=clip, out=out, quick=quick, head=head))
+
+
+@app.command()
+def track(
+    clip: Annotated[
+        Path | None, typer.Argument(help="A video of a face to track; a rendered one of 512² where left out.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=30, help="How many frames of it.")] = 500,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each variant is tracked, in turn.")] = 1,
+    aligner: Annotated[str, typer.Option(help="Aligner to track with.")] = "mediapipe",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for figures and clip.")] = Path("flowface-benchmark"),
+) -> None:
+    """Time whole tracks by stages, with and without matching the skin in time, as frames a second and ratios."""
+    from backend.timing.throughput import ThroughputOptions, benchmark_track
+
+    benchmark_track(ThroughputOptions(clip=clip, out=out, frames=frames, rounds=rounds, aligner=aligner))

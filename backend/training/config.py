@@ -53,6 +53,7 @@ class DataConfig:
     steps_per_shard: int = 0
     dev_samples: int = 384
     real_fraction: float = 0.15  # of each batch; 0 trains on rendered pictures alone
+    crop: int = 0  # side, in pixels, of the face's crop in the pictures that are made; 0 is network.image_size
     photo_textures: bool = True  # skin projected from photographs beside the painted one
     loaders: int = 1  # threads that load and augment ahead of the training
 
@@ -88,6 +89,7 @@ class RunConfig:
 
     seed: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    compile: bool = False  # let torch.compile make the network's steps faster; wants a C++ compiler on the CPU
     threads: int = 0  # of torch on the CPU; 0 leaves torch's own choice
     log_every: int = 20
     checkpoint_every: int = 500
@@ -195,6 +197,8 @@ def _check(config: TrainConfig, path: Path) -> None:
             raise _bad(path, where, f"is {share}, but must lie in 0…1")
     if not 0 < config.augment.scale_low <= config.augment.scale_high:
         raise _bad(path, "augment.scale_low", "must be above 0 and not above augment.scale_high")
+    if config.data.crop and (config.data.crop < 32 or config.data.crop % 2):
+        raise _bad(path, "data.crop", f"is {config.data.crop}, but must be 0, or even and at least 32")
     if config.optimiser.pretrained and config.network.encoder != "face_mesh":
         raise _bad(path, "optimiser.pretrained", "is for the encoder face_mesh; give others a file with --encoder")
     if config.optimiser.learning_rate <= 0:

@@ -53,6 +53,9 @@ class Trainer:
         self.network = FlowFaceNetwork(config.network).to(device)
         if config.optimiser.pretrained:
             take_encoder(self.network)
+        self._correlate, self._follow = self.network.correlate, self.network.follow
+        if config.run.compile:
+            self._correlate, self._follow = torch.compile(self._correlate), torch.compile(self._follow)
         self.average = Average(self.network)
         self.optimiser = _adamw(self.network, config.optimiser, device)
         self.step = 0
@@ -74,8 +77,8 @@ class Trainer:
         positions, dense_weight = self._dense(batch.mu, batch.weight)
         matching = self.step < config.matching_steps
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            correlations = self.network.correlate(batch.images.float() / 255)
-            predictions = [] if matching else self.network.follow(correlations, self._nu)
+            correlations = self._correlate(batch.images.float() / 255)
+            predictions = [] if matching else self._follow(correlations, self._nu)
         loss = torch.zeros((), device=self.device)
         if predictions and self.step < config.matching_steps + config.fixed_sigma_steps:
             loss = robust_loss(predictions, batch, positions, dense_weight, config)

@@ -55,9 +55,9 @@ class Confidence:
             return f"Frame {frame}: outside the take"
         if error == contract.NOT_TRACKED:
             return f"Frame {frame}: no face was found"
-        text = f"Frame {frame}: error {error:.1f} % ({grades.of_error(error)})"
-        if skin is not None:
-            text += f", of matched skin {skin:.1f} %"
+        # grades are those of fits to points alone, which a fit to skin is to miss
+        known = f"({grades.of_error(error)})" if skin is None else f"of points, {skin:.1f} % of matched skin"
+        text = f"Frame {frame}: error {error:.1f} % {known}"
         if uncertainty is None:
             return text
         return f"{text}, uncertainty {uncertainty:.1f} mm ({grades.of_uncertainty(uncertainty)})"

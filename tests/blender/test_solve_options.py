@@ -11,7 +11,7 @@ import pytest
 
 from blender_addon import session, settings, solve_options
 from protocol.codec import ProtocolError
-from protocol.offers import AlignerInfo
+from protocol.offers import AlignerInfo, WeightsInfo
 from protocol.options import SolveOptions, option_fields
 from tests.protocol.more_options import MoreOptions
 
@@ -33,6 +33,9 @@ class Rows:
 
     def row(self, **_: Any) -> Rows:
         return self
+
+    def operator_menu_enum(self, name: str, *_: Any, **__: Any) -> None:
+        self.drawn.append(name)
 
 
 def drawn(cls: type[SolveOptions], chosen: Any) -> list[str]:
@@ -100,6 +103,20 @@ def test_a_yes_or_no_may_be_left_open() -> None:
     items = chosen.bl_rna.properties["match_skin"].enum_items
     assert [(item.identifier, item.value) for item in items][:2] == [("OFF", 0), ("ON", 1)], "as files had a box for it"
     assert "as long as" in items["ON"].description, "what it costs"
+
+
+def test_adapted_weights_are_offered_by_name_and_reach_the_job_by_it() -> None:
+    chosen = settings.of(bpy.context.scene)
+    session.current().aligners = (AlignerInfo("flowface", takes_weights=True),)
+    chosen.aligner_id = "flowface"
+    assert "flowface.use_weights" not in drawn(SolveOptions, chosen)
+    session.current().weights = (WeightsInfo("ana-phone", "adapted to a.mp4"),)
+    assert "flowface.use_weights" in drawn(SolveOptions, chosen)
+    bpy.ops.flowface.use_weights(weights="ana-phone")
+    assert chosen.weights == "ana-phone"
+    assert solve_options.read(SolveOptions, chosen) == SolveOptions(weights="ana-phone")
+    bpy.ops.flowface.use_weights(weights="-")
+    assert solve_options.read(SolveOptions, chosen) == SolveOptions()
 
 
 def test_weights_are_not_lost_while_the_backend_still_starts() -> None:

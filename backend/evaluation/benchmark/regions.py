@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ F64 = NDArray[np.float64]
 _OUTER_LIP_TOP = (48, 49, 50, 51, 52, 53, 54)
 _OUTER_LIP_BOTTOM = (48, 59, 58, 57, 56, 55, 54)
 _BRIDGE, _NOSTRILS = 27, (31, 35)
+_NOSE_BASE, _LOWER_LIP = 33, 57
 _EYE_POINTS = (tuple(range(42, 48)), tuple(range(36, 42)))  # left, right
 
 _EYE_MARGIN = np.array([0.9, 0.85])  # cm of lid skin around the contour, which keeps clear of the brows
@@ -43,6 +45,20 @@ def region_masks(ict: BenchmarkHead) -> dict[str, Bool]:
         "mouth": ict.narrow_face & front & _in_ellipse(points, marks[48:60], _MOUTH_MARGIN),
         "ears": ears,
     }
+
+
+def cheek_mask(
+    neutral: NDArray[np.floating[Any]], marks: NDArray[np.floating[Any]], regions: Mapping[str, Bool]
+) -> Bool:
+    """The cheeks' vertices (V,) of a person: the face beside nose and mouth, from the eyes down to the lower lip.
+
+    ``neutral (V,3)`` and its iBUG-68 points ``marks (68,3)`` in head space; ``regions`` are those of ``region_masks``.
+    """
+    low, high = marks[_LOWER_LIP, 1], marks[[*_EYE_POINTS[0], *_EYE_POINTS[1]], 1].mean()
+    beside = np.abs(neutral[:, 0] - marks[_NOSE_BASE, 0]) > np.abs(marks[_NOSTRILS[1], 0] - marks[_NOSTRILS[0], 0]) / 2
+    other = regions["eyes"] | regions["nose"] | regions["mouth"]
+    inside = (neutral[:, 1] > low) & (neutral[:, 1] < high)
+    return np.asarray(regions["face"] & ~other & inside & beside)
 
 
 def lip_mask(ict: BenchmarkHead) -> Bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backend.errors import ErrorCode, UserError
 from backend.evaluation.benchmark.head import EYES, BenchmarkHead, FaceMotion, camera_vertices
-from backend.evaluation.benchmark.regions import lip_mask, region_masks
+from backend.evaluation.benchmark.regions import cheek_mask, lip_mask, region_masks
 from backend.evaluation.types import REGIONS, MeshSequence
 from backend.files import read_npz, write_npz
 
@@ -94,6 +94,10 @@ def load_truth_full(path: Path) -> Truth:
         left, right = arrays["eyes"]
         focal_px, side, frame_rate = arrays["camera"].tolist()
         frames = len(motion.expression)
+        regions = {name: arrays[f"region_{name}"] for name in REGIONS}
+        points = arrays["landmark_triangle"], arrays["landmark_barycentric"]
+        marks = np.einsum("nk,nkc->nc", points[1], arrays["neutral"][arrays["triangles"][points[0]]])
+        regions["cheeks"] = cheek_mask(arrays["neutral"], marks, regions)
         mesh = MeshSequence(
             vertices=camera_vertices(arrays["neutral"], basis, (left, right), arrays["follows_head"], motion),
             triangles=arrays["triangles"],
@@ -102,9 +106,9 @@ def load_truth_full(path: Path) -> Truth:
             image_size=(int(side), int(side)),
             frame_rate=frame_rate,
             tracked=np.ones(frames, bool),
-            regions={name: arrays[f"region_{name}"] for name in REGIONS},
+            regions=regions,
             neutral=arrays["neutral"],
-            landmarks68=(arrays["landmark_triangle"], arrays["landmark_barycentric"]),
+            landmarks68=points,
         )
         return Truth(mesh, motion, names, arrays["lips"])
     except (KeyError, ValueError, IndexError) as error:

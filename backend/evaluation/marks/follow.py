@@ -61,7 +61,7 @@ class FollowedMarks:
 
     ``start (K,)`` is the frame in which each begins, ``seen (K,T,2)`` its image positions in pixels, NaN where it was
     not followed or not trusted, ``region (K,)`` the index in ``MARK_REGIONS``, ``returned (K,)`` by how much it missed
-    its beginning coming back from its last horizon, pixels. ``unit`` is the clip's inter-ocular distance, pixels.
+    its beginning coming back from its last horizon, pixels. ``unit ()`` is the clip's inter-ocular distance, pixels.
     ``still (R,2)`` are first and last frames of stretches in which the marks hardly move, ``grid (N,2)`` places on the
     skin in the middle frame of the stretch ``grid_still (N,)``.
     """
@@ -105,7 +105,10 @@ def follow(pictures: Sequence[Grey], observed: ViewAlignment) -> FollowedMarks:
         return area.drawn(points, (int(size[0]), int(size[1])), unit)
 
     shown = np.flatnonzero(observed.tells_pose)
-    starts, seen, regions, returned = [], [], [], []
+    starts: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    seen = [np.zeros((0, len(pictures), 2))]
+    regions: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    returned = [np.zeros(0)]
     for first in _key_frames(shown, len(pictures)):
         skin = labels(first)
         corners = _corners(pictures[first], skin, unit)
@@ -113,19 +116,17 @@ def follow(pictures: Sequence[Grey], observed: ViewAlignment) -> FollowedMarks:
             continue
         there, missed = lucas_kanade.from_frame(first, corners)
         long = np.isfinite(missed)
-        starts.append(np.full(long.sum(), first))
+        starts.append(np.full(long.sum(), first, np.int64))
         seen.append(there[long])
         regions.append(_at(skin, corners[long] - 0.5) - 1)
         returned.append(missed[long])
-    if not starts:
-        starts, seen, regions, returned = [np.zeros(0)], [np.zeros((0, len(pictures), 2))], [np.zeros(0)], [np.zeros(0)]
     marks = np.concatenate(seen)
     still = still_stretches(marks, unit, observed.frame_rate)
     grids = [_grid(labels(int(a + b) // 2), unit) for a, b in still]
     return FollowedMarks(
-        np.concatenate(starts).astype(np.int64),
+        np.concatenate(starts),
         marks,
-        np.concatenate(regions).astype(np.int64),
+        np.concatenate(regions),
         np.concatenate(returned),
         np.array(unit),
         still,

@@ -26,6 +26,8 @@ Record = dict[str, Any]
 MARKED_BY = (*MADE_BY, "evaluation/marks/", "evaluation/real_data.py")
 """Parts of the backend that the figures of whatever tracker depend on."""
 
+ENOUGH = 8
+"""Marks whose median tells how the footage itself moves."""
 _NOISE = np.sqrt(6.0)  # the second difference of white noise over the noise itself
 
 
@@ -109,26 +111,37 @@ def jitter(mesh: MeshSequence, followed: FollowedMarks) -> Record:
     """High-frequency motion in still stretches, % of the inter-ocular distance.
 
     The root mean square of the second difference over three frames, over √6, so that it is the standard deviation of a
-    white jitter: of the mesh's surface on the skin, and of the marks themselves, which hold the tracker's noise too.
+    white jitter: of the mesh's surface on the skin, and of the marks themselves, which hold their tracker's noise too.
+    ``jitter_beyond`` is the surface's without what the median mark does at the same time: a head that trembles or a
+    camera in a hand is no jitter of the track.
     """
     head: list[F64] = []
     skin: list[F64] = []
+    beyond: list[F64] = []
     for number, (first, last) in enumerate(followed.still):
         frames = np.arange(first, last + 1)
         points = bind(mesh, int(first + last) // 2, followed.grid[followed.grid_still == number])
         kept = points.triangle >= 0
         bound = SurfacePoints(points.triangle[kept], points.barycentric[kept])
-        head.append(_shaking(project(mesh, bound, frames)))
-        skin.append(_shaking(followed.seen[:, frames]))
+        mine, theirs = _second_difference(project(mesh, bound, frames)), _second_difference(followed.seen[:, frames])
+        head.append(_lengths(mine))
+        skin.append(_lengths(theirs))
+        seen = np.isfinite(theirs[..., 0]).sum(axis=0) >= ENOUGH
+        beyond.append(_lengths(mine[:, seen] - np.nanmedian(theirs[:, seen], axis=0)))
     return {
         "still_frames": int(sum(last - first + 1 for first, last in followed.still)),
         "jitter": _root_mean(head, float(followed.unit)),
+        "jitter_beyond": _root_mean(beyond, float(followed.unit)),
         "jitter_of_marks": _root_mean(skin, float(followed.unit)),
     }
 
 
-def _shaking(positions: F64) -> F64:
-    return np.linalg.norm(positions[:, 2:] - 2 * positions[:, 1:-1] + positions[:, :-2], axis=2).ravel() / _NOISE
+def _second_difference(positions: F64) -> F64:
+    return np.asarray(positions[:, 2:] - 2 * positions[:, 1:-1] + positions[:, :-2])
+
+
+def _lengths(differences: F64) -> F64:
+    return np.asarray(np.linalg.norm(differences, axis=2).ravel() / _NOISE)
 
 
 def _root_mean(parts: list[F64], unit: float) -> float | None:

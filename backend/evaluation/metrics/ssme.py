@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from backend.evaluation.types import REGIONS, MeshSequence
+from backend.evaluation.types import MOTION_REGIONS, MeshSequence
 from backend.head_model.rasterise import Raster, rasterise
 
 F32 = NDArray[np.float32]
@@ -54,7 +54,7 @@ def ssme(truth: MeshSequence, predicted: MeshSequence, *, horizons: int = 30, st
     Raises ValueError where the sequences differ in length or image size, or have fewer than two frames.
     """
     _check(truth, predicted)
-    names = [name for name in REGIONS if name in truth.regions]
+    names = [name for name in MOTION_REGIONS if name in truth.regions]
     membership = np.stack([truth.regions[name] for name in names], axis=1).astype(np.float64)
     held = hold_lost(predicted)
     true_motion = _Motion(replace(truth, vertices=np.nan_to_num(truth.vertices)))
@@ -193,5 +193,5 @@ def _check(truth: MeshSequence, predicted: MeshSequence) -> None:
         raise ValueError(f"the truth's image is {truth.image_size} and the prediction's {predicted.image_size}")
     if truth.frame_count < 2:
         raise ValueError("motion needs at least two frames")
-    if not any(name in truth.regions for name in REGIONS):
-        raise ValueError(f"the truth names none of the regions {', '.join(REGIONS)}")
+    if not any(name in truth.regions for name in MOTION_REGIONS):
+        raise ValueError(f"the truth names none of the regions {', '.join(MOTION_REGIONS)}")

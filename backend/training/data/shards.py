@@ -1,7 +1,8 @@
 """Samples on disk, some hundreds a folder, so that each is rendered once and then augmented anew at every draw.
 
 A shard is a folder of plain ``.npy`` arrays and a JSON list of the samples' sources. It is written under another name
-and renamed when whole, and read through memory maps. Positions are kept to 1/64 pixel, pictures as JPEG.
+and renamed when whole, and read through memory maps. Positions are kept to 1/64 pixel of a sample of ``SAMPLE_SIDE``
+pixels, to as much more or less in one of another side; pictures as JPEG.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from numpy.typing import NDArray
 
 from backend.alignment.crop import Crop
 from backend.errors import ErrorCode, UserError
-from backend.training.samples import Sample
+from backend.training.samples import SAMPLE_SIDE, Sample
 
-STEPS = 64  # of a position, per pixel
+STEPS = 64  # of a position, per pixel of a sample of SAMPLE_SIDE
 REACH = 368.0
-"""Pixels. Positions are kept from −REACH to 65535/64 − REACH; farther out is the same to the training: outside."""
+"""Pixels of a sample of SAMPLE_SIDE. Positions are kept from −REACH to 65535/64 − REACH; farther out is the same to the
+training: outside."""
 
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 _ARRAYS = ("pictures", "picture_ends", "mu", "weights", "weight_rows", "visible", "crops")
@@ -37,7 +39,7 @@ def write_shard(folder: Path, samples: Sequence[Sample]) -> None:
     arrays = {
         "pictures": np.concatenate(coded),
         "picture_ends": np.cumsum([len(data) for data in coded]).reshape(-1, 2),
-        "mu": np.stack([_fixed(sample.mu) for sample in samples]),
+        "mu": np.stack([_fixed(sample.mu, _unit(sample.image)) for sample in samples]),
         "weights": weights,
         "weight_rows": rows,
         "visible": np.packbits(np.stack([sample.visible for sample in samples]), axis=1),
@@ -92,7 +94,7 @@ class Shard:
         begin = int(a["picture_ends"][index - 1, 1]) if index else 0
         image = cv2.imdecode(np.asarray(a["pictures"][begin:middle]), cv2.IMREAD_COLOR)
         foreground = cv2.imdecode(np.asarray(a["pictures"][middle:end]), cv2.IMREAD_GRAYSCALE)
-        mu = a["mu"][index].astype(np.float32) / np.float32(STEPS) - np.float32(REACH)
+        mu = (a["mu"][index].astype(np.float32) / np.float32(STEPS) - np.float32(REACH)) * np.float32(_unit(image))
         return Sample(
             image=cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False),
             mu=mu,
@@ -108,8 +110,13 @@ def _mapped(path: Path) -> NDArray[Any]:
     return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-def _fixed(mu: NDArray[np.float32]) -> NDArray[np.uint16]:
-    return np.clip(np.round((mu.astype(np.float64) + REACH) * STEPS), 0, 65535).astype(np.uint16)
+def _unit(image: NDArray[Any]) -> float:
+    """Pixels of a sample's picture (S,S,3) that make one of a sample of SAMPLE_SIDE."""
+    return len(image) / SAMPLE_SIDE
+
+
+def _fixed(mu: NDArray[np.float32], unit: float) -> NDArray[np.uint16]:
+    return np.clip(np.round((mu.astype(np.float64) / unit + REACH) * STEPS), 0, 65535).astype(np.uint16)
 
 
 def _without_repeats(rows: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -40,8 +40,8 @@ def person_of(name: str) -> str:
 
 
 @contextmanager
-def open_synthetic(data: Path, cache: Path, photo_textures: bool, part: Part) -> Iterator[Source]:
-    """The renderer of both heads, dressed in the skin of train photographs where ``photo_textures``.
+def open_synthetic(data: Path, cache: Path, config: TrainConfig, part: Part) -> Iterator[Source]:
+    """The renderer of the heads, dressed in the skin of train photographs where ``config`` has it so.
 
     For ``part`` "dev" in that of the people held out.
     """
@@ -50,21 +50,22 @@ def open_synthetic(data: Path, cache: Path, photo_textures: bool, part: Part) ->
     from backend.training.real.textures import textures_from_photographs
     from backend.training.synthetic.source import SyntheticSource
 
-    textures = textures_from_photographs(data / "photos", cache / "textures") if photo_textures else []
+    textures = textures_from_photographs(data / "photos", cache / "textures") if config.data.photo_textures else []
     kept_back = held_out([person_of(texture.name) for texture in textures])
     textures = [texture for texture in textures if (person_of(texture.name) in kept_back) == (part == "dev")]
     ict = data / "ict" / "ict_facekit.npz"
-    with SyntheticSource(ict_path=ict, textures=textures, cache=cache) as source:
+    with SyntheticSource(ict, textures, cache, picture_size(config)) as source:
         yield source
 
 
-def write_real(data: Path, cache: Path, folder: Path, alive: Callable[[], None]) -> None:
+def write_real(data: Path, cache: Path, folder: Path, config: TrainConfig, alive: Callable[[], None]) -> None:
     """Shards ``real-train`` and ``real-dev`` in ``folder`` of what there is of real pictures, unless they are there."""
     from backend.training.real.source import RealSource
 
     if all(real_shard(folder, part).is_dir() for part in ("train", "dev")):
         return
-    source = RealSource(data, cache / "real", on_progress=lambda _done, _total: alive())
+    size = picture_size(config)
+    source = RealSource(data, cache / "real", on_progress=lambda _done, _total: alive(), nominal=size)
     samples = [source.sample(index) for index in range(len(source))]
     people = [person_of(sample.source.split(" ")[1]) for sample in samples]
     kept_back = held_out(people)
@@ -79,17 +80,23 @@ def real_shard(folder: Path, part: Part) -> Path:
     return folder / f"real-{part}"
 
 
+def picture_size(config: TrainConfig) -> int:
+    """The side, in pixels, of the nominal crop in the pictures that ``config`` learns from."""
+    return config.data.crop or config.network.image_size
+
+
 def rendered_pool(folder: Path, config: TrainConfig, part: Part) -> Pool:
     """The pool of rendered samples in ``folder`` that ``config`` asks for; raises UserError ``other_pool``."""
     seed = config.run.seed + (_DEV_SEED if part == "dev" else 0)
     skins = "skins painted and from photographs" if config.data.photo_textures else "painted skins"
     per_shard = config.data.dev_samples if part == "dev" else config.data.per_shard
-    return Pool(folder / part, PoolSpec(seed, per_shard, f"open and ICT heads, {skins}"))
+    content = f"open, MakeHuman and ICT heads, crops of {picture_size(config)} pixels, {skins}"
+    return Pool(folder / part, PoolSpec(seed, per_shard, content))
 
 
 def make_synthetic(data: Path, cache: Path, config: TrainConfig, part: Part) -> MakeSource:
     """``open_synthetic`` as other processes can call it."""
-    return partial(open_synthetic, data, cache, config.data.photo_textures, part)
+    return partial(open_synthetic, data, cache, config, part)
 
 
 def jobs(data: Path, folder: Path, config: TrainConfig) -> list[Job]:
@@ -98,7 +105,9 @@ def jobs(data: Path, folder: Path, config: TrainConfig) -> list[Job]:
     cache.mkdir(parents=True, exist_ok=True)
     dev, train = (rendered_pool(folder, config, part) for part in ("dev", "train"))
     make_dev, make_train = (make_synthetic(data, cache, config, part) for part in ("dev", "train"))
-    real: list[Job] = [partial(write_real, data, cache, folder)] if config.data.real_fraction else []
+    real: list[Job] = []
+    if config.data.real_fraction:
+        real = [partial(write_real, data, cache, folder, config)]
     return [
         *real,
         partial(fill, dev.folder, dev.spec, make_dev, 1),

@@ -12,7 +12,7 @@ import typer
 from numpy.typing import NDArray
 
 from backend.head_model.model import HeadModel
-from backend.training.samples import SAMPLE_SIDE, Sample
+from backend.training.samples import Sample
 
 Image = NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -36,7 +36,7 @@ def contact_sheet(samples: Sequence[Sample], head: HeadModel | None = None, colu
     """The samples' pictures in rows; with ``head``, the open head, also their points by region and the nominal crop."""
     tiles = [sample.image.copy() if head is None else _annotated(sample, head) for sample in samples]
     while len(tiles) % columns:
-        tiles.append(np.zeros((SAMPLE_SIDE, SAMPLE_SIDE, 3), np.uint8))
+        tiles.append(np.zeros_like(tiles[0]))
     rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
     return np.asarray(np.vstack(rows), np.uint8)
 

@@ -46,6 +46,9 @@ PIECES: Mapping[str, Mapping[str, float]] = {
 }  # fmt: skip
 """Actions of faces seen often or hard to follow. A name without a side means both sides."""
 
+TONGUES = 0.08
+"""Of the set pieces, beyond its turn among them: how often the tongue is out. Few real pictures show one."""
+
 _SIDED = {name.removesuffix("Left").removesuffix("Right") for name in ARKIT_ACTIONS}
 _OPPOSED = {"jaw", "mouth"}  # one movement to either side, never both at once
 
@@ -64,7 +67,7 @@ def perform(random: np.random.Generator) -> Performance:
     kind = random.random()
     if kind > 0.12:
         if kind > 0.45:
-            piece = random.choice(list(PIECES))
+            piece = "tongue out" if random.random() < TONGUES else random.choice(list(PIECES))
             _add(strengths, PIECES[str(piece)], random.uniform(0.5, 1.0), random)
         if kind < 0.6 or kind > 0.92:
             _scatter(strengths, random)

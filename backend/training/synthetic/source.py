@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from backend.alignment.flowface.crop import CropLayout
 from backend.head_model.action_weights import LIP_PAIRS
 from backend.head_model.library import load_head
+from backend.head_model.model import HeadModel
 from backend.training.atlas_points import atlas_points, with_landmarks
-from backend.training.samples import SAMPLE_SIDE, Sample
+from backend.training.samples import NOMINAL, Sample, sample_side
 from backend.training.synthetic.actors import Actor, OpenVertices, make_actor
 from backend.training.synthetic.backgrounds import draw_background
 from backend.training.synthetic.canvas import make_canvas
@@ -24,7 +25,7 @@ from backend.training.synthetic.ict_actor import load_ict_actor
 from backend.training.synthetic.lighting import draw_lighting
 from backend.training.synthetic.skins import Skin, paint
 from backend.training.synthetic.stage import Stage, Surface
-from backend.training.synthetic.views import NOMINAL, Pose, draw_pose, frame
+from backend.training.synthetic.views import Pose, draw_pose, frame
 from backend.training.synthetic.wardrobe import Wardrobe
 from backend.training.textures import FaceTexture
 
@@ -54,20 +55,28 @@ class Shot:
 
 
 class SyntheticSource(AbstractContextManager["SyntheticSource", None]):
-    """Renders samples of the open head and, where ``ict_path`` is given, as many of ICT-FaceKit's; a context manager.
+    """Renders samples of the open head, of MakeHuman's and, where ``ict_path`` is given, as many of ICT-FaceKit's.
 
-    The same generator state gives the same sample, whatever was drawn before. ``textures`` are photographed skins.
+    A context manager. The same generator state gives the same sample, whatever was drawn before. ``textures`` are
+    photographed skins, ``nominal`` the side of the face's nominal crop, pixels.
+
     Raises UserError ``no_opengl``, and as ``load_ict_actor`` does.
     """
 
     def __init__(
-        self, ict_path: Path | None = None, textures: Sequence[FaceTexture] = (), cache: Path | None = None
+        self,
+        ict_path: Path | None = None,
+        textures: Sequence[FaceTexture] = (),
+        cache: Path | None = None,
+        nominal: int = NOMINAL,
     ) -> None:
+        self._nominal = nominal
         self._head = load_head("open")
         points = atlas_points(self._head)
         self._layout = CropLayout.of(self._head)
         head = self._head
-        actors = [make_actor("open", head, OpenVertices.of_itself(head), np.arange(len(head.shape_basis)))]
+        # MakeHuman's people and actions, in the same mesh as the open head's, which has those of scans
+        actors = [_own_actor("open", head), _own_actor("makehuman", load_head("open1"))]
         if ict_path is not None:
             actors.append(load_ict_actor(ict_path, head, cache))
         self.actors: tuple[Actor, ...] = tuple(actors)
@@ -75,7 +84,7 @@ class SyntheticSource(AbstractContextManager["SyntheticSource", None]):
         self._canvas = make_canvas(head)
         self._textures = tuple(textures)
         self._skins: dict[int, Skin] = {}
-        self._stage = Stage()
+        self._stage = Stage(sample_side(nominal))
         for actor in self.actors:
             self._stage.add_mesh(actor.name, actor.uv, actor.wet, {"all": actor.triangles, "shut": actor.shut})
         self._wardrobe = Wardrobe(head, self.actors[0], self._stage)
@@ -99,7 +108,7 @@ class SyntheticSource(AbstractContextManager["SyntheticSource", None]):
         middle = local[actor.face].mean(axis=0).astype(np.float64)
         on_open = actor.open_vertices.on(local)
         points = (with_landmarks(self._head, on_open) - middle) @ shot.pose.rotation.T + shot.pose.place
-        camera = frame(self._layout, points)
+        camera = frame(self._layout, points, self._nominal)
         mu = camera.project(points)
         skin, tint = self._skin(shot.skin), _tint(rng)
         rotation = shot.pose.rotation.astype(np.float32)
@@ -114,14 +123,16 @@ class SyntheticSource(AbstractContextManager["SyntheticSource", None]):
         )
         who = self._wardrobe.wearer(on_open, middle, shot.pose, skin, tint)
         surfaces = [head, *(self._wardrobe.dress(who, rng) if dressed else [])]
-        picture, foreground, depth = self._stage.draw(surfaces, camera, draw_lighting(rng), draw_background(rng))
+        picture, foreground, depth = self._stage.draw(
+            surfaces, camera, draw_lighting(rng), draw_background(rng, sample_side(self._nominal))
+        )
         return Sample(
             image=picture,
             mu=mu.astype(np.float32),
             weight=self._weights[shot.actor],
             visible=_visible(mu, points[:, 2], depth),
             foreground=foreground,
-            crop=self._layout.crop(mu, NOMINAL),
+            crop=self._layout.crop(mu, self._nominal),
             source=f"{actor.name} {index}",
         )
 
@@ -144,6 +155,11 @@ class SyntheticSource(AbstractContextManager["SyntheticSource", None]):
         return self._skins[number]
 
 
+def _own_actor(name: str, head: HeadModel) -> Actor:
+    """An edition of the open head as an actor, with all its identity modes."""
+    return make_actor(name, head, OpenVertices.of_itself(head), np.arange(len(head.shape_basis)))
+
+
 def draw_shot(actors: Sequence[Actor], rng: np.random.Generator) -> Shot:
     """Draw who is seen, doing what, from where."""
     number = int(rng.integers(len(actors)))
@@ -164,6 +180,7 @@ def _visible(mu: F64, z: F64, depth: F32) -> NDArray[np.bool_]:
     """
     around = cv2.dilate(depth, np.ones((3, 3), np.uint8))
     column, row = np.floor(mu.T).astype(int)
-    inside = (column >= 0) & (row >= 0) & (column < SAMPLE_SIDE) & (row < SAMPLE_SIDE)
-    seen = around[np.clip(row, 0, SAMPLE_SIDE - 1), np.clip(column, 0, SAMPLE_SIDE - 1)]
+    side = len(depth)
+    inside = (column >= 0) & (row >= 0) & (column < side) & (row < side)
+    seen = around[np.clip(row, 0, side - 1), np.clip(column, 0, side - 1)]
     return np.asarray(~inside | (z < seen + SLACK))

@@ -52,12 +52,12 @@ class Surface:
 
 
 class Stage(AbstractContextManager["Stage", None]):
-    """An off-screen picture of SAMPLE_SIDE² pixels; a context manager. Raises UserError ``no_opengl``."""
+    """An off-screen picture of ``side``² pixels; a context manager. Raises UserError ``no_opengl``."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: int = SAMPLE_SIDE) -> None:
         self._gl = create_context()
         gl = self._gl
-        self._size = (SAMPLE_SIDE, SAMPLE_SIDE)
+        self._size = (side, side)
         self._programs = {
             "solid": gl.program(vertex_shader=shaders.VERTEX, fragment_shader=shaders.FRAGMENT),
             "strands": gl.program(vertex_shader=shaders.VERTEX, fragment_shader=shaders.STRANDS_FRAGMENT),
@@ -113,7 +113,7 @@ class Stage(AbstractContextManager["Stage", None]):
         ``surfaces``: the head first, then in the order in which see-through ones have to be drawn. Depth is ``FAR``
         where there is nothing.
         """
-        clip = _clip_from_camera(camera).T.astype(np.float32).tobytes()
+        clip = _clip_from_camera(camera, self._size[0]).T.astype(np.float32).tobytes()
         with self._gl:  # another renderer may have drawn in between
             for surface in surfaces:
                 self._meshes[surface.mesh].place(surface)
@@ -163,12 +163,12 @@ class Stage(AbstractContextManager["Stage", None]):
             self._meshes[surface.mesh].render(kind, surface.part)
         gl.copy_framebuffer(self._resolved, self._target)
         raw = self._resolved.read(components=4, alignment=1)
-        rgba = np.frombuffer(raw, np.uint8).reshape(SAMPLE_SIDE, SAMPLE_SIDE, 4)[::-1]
+        rgba = np.frombuffer(raw, np.uint8).reshape(*self._size, 4)[::-1]
         return np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3])
 
     def _draw_depth(self, surfaces: Sequence[Surface], clip: bytes) -> F32:
         self._fill_depth(self._depth_target, surfaces, clip)
-        raw = np.frombuffer(self._depth.read(alignment=1), np.float32).reshape(SAMPLE_SIDE, SAMPLE_SIDE)[::-1]
+        raw = np.frombuffer(self._depth.read(alignment=1), np.float32).reshape(self._size)[::-1]
         return np.asarray(2 * FAR * NEAR / (FAR + NEAR - (2 * raw - 1) * (FAR - NEAR)), np.float32)
 
     def _fill_depth(self, target: Any, surfaces: Sequence[Surface], clip: bytes, *, both_sides: bool = False) -> None:
@@ -232,8 +232,8 @@ def _set_lighting(program: Any, lighting: Lighting) -> None:
         raise ValueError(f"{len(lighting.directions)} lamps given, expected {LAMPS}")
 
 
-def _clip_from_camera(camera: Camera) -> NDArray[np.float64]:
-    focal, side = camera.focal_px, SAMPLE_SIDE
+def _clip_from_camera(camera: Camera, side: int) -> NDArray[np.float64]:
+    focal = camera.focal_px
     cx, cy = camera.principal_point
     return np.array(
         [

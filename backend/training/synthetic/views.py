@@ -10,17 +10,14 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.alignment.flowface.crop import CropLayout
-from backend.training.samples import SAMPLE_SIDE
+from backend.training.samples import NOMINAL, sample_side
 
 F64 = NDArray[np.float64]
-
-NOMINAL = 192
-"""Side of the nominal face crop in the picture, pixels."""
 
 FACING_CAMERA = Rotation.from_matrix(np.diag([1.0, -1.0, -1.0]))
 """Head space (x left, y up, z out) to a camera (x right, y down, z forward) that the head faces."""
 
-_YAW = ((0.6, 0.0, 30.0), (0.3, 30.0, 60.0), (0.1, 60.0, 90.0))  # share, from, to; degrees
+_YAW = ((0.5, 0.0, 30.0), (0.3, 30.0, 60.0), (0.2, 60.0, 90.0))  # share, from, to; degrees
 _NEAREST, _FARTHEST = 0.3, 2.0  # metres
 _CLOSE_UP = (0.15, 0.3)
 _FAR = (2.0, 3.0)
@@ -63,7 +60,7 @@ def draw_pose(random: np.random.Generator) -> Pose:
 
 def draw_place(random: np.random.Generator) -> F64:
     """The face's place in camera space (3,): a distance, and off the optical axis as faces are in whole pictures."""
-    near, far = ((_NEAREST, _FARTHEST), _CLOSE_UP, _FAR)[random.choice(3, p=(0.86, 0.06, 0.08))]
+    near, far = ((_NEAREST, _FARTHEST), _CLOSE_UP, _FAR)[random.choice(3, p=(0.78, 0.14, 0.08))]
     distance = float(np.exp(random.uniform(np.log(near), np.log(far))))
     aside = random.normal(0, 0.12, 2) * distance if random.random() < 0.5 else np.zeros(2)
     return np.array([*np.clip(aside, -0.35 * distance, 0.35 * distance), distance])
@@ -75,9 +72,12 @@ def posed(yaw: float, pitch: float, roll: float, place: F64) -> Pose:
     return Pose(turn.as_matrix(), place, (yaw, pitch, roll))
 
 
-def frame(layout: CropLayout, points: F64) -> Camera:
-    """The camera in whose picture the nominal crop of open-head points (≥V,3), in camera space, fills the middle."""
-    ideal = layout.crop(points[:, :2] / points[:, 2:], NOMINAL)
-    focal = NOMINAL / ideal.side
-    middle = SAMPLE_SIDE / 2
+def frame(layout: CropLayout, points: F64, nominal: int = NOMINAL) -> Camera:
+    """The camera in whose picture the nominal crop of open-head points (≥V,3), in camera space, fills the middle.
+
+    ``nominal`` is that crop's side, pixels.
+    """
+    ideal = layout.crop(points[:, :2] / points[:, 2:], nominal)
+    focal = nominal / ideal.side
+    middle = sample_side(nominal) / 2
     return Camera(focal, (middle - focal * ideal.x, middle - focal * ideal.y))

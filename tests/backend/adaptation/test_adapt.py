@@ -31,6 +31,8 @@ from backend.alignment.flowface.weights import find_weights
 from backend.alignment.flowface.weights_file import load_weights, read_metadata, save_weights
 from backend.errors import Cancelled, UserError
 from backend.head_model.library import load_head
+from backend.server.head_list import head_list
+from protocol.messages import WeightsInfo
 
 from .synthetic import TINY, clip, tiny_network
 
@@ -98,8 +100,8 @@ def test_the_losses_gradients_are_those_of_finite_differences(frames: Frames) ->
 
 
 def test_a_shifted_uv_texture_is_repaired(frames: Frames) -> None:
-    """The textures of a UV embedding are shifted, and the points jump aside: they come back."""
-    network, options = tiny_network(), AdaptOptions(steps=16, runs=2, rate=1e-3, resolution=48)
+    """The textures of a UV embedding are shifted, and the points jump aside: landmarks bring them back."""
+    network, options = tiny_network(), AdaptOptions(steps=16, runs=2, rate=1e-3, resolution=48, centred=False)
     with torch.no_grad():
         for texture in network.uv.hidden.textures:
             texture.copy_(texture.roll(2, dims=-1))
@@ -148,6 +150,8 @@ def test_what_is_better_is_kept_by_name_with_where_it_came_from(tmp_path: Path, 
     assert not torch.equal(kept.uv.features.textures[0], start.uv.features.textures[0])
     encoder = start.encoder.decode_head.linear.weight
     assert torch.equal(kept.encoder.decode_head.linear.weight, encoder.half().float()), "it stays as it is"
+    assert head_list((), (), ignore, weights=True).weights == (WeightsInfo("ana", "adapted to ana.mp4"),)
+    assert head_list((), (), ignore).weights == (), "no guest's business"
     remove_adapted("ana")
     with pytest.raises(UserError, match="no weights at ana"):
         find_weights(Path("ana"))

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.evaluation.metrics.pose import camera_errors
 from backend.evaluation.real_data import RealData
-from backend.evaluation.scan import read_scan
+from backend.evaluation.scan import add_rotation_errors, read_scan
 from backend.evaluation.trackers.flowface import FlowFace
 from backend.evaluation.trackers.mediapipe_mesh import MediaPipeMesh
 from backend.evaluation.trackers.types import ViewsTracker
@@ -102,3 +102,16 @@ def test_dev_looks_at_other_people_than_test(shared_data: Path, tmp_path: Path) 
     for kind in ("photos", "clips"):
         files = [{key[2] for key, _ in kinds[split][kind]} for split in ("dev", "test")]
         assert files[0] and files[1] and not files[0] & files[1]
+
+
+def test_a_profile_that_is_turned_wrongly_is_told_by_the_views_from_the_front() -> None:
+    straight, records = Rotation.from_euler("XYZ", (3, 170, 4), degrees=True), []
+    for azimuth, wrong in ((-80, 7.0), (-25, 0.0), (0, 0.0), (25, 0.0), (80, -2.0)):
+        true = Rotation.from_euler("Y", azimuth, degrees=True)
+        found = Rotation.from_euler("Y", wrong, degrees=True) * true * straight
+        turns = {"camera_rotation": true.as_matrix().tolist(), "head_rotation": found.as_matrix().tolist()}
+        records.append({"tracker": "ours", "azimuth": azimuth, **turns})
+    records.append({"tracker": "ours", "azimuth": 50, "lost": True})
+    add_rotation_errors(records)
+    assert [record["rotation_deg"] for record in records[:-1]] == pytest.approx([7, 0, 0, 0, 2], abs=1e-6)
+    assert records[-1]["rotation_deg"] is None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from backend.evaluation.motion_tables import motion_sheets
 from backend.evaluation.plots import mean_curve, mean_of
 from backend.evaluation.real_data import add_rank_correlation
 from backend.evaluation.store import plain
@@ -70,6 +71,20 @@ def test_the_main_table_is_that_of_the_paper() -> None:
     assert main.rows[1][0] == "baseline"
     assert sheets[2].title.endswith("sequence")
     assert all(len(row) == len(sheet.columns) for sheet in sheets for row in sheet.rows)
+
+
+def test_kinds_of_motion_are_compared_with_mediapipes_mesh() -> None:
+    runs = [
+        run("ours", "sequence", 1.0, 1.0),
+        run("ours", "sequence", 3.0, 1.0, performance="turns"),
+        run("mediapipe-mesh+gaussian", "sequence", 4.0, 2.0),
+        run("mediapipe-mesh+gaussian", "sequence", 6.0, 2.0, performance="turns"),
+    ]
+    sheets = motion_sheets(runs)
+    below = [{row[0]: row[sheet.columns.index("below MediaPipe")] for row in sheet.rows} for sheet in sheets]
+    assert [sheet.title.split(": ")[1] for sheet in sheets] == ["all", "talking heads", "turning heads"]
+    assert [told["ours"] for told in below] == ["60 %", "75 %", "50 %"]
+    assert below[0]["mediapipe-mesh+gaussian"] == "–"
 
 
 def test_real_data_has_its_tables() -> None:

@@ -14,12 +14,12 @@ FRAMES, POINTS = 40, 6
 def said(noise: float = 0.05) -> tuple[F64, Said]:
     """Random walks (T,P,2), and what pictures say of them; the mean texture is off by a constant of each keypoint."""
     random = np.random.default_rng(3)
-    truth = np.cumsum(random.normal(0, 0.4, (FRAMES, POINTS, 2)), axis=0)
+    truth = np.cumsum(random.normal(0, 0.4, (FRAMES, POINTS, 2)), axis=0, dtype=np.float64)
     truth -= truth.mean(axis=0)
     relative = np.full(truth.shape, np.nan)
     relative[1:] = np.diff(truth, axis=0) + random.normal(0, noise, (FRAMES - 1, POINTS, 2))
     absolute = truth + random.normal(0, 1, (1, POINTS, 2)) + random.normal(0, 4 * noise, truth.shape)
-    sigma = np.full((FRAMES, POINTS), noise)
+    sigma: F64 = np.full((FRAMES, POINTS), noise)
     return truth, Said(relative, sigma, absolute, 4 * sigma, np.ones((FRAMES, POINTS)))
 
 

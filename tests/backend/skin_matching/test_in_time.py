@@ -19,7 +19,8 @@ from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, posed_vertices
 from backend.head_model.posed import PosedHead
 from backend.head_model.render import HeadRenderer
-from backend.skin_matching.in_time import SIDES, TimeMatchedFit, TimeMatching, refine_in_time
+from backend.skin_matching.choose_keypoints import SIDES
+from backend.skin_matching.in_time import TimeMatchedFit, TimeMatching, refine_in_time
 from backend.skin_matching.lay_out import TakeLayout
 from backend.skin_matching.refine_views import ViewPictures
 from backend.skin_matching.unwrap import unwrap

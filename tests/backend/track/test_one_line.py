@@ -9,7 +9,7 @@ import sys
 
 from tests.conftest import REPO_ROOT
 
-LINE = '    blur: Annotated[F32, shaped("T", fill=0.5, since=5)] = field(default_factory=left_out)\n'
+LINE = '    blur: Annotated[F32, shaped("T", fill=0.5, since={})] = field(default_factory=left_out)\n'
 BEFORE = "    action_names: Annotated["
 
 USE = """
@@ -40,7 +40,7 @@ assert take_from_wire(fields, arrays).blur.tolist() == [0.5, 0.5], "so has a tak
 
 
 def test_a_new_array_is_one_line(tmp_path):
-    from backend.track.io import save_track
+    from backend.track.io import VERSION, save_track
     from tests.backend.track.test_io import small_track
 
     save_track(small_track(), tmp_path / "old.npz")
@@ -48,7 +48,7 @@ def test_a_new_array_is_one_line(tmp_path):
     declarations = tmp_path / "protocol" / "take.py"
     text = declarations.read_text(encoding="utf-8")
     assert text.count(BEFORE) == 1
-    declarations.write_text(text.replace(BEFORE, LINE + BEFORE), encoding="utf-8")
+    declarations.write_text(text.replace(BEFORE, LINE.format(VERSION + 1) + BEFORE), encoding="utf-8")
     (tmp_path / "use.py").write_text(USE, encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": str(REPO_ROOT)}
     command = [sys.executable, str(tmp_path / "use.py"), str(tmp_path)]

@@ -1,7 +1,7 @@
 """A track file of each format version, made by the code of its time, is read, without what its version did not have.
 
-Version 1 is of commit 9168d76, 2 of d3c0d6c, 3 of 936e53a, 4 of the one that added this file; all hold the same numbers
-of nobody: three frames, the first without a face, one view in version 1 and two from then on.
+Version 1 is of commit 9168d76, 2 of d3c0d6c, 3 of 936e53a, 4 and 5 of those that added them here; all hold the same
+numbers of nobody: three frames, the first without a face, one view in version 1 and two from then on.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def test_what_came_with_a_version_is_there_from_then_on(version):
     assert np.isfinite(track.expression_sigma).all() == (version >= 2)
     assert track.action_corrections.shape[1] == (5 if version >= 3 else 0)
     assert first.landmarks_px.shape[1] == len(track.landmark_vertices) == (3 if version >= 4 else 0)
+    np.testing.assert_array_equal(track.skin_error_percent_iod, [np.nan, 0.5, 1.0] if version >= 5 else [np.nan] * 3)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -86,6 +86,59 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path, pool: 
     assert caught.value.code == "other_run"
 
 
+KILLED = """
+import io, os, signal, sys
+from pathlib import Path
+from rich.console import Console
+from backend.training.config import find_config, read_config
+from backend.training.loop import TrainRequest, train
+from backend.training.stop import Stop
+
+class Killed(Stop):
+    asked = 0
+
+    @property
+    def wanted(self):  # asked for once after every step
+        self.asked += 1
+        if self.asked == 5:  # two steps after the only checkpoint
+            os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+        return False
+
+    @wanted.setter
+    def wanted(self, _value):
+        pass
+
+    def check(self):
+        pass
+
+if __name__ == "__main__":
+    out, pool = map(Path, sys.argv[1:])
+    request = TrainRequest(read_config(find_config("test")), Path("nowhere"), out, pool)
+    with Killed() as stop:
+        train(request, Console(file=io.StringIO()), stop)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path, pool: Path, repo_root: Path) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED, encoding="utf-8")
+    out = tmp_path / "killed"
+    environment = {**os.environ, "PYTHONPATH": str(repo_root)}
+    ended = subprocess.run([sys.executable, str(script), str(out), str(pool)], env=environment, capture_output=True)
+    assert ended.returncode not in (0, 1), ended.stderr.decode()
+    assert load_checkpoint(out, CONFIG).step == CONFIG.run.checkpoint_every == 3
+    assert read_journal(out)[-1]["step"] == 5, "it had gone farther than it had kept"
+    run(out, pool, resume=True)
+    run(tmp_path / "whole", pool)
+    killed, whole = (load_checkpoint(folder, CONFIG) for folder in (out, tmp_path / "whole"))
+    assert killed.step == whole.step == CONFIG.optimiser.steps
+    assert all(torch.equal(value, killed.network[name]) for name, value in whole.network.items())
+    assert all(torch.equal(value, killed.average[name]) for name, value in whole.average.items())
+    losses = [[e["loss"] for e in read_journal(folder) if e["kind"] == "train"] for folder in (out, tmp_path / "whole")]
+    assert losses[0] == losses[1]
+
+
 @pytest.mark.slow
 def test_a_run_begins_with_the_weights_of_a_smaller_network(tmp_path: Path, pool: Path) -> None:
     """A texture says the same at a place of the atlas on the finer grid, too."""

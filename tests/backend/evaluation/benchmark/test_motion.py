@@ -12,7 +12,7 @@ from backend.errors import UserError
 from backend.evaluation.benchmark import PERFORMANCES, BenchmarkHead, SequenceSpec, benchmark_sequences, load_ict_head
 from backend.evaluation.benchmark.head import EYES, FaceMotion, camera_vertices, eye_centre
 from backend.evaluation.benchmark.make import sequence_motion
-from backend.evaluation.benchmark.regions import lip_mask, region_masks
+from backend.evaluation.benchmark.regions import cheek_mask, lip_mask, region_masks
 from backend.evaluation.benchmark.scene import FOCAL_RANGE, make_scene
 from backend.evaluation.types import REGIONS
 
@@ -150,6 +150,10 @@ def test_regions_are_symmetric_and_apart(ict: BenchmarkHead) -> None:
         assert abs((side > 0).sum() - (side < 0).sum()) < 0.03 * mask.sum()
     for one, other in (("eyes", "nose"), ("eyes", "mouth"), ("nose", "mouth"), ("ears", "face")):
         assert not (masks[one] & masks[other]).any(), (one, other)
+    cheeks = cheek_mask(ict.template, ict.marks, masks)
+    assert 0.1 < cheeks.sum() / masks["face"].sum() < 0.5
+    assert not (cheeks & ~masks["face"]).any() and not (cheeks & (masks["nose"] | masks["mouth"])).any()
+    assert abs((ict.template[cheeks, 0] > 0).sum() - (ict.template[cheeks, 0] < 0).sum()) < 0.03 * cheeks.sum()
     lips = lip_mask(ict)
     assert not (lips & ~masks["mouth"]).any()
     marks = ict.landmark_vertices

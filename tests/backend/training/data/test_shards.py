@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from dataclasses import replace
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -47,6 +48,16 @@ def test_a_shard_gives_back_what_was_put_in(tmp_path: Path) -> None:
         assert sample.source == back.source
     far = shard[2].mu[7]
     assert far[0] > 600 and far[1] < -300, "points far outside stay far outside"
+
+
+def test_larger_pictures_keep_their_points(tmp_path: Path) -> None:
+    small = FlatHeads().sample(0, np.random.default_rng(0))
+    image = np.repeat(np.repeat(small.image, 3, axis=0), 3, axis=1)
+    write_shard(tmp_path / "shard", [replace(small, image=image, mu=3 * small.mu)])
+    back = Shard(tmp_path / "shard")[0]
+    near = np.abs(small.mu - 144).max(axis=1) < 400
+    assert near.any()
+    assert np.abs(3 * small.mu - back.mu)[near].max() <= 3 / 128 + 1e-3
 
 
 def test_a_damaged_shard_is_named(tmp_path: Path) -> None:

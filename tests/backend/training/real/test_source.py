@@ -17,9 +17,9 @@ from backend.training.atlas_points import atlas_points
 from backend.training.real.labels import DENSE, LabelWeights
 from backend.training.real.pictures import INCLUDED, pictures_of
 from backend.training.real.sheet import contact_sheet
-from backend.training.real.source import NOMINAL, RealSource
+from backend.training.real.source import RealSource
 from backend.training.real.textures import textures_from_photographs
-from backend.training.samples import SAMPLE_SIDE, Sample
+from backend.training.samples import NOMINAL, SAMPLE_SIDE, Sample
 
 PHOTOGRAPH, CLIP = "photos/london_neutral/004_03.jpg", "clips/intel_headpose_female.mp4"
 
@@ -106,6 +106,8 @@ def test_the_fit_and_the_aligner_agree(source: RealSource, vertices: int) -> Non
         sample = source.sample(index)
         carried = np.einsum("nk,nkc->nc", points.barycentric, sample.mu[:vertices][head.triangles[points.triangle]])
         weight = sample.weight[vertices:]
+        if not weight.any():
+            continue  # turned so far that the head alone is the label
         off = np.linalg.norm(carried - sample.mu[vertices:], axis=1)
         assert np.average(off, weights=weight) < 0.02 * NOMINAL
 

@@ -15,11 +15,12 @@ from backend.head_model.library import load_head
 from backend.head_model.model import actions_of, posed_vertices
 from backend.head_model.render import HeadRenderer, vertex_normals
 from backend.training.atlas_points import atlas_points, with_landmarks
-from backend.training.samples import SAMPLE_SIDE, Sample
+from backend.training.samples import NOMINAL, SAMPLE_SIDE, Sample
 from backend.training.synthetic.actors import Actor
 from backend.training.synthetic.expressions import perform_piece
 from backend.training.synthetic.source import Shot, SyntheticSource, draw_shot
-from backend.training.synthetic.views import NOMINAL, draw_pose, posed
+from backend.training.synthetic.views import draw_pose, posed
+from protocol.face_actions import ARKIT_ACTIONS
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +67,31 @@ def test_the_same_generator_gives_the_same_sample_whatever_came_before(open_sour
     other = open_source.sample(4, rng(1, 4))
     assert equal(first, open_source.sample(3, rng(1, 3)))
     assert not equal(first, other)
+
+
+def test_pictures_of_another_size_show_the_same_in_as_many_more_pixels(open_source: SyntheticSource) -> None:
+    small = open_source.sample(5, rng(4, 5))
+    with SyntheticSource(nominal=2 * NOMINAL) as larger:
+        large = larger.sample(5, rng(4, 5))
+    assert large.image.shape == (2 * SAMPLE_SIDE, 2 * SAMPLE_SIDE, 3)
+    assert np.abs(large.mu - 2 * small.mu).max() < 0.01
+    assert large.crop.side == pytest.approx(2 * small.crop.side)
+    halved = cv2.resize(large.image, small.image.shape[:2], interpolation=cv2.INTER_AREA)
+    face = cv2.erode(small.foreground, np.ones((9, 9), np.uint8)) == 255
+    assert np.abs(halved.astype(int) - small.image)[face].mean() < 6, "the head, sharper"
+    outline = (large.foreground > 127)[::2, ::2] != (small.foreground > 127)
+    assert outline.mean() < 0.02
+
+
+def test_makehumans_people_do_what_scans_do_in_their_own_way(open_source: SyntheticSource) -> None:
+    own, makehuman = (open_source.actors[n] for n in range(2))
+    assert (own.name, makehuman.name) == ("open", "makehuman")
+    assert np.array_equal(own.uv, makehuman.uv)
+    smiles = [actor.actions[ARKIT_ACTIONS.index("mouthSmileLeft")].reshape(-1, 3) for actor in (own, makehuman)]
+    lips = load_head("open").regions["lips"]
+    moved = [np.linalg.norm(smile[lips], axis=1).max() for smile in smiles]
+    assert min(moved) > 0.004
+    assert np.linalg.norm(smiles[0] - smiles[1], axis=1).max() > 0.002
 
 
 def test_another_renderer_gives_the_same_sample(open_source: SyntheticSource) -> None:
