@@ -75,8 +75,8 @@ class OpenVinoRuntime:
 
     def __call__(self, pictures: Image) -> tuple[Tensor, Tensor]:
         maps = [self._request.infer([picture[None]])[0].copy() for picture in pictures]
-        flow, log_sigma = torch.from_numpy(np.concatenate(maps)).split((2, 1), dim=1)
-        return flow, log_sigma
+        told = torch.from_numpy(np.concatenate(maps))
+        return told[:, :2], told[:, 2:]
 
 
 def _openvino() -> Any:

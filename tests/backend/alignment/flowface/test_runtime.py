@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from backend.alignment.flowface.network import FlowFaceNetwork
 from backend.alignment.flowface.pretrained import take_encoder
 from backend.alignment.flowface.runtime import AGREES, VARIABLE, OpenVinoRuntime, TorchRuntime, fastest
 from backend.alignment.flowface.weights_file import load_weights, save_weights
 from tests.backend.alignment.flowface.small_networks import SMALL
+
+Image = NDArray[np.uint8]
 
 FACE = replace(SMALL, encoder="face_mesh", image_size=64, update="separable")
 
@@ -30,12 +33,12 @@ def network() -> FlowFaceNetwork:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> np.ndarray:
+def pictures() -> Image:
     noise = np.random.default_rng(5).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
     return noise.repeat(8, axis=1).repeat(8, axis=2)
 
 
-def test_what_is_computed_once_changes_nothing(network: FlowFaceNetwork, pictures: np.ndarray) -> None:
+def test_what_is_computed_once_changes_nothing(network: FlowFaceNetwork, pictures: Image) -> None:
     nu = torch.rand(30, 2, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         whole = network(torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255, nu)[-1]
@@ -44,7 +47,7 @@ def test_what_is_computed_once_changes_nothing(network: FlowFaceNetwork, picture
     torch.testing.assert_close(told.sigma, whole.sigma, atol=1e-3, rtol=1e-4)
 
 
-def test_openvino_says_what_torch_says(network: FlowFaceNetwork, pictures: np.ndarray) -> None:
+def test_openvino_says_what_torch_says(network: FlowFaceNetwork, pictures: Image) -> None:
     pytest.importorskip("openvino", reason="OpenVINO is not installed (extra “openvino”)")
     plain, compiled = TorchRuntime(network)(pictures), OpenVinoRuntime(network)(pictures)
     assert plain[0].abs().max() > 0.5  # cells
@@ -59,7 +62,7 @@ def test_torch_can_be_asked_for(network: FlowFaceNetwork, monkeypatch: pytest.Mo
 
 
 def test_the_file_holds_all_that_the_face_trunk_needs(
-    network: FlowFaceNetwork, pictures: np.ndarray, tmp_path: Path
+    network: FlowFaceNetwork, pictures: Image, tmp_path: Path
 ) -> None:
     save_weights(tmp_path / "face.safetensors", network, {})
     again = load_weights(tmp_path / "face.safetensors")
