@@ -6,11 +6,14 @@ heads in another order or not at all. An enum of these always holds the stored c
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from . import session
+
+_NAME_OF_WEIGHTS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 
 Item = tuple[str, str, str, str, int]
 
@@ -50,8 +53,8 @@ def weights_items(_operator: Any, _context: Any) -> list[Item]:
 
 
 def names_weights(text: str) -> bool:
-    """True for the name of weights that the backend offers, which is no path."""
-    return any(info.name == text for info in session.current().weights)
+    """True for what names weights that a backend knows, and is no path: also before one has told which it knows."""
+    return _NAME_OF_WEIGHTS.fullmatch(text) is not None and not text.endswith(".safetensors")
 
 
 def takes_weights(chosen: Any) -> bool:

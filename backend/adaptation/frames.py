@@ -115,15 +115,20 @@ def gather(wanted: FramesWanted, on_progress: OnProgress, should_cancel: ShouldC
     ``Cancelled``.
     """
     opened = [open_footage(clip, wanted.frames) for clip in wanted.clips]  # all, before any is followed
-    frames = _joined(
-        [
-            _follow(part, index, wanted, on_progress, should_cancel)
-            for index, whole in enumerate(opened)
-            for part in _parts(whole, wanted.most // len(opened))
-        ]
-    )
+    followed: list[Frames] = []
+    for index, whole in enumerate(opened):
+        parts = spread_parts(whole, wanted.most // len(opened), wanted.frames)
+        seen = [_follow(part, index, wanted, on_progress, should_cancel) for part in parts]
+        if all(part is None for part in seen):
+            raise UserError(
+                ErrorCode.NO_FACE,
+                f"No face was found in {wanted.clips[index].name} by both the network and MediaPipe.",
+                "Leave it out, or name frames that show the face with --frames.",
+            )
+        followed += [part for part in seen if part is not None]
+    frames = _joined(followed)
     held = sum(len(part) for part in frames.stretches(True) if len(part) >= 3)
-    if len(frames) < LEAST or held < 3 or not frames.follows[~frames.held_out].any():
+    if len(frames) < LEAST or held < 3 or all(len(s) < 3 for s in frames.stretches(False)):
         names = ", ".join(clip.name for clip in wanted.clips)
         many = f"{len(frames)} frame{'s' * (len(frames) != 1)}"
         raise UserError(
@@ -142,33 +147,38 @@ def hold_out(numbers: NDArray[np.int64]) -> Bools:
     return np.asarray(place >= 1 - HELD_OUT - 1e-9)
 
 
-def _parts(whole: Footage, most: int) -> Iterator[Footage]:
+def spread_parts(whole: Footage, most: int, frames: tuple[int, int] | None) -> Iterator[Footage]:
     """The footage, or parts of ``ROUND`` frames spread over it where it has more than ``most``."""
     if whole.total <= most:
         yield whole
         return
     count = max(1, most // ROUND)
-    length = min(ROUND, most)
+    length = min(ROUND, max(most, 3))
     info = whole.info
     known = np.array(info.numbers) if info.numbers else np.arange(info.first_frame, info.last_frame + 1)
-    known = known[: whole.total] if len(known) > whole.total else known
+    if frames is not None:
+        known = known[(known >= frames[0]) & (known <= frames[1])]
     for start in np.linspace(0, len(known) - length, count).round().astype(int):
         yield whole.part((int(known[start]), int(known[start + length - 1])))
 
 
 def _follow(
     footage: Footage, index: int, wanted: FramesWanted, on_progress: OnProgress, should_cancel: ShouldCancel
-) -> Frames:
-    """The frames of one part of a clip: the network follows the face first, then its crops are cut out."""
+) -> Frames | None:
+    """The frames of one part of a clip: the network follows the face first, then its crops are cut out. None where it
+    shows no face."""
     name = footage.info.path.name
     aligner = find_aligner("combined", load_head("open"), wanted.weights)
     view = align_footage(
         footage,
         aligner,
         finder=face_finder(),
+        needs_face=False,
         on_progress=lambda done, total: on_progress(f"following the face in {name}", done, total),
         should_cancel=should_cancel,
     )
+    if not _found(view):
+        return None
     crops = {int(n): crop_of(FaceBox(*map(float, view.boxes[t])), wanted.size) for t, n in _found(view)}
     images, pictures = [], []
     for frame in prefetch(footage):

@@ -12,6 +12,7 @@ from backend.alignment.flowface.adapted import named_weights
 from backend.alignment.registry import ALIGNERS, require_aligner, takes_weights
 from backend.cameras.calibration import cameras_for_views, load_calibration
 from backend.errors import ErrorCode, UserError
+from backend.reading import is_file
 from protocol.bounds import MAX_NAME
 from protocol.codec import ProtocolError
 from protocol.job import MILLIMETRES
@@ -172,7 +173,7 @@ def _by_view(given: Mapping[str, tuple[float, ...]], names: Sequence[str]) -> li
 
 def _absolute(options: SolveOptions) -> SolveOptions:
     """The options with the paths in them as whoever runs in another folder can read them."""
-    if options.weights is not None and not Path(options.weights).exists():
+    if options.weights is not None and not is_file(Path(options.weights)):
         adapted = named_weights(Path(options.weights))
         options = replace(options, weights=str(adapted or options.weights))
     paths = {item.name: getattr(options, item.name) for item in option_fields(SolveOptions) if item.about.path}

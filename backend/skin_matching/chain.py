@@ -18,6 +18,9 @@ FIT_SIGMA = 4.0
 """Texels: by how much a fit misplaces skin. Far more than it does: it only holds what nothing else is said of."""
 ITERATIONS = 8
 
+LEAST_SIGMA = 0.02
+"""Texels: pictures that are the same to the bit, as of a held frame, miss by nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Said:
@@ -70,6 +73,7 @@ def solve(said: Said, *, anchored: bool = True) -> Chains:
 def _known(values: F64, sigma: F64) -> tuple[F64, F64]:
     """Values, 0 where unknown, and weights 1/σ², 0 there."""
     known = np.isfinite(values[..., 0]) & np.isfinite(sigma)
+    sigma = np.maximum(sigma, LEAST_SIGMA)
     return np.where(known[..., None], values, 0), np.where(known, 1 / np.square(np.where(known, sigma, 1)), 0)
 
 

@@ -21,6 +21,8 @@ SELDOM = 0.15
 """Of the frames: keypoints that fewer show are left out."""
 MOST = 600
 """Keypoints: every frame pays for each in the fit."""
+MOST_SIGHTINGS, FEWEST_OF_LONG = 6_000_000, 100
+"""Keypoints times frames, about 240 bytes each while they are solved: takes of more than 10,000 frames have fewer."""
 
 
 def side_for(head: HeadModel, fit: FitResult, view: View) -> int:
@@ -39,7 +41,8 @@ def choose_keypoints(layout: TakeLayout, fit: FitResult, view: View, wanted: int
     shown = facing > FACING
     often = shown.mean(axis=0) >= SELDOM
     count = round(wanted * often.sum() / max(shown[:, often].sum(axis=1).mean(), 1))
-    kept = spread_vertices(head, every.vertex[often], min(count, MOST))
+    affordable = max(FEWEST_OF_LONG, MOST_SIGHTINGS // len(fit.expression))
+    kept = spread_vertices(head, every.vertex[often], min(count, MOST, affordable))
     at = np.isin(every.vertex, kept)
     points = SurfacePoints(every.points.triangle[at], every.points.barycentric[at])
     return Keypoints(every.vertex[at], points, every.nu[at])

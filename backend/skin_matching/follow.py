@@ -120,7 +120,9 @@ def mean_of(
         one for t in spread_frames(shown) if (one := laid(int(t), layout.places(fit, np.array([t]))[0])) is not None
     ]
     grey = np.stack([one.grey for one in seen]) if seen else np.full((1, layout.side, layout.side), 128, np.uint8)
-    facing = np.stack([one.places.facing for one in seen]) if seen else np.zeros((1, 1, 1), np.float32)
+    facing = (
+        np.stack([one.places.facing for one in seen]) if seen else np.zeros((1, *[layout.side // STEP] * 2), np.float32)
+    )
     weights = [np.repeat(np.repeat(f * (f > FACING), STEP, axis=0), STEP, axis=1) for f in facing]
     mean = _mean(grey, weights)
     for _ in range(2):

@@ -151,6 +151,7 @@ def refine_in_time(
             pictures,
             neutral_prior=neutral_prior,
             how=replace(how, turning=False),
+            on_progress=lambda _fraction: on_progress(1.0),  # it moves, lest the job be taken for stuck
             should_cancel=should_cancel,
         )
     return TimeMatchedFit(now, skin.valid.sum(axis=1), residual, before, how.rounds, skin)

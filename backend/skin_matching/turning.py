@@ -68,6 +68,7 @@ MISSED = 1.5
 ODD = 0.003  # metres by which points differ from the model's surface without being odd
 MODEL_SIGMA = 0.001  # metres by which identities leave people's faces
 FAR = 0.01  # metres from the surface at which a point is none of it
+STRIP = 512  # frames compared with all others at once
 ROUNDS = 5  # of laying the surface through the points
 
 
@@ -248,7 +249,8 @@ def _sight(cameras: F64) -> F64:
 def _apart(cameras: F64, where: Bools | slice = slice(None)) -> float:
     """Radians between the lines of sight that are farthest apart."""
     sight = _sight(cameras[where])
-    return float(np.arccos(np.clip((sight @ sight.T).min(initial=1.0), -1, 1)))
+    strips = (sight[start : start + STRIP] @ sight.T for start in range(0, len(sight), STRIP))
+    return float(np.arccos(np.clip(min((float(strip.min()) for strip in strips), default=1.0), -1, 1)))
 
 
 def _used(seen: Bools, cameras: F64) -> tuple[Index, Index]:

@@ -99,7 +99,7 @@ def solve_take(
     # a take that is solved in part keeps the actions that it has
     personal = initial is None and wants_personal(head, views, options)
     rests = initial is None and may_rest(views, options)
-    draft = (personal or rests) and len(views) == 1
+    draft = (personal or rests) and len(views) == 1 and pictures is None  # skin is laid out by a whole fit
     fitting = hears(Step.FITTING)
     fit = keep(
         "fit",

@@ -68,6 +68,8 @@ def list_adapted(opening: Callable[[Path], None] | None = None) -> list[AdaptedW
     folder = adapted_dir()
     found = []
     for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []:
+        if not _NAME.fullmatch(path.stem):
+            continue  # no job could name it
         try:
             if opening is not None:
                 opening(path)

@@ -47,10 +47,10 @@ def find_weights(path: Path | None = None) -> Path:
     if is_file(wanted):
         require_file(wanted, "weights")
         return wanted
-    if os.path.lexists(wanted) and path is not None:
-        require_file(wanted, "weights")
     if (named := named_weights(wanted)) is not None:
         return named
+    if os.path.lexists(wanted) and path is not None:
+        require_file(wanted, "weights")
     if path is None and wanted == SHIPPED:
         raise UserError(
             ErrorCode.WEIGHTS_MISSING,

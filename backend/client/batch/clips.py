@@ -16,15 +16,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from backend.alignment.flowface.adapted import named_weights
 from backend.client.batch.folder import find_footage
 from backend.client.cli import parse_faces, parse_further_faces, parse_lenses, parse_offsets
 from backend.client.request import TrackRequest
 from backend.errors import ErrorCode, UserError
 from backend.files import file_name
-from backend.reading import read_bounded, shown
+from backend.reading import is_file, read_bounded, shown
 from backend.terminal.declared_options import read_options
 from backend.terminal.options import parse_frames
-from protocol.option_fields import OptionField
+from protocol.option_fields import WEIGHTS, OptionField
 from protocol.options import SolveOptions, option_fields
 
 LIST = "list of clips"
@@ -176,7 +177,9 @@ def _typed(item: OptionField, text: str, folder: Path) -> Any:
     if item.typed_by_name:
         return text
     if item.about.path:
-        return folder / text
+        beside = folder / text
+        named = named_weights(Path(text)) if item.about.needs == WEIGHTS and not is_file(beside) else None
+        return named or beside
     if item.type is bool:
         return _truth(text)
     try:

@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from backend.adaptation.adapter import Adapter, AdaptOptions
 from backend.adaptation.cli import adapt as adapt_command
-from backend.adaptation.frames import Frames, hold_out
+from backend.adaptation.frames import Frames, hold_out, spread_parts
 from backend.adaptation.losses import (
     TERMS,
     Weights,
@@ -31,6 +32,7 @@ from backend.alignment.flowface.sampling import sample
 from backend.alignment.flowface.weights import find_weights
 from backend.alignment.flowface.weights_file import load_weights, read_metadata, save_weights
 from backend.errors import Cancelled, UserError
+from backend.footage import open_footage
 from backend.head_model.library import load_head
 from backend.server.head_list import head_list
 from protocol.messages import WeightsInfo
@@ -189,6 +191,14 @@ def test_resumed_is_the_same_as_never_stopped(frames: Frames) -> None:
 def test_whole_stretches_are_held_out() -> None:
     assert np.flatnonzero(hold_out(np.arange(50))).tolist() == list(range(40, 50))
     assert np.flatnonzero(hold_out(np.arange(7, 207))).tolist() == [*range(80, 100), *range(180, 200)]
+
+
+def test_parts_of_a_long_clip_are_of_the_frames_that_were_asked_for(tmp_path: Path) -> None:
+    for number in range(1, 41):
+        cv2.imwrite(str(tmp_path / f"take_{number:04}.png"), np.zeros((8, 8, 3), np.uint8))
+    whole = open_footage(tmp_path / "take_0001.png", (21, 36))
+    numbers = [frame.number for part in spread_parts(whole, 6, (21, 36)) for frame in part]
+    assert numbers and set(numbers) <= set(range(21, 37))
 
 
 @pytest.mark.parametrize(

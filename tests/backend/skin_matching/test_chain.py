@@ -55,3 +55,12 @@ def test_what_only_steps_speak_of_is_not_believed() -> None:
     elsewhere = np.r_[0:9, 21:FRAMES]
     assert found.valid[elsewhere].all()
     assert np.abs(found.offset - truth)[elsewhere].mean() < 0.25
+
+
+def test_a_held_frame_costs_no_keypoint() -> None:
+    truth, right = said()
+    right.relative_sigma[7] = 0.0  # pictures that are the same to the bit
+    right.relative[7] = truth[7] - truth[6]
+    found = solve(right)
+    assert found.valid.all()
+    assert np.abs(found.offset - truth).mean() < 0.25
