@@ -56,6 +56,7 @@ def turning(yaws: NDArray[np.floating]) -> Track:
         head_rotation=rotation.as_rotvec(),
         head_translation=np.array([0, 0, 0.7]) - rotation.apply(middle),
         reprojection_error_percent_iod=take.reprojection_error_percent_iod[:frames],
+        skin_error_percent_iod=take.skin_error_percent_iod[:frames],
         uncertainty_mm=np.zeros(0, np.float32),
         action_names=ARKIT_ACTIONS,
         actions=np.zeros((frames, len(ARKIT_ACTIONS)), np.float32),

@@ -144,7 +144,11 @@ def test_a_run_begins_with_the_weights_of_a_smaller_network(tmp_path: Path, pool
     """A texture says the same at a place of the atlas on the finer grid, too."""
     torch.manual_seed(1)
     sizes = {"image_size": 2 * CONFIG.network.image_size, "uv_size": 2 * CONFIG.network.uv_size}
-    small, larger = FlowFaceNetwork(CONFIG.network), replace(CONFIG, network=replace(CONFIG.network, **sizes))
+    data = replace(CONFIG.data, crop=CONFIG.network.image_size)  # of the pool's pictures
+    small, larger = (
+        FlowFaceNetwork(CONFIG.network),
+        replace(CONFIG, network=replace(CONFIG.network, **sizes), data=data),
+    )
     with torch.no_grad():
         for texture in small.uv.features.textures:
             texture.copy_(torch.linspace(-1, 1, texture.shape[-1]).expand_as(texture))

@@ -221,7 +221,7 @@ def test_poses_cover_profile_and_tilted_heads() -> None:
     yaw, pitch, roll = np.abs(angles).T
     assert 80 < yaw.max() <= 90 and (angles[:, 0] > 60).any() and (angles[:, 0] < -60).any()
     assert 35 < pitch.max() <= 45 and 25 < roll.max() <= 30
-    assert 0.5 < (yaw < 30).mean() < 0.7
+    assert 0.45 < (yaw < 30).mean() < 0.65
 
 
 @pytest.mark.parametrize("yaw, pitch, roll", [(0.5, 0, 0), (0, 0.4, 0), (0, 0, 0.3)])
@@ -256,14 +256,16 @@ def test_ict_people_are_of_the_training_split(both_source: SyntheticSource, shar
     from backend.head_model.converters.ict import read_ict
 
     source = read_ict(Path(str(shared_data)) / "ict" / "ict_facekit.npz")
-    modes = both_source.actors[1].modes.reshape(-1, *source.template.shape)
+    modes = both_source.actors[-1].modes.reshape(-1, *source.template.shape)
     # The kept modes are the even ones: what the odd ones move is in no mixture of them.
     assert np.abs(modes - source.shape_basis[0::2]).max() < 2e-5
 
 
 def test_points_without_a_counterpart_on_the_ict_head_do_not_count(both_source: SyntheticSource) -> None:
     head = load_head("open")
-    weight = both_source.render(shot_of(both_source, 1), 0, rng(1)).weight[: head.vertex_count]
+    weight = both_source.render(shot_of(both_source, len(both_source.actors) - 1), 0, rng(1)).weight[
+        : head.vertex_count
+    ]
     for region in ("teeth", "tongue", "lashes", "mouth_bag", "eye_sockets"):
         assert (weight[head.regions[region] & ~head.regions["lips"]] == 0).all(), region
     face = head.regions["face"] & head.regions["skin"]
@@ -273,7 +275,7 @@ def test_points_without_a_counterpart_on_the_ict_head_do_not_count(both_source: 
 def test_lips_of_the_ict_head_part_where_the_open_heads_do(both_source: SyntheticSource) -> None:
     head = load_head("open")
     moved = []
-    for actor in range(2):
+    for actor in (0, len(both_source.actors) - 1):
         rest, scream = (open_vertices(both_source, shot_of(both_source, actor, p))[1] for p in (None, "scream"))
         moved.append((scream - rest)[head.regions["lips"], 1])
     upper, lower = np.abs(moved[0]) < 0.006, moved[0] > 0.02
