@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, TaskID, TimeRemainingColumn
 
-from backend.terminal.progress_bar import progress_bar
+from backend.terminal.steps_view import StepsView
 
 QUIET = 30.0  # seconds between lines where the output is no terminal
 
 
-class AdaptationView:
+class AdaptationView(StepsView):
     """One bar for what is done now."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._progress = progress_bar(console, MofNCompleteColumn(), TimeRemainingColumn())
-        self._task: TaskID | None = None
+        super().__init__(console, QUIET, time.monotonic())
         self._stage = ""
-        self._said = time.monotonic()
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def on_progress(self, stage: str, done: int, total: int) -> None:
         """Called with what is done in words, and how far it is."""
@@ -48,6 +33,4 @@ class AdaptationView:
                 self._progress.remove_task(self._task)
             self._stage, self._task = stage, self._progress.add_task("", total=total)
         self._progress.update(self._task, description=words, completed=done, total=total)
-        if not self._console.is_terminal and time.monotonic() - self._said > QUIET:
-            self._said = time.monotonic()
-            self._console.print(f"{words}: {done} of {total}", markup=False, highlight=False, soft_wrap=True)
+        self._say_at_times(f"{words}: {done} of {total}")
