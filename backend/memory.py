@@ -6,11 +6,17 @@ but for takes so long that they are then solved in windows (``backend.fitting.wi
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 _SMALLER: ContextVar[int] = ContextVar("smaller", default=0)
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # mallopt's, of glibc's malloc.h
+_NEVER = -1
+_PAD = 256 << 20  # bytes
 
 CPU_FROM = 2
 """The step from which work stays off the graphics card: main memory is what there is more of, mostly."""
@@ -39,3 +45,17 @@ def is_scarce() -> bool:
 def may_use_graphics_card() -> bool:
     """False where the graphics card's memory, or what its driver takes of main memory, has run out before."""
     return _SMALLER.get() < CPU_FROM
+
+
+def keep_freed_memory() -> None:
+    """Have this process keep memory that it frees, for a loop that asks for the same hundreds of megabytes each time.
+
+    glibc gives large pieces back at once, and the system clears them anew: half of the time of a training step. Nothing
+    elsewhere than on Linux with glibc.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _NEVER), (_TOP_PAD, _PAD)):
+            mallopt(option, value)

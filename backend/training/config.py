@@ -68,6 +68,7 @@ class OptimiserConfig:
     weight_decay: float = 0.01
     pretrained: bool = False  # begin with what the encoder face_mesh has learnt at MediaPipe
     encoder_rate: float = 1.0  # the encoder's learning rate over the rest's
+    frozen_stages: int = 0  # of face_mesh's trunk, finest first, that stay as they were learnt; its stem with them
     schedule: Literal["steps", "cosine"] = "steps"
     drops: int = 2  # "steps": times ``drop_factor``, evenly over the run (every 2 of 6 epochs are two drops)
     drop_factor: float = 0.1
@@ -80,6 +81,7 @@ class OptimiserConfig:
     decay: float = 0.8  # α of eq. 7
     dense: float = 0.01  # λ_dense of eq. 7
     matching: float = 0.0  # weight of ``matching_loss``; the paper has none
+    matching_cells: int = 0  # of the atlas, drawn anew each step, that ``matching_loss`` looks at; 0 is all
     matching_steps: int = 0  # first so many steps train encoder and Z_uv alone, by ``matching_loss``
 
 
@@ -201,6 +203,8 @@ def _check(config: TrainConfig, path: Path) -> None:
         raise _bad(path, "data.crop", f"is {config.data.crop}, but must be 0, or even and at least 32")
     if config.optimiser.pretrained and config.network.encoder != "face_mesh":
         raise _bad(path, "optimiser.pretrained", "is for the encoder face_mesh; give others a file with --encoder")
+    if config.optimiser.frozen_stages and config.network.encoder != "face_mesh":
+        raise _bad(path, "optimiser.frozen_stages", "is for the encoder face_mesh")
     if config.optimiser.learning_rate <= 0:
         raise _bad(path, "optimiser.learning_rate", "must be above 0")
 

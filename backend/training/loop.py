@@ -16,6 +16,7 @@ from rich.console import Console
 from backend.errors import Cancelled, ErrorCode, UserError
 from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel
+from backend.memory import keep_freed_memory
 from backend.training.augmentation.sample import Augmenter
 from backend.training.checkpoints import NAME, load_checkpoint, save_checkpoint
 from backend.training.config import TrainConfig
@@ -78,6 +79,7 @@ def train(request: TrainRequest, console: Console, stop: Stop | None = None) -> 
     """
     began = time.monotonic()
     cv2.setNumThreads(0)  # the loaders' own threads are enough
+    keep_freed_memory()
     _check_out(request)
     with contextlib.ExitStack() as stack:
         stop = stop or stack.enter_context(Stop())

@@ -54,18 +54,17 @@ def total_loss(
     return torch.stack([decay ** (last - k) * loss for k, loss in enumerate(losses)]).sum()
 
 
-def matching_loss(correlations: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Cross-entropy, a scalar, of where each cell of the atlas is in the image, read off its correlations alone.
+def matching_loss(correlations: Tensor, target: Tensor, weight: Tensor, side: int) -> Tensor:
+    """Cross-entropy, a scalar, of where N cells of the atlas are in the image, read off their correlations alone.
 
     Not the paper's, which starts from an encoder that ImageNet taught: without one, the recurrent update has nothing to
-    look up at first, and learns the mean face instead of waiting. ``correlations`` (B,U·U,·,·) are the finest level of
-    ``CorrelationPyramid``, rim included; ``target`` (B,2,U,U) in cells of the image, (0,0) its top-left corner, and
-    ``weight`` (B,U,U). The true place is shared among the four cells around it; cells whose place lies outside the
+    look up at first, and learns the mean face instead of waiting. ``correlations`` (B,N,·,·) are the finest level of
+    ``CorrelationPyramid``, rim included, over an image of ``side`` cells squared; ``target`` (B,2,N) in cells of the
+    image, (0,0) its top-left corner, and ``weight`` (B,N). The true place is shared among the four cells around it; cells whose place lies outside the
     image do not count. Divided by the total weight.
     """
-    side = target.shape[-1]
     inner = correlations[:, :, 1 : side + 1, 1 : side + 1].float()
-    place = target.flatten(2).mT.float() - 0.5  # (B,N,2), whole numbers are the cells' centres
+    place = target.mT.float() - 0.5  # (B,N,2), whole numbers are the cells' centres
     low = place.floor()
     share = place - low
     chance = inner.flatten(2).log_softmax(dim=-1)
@@ -77,7 +76,7 @@ def matching_loss(correlations: Tensor, target: Tensor, weight: Tensor) -> Tenso
             index = (y.clamp(0, side - 1) * side + x.clamp(0, side - 1)).long()
             entropy = entropy - part * chance.gather(2, index[..., None])[..., 0]
     inside = ((place > -0.5) & (place < side - 0.5)).all(dim=-1)
-    weight = weight.flatten(1).float() * inside
+    weight = weight.float() * inside
     return (weight * entropy).sum() / weight.sum().clamp(min=torch.finfo(torch.float32).tiny)
 
 

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from backend.alignment.flowface.config import NetworkConfig
+from backend.alignment.flowface.correlation import CorrelationPyramid
+from backend.alignment.flowface.encoder import FaceMeshEncoder
 from backend.alignment.flowface.network import FlowFaceNetwork, Prediction
 from backend.alignment.flowface.pretrained import take_encoder
 from backend.alignment.flowface.weights_file import save_weights
@@ -53,9 +55,11 @@ class Trainer:
         self.network = FlowFaceNetwork(config.network).to(device)
         if config.optimiser.pretrained:
             take_encoder(self.network)
-        self._correlate, self._follow = self.network.correlate, self.network.follow
+        if isinstance(self.network.encoder, FaceMeshEncoder):
+            self.network.encoder.trunk.freeze(config.optimiser.frozen_stages)
+        self._features, self._follow = self.network.features, self.network.follow
         if config.run.compile:
-            self._correlate, self._follow = torch.compile(self._correlate), torch.compile(self._follow)
+            self._features, self._follow = torch.compile(self._features), torch.compile(self._follow)
         self.average = Average(self.network)
         self.optimiser = _adamw(self.network, config.optimiser, device)
         self.step = 0
@@ -77,8 +81,8 @@ class Trainer:
         positions, dense_weight = self._dense(batch.mu, batch.weight)
         matching = self.step < config.matching_steps
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            correlations = self._correlate(batch.images.float() / 255)
-            predictions = [] if matching else self._follow(correlations, self._nu)
+            atlas, image = self._features(batch.images.float() / 255)
+            predictions = [] if matching else self._follow(self.network.pyramid(atlas, image), self._nu)
         loss = torch.zeros((), device=self.device)
         if predictions and self.step < config.matching_steps + config.fixed_sigma_steps:
             loss = robust_loss(predictions, batch, positions, dense_weight, config)
@@ -86,9 +90,7 @@ class Trainer:
             loss = total_loss(predictions, batch.mu, batch.weight, positions, dense_weight, config.decay, config.dense)
         if matching or config.matching:
             _, seen = self._dense(batch.mu, batch.weight * batch.visible)
-            cell = self.config.network.image_size / self.config.network.uv_size
-            match = matching_loss(correlations.levels[0], positions / cell, seen)
-            loss = loss + (config.matching or 1.0) * match
+            loss = loss + (config.matching or 1.0) * self._match(atlas, image, positions, seen)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip or float("inf"))
@@ -102,6 +104,20 @@ class Trainer:
             error = (predictions[-1].mu.detach() - batch.mu).norm(dim=-1)
             distance = (error * batch.weight).sum() / batch.weight.sum().clamp(min=1e-9)
         return StepResult(loss.detach(), distance, norm.detach())
+
+    def _match(self, atlas: Tensor, image: Tensor, positions: Tensor, seen: Tensor) -> Tensor:
+        """``matching_loss`` of ``matching_cells`` cells of the atlas.
+
+        Correlated by themselves: all cells' share of the gradient is a volume of hundreds of megabytes, written twice.
+        """
+        config, side = self.config.network, self.config.network.uv_size
+        wanted = self.config.optimiser.matching_cells or side * side
+        chosen = torch.randperm(side * side, device=self.device)[:wanted]
+        few = atlas.flatten(2)[:, :, None, chosen]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.optimiser.precision == "bf16"):
+            correlations = CorrelationPyramid.of(few, image, 1, config.radius).levels[0]
+        target = positions.flatten(2)[:, :, chosen] / (config.image_size / side)
+        return matching_loss(correlations, target, seen.flatten(1)[:, chosen], side)
 
     def best(self) -> FlowFaceNetwork:
         """The network to measure and to give away: the averaged one where the weights are averaged."""

@@ -63,11 +63,16 @@ class FlowFaceNetwork(nn.Module):
 
     def correlate(self, images: Tensor) -> CorrelationPyramid:
         """Correlations of the atlas with ``images``, from which ``follow`` reads the predictions."""
-        self._check(images)
-        return self._correlations(self.uv.features(), images)
+        return self.pyramid(*self.features(images))
 
-    def _correlations(self, atlas: Tensor, images: Tensor) -> CorrelationPyramid:
-        return CorrelationPyramid.of(atlas, self.encoder(images), self.config.levels, self.config.radius)
+    def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Z_uv (1,features,U,U) and, of each image, Z_img (B,features,U,U)."""
+        self._check(images)
+        return self.uv.features(), self.encoder(images)
+
+    def pyramid(self, atlas: Tensor, image: Tensor) -> CorrelationPyramid:
+        """``correlate`` once the features are there."""
+        return CorrelationPyramid.of(atlas, image, self.config.levels, self.config.radius)
 
     def _check(self, images: Tensor) -> None:
         config = self.config
@@ -90,7 +95,7 @@ class FlowFaceNetwork(nn.Module):
         ``prediction`` reads points from them.
         """
         self._check(images)
-        pyramid = self._correlations(atlas.features, images)
+        pyramid = self.pyramid(atlas.features, self.encoder(images))
         return self._iterations(pyramid, atlas.of_context, atlas.hidden)[-1]
 
     def prediction(self, flow: Tensor, log_sigma: Tensor, nu: Tensor) -> Prediction:

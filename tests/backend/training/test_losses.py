@@ -76,8 +76,8 @@ def _rimmed(inner: torch.Tensor) -> torch.Tensor:
 
 def test_matching_costs_what_a_guess_among_all_cells_does() -> None:
     side = 4
-    target = torch.full((1, 2, side, side), 1.7)
-    loss = matching_loss(_rimmed(torch.zeros(1, side * side, side, side)), target, torch.ones(1, side, side))
+    target = torch.full((1, 2, side * side), 1.7)
+    loss = matching_loss(_rimmed(torch.zeros(1, side * side, side, side)), target, torch.ones(1, side * side), side)
     assert float(loss) == pytest.approx(math.log(side * side))
 
 
@@ -85,20 +85,20 @@ def test_matching_wants_the_cell_in_which_the_point_lies_and_shares_between_two(
     side = 4
     inner = torch.zeros(1, side * side, side, side)
     inner[..., 2, 1] = 50.0  # row 2, column 1: centre at x 1.5, y 2.5
-    ones = torch.ones(1, side, side)
-    exact = torch.tensor([1.5, 2.5]).view(1, 2, 1, 1).expand(1, 2, side, side)
-    between = torch.tensor([2.0, 2.5]).view(1, 2, 1, 1).expand(1, 2, side, side)
-    assert float(matching_loss(_rimmed(inner), exact, ones)) == pytest.approx(0, abs=1e-4)
-    assert float(matching_loss(_rimmed(inner), between, ones)) == pytest.approx(25, abs=1e-3)
+    ones = torch.ones(1, side * side)
+    exact = torch.tensor([1.5, 2.5]).view(1, 2, 1).expand(1, 2, side * side)
+    between = torch.tensor([2.0, 2.5]).view(1, 2, 1).expand(1, 2, side * side)
+    assert float(matching_loss(_rimmed(inner), exact, ones, side)) == pytest.approx(0, abs=1e-4)
+    assert float(matching_loss(_rimmed(inner), between, ones, side)) == pytest.approx(25, abs=1e-3)
 
 
 def test_matching_leaves_out_what_lies_outside_the_picture_or_is_not_known() -> None:
     side = 4
     inner = torch.randn(1, side * side, side, side, generator=torch.Generator().manual_seed(1))
-    target = torch.full((1, 2, side, side), 1.5)
-    weight = torch.ones(1, side, side)
-    weight[0, 0] = 0
+    target = torch.full((1, 2, side * side), 1.5)
+    weight = torch.ones(1, side * side)
+    weight[0, :side] = 0
     away = target.clone()
-    away[0, :, 0] = 9.0  # beyond the right edge
-    known = matching_loss(_rimmed(inner), target, weight)
-    torch.testing.assert_close(known, matching_loss(_rimmed(inner), away, torch.ones(1, side, side)))
+    away[0, :, :side] = 9.0  # beyond the right edge
+    known = matching_loss(_rimmed(inner), target, weight, side)
+    torch.testing.assert_close(known, matching_loss(_rimmed(inner), away, torch.ones(1, side * side), side))

@@ -76,7 +76,7 @@ def test_four_heads_are_learnt_to_a_hundredth_of_the_eyes_distance() -> None:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, STEPS, pct_start=0.1)
     for step in range(STEPS):
         correlations = network.correlate(pictures.images)
-        loss = matching_loss(correlations.levels[0], cells * U / SIDE, seen)
+        loss = matching_loss(correlations.levels[0], cells.flatten(2) * U / SIDE, seen.flatten(1), U)
         if step >= MATCHING:
             answers = network.follow(correlations, nu)
             loss = loss + total_loss(answers, mu, torch.ones(mu.shape[:2]), cells, torch.zeros_like(seen))
