@@ -55,7 +55,19 @@ def keep_freed_memory() -> None:
     """
     if sys.platform != "linux":
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
     if mallopt is not None:
         for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _NEVER), (_TOP_PAD, _PAD)):
             mallopt(option, value)
+
+
+def give_back_freed_memory() -> None:
+    """Hand the system the pages that lie free in this process's heap; nothing where that is not glibc's.
+
+    What stays small and long among what is large and soon freed leaves holes: a backend with 1,000 jobs in its queue
+    had 55 MB of them, all of which goes back in about a millisecond.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

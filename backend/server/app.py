@@ -8,12 +8,14 @@ ends the loop.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import zmq
 
 from backend.errors import UserError
+from backend.memory import give_back_freed_memory
 from backend.server.desk import Desk
 from backend.server.device import AUTO, environment
 from backend.server.door import LINGER_MS, Door, Incoming, Peer
@@ -32,6 +34,8 @@ from protocol import messages as m
 from protocol.codec import ProtocolError
 
 log = logging.getLogger(__name__)
+
+TIDY_SECONDS = 5.0
 
 DEFAULT_RUNNER = "backend.pipeline.runners:run_job"
 
@@ -74,6 +78,7 @@ class Server:
         self._parent = ParentWatch(parent_pid) if parent_pid else None
         self._finish_jobs = finish_jobs
         self._stopping = False
+        self._tidied = time.monotonic()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
             self._door = Door(self._context, keys, bind_to, network_at)
@@ -112,6 +117,7 @@ class Server:
                         self._handle(incoming)
                 self._scheduler.tick()
                 self._reading.tick()
+                self._tidy_memory()
                 if self._parent and self._parent.gone() and (self._scheduler.idle or not self._finish_jobs):
                     log.info("the process that started this backend has ended; so does the backend")
                     break
@@ -122,6 +128,12 @@ class Server:
             self._door.close()
             self._context.destroy(linger=LINGER_MS)
             log.info("stopped")
+
+    def _tidy_memory(self) -> None:
+        """Every now and then: what requests leave in pieces is never given back otherwise."""
+        if time.monotonic() - self._tidied > TIDY_SECONDS:
+            give_back_freed_memory()
+            self._tidied = time.monotonic()
 
     def _handle(self, incoming: Incoming) -> None:
         peer = incoming.peer

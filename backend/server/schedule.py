@@ -102,11 +102,15 @@ class Scheduler:
 
     def status(self, job_id: str) -> JobStatus:
         """The state of a job, from memory while it is alive; raises UserError for an unknown one."""
+        return self._status(job_id, self._queue.index(job_id) if job_id in self._queue else None)
+
+    def _status(self, job_id: str, place: int | None) -> JobStatus:
+        """``status`` of a job at ``place`` of the queue, None where it does not wait."""
         status = self._ledger.status(job_id)
         if self._run is not None and status.job_id == self._run.job_id:
             return dataclasses.replace(status, seconds_elapsed=self._run.elapsed)
-        if job_id in self._queue:
-            ahead = self._queue.index(job_id) + (self._run is not None)
+        if place is not None:
+            ahead = place + (self._run is not None)
             problem = status.problem or self._pause.problem or self.worker.problem
             stage = status.stage or ("loading the tracker" if self.worker.state is WorkerState.STARTING else "waiting")
             return dataclasses.replace(status, stage=stage, problem=problem, queue_position=ahead)
@@ -114,7 +118,8 @@ class Scheduler:
 
     def live(self, limit: int) -> tuple[JobStatus, ...]:
         """The states of the newest ``limit`` jobs that wait or run here."""
-        return tuple(self.status(job_id) for job_id in self._ledger.newest(limit))
+        places = {job_id: place for place, job_id in enumerate(self._queue)}
+        return tuple(self._status(job_id, places.get(job_id)) for job_id in self._ledger.newest(limit))
 
     def is_live(self, job_id: str) -> bool:
         """Whether a job waits or runs here."""

@@ -11,7 +11,6 @@ is gone and so is it.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import gc
 import importlib
@@ -32,6 +31,7 @@ import psutil  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
 from backend.errors import Cancelled, UserError
+from backend.memory import give_back_freed_memory
 from backend.progress import Attempt, JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.server import worker_link as link
 from backend.server.device import require_device
@@ -208,8 +208,7 @@ def give_memory_back() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
-    with contextlib.suppress(OSError, AttributeError):  # glibc only
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back_freed_memory()
 
 
 def broken(error: Exception) -> link.Broken:

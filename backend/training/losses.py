@@ -60,8 +60,8 @@ def matching_loss(correlations: Tensor, target: Tensor, weight: Tensor, side: in
     Not the paper's, which starts from an encoder that ImageNet taught: without one, the recurrent update has nothing to
     look up at first, and learns the mean face instead of waiting. ``correlations`` (B,N,·,·) are the finest level of
     ``CorrelationPyramid``, rim included, over an image of ``side`` cells squared; ``target`` (B,2,N) in cells of the
-    image, (0,0) its top-left corner, and ``weight`` (B,N). The true place is shared among the four cells around it; cells whose place lies outside the
-    image do not count. Divided by the total weight.
+    image, (0,0) its top-left corner, and ``weight`` (B,N). The true place is shared among the four cells around it;
+    cells whose place lies outside the image do not count. Divided by the total weight.
     """
     inner = correlations[:, :, 1 : side + 1, 1 : side + 1].float()
     place = target.mT.float() - 0.5  # (B,N,2), whole numbers are the cells' centres
