@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import Cancelled
-from backend.fitting import FitOptions, FitResult, View, fit_take
+from backend.fitting import FitOptions, FitResult, Fixed, View, fit_take
 from backend.fitting.posed import world_vertices
 from backend.head_model.dense_points import outside
 from backend.head_model.model import HeadModel, SurfacePoints, surface_positions
@@ -103,6 +103,7 @@ def refine_in_time(
     pictures: ViewPictures,
     *,
     neutral_prior: F32 | None = None,
+    fixed: Fixed | None = None,
     how: TimeMatching | None = None,
     on_progress: Callable[[float], None] = lambda _: None,
     should_cancel: Callable[[], bool] = lambda: False,
@@ -111,8 +112,9 @@ def refine_in_time(
 
     None where there are no two frames of one view, too little skin could be matched, or it did not help. ``fit`` is a
     fit of ``views`` with ``options``. Pictures are asked for in ascending order, some of them beforehand, again in
-    every round; few are held at once. ``on_progress`` gets a fraction; ``should_cancel`` is asked often. Raises as
-    ``fit_take``, Cancelled included.
+    every round; few are held at once. ``neutral_prior`` and ``fixed`` are those of ``fit_take``; what a turning head
+    tells of the shape is believed more than either. ``on_progress`` gets a fraction; ``should_cancel`` is asked often.
+    Raises as ``fit_take``, Cancelled included.
     """
     how = how or TimeMatching()
     if len(views) != 1 or views[0].alignment.tells_pose.sum() < 2:
@@ -120,7 +122,7 @@ def refine_in_time(
     view = views[0]
     layout = TakeLayout(head, how.side or side_for(head, fit, view), pictures.lenses[0])
     keypoints = choose_keypoints(layout, fit, view, how.keypoints)
-    take = _Take(layout, view, pictures, keypoints, how, options, neutral_prior, should_cancel)
+    take = _Take(layout, view, pictures, keypoints, how, options, neutral_prior, fixed, should_cancel)
     hears = _Parts(on_progress, [MATCHING, 1.0] * how.rounds + [1.0] * how.settling)
     now, before, turns = fit, None, False
     for number in range(how.rounds):
@@ -133,7 +135,7 @@ def refine_in_time(
         told, turned = take, turn_shape(head, view, now, skin, options, take.check) if how.turning else None
         if turned is not None:
             now, skin, turns = turned.start, turned.skin, True
-            told = replace(take, view=replace(view, camera=turned.camera), neutral_prior=turned.neutral)
+            told = replace(take, view=replace(view, camera=turned.camera), neutral_prior=turned.neutral, fixed=None)
         settling = how.settling if last else 0
         for again in range(settling + 1):
             if again:
@@ -150,6 +152,7 @@ def refine_in_time(
             options,
             pictures,
             neutral_prior=neutral_prior,
+            fixed=fixed,
             how=replace(how, turning=False),
             on_progress=lambda _fraction: on_progress(1.0),  # it moves, lest the job be taken for stuck
             should_cancel=should_cancel,
@@ -181,6 +184,7 @@ class _Take:
     how: TimeMatching
     options: FitOptions
     neutral_prior: F32 | None
+    fixed: Fixed | None
     should_cancel: Callable[[], bool]
 
     def check(self) -> None:
@@ -214,6 +218,7 @@ class _Take:
             replace(self.options, tolerance=tolerance),
             neutral_prior=self.neutral_prior,
             initial=start,
+            fixed=self.fixed,
             on_progress=lambda fraction, _words: on_progress(fraction),
             should_cancel=self.should_cancel,
         )

@@ -139,7 +139,7 @@ def solve_take(
             told |= {"on_progress": hears(Step.MATCHING)}
             matched = keep("matched", _from_0_to_1(hears(Step.MATCHING), partial(refine, *seen, **told)))
         else:
-            told |= {"how": time_matching, "on_progress": hears(Step.FOLLOWING)}
+            told |= {"fixed": shaped, "how": time_matching, "on_progress": hears(Step.FOLLOWING)}
             followed = keep("followed", _from_0_to_1(hears(Step.FOLLOWING), partial(refine_in_time, *seen, **told)))
             # what comes after must not leave the skin again
             if followed is not None:
