@@ -64,8 +64,8 @@ def keep_freed_memory() -> None:
 def give_back_freed_memory() -> None:
     """Hand the system the pages that lie free in this process's heap; nothing where that is not glibc's.
 
-    What stays small and long among what is large and soon freed leaves holes: a backend with 1,000 jobs in its queue
-    had 55 MB of them, all of which goes back in about a millisecond.
+    What stays small and long among what is large and soon freed leaves holes: a backend that got 210 jobs into its
+    queue among 50,000 wrong messages had grown by 14.4 MB, and by 1.9 after this.
     """
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

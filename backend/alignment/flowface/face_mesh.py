@@ -71,7 +71,7 @@ class FaceMeshTrunk(nn.Module):
     def freeze(self, stages: int) -> None:
         """Let stem and first ``stages`` stages stay as they are in a training; nothing where it is 0.
 
-        The finest stages know least of faces and cost most to learn: of a step on the CPU, a sixth.
+        The finest know least of faces. One saves little time: a step of face_cpu takes 2.0 s instead of 2.1.
         """
         for part in [self.stem, self.activation, *self.stages[:stages]][: stages and stages + 2]:
             part.requires_grad_(False)

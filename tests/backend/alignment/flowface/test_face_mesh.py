@@ -76,3 +76,12 @@ def test_a_segformers_file_gives_its_stages_and_nothing_else(tmp_path: Path) -> 
         assert torch.equal(value, theirs[name]), name
     with pytest.raises(UserError, match="is of shape"):
         take_encoder(FlowFaceNetwork(NetworkConfig(**{**vars(SMALL), "encoder": "b1"})), path)
+
+
+@pytest.mark.parametrize(("stages", "names"), [(0, set()), (1, {"stem", "activation", "stages.0"})])
+def test_stages_stay_as_they_were_learnt(stages: int, names: set[str]) -> None:
+    trunk = FaceMeshTrunk()
+    trunk.freeze(stages)
+    frozen = {name for name, value in trunk.named_parameters() if not value.requires_grad}
+    wanted = {n for n, _ in trunk.named_parameters() if any(n.startswith(f"{part}.") for part in names)}
+    assert frozen == wanted
