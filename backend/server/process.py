@@ -39,6 +39,16 @@ def own_group(system: str) -> dict[str, Any]:
     return {"creationflags": CREATE_NEW_PROCESS_GROUP} if system == "win32" else {"start_new_session": True}
 
 
+BACKGROUND_NICENESS = 10
+
+
+def step_back(pid: int) -> None:
+    """Have a process leave the processor to others where they want it; one that the system will not slow goes on."""
+    below = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", BACKGROUND_NICENESS)  # Windows has no niceness
+    with contextlib.suppress(psutil.Error, OSError):
+        psutil.Process(pid).nice(below)
+
+
 def ending_signal(system: str) -> int:
     """The signal that asks a backend of ``own_group`` to end: on Windows SIGTERM would end it before it could close."""
     return CTRL_BREAK_EVENT if system == "win32" else int(signal.SIGTERM)

@@ -2,9 +2,9 @@
 
 There are three: one reads states of jobs only, so that a list never waits for a take of hundreds of megabytes or for a
 head, which are the second's, and neither for the third, which looks through the jobs folder and deletes (5,000 jobs in
-95 s on two busy cores). Clients take turns; what one client asks of a process is done in order. A process that gives no
-sign of life for ``PATIENCE`` is ended and replaced, one that dies is replaced, and the file that it was reading is not
-read again before it changes.
+95 s on two busy cores) and leaves the processor to the others. Clients take turns; what one client asks of a process is
+done in order. A process that gives no sign of life for ``PATIENCE`` is ended and replaced, one that dies is replaced,
+and the file that it was reading is not read again before it changes.
 """
 
 from __future__ import annotations
@@ -177,7 +177,9 @@ class Reading:
 
     def _start(self, lane: _Lane) -> None:
         try:
-            lane.process = ReadingProcess(self._jobs_dir, self._inbox, tuple(self._avoid.values()))
+            lane.process = ReadingProcess(
+                self._jobs_dir, self._inbox, tuple(self._avoid.values()), background=lane is self._room
+            )
         except OSError as error:
             lane.process = None
             log.error("no process can be started for reading: %s", error)

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 import zmq
 
 from backend.server import reading_link as link
-from backend.server.process import exit_in_words, own_group
+from backend.server.process import exit_in_words, own_group, step_back
 from backend.server.worker_process import ENVIRONMENT
 from protocol.codec import Frame
 
@@ -68,8 +68,9 @@ class Inbox:
 class ReadingProcess:
     """One process for one order at a time; answers arrive in the ``inbox``."""
 
-    def __init__(self, jobs_dir: Path, inbox: Inbox, avoid: tuple[link.FileState, ...]) -> None:
-        """Start it, to keep away from the files ``avoid``; raises OSError where the system starts no process."""
+    def __init__(self, jobs_dir: Path, inbox: Inbox, avoid: tuple[link.FileState, ...], *, background: bool) -> None:
+        """Start it, to keep away from the files ``avoid``, in the ``background`` where nobody waits at a screen for it;
+        raises OSError where the system starts no process."""
         command = [sys.executable, "-m", "backend.server.reader", str(jobs_dir.absolute())]
         environment = {**ENVIRONMENT, **ONE_THREAD, **os.environ}
         self._process = subprocess.Popen(
@@ -80,6 +81,8 @@ class ReadingProcess:
             env=environment,
             **own_group(sys.platform),
         )
+        if background:
+            step_back(self._process.pid)
         self._orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._relay = threading.Thread(target=self._relay_and_reap, args=(inbox,), daemon=True)
         self._relay.start()

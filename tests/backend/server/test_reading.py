@@ -6,11 +6,13 @@ import dataclasses
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil  # type: ignore[import-untyped]
 import pytest
 import zmq
 
@@ -24,7 +26,7 @@ from backend.server.door import Peer
 from backend.server.jobs import JobStore
 from backend.server.lists import MAX_LISTED, JobLists, bounded
 from backend.server.reading import Reading
-from backend.server.reading_link import ReadHeads, ReadJobs, ReadResult
+from backend.server.reading_link import ReadHeads, ReadJobs, ReadResult, ReadStorage
 from backend.server.removal import remove_job
 from protocol import messages as m
 from protocol.codec import MAX_HEADER_BYTES
@@ -131,6 +133,16 @@ def test_a_file_that_stops_its_reader_is_left_out_until_it_changes(heads: Path, 
     os.utime(slow, (100, 100))
     answers.reading.ask(OTHER, 3, ReadHeads())
     assert names(answers.wait(tries + 2)[-1]) == [*library.BUILT_IN, "slow"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has priorities, no niceness")
+def test_what_looks_through_the_folder_steps_back_behind_what_somebody_waits_for(begin: Callable[..., Answers]) -> None:
+    answers = begin()
+    answers.reading.ask(HONEST, 1, ReadHeads())
+    answers.reading.ask(HONEST, 2, ReadStorage())
+    answers.wait(2)
+    nice = {name: psutil.Process(pid).nice() for name, pid in answers.reading.pids.items()}
+    assert nice["room"] > nice["files"] == psutil.Process().nice()
 
 
 @pytest.mark.slow
