@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -43,10 +44,16 @@ BACKGROUND_NICENESS = 10
 
 
 def step_back(pid: int) -> None:
-    """Have a process leave the processor to others where they want it; one that the system will not slow goes on."""
+    """Have a process of ``own_group`` leave the processor to others where they want it; one that the system will not
+    slow goes on."""
     below = getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", BACKGROUND_NICENESS)  # Windows has no niceness
     with contextlib.suppress(psutil.Error, OSError):
         psutil.Process(pid).nice(below)
+    # Linux shares the processors between sessions first (sched(7), autogroups), and niceness counts within one only
+    autogroup = Path(f"/proc/{pid}/autogroup")
+    with contextlib.suppress(OSError):
+        if autogroup.exists():
+            autogroup.write_text(str(BACKGROUND_NICENESS))
 
 
 def ending_signal(system: str) -> int:

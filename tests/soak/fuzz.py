@@ -29,6 +29,8 @@ AHEAD = 200
 
 def flood(endpoint: str, count: int, seed: int, last: Path) -> None:
     """Send wrong messages, each batch ended by a right one whose answer is waited for."""
+    if multiprocessing.parent_process() is not None:
+        os.setsid()  # a program of its own, which Linux gives no more of the processors than each other one
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
     authenticate(socket, own_access())

@@ -82,7 +82,8 @@ class Supervised:
         self._log.close()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, stdout=self._log, stderr=self._log)
+        # in a session of its own, as Blender starts it: Linux shares the processors between sessions first
+        return subprocess.Popen(self._command, stdout=self._log, stderr=self._log, start_new_session=True)
 
     def _watch(self) -> None:
         while True:

@@ -20,7 +20,7 @@ from backend.client.connection import Client
 from backend.errors import UserError
 from backend.head_model import library
 from backend.head_model.io import save_head
-from backend.server import reading
+from backend.server import process, reading
 from backend.server.app import Server
 from backend.server.door import Peer
 from backend.server.jobs import JobStore
@@ -143,6 +143,9 @@ def test_what_looks_through_the_folder_steps_back_behind_what_somebody_waits_for
     answers.wait(2)
     nice = {name: psutil.Process(pid).nice() for name, pid in answers.reading.pids.items()}
     assert nice["room"] > nice["files"] == psutil.Process().nice()
+    shares = [Path(f"/proc/{answers.reading.pids[name]}/autogroup") for name in ("files", "room")]
+    if all(share.exists() for share in shares):  # Linux, of sessions
+        assert [share.read_text().split()[-1] for share in shares] == ["0", str(process.BACKGROUND_NICENESS)]
 
 
 @pytest.mark.slow
