@@ -48,8 +48,8 @@ def command_demo(arguments: list[str]) -> int:
 
 
 # Files side by side on two cores, each whole (their fixtures are dear) and in order, so that slow ones do not pile up
-# at the end; `-n 0` runs all in one process.
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+# at the end; `-n 0` runs all in one process. A third process works while others wait, for sockets and starts.
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def settings_for_tests(environment: Environment) -> dict[str, str]:
