@@ -156,15 +156,17 @@ def _tracked(take: contract.TakeResult, name: str) -> str:
     if tracked:
         error = take.reprojection_error_percent_iod[take.tracked].mean()
         skin = take.report.get("matching_in_time")
-        known = f" ({grades.of_error(error)})" if skin is None else _skin(skin)
-        text += f", mean error {error:.2f} % of the inter-ocular distance{known}"
+        grade = grades.of_error(error, with_skin=skin is not None)
+        text += (
+            f", mean error {error:.2f} % of the inter-ocular distance ({grade}){'' if skin is None else _skin(skin)}"
+        )
     return text
 
 
 def _skin(matching: Mapping[str, Any]) -> str:
-    """What is said of skin that was followed from frame to frame, in the place of a grade, which is of points alone."""
+    """What is said of skin that was followed from frame to frame."""
     after, before = (matching[when]["mean_percent_iod"] for when in ("after", "before"))
-    return f" of points, of matched skin {after:.2f} % ({before:.2f} % by the face's points alone)"
+    return f", of matched skin {after:.2f} % ({before:.2f} % by the face's points alone)"
 
 
 CLASSES = (FLOWFACE_OT_build_take,)

@@ -31,9 +31,8 @@ a second away from those before"""
         place = (now + 1) % len(rounded)
         scene.frame_set(rounded[place])
         error = float(known.error.at(worst[place]) or 0.0)
-        self.report(
-            {"INFO"}, f"Error {error:.1f} % ({grades.of_error(error)}), {place + 1} of {len(rounded)} worst frames"
-        )
+        grade = grades.of_error(error, with_skin=known.has_skin)
+        self.report({"INFO"}, f"Error {error:.1f} % ({grade}), {place + 1} of {len(rounded)} worst frames")
         return {"FINISHED"}
 
 

@@ -45,7 +45,12 @@ class Confidence:
     error: Curve
     uncertainty: Curve
     views: tuple[tuple[replace.ShownView, Curve | None], ...]  # None where the take has one view only
-    skin: Curve | None = None  # by how much the head misses skin that was followed; None where none was
+    skin: Curve | None = None  # by how much the head misses skin that was followed; none, or empty, where none was
+
+    @property
+    def has_skin(self) -> bool:
+        """Whether the skin was followed from frame to frame."""
+        return self.skin is not None and len(self.skin.frames) > 0
 
     def sentence(self, frame: int) -> str:
         """One line on a frame of the scene."""
@@ -55,9 +60,9 @@ class Confidence:
             return f"Frame {frame}: outside the take"
         if error == contract.NOT_TRACKED:
             return f"Frame {frame}: no face was found"
-        # grades are those of fits to points alone, which a fit to skin is to miss
-        known = f"({grades.of_error(error)})" if skin is None else f"of points, {skin:.1f} % of matched skin"
-        text = f"Frame {frame}: error {error:.1f} % {known}"
+        known = f"({grades.of_error(error, with_skin=self.has_skin)})"
+        seen = "" if skin is None else f", {skin:.1f} % of matched skin"
+        text = f"Frame {frame}: error {error:.1f} % {known}{seen}"
         if uncertainty is None:
             return text
         return f"{text}, uncertainty {uncertainty:.1f} mm ({grades.of_uncertainty(uncertainty)})"

@@ -32,7 +32,7 @@ def stretches(known: Confidence) -> Stretches:
     frames, errors = known.error.frames, known.error.values
     if not len(frames):
         return Stretches(np.zeros(0), np.zeros(0), np.zeros(0, np.int64))
-    grade = grades.levels(errors, grades.ERROR_PERCENT)
+    grade = grades.levels(errors, grades.error_bounds(with_skin=known.has_skin))
     told = np.isin(frames, known.uncertainty.frames)
     spread = known.uncertainty.values[np.isin(known.uncertainty.frames, frames)]
     grade[told] = np.maximum(grade[told], grades.levels(spread, grades.UNCERTAINTY_MM))

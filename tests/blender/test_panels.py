@@ -96,7 +96,8 @@ def test_what_is_kept_is_said_and_given_to_the_backend() -> None:
     ("percent", "word"), [(0.7, "good"), (1.0, "good"), (1.4, "fair"), (2.0, "fair"), (2.1, "poor")]
 )
 def test_an_error_is_good_fair_or_poor(percent: float, word: str) -> None:
-    assert grades.of_error(percent) == word
+    assert grades.of_error(percent, with_skin=False) == word
+    assert grades.of_error(1.4 * percent, with_skin=True) == word
 
 
 @pytest.mark.parametrize(("millimetres", "word"), [(0.5, "good"), (3.3, "good"), (3.6, "fair"), (4.5, "poor")])

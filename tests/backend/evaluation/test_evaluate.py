@@ -23,7 +23,7 @@ from backend.evaluation.trackers.results_folder import save_meshes
 from backend.evaluation.types import REGIONS
 from tests.backend.alignment.flowface.networks import constant_network
 
-FRAMES = 6
+FRAMES = 4
 OURS = "flowface-mediapipe"
 TRACKERS = EvaluationOptions(Path(), Path()).trackers
 
@@ -161,10 +161,10 @@ def test_shapes_are_compared_on_the_outside_of_the_face(truth: Truth) -> None:
 def test_a_result_of_another_length_is_refused(truth: Truth, options: EvaluationOptions, tmp_path: Path) -> None:
     assert options.specs is not None
     short = replace(
-        truth.mesh, vertices=truth.mesh.vertices[:5], focal_px=truth.mesh.focal_px[:5], tracked=truth.mesh.tracked[:5]
+        truth.mesh, vertices=truth.mesh.vertices[:3], focal_px=truth.mesh.focal_px[:3], tracked=truth.mesh.tracked[:3]
     )
     save_meshes(short, tmp_path / "short" / options.specs[0].name / "sequence")
-    with pytest.raises(UserError, match="5 frames"):
+    with pytest.raises(UserError, match="3 frames"):
         evaluate(replace(options, out=tmp_path / "out", trackers=(), results={"short": tmp_path / "short"}))
 
 

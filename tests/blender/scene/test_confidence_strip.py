@@ -49,3 +49,11 @@ def test_a_single_frame_has_a_stretch(error: float, grade: int) -> None:
     take = make_take(Shot(frame_count=1, first_frame=3))
     alone = replace(take, tracked=np.array([np.isfinite(error)]), reprojection_error_percent_iod=np.float32([error]))
     assert found(build.build_take(bpy.context, alone)) == [(2.5, 3.5, grade)]
+
+
+def test_a_head_that_follows_the_skin_may_leave_the_points_further_off() -> None:
+    error = np.repeat(np.float32([1.2, 2.5, 3.0]), 4)
+    take = replace(make_take(Shot()), reprojection_error_percent_iod=error)
+    with_skin = replace(take, skin_error_percent_iod=np.full(12, 0.4, np.float32))
+    grades = [{grade for *_, grade in found(build.build_take(bpy.context, one))} for one in (take, with_skin)]
+    assert grades == [{FAIR, POOR, UNKNOWN}, {GOOD, FAIR, POOR, UNKNOWN}]
