@@ -27,7 +27,7 @@ CONFIG = NetworkConfig(
     encoder="b0", image_size=SIDE, uv_size=U, iterations=2, features=32, decoder=32, textures=16, hidden=32,
     context=32, motion=32, levels=3, radius=2,
 )  # fmt: skip
-MATCHING, STEPS, RATE = 60, 400, 5e-3
+MATCHING, STEPS, RATE = 60, 370, 5e-3
 OUTER_CANTHI = [36, 45]
 
 
