@@ -41,6 +41,7 @@ def own_group(system: str) -> dict[str, Any]:
 
 
 BACKGROUND_NICENESS = 10
+"""A tenth of the processor where somebody else wants it (Linux: 110 parts beside 1,024)."""
 
 
 def step_back(pid: int) -> None:
@@ -50,10 +51,8 @@ def step_back(pid: int) -> None:
     with contextlib.suppress(psutil.Error, OSError):
         psutil.Process(pid).nice(below)
     # Linux shares the processors between sessions first (sched(7), autogroups), and niceness counts within one only
-    autogroup = Path(f"/proc/{pid}/autogroup")
     with contextlib.suppress(OSError):
-        if autogroup.exists():
-            autogroup.write_text(str(BACKGROUND_NICENESS))
+        Path(f"/proc/{pid}/autogroup").write_text(str(BACKGROUND_NICENESS))
 
 
 def ending_signal(system: str) -> int:

@@ -157,9 +157,8 @@ def _tracked(take: contract.TakeResult, name: str) -> str:
         error = take.reprojection_error_percent_iod[take.tracked].mean()
         skin = take.report.get("matching_in_time")
         grade = grades.of_error(error, with_skin=skin is not None)
-        text += (
-            f", mean error {error:.2f} % of the inter-ocular distance ({grade}){'' if skin is None else _skin(skin)}"
-        )
+        text += f", mean error {error:.2f} % of the inter-ocular distance ({grade})"
+        text += "" if skin is None else _skin(skin)
     return text
 
 

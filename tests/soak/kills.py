@@ -29,6 +29,7 @@ import psutil
 
 from backend.client.connection import Client
 from backend.errors import UserError
+from backend.server.process import own_group
 from protocol.messages import JobState, TrackJob, ViewSpec
 from tests.soak.runners import STEPS
 
@@ -83,7 +84,7 @@ class Supervised:
 
     def _start(self) -> subprocess.Popen[bytes]:
         # in a session of its own, as Blender starts it: Linux shares the processors between sessions first
-        return subprocess.Popen(self._command, stdout=self._log, stderr=self._log, start_new_session=True)
+        return subprocess.Popen(self._command, stdout=self._log, stderr=self._log, **own_group(sys.platform))
 
     def _watch(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""The tracker's duties on real footage: the frames of every development clip, close to what the aligner saw."""
+"""The tracker's duties on real footage: every development clip tracked, close to what the aligner saw."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def tracked(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 @pytest.mark.slow
-def test_every_frame_of_every_clip_is_tracked(tracked: dict[str, Tracked]) -> None:
+def test_every_frame_that_is_looked_at_is_tracked(tracked: dict[str, Tracked]) -> None:
     assert len(tracked) == 13
     assert {name: clip.lost for name, clip in tracked.items() if clip.lost} == {}
 
