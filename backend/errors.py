@@ -37,6 +37,7 @@ class ErrorCode(StrEnum):
     BAD_ALIGNMENT = "bad_alignment"
     BAD_CALIBRATION = "bad_calibration"
     BAD_CORRECTION = "bad_correction"
+    BAD_EXPORT = "bad_export"
     BAD_MESH = "bad_mesh"
     BAD_UNIT = "bad_unit"
     CALIBRATION_IMAGE_SIZE = "calibration_image_size"

@@ -1,14 +1,16 @@
-"""A take on its way into a file for other tools: one job of the backend, followed to its end without waiting."""
+"""A take on its way to a file or folder for other tools: one job of the backend, followed without waiting."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from .codes import UNHEARD
+from .vendor import codec, packed_folder
 from .vendor import messages as m
 
 Handler = Callable[[m.Message], None]
@@ -17,7 +19,8 @@ Handler = Callable[[m.Message], None]
 class ExportTask:
     """Submits an export, follows it and saves its file. ``on_end`` gets a sentence for the user, and whether it failed.
 
-    ``send`` sends a message and calls the handler with every answer.
+    ``send`` sends a message and calls the handler with every answer. With ``folder`` the file is a packed folder, whose
+    files are put into a new folder at ``path``.
     """
 
     def __init__(
@@ -26,8 +29,11 @@ class ExportTask:
         path: Path,
         send: Callable[[m.Message, Handler], None],
         on_end: Callable[[str, bool], None],
+        *,
+        folder: bool = False,
     ) -> None:
         self.path = path
+        self._folder = folder
         self.stage = "Waiting for the backend"  # what happens now, in a few words
         self._job = job
         self._send = send
@@ -65,14 +71,13 @@ class ExportTask:
             if data is None:
                 self._end("The backend finished the export and left no file.", failed=True)
                 return
-            unfinished = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
             try:
-                unfinished.write_bytes(data.tobytes())
-                unfinished.replace(self.path)
+                (_save_folder if self._folder else _save)(self.path, data.tobytes())
             except OSError as error:
-                with contextlib.suppress(OSError):  # where it cannot be made it may not be looked for either
-                    unfinished.unlink()
                 self._end(f"{self.path} cannot be written: {error.strerror}.", failed=True)
+                return
+            except codec.ProtocolError as error:
+                self._end(f"{error.message} {error.hint}".strip(), failed=True)
                 return
             self._end(f"Exported to {self.path}.", failed=False)
 
@@ -86,3 +91,29 @@ class ExportTask:
         if not self._ended:  # a lost connection is told for every request that was open
             self._ended = True
             self._on_end(text, failed)
+
+
+def _save(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; raises OSError."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):  # where it cannot be made it may not be looked for either
+            unfinished.unlink()
+        raise
+
+
+def _save_folder(path: Path, data: bytes) -> None:
+    """Unpack a folder to where there is none, or an empty one; raises OSError, ProtocolError."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.mkdir()
+        packed_folder.unpack_folder(data, unfinished)
+        if path.is_dir():
+            path.rmdir()
+        unfinished.rename(path)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise

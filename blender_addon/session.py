@@ -189,12 +189,14 @@ class Session(JobFollowing):
         self.ask_storage()
 
     def export(self, job_id: str, format: str, path: Path, face: int = 1) -> None:
-        """Have a tracked take written as a file for other tools and save it as ``path``; a notice tells the end.
+        """Have a tracked take written for other tools, as the file or the new folder ``path``; a notice tells the end.
 
         ``face`` is the one to write of a job that tracked several, counted from 1.
         """
         self.notice = None
-        self.exporting = ExportTask(m.ExportJob(job_id, format, face), path, self._send, self._on_exported)
+        folder = any(info.name == format and info.folder for info in self.exports)
+        job = m.ExportJob(job_id, format, face)
+        self.exporting = ExportTask(job, path, self._send, self._on_exported, folder=folder)
         self.exporting.start()
 
     def _on_exported(self, text: str, is_error: bool) -> None:

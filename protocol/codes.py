@@ -10,6 +10,7 @@ class ProtocolCode(StrEnum):
 
     BAD_ARRAY = "bad_array"
     BAD_FIELD = "bad_field"
+    BAD_FILE = "bad_file"
     BAD_HEADER = "bad_header"
     BAD_KEY = "bad_key"
     BAD_LINE = "bad_line"

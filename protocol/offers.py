@@ -22,8 +22,9 @@ class ExportInfo:
 
     name: str  # in jobs
     title: str  # for users
-    suffix: str  # of the file, with its dot
+    suffix: str  # of the file, with its dot; of a folder ".zip", as which a job leaves it
     help: str = ""
+    folder: bool = False  # it is a folder of files: ``protocol.packed_folder``
 
 
 @dataclass(frozen=True)

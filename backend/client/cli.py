@@ -10,7 +10,7 @@ import typer
 from backend.alignment.registry import DEFAULT_ALIGNER, aligners_in_words
 from backend.client.address import EndpointOption, KeyOption, address
 from backend.errors import ErrorCode, UserError
-from backend.export.registry import exports_in_words
+from backend.export.registry import exports_in_words, require_export
 from backend.terminal.declared_options import with_options
 from backend.terminal.options import Frames, parse_frames
 from protocol.options import SolveOptions
@@ -244,26 +244,32 @@ def refine(
 
 
 def export(
-    take: Annotated[
-        str,
+    takes: Annotated[
+        list[str],
         typer.Argument(
-            help="The id of a finished job, a track.npz, or a folder of results with one.",
-            metavar="JOB|TRACK",
+            help="What to write, unless --format names it, and of which take: the id of a finished job, a track.npz, "
+            "or a folder of results with one. Some exports take several.",
+            metavar="[NAME] JOB|TRACK…",
             show_default=False,
         ),
     ],
-    to: Annotated[str, typer.Option("--format", help=f"What to write. {exports_in_words()}", metavar="NAME")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file, or the new folder, to write.")],
+    to: Annotated[str, typer.Option("--format", help=f"What to write. {exports_in_words()}", metavar="NAME")] = "",
     head_number: Annotated[
         int, typer.Option("--head-number", help="Which head of a take of several faces.", min=1)
     ] = 1,
     endpoint: EndpointOption = "",
     key: KeyOption = "",
 ) -> None:
-    """Write a tracked take as a file for other tools."""
-    from backend.client.export import ExportRequest, export_to_file
+    """Write tracked takes for other tools: “flowface export csv results --out take.csv”."""
+    from backend.client.export import ExportRequest
+    from backend.client.terminal import export_with_progress
 
-    typer.echo(export_to_file(ExportRequest(take, to, out, address(endpoint, key), head_number)))
+    name, named = (to, takes) if to else (takes[0], takes[1:])
+    if not named:
+        require_export(name)
+        raise UserError(ErrorCode.BAD_EXPORT, f"Nothing is named to be exported as “{name}”.", "Name a take after it.")
+    export_with_progress(ExportRequest(named, name, out, address(endpoint, key), head_number))
 
 
 def transfer(

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from backend.errors import ErrorCode, UserError
+from protocol.packed_folder import is_plain
 
 PROXIES = "proxy"
 """The one folder within a result."""
-
-
-def is_plain(name: str) -> bool:
-    """Whether a name leads nowhere else than into the folder that it is written to, on every system."""
-    return name not in ("", ".", "..") and not any(letter in "/\\:" or ord(letter) < 32 for letter in name)
 
 
 def is_result_name(name: str) -> bool:

@@ -11,9 +11,12 @@ from rich.progress import TaskID, TaskProgressColumn, TextColumn, TimeElapsedCol
 from rich.table import Table
 from rich.text import Text
 
+from backend.client.export import ExportRequest, export_to_file
 from backend.client.refine import RefineRequest, refine_to_folder
 from backend.client.request import TrackRequest
 from backend.client.track import TrackOutput, track_to_folder
+from backend.export.registry import require_export
+from backend.progress import JobProgress
 from backend.terminal.progress_bar import progress_bar
 from protocol.messages import JobStatus
 
@@ -21,12 +24,12 @@ from protocol.messages import JobStatus
 class ProgressView:
     """A progress bar in a terminal; one line per stage where the output is no terminal. A context manager."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, first: str = "starting the backend") -> None:
         self._console = console
         self._last = ""
         frames = TextColumn("{task.fields[frames]}", markup=False)
         self._progress = progress_bar(console, TaskProgressColumn(), frames, TimeElapsedColumn())
-        self._task: TaskID = self._progress.add_task("starting the backend", total=1.0, frames="")
+        self._task: TaskID = self._progress.add_task(first, total=1.0, frames="")
 
     def __enter__(self) -> ProgressView:
         self._progress.start()
@@ -44,6 +47,11 @@ class ProgressView:
             words = f"waiting behind {status.queue_position} other job{'s' if status.queue_position > 1 else ''}"
         frames = f"{status.frames_done}/{status.frames_total} frames" if status.frames_total else ""
         self._show(words, status.fraction, frames)
+
+    def on_progress(self, progress: JobProgress) -> None:
+        """Show how far work is that this process does itself."""
+        frames = f"{progress.frames_done}/{progress.frames_total} frames" if progress.frames_total else ""
+        self._show(progress.stage, progress.fraction, frames)
 
     def on_stage(self, words: str) -> None:
         """Show what happens after the job."""
@@ -78,6 +86,16 @@ def refine_with_progress(request: RefineRequest, console: Console | None = None)
         output = refine_to_folder(request, view.on_status, view.on_stage)
     Console().print(refine_table(output))
     return output
+
+
+def export_with_progress(request: ExportRequest, console: Console | None = None) -> None:
+    """Export takes, with a progress bar where it may take long, then print where to; raises as ``export_to_file``."""
+    if require_export(request.format).folder:
+        with ProgressView(console or Console(stderr=True), "exporting") as view:
+            path = export_to_file(request, view.on_status, view.on_progress)
+    else:
+        path = export_to_file(request)
+    Console().print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 
 def refine_table(output: TrackOutput) -> Table:

@@ -15,7 +15,7 @@ from typing import Any
 from backend.client.blender import Blender
 from backend.client.connection import Client, OnStatus
 from backend.client.request import TrackRequest, job_spec
-from backend.client.result_files import PROXIES, is_plain
+from backend.client.result_files import PROXIES
 from backend.client.scene_writer import require_blender, scene_writer
 from backend.errors import ErrorCode, UserError
 from backend.files import link_or_copy, write_atomic
@@ -26,6 +26,7 @@ from backend.terminal.ending import ending_interrupts
 from backend.track.io import load_track
 from backend.track.types import Track
 from protocol.messages import RESULT_FILES, ResultReply
+from protocol.packed_folder import is_plain
 from protocol.take import TakeResult
 
 OnStage = Callable[[str], None]

@@ -1,28 +1,39 @@
-"""The files that a take can be written as, by name. A new one is a new file and a line at the end of this one."""
+"""What a take can be written as, by name: a file, or a folder of files.
+
+A new one is a new file and a line at the end of this one; command line, jobs, Blender and batches then offer it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backend.errors import ErrorCode, UserError
+from backend.progress import OnProgress, ShouldCancel
 from protocol.offers import ExportInfo
 
 if TYPE_CHECKING:
+    from backend.export.takes import ExportTake
     from backend.head_model.model import HeadModel
     from backend.track.types import Track
 
 Write = Callable[["Track", "HeadModel"], bytes]
 """Makes a file's bytes from a track and the head that it was fitted with."""
+WriteFolder = Callable[[Sequence["ExportTake"], Path, OnProgress, ShouldCancel], None]
+"""Writes files of one take or more into a folder that is there and empty. It tells how far it is, looks at least once a
+second whether it is called off, and then raises ``Cancelled``."""
 
 
 @dataclass(frozen=True)
 class RegisteredExport:
-    """An export by name: what clients are told of it, and the function that makes the file."""
+    """An export by name: what clients are told of it, and the function that makes the file, or fills the folder."""
 
     info: ExportInfo
-    write: Write
+    write: Write | None = None
+    write_folder: WriteFolder | None = None
+    several_takes: bool = False
 
 
 EXPORTS: dict[str, RegisteredExport] = {}
@@ -30,8 +41,16 @@ EXPORTS: dict[str, RegisteredExport] = {}
 
 
 def register_export(info: ExportInfo, write: Write) -> None:
-    """Let jobs name an export."""
+    """Let jobs name an export of one file."""
     EXPORTS[info.name] = RegisteredExport(info, write)
+
+
+def register_folder_export(
+    name: str, title: str, help: str, write: WriteFolder, *, several_takes: bool = False
+) -> None:
+    """Let jobs name an export of several files; one of ``several_takes`` writes any number of them into one folder."""
+    info = ExportInfo(name, title, ".zip", help, folder=True)
+    EXPORTS[name] = RegisteredExport(info, write_folder=write, several_takes=several_takes)
 
 
 def available_exports() -> tuple[ExportInfo, ...]:
@@ -41,7 +60,12 @@ def available_exports() -> tuple[ExportInfo, ...]:
 
 def exports_in_words() -> str:
     """All exports with what is in them, in one sentence for the command line's help."""
-    return "; ".join(f"{info.name}: {info.help} ({info.suffix})" for info in available_exports()) + "."
+    return (
+        "; ".join(
+            f"{info.name}: {info.help} ({'folder' if info.folder else info.suffix})" for info in available_exports()
+        )
+        + "."
+    )
 
 
 def require_export(name: str) -> ExportInfo:
@@ -53,20 +77,39 @@ def require_export(name: str) -> ExportInfo:
 
 
 def export_track(track: Track, name: str) -> bytes:
-    """A track as the bytes of the export called ``name``.
+    """A track as the bytes of the export called ``name``, which is one of one file.
 
     Raises:
         UserError: ``unknown_export``; ``head_unknown`` and ``head_changed`` where the track's head is not there as it
             was; what the export itself cannot do.
     """
-    from backend.head_model.library import load_head_of
+    from backend.export.takes import head_of
 
     require_export(name)
-    head = load_head_of(track.head_id, track.head_hash)
-    if head.hash != track.head_hash:
-        sentence = f"The head “{track.head_id}” has changed since the footage was tracked."
-        raise UserError(ErrorCode.HEAD_CHANGED, sentence, "Track the footage again.")
-    return EXPORTS[name].write(track, head)
+    write = EXPORTS[name].write
+    if write is None:
+        raise UserError(ErrorCode.UNKNOWN_EXPORT, f"The export “{name}” is a folder of files, not one.")
+    return write(track, head_of(track))
+
+
+def export_takes(
+    takes: Sequence[ExportTake], name: str, folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel
+) -> None:
+    """Write takes as the export called ``name``, which is a folder of files, into ``folder``, which is there and empty.
+
+    Raises:
+        UserError: ``unknown_export``, also where it is of one file; ``bad_export`` for several takes where the export
+            is of one; what the export itself cannot do.
+        Cancelled: ``should_cancel`` said so.
+    """
+    require_export(name)
+    export = EXPORTS[name]
+    if export.write_folder is None:
+        raise UserError(ErrorCode.UNKNOWN_EXPORT, f"The export “{name}” is one file, not a folder of files.")
+    if len(takes) != 1 and not export.several_takes:
+        sentence = f"The export “{name}” is of one take; {len(takes)} were named."
+        raise UserError(ErrorCode.BAD_EXPORT, sentence, "Export them one by one.")
+    export.write_folder(takes, folder, on_progress, should_cancel)
 
 
 def _csv(track: Track, head: HeadModel) -> bytes:

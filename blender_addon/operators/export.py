@@ -53,22 +53,22 @@ class FLOWFACE_OT_export(bpy.types.Operator):  # type: ignore[misc]
         suffix = self._suffix()
         folder = Path(bpy.data.filepath).parent if bpy.data.is_saved else Path.home()
         self.filepath = str(folder / f"{bpy.path.clean_name(takes.shown_take(context).name)}{suffix}")
-        self.filter_glob = f"*{suffix}"
+        self.filter_glob = f"*{suffix}" if suffix else ""
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def check(self, _context: Any) -> bool:
         """Keep the file's suffix to the format where another is chosen beside the files."""
         path, suffix = Path(self.filepath), self._suffix()
-        if path.suffix == suffix or path.suffix not in {info.suffix for info in session.current().exports}:
+        if path.suffix == suffix or path.suffix not in {"", *(info.suffix for info in session.current().exports)}:
             return False
-        self.filepath, self.filter_glob = str(path.with_suffix(suffix)), f"*{suffix}"
+        self.filepath, self.filter_glob = str(path.with_suffix(suffix)), f"*{suffix}" if suffix else ""
         return True
 
     def execute(self, context: Any) -> set[str]:
         """Ask the backend; the file comes in its own time."""
         if not self.filepath or os.path.isdir(bpy.path.abspath(self.filepath)):  # noqa: PTH112 - Path raises for long names
-            self.report({"WARNING"}, "Choose a file to write")
+            self.report({"WARNING"}, "Choose a name for what is written")
             return {"CANCELLED"}
         path = Path(bpy.path.abspath(self.filepath)).absolute()
         if not path.suffix:
@@ -78,7 +78,9 @@ class FLOWFACE_OT_export(bpy.types.Operator):  # type: ignore[misc]
         return {"FINISHED"}
 
     def _suffix(self) -> str:
-        return next((info.suffix for info in session.current().exports if info.name == self.format), "")
+        """The file's ending; none where the format is a folder of files."""
+        exports = session.current().exports
+        return next((info.suffix for info in exports if info.name == self.format and not info.folder), "")
 
 
 CLASSES = (FLOWFACE_OT_export,)

@@ -62,7 +62,7 @@ DOORS: dict[str, Callable[[Path], object]] = {
     "cameras.bin": lambda path: load_calibration([path]),
     "cameras.txt": lambda path: load_calibration([path]),
     "train.toml": read_config,
-    "export": lambda path: export_to_file(ExportRequest(str(path), "csv", path.with_name("out.csv"))),
+    "export": lambda path: export_to_file(ExportRequest([str(path)], "csv", path.with_name("out.csv"))),
     "face.glb": read_glb,
     "clip.mp4": open_footage,
     "plate.png": open_footage,
