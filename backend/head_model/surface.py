@@ -24,7 +24,10 @@ NEARBY = 24
 OPPOSED_PENALTY = 0.02
 """Metres that a triangle facing the other way counts as farther, so that it loses to any rightly facing one nearby."""
 
+_FIRST_GUESSES = 2  # triangles by whose distances the search is bounded from its beginning
 _FIRST_CANDIDATES = 8
+_TOGETHER = 2_000
+"""Points asked for at once, those of similar bounds: the farthest one's bound is that of the search for all."""
 _CHUNK_PAIRS = 400_000
 _SLIVER = 1e-14  # squared sine of an angle below which a triangle is measured by its edges alone
 
@@ -49,8 +52,9 @@ class MeshSurface:
     It has ``vertices (V,3)`` and ``triangles (F,3)``, or those of them that are ``chosen (F,)``.
 
     Triangles are kept in one k-d tree of centroids per octave of size. A query looks at ever more of the nearest
-    centroids until none further away can belong to a closer triangle (centroid distance − largest radius ≥ best), so
-    the answer is that of measuring every triangle. Triangles with a corner that is not finite are left out.
+    centroids until none further away can belong to a closer triangle (centroid distance − largest radius ≥ best), and
+    measures those that can (centroid distance − own radius < best), so the answer is that of measuring every triangle.
+    Triangles with a corner that is not finite are left out.
     Raises ValueError where no triangle is left.
     """
 
@@ -72,6 +76,7 @@ class MeshSurface:
         self._all = cKDTree(centroid[kept])
         groups = [kept[octave[kept] == level] for level in np.unique(octave[kept])]
         groups.sort(key=len, reverse=True)  # the many find a good bound for the few
+        self._radius = radius
         self._trees = [(group, cKDTree(centroid[group]), float(radius[group].max())) for group in groups]
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         self.normals: F64 = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-30)
@@ -91,22 +96,31 @@ class MeshSurface:
         """
         points = np.asarray(points, np.float64)
         query = _Query(points, penalty, np.full(len(points), -1, np.intp), np.full(len(points), np.inf))
-        everyone = np.arange(len(points))
-        self._improve(query, everyone, self._kept[self._all.query(points)[1]][:, None])
-        for group, tree, radius in self._trees:
-            active, wanted = everyone, _FIRST_CANDIDATES
-            while len(active):
-                wanted = min(wanted, len(group))
-                away, index = tree.query(points[active], np.arange(1, wanted + 1))
-                near = away < np.sqrt(query.squared[active])[:, None] + radius
-                step = max(1, _CHUNK_PAIRS // wanted)
-                for start in range(0, len(active), step):
-                    part = slice(start, start + step)
-                    self._improve(query, active[part], np.where(near[part], group[index[part]], -1))
-                undecided = away[:, -1] < np.sqrt(query.squared[active]) + radius
-                active = active[undecided] if wanted < len(group) else active[:0]
-                wanted *= 4
+        guesses = np.arange(1, min(_FIRST_GUESSES, len(self._kept)) + 1)
+        self._improve(query, np.arange(len(points)), self._kept[self._all.query(points, guesses)[1]])
+        alike = np.array_split(np.argsort(query.squared), max(1, len(points) // _TOGETHER))
+        for together in alike:
+            for group, tree, radius in self._trees:
+                self._search(query, together, group, tree, radius)
         return self._found(query)
+
+    def _search(self, query: _Query, rows: Indices, group: Indices, tree: cKDTree, radius: float) -> None:
+        """Look for what is closer to the points ``rows (n,)`` among the triangles ``group``, none over ``radius``."""
+        active, wanted = rows, _FIRST_CANDIDATES
+        while len(active):
+            wanted = min(wanted, len(group))
+            bound = np.sqrt(query.squared[active])
+            nearest = np.arange(1, wanted + 1)
+            away, index = tree.query(query.points[active], nearest, distance_upper_bound=bound.max() + radius)
+            triangle = group[np.minimum(index, len(group) - 1)]  # where there is none so near, its distance is inf
+            near = away < bound[:, None] + self._radius[triangle]
+            step = max(1, _CHUNK_PAIRS // wanted)
+            for start in range(0, len(active), step):
+                part = slice(start, start + step)
+                self._improve(query, active[part], np.where(near[part], triangle[part], -1))
+            undecided = away[:, -1] < np.sqrt(query.squared[active]) + radius
+            active = active[undecided] if wanted < len(group) else active[:0]
+            wanted *= 4
 
     def closest_nearby(
         self, points: NDArray[np.floating[Any]], normals: NDArray[np.floating[Any]] | None = None
