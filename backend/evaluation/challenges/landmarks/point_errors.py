@@ -114,8 +114,8 @@ def point_errors(
 def lost(truth: F64) -> PointErrors:
     """The errors of pictures in which no face was tracked at all."""
     eyes = truth[:, RIGHT_EYE].mean(axis=1) - truth[:, LEFT_EYE].mean(axis=1)
-    unknown = [np.full(len(truth), np.nan) for _ in range(4)]
-    return PointErrors(*unknown, inter_ocular_distance(truth), np.linalg.norm(eyes, axis=1))
+    inner, boundary, jaw, points = np.full((4, len(truth)), np.nan)
+    return PointErrors(inner, boundary, jaw, points, inter_ocular_distance(truth), np.linalg.norm(eyes, axis=1))
 
 
 def outline(mesh: MeshSequence, frame: int, landmarks: F64, skin: NDArray[np.bool_] | None) -> F64:
