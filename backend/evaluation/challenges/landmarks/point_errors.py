@@ -23,6 +23,7 @@ from backend.evaluation.mesh_landmarks import landmarks_px
 from backend.evaluation.metrics.landmarks import (
     BOUNDARY_17,
     INNER_51,
+    MeshEdges,
     boundary_error,
     inter_ocular_distance,
     jaw_line,
@@ -105,9 +106,11 @@ def point_errors(
     distance = np.linalg.norm(found - truth, axis=2)
     errors.inner[:] = distance[:, INNER_51].mean(axis=1)
     errors.jaw_points[:] = distance[:, BOUNDARY_17].mean(axis=1)
+    edges = MeshEdges.of(mesh.triangles)
     for n in np.flatnonzero(inside):
         errors.jaw[n] = boundary_error(found[n, BOUNDARY_17], jaw_line(truth[n]), 1.0)
-        errors.boundary[n] = boundary_error(truth[n, BOUNDARY_17], outline(mesh, int(frames[n]), found[n], skin), 1.0)
+        seen = outline(mesh, edges, int(frames[n]), found[n], skin)
+        errors.boundary[n] = boundary_error(truth[n, BOUNDARY_17], seen, 1.0)
     return errors
 
 
@@ -118,18 +121,18 @@ def lost(truth: F64) -> PointErrors:
     return PointErrors(inner, boundary, jaw, points, inter_ocular_distance(truth), np.linalg.norm(eyes, axis=1))
 
 
-def outline(mesh: MeshSequence, frame: int, landmarks: F64, skin: NDArray[np.bool_] | None) -> F64:
+def outline(mesh: MeshSequence, edges: MeshEdges, frame: int, landmarks: F64, skin: NDArray[np.bool_] | None) -> F64:
     """Edges (m,2,2) in pixels of a face's outline: its silhouette, and the jaw's line as far as it faces the camera.
 
     ``landmarks (68,2)`` are the head's own in this frame. A head whose chin is turned to the camera has no silhouette
     there (``jaw_line``); on a turned head the far half of that line lies hidden behind the silhouette.
     """
     vertices, focal = mesh.vertices[frame].astype(np.float64), float(mesh.focal_px[frame])
-    edges = silhouette_edges(
-        vertices, mesh.triangles, focal_px=focal, principal_point=mesh.principal_point, allowed=skin
+    silhouette = silhouette_edges(
+        vertices, mesh.triangles, focal_px=focal, principal_point=mesh.principal_point, allowed=skin, edges=edges
     )
     seen = _jaw_facing(mesh, vertices)
-    return np.concatenate([edges, jaw_line(landmarks)[seen[:-1] & seen[1:]]])
+    return np.concatenate([silhouette, jaw_line(landmarks)[seen[:-1] & seen[1:]]])
 
 
 def _jaw_facing(mesh: MeshSequence, vertices: F64) -> NDArray[np.bool_]:

@@ -21,10 +21,12 @@ NAMES = {
     "all68": "all 68, jaw to line",
     "points68": "all 68, point to point",
 }
-NO_FIGURES = (
-    "seeds/004 prints curves of its inner and boundary errors only (its figure 3), no numbers; there is no list of the "
-    "1424 pictures that it kept."
-)
+NO_FIGURES = {
+    "300-W": "seeds/004 prints no numbers beside these, only curves (its figure 3) of inner and boundary errors over 1424 "
+    "of the training pictures, which it does not list.",
+    "300-VW": "seeds/004 prints no numbers beside these, only curves (its figure 3) of inner and boundary errors, and does "
+    "not say of which videos.",
+}
 PAPER_MARKS = {
     "HPEN": (9.5515, 1.4978),
     "3DDFA": (16.011, 1.5938),
@@ -79,7 +81,8 @@ def point_sheet(challenge: str, summary: Sequence[Record], unit: Unit, what: str
         tuple(rows),
         f"Inner 51: mean distance of iBUG's points without the jaw. Boundary: from the 17 annotated jaw points to the "
         f"head's outline; overall: both by 1:3. All 68: with the head's jaw points to the annotated jaw as a line, and "
-        f"point to point. Mean and median of what was found; failures are beyond {LIMIT:g} or lost. {NO_FIGURES}",
+        f"point to point. Mean and median of what was found; failures are beyond {LIMIT:g} or lost. "
+        + NO_FIGURES[challenge],
     )
 
 

@@ -28,7 +28,7 @@ def face_points() -> F64:
 
 
 def flat_mesh(points: F64, *, turned_away: Sequence[int] = (), tracked: Sequence[bool] | None = None) -> MeshSequence:
-    """A mesh of T frames with its landmarks at ``points (T,68,2)``: a small triangle each, in a plane before the camera.
+    """A mesh of T frames with landmarks at ``points (T,68,2)``: a small triangle each, in a plane before the camera.
 
     Those ``turned_away`` have theirs the other way round. It ends at each triangle's edges.
     """

@@ -17,11 +17,11 @@ EXACT = 1e-5  # vertices are single precision
 
 
 def test_a_shift_by_five_pixels_is_five_per_cent() -> None:
-    errors = point_errors(TRUTH, flat_mesh(TRUTH + [3.0, 4.0]), FIRST, NO_SKIN)
+    errors = point_errors(TRUTH, flat_mesh(TRUTH + np.array([3.0, 4.0])), FIRST, NO_SKIN)
     told = errors.measures("inter-ocular")
     assert told["inner"] == pytest.approx([0.05], abs=EXACT)
     assert told["points68"] == pytest.approx([0.05], abs=EXACT)
-    # The straight jaw is 4 px lower, and each annotated point 4 px above it but the first, which is 3 px before its end.
+    # The straight jaw is 4 px lower: each annotated point is 4 px above it but the first, 3 px before its end as well.
     assert told["boundary"] == pytest.approx([(16 * 0.04 + 0.05) / 17], abs=EXACT)
     assert told["overall"] == pytest.approx([(told["boundary"][0] + 3 * 0.05) / 4], abs=EXACT)
     assert told["all68"] == pytest.approx([(51 * 0.05 + (16 * 0.04 + 0.05)) / 68], abs=EXACT)
@@ -53,7 +53,9 @@ def test_the_hidden_half_of_the_jaw_is_no_outline() -> None:
 
 def test_lost_frames_have_no_error_and_fail() -> None:
     truth = np.repeat(TRUTH, 4, axis=0)
-    mesh = flat_mesh(truth[:3] + [3.2, 2.4], tracked=[True, True, False])  # 4 px: half of what counts as failure
+    mesh = flat_mesh(
+        truth[:3] + np.array([3.2, 2.4]), tracked=[True, True, False]
+    )  # 4 px: half of what counts as failure
     errors = point_errors(truth, mesh, np.array([0, -1, 2, 3]), NO_SKIN)
     assert np.isfinite(errors.inner).tolist() == [True, False, False, False]
     (record,) = [r for r in point_summary({"all": errors}, "inter-ocular") if r["measure"] == "inner"]

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -87,6 +88,15 @@ def test_a_take_is_one_clip_and_one_file_of_marks(take: Path) -> None:
         read_take(take)
 
 
+def test_numbered_pictures_keep_their_numbers(tmp_path: Path) -> None:
+    for number in (7, 8):
+        cv2.imwrite(str(tmp_path / f"shot_{number:04d}.png"), np.zeros((48, 64, 3), np.uint8))
+    (tmp_path / "marks.csv").write_text(table([("mole", 7, 3, 4), ("mole", 8, 4, 4)]))
+    take = read_take(tmp_path)
+    assert take.marks.frames.tolist() == [7, 8]
+    assert [file.name for file in take.files] == ["marks.csv", "shot_0007.png", "shot_0008.png"]
+
+
 @pytest.fixture(scope="module")
 def sliding() -> MeshSequence:
     """A square of 200 pixels before the camera that goes 2 px to the right in each of four frames."""
@@ -128,4 +138,4 @@ def test_errors_are_those_of_the_annotation(sliding: MeshSequence) -> None:
     assert take_figures(away, lost, marks, np.ones(4, bool))["lost"] == 2 - 1  # the scar's only place is gone with it
     sheet = mark_sheet([told | {"take": "monday"}])
     assert sheet.rows[-1] == ("monday", "3", "2", "5", "5.00", "2.50", "2.50", "4.50", "1.0000")
-    assert ("I2ZNet adapted (paper)", "7.26", "1.1412") == tuple(sheet.rows[5][n] for n in (0, 4, 8))
+    assert tuple(sheet.rows[5][n] for n in (0, 4, 8)) == ("I2ZNet adapted (paper)", "7.26", "1.1412")
