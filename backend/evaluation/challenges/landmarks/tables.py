@@ -22,10 +22,10 @@ NAMES = {
     "points68": "all 68, point to point",
 }
 NO_FIGURES = {
-    "300-W": "seeds/004 prints no numbers beside these, only curves (its figure 3) of inner and boundary errors over 1424 "
-    "of the training pictures, which it does not list.",
-    "300-VW": "seeds/004 prints no numbers beside these, only curves (its figure 3) of inner and boundary errors, and does "
-    "not say of which videos.",
+    "300-W": "seeds/004 prints no numbers beside these, only curves (its figure 3) of inner and boundary errors over "
+    "1424 of the training pictures, which it does not list.",
+    "300-VW": "seeds/004 prints no numbers beside these, only curves (its figure 3) of inner and boundary errors, and "
+    "does not say of which videos.",
 }
 PAPER_MARKS = {
     "HPEN": (9.5515, 1.4978),
