@@ -112,7 +112,7 @@ def test_marks_are_bound_and_found_again(data: Path, tmp_path: Path) -> None:
     assert record["places"] == 3 * (FRAMES - 1)
     assert 0 < record["error_percent"] < 3
     assert record["stability"] >= 1
-    assert "| I2ZNet adapted (paper) |" in (tmp_path / "tables.md").read_text()
+    assert "| I2ZNet, adapted (paper) |" in (tmp_path / "tables.md").read_text()
 
 
 def test_what_is_wrong_is_a_sentence_before_anything_is_tracked(data: Path, tmp_path: Path) -> None:

@@ -137,5 +137,5 @@ def test_errors_are_those_of_the_annotation(sliding: MeshSequence) -> None:
     lost = reprojection_errors(away, numbers, marks)
     assert take_figures(away, lost, marks, np.ones(4, bool))["lost"] == 2 - 1  # the scar's only place is gone with it
     sheet = mark_sheet([told | {"take": "monday"}])
-    assert sheet.rows[-1] == ("monday", "3", "2", "5", "5.00", "2.50", "2.50", "4.50", "1.0000")
-    assert tuple(sheet.rows[5][n] for n in (0, 4, 8)) == ("I2ZNet adapted (paper)", "7.26", "1.1412")
+    assert sheet.rows[-1] == ("monday", "2 of 3", "5", "5.00", "2.50", "2.50", "4.50", "1.0000")
+    assert tuple(sheet.rows[5][n] for n in (0, 3, 7)) == ("I2ZNet, adapted (paper)", "7.26", "1.1412")
