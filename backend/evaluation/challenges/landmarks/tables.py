@@ -18,7 +18,7 @@ NAMES = {
     "inner": "inner 51",
     "boundary": "boundary",
     "overall": "overall 1:3",
-    "all68": "68, jaw as line",
+    "all68": "68, jaw line",
     "points68": "68 points",
 }
 NO_FIGURES = {
@@ -80,7 +80,7 @@ def point_sheet(challenge: str, summary: Sequence[Record], unit: Unit, what: str
         ("set: measure", what, "lost", "mean", "median", "AUC %", "failed %"),
         tuple(rows),
         f"Inner 51: mean distance of iBUG's points without the jaw. Boundary: from the 17 annotated jaw points to the "
-        f"head's outline; overall: both by 1:3 (seeds/004). 68: the head's jaw points to the annotated jaw as a line, or "
+        f"head's outline; overall: both by 1:3, as seeds/004. 68: the head's jaw points to the annotated jaw line, or "
         f"all point to point. Mean and median of what was found; AUC up to {LIMIT:g}; failed: beyond it or lost. "
         + NO_FIGURES[challenge],
     )
