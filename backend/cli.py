@@ -20,6 +20,7 @@ from backend.client.batch.cli import batch
 from backend.client.cli import export, refine, track, transfer
 from backend.demo.cli import demo
 from backend.errors import UserError
+from backend.evaluation.challenges import cli as challenges_cli
 from backend.evaluation.cli import evaluate
 from backend.head_model import cli as head_model_cli
 from backend.overlay.cli import compare
@@ -39,7 +40,10 @@ COMMANDS = (
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )
-GROUPS = {"jobs": jobs_cli.app, "head": head_model_cli.app, "keys": keys_cli.app, "benchmark": timing_cli.app}
+GROUPS = {
+    **{"jobs": jobs_cli.app, "head": head_model_cli.app, "keys": keys_cli.app},
+    **{"benchmark": timing_cli.app, "challenge": challenges_cli.app},
+}
 
 NO_READER = 141
 """Exit status of a command whose output nobody reads any more (``| head``): 128 and SIGPIPE, as shells have it."""

@@ -162,6 +162,7 @@ class ErrorCode(StrEnum):
 
     # evaluation, timing and the demo
     BAD_RESULTS = "bad_results"
+    CHALLENGE_LAYOUT = "challenge_layout"
     NO_CLIPS = "no_clips"
     NO_DEMO_CLIP = "no_demo_clip"
     NO_MATPLOTLIB = "no_matplotlib"

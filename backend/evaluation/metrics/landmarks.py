@@ -77,6 +77,23 @@ def overall_error(inner: NDArray[np.floating[Any]], boundary: NDArray[np.floatin
     return (np.asarray(boundary, np.float64) + 3 * np.asarray(inner, np.float64)) / 4
 
 
+@dataclass(frozen=True, eq=False)
+class MeshEdges:
+    """The edges of a mesh's F triangles: their ends ``vertices (E,2)``, the edge of each side of each triangle
+    ``of_sides (F*3,)``, and by how many triangles each is shared, ``shared (E,)``."""
+
+    vertices: NDArray[np.int64]
+    of_sides: NDArray[np.int64]
+    shared: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, triangles: NDArray[np.integer[Any]]) -> MeshEdges:
+        """Those of ``triangles (F,3)``: worth making once for many frames."""
+        sides = np.sort(np.asarray(triangles, np.int64)[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+        unique, inverse = np.unique(sides, axis=0, return_inverse=True)
+        return cls(unique, inverse.reshape(-1), np.bincount(inverse.reshape(-1)))
+
+
 def silhouette_edges(
     vertices: NDArray[np.floating[Any]],
     triangles: NDArray[np.integer[Any]],
@@ -84,25 +101,24 @@ def silhouette_edges(
     focal_px: float,
     principal_point: NDArray[np.floating[Any]],
     allowed: NDArray[np.bool_] | None = None,
+    edges: MeshEdges | None = None,
 ) -> F64:
     """Image positions (m,2,2) of the edges where the mesh turns away from the camera.
 
     They are those that a triangle facing the camera shares with one facing away or with nothing (seeds/004 §4:
     "determined by the current vertex normals"). ``vertices (V,3)`` in camera space; ``allowed (V,)`` keeps only edges
-    between some of them, such as the skin of the face.
+    between some of them, such as the skin of the face. ``edges`` are those of the triangles, where they are known.
     """
     points = np.asarray(vertices, np.float64)
     corners = points[triangles]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     front = np.einsum("fc,fc->f", normal, corners[:, 0]) < 0
-    edges = np.sort(np.asarray(triangles)[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    unique, inverse = np.unique(edges, axis=0, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    facing = np.bincount(inverse, np.repeat(front, 3), len(unique))
-    contour = (facing > 0) & ((facing < np.bincount(inverse)) | (np.bincount(inverse) == 1))
+    edges = edges or MeshEdges.of(triangles)
+    facing = np.bincount(edges.of_sides, np.repeat(front, 3), len(edges.shared))
+    contour = (facing > 0) & ((facing < edges.shared) | (edges.shared == 1))
     if allowed is not None:
-        contour &= allowed[unique].all(axis=1)
-    seen = points[unique[contour]]
+        contour &= allowed[edges.vertices].all(axis=1)
+    seen = points[edges.vertices[contour]]
     return np.asarray(seen[..., :2] / seen[..., 2:] * focal_px + np.asarray(principal_point, np.float64))
 
 

@@ -1,0 +1,16 @@
+"""``flowface challenge …``: public challenges on the data as they are downloaded, the paper's rows beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+app = typer.Typer(
+    help="Public challenges by their own protocols, on data that you have, beside the paper's figures.",
+    no_args_is_help=True,
+)
+COMMANDS: dict[str, Callable[..., None]] = {}
+"""Each command by its name."""
+for name, command in COMMANDS.items():
+    app.command(name)(command)
