@@ -57,8 +57,8 @@ AT_ONCE = 120
 """Frames that are posed between two looks at whether the work was called off; even, as half of them are."""
 SILENT_END = 0.05
 """Seconds that a take may be longer than its sound: codecs come in packets of up to that, cameras stop one first."""
-OTHER_RATE = 1e-3
-"""Share by which a take's frame rate may differ from its footage's; NTSC's 1000/1001 is less than that off."""
+OTHER_RATE = 1e-5
+"""Share by which a take's frame rate may differ from its footage's: six milliseconds in ten minutes."""
 
 
 @dataclass(eq=False)
@@ -101,9 +101,9 @@ def write_speech_data(
         _require_sound(take)
     for name in ("wav", "vertices_npy", "30fps/vertices_npy", "regions", "templates"):
         (folder / name).mkdir(parents=True)
-    total = sum(max(round((take.track.times[-1] - take.track.times[0]) * RATE), 1) for take in takes)
+    total = sum(_frames_of(take) for take in takes)
     numbers = {speaker: sentence_numbers(split) for speaker, split in splits.items()}
-    export = _Export(folder, on_progress, should_cancel, templates_of(takes, speakers), numbers, int(total))
+    export = _Export(folder, on_progress, should_cancel, templates_of(takes, speakers), numbers, total)
     for take, speaker in zip(takes, speakers, strict=True):
         _write_take(export, take, speaker)
     _write_lists(export, takes, speakers, splits)
@@ -131,6 +131,11 @@ def _require_one_head(takes: Sequence[ExportTake]) -> None:
                 f"(“{first.track.head_id}”): the vertices of one set of data are those of one head."
             )
             raise UserError(ErrorCode.BAD_EXPORT, sentence, "Track both with the same head, or export them apart.")
+
+
+def _frames_of(take: ExportTake) -> int:
+    """About how many frames will be written of a take."""
+    return round((take.track.times[-1] - take.track.times[0]) * RATE)
 
 
 def _footage(take: ExportTake) -> Path:
@@ -163,6 +168,7 @@ def _write_take(export: _Export, take: ExportTake, speaker: str) -> None:
     if sound is None or not parts:
         sentence = f"The take “{take.name}” has no second on end in which a face was tracked and there is sound."
         raise UserError(ErrorCode.BAD_EXPORT, sentence, "Leave it out, or track a longer part of its footage.")
+    export.frames_total += sum(part.count for part in parts) - _frames_of(take)
     person, neutral = person_of(take.head, take.track), neutral_of(take.head, take.track)
     moved = export.templates[speaker] - neutral
     for part in parts:
