@@ -17,11 +17,11 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from backend.errors import ErrorCode, UserError
+from backend.errors import Cancelled, ErrorCode, UserError
 from backend.footage.containers import BROKEN, opened, scan
+from backend.progress import ShouldCancel, never
 
 I16 = NDArray[np.int16]
-LOUDEST = 32767
 RATES = (1_000, 768_000)
 """Samples a second, fewest and most, of sound that is read."""
 LONGEST = 4 * 3600.0
@@ -49,21 +49,21 @@ class Sound:
     def at_rate(self, rate: int, start: float, count: int) -> I16:
         """``count`` samples of another ``rate``, the first ``start`` seconds after the first picture; silence outside.
 
-        Filtered without delay (a symmetric FIR). The first sample is the nearest one of the recording: half of one, 11
-        µs at 44.1 kHz, is the error.
+        FFmpeg's filter has no delay. The first sample is the nearest one of the recording: half of one, 11 µs at 44.1
+        kHz, is the error.
         """
-        from scipy.signal import resample_poly
-
         ratio = Fraction(rate, self.rate)
-        beside = math.ceil(CONTEXT * self.rate / ratio.denominator)
+        beside = math.ceil(CONTEXT * self.rate / ratio.denominator)  # in blocks that are whole samples at both rates
         first = round((start - self.start) * self.rate) - beside * ratio.denominator
-        length = math.ceil(count / ratio) + 2 * beside * ratio.denominator
-        heard = np.zeros(length, np.float32)
-        begin, end = max(first, 0), min(first + length, len(self.samples))
+        heard = np.zeros(math.ceil(count / ratio) + 2 * beside * ratio.denominator, np.int16)
+        begin, end = max(first, 0), min(first + len(heard), len(self.samples))
         if begin < end:
             heard[begin - first : end - first] = self.samples[begin:end]
-        wanted = resample_poly(heard, ratio.numerator, ratio.denominator)[beside * ratio.numerator :][:count]
-        return np.clip(np.rint(wanted), -LOUDEST, LOUDEST).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(heard[None], format="s16", layout="mono")
+        frame.sample_rate = self.rate
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+        parts = [part.to_ndarray().reshape(-1) for fed in (frame, None) for part in resampler.resample(fed)]
+        return np.asarray(np.concatenate(parts)[beside * ratio.numerator :][:count], np.int16)
 
 
 def has_sound(path: Path) -> bool:
@@ -72,7 +72,7 @@ def has_sound(path: Path) -> bool:
         return _stream(container) is not None
 
 
-def read_sound(path: Path, start: float, stop: float) -> Sound | None:
+def read_sound(path: Path, start: float, stop: float, should_cancel: ShouldCancel = never) -> Sound | None:
     """The sound of a video between two times, in seconds after its first picture; None where there is none.
 
     Channels are mixed to one as FFmpeg does. Gaps within are silence; at both ends there is no more than is there.
@@ -80,6 +80,7 @@ def read_sound(path: Path, start: float, stop: float) -> Sound | None:
     Raises:
         UserError: what ``opened`` and ``scan`` raise, ``footage_unreadable`` for a rate that no sound has or that
             changes, ``footage_too_large`` for more than four hours.
+        Cancelled: ``should_cancel`` said so.
     """
     if stop - start > LONGEST:
         sentence = f"{stop - start:.0f} seconds of sound of {path} were asked for; at most {LONGEST:.0f} are read."
@@ -90,7 +91,7 @@ def read_sound(path: Path, start: float, stop: float) -> Sound | None:
         stream = _stream(container)
         if stream is None:
             return None
-        return _between(path, _heard(container, stream), first_picture, start, stop)
+        return _between(path, _heard(container, stream, should_cancel), first_picture, start, stop)
 
 
 def _stream(container: InputContainer) -> AudioStream | None:
@@ -98,10 +99,12 @@ def _stream(container: InputContainer) -> AudioStream | None:
     return cast(AudioStream, best) if best is not None and best.codec_context is not None else None
 
 
-def _heard(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+def _heard(container: InputContainer, stream: AudioStream, should_cancel: ShouldCancel) -> Iterator[AudioFrame]:
     """What can be decoded; damaged packets are left out, and the file ends where it cannot be read on."""
     try:
         for packet in container.demux(stream):
+            if should_cancel():
+                raise Cancelled
             try:
                 yield from packet.decode()
             except FFmpegError:

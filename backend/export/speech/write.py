@@ -145,6 +145,8 @@ def _footage(take: ExportTake) -> Path:
 def _require_sound(take: ExportTake) -> None:
     """Raise UserError where the take's sound is not there, or not in step with its frames."""
     path = _footage(take)
+    if len(take.track.times) < 2:
+        raise _too_short(take)
     if take.track.cameras[0].footage_kind != "video" or not has_sound(path):
         sentence = f"The take “{take.name}” has no sound: there is none in {path}."
         raise UserError(ErrorCode.BAD_EXPORT, sentence, "Leave it out, or track footage that has sound.")
@@ -157,17 +159,22 @@ def _require_sound(take: ExportTake) -> None:
         raise UserError(ErrorCode.BAD_EXPORT, sentence, "Leave it out: its sound is not in step with its frames.")
 
 
+def _too_short(take: ExportTake) -> UserError:
+    sentence = f"The take “{take.name}” has no second on end in which a face was tracked and there is sound."
+    return UserError(ErrorCode.BAD_EXPORT, sentence, "Leave it out, or track a longer part of its footage.")
+
+
 def _write_take(export: _Export, take: ExportTake, speaker: str) -> None:
     export.tell(f"reading the sound of {take.name}")
     times, beside = take.track.times, max(CONTEXT, SILENT_END) + 1 / RATE
-    sound = read_sound(_footage(take), float(times[0]) - beside, float(times[-1]) + beside)
+    start, stop = float(times[0]) - beside, float(times[-1]) + beside
+    sound = read_sound(_footage(take), start, stop, export.should_cancel)
     usable = take.track.tracked.copy()
     if sound is not None:
         usable &= (times >= sound.start - SILENT_END) & (times <= sound.stop + SILENT_END)
     parts = stretches(times, usable) if sound is not None else ()
     if sound is None or not parts:
-        sentence = f"The take “{take.name}” has no second on end in which a face was tracked and there is sound."
-        raise UserError(ErrorCode.BAD_EXPORT, sentence, "Leave it out, or track a longer part of its footage.")
+        raise _too_short(take)
     export.frames_total += sum(part.count for part in parts) - _frames_of(take)
     person, neutral = person_of(take.head, take.track), neutral_of(take.head, take.track)
     moved = export.templates[speaker] - neutral

@@ -55,7 +55,7 @@ def test_a_tone_keeps_its_height_and_phase_at_another_rate() -> None:
     sound = Sound(np.round(9000 * np.sin(2 * np.pi * 440 * t)).astype(np.int16), 44100, 0.1)
     heard = sound.at_rate(16000, 0.35, 8000)
     expected = 9000 * np.sin(2 * np.pi * 440 * (np.arange(8000) / 16000 + 0.25))
-    np.testing.assert_allclose(heard, expected, atol=60)  # 1 % less in the passband and half a sample's phase
+    np.testing.assert_allclose(heard, expected, atol=4)  # half a sample's phase is none here; rounding, and the filter
     silent = sound.at_rate(16000, 1.5, 100)
     assert not silent.any() and sound.stop == pytest.approx(1.1)
 

@@ -264,6 +264,7 @@ def test_what_cannot_be_exported_is_said_of_its_take(head: HeadModel, clip: Path
         (replace(track, head_hash="f" * 16), "bad_export", "“ben_2” was tracked with the head"),
         (replace(track, frame_rate=48.0), "bad_export", "“ben_2” was tracked at 48 frames"),
         (replace(track, tracked=np.arange(48) % 4 == 0), "bad_export", "“ben_2” has no second"),
+        (at_frames(track, np.array([7])), "bad_export", "“ben_2” has no second"),
     ]
     for bad, code, words in cases:
         takes = [ExportTake(track, head, Path("a.npz"), "anna_1"), ExportTake(bad, head, Path("b.npz"), "ben_2")]
@@ -277,8 +278,9 @@ def test_what_cannot_be_exported_is_said_of_its_take(head: HeadModel, clip: Path
         folder.rmdir()
 
 
-def test_it_is_called_off_between_two_pieces(head: HeadModel, clip: Path, tmp_path: Path) -> None:
-    asked = iter([False] * 2 + [True] * 100)
+@pytest.mark.parametrize("before", [0, 1, 2, 10])  # of the last, while the sound is read
+def test_it_is_called_off_between_two_pieces(head: HeadModel, clip: Path, tmp_path: Path, before: int) -> None:
+    asked = iter([False] * before + [True] * 100)
     take = ExportTake(spoken(head, clip), head, Path("track.npz"), "anna")
     with pytest.raises(Cancelled):
         export_takes([take], "speech", tmp_path, lambda _: None, lambda: next(asked))
