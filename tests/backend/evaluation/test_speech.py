@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from backend.cli import app
@@ -18,7 +19,7 @@ from backend.export.speech.files import templates_file
 FRAMES = 60  # at 30 a second
 
 
-def moving(lips_off_mm: float, upper_m: float) -> np.ndarray:
+def moving(lips_off_mm: float, upper_m: float) -> NDArray[np.float32]:
     """Four vertices: 0 and 1 are lips, 0 off in every second frame; 2 is upper face and moves in every second frame."""
     frames = np.zeros((FRAMES, 4, 3), np.float32)
     frames[::2, 0, 1] = lips_off_mm / 1000
@@ -42,7 +43,7 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def predicted(folder: Path, name: str, frames: np.ndarray) -> Path:
+def predicted(folder: Path, name: str, frames: NDArray[np.float32]) -> Path:
     folder.mkdir(exist_ok=True)
     np.save(folder / f"{name}.npy", (np.full((4, 3), 0.1, np.float32) + frames).reshape(-1, 12))
     return folder

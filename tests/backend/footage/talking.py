@@ -10,6 +10,7 @@ from typing import cast
 import av
 import numpy as np
 from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from tests.backend.footage.clips import stamped
@@ -49,7 +50,7 @@ def write_talking(
     """
     base = Fraction(1, 24000)
     with av.open(str(path), "w") as container:
-        pictures = container.add_stream(video, rate=picture_rate)
+        pictures = cast(VideoStream, container.add_stream(video, rate=picture_rate))
         pictures.width, pictures.height, pictures.pix_fmt = 160, 32, "yuv420p"
         if video == "libx264":
             pictures.codec_context.time_base = base

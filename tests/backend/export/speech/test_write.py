@@ -7,7 +7,7 @@ import pickle
 import pickletools
 import shlex
 import wave
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -46,7 +46,7 @@ class Sentence:
     sound: NDArray[np.int16]
 
 
-def loaded(folder: Path, dataset: str = "vocaset") -> tuple[dict[str, dict[str, Sentence]], ArgumentParser]:
+def loaded(folder: Path, dataset: str = "vocaset") -> tuple[dict[str, dict[str, Sentence]], Namespace]:
     """What the loaders make of the folder: the sentences by split and name. Written after their public behaviour."""
     parser = ArgumentParser()
     for name in ("dataset", "wav_path", "vertices_path", "template_file"):
