@@ -140,3 +140,18 @@ def _json(track: Track, head: HeadModel) -> bytes:
 
 
 register_export(ExportInfo("json", "Track (JSON)", ".json", "the performance and its cameras, for scripts"), _json)
+
+
+def _speech(takes: Sequence[ExportTake], folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+    from backend.export.speech.write import write_speech_data
+
+    write_speech_data(takes, folder, on_progress, should_cancel)
+
+
+register_folder_export(
+    "speech",
+    "Speech data (VOCASET)",
+    "heads and sound for FaceFormer and CodeTalker, of takes called SPEAKER_…",
+    _speech,
+    several_takes=True,
+)

@@ -25,8 +25,10 @@ from backend.client.refine import read_corrections
 from backend.errors import UserError
 from backend.evaluation.meaning.glb import read_glb
 from backend.evaluation.scan import read_scan
+from backend.evaluation.speech import read_truth, read_vertices
 from backend.evaluation.trackers.results_folder import load_meshes
 from backend.footage import open_footage
+from backend.footage.sound import has_sound
 from backend.head_model.converters.flame_file import read_flame_file
 from backend.head_model.converters.ict import read_ict
 from backend.head_model.io import read_head, save_head
@@ -72,6 +74,9 @@ DOORS: dict[str, Callable[[Path], object]] = {
     "results/meta.json": lambda path: load_meshes(path.parent),
     "scan/lee_perry_smith.obj": lambda path: read_scan(path.parent),
     "take/track.npz": lambda path: read_source(path.parent),
+    "talking.mp4": has_sound,
+    "vertices.npy": lambda path: read_vertices(path, 4),
+    "data/templates.pkl": lambda path: read_truth(path.parent),
 }
 
 

@@ -308,6 +308,8 @@ def _make(name: str, arguments: tuple[Any, ...]) -> object:
             order,
         ):
             return Record(ARRAY, state=(1, shape, dtype, order == "F", raw))
+        case "numpy.ndarray", (tuple() as shape, str() as code, bytes() as raw):  # as backend/export/speech writes them
+            return Record(ARRAY, state=(1, shape, Record(DTYPE, (code,)), False, raw))
         case "encode", (str() as text, "latin1" | "latin-1"):
             return text  # arrays take their bytes as Latin-1 too; a copy at each call could be made to fill the memory
         case "_reconstructor", (kind, Global(name="object"), None):

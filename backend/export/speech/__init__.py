@@ -1,0 +1,1 @@
+"""Tracked takes as training data of speech-driven animation."""
