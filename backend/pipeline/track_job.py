@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
-from backend.errors import UserError
+from backend.errors import Cancelled, UserError
 from backend.files import remove_temporary_files, write_atomic
 from backend.observations.chunks import remove_chunks
 from backend.observations.io import save_alignments
@@ -103,6 +104,7 @@ def run_job(
     require_marks_within(spec, opened[0].info)
     key = key_of(spec, head, aligner, opened)
     prior = _Prior(spec.neutral_from, head, aligner)
+    keep = KeptSteps(job_dir / STEPS, key)
 
     def publish(track: Track) -> None:
         if on_partial:
@@ -112,12 +114,11 @@ def run_job(
     drafts = Drafts(spec, head, opened[0], aligner, options, publish, should_cancel) if on_partial else None
     take, others = _align(spec, head, opened, aligner, job_dir / CHUNKS, key, on_progress, should_cancel, drafts)
     take = _with_proxies(take, job_dir, on_progress, should_cancel)
-    neutral = prior.neutral(take.aligned[0])
+    neutral = prior.neutral(take.aligned[0], keep, on_progress, should_cancel)
     options = replace(options, neutral_frames=marked_numbers(spec, take.aligned[0].alignment))
 
     solved_partly = (lambda fit: publish(take.track(fit))) if on_partial else None
     own_share = share_of(on_progress, 1, 1 + len(others), ALIGN_SHARE)
-    keep = KeptSteps(job_dir / STEPS, key)
     solved, report = _solve(take, options, neutral, solved_partly, own_share, should_cancel, keep)
     track = _finished(take, solved, report, job_dir, own_share, should_cancel, keep)
     report["others"] = _solve_others(take, others, solved.fit, job_dir, on_progress, should_cancel, keep)
@@ -220,20 +221,29 @@ class _Prior:
 
     def __init__(self, path: str, head: HeadModel, aligner: Aligner) -> None:
         """Raises UserError for a file that tells none, before anything dear is done."""
-        from backend.pipeline.neutral_prior import predicted_neutral, predictor_for
+        from backend.pipeline.neutral_prior import MicaNeutral, predicted_neutral, predictor_for
 
         self._head = head
         self._predictor = predictor_for(path, aligner) if path else None
+        if isinstance(self._predictor, MicaNeutral):
+            self._predictor.require(head)
         at_once = self._predictor is not None and not self._predictor.pictures_wanted
         self._neutral = predicted_neutral(self._predictor, head) if self._predictor and at_once else None
 
-    def neutral(self, view: AlignedView) -> NDArray[np.float32] | None:
-        """(V,3) metres, head space, from pictures of ``view`` where the predictor looks at some."""
+    def neutral(
+        self, view: AlignedView, keep: KeptSteps, on_progress: OnProgress, should_cancel: ShouldCancel
+    ) -> NDArray[np.float32] | None:
+        """(V,3) metres, head space, from pictures of ``view`` where the predictor looks at some.
+
+        Raises UserError as the predictor does, and Cancelled.
+        """
         from backend.pipeline.neutral_prior import predicted_neutral
 
         if self._predictor is None or self._neutral is not None:
             return self._neutral
-        return predicted_neutral(self._predictor, self._head, _pictures(view, self._predictor.pictures_wanted))
+        on_progress(JobProgress("predicting the neutral face", ALIGN_SHARE))
+        pictures = _pictures(view, self._predictor.pictures_wanted, should_cancel)
+        return keep("neutral", partial(predicted_neutral, self._predictor, self._head, pictures))
 
 
 def _align(
@@ -372,7 +382,7 @@ def _painted(
     return {"texture": told}
 
 
-def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
+def _pictures(view: AlignedView, count: int, should_cancel: ShouldCancel) -> Iterator[FacePicture]:
     """At most ``count`` of a view's frames with a face, spread over the take, decoded as they are asked for."""
     from backend.pipeline.neutral_prior import FacePicture
 
@@ -381,6 +391,10 @@ def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
     chosen = seen[np.linspace(0, len(seen) - 1, min(count, len(seen))).round().astype(int)]
     wanted = {int(alignment.numbers[t]): int(t) for t in chosen}
     for frame in view.opened.footage:
-        t = wanted.get(frame.number)
+        if should_cancel():
+            raise Cancelled
+        t = wanted.pop(frame.number, None)
         if t is not None:
             yield FacePicture(frame.image, alignment.at(np.array([t])).point_sets)
+        if not wanted:
+            return

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.errors import UserError
+from backend.head_model.library import mica_path
 from backend.server.device import require_device
 from backend.server.discovery import advertised
 from backend.server.health import ask, in_words
@@ -55,6 +56,8 @@ def check(jobs_dir: Path, runner: str) -> Iterator[Finding]:
         yield _guarded("The backend that runs cannot be asked", "Start it again.", lambda: _running(running.endpoint))
     yield _guarded("Videos cannot be read", again, _decoding)
     yield _guarded("The tracker does not load", again, lambda: _tracker(runner))
+    if mica_path().exists():
+        yield _guarded("MICA's weights cannot be read", "Add them again: flowface head add-mica FILE.", _mica)
 
 
 def _guarded(failure: str, hint: str, part: Callable[[], Finding]) -> Finding:
@@ -118,6 +121,13 @@ def _tracker(runner: str) -> Finding:
     require_device()
     _, device = load_runner(runner)
     return Finding(Verdict.GOOD, f"The tracker loads in {time.monotonic() - started:.0f} s; fits run on {_on(device)}.")
+
+
+def _mica() -> Finding:
+    from backend.head_model.mica.model import load_mica
+
+    load_mica()
+    return Finding(Verdict.GOOD, f"MICA's weights can be read ({mica_path()}): --neutral mica works with FLAME heads.")
 
 
 def _on(device: str) -> str:
