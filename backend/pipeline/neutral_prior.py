@@ -39,8 +39,8 @@ FARTHEST_PERSON = 0.1
 """m, mean over the face between a person's neutral and the mean one: ten times what people differ by."""
 MAX_BYTES = 256 << 20  # of the arrays of a track or a mesh
 MICA_PICTURES = 16
-"""Frames that MICA looks at, spread over the take: what differs between them falls to a quarter. Each takes half a
-second of one core."""
+"""Frames that MICA looks at, spread over the take: what differs between them falls to a quarter. Each takes 0.3 s
+of one core."""
 LARGEST_SCALE = 1.6
 """Heads differ in size by less; a mesh that does not fit in any unit is something else."""
 LARGEST_DISTANCE = 0.02

@@ -28,9 +28,9 @@ F32 = NDArray[np.float32]
 VERTICES = 5023
 LICENCE = "MICA's, for non-commercial scientific research, education and art: https://github.com/Zielon/MICA"
 MAX_CHECKPOINT = 1 << 30
-"""Bytes. The network has 262 MB, FLAME 27 MB, the optimiser's state beside them some 210 MB."""
+"""Bytes. Weights and FLAME take 291 MB; the optimiser's state lies beside them, at most twice the weights."""
 MAX_KEPT = 512 << 20
-"""Bytes of the file that FlowFace keeps; it has 282 MB."""
+"""Bytes of the file that FlowFace keeps; it has 281 MB."""
 LARGEST = 1.0
 """m; no vertex of a head, and none of its shapes at one standard deviation, is further off."""
 

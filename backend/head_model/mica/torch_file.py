@@ -3,7 +3,7 @@ is ever read.
 
 The file is a zip: ``<root>/data.pkl`` tells the structure, ``<root>/data/<name>`` holds a storage's bytes. The pickle
 is read by ``restricted_pickle``; torch's own reader, even with ``weights_only``, refuses the numpy numbers that
-training leaves beside weights, and reads all of a file: MICA's has 200 MB of its optimiser's.
+training leaves beside weights, and reads all of a file, the optimiser's state too.
 """
 
 from __future__ import annotations
