@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
-from backend.errors import Cancelled, UserError
+from backend.errors import UserError
 from backend.files import remove_temporary_files, write_atomic
 from backend.observations.chunks import remove_chunks
 from backend.observations.io import save_alignments
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from backend.head_model.model import HeadModel
     from backend.observations import ViewAlignment
     from backend.pipeline.align_views import AlignedView
-    from backend.pipeline.neutral_prior import FacePicture
     from backend.pipeline.open_views import OpenView
     from backend.pipeline.proxies import ViewProxy
     from backend.solving import SolvedTake
@@ -93,6 +91,7 @@ def run_job(
     from backend.pipeline.made_from import key_of
     from backend.pipeline.open_views import open_views
     from backend.pipeline.proxies import FOLDER as PROXIES
+    from backend.pipeline.told_neutral import ToldNeutral
 
     for folder in (job_dir, job_dir / PROXIES, *(job_dir / CHUNKS).glob("*")):
         remove_temporary_files(folder)
@@ -103,7 +102,7 @@ def run_job(
     opened = open_views(spec)
     require_marks_within(spec, opened[0].info)
     key = key_of(spec, head, aligner, opened)
-    prior = _Prior(spec.neutral_from, head, aligner)
+    prior = ToldNeutral(spec.neutral_from, head, aligner)
     keep = KeptSteps(job_dir / STEPS, key)
 
     def publish(track: Track) -> None:
@@ -214,36 +213,6 @@ class _AlignedTake:
         from backend.pipeline.result import make_track
 
         return make_track(self.head, self.aligned, fit, report or self.report(fit), self.proxies, skin_error)
-
-
-class _Prior:
-    """What somebody else says of the person's neutral (E_MICA); nothing where ``path`` is empty."""
-
-    def __init__(self, path: str, head: HeadModel, aligner: Aligner) -> None:
-        """Raises UserError for a file that tells none, before anything dear is done."""
-        from backend.pipeline.neutral_prior import MicaNeutral, predicted_neutral, predictor_for
-
-        self._head = head
-        self._predictor = predictor_for(path, aligner) if path else None
-        if isinstance(self._predictor, MicaNeutral):
-            self._predictor.require(head)
-        at_once = self._predictor is not None and not self._predictor.pictures_wanted
-        self._neutral = predicted_neutral(self._predictor, head) if self._predictor and at_once else None
-
-    def neutral(
-        self, view: AlignedView, keep: KeptSteps, on_progress: OnProgress, should_cancel: ShouldCancel
-    ) -> NDArray[np.float32] | None:
-        """(V,3) metres, head space, from pictures of ``view`` where the predictor looks at some.
-
-        Raises UserError as the predictor does, and Cancelled.
-        """
-        from backend.pipeline.neutral_prior import predicted_neutral
-
-        if self._predictor is None or self._neutral is not None:
-            return self._neutral
-        on_progress(JobProgress("predicting the neutral face", ALIGN_SHARE))
-        pictures = _pictures(view, self._predictor.pictures_wanted, should_cancel)
-        return keep("neutral", partial(predicted_neutral, self._predictor, self._head, pictures))
 
 
 def _align(
@@ -380,21 +349,3 @@ def _painted(
             keep.put("painted", told)
     seconds["texture"] = round(time.perf_counter() - started, 4)
     return {"texture": told}
-
-
-def _pictures(view: AlignedView, count: int, should_cancel: ShouldCancel) -> Iterator[FacePicture]:
-    """At most ``count`` of a view's frames with a face, spread over the take, decoded as they are asked for."""
-    from backend.pipeline.neutral_prior import FacePicture
-
-    alignment = view.alignment
-    seen = np.flatnonzero(alignment.found)
-    chosen = seen[np.linspace(0, len(seen) - 1, min(count, len(seen))).round().astype(int)]
-    wanted = {int(alignment.numbers[t]): int(t) for t in chosen}
-    for frame in view.opened.footage:
-        if should_cancel():
-            raise Cancelled
-        t = wanted.pop(frame.number, None)
-        if t is not None:
-            yield FacePicture(frame.image, alignment.at(np.array([t])).point_sets)
-        if not wanted:
-            return

@@ -18,13 +18,18 @@ from torch.nn import functional
 from typer.testing import CliRunner
 
 from backend.cli import app
-from backend.errors import UserError
+from backend.errors import Cancelled, UserError
+from backend.footage.encode import encode_evenly
 from backend.head_model.library import load_head, mica_path
 from backend.head_model.mica.model import Mica, add_mica, load_mica
 from backend.head_model.model import HeadModel, SurfacePoints
-from backend.observations import PointSet
+from backend.observations import PointSet, ViewAlignment
+from backend.pipeline.align_views import AlignedView
 from backend.pipeline.arcface_crops import TEMPLATE, arcface_crop, five_points
 from backend.pipeline.neutral_prior import FacePicture, MicaNeutral, mica_neutrals, predicted_neutral, predictor_for
+from backend.pipeline.open_views import open_views
+from backend.pipeline.told_neutral import face_pictures
+from protocol.messages import TrackJob, ViewSpec
 from tests.backend.head_model.mica_files import FLAME, arcface_shapes, mica_checkpoint, regressor_shapes, save
 from tests.backend.heads import small_head
 
@@ -181,6 +186,24 @@ def test_names_and_shapes_are_the_published_ones(added: Added) -> None:
     own = {f"arcface.{name}": shape for name, shape in arcface_shapes()} | dict(regressor_shapes())
     assert {name: tuple(t.shape) for name, t in added.mica.network.state_dict().items()} == own
     assert "MICA's weights" in added.listed and str(mica_path()) in added.listed
+
+
+def test_pictures_are_spread_over_the_frames_with_a_face_until_the_job_is_cancelled(tmp_path: Path) -> None:
+    grey = [np.full((48, 64, 3), 20 + 12 * n, np.uint8) for n in range(12)]
+    encode_evenly(tmp_path / "clip.mp4", grey, 25)
+    valid = np.ones((12, 1), bool)
+    valid[:3] = valid[10] = False
+    mu = np.arange(12, dtype=np.float32)[:, None, None].repeat(2, axis=2)
+    seen = PointSet.of("m", mu, np.ones((12, 1), np.float32), valid)
+    opened = open_views(TrackJob((ViewSpec(str(tmp_path / "clip.mp4"), "camera"),)))[0]
+    view = AlignedView(opened, ViewAlignment.of(seen, image_size=(64, 48)), np.arange(12))
+    found = list(face_pictures(view, 3, lambda: False))
+    assert [picture.point_sets[0].mu[0, 0, 0] for picture in found] == [3, 7, 11]  # of 3 … 9 and 11
+    assert [round((picture.image.mean() - 20) / 12) for picture in found] == [3, 7, 11]
+    assert len(list(face_pictures(view, 99, lambda: False))) == 8
+    asked = iter([False] * 5)
+    with pytest.raises(Cancelled):
+        list(face_pictures(view, 3, lambda: next(asked, True)))
 
 
 # --- crops ---
