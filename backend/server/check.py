@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -57,7 +57,9 @@ def check(jobs_dir: Path, runner: str) -> Iterator[Finding]:
     yield _guarded("Videos cannot be read", again, _decoding)
     yield _guarded("The tracker does not load", again, lambda: _tracker(runner))
     if mica_path().exists():
-        yield _guarded("MICA's weights cannot be read", "Add them again: flowface head add-mica FILE.", _mica)
+        again = "Add them again: flowface head add-mica FILE."
+        found = _guarded("MICA's weights cannot be read", again, _mica)
+        yield replace(found, verdict=Verdict.WARNING) if found.verdict is Verdict.BAD else found  # all else works
 
 
 def _guarded(failure: str, hint: str, part: Callable[[], Finding]) -> Finding:
