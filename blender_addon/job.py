@@ -59,8 +59,10 @@ def job_of(context: Any) -> tuple[m.TrackJob, known_cameras.KnownCameras | None]
 
 
 def _neutral(context: Any, chosen: Any) -> str:
-    """The file that holds the person's neutral face, "" where none was chosen."""
+    """The file that holds the person's neutral face, or a predictor's name; "" where none was chosen."""
     head = chosen.neutral_head
+    if head is None and chosen.neutral_from in m.NEUTRAL_PREDICTORS:
+        return str(chosen.neutral_from)
     if head is None:
         return str(_existing(chosen.neutral_from, "neutral face")) if chosen.neutral_from else ""
     if head.name not in context.scene.objects:

@@ -258,7 +258,8 @@ class FlowFaceSettings(_SolveOptions, bpy.types.PropertyGroup):  # type: ignore[
     neutral_from: bpy.props.StringProperty(  # type: ignore[valid-type]
         name="Neutral File",
         description="A picture of this person's calm face, track.npz of an earlier take of them, or a mesh (.obj) of "
-        "the head as this person, whose neutral shape this take is to have",
+        "the head as this person, whose neutral shape this take is to have; or the word “mica”, for MICA's prediction "
+        "on a FLAME head",
         subtype="FILE_PATH",
         options=compat.RELATIVE_PATHS,
     )

@@ -116,13 +116,13 @@ class Upload:
     def _send_all(self) -> m.TrackJob:
         spec = self._spec
         together = files_of_views([Path(view.footage) for view in spec.views])
-        neutral = [Path(spec.neutral_from)] if spec.neutral_from else []
+        neutral = [Path(spec.neutral_file)] if spec.neutral_file else []
         self._total = 2 * sum(path.stat().st_size for files in (*together, neutral) for path in files) or 1
         views = []
         for view, files in zip(spec.views, together, strict=True):
             texts = self._send_together(files)
             views.append(replace(view, footage=texts[0], files=tuple(texts) if len(texts) > 1 else ()))
-        place = self._send_together(neutral)[0] if neutral else ""
+        place = self._send_together(neutral)[0] if neutral else spec.neutral_from
         return replace(spec, views=tuple(views), neutral_from=place)
 
     def _send_together(self, paths: list[Path]) -> list[str]:

@@ -270,13 +270,19 @@ class ViewSpec:
         require_within(self.frame_rate, bounds.FRAME_RATES, "view.frame_rate", "frames per second")
 
 
+MICA = "mica"
+NEUTRAL_PREDICTORS = frozenset({MICA})
+"""Names that ``TrackJob.neutral_from`` may have besides files: what predicts the neutral from the take's pictures."""
+
+
 @dataclass(frozen=True)
 class TrackJob(Job):
     """A whole take to track.
 
     ``frames`` is (first, last) of the first view, both included, None for all. ``metric_cameras`` False: the known
     extrinsics share an unknown scale, which is solved for. ``neutral_from`` is a mesh, or an earlier take's track.npz,
-    whose neutral face is this person's (E_MICA of seeds/001), or a picture of it; "" for none. ``neutral_frames``
+    whose neutral face is this person's (E_MICA of seeds/001), or a picture of it, or one of ``NEUTRAL_PREDICTORS``,
+    which the backend asks; "" for none. ``neutral_frames``
     are (first, last) of the first view's frames in which the face is neutral, None where they are to be found.
 
     ``faces`` are further faces of the footage, besides ``face``, and ``all_faces`` asks for every one that it shows:
@@ -319,6 +325,11 @@ class TrackJob(Job):
                 "Several faces can be tracked at once in the footage of one camera only: with several cameras, track "
                 "one face after the other.",
             )
+
+    @property
+    def neutral_file(self) -> str:
+        """``neutral_from`` where it is a file, else ""."""
+        return "" if self.neutral_from in NEUTRAL_PREDICTORS else self.neutral_from
 
     @property
     def several_faces(self) -> bool:

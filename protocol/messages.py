@@ -26,6 +26,7 @@ from .corrections import Pin as Pin
 from .fields import from_plain, to_plain
 from .health import Health as Health
 from .job import JOBS as JOBS
+from .job import NEUTRAL_PREDICTORS as NEUTRAL_PREDICTORS
 from .job import CameraSpec as CameraSpec
 from .job import DistortionModel as DistortionModel
 from .job import ExportJob as ExportJob

@@ -167,7 +167,8 @@ def track(
     neutral: Annotated[
         Path | None,
         typer.Option(
-            help="This person's neutral face: a picture of it, an earlier track.npz, or a mesh of the head (.obj)."
+            help="This person's neutral face: a picture of it, an earlier track.npz, a mesh of the head (.obj), or "
+            "“mica”: MICA predicts it (needs FLAME; see `flowface head add-mica`)."
         ),
     ] = None,
     neutral_frames: Annotated[

@@ -15,7 +15,7 @@ from backend.errors import ErrorCode, UserError
 from backend.reading import is_file
 from protocol.bounds import MAX_NAME
 from protocol.codec import ProtocolError
-from protocol.job import MILLIMETRES
+from protocol.job import MILLIMETRES, NEUTRAL_PREDICTORS
 from protocol.messages import CameraSpec, FaceChoice, TrackJob, ViewSpec
 from protocol.options import SolveOptions, option_fields
 
@@ -31,9 +31,9 @@ class TrackRequest:
     its time at the first one's first frame. ``focal_mm`` and ``sensor_mm`` (one number each) and ``principal_points``
     (two, pixels) are by view, "" for all that are not named. ``calibration`` files know the cameras, in
     ``calibration_unit`` ("": as they say). ``neutral`` is an earlier track.npz, a mesh or a picture with this person's
-    neutral face; ``neutral_frames`` (first, last) are the first footage's own in which the face is neutral, None where
-    they are to be found. ``aligner`` is one of ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be
-    relative.
+    neutral face, or one of ``NEUTRAL_PREDICTORS``; ``neutral_frames`` (first, last) are the first footage's own in
+    which the face is neutral, None where they are to be found. ``aligner`` is one of
+    ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be relative.
 
     ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
     files named in ``TrackOutput.files`` are written, over earlier ones of the same names, and an earlier take's heads,
@@ -117,8 +117,15 @@ def _job(
         options=_absolute(request.options),
         metric_cameras=metric,
         neutral_frames=request.neutral_frames,
-        neutral_from=os.path.abspath(request.neutral) if request.neutral else "",  # noqa: PTH100 - as the footage
+        neutral_from=_neutral(request.neutral),
     )
+
+
+def _neutral(named: Path | None) -> str:
+    """What the job has for ``TrackRequest.neutral``: a file's full path, or a predictor's name."""
+    if named is None or str(named) in NEUTRAL_PREDICTORS:
+        return str(named or "")
+    return os.path.abspath(named)  # noqa: PTH100 - as the footage
 
 
 def _faces(request: TrackRequest, names: Sequence[str]) -> tuple[dict[int, FaceChoice], tuple[FaceChoice, ...]]:

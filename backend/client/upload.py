@@ -93,10 +93,10 @@ def send_files(job: m.Job, ask: Ask, on_sent: OnSent) -> SentJob:
     match job:
         case m.TrackJob():
             together = _files_of_views(job)
-            neutral = [Path(job.neutral_from)] if job.neutral_from else []
+            neutral = [Path(job.neutral_file)] if job.neutral_file else []
             sender.announce([path for files in (*together, neutral) for path in files])
             views = tuple(sender.view(view, files) for view, files in zip(job.views, together, strict=True))
-            place = str(sender.send(neutral)[0]) if neutral else ""
+            place = str(sender.send(neutral)[0]) if neutral else job.neutral_from
             return SentJob(replace(job, views=views, neutral_from=place), sender.local)
         case m.TransferJob():
             sender.announce([Path(job.mesh)])

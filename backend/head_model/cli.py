@@ -19,6 +19,7 @@ from backend.head_model.library import (
     add_head,
     list_heads,
     load_head,
+    mica_path,
     picture_path,
     remove_head,
     require_new_name,
@@ -47,6 +48,8 @@ def list_command() -> None:
         sizes = (head.vertex_count, len(head.shape_basis), len(head.expression_names))
         table.add_row(entry.name, *map(str, sizes), head.licence, file)
     _out.print(table)
+    if mica_path().is_file():
+        _out.print(f"MICA's weights, which predict a neutral face of FLAME (track --neutral mica): {mica_path()}")
 
 
 @app.command()
@@ -80,6 +83,27 @@ def add(
     file = add_head(head, replace=replace, picture=png.tobytes())
     _out.print(_figures(figures))
     _out.print(f"{chosen}: {file}\nlicence: {head.licence}\nlook at {picture_path(chosen)}")
+
+
+@app.command("add-mica")
+def add_mica_command(
+    path: Annotated[Path, typer.Argument(help="MICA's checkpoint, mica.tar from https://github.com/Zielon/MICA.")],
+) -> None:
+    """Keep MICA's weights: `flowface track --head flame --neutral mica` then predicts the person's neutral face."""
+    from backend.head_model.mica.model import LICENCE, add_mica
+
+    with Progress(console=_out, transient=True) as progress:
+        reading = progress.add_task(f"reading {path.name}", total=1.0)
+        file = add_mica(path, lambda share: progress.update(reading, completed=share))
+    _out.print(f"MICA: {file}\nlicence: {LICENCE}\nThe file {path} is not needed any more.")
+
+
+@app.command("remove-mica")
+def remove_mica_command() -> None:
+    """Remove MICA's weights."""
+    from backend.head_model.mica.model import remove_mica
+
+    _out.print(f"removed {remove_mica()}")
 
 
 def _figures(figures: RegistrationReport) -> Table:

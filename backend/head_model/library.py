@@ -38,6 +38,11 @@ def user_heads_dir() -> Path:
     return Path(platformdirs.user_data_dir("flowface")) / "heads"
 
 
+def mica_path() -> Path:
+    """Where MICA's weights lie once they were added (``backend.head_model.mica``): beside the folder of heads."""
+    return user_heads_dir().parent / "mica.npz"
+
+
 def list_heads() -> list[HeadEntry]:
     """Every head there is, the built-in open head first and its earlier editions next, then the user's by name."""
     heads = [HeadEntry(name, path, True) for name, path in BUILT_IN.items()]

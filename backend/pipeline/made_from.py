@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from backend.alignment.flowface.adapted import named_weights
 from backend.alignment.flowface.weights import default_weights
 from backend.alignment.registry import takes_weights
+from backend.head_model.library import mica_path
 from backend.pipeline.report import PACKAGES
-from protocol.job import TrackJob
+from protocol.job import MICA, TrackJob
 
 if TYPE_CHECKING:
     from backend.alignment.types import Aligner
@@ -27,11 +28,11 @@ FURTHER_PACKAGES = ("opencv-python", "scipy", "pillow")
 
 
 def key_of(spec: TrackJob, head: HeadModel, aligner: Aligner, opened: Sequence[OpenView]) -> str:
-    """64 hex digits of a SHA-256 over the job, the head, the aligner with its points and weights, the versions of what
-    computes, and the footage's files by name, size and time of change."""
+    """64 hex digits of a SHA-256 over the job, the head, the aligner with its points and weights, MICA's where it is
+    asked, the versions of what computes, and the footage's files by name, size and time of change."""
     weights = Path(spec.options.weights) if spec.options.weights else default_weights()
     weights = named_weights(weights) or weights
-    facts = {
+    facts: dict[str, object] = {
         "format": FORMAT,
         "job": spec.to_plain(),
         "matches_skin": spec.options.matches_skin(len(spec.views)),  # what is left open may mean another thing today
@@ -42,6 +43,8 @@ def key_of(spec: TrackJob, head: HeadModel, aligner: Aligner, opened: Sequence[O
         "python": platform.python_version(),
         "packages": [_version(name) for name in (*PACKAGES, *FURTHER_PACKAGES)],
     }
+    if spec.neutral_from == MICA:
+        facts["mica"] = state_of(mica_path())
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 

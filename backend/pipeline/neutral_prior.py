@@ -19,14 +19,16 @@ from backend.files import read_npz
 from backend.footage import IMAGE_SUFFIXES, open_footage
 from backend.head_model.converters.obj import FURTHEST, read_obj_vertices
 from backend.head_model.model import HeadModel
-from backend.head_model.rigid import similarity_between
+from backend.head_model.rigid import Similarity, similarity_between
 from backend.observations import PointSet
 from backend.reading import require_file
 from backend.track.geometry import neutral_of
 from backend.track.io import load_track
+from protocol.job import MICA
 
 if TYPE_CHECKING:
     from backend.alignment.types import Aligner
+    from backend.head_model.mica.model import Mica
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -36,6 +38,9 @@ UNITS = (1.0, 0.1, 0.01, 0.001)
 FARTHEST_PERSON = 0.1
 """m, mean over the face between a person's neutral and the mean one: ten times what people differ by."""
 MAX_BYTES = 256 << 20  # of the arrays of a track or a mesh
+MICA_PICTURES = 16
+"""Frames that MICA looks at, spread over the take: what differs between them falls to a quarter. Each takes 0.3 s
+of one core."""
 LARGEST_SCALE = 1.6
 """Heads differ in size by less; a mesh that does not fit in any unit is something else."""
 LARGEST_DISTANCE = 0.02
@@ -139,11 +144,44 @@ class PictureNeutral:
         return neutral_vertices(head, fit_take(head, [View(seen)], FitOptions(neutral=True)))[None]
 
 
+@dataclass(frozen=True)
+class MicaNeutral:
+    """The neutral that MICA predicts from pictures of the take (Zielonka et al. 2022), in FLAME's vertices.
+
+    MICA's own mean head is laid onto the head's, turned and moved but not scaled; the predictions go with it. Where the
+    head is the FLAME that MICA was trained with (2020), that moves nothing.
+    """
+
+    pictures_wanted: int = MICA_PICTURES
+
+    def require(self, head: HeadModel) -> None:
+        """Raises UserError ``other_topology`` where ``head`` is no FLAME, ``weights_missing`` without MICA's."""
+        from backend.head_model.mica.model import VERTICES, require_mica
+
+        if head.vertex_count != VERTICES:
+            raise _not_flame(head)
+        require_mica()
+
+    def neutrals(self, head: HeadModel, pictures: Iterable[FacePicture]) -> F32:
+        """(n,V,3), one for each picture that shows enough of the face.
+
+        Raises UserError ``other_topology``, ``weights_missing``, ``bad_weights``, ``no_face`` where no picture does.
+        """
+        from backend.fitting.prepare import choose_device
+        from backend.head_model.mica.model import load_mica
+
+        self.require(head)
+        return mica_neutrals(load_mica().to(choose_device("auto")), head, pictures)
+
+
 def predictor_for(path: str, aligner: Aligner | None = None) -> NeutralPredictor:
-    """The reader of ``path``: a track.npz, a mesh, or, for an ``aligner`` that looks at it, a picture.
+    """The reader of ``path``: a track.npz, a mesh, or, for an ``aligner`` that looks at it, a picture; or the predictor
+    of that name (``protocol.job.NEUTRAL_PREDICTORS``).
 
     Raises UserError ``file_missing``, ``bad_mesh``.
     """
+    if path == MICA:
+        return MicaNeutral()
     file = Path(path)
     require_file(file, "neutral face")
     suffix = file.suffix.lower()
@@ -158,6 +196,33 @@ def predictor_for(path: str, aligner: Aligner | None = None) -> NeutralPredictor
         f"The neutral face cannot be read from {file}: it is neither a picture nor a .npz nor a .obj.",
         "Give a picture of the calm face, an earlier take's track.npz, or a mesh of the head as .obj.",
     )
+
+
+def mica_neutrals(mica: Mica, head: HeadModel, pictures: Iterable[FacePicture]) -> F32:
+    """As ``MicaNeutral.neutrals``, by a MICA that is loaded."""
+    from backend.pipeline.arcface_crops import arcface_crop, five_points
+
+    onto = _onto_head(head, mica.template)
+    found = []
+    for picture in pictures:  # one by one: a job that is cancelled waits for one at most
+        five = five_points(head, picture.point_sets)
+        if five is not None:
+            found.append(onto.apply(mica.neutrals(arcface_crop(picture.image, five)[None])[0]))
+    if not found:
+        raise UserError(
+            ErrorCode.NO_FACE,
+            "MICA was shown no face: in none of the frames are eyes, nose and mouth all seen.",
+            "Track without --neutral mica, or choose frames in which the face is turned to the camera.",
+        )
+    neutrals = np.stack(found)
+    away = np.linalg.norm(neutrals.mean(axis=0) - head.template, axis=1)
+    if not np.average(away, weights=head.vertex_weight) < FARTHEST_PERSON:
+        raise UserError(
+            ErrorCode.BAD_WEIGHTS,
+            "MICA predicts a face of no person: its weights are not those that were published.",
+            "Add them again: flowface head add-mica mica.tar.",
+        )
+    return neutrals.astype(np.float32)
 
 
 def predicted_neutral(predictor: NeutralPredictor, head: HeadModel, pictures: Iterable[FacePicture] = ()) -> F32:
@@ -196,6 +261,25 @@ def laid_onto_mean(head: HeadModel, vertices: NDArray[np.floating[Any]], path: P
             "Export it with its vertex order kept.",
         )
     return (laid + target_middle).astype(np.float32)
+
+
+def _onto_head(head: HeadModel, template: NDArray[np.floating[Any]]) -> Similarity:
+    """The rigid motion of a FLAME's mean (V,3) onto the head's; raises UserError ``other_topology`` where the two are
+    not the same vertices in the same order."""
+    weight = head.vertex_weight.astype(np.float64)
+    onto = similarity_between(template, head.template, weight, scaled=False)
+    apart = np.square(onto.apply(template) - head.template).sum(axis=1)
+    if np.sqrt(np.average(apart, weights=weight)) > LARGEST_DISTANCE:
+        raise _not_flame(head)
+    return onto
+
+
+def _not_flame(head: HeadModel) -> UserError:
+    return UserError(
+        ErrorCode.OTHER_TOPOLOGY,
+        f"MICA predicts the vertices of FLAME; the head “{head.id}” is another one.",
+        "Track with FLAME (flowface head add flame FILE, then --head flame), or without --neutral mica.",
+    )
 
 
 def _npz_vertices(path: Path) -> F64:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from backend.head_model.model import HeadModel
     from backend.observations import ViewAlignment
     from backend.pipeline.align_views import AlignedView
-    from backend.pipeline.neutral_prior import FacePicture
     from backend.pipeline.open_views import OpenView
     from backend.pipeline.proxies import ViewProxy
     from backend.solving import SolvedTake
@@ -92,6 +91,7 @@ def run_job(
     from backend.pipeline.made_from import key_of
     from backend.pipeline.open_views import open_views
     from backend.pipeline.proxies import FOLDER as PROXIES
+    from backend.pipeline.told_neutral import ToldNeutral
 
     for folder in (job_dir, job_dir / PROXIES, *(job_dir / CHUNKS).glob("*")):
         remove_temporary_files(folder)
@@ -102,7 +102,8 @@ def run_job(
     opened = open_views(spec)
     require_marks_within(spec, opened[0].info)
     key = key_of(spec, head, aligner, opened)
-    prior = _Prior(spec.neutral_from, head, aligner)
+    prior = ToldNeutral(spec.neutral_from, head, aligner)
+    keep = KeptSteps(job_dir / STEPS, key)
 
     def publish(track: Track) -> None:
         if on_partial:
@@ -112,12 +113,11 @@ def run_job(
     drafts = Drafts(spec, head, opened[0], aligner, options, publish, should_cancel) if on_partial else None
     take, others = _align(spec, head, opened, aligner, job_dir / CHUNKS, key, on_progress, should_cancel, drafts)
     take = _with_proxies(take, job_dir, on_progress, should_cancel)
-    neutral = prior.neutral(take.aligned[0])
+    neutral = prior.neutral(take.aligned[0], keep, on_progress, should_cancel)
     options = replace(options, neutral_frames=marked_numbers(spec, take.aligned[0].alignment))
 
     solved_partly = (lambda fit: publish(take.track(fit))) if on_partial else None
     own_share = share_of(on_progress, 1, 1 + len(others), ALIGN_SHARE)
-    keep = KeptSteps(job_dir / STEPS, key)
     solved, report = _solve(take, options, neutral, solved_partly, own_share, should_cancel, keep)
     track = _finished(take, solved, report, job_dir, own_share, should_cancel, keep)
     report["others"] = _solve_others(take, others, solved.fit, job_dir, on_progress, should_cancel, keep)
@@ -213,27 +213,6 @@ class _AlignedTake:
         from backend.pipeline.result import make_track
 
         return make_track(self.head, self.aligned, fit, report or self.report(fit), self.proxies, skin_error)
-
-
-class _Prior:
-    """What somebody else says of the person's neutral (E_MICA); nothing where ``path`` is empty."""
-
-    def __init__(self, path: str, head: HeadModel, aligner: Aligner) -> None:
-        """Raises UserError for a file that tells none, before anything dear is done."""
-        from backend.pipeline.neutral_prior import predicted_neutral, predictor_for
-
-        self._head = head
-        self._predictor = predictor_for(path, aligner) if path else None
-        at_once = self._predictor is not None and not self._predictor.pictures_wanted
-        self._neutral = predicted_neutral(self._predictor, head) if self._predictor and at_once else None
-
-    def neutral(self, view: AlignedView) -> NDArray[np.float32] | None:
-        """(V,3) metres, head space, from pictures of ``view`` where the predictor looks at some."""
-        from backend.pipeline.neutral_prior import predicted_neutral
-
-        if self._predictor is None or self._neutral is not None:
-            return self._neutral
-        return predicted_neutral(self._predictor, self._head, _pictures(view, self._predictor.pictures_wanted))
 
 
 def _align(
@@ -370,17 +349,3 @@ def _painted(
             keep.put("painted", told)
     seconds["texture"] = round(time.perf_counter() - started, 4)
     return {"texture": told}
-
-
-def _pictures(view: AlignedView, count: int) -> Iterator[FacePicture]:
-    """At most ``count`` of a view's frames with a face, spread over the take, decoded as they are asked for."""
-    from backend.pipeline.neutral_prior import FacePicture
-
-    alignment = view.alignment
-    seen = np.flatnonzero(alignment.found)
-    chosen = seen[np.linspace(0, len(seen) - 1, min(count, len(seen))).round().astype(int)]
-    wanted = {int(alignment.numbers[t]): int(t) for t in chosen}
-    for frame in view.opened.footage:
-        t = wanted.get(frame.number)
-        if t is not None:
-            yield FacePicture(frame.image, alignment.at(np.array([t])).point_sets)

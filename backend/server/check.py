@@ -9,13 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
 from backend.errors import UserError
+from backend.head_model.library import mica_path
 from backend.server.device import require_device
 from backend.server.discovery import advertised
 from backend.server.health import ask, in_words
@@ -55,6 +56,10 @@ def check(jobs_dir: Path, runner: str) -> Iterator[Finding]:
         yield _guarded("The backend that runs cannot be asked", "Start it again.", lambda: _running(running.endpoint))
     yield _guarded("Videos cannot be read", again, _decoding)
     yield _guarded("The tracker does not load", again, lambda: _tracker(runner))
+    if mica_path().exists():
+        again = "Add them again: flowface head add-mica FILE."
+        found = _guarded("MICA's weights cannot be read", again, _mica)
+        yield replace(found, verdict=Verdict.WARNING) if found.verdict is Verdict.BAD else found  # all else works
 
 
 def _guarded(failure: str, hint: str, part: Callable[[], Finding]) -> Finding:
@@ -118,6 +123,13 @@ def _tracker(runner: str) -> Finding:
     require_device()
     _, device = load_runner(runner)
     return Finding(Verdict.GOOD, f"The tracker loads in {time.monotonic() - started:.0f} s; fits run on {_on(device)}.")
+
+
+def _mica() -> Finding:
+    from backend.head_model.mica.model import load_mica
+
+    load_mica()
+    return Finding(Verdict.GOOD, f"MICA's weights can be read ({mica_path()}): --neutral mica works with FLAME heads.")
 
 
 def _on(device: str) -> str:

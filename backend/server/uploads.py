@@ -93,7 +93,8 @@ class Uploads:
                 if spec.options.weights is not None:
                     raise _not_allowed(spec.options.weights)
                 views = tuple(self._placed_view(owner, view) for view in spec.views)
-                neutral = str(self._place(owner, [spec.neutral_from])[0]) if spec.neutral_from else ""
+                file = spec.neutral_file
+                neutral = str(self._place(owner, [file])[0]) if file else spec.neutral_from
                 return dataclasses.replace(spec, views=views, neutral_from=neutral)
             case m.TransferJob():
                 return dataclasses.replace(spec, mesh=str(self._place(owner, [spec.mesh])[0]))

@@ -30,8 +30,10 @@ from backend.evaluation.trackers.results_folder import load_meshes
 from backend.footage import open_footage
 from backend.footage.sound import has_sound
 from backend.head_model.converters.flame_file import read_flame_file
+from backend.head_model.converters.gnm import read_gnm
 from backend.head_model.converters.ict import read_ict
 from backend.head_model.io import read_head, save_head
+from backend.head_model.mica.model import read_checkpoint
 from backend.observations.io import load_alignments, save_alignment
 from backend.pipeline.neutral_prior import predictor_for
 from backend.pipeline.refine_source import read_source
@@ -54,6 +56,8 @@ DOORS: dict[str, Callable[[Path], object]] = {
     "neutral.npz": lambda path: predictor_for(str(path)).neutrals(small_head(), ()),
     "neutral.obj": lambda path: predictor_for(str(path)).neutrals(small_head(), ()),
     "ict.npz": read_ict,
+    "gnm.npz": read_gnm,
+    "mica.tar": read_checkpoint,
     "flame.pkl": read_flame_file,
     "flame.npz": read_flame_file,
     "weights.safetensors": load_weights,

@@ -164,6 +164,8 @@ def test_mistakes_in_views_are_one_sentence(clip: Path) -> None:
     assert refusal() == "A view has no name."
     view.name, chosen().neutral_from = "left", "/nowhere/track.npz"
     assert refusal() == "There is no neutral face at /nowhere/track.npz."
+    chosen().neutral_from = "mica"  # the name of a predictor, and no file
+    assert spec().neutral_from == "mica"
     chosen().neutral_from, chosen().cameras = "", "SCENE"
     assert refusal() == "Choose the scene's camera that filmed the footage, or let the cameras be solved."
 

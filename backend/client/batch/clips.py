@@ -25,6 +25,7 @@ from backend.files import file_name
 from backend.reading import is_file, read_bounded, shown
 from backend.terminal.declared_options import read_options
 from backend.terminal.options import parse_frames
+from protocol.job import NEUTRAL_PREDICTORS
 from protocol.option_fields import WEIGHTS, OptionField
 from protocol.options import SolveOptions, option_fields
 
@@ -216,7 +217,7 @@ _READERS: dict[str, Callable[[str, Path], Mapping[str, Any]]] = {
     "principal-point": lambda text, _: {
         "principal_points": parse_lenses(_parts(text), "principal-point", "X,Y", 2),
     },
-    "neutral": lambda text, folder: {"neutral": folder / text},
+    "neutral": lambda text, folder: {"neutral": Path(text) if text in NEUTRAL_PREDICTORS else folder / text},
     "neutral-frames": lambda text, _: {"neutral_frames": parse_frames(text)},
 }
 """By a table's column: the fields of a request that its cell gives."""

@@ -50,7 +50,7 @@ def shipments(spec: TrackJob) -> tuple[Shipment, ...]:
         path = Path(view.footage)
         files = (path,) if alone else _files(path)
         found[view.footage] = Shipment(view.footage, tuple(map(_mark, files)), whole=path.is_dir())
-    for other in filter(None, (spec.neutral_from, spec.options.weights)):
+    for other in filter(None, (spec.neutral_file, spec.options.weights)):
         found.setdefault(other, Shipment(other, (_mark(Path(other)),)))
     return tuple(found.values())
 
@@ -130,7 +130,7 @@ def at_its_places(spec: TrackJob, wanted: Iterable[Shipment], folders: Mapping[s
     return replace(
         spec,
         views=tuple(replace(view, footage=moved[view.footage]) for view in spec.views),
-        neutral_from=moved.get(spec.neutral_from, ""),
+        neutral_from=moved.get(spec.neutral_file, spec.neutral_from),
         options=replace(spec.options, weights=weights and moved[weights]),
     )
 

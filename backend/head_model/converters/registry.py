@@ -53,5 +53,12 @@ def _flame(path: Path, _: Callable[[float], None]) -> SourceHead:
     return read_flame(path)
 
 
+def _gnm(path: Path, _: Callable[[float], None]) -> SourceHead:
+    from backend.head_model.converters.gnm import read_gnm
+
+    return read_gnm(path)
+
+
 register_converter("ict", "ICT-FaceKit's folder of .obj files", _ict)
 register_converter("flame", "FLAME's .pkl or .npz", _flame)
+register_converter("gnm", "GNM's gnm_head.npz", _gnm)

@@ -21,6 +21,8 @@ MAX_OPCODES = 200_000
 
 ARRAY = "numpy.ndarray"
 DTYPE = "numpy.dtype"
+TENSOR = "torch.tensor"
+STORAGE = "torch.storage"
 SPARSE = re.compile(r"scipy\.sparse(\._?(csc|csr|coo))?\.(csc|csr|coo)_(matrix|array)")
 CHUMPY = re.compile(r"chumpy(\.[a-z_]+)*\.[A-Za-z_]+")
 _ALIASES = {
@@ -46,6 +48,10 @@ _ALIASES = {
     "collections.OrderedDict": "OrderedDict",
 }
 """Every name a pickle may use besides sparse matrices and chumpy's classes, and what it is called here."""
+
+_TORCH = {"torch._utils._rebuild_tensor_v2": TENSOR, "torch._utils._rebuild_parameter": "torch.parameter"}
+_STORAGE_CLASS = re.compile(r"torch\.(Float|Double|Half|BFloat16|Long|Int|Short|Char|Byte|Bool)Storage")
+"""What torch's own files name besides; only ``read_pickle(…, torch=True)`` takes these."""
 
 _CONSTANTS = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "BINSTRING"),
@@ -85,15 +91,19 @@ class Record:
     state: Any = None
 
 
-def read_pickle(data: bytes) -> object:
+def read_pickle(data: bytes, *, torch: bool = False, max_opcodes: int = MAX_OPCODES) -> object:
     """The value that a pickle holds: None, numbers, strings, bytes, tuples, lists, dicts with string keys, ``Record``.
 
     Strings of Python 2 are decoded as Latin-1; sets come as lists, ordered dictionaries of Python 2 as lists of
-    pairs. Raises ``UnsafePickle`` where a name or opcode is used that a model has no use for, and ``PickleFault`` where
-    the bytes are damaged.
+    pairs. With ``torch`` it is the pickle within a file of ``torch.save``: a tensor comes as ``Record`` ``TENSOR`` with
+    the arguments (storage, offset, size, stride, …), its storage as ``Record`` ``STORAGE`` with torch's persistent id
+    ("storage", ``Global`` of the storage's class, name, device, count).
+
+    Raises ``UnsafePickle`` where a name or opcode is used that a model has no use for, and ``PickleFault`` where the
+    bytes are damaged.
     """
     try:
-        return _Machine(data).run()
+        return _Machine(data, torch, max_opcodes).run()
     except PickleFault:
         raise
     except Exception as error:  # damaged bytes make pickletools raise many unrelated types
@@ -105,13 +115,15 @@ class _Machine:
     """The pickle virtual machine, less everything that imports or calls."""
 
     data: bytes
+    torch: bool = False
+    max_opcodes: int = MAX_OPCODES
     stack: list[Any] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
 
     def run(self) -> object:
         file = io.BytesIO(self.data)
-        for _ in range(MAX_OPCODES):
+        for _ in range(self.max_opcodes):
             code = file.read(1)
             operation = _OPERATIONS.get(code)
             if operation is None:
@@ -130,7 +142,7 @@ class _Machine:
                 if handler is None:
                     raise UnsafePickle(f"the pickle operation {name}")
                 handler(argument)
-        raise PickleFault(f"it holds more than {MAX_OPCODES} operations")
+        raise PickleFault(f"it holds more than {self.max_opcodes} operations")
 
     def _to_mark(self) -> list[Any]:
         start = self.marks.pop()
@@ -246,11 +258,19 @@ class _Machine:
     op_long_binget = op_get
 
     def op_global(self, argument: str) -> None:
-        self.stack.append(_global(argument.replace(" ", ".", 1)))
+        self.stack.append(_global(argument.replace(" ", ".", 1), self.torch))
 
     def op_stack_global(self, _: None) -> None:
         name, module = _string(self.stack.pop()), _string(self.stack.pop())
-        self.stack.append(_global(f"{module}.{name}"))
+        self.stack.append(_global(f"{module}.{name}", self.torch))
+
+    def op_binpersid(self, _: None) -> None:
+        held = self.stack.pop()
+        if not self.torch:
+            raise UnsafePickle("the pickle operation BINPERSID")
+        if not isinstance(held, tuple) or len(held) != 5 or held[0] != "storage":
+            raise PickleFault("it refers to what is not a tensor's storage")
+        self.stack.append(Record(STORAGE, held))
 
     def op_reduce(self, _: None) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
@@ -266,6 +286,8 @@ class _Machine:
 
     def op_build(self, _: None) -> None:
         state = self.stack.pop()
+        if self.torch and isinstance(self.stack[-1], dict):
+            return  # torch gives its ordered dictionaries an attribute, which tells versions
         if not isinstance(self.stack[-1], Record):
             raise PickleFault("it gives a state to what has none")
         self.stack[-1].state = state
@@ -277,9 +299,13 @@ def _string(value: object) -> str:
     return value
 
 
-def _global(name: str) -> Global:
+def _global(name: str, torch: bool) -> Global:
     if name in _ALIASES:
         return Global(_ALIASES[name])
+    if torch and name in _TORCH:
+        return Global(_TORCH[name])
+    if torch and _STORAGE_CLASS.fullmatch(name):
+        return Global(name)
     if SPARSE.fullmatch(name) or CHUMPY.fullmatch(name):
         return Global(name)
     raise UnsafePickle(name)
@@ -318,6 +344,10 @@ def _make(name: str, arguments: tuple[Any, ...]) -> object:
             return items
         case "bytes", ():  # Python 3 writes an empty one for Python 2 so
             return b""
+        case "torch.tensor", (Record(kind="torch.storage"), int(), tuple(), tuple(), *_):
+            return Record(TENSOR, arguments)
+        case "torch.parameter", (Record(kind="torch.tensor") as tensor, *_):
+            return tensor
         case "set" | "OrderedDict", ():
             return [] if name == "set" else {}
     if SPARSE.fullmatch(name) or CHUMPY.fullmatch(name):

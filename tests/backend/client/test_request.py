@@ -28,6 +28,13 @@ def test_one_piece_of_footage_is_the_job_it_always_was():
 def test_neutral_frames_and_a_picture_of_the_neutral_reach_the_job():
     spec = job_spec(request("/clips/a.mp4", neutral=Path("/clips/calm.jpg"), neutral_frames=(12, 20)))
     assert (spec.neutral_from, spec.neutral_frames) == ("/clips/calm.jpg", (12, 20))
+    assert spec.neutral_file == "/clips/calm.jpg"
+
+
+def test_a_predictors_name_is_no_file():
+    spec = job_spec(request("/clips/a.mp4", neutral=Path("mica")))
+    assert (spec.neutral_from, spec.neutral_file) == ("mica", "")
+    assert job_spec(request("/clips/a.mp4", neutral=Path("clips/mica"))).neutral_file.endswith("/clips/mica")
 
 
 def test_views_are_called_as_their_files():

@@ -11,12 +11,19 @@ from pathlib import Path
 import pytest
 
 from backend.errors import UserError
+from backend.head_model.library import mica_path
 from backend.server import device
 from backend.server.check import Verdict, check
 from backend.server.worker import broken
 from tests.backend.server.conftest import REPOSITORY
 
 RUNNER = "tests.backend.server.runners:run"
+
+
+@pytest.fixture(autouse=True)
+def _own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have added MICA's weights."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
 def test_what_works_is_said_in_four_sentences(tmp_path: Path) -> None:
@@ -36,6 +43,13 @@ def test_what_does_not_work_is_said_with_what_to_do(tmp_path: Path) -> None:
     assert "cannot be made" in findings[1].sentence and findings[1].hint == "Choose another --jobs-dir."
     assert findings[3].sentence.startswith("The tracker does not load (ModuleNotFoundError: No module named")
     assert findings[3].hint == "Install FlowFace's packages again."
+
+
+def test_weights_of_mica_that_are_none_are_a_warning(tmp_path: Path) -> None:
+    mica_path().parent.mkdir(parents=True)
+    mica_path().write_bytes(b"no weights")
+    *_, mica = check(tmp_path / "jobs", RUNNER)
+    assert mica.verdict is Verdict.WARNING and str(mica_path()) in mica.sentence
 
 
 def test_the_cpu_is_chosen_by_hiding_every_gpu() -> None:

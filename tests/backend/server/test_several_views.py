@@ -259,6 +259,7 @@ def test_other_refusals(client, footage, tmp_path):
     for fields, code in (
         ({"neutral_from": str(tmp_path / "gone.obj")}, "file_missing"),
         ({"neutral_from": str(tmp_path / "other.obj")}, "other_topology"),
+        ({"neutral_from": "mica"}, "other_topology"),
         ({"options": {"deform_region": "elbow"}}, "bad_option"),
         ({"options": {"match_skin": "yes"}}, "bad_option"),
     ):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from backend.client.upload import send_files
 from backend.errors import UserError
@@ -122,6 +123,13 @@ def test_what_one_client_sent_is_nothing_to_another(tmp_path, clip):
     sent = send_files(m.TransferJob(str(clip)), asked(uploads), lambda *_: None)
     with pytest.raises(UserError, match="not been sent"):
         uploads.placed("bert", sent.job)
+
+
+def test_a_predictor_of_the_neutral_is_named_and_not_sent(tmp_path):
+    Image.new("RGB", (32, 32)).save(tmp_path / "still.png")
+    uploads = Uploads(tmp_path / "jobs")
+    sent = send_files(job(tmp_path / "still.png", neutral_from="mica"), asked(uploads), lambda *_: None)
+    assert uploads.placed("anna", sent.job).neutral_from == "mica"
 
 
 @pytest.mark.parametrize(

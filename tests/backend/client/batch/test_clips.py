@@ -42,11 +42,11 @@ def test_a_table_gives_each_clip_its_own_options_and_the_rest_the_commands(tmp_p
     touch(tmp_path / "a.mp4", tmp_path / "left.mp4", tmp_path / "right.mp4", tmp_path / "b.mp4")
     table = tmp_path / "clips.csv"
     table.write_text(
-        "name,footage,head,frames,texture,focal_mm,offset,deform\n"
+        "name,footage,head,frames,texture,focal_mm,offset,deform,neutral\n"
         "# a comment\n"
-        "smile,a.mp4,flame,3:9,no,35,,\n"
-        '"rig",left.mp4|right.mp4,,,,left=35|right=50,right=0.5,nose\n'
-        ",b.mp4,,,yes,,,\n"
+        "smile,a.mp4,flame,3:9,no,35,,,mica\n"
+        '"rig",left.mp4|right.mp4,,,,left=35|right=50,right=0.5,nose,\n'
+        ",b.mp4,,,yes,,,,calm.jpg\n"
     )
     smile, rig, b = clips_of(table, options=SolveOptions(texture=False, personal_actions=False))
     assert (smile.name, smile.request.head, smile.request.frames) == ("smile", "flame", (3, 9))
@@ -55,6 +55,7 @@ def test_a_table_gives_each_clip_its_own_options_and_the_rest_the_commands(tmp_p
     assert rig.request.focal_mm == {"left": (35.0,), "right": (50.0,)} and rig.request.offsets == {"right": 0.5}
     assert rig.request.options == SolveOptions(texture=False, personal_actions=False, deform_region="nose")
     assert (b.name, b.request.head, b.request.options.texture) == ("b", "open", True)
+    assert (smile.request.neutral, b.request.neutral) == (Path("mica"), tmp_path / "calm.jpg")
 
 
 def test_bad_lines_are_named_by_their_numbers_all_at_once(tmp_path: Path) -> None:
