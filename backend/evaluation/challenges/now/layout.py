@@ -78,18 +78,11 @@ def read_layout(folder: Path, split: str, category: str = "") -> NowFolder:
     if category not in ("", *CATEGORIES):
         raise UserError(ErrorCode.BAD_OPTION, f"“{category}” is no category of NoW; there are {', '.join(CATEGORIES)}.")
     require_folder(folder, "NoW")
-    release = next((place for place in _releases(folder) if is_folder(place / PICTURES)), None)
-    listed = next(
-        (place / LISTS[split] for place in (folder, *_releases(folder)) if is_file(place / LISTS[split])), None
-    )
-    missing = [
-        name
-        for name, found in ((f"NoW_Dataset/final_release_version/{PICTURES}", release), (LISTS[split], listed))
-        if found is None
-    ]
-    refuse_missing(folder, "NoW", missing, HINT)
-    assert release is not None and listed is not None
-    pictures = [p for p in _pictures(release / PICTURES, listed) if category in ("", p.category)]
+    releases = [place for place in _releases(folder) if is_folder(place / PICTURES)]
+    lists = [place / LISTS[split] for place in (folder, *_releases(folder)) if is_file(place / LISTS[split])]
+    missing = [] if releases else [f"NoW_Dataset/final_release_version/{PICTURES}"]
+    refuse_missing(folder, "NoW", missing if lists else [*missing, LISTS[split]], HINT)
+    pictures = [p for p in _pictures(releases[0] / PICTURES, lists[0]) if category in ("", p.category)]
     scans, lost = _scans(folder, list(dict.fromkeys(p.person for p in pictures)))
     refuse_missing(folder, "NoW", [*(p.path for p in pictures if not is_file(p.path)), *lost], HINT)
     return NowFolder(pictures, scans)

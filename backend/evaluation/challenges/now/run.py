@@ -23,6 +23,7 @@ from backend.evaluation.challenges.now.layout import (
 )
 from backend.evaluation.challenges.now.submission import prediction_files, write_prediction
 from backend.evaluation.challenges.now.together import solve_together
+from backend.evaluation.challenges.outer_surface import outer_triangles
 from backend.evaluation.challenges.run_items import Item, Record, open_store, publish, run_items, with_paper
 from backend.evaluation.challenges.scan_distance import scan_to_mesh
 from backend.evaluation.metrics.chamfer import keypoints7, neutral_only
@@ -119,12 +120,13 @@ class _Work:
     def _make(self, group: tuple[NowPicture, ...]) -> Record:
         mesh = neutral_only(self._neutral(group))
         vertices, points = mesh.vertices[0], keypoints7(mesh, 0)
+        triangles = outer_triangles(load_head(self.tracker.head_name))
         for picture in group:
-            write_prediction(self.predicted, picture, vertices, mesh.triangles, points)
+            write_prediction(self.predicted, picture, vertices, triangles, points)
         scan = self.data.scans.get(group[0].person)
         if scan is None:
             return {"pictures": len(group)}
-        mm = distance_to(scan, MeshSurface(vertices, mesh.triangles), points)
+        mm = distance_to(scan, MeshSurface(vertices, triangles), points)
         write_npz(self._kept(group), {"mm": mm.astype(np.float32)})
         return {"pictures": len(group), "points": len(mm)} | _spread(mm)
 
