@@ -21,6 +21,7 @@ from backend.evaluation.challenges.multiface.truth import true_sequence
 from backend.evaluation.metrics.chamfer import keypoints7
 from backend.evaluation.trackers.flowface import FlowFace, fitted_mesh
 from backend.evaluation.types import MeshSequence
+from backend.files import file_name
 from backend.fitting import KnownCamera, View
 from backend.footage import open_footage, probe
 from backend.head_model.library import load_head
@@ -113,8 +114,8 @@ def observe(chosen: Chosen, camera: str, tracker: FlowFace, kept: Path | None) -
     files = [pictures[frame] for frame in chosen.frames]
     place = None
     if kept is not None:
-        told = (chosen.subject.name, chosen.segment, camera, chosen.frames[0], chosen.frames[-1], tracker.name)
-        place = kept / f"{'_'.join(told)}.npz"
+        told = (*Chosen(chosen.subject, chosen.segment, (camera,), chosen.frames).key, tracker.name, *tracker.made_by)
+        place = kept / f"{file_name('_'.join(told))}.npz"
     if place is not None and place.is_file():
         return load_alignment(place)
     numbers = [int(step) + 1 for step in steps(chosen.frames)]
