@@ -47,5 +47,7 @@ def one_take(seen: Sequence[ViewAlignment]) -> ViewAlignment:
 
 
 def solve_together(head: HeadModel, seen: Sequence[ViewAlignment]) -> FitResult:
-    """The fit of photographs that were ``seen``, one frame each. Raises UserError and ValueError as ``solve_take``."""
-    return solve_take(head, [View(one_take(seen))], FitOptions(personal_actions=False)).fit
+    """The fit of photographs that were ``seen``, one frame each, with a nose beyond the identity basis, as seeds/001
+    has it for several views alone (§4, 3D model fitting). Raises UserError and ValueError as ``solve_take``.
+    """
+    return solve_take(head, [View(one_take(seen))], FitOptions(personal_actions=False, deform_region="nose")).fit
