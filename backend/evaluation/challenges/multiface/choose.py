@@ -65,8 +65,9 @@ def choose(subjects: Sequence[Subject], topology: Topology, cameras: int, seed: 
     for number, index in enumerate(some):
         subject = subjects[index]
         wanted = SEQUENCES // SUBJECTS + (number < SEQUENCES % SUBJECTS)
-        order = [subject.segments[i] for i in rng.permutation(len(subject.segments))]
-        order.sort(key=lambda segment, subject=subject: len(subject.frames(segment)) < SHORTEST)  # type: ignore[misc]
+        segments = subject.segments
+        short = {segment: len(subject.frames(segment)) < SHORTEST for segment in segments}
+        order = sorted((segments[i] for i in rng.permutation(len(segments))), key=short.__getitem__)
         taken = 0
         for segment in order:
             if taken == wanted:
