@@ -83,7 +83,8 @@ def read_layout(folder: Path, split: str, category: str = "") -> NowFolder:
     missing = [] if releases else [f"NoW_Dataset/final_release_version/{PICTURES}"]
     refuse_missing(folder, "NoW", missing if lists else [*missing, LISTS[split]], HINT)
     pictures = [p for p in _pictures(releases[0] / PICTURES, lists[0]) if category in ("", p.category)]
-    scans, lost = _scans(folder, list(dict.fromkeys(p.person for p in pictures)))
+    people = list(dict.fromkeys(p.person for p in pictures)) if split == "val" else []  # the others' are not public
+    scans, lost = _scans(folder, people)
     refuse_missing(folder, "NoW", [*(p.path for p in pictures if not is_file(p.path)), *lost], HINT)
     return NowFolder(pictures, scans)
 

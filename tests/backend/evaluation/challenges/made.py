@@ -104,3 +104,13 @@ def write_lab(
     predefined.mkdir(parents=True, exist_ok=True)
     np.save(predefined / "lab_head_centers.npy", np.tile(centre, (3, 1)))
     np.save(predefined / "lab_rotations.npy", np.tile(turn, (11, 1, 1)))
+
+
+def write_wild(folder: Path, vertices: F64, triangles: NDArray[Any], turn: F64, centre: F64, scale: float) -> None:
+    """The first picture's true head where an orthographic camera sees it, in the layout of FaceScape's wild set."""
+    write_obj(folder / "data" / "wild_gt_mesh" / "000.obj", vertices, triangles)
+    predefined = folder / "code" / "predef"
+    predefined.mkdir(parents=True, exist_ok=True)
+    np.save(predefined / "wild_head_centers.npy", np.tile(centre, (400, 1)))
+    np.save(predefined / "wild_rotations.npy", np.tile(turn, (400, 1, 1)))
+    np.save(predefined / "wild_pupil_scales.npy", np.full(400, scale))

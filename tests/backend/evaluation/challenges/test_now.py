@@ -68,6 +68,9 @@ def test_the_layout_is_read_with_and_without_scans(tmp_path: Path) -> None:
     whole = read_layout(now_folder(tmp_path / "whole", LINES, ("FaMoS_1_TA", "FaMoS_2_TA")), "val", "selfie")
     assert [p.stem for p in whole.pictures] == ["IMG_2", "IMG_3"]
     np.testing.assert_allclose(read_picked_points(whole.scans["FaMoS_2_TA"].points), KEYPOINTS)
+    (tmp_path / "whole" / "imagepathstest.txt").write_text(LINES[1])
+    hidden = read_layout(tmp_path / "whole", "test")
+    assert len(hidden.pictures) == 1 and not hidden.scans
 
 
 def test_everything_that_is_missing_is_named_at_once(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from backend.head_model.library import load_head
 from backend.head_model.model import HeadModel, surface_positions
 from backend.synthesis.clip import render_performance
 from backend.synthesis.performance import demo_performance, seen_from, world_vertices
-from tests.backend.evaluation.challenges.made import write_lab, write_obj, write_pp, write_subject
+from tests.backend.evaluation.challenges.made import write_lab, write_obj, write_pp, write_subject, write_wild
 
 SIDE, FOCAL = 256, 350.0
 INTRINSIC = np.array([[FOCAL, 0, SIDE / 2], [0, FOCAL, SIDE / 2], [0, 0, 1]])
@@ -130,6 +130,22 @@ def test_facescape_is_measured_beside_the_paper(
     assert told["0°"] == told[""]
     printed = capsys.readouterr().out
     assert "2.21" in printed and "1 of the 660 pictures" in " ".join(printed.split())
+
+
+@pytest.mark.slow
+def test_facescape_s_wild_heads_are_compared_without_perspective(film: Film, tracker: FlowFace, tmp_path: Path) -> None:
+    face = film.head.triangles[film.head.regions["face"][film.head.triangles].all(axis=1)]
+    x, y, z = film.vertices[0].T
+    middle = z.mean()
+    half = SIDE / 2
+    seen = np.stack([FOCAL * x / z, -FOCAL * y / z, (middle - z) * FOCAL / middle], axis=1) / half - [0, 0, 10]
+    centre = seen[film.head.regions["skin"]].mean(axis=0)
+    write_wild(tmp_path / "fs", seen, face, np.eye(3), centre, 1000 * middle * half / FOCAL)
+    pictures = tmp_path / "fs" / "data" / "wild_img"
+    pictures.mkdir()
+    (pictures / "000.png").write_bytes(film.pictures["1"][0].read_bytes())
+    told = run_facescape(FaceScapeOptions(tmp_path / "fs", tmp_path / "out", "wild"), tracker)["summary"]
+    assert 0.1 < told["0 to 5°"]["cd_mm"] < 5.0 and told[""]["completeness"] > 0.8
 
 
 @pytest.mark.slow
