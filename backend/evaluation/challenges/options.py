@@ -18,6 +18,7 @@ Folder = Annotated[Path, typer.Argument(help="The challenge's data, as it is dow
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="Folder for finished items, tables and JSON; the next run goes on in it.")
 ]
+First = Annotated[int, typer.Option(min=0, help="Only the first so many, to try it out; 0 is all.", metavar="N")]
 Aligner = Annotated[str, typer.Option(help=f"Whose points our tracker fits: {', '.join(ALIGNERS)}.")]
 
 

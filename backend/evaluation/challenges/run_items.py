@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def run_items(
             path = store.path(*item.key, parts=made_by)
             if not all(file.is_file() for file in item.files):
                 path.unlink(missing_ok=True)
-            records.append(store.get(item.key, lambda item=item: _made(item), made_by))  # type: ignore[misc]
+            records.append(store.get(item.key, partial(_made, item), made_by))
         view.on_part(name, len(items), len(items))
     return records
 

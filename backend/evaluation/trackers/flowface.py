@@ -106,7 +106,7 @@ class FlowFace:
             raise UserError(ErrorCode.NO_FACE, f"No face was found in {clip}.")
         if not single_image or observed.frame_count == 1:
             return fitted_mesh(head, self.solve(head, observed, clip), observed)
-        return self._each_alone(head, observed)
+        return self.each_alone(head, observed)
 
     def solve(self, head: HeadModel, observed: ViewAlignment, clip: Path) -> FitResult:
         """The fit of a clip that was ``observed``, its skin matched in time where ``skin`` says how."""
@@ -121,7 +121,8 @@ class FlowFace:
         observed = observe_clip(clip, self.aligner, self.cache, self.head_name, self.weights)
         return with_even_sigma(observed) if self.even_sigma and observed.valid.any() else observed
 
-    def _each_alone(self, head: HeadModel, observed: ViewAlignment) -> MeshSequence:
+    def each_alone(self, head: HeadModel, observed: ViewAlignment) -> MeshSequence:
+        """Every frame of a clip that was ``observed``, fitted as a picture of its own."""
         frames = observed.frame_count
         vertices = np.full((frames, head.vertex_count, 3), np.nan, np.float32)
         focal = np.ones(frames)
