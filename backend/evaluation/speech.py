@@ -34,7 +34,7 @@ MAX_REGION_BYTES = 1 << 20
 LENGTHS_APART = 0.5
 """Seconds by which a prediction may be longer or shorter than the truth: models count frames by their sound's packets.
 CodeTalker's evaluation cuts such frames off, too."""
-PAPER = (("seeds/000 H.4: CodeTalker, VOCA-Test", 3.13e-5), ("the same, FlowFace's data added", 2.85e-5))
+PAPER = (("CodeTalker on VOCA-Test (FlowFace, supplement H.4)", 3.13e-5), ("the same, FlowFace's data added", 2.85e-5))
 """Lip vertex error in m²; comparable with predictions of VOCASET's test speakers only."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 
 from backend.evaluation.challenges.facescape.cli import facescape
-from backend.evaluation.challenges.landmarks.cli import challenge_300vw, challenge_300w, challenge_marks
+from backend.evaluation.challenges.landmarks.cli import COMMANDS as LANDMARKS
 from backend.evaluation.challenges.multiface.cli import multiface
 from backend.evaluation.challenges.now.cli import now
 
@@ -15,14 +15,7 @@ app = typer.Typer(
     help="Public challenges by their own protocols, on data that you have, beside the paper's figures.",
     no_args_is_help=True,
 )
-COMMANDS: dict[str, Callable[..., None]] = {
-    "now": now,
-    "facescape": facescape,
-    "multiface": multiface,
-    "300w": challenge_300w,
-    "300vw": challenge_300vw,
-    "marks": challenge_marks,
-}
+COMMANDS: dict[str, Callable[..., None]] = {"now": now, "facescape": facescape, "multiface": multiface, **LANDMARKS}
 """Each command by its name."""
 for name, command in COMMANDS.items():
     app.command(name)(command)

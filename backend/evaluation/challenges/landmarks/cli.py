@@ -17,8 +17,7 @@ UNITS = ("inter-ocular", "inter-pupil")
 Normalise = Annotated[
     str,
     typer.Option(
-        help="What errors are told in: inter-ocular (the outer eye corners' distance, as 300-W and seeds/004) or "
-        "inter-pupil."
+        help="What errors are told in: inter-ocular (the outer eye corners' distance, as 300-W has it) or inter-pupil."
     ),
 ]
 Partial = Annotated[bool, typer.Option("--partial", help="Measure what is there of an incomplete download.")]
@@ -44,7 +43,7 @@ def challenge_300w(
     aligner: Aligner = DEFAULT_ALIGNER,
     weights: Weights = None,
 ) -> None:
-    """300-W: iBUG's 68 points on photographs, by the protocol of seeds/004.
+    """300-W: iBUG's 68 points on photographs: the inner 51, the outline, and both by 1:3.
 
     Each picture is tracked alone, the face in the annotated box. Stopping with Ctrl-C is safe: the same command goes
     on where it was.
@@ -100,7 +99,7 @@ def challenge_marks(
     aligner: Aligner = DEFAULT_ALIGNER,
     weights: Weights = None,
 ) -> None:
-    """Marks of the skin that you set by hand: where the tracked head has them in other frames, as seeds/003 §4.
+    """Marks of the skin that you set by hand: where the tracked head has them in other frames.
 
     Stopping with Ctrl-C is safe: the same command goes on with the first take that is not finished.
     """
@@ -128,6 +127,3 @@ def _about(folder: Path, aligner: str, weights: Path | None) -> dict[str, Any]:
 
 COMMANDS: dict[str, Callable[..., None]] = {"300w": challenge_300w, "300vw": challenge_300vw, "marks": challenge_marks}
 """Each command by its name."""
-app = typer.Typer(help="Landmarks and marks that people annotated.", no_args_is_help=True)
-for command_name, command in COMMANDS.items():
-    app.command(command_name)(command)

@@ -21,11 +21,11 @@ NAMES = {
     "all68": "68, jaw line",
     "points68": "68 points",
 }
-NO_FIGURES = {
-    "300-W": "seeds/004 prints no numbers beside these, only curves (its figure 3) of inner and boundary errors over "
-    "1424 of the training pictures, which it does not list.",
-    "300-VW": "seeds/004 prints no numbers beside these, only curves (its figure 3) of inner and boundary errors, and "
-    "does not say of which videos.",
+NO_FIGURES = {  # of seeds/004
+    "300-W": "The paper of this protocol prints no numbers, only curves of inner and boundary errors over 1424 of the "
+    "training pictures, which it does not list.",
+    "300-VW": "The paper of this protocol prints no numbers, only curves of inner and boundary errors, and does not "
+    "say of which videos.",
 }
 PAPER_MARKS = {
     "HPEN": (9.5515, 1.4978),
@@ -80,7 +80,7 @@ def point_sheet(challenge: str, summary: Sequence[Record], unit: Unit, what: str
         ("set: measure", what, "lost", "mean", "median", "AUC %", "failed %"),
         tuple(rows),
         f"Inner 51: mean distance of iBUG's points without the jaw. Boundary: from the 17 annotated jaw points to the "
-        f"head's outline; overall: both by 1:3, as seeds/004. 68: the head's jaw points to the annotated jaw line, or "
+        f"head's outline; overall: both by 1:3. 68: the head's jaw points to the annotated jaw line, or "
         f"all point to point. Mean and median of what was found; AUC up to {LIMIT:g}; failed: beyond it or lost. "
         + NO_FIGURES[challenge],
     )
@@ -99,8 +99,8 @@ def mark_sheet(records: Sequence[Record]) -> Sheet:
         "Annotated marks: reprojection and stability",
         ("take", "bound", "places", "px", "mean %", "median %", "p90 %", "stability"),
         tuple(rows),
-        "Paper: seeds/003 table 1, averages over its own four people, 5 marks in 150 frames of 1920 x 1080, which "
-        "nobody else has: no comparison on the same footage. Ours: each mark bound to the head in one frame, looked "
+        "Paper: Yoon et al. 2019, table 1, averages over its own four people, 5 marks in 150 frames of 1920 x 1080, "
+        "which nobody else has: no comparison on the same footage. Ours: each mark bound to the head in one frame, looked "
         "for in the others; % of the distance of the outer eye corners. Stability: eq. 10, 1 is best.",
     )
 

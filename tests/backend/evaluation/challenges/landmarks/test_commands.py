@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from backend.errors import UserError
-from backend.evaluation.challenges.landmarks.cli import app
+from backend.evaluation.challenges.cli import app
 from backend.evaluation.challenges.landmarks.pts import pts_text
 from backend.footage.encode import encode_evenly
 from backend.head_model.library import load_head
