@@ -5,7 +5,7 @@ A new one is a new file and a line at the end of this one; command line, jobs, B
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,10 +68,13 @@ def exports_in_words() -> str:
     )
 
 
-def require_export(name: str) -> ExportInfo:
-    """The export called ``name``; raises UserError ``unknown_export`` for a name that none has."""
+def require_export(name: str, also: Iterable[str] = ()) -> ExportInfo:
+    """The export called ``name``; raises UserError ``unknown_export`` for a name that none has.
+
+    ``also`` are names that the sentence is to tell besides.
+    """
     if name not in EXPORTS:
-        known = "”, “".join(EXPORTS)
+        known = "”, “".join([*EXPORTS, *also])
         raise UserError(ErrorCode.UNKNOWN_EXPORT, f"There is no export “{name[:60]}”; there is “{known}”.")
     return EXPORTS[name].info
 

@@ -23,4 +23,4 @@ def number_lines(word: str, rows: NDArray[np.floating[Any]], decimals: int) -> b
     letters[..., -1 - decimals] = ord(".")
     begin = np.tile(np.frombuffer(word.encode("ascii"), np.uint8), (len(rows), 1))
     end = np.full((len(rows), 1), ord("\n"), np.uint8)
-    return np.concatenate([begin, letters.reshape(len(rows), -1), end], axis=1).tobytes()
+    return np.concatenate([begin, letters.reshape(len(rows), rows.shape[1] * letters.shape[2]), end], axis=1).tobytes()
