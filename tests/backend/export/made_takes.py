@@ -1,4 +1,4 @@
-"""Takes for exports: two cameras that look from different places, a zoom, frames numbered anyhow, one that was bridged."""
+"""Takes for exports: two cameras in different places, a zoom, frames numbered anyhow, one that was bridged."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def made_take(head: str = "open") -> ExportTake:
             head_hash=model.hash,
             identity=rng.normal(0, 0.01, 4).astype(np.float32),
             expression=rng.uniform(0, 0.01, (4, 2)).astype(np.float32),
-            head_translation=track.head_translation + [0, 0, 30],
+            head_translation=track.head_translation + np.array([0, 0, 30]),
         )
     return ExportTake(track, model, Path("/takes/made/track.npz"), "made")
 
@@ -53,7 +53,7 @@ def _moved(camera: CameraTrack, rng: np.random.Generator, name: str) -> CameraTr
     """The camera somewhere else and turned, with a focal length that changes where it is the second one."""
     turn = Rotation.from_rotvec(rng.normal(0, 0.1, 3)).as_matrix()
     pose = np.concatenate([turn, rng.normal(0, 0.05, (3, 1))], axis=1)
-    focal = camera.focal_px if name == "front" else camera.focal_px + [0, 10, 20, 30]
+    focal = camera.focal_px if name == "front" else camera.focal_px + np.array([0, 10, 20, 30])
     return replace(camera, name=name, world_to_camera=np.tile(pose, (4, 1, 1)), focal_px=focal)
 
 
