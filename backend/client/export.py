@@ -62,6 +62,7 @@ def export_to_file(
     elif is_blenders(request.format):
         with backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
             take = take_of_job(client, request.takes[0], request.face)
+        on_progress(JobProgress("Blender is writing the file", 0.5))
         write_by_blender(take, request.format, request.out)
     else:
         _keep(_by_job(request, on_status), request.out, folder=export.folder)
@@ -84,6 +85,7 @@ def export_files(files: Sequence[Path], name: str, out: Path, on_progress: OnPro
         sentence = f"The export “{name}” is of one take; {len(files)} were named."
         raise UserError(ErrorCode.BAD_EXPORT, sentence, "Export them one by one.")
     elif is_blenders(name):
+        on_progress(JobProgress("Blender is writing the file", 0.5))
         write_by_blender(take_of_file(files[0]), name, out)
     else:
         write_result(out, export_track(load_track(files[0]), name))

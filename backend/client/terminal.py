@@ -11,7 +11,7 @@ from rich.progress import TaskID, TaskProgressColumn, TextColumn, TimeElapsedCol
 from rich.table import Table
 from rich.text import Text
 
-from backend.client.blender_exports import any_export
+from backend.client.blender_exports import any_export, is_blenders
 from backend.client.export import ExportRequest, export_to_file
 from backend.client.refine import RefineRequest, refine_to_folder
 from backend.client.request import TrackRequest
@@ -90,7 +90,7 @@ def refine_with_progress(request: RefineRequest, console: Console | None = None)
 
 def export_with_progress(request: ExportRequest, console: Console | None = None) -> None:
     """Export takes, with a progress bar where it may take long, then print where to; raises as ``export_to_file``."""
-    if any_export(request.format).folder:
+    if any_export(request.format).folder or is_blenders(request.format):
         with ProgressView(console or Console(stderr=True), "exporting") as view:
             path = export_to_file(request, view.on_status, view.on_progress)
     else:

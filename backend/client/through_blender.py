@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,10 @@ def write_by_blender(take: TakeResult, name: str, out: Path) -> None:
     """
     export = BLENDER_EXPORTS[name]
     blender = needed_blender(out.name, "choose an export that needs none")
+    if not out.name or out.is_dir():
+        raise _unwritable(out, os.strerror(errno.EISDIR))
+    if not out.parent.is_dir():  # which Blender would make
+        raise _unwritable(out, os.strerror(errno.ENOENT))
     # Exporters go by the ending and write as they work: to a file that takes the place of ``out`` in the end.
     unfinished = out.with_name(f".{out.stem}.{secrets.token_hex(4)}{export.info.suffix}")
     status = JobStatus("", take.name, JobState.DONE, footage=take.cameras[0].footage if take.cameras else "")
@@ -30,10 +36,13 @@ def write_by_blender(take: TakeResult, name: str, out: Path) -> None:
             finish()
         unfinished.replace(out)
     except OSError as error:
-        sentence = f"{out} cannot be written: {error.strerror or error}."
-        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, sentence, "Choose another --out.") from error
+        raise _unwritable(out, f"{error.strerror or error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _unwritable(out: Path, why: str) -> UserError:
+    return UserError(ErrorCode.OUTPUT_UNWRITABLE, f"{out} cannot be written: {why}.", "Choose another --out.")
 
 
 def take_of_file(file: Path) -> TakeResult:

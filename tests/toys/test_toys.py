@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from backend.cli import app
 from backend.client.connection import Client
+from backend.client.through_blender import take_of_job
 from backend.errors import UserError
 from backend.head_model.library import load_head
 from backend.server.app import Server
@@ -116,6 +117,9 @@ def test_an_export_of_several_files_is_a_new_folder(client: Client, tracked: str
     said = flowface("export", "toy_folder", tracked, "--out", out, *at)
     assert said.strip().replace("\n", "").endswith(str(out))
     assert files_in(out) == {"heads.txt": "open", f"take 1/{number}.jaw": jaw}
+    assert take_of_job(client, tracked, 1).name == "astronaut", "from which Blender writes what it writes"
+    with pytest.raises(UserError, match=r"left no head 2 that could"):
+        take_of_job(client, tracked, 2)
     with pytest.raises(UserError, match=r"There is something at .*new already") as caught:
         flowface("export", "toy_folder", tracked, "--out", out, *at)
     assert caught.value.code == "bad_output"
