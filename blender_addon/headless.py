@@ -88,13 +88,13 @@ def export_head(reply: m.Message, out: Path, format: str) -> None:
     import numpy as np
 
     from .retarget.exchange import baked_scene, exporters, parts, seen, stepping
-    from .scene import axes, ownership
+    from .scene import axes, ownership, root
 
     _, collection = _built(reply, out)
     chosen = exporters.format_of(format)
     if not chosen.is_there():
         raise CannotSave(f"{chosen.missing}, to export {chosen.title}.")
-    ownership.member(collection, ownership.ROOT).location = -axes.EYE_HEIGHT
+    root.root_of(collection, 1.0).location = -axes.EYE_HEIGHT
     frames = np.array(stepping.range_of(bpy.context.scene), np.float64)
     out.parent.mkdir(parents=True, exist_ok=True)
     with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backend.export.takes import ExportTake
 
@@ -30,7 +31,7 @@ def readme(take: ExportTake, paragraphs: Iterable[str]) -> bytes:
     return ("\n\n".join(told) + "\n").encode()
 
 
-def _runs(numbers: np.ndarray) -> str:  # type: ignore[type-arg]
+def _runs(numbers: NDArray[np.int64]) -> str:
     """Ascending numbers in words, such as 3-7, 9."""
     if not len(numbers):
         return ""

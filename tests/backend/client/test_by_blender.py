@@ -19,6 +19,7 @@ from tests.backend.export.made_takes import made_take
 from tests.blender.runners import performance
 
 
+@pytest.mark.slow
 def test_blender_writes_the_file_in_place_of_an_earlier_one(tmp_path: Path) -> None:
     pytest.importorskip("bpy", reason="needs Blender as a module")
     take = made_take("flame")
