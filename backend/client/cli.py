@@ -9,8 +9,8 @@ import typer
 
 from backend.alignment.registry import DEFAULT_ALIGNER, aligners_in_words
 from backend.client.address import EndpointOption, KeyOption, address
+from backend.client.blender_exports import all_in_words, any_export
 from backend.errors import ErrorCode, UserError
-from backend.export.registry import exports_in_words, require_export
 from backend.terminal.declared_options import with_options
 from backend.terminal.options import Frames, parse_frames
 from protocol.options import SolveOptions
@@ -255,7 +255,7 @@ def export(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file, or the new folder, to write.")],
-    to: Annotated[str, typer.Option("--format", help=f"What to write. {exports_in_words()}", metavar="NAME")] = "",
+    to: Annotated[str, typer.Option("--format", help=f"What to write. {all_in_words()}", metavar="NAME")] = "",
     head_number: Annotated[
         int, typer.Option("--head-number", help="Which head of a take of several faces.", min=1)
     ] = 1,
@@ -268,7 +268,7 @@ def export(
 
     name, named = (to, takes) if to else (takes[0], takes[1:])
     if not named:
-        require_export(name)
+        any_export(name)
         raise UserError(ErrorCode.BAD_EXPORT, f"Nothing is named to be exported as “{name}”.", "Name a take after it.")
     export_with_progress(ExportRequest(named, name, out, address(endpoint, key), head_number))
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.client.blender_exports import any_export, is_blenders
 from backend.client.connection import Client, OnStatus
+from backend.client.through_blender import take_of_file, take_of_job, write_by_blender
 from backend.client.track import backend_endpoint, write_result
 from backend.errors import ErrorCode, UserError
-from backend.export.registry import export_takes, export_track, require_export
+from backend.export.registry import export_takes, export_track
 from backend.export.takes import read_take
 from backend.export.whole_folder import whole_folder
 from backend.pipeline.take_files import track_file
@@ -48,25 +50,45 @@ def export_to_file(
             ``bad_export`` for several takes that cannot be written as one; what reading a track and writing its export
             raise.
     """
-    export = require_export(request.format)
-    files = [_track_of(take, request.face) for take in request.takes]
-    if len(files) == 1 and files[0] is None:
-        _keep(_by_job(request, on_status), request.out, folder=export.folder)
-    elif None in files:
-        job = request.takes[files.index(None)]
+    export = any_export(request.format)
+    found = [_track_of(take, request.face) for take in request.takes]
+    files = [file for file in found if file is not None]
+    if len(files) == len(found):
+        export_files(files, request.format, request.out, on_progress)
+    elif len(found) > 1:
+        job = request.takes[found.index(None)]
         sentence = f"“{job}” is a job of a backend; several takes are exported from folders of results."
         raise UserError(ErrorCode.BAD_EXPORT, sentence, f"Fetch it first: flowface jobs fetch {job} --out FOLDER.")
-    elif export.folder:
-        with whole_folder(request.out) as folder:
-            on_progress(JobProgress("reading the take", 0.0))
-            takes = [read_take(file) for file in files if file is not None]
-            export_takes(takes, request.format, folder, on_progress, never)
-    elif len(files) == 1 and files[0] is not None:
-        write_result(request.out, export_track(load_track(files[0]), request.format))
+    elif is_blenders(request.format):
+        with backend_endpoint(request.endpoint) as endpoint, Client(endpoint) as client:
+            take = take_of_job(client, request.takes[0], request.face)
+        on_progress(JobProgress("Blender is writing the file", 0.5))
+        write_by_blender(take, request.format, request.out)
     else:
-        sentence = f"The export “{request.format}” is of one take; {len(files)} were named."
-        raise UserError(ErrorCode.BAD_EXPORT, sentence, "Export them one by one.")
+        _keep(_by_job(request, on_status), request.out, folder=export.folder)
     return request.out
+
+
+def export_files(files: Sequence[Path], name: str, out: Path, on_progress: OnProgress = lambda _: None) -> None:
+    """Write the takes of track files as the export called ``name``, in this process or by Blender.
+
+    Raises:
+        UserError: ``unknown_export``, ``output_unwritable``, ``bad_export`` for several takes that cannot be written as
+            one; what reading a track and writing its export raise.
+    """
+    export = any_export(name)
+    if export.folder:
+        with whole_folder(out) as folder:
+            on_progress(JobProgress("reading the take", 0.0))
+            export_takes([read_take(file) for file in files], name, folder, on_progress, never)
+    elif len(files) != 1:
+        sentence = f"The export “{name}” is of one take; {len(files)} were named."
+        raise UserError(ErrorCode.BAD_EXPORT, sentence, "Export them one by one.")
+    elif is_blenders(name):
+        on_progress(JobProgress("Blender is writing the file", 0.5))
+        write_by_blender(take_of_file(files[0]), name, out)
+    else:
+        write_result(out, export_track(load_track(files[0]), name))
 
 
 def _track_of(take: str, face: int) -> Path | None:

@@ -33,29 +33,38 @@ def wanted_blender(wanted: bool) -> Blender | None:
     Raises:
         UserError: ``no_blender``.
     """
-    if not wanted:
-        return None
+    return needed_blender("scene.blend", "pass --no-blend") if wanted else None
+
+
+def needed_blender(file: str, otherwise: str) -> Blender:
+    """The Blender that will write ``file``; ``otherwise`` is what a user without one can do instead, in a few words.
+
+    Raises:
+        UserError: ``no_blender``.
+    """
     blender = find_blender()
     if blender is None:
         raise UserError(
             ErrorCode.NO_BLENDER,
-            "scene.blend cannot be written: neither Blender 4.2 or later nor Blender as a Python module was found.",
+            f"{file} cannot be written: neither Blender 4.2 or later nor Blender as a Python module was found.",
             f"Install Blender, name it in the environment variable {PROGRAM}, install FlowFace with its extra "
-            "“blender” (Python 3.11 or 3.13), or pass --no-blend.",
+            f"“blender” (Python 3.11 or 3.13), or {otherwise}.",
         )
     return blender
 
 
 @contextlib.contextmanager
-def scene_writer(blender: Blender, reply: m.ResultReply, path: Path) -> Iterator[Callable[[], None]]:
+def scene_writer(blender: Blender, reply: m.ResultReply, path: Path, export: str = "") -> Iterator[Callable[[], None]]:
     """Blender writes the scene of a result in a process of its own while the block runs; the value waits for it.
 
-    Raises UserError (``scene``) from the wait where Blender could not write it.
+    With ``export`` it writes the head as this format of ``blender_addon.headless`` instead. Raises UserError
+    (``scene``) from the wait where Blender could not write it.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, tempfile.TemporaryFile() as log:
         result = Path(folder) / "result"
         result.write_bytes(join(m.pack(m.ResultReply(reply.job, reply.take), 0)))
-        command = _command(blender, Path(folder), ["--result", str(result), "--out", str(path)])
+        arguments = ["--result", str(result), "--out", str(path), *(["--export", export] if export else [])]
+        command = _command(blender, Path(folder), arguments)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             yield lambda: _finish_scene(process, log, path)

@@ -11,11 +11,11 @@ from rich.progress import TaskID, TaskProgressColumn, TextColumn, TimeElapsedCol
 from rich.table import Table
 from rich.text import Text
 
+from backend.client.blender_exports import any_export, is_blenders
 from backend.client.export import ExportRequest, export_to_file
 from backend.client.refine import RefineRequest, refine_to_folder
 from backend.client.request import TrackRequest
 from backend.client.track import TrackOutput, track_to_folder
-from backend.export.registry import require_export
 from backend.progress import JobProgress
 from backend.terminal.progress_bar import progress_bar
 from protocol.messages import JobStatus
@@ -90,7 +90,7 @@ def refine_with_progress(request: RefineRequest, console: Console | None = None)
 
 def export_with_progress(request: ExportRequest, console: Console | None = None) -> None:
     """Export takes, with a progress bar where it may take long, then print where to; raises as ``export_to_file``."""
-    if require_export(request.format).folder:
+    if any_export(request.format).folder or is_blenders(request.format):
         with ProgressView(console or Console(stderr=True), "exporting") as view:
             path = export_to_file(request, view.on_status, view.on_progress)
     else:

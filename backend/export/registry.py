@@ -5,7 +5,7 @@ A new one is a new file and a line at the end of this one; command line, jobs, B
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,10 +68,13 @@ def exports_in_words() -> str:
     )
 
 
-def require_export(name: str) -> ExportInfo:
-    """The export called ``name``; raises UserError ``unknown_export`` for a name that none has."""
+def require_export(name: str, also: Iterable[str] = ()) -> ExportInfo:
+    """The export called ``name``; raises UserError ``unknown_export`` for a name that none has.
+
+    ``also`` are names that the sentence is to tell besides.
+    """
     if name not in EXPORTS:
-        known = "”, “".join(EXPORTS)
+        known = "”, “".join([*EXPORTS, *also])
         raise UserError(ErrorCode.UNKNOWN_EXPORT, f"There is no export “{name[:60]}”; there is “{known}”.")
     return EXPORTS[name].info
 
@@ -140,6 +143,86 @@ def _json(track: Track, head: HeadModel) -> bytes:
 
 
 register_export(ExportInfo("json", "Track (JSON)", ".json", "the performance and its cameras, for scripts"), _json)
+
+
+def _arkit_csv(track: Track, head: HeadModel) -> bytes:
+    from backend.export.arkit_files import arkit_csv
+
+    return arkit_csv(track, head)
+
+
+register_export(ExportInfo("arkit_csv", "ARKit Weights (CSV)", ".csv", "frame, time and the 52 weights"), _arkit_csv)
+
+
+def _arkit_json(track: Track, head: HeadModel) -> bytes:
+    from backend.export.arkit_files import arkit_json
+
+    return arkit_json(track, head)
+
+
+register_export(
+    ExportInfo(
+        "arkit_json", "ARKit Weights (JSON)", ".json", "the 52 names, and frame, time and weights of each frame"
+    ),
+    _arkit_json,
+)
+
+
+def _meshes(format: str) -> WriteFolder:
+    def write(takes: Sequence[ExportTake], folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+        from backend.export.meshes.sequence import write_sequence
+
+        write_sequence(format, takes[0], folder, on_progress, should_cancel)
+
+    return write
+
+
+register_folder_export("obj", "Meshes (OBJ)", "the head of each frame, of quads, in metres with y up", _meshes("obj"))
+register_folder_export("ply", "Meshes (PLY)", "the head of each frame, in metres with y up", _meshes("ply"))
+register_folder_export("glb", "Meshes (GLB)", "the head of each frame as binary glTF", _meshes("glb"))
+
+
+def _chan(takes: Sequence[ExportTake], folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+    from backend.export.cameras.chan import write_chan
+
+    write_chan(takes[0], folder, on_progress, should_cancel)
+
+
+register_folder_export("chan", "Cameras (Nuke .chan)", "a file for each camera, for Nuke, Natron and others", _chan)
+
+
+def _colmap(*, head_stands_still: bool) -> WriteFolder:
+    def write(takes: Sequence[ExportTake], folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+        from backend.export.cameras.colmap import write_colmap
+
+        write_colmap(takes[0], folder, on_progress, should_cancel, head_stands_still=head_stands_still)
+
+    return write
+
+
+register_folder_export(
+    "colmap", "Cameras (COLMAP)", "cameras.txt and images.txt in the take's world", _colmap(head_stands_still=False)
+)
+register_folder_export(
+    "colmap_head",
+    "Cameras round the Head (COLMAP)",
+    "a COLMAP model in which the head stands still, with its vertices as points",
+    _colmap(head_stands_still=True),
+)
+
+
+def _nerfstudio(track: Track, _head: HeadModel) -> bytes:
+    from backend.export.cameras.nerfstudio import camera_transforms
+
+    return camera_transforms(track)
+
+
+register_export(
+    ExportInfo(
+        "camera_nerfstudio", "Cameras (nerfstudio)", ".json", "transforms.json in the take's world, no pictures"
+    ),
+    _nerfstudio,
+)
 
 
 def _speech(takes: Sequence[ExportTake], folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:

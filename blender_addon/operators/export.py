@@ -68,7 +68,8 @@ class FLOWFACE_OT_export(bpy.types.Operator):  # type: ignore[misc]
     def execute(self, context: Any) -> set[str]:
         """Ask the backend; the file comes in its own time."""
         if not self.filepath or os.path.isdir(bpy.path.abspath(self.filepath)):  # noqa: PTH112 - Path raises for long names
-            self.report({"WARNING"}, "Choose a name for what is written")
+            new = "" if self._suffix() else ": a new folder, which is not there yet"
+            self.report({"WARNING"}, f"Choose a name for what is written{new}")
             return {"CANCELLED"}
         path = Path(bpy.path.abspath(self.filepath)).absolute()
         if not path.suffix:

@@ -11,6 +11,7 @@ import pytest
 from skimage.data import astronaut
 from skimage.io import imsave
 
+from backend.export.registry import EXPORTS
 from backend.server.app import Server
 from blender_addon import choices, preferences, pump, session, settings
 from blender_addon.client import Connection
@@ -84,8 +85,9 @@ def test_a_take_of_the_toy_aligner_is_exported_by_every_format_of_the_panel(take
     assert take[JOB_KEY]
     assert drawn().operators == [("flowface.export", "format")]
     items = [item[:3] for item in choices.export_items(None, None)]
-    assert [item[0] for item in items] == ["csv", "live_link", "json", "toy"]
-    assert items[3][1:] == ("Jaw by Frame", "How far the jaw is open")
+    assert [item[0] for item in items] == list(EXPORTS), "those of the backend, and it has the toys"
+    assert {"obj", "alembic"} & {item[0] for item in items} == {"obj"}, "what Blender writes it writes by itself"
+    assert items[-2] == ("toy", "Jaw by Frame", "How far the jaw is open")
     properties = bpy.context.window_manager.operator_properties_last("flowface.export")
     assert FLOWFACE_OT_export.description(bpy.context, properties).startswith("Write the take as it was tracked")
     properties.format = "toy"
@@ -99,6 +101,23 @@ def test_a_take_of_the_toy_aligner_is_exported_by_every_format_of_the_panel(take
     }
     with pytest.raises(TypeError, match="fbx"):
         bpy.ops.flowface.export(format="fbx", filepath=str(tmp_path / "a.fbx"))
+    check_folders(tmp_path)
+
+
+def check_folders(tmp_path: Path) -> None:
+    """An export of several files takes a new folder, and what stands in its way is one sentence."""
+    new = tmp_path / "new"
+    assert export("toy_folder", new) == f"Exported to {new}."
+    assert (new / "heads.txt").read_text() == "open" and len([*(new / "take 1").iterdir()]) == 1
+    assert bpy.ops.flowface.export(format="toy_folder", filepath=str(new)) == {"CANCELLED"}, "it is there already"
+    (tmp_path / "file").write_text("mine")
+    said = export("toy_folder", tmp_path / "file")
+    assert said == f"{tmp_path / 'file'} cannot be written: Not a directory." and session.current().notice.is_error
+    assert (tmp_path / "file").read_text() == "mine"
+    missing = tmp_path / "no such folder" / "new"
+    assert export("toy_folder", missing) == f"{missing} cannot be written: No such file or directory."
+    names = {path.name for path in tmp_path.iterdir()}
+    assert not any(name.endswith(".part") for name in names), "nothing that is half there"
 
 
 def test_an_export_that_fails_is_one_sentence(take: Any, tmp_path: Path) -> None:

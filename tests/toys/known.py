@@ -21,4 +21,5 @@ def known_toys() -> Iterator[None]:
         yield
     finally:
         for registry in (ALIGNERS, EXPORTS):
-            registry.pop("toy", None)
+            for name in ("toy", "toy_folder"):
+                registry.pop(name, None)

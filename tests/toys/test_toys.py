@@ -15,12 +15,14 @@ from typer.testing import CliRunner
 
 from backend.cli import app
 from backend.client.connection import Client
+from backend.client.through_blender import take_of_job
 from backend.errors import UserError
 from backend.head_model.library import load_head
 from backend.server.app import Server
-from backend.track.io import load_track
+from backend.track.io import load_track, save_track
 from protocol.messages import ExportJob, SolveOptions, TrackJob, ViewSpec
 from tests.backend.server.conftest import REPOSITORY, running
+from tests.blender.runners import performance
 from tests.toys.known import RUNNER, known_toys
 
 pytestmark = pytest.mark.slow
@@ -66,7 +68,7 @@ def test_the_toys_are_offered(client: Client) -> None:
     assert (aligner.title, aligner.good_at) == ("Toy Aligner", "faces that look like everybody's")
     assert "toy" in offered.aligners
     exports = [(info.name, info.suffix) for info in offered.exports]
-    assert exports[0] == ("csv", ".csv") and exports[-1] == ("toy", ".jaw")
+    assert exports[0] == ("csv", ".csv") and exports[-2:] == [("toy", ".jaw"), ("toy_folder", ".zip")]
 
 
 def test_a_job_exports_what_another_has_tracked(client: Client, tracked: str) -> None:
@@ -102,9 +104,51 @@ def test_the_command_line_tracks_and_exports_with_the_toys(client: Client, portr
     assert jaw == pytest.approx(track.expression[0, load_head().expression_names.index("jawOpen")], abs=1e-3)
 
 
+def files_in(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+
+
+def test_an_export_of_several_files_is_a_new_folder(client: Client, tracked: str, tmp_path: Path) -> None:
+    reply = client.run(ExportJob(tracked, "toy"), all_files=True)
+    number, jaw = reply.files["export.jaw"].tobytes().decode().splitlines()[1].split()
+    out, at = tmp_path / "new", ("--endpoint", client.endpoint)
+    said = flowface("export", "toy_folder", tracked, "--out", out, *at)
+    assert said.strip().replace("\n", "").endswith(str(out))
+    assert files_in(out) == {"heads.txt": "open", f"take 1/{number}.jaw": jaw}
+    assert take_of_job(client, tracked, 1).name == "astronaut", "from which Blender writes what it writes"
+    with pytest.raises(UserError, match=r"left no head 2 that could"):
+        take_of_job(client, tracked, 2)
+    with pytest.raises(UserError, match=r"There is something at .*new already") as caught:
+        flowface("export", "toy_folder", tracked, "--out", out, *at)
+    assert caught.value.code == "bad_output"
+    for wrong in ("toy_folder", "toy"):
+        with pytest.raises(UserError, match=r"is a job of a backend; several takes are exported from folders"):
+            flowface("export", wrong, tracked, tracked, "--out", tmp_path / "two", *at)
+
+
+@pytest.mark.usefixtures("client")
+def test_takes_in_one_folder_and_one_that_cannot_be_exported(tmp_path: Path) -> None:
+    speaks, silent = tmp_path / "speaks", tmp_path / "silent"
+    track = performance("/clip.mp4")
+    for folder in (speaks, silent):
+        folder.mkdir()
+        save_track(track, folder / "track.npz")
+    flowface("export", "toy_folder", speaks, speaks / "track.npz", "--out", tmp_path / "both")
+    assert len(files_in(tmp_path / "both")) == 1 + 2 * len(track.frames)
+    with pytest.raises(UserError, match="says nothing"):
+        flowface("export", "toy_folder", speaks, silent, "--out", tmp_path / "half")
+    for one in ("obj", "csv", "alembic"):
+        with pytest.raises(UserError, match=r"is of one take; 2 were named"):
+            flowface("export", one, speaks, speaks, "--out", tmp_path / "half")
+    assert {path.name for path in tmp_path.iterdir()} == {"speaks", "silent", "both"}, "nothing that is half there"
+
+
 def test_the_command_lines_help_tells_of_them(repo_root: Path) -> None:
     code = "import sys, tests.toys.registered\nfrom backend.cli import app\napp(sys.argv[1:])"
-    for command, words in (("track", "toy: faces that look like everybody's"), ("export", "toy: how far the jaw")):
+    folder = "toy_folder: how far the jaw is open, a file for each frame (folder)"
+    for command, words in (("track", "toy: faces that look like everybody's"), ("export", folder)):
         run = [sys.executable, "-c", code, command, "--help"]
         shown = subprocess.run(run, cwd=repo_root, capture_output=True, text=True, encoding="utf-8", check=True).stdout
         assert words in re.sub(r"[│\s]+", " ", shown)

@@ -9,6 +9,7 @@ import typer
 
 from backend.alignment.registry import DEFAULT_ALIGNER, aligners_in_words
 from backend.client.address import EndpointOption, KeyOption, address
+from backend.client.blender_exports import any_export, is_blenders
 from backend.client.cli import DEFAULT_OPTIONS, parse_lenses
 from backend.errors import ErrorCode, UserError
 from backend.terminal.declared_options import with_options
@@ -64,6 +65,14 @@ def batch(
     key: KeyOption = "",
     blend: Annotated[bool, typer.Option("--blend/--no-blend", help="Write a scene.blend of each clip.")] = False,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write an overlay of each clip.")] = False,
+    export: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What else to write of each clip, into its folder's “export”: a name of “flowface export”. May be "
+            "repeated; a table's column “export” has those of a clip, parted by |.",
+            metavar="NAME",
+        ),
+    ] = None,
     redo: Annotated[
         bool, typer.Option("--redo", help="Track clips again that were tracked with other footage or options.")
     ] = False,
@@ -77,7 +86,7 @@ def batch(
     from backend.client.batch.run import Batch
     from backend.client.batch.terminal import batch_with_progress
     from backend.client.request import TrackRequest
-    from backend.client.scene_writer import require_blender
+    from backend.client.scene_writer import needed_blender, require_blender
 
     defaults = TrackRequest(
         footage=(),
@@ -93,7 +102,12 @@ def batch(
         options=options,
     )
     blender = require_blender(defaults)
-    asked = Batch(read_clips(clips, defaults), out, redo, overlay, blender)
+    exports = [any_export(name).name for name in export or []]
+    found = read_clips(clips, defaults, exports)
+    by_blender = next((name for clip in found for name in clip.exports if is_blenders(name)), "")
+    if by_blender:
+        needed_blender(f"The export “{by_blender}”", "leave it out")
+    asked = Batch(found, out, redo, overlay, blender)
     records = batch_with_progress(asked, _executor(on, address(endpoint, key), cpus, gpus))
     if any(record.state is not ClipState.DONE or record.problem for record in records):
         raise typer.Exit(SOME_FAILED)

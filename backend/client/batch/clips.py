@@ -1,7 +1,8 @@
 """The clips of a batch: what a folder holds, or what a list names. Every clip is a request as ``flowface track`` has.
 
 A list is a text with the footage of a clip in each line, or a table (.csv) whose first line names its columns:
-``footage`` (several views of one take are parted by ``|``), and any of ``name`` and the options of ``flowface track``.
+``footage`` (several views of one take are parted by ``|``), and any of ``name``, ``export`` and the options of
+``flowface track``.
 Paths are as seen from the list's folder.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 
 from backend.alignment.flowface.adapted import named_weights
 from backend.client.batch.folder import find_footage
+from backend.client.blender_exports import any_export
 from backend.client.cli import parse_faces, parse_further_faces, parse_lenses, parse_offsets
 from backend.client.request import TrackRequest
 from backend.errors import ErrorCode, UserError
@@ -37,14 +39,19 @@ MAX_NAME = 120  # bytes of a clip's name: file systems allow 255, and other file
 SEVERAL = "|"  # parts a cell's values where an option may be repeated
 WORDS = {"yes": True, "true": True, "1": True, "on": True, "no": False, "false": False, "0": False, "off": False}
 RESULTS = "results.csv"
+EXPORTS = "exports"  # of a clip, beside the fields of its request
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip of a batch; ``name`` is its folder's in that of the batch's results, ``request.out`` that folder."""
+    """A clip of a batch; ``name`` is its folder's in that of the batch's results, ``request.out`` that folder.
+
+    ``exports`` are the names of what it is written as besides.
+    """
 
     name: str
     request: TrackRequest
+    exports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,10 @@ class _Entry:
     fields: Mapping[str, Any] | None = None
 
 
-def read_clips(source: Path, defaults: TrackRequest) -> tuple[Clip, ...]:
+def read_clips(source: Path, defaults: TrackRequest, exports: Sequence[str] = ()) -> tuple[Clip, ...]:
     """The clips of a folder or of a list, in order; ``defaults`` says what is asked of each, and ``out`` of all.
+
+    ``exports`` are those of clips of which a list says nothing else.
 
     Raises:
         UserError: ``file_missing``, ``bad_file``, ``too_large``, ``no_clips``; ``bad_list`` with the numbers of the
@@ -77,7 +86,7 @@ def read_clips(source: Path, defaults: TrackRequest) -> tuple[Clip, ...]:
     if len(entries) > MAX_CLIPS:
         raise UserError(ErrorCode.BAD_LIST, f"{source} names {len(entries)} clips; a batch has {MAX_CLIPS} at most.")
     wrong += _absent(entries)
-    clips, taken = _named(entries, defaults)
+    clips, taken = _named(entries, defaults, tuple(exports))
     _require_good(source, wrong + taken)
     if not clips:
         raise UserError(
@@ -219,8 +228,9 @@ _READERS: dict[str, Callable[[str, Path], Mapping[str, Any]]] = {
     },
     "neutral": lambda text, folder: {"neutral": Path(text) if text in NEUTRAL_PREDICTORS else folder / text},
     "neutral-frames": lambda text, _: {"neutral_frames": parse_frames(text)},
+    "export": lambda text, _: {EXPORTS: tuple(any_export(part).name for part in _parts(text))},
 }
-"""By a table's column: the fields of a request that its cell gives."""
+"""By a table's column: the fields of a request that its cell gives, and the clip's ``EXPORTS``."""
 
 
 def _absent(entries: Sequence[_Entry]) -> list[str]:
@@ -240,7 +250,9 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def _named(entries: Sequence[_Entry], defaults: TrackRequest) -> tuple[tuple[Clip, ...], list[str]]:
+def _named(
+    entries: Sequence[_Entry], defaults: TrackRequest, exports: tuple[str, ...]
+) -> tuple[tuple[Clip, ...], list[str]]:
     """The clips with a name each, and sentences on names that are given twice or can be none."""
     names = list(_own_names(entries))
     wrong = []
@@ -253,8 +265,10 @@ def _named(entries: Sequence[_Entry], defaults: TrackRequest) -> tuple[tuple[Cli
         elif folded in seen:
             wrong.append(f"{entry.where}: “{name}” is {seen[folded]}'s name already.")
         seen[folded] = entry.where or name
-        request = replace(defaults, footage=entry.footage, out=defaults.out / name, **(entry.fields or {}))
-        clips.append(Clip(name, request))
+        fields = dict(entry.fields or {})
+        own = fields.pop(EXPORTS, exports)
+        request = replace(defaults, footage=entry.footage, out=defaults.out / name, **fields)
+        clips.append(Clip(name, request, own))
     return tuple(clips), wrong
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from backend.client.batch.ledger import ClipRecord
 from backend.client.blender import Blender
+from backend.client.blender_exports import any_export
+from backend.client.export import export_files
 from backend.client.scene_writer import scene_writer
 from backend.errors import UserError
 from backend.files import write_atomic
@@ -23,6 +26,7 @@ from protocol.job import TrackJob
 from protocol.messages import JobState, JobStatus, ResultReply
 
 SCENE = "scene.blend"
+EXPORTS = "export"
 REPORT = "report.json"
 
 
@@ -57,6 +61,26 @@ def write_scene(blender: Blender, folder: Path, spec: TrackJob, name: str) -> No
         for path in (asked, unfinished):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
+
+
+def export_files_of(folder: Path, names: Sequence[str]) -> list[tuple[str, int, Path]]:
+    """What a clip's exports are: the name, the number of the head and the file or folder of each.
+
+    Those of further heads have the number in their names. Raises UserError ``unknown_export``.
+    """
+    numbers = range(1, 2 + len(_report(folder).get("others", [])))
+    out = []
+    for info in map(any_export, dict.fromkeys(names)):
+        ending = "" if info.folder else info.suffix
+        stems = [(number, info.name if number == 1 else f"{info.name}_{number}") for number in numbers]
+        out += [(info.name, number, folder / EXPORTS / f"{stem}{ending}") for number, stem in stems]
+    return out
+
+
+def write_export(folder: Path, name: str, number: int, path: Path) -> None:
+    """Write one head of a clip as an export; raises UserError as ``export_files`` does, and OSError."""
+    path.parent.mkdir(exist_ok=True)
+    export_files([folder / track_file(number)], name, path)
 
 
 def _report(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,14 @@ from pathlib import Path
 from backend.client.batch.clips import Clip
 from backend.client.batch.executors import Attempt, Ending, Executor, Outcome, Running
 from backend.client.batch.ledger import ClipRecord, ClipState, Ledger, fingerprint
-from backend.client.batch.results import SCENE, with_figures, write_clip_overlays, write_scene
+from backend.client.batch.results import (
+    SCENE,
+    export_files_of,
+    with_figures,
+    write_clip_overlays,
+    write_export,
+    write_scene,
+)
 from backend.client.blender import Blender
 from backend.client.request import job_spec
 from backend.errors import ErrorCode, UserError
@@ -22,6 +29,8 @@ LOOK_SECONDS = 0.25  # between looks at an executor that has no news
 MOST_CRASHES = 3  # of one clip in one run: then it is what ends the process that tracks it
 MOST_LOSSES = 10  # of one clip in one run: machines come and go, but not so many in the time of a clip
 
+AND = " | "  # between the problems of a done clip
+
 OnRunning = Callable[[Running], None]
 OnRecord = Callable[[ClipRecord], None]
 
@@ -30,7 +39,8 @@ OnRecord = Callable[[ClipRecord], None]
 class Batch:
     """Clips to track into ``out``. ``redo`` tracks those again that are done with other footage or options.
 
-    ``overlay`` and ``blender`` (None for no scene) are what is written besides ``flowface track``'s results.
+    ``overlay``, ``blender`` (None for no scene) and the clips' exports are what is written besides ``flowface track``'s
+    results; scenes and exports also of clips that are done already.
     """
 
     clips: Sequence[Clip]
@@ -47,6 +57,7 @@ class _Job:
     name: str
     spec: TrackJob
     record: ClipRecord
+    exports: tuple[str, ...] = ()
     replacing: bool = False
     folder: Path = Path()
     crashes: int = 0
@@ -100,7 +111,7 @@ class BatchRun:
                         for job in self._running.values():  # which are called off: the next attempts are others
                             self._ledger.note(job.record)
                     raise
-        self._write_missing_scenes()
+        self._write_what_is_missing()
 
     def _follow(self, executor: Executor) -> None:
         while self.left:
@@ -130,7 +141,8 @@ class BatchRun:
             attempts = 0 if record is None or other else record.attempts
             pending = ClipRecord(clip.name, ClipState.PENDING, asked, attempts)
             self.records[clip.name] = pending
-            self._waiting.append(_Job(clip.name, spec, pending, replacing=clip.name in changed[-1:]))
+            job = _Job(clip.name, spec, pending, clip.exports, replacing=clip.name in changed[-1:])
+            self._waiting.append(job)
         if changed and not self._batch.redo:
             clips = (
                 f"“{changed[0]}” was" if len(changed) == 1 else f"{len(changed)} clips, “{changed[0]}” for one, were"
@@ -177,15 +189,27 @@ class BatchRun:
             except UserError as error:
                 done = replace(done, problem=f"The overlay could not be written: {error}")
         self._ledger.put_in_place(job.folder, done, replacing=job.replacing)
-        if self._batch.blender is not None:
-            done = self._with_scene(done, job.spec)
-        self._show(done)
+        self._show(self._completed(done, job.spec, job.exports))
 
-    def _write_missing_scenes(self) -> None:
-        """Scenes of clips that were done before, by a run that wrote none or ended before it had."""
+    def _write_what_is_missing(self) -> None:
+        """Scenes and exports of clips that were done before, by a run that wrote none or ended before it had."""
         for clip, spec in self._done:
-            if self._batch.blender is not None and not (self._ledger.folder(clip.name) / SCENE).is_file():
-                self._show(self._with_scene(self.records[clip.name], spec))
+            before = self.records[clip.name]
+            done = self._completed(before, spec, clip.exports)
+            if done is not before:
+                self._show(done)
+
+    def _completed(self, record: ClipRecord, spec: TrackJob, exports: Sequence[str]) -> ClipRecord:
+        """The record of a done clip once what is missing of its scene and its exports is written, or is a problem."""
+        folder, record_before = self._ledger.folder(record.name), record
+        if self._batch.blender is not None and not (folder / SCENE).is_file():
+            record = self._with_scene(record, spec)
+        for name, number, path in export_files_of(folder, exports):
+            if not path.exists():
+                record = self._with_export(record, name, number, path)
+        if record.problem != record_before.problem:
+            self._ledger.amend(record)
+        return record
 
     def _with_scene(self, record: ClipRecord, spec: TrackJob) -> ClipRecord:
         assert self._batch.blender is not None
@@ -193,9 +217,17 @@ class BatchRun:
         try:
             write_scene(self._batch.blender, self._ledger.folder(record.name), spec, record.name)
         except (UserError, OSError) as error:
-            record = replace(record, problem=f"The scene could not be written: {error}")
-            self._ledger.amend(record)
-        return record
+            return _with_problem(record, "The scene", str(error))
+        return _with_problem(record, "The scene", "")
+
+    def _with_export(self, record: ClipRecord, name: str, number: int, path: Path) -> ClipRecord:
+        what = f"The export “{name}”" + (f" of head {number}" if number > 1 else "")
+        self._on_running(Running(record.name, f"exporting {name}", 1.0, record.where))
+        try:
+            write_export(self._ledger.folder(record.name), name, number, path)
+        except (UserError, OSError) as error:
+            return _with_problem(record, what, str(error))
+        return _with_problem(record, what, "")
 
     def _tell(self, record: ClipRecord) -> None:
         self._ledger.note(record)
@@ -204,6 +236,13 @@ class BatchRun:
     def _show(self, record: ClipRecord) -> None:
         self.records[record.name] = record
         self._on_record(record)
+
+
+def _with_problem(record: ClipRecord, what: str, problem: str) -> ClipRecord:
+    """A done clip's record with the ``problem`` of one of its files, "" for none, in place of what there was of it."""
+    opening = f"{what} could not be written: "
+    others = [text for text in record.problem.split(AND) if text and not text.startswith(opening)]
+    return replace(record, problem=AND.join([*others, *([opening + problem] if problem else [])]))
 
 
 def _told(outcome: Outcome) -> tuple[str, str, str]:

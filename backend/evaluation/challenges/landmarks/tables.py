@@ -100,8 +100,8 @@ def mark_sheet(records: Sequence[Record]) -> Sheet:
         ("take", "bound", "places", "px", "mean %", "median %", "p90 %", "stability"),
         tuple(rows),
         "Paper: Yoon et al. 2019, table 1, averages over its own four people, 5 marks in 150 frames of 1920 x 1080, "
-        "which nobody else has: no comparison on the same footage. Ours: each mark bound to the head in one frame, looked "
-        "for in the others; % of the distance of the outer eye corners. Stability: eq. 10, 1 is best.",
+        "which nobody else has: no comparison on the same footage. Ours: each mark bound to the head in one frame, "
+        "looked for in the others; % of the distance of the outer eye corners. Stability: eq. 10, 1 is best.",
     )
 
 

@@ -1,0 +1,1 @@
+"""A take's cameras as other tools read them."""

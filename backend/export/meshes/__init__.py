@@ -1,0 +1,1 @@
+"""A posed head as a mesh file for each frame of a take."""
