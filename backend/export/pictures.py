@@ -20,6 +20,9 @@ from backend.track.types import CameraTrack, Track
 if TYPE_CHECKING:
     from backend.footage import Footage, FootageFrame
 
+Window = tuple[float, float, int, int]
+"""Left, top, width and height in pixels of the ideal picture: another part of the same image plane."""
+_BAND = 256  # rows whose places are worked out at once, for the sake of memory
 AHEAD = 3
 """Pictures that are decoded beforehand."""
 _HINT = "This export reads the footage again: put it back where it was when it was tracked, or track it again."
@@ -44,12 +47,14 @@ def take_pictures(
     view: int = 0,
     frames: NDArray[np.int64] | None = None,
     *,
+    window: Window | None = None,
     should_cancel: ShouldCancel = never,
 ) -> Iterator[TakePicture]:
     """The pictures of one camera at ``frames (n,)`` of the track, ascending; all, where none are given.
 
     Frames of which the camera has no picture, or whose picture cannot be decoded any more, are left out. They are
-    decoded one after the other, a few ahead: memory does not grow with the take.
+    decoded one after the other, a few ahead: memory does not grow with the take. ``window`` gives another part of the
+    image plane than the camera's own picture.
 
     Raises:
         UserError: what ``open_footage`` raises (``footage_missing`` …), with a hint; ``footage_sizes_differ`` where the
@@ -63,7 +68,7 @@ def take_pictures(
         return
     numbers = camera.footage_frames[wanted]
     footage = _opened(camera).part((int(numbers.min()), int(numbers.max())))
-    straightened = Undistortion(camera)
+    straightened = Undistortion(camera, window)
     with closing(prefetch(_of_numbers(footage, frozenset(numbers.tolist())), AHEAD)) as reading:
         for found in reading:
             if should_cancel():
@@ -74,7 +79,7 @@ def take_pictures(
 
 
 class Undistortion:
-    """Takes the lens out of a camera's pictures; where there is none, pictures are given back as they are.
+    """Takes the lens out of a camera's pictures; where there is none, whole pictures are given back as they are.
 
     A pixel's centre (x + 0.5, y + 0.5) of the ideal picture is looked up where ``distort`` says that the lens showed
     it, by cubic interpolation. The lens is that of the first frame, as in the fit (``lens_of``).
@@ -83,19 +88,23 @@ class Undistortion:
     shown: NDArray[np.bool_]
     """(H,W) False where the lens shows nothing: beyond its field, or beyond the footage's border."""
 
-    def __init__(self, camera: CameraTrack) -> None:
-        width, height = camera.image_size
-        self._size, self._footage = (width, height), camera.footage
+    def __init__(self, camera: CameraTrack, window: Window | None = None) -> None:
+        left, top, width, height = window or (0.0, 0.0, *camera.image_size)
+        self._size, self._footage = camera.image_size, camera.footage
         self._places: NDArray[np.float32] | None = None
         self.shown = np.ones((height, width), bool)
         lens = lens_of(camera)
-        if lens.ideal:
+        if lens.ideal and window is None:
             return
-        y, x = np.mgrid[0:height, 0:width]
-        places = distort(np.stack([x + 0.5, y + 0.5], axis=-1), lens)
-        with np.errstate(invalid="ignore"):
-            self.shown = ((places >= 0) & (places <= np.array(self._size))).all(axis=-1)
-        self._places = np.where(self.shown[..., None], places - 0.5, -10.0).astype(np.float32)
+        self._places = np.empty((height, width, 2), np.float32)
+        for first in range(0, height, _BAND):
+            rows = slice(first, min(first + _BAND, height))
+            y, x = np.mgrid[rows, 0:width]
+            centres = np.stack([x + (left + 0.5), y + (top + 0.5)], axis=-1)
+            places = centres if lens.ideal else distort(centres, lens)
+            with np.errstate(invalid="ignore"):
+                self.shown[rows] = ((places >= 0) & (places <= np.array(self._size))).all(axis=-1)
+            self._places[rows] = np.where(self.shown[rows, :, None], places - 0.5, -10.0)
 
     def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The ideal camera's picture. Raises UserError ``footage_sizes_differ``."""

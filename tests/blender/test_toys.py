@@ -84,8 +84,9 @@ def test_a_take_of_the_toy_aligner_is_exported_by_every_format_of_the_panel(take
     assert take[JOB_KEY]
     assert drawn().operators == [("flowface.export", "format")]
     items = [item[:3] for item in choices.export_items(None, None)]
-    assert [item[0] for item in items] == ["csv", "live_link", "json", "toy"]
-    assert items[3][1:] == ("Jaw by Frame", "How far the jaw is open")
+    names = ["csv", "live_link", "json", "insta", "nerf", "gaussian_avatars", "toy"]
+    assert [item[0] for item in items] == names
+    assert items[6][1:] == ("Jaw by Frame", "How far the jaw is open")
     properties = bpy.context.window_manager.operator_properties_last("flowface.export")
     assert FLOWFACE_OT_export.description(bpy.context, properties).startswith("Write the take as it was tracked")
     properties.format = "toy"

@@ -20,6 +20,8 @@ SHA256 = "f53c24112f62efdef4bc896d7a3a5948c23f3deaf2fca6c379e79914b4081bee"
 """Of ``NETWORK``."""
 RADIUS = 1.0 / 64
 """Of the guided filter, in sides of what the network was shown: four of its pixels, within which it blurs outlines."""
+SURE = 0.05
+"""Up to this share a pixel is nobody's, and from 1 less this on wholly somebody's: the network is never certain."""
 EPSILON = 1e-4
 """Of the guided filter, for pictures in 0…1: a contrast of a hundredth is an edge to draw to."""
 
@@ -51,7 +53,8 @@ class PersonOutline:
         mask = cv2.resize(rough.reshape(size, size), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
         guide = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
         radius = max(1, round(RADIUS * max(mask.shape)))
-        alpha[top:bottom, left:right] = np.clip(guided(np.asarray(mask), guide, radius), 0, 1)
+        shares = guided(np.asarray(mask), guide, radius)
+        alpha[top:bottom, left:right] = np.clip((shares - SURE) / (1 - 2 * SURE), 0, 1)
         return alpha
 
 

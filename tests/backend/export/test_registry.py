@@ -29,7 +29,14 @@ def table(data: bytes) -> dict[str, list[float]]:
 
 
 def test_every_export_is_described():
-    assert [info.name for info in available_exports()] == ["csv", "live_link", "json"]
+    assert [info.name for info in available_exports()] == [
+        "csv",
+        "live_link",
+        "json",
+        "insta",
+        "nerf",
+        "gaussian_avatars",
+    ]
     assert all(info.title and info.help and info.suffix.startswith(".") for info in available_exports())
 
 
