@@ -21,6 +21,7 @@ from backend.client.cli import export, refine, track, transfer
 from backend.demo.cli import demo
 from backend.errors import UserError
 from backend.evaluation.cli import evaluate
+from backend.evaluation.renders_cli import evaluate_renders
 from backend.head_model import cli as head_model_cli
 from backend.overlay.cli import compare
 from backend.reading import told_by_system
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 
 COMMANDS = (
-    *(track, batch, refine, export, transfer, compare, demo, serve, check, evaluate, adapt),
+    *(track, batch, refine, export, transfer, compare, demo, serve, check, evaluate, evaluate_renders, adapt),
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )
