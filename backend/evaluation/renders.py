@@ -26,8 +26,8 @@ FOREGROUND = 0.5
 MAX_JSON_BYTES = 512 << 20
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 LPIPS = (
-    "left out: its networks' weights come with no package that FlowFace installs. `render` and `truth` name the pictures "
-    "of each pair for any program that has them."
+    "left out: its networks' weights come with no package that FlowFace installs. `render` and `truth` name each pair's "
+    "pictures for any program that has them."
 )
 
 
@@ -54,7 +54,7 @@ def find_pairs(renders: Path, export: Path, split: str) -> list[Pair]:
     """A folder's renders by the frames of an export (``insta``, ``nerf`` or ``gaussian_avatars``).
 
     Renders are taken for the picture of the same name where the export has all of their names, else one after the other
-    where there are as many as frames in ``split`` ("test", "val", "train" or "all").
+    in the list's order, where there are as many as frames in ``split`` ("test", "val", "train" or "all").
 
     Raises:
         UserError: ``no_file`` where a folder, the list of frames or pictures are missing; ``bad_file`` for a damaged
@@ -66,15 +66,13 @@ def find_pairs(renders: Path, export: Path, split: str) -> list[Pair]:
     if all(render.stem in truths for render in found):
         chosen = [truths[render.stem] for render in found]
     elif len(found) == len(frames):
-        chosen = sorted(frames, key=lambda frame: str(frame["file_path"]))
+        chosen = frames
     else:
         sentence = f"{renders} has {len(found)} pictures and {export} {len(frames)} frames ({split}) of other names."
         hint = "Render every frame of it, or name renders as the export's pictures; see --split."
         raise UserError(ErrorCode.NOTHING_TO_EVALUATE, sentence, hint)
-    return [
-        Pair(render, export / frame["file_path"], _mask(export, frame))
-        for render, frame in zip(found, chosen, strict=True)
-    ]
+    pairs = zip(found, chosen, strict=True)
+    return [Pair(render, export / frame["file_path"], _mask(export, frame)) for render, frame in pairs]
 
 
 def _renders(folder: Path) -> list[Path]:
@@ -95,11 +93,10 @@ def _frames(export: Path, split: str) -> list[dict[str, Any]]:
         raise UserError(ErrorCode.NO_FILE, f"There is no {path.name} in {export}.", hint)
     content = read_json(path, "list of frames", MAX_JSON_BYTES)
     frames = content.get("frames") if isinstance(content, Mapping) else None
-    if not isinstance(frames, list) or not all(
-        isinstance(f, dict) and isinstance(f.get("file_path"), str) for f in frames
-    ):
+    known = [frame for frame in frames if isinstance(frame, dict)] if isinstance(frames, list) else [{}]
+    if not all(isinstance(frame.get("file_path"), str) for frame in known):
         raise UserError(ErrorCode.BAD_FILE, f"{path} does not list frames with a file_path.", "Export the take again.")
-    return frames
+    return known
 
 
 def _mask(export: Path, frame: Mapping[str, Any]) -> Path | None:
