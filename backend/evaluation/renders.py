@@ -26,8 +26,8 @@ FOREGROUND = 0.5
 MAX_JSON_BYTES = 512 << 20
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 LPIPS = (
-    "left out: its networks' weights come with no package that FlowFace installs. `render` and `truth` name each pair's "
-    "pictures for any program that has them."
+    "left out: its networks' weights come with no package that FlowFace installs. `render` and `truth` name the "
+    "pictures of each pair for any program that has them."
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -76,6 +76,16 @@ def take_pictures(
             image = straightened(found.image)
             for frame in wanted[numbers == found.number]:
                 yield TakePicture(int(frame), image, straightened.shown)
+
+
+def require_footage(track: Track, views: Iterable[int]) -> None:
+    """Raise as ``take_pictures`` does where the footage of one of the cameras is not there any more.
+
+    For exports that would find out about the last camera only once the others are written.
+    """
+    for view in views:
+        if (track.cameras[view].footage_frames >= 0).any():
+            _opened(track.cameras[view])
 
 
 class Undistortion:

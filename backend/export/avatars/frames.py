@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from backend.errors import ErrorCode, UserError
 from backend.export.avatars.cameras import F64, head_to_camera, projected
 from backend.export.avatars.mesh import AvatarMesh
-from backend.export.pictures import Window, take_pictures
+from backend.export.pictures import Window, require_footage, take_pictures
 from backend.footage.types import MAX_PIXELS
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 
@@ -96,6 +96,7 @@ def avatar_frames(
     from backend.alignment.people.outline import PersonOutline
 
     track, person = mesh.take.track, PersonOutline()
+    require_footage(track, views)
     frames = frames_of(track)
     total, done = sum(int((track.cameras[view].footage_frames[frames] >= 0).sum()) for view in views), 0
     on_progress(JobProgress("writing pictures", 0.0, 0, total))

@@ -148,6 +148,15 @@ def test_a_still_is_refused(scene: Scene, tmp_path: Path) -> None:
     assert raised.value.code == ErrorCode.BAD_EXPORT and "one frame" in raised.value.message
 
 
+def test_footage_that_is_gone_is_told_before_anything_is_written(scene: Scene, tmp_path: Path) -> None:
+    first, second = scene.take.track.cameras
+    gone = replace(scene.take.track, cameras=(first, replace(second, footage="/gone/shot_05.png")))
+    with pytest.raises(UserError) as raised:
+        export_takes([replace(scene.take, track=gone)], "insta", tmp_path, lambda _: None, never)
+    assert raised.value.code == ErrorCode.FOOTAGE_MISSING and "/gone/shot_05.png" in raised.value.message
+    assert not list(tmp_path.iterdir())
+
+
 def test_takes_without_a_face_are_refused(scene: Scene, tmp_path: Path) -> None:
     lost = replace(scene.take, track=replace(scene.take.track, tracked=np.zeros(3, bool)))
     with pytest.raises(UserError) as raised:
