@@ -3,7 +3,7 @@
 The layout is that of its scripts (``scripts/generate.sh``: transforms.py, face parsing, postprocess.py), whose input is
 metrical-tracker's output, and which INSTA and INSTA-pytorch read:
 
-- ``images/00000.png``: RGBA, straight alpha; black and transparent beside the person and on clothes.
+- ``images/00000.png``: RGBA, straight alpha; black and transparent beside the person, and on clothes: below the neck.
 - ``seg_mask/00000.png``: RGB, the part's number in red (``parts.PARTS``).
 - ``depth/00000.png``: 16-bit grey, millimetres along the camera's z axis to the mesh, 0 for none
   (``integer_depth_scale`` 0.001).
@@ -24,7 +24,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -32,16 +31,15 @@ from scipy.spatial import cKDTree
 from backend.errors import ErrorCode, UserError
 from backend.export.avatars.cameras import camera_to_head
 from backend.export.avatars.codes import expression_codes
-from backend.export.avatars.frames import AvatarFrame, avatar_frames, write_json, write_png
+from backend.export.avatars.frames import AvatarFrame, avatar_frames, frames_of, write_json, write_png
 from backend.export.avatars.mesh import AvatarMesh, obj
-from backend.export.avatars.parts import CLOTH, depth_mm, drawn, part_numbers
+from backend.export.avatars.parts import below_neck, depth_mm, drawn, part_numbers
 from backend.export.takes import ExportTake
 from backend.files import file_name
 from backend.progress import OnProgress, ShouldCancel
 
 TEST, VALIDATION = 350, 20
 _SHARED = ("fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y")
-_SPREAD = 3  # pixels about clothes that go with them, as in INSTA's postprocess.py
 _BOUNDARY = 0.015  # metres from the neck's cut
 README = """What FlowFace tracked, as INSTA (https://github.com/Zielon/INSTA) and INSTA-pytorch read it.
 
@@ -63,6 +61,9 @@ def write_insta(take: ExportTake, folder: Path, on_progress: OnProgress, should_
             again raises.
         Cancelled: ``should_cancel`` said so.
     """
+    if len(frames_of(take.track)) < 2:
+        sentence = "Only one frame of this take shows the face; INSTA trains on one part of a take, tests on the rest."
+        raise UserError(ErrorCode.BAD_EXPORT, sentence, "Export a clip.")
     mesh = AvatarMesh.of(take)
     cameras = take.track.cameras
     names = {view: folder / f"{view:02d}_{file_name(cameras[view].name)}" for view in range(len(cameras))}
@@ -73,11 +74,6 @@ def write_insta(take: ExportTake, folder: Path, on_progress: OnProgress, should_
         if not entries[frame.view]:
             _begin(own[frame.view], mesh, README.format(codes=about, count=codes.shape[1]))
         entries[frame.view].append(_write_frame(own[frame.view], frame, mesh, codes[frame.frame]))
-    if max(map(len, entries.values())) < 2:
-        sentence = (
-            "Only one frame of this take shows the face; INSTA trains on one part of a take and tests on another."
-        )
-        raise UserError(ErrorCode.BAD_EXPORT, sentence, "Export a clip.")
     for view, written in entries.items():
         if written:
             _write_transforms(own[view], written)
@@ -127,8 +123,7 @@ def _write_frame(
     name = f"{frame.step:05d}"
     raster = drawn(frame, mesh)
     parts = part_numbers(frame, mesh, raster)
-    clothes = cv2.dilate((parts == CLOTH).astype(np.uint8), np.ones((2 * _SPREAD + 1, 2 * _SPREAD + 1), np.uint8)) > 0
-    alpha = np.where(clothes & ((parts == CLOTH) | ~raster.covered), 0, frame.alpha).astype(np.uint8)
+    alpha = np.where(below_neck(frame) & ~raster.covered, 0, frame.alpha).astype(np.uint8)
     image = np.where(alpha[..., None] > 0, frame.image, 0).astype(np.uint8)
     paths = {
         "file_path": f"images/{name}.png",

@@ -56,12 +56,12 @@ def part_numbers(frame: AvatarFrame, mesh: AvatarMesh, raster: Raster) -> U8:
     corner = np.take_along_axis(
         mesh.triangles[raster.triangle], raster.barycentric.argmax(axis=-1)[..., None].astype(np.intp), axis=-1
     )[..., 0]
-    beside = np.where(_below_neck(frame), CLOTH, HAIR)
+    beside = np.where(below_neck(frame), CLOTH, HAIR)
     labels = np.where(raster.covered, numbers[corner], beside)
     return np.where(frame.alpha >= HALF, labels, 0).astype(np.uint8)
 
 
-def _below_neck(frame: AvatarFrame) -> NDArray[np.bool_]:
+def below_neck(frame: AvatarFrame) -> NDArray[np.bool_]:
     """(H,W) beyond where the mesh's lower end begins, along the direction in which the head's axis shows."""
     height = frame.vertices[:, 1]
     pixels = frame.seen[:, :2]
