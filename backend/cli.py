@@ -22,6 +22,7 @@ from backend.demo.cli import demo
 from backend.errors import UserError
 from backend.evaluation.challenges import cli as challenges_cli
 from backend.evaluation.cli import evaluate
+from backend.evaluation.renders_cli import evaluate_renders
 from backend.evaluation.speech_cli import evaluate_speech
 from backend.head_model import cli as head_model_cli
 from backend.overlay.cli import compare
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 
 COMMANDS = (
-    *(track, batch, refine, export, transfer, compare, demo, serve, check, evaluate, evaluate_speech, adapt),
+    *(track, batch, refine, export, transfer, compare, demo, serve, check, adapt),
+    *(evaluate, evaluate_renders, evaluate_speech),
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )

@@ -238,3 +238,44 @@ register_folder_export(
     _speech,
     several_takes=True,
 )
+
+
+def _insta(takes: Sequence[ExportTake], folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+    from backend.export.avatars.insta import write_insta
+
+    write_insta(takes[0], folder, on_progress, should_cancel)
+
+
+register_folder_export(
+    "insta",
+    "Head Avatar (INSTA)",
+    "pictures with masks, depth, meshes and cameras that INSTA trains avatars from",
+    _insta,
+)
+
+
+def _nerf(takes: Sequence[ExportTake], folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+    from backend.export.avatars.nerf import write_nerf
+
+    write_nerf(takes[0], folder, on_progress, should_cancel)
+
+
+register_folder_export(
+    "nerf", "NeRF (transforms.json)", "pictures, masks and cameras about the head, as nerfstudio reads them", _nerf
+)
+
+
+def _gaussian_avatars(
+    takes: Sequence[ExportTake], folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel
+) -> None:
+    from backend.export.avatars.gaussian import write_gaussian_avatars
+
+    write_gaussian_avatars(takes[0], folder, on_progress, should_cancel)
+
+
+register_folder_export(
+    "gaussian_avatars",
+    "Head Avatar (GaussianAvatars)",
+    "pictures, masks, cameras and FLAME's parameters as VHAP writes them; takes of FLAME heads only",
+    _gaussian_avatars,
+)

@@ -16,10 +16,9 @@ from backend.head_model.model import HeadModel
 from backend.observations import ViewAlignment
 from backend.observations.io import load_alignments
 from backend.track.geometry import neutral_of, seen_vertices
-from backend.track.types import CameraTrack, Track
+from backend.track.types import Track
 
 if TYPE_CHECKING:
-    from backend.footage import Footage
     from backend.overlay.draw import OverlayTake
 
 
@@ -32,6 +31,7 @@ def write_overlays(tracks: Sequence[Track], head_id: str, alignments: Sequence[b
     Raises:
         UserError: what reading footage and alignments and writing an overlay raise.
     """
+    from backend.footage.again import open_again
     from backend.overlay.draw import write_overlay
 
     head = load_head_of(head_id, tracks[0].head_hash)
@@ -48,7 +48,7 @@ def write_overlays(tracks: Sequence[Track], head_id: str, alignments: Sequence[b
             for track, neutral, views in faces
         ]
         name = f"overlay_{file_name(camera.name)}" if len(cameras) > 1 else "overlay"
-        path = write_overlay(out / name, _seen_footage(camera), *takes)
+        path = write_overlay(out / name, open_again(camera), *takes)
         files[f"overlay {camera.name}" if len(cameras) > 1 else "overlay"] = path
     return files
 
@@ -58,21 +58,6 @@ def _alignments(content: bytes) -> tuple[ViewAlignment, ...]:
         saved = Path(folder) / "alignments.npz"
         saved.write_bytes(content)
         return load_alignments(saved)
-
-
-def _seen_footage(camera: CameraTrack) -> Footage:
-    """The footage of a view, from the first to the last frame that the take knows of."""
-    from backend.footage import open_footage
-
-    used = camera.footage_frames[camera.footage_frames >= 0]
-    frames = (int(used.min()), int(used.max())) if len(used) else None
-    return open_footage(
-        camera.footage,
-        frames,
-        alone=camera.footage_kind == "still",
-        files=[Path(camera.footage).parent / name for name in camera.footage_files],
-        numbers=camera.footage_numbers,
-    )
 
 
 def _overlay_take(

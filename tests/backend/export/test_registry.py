@@ -30,8 +30,9 @@ def table(data: bytes) -> dict[str, list[float]]:
 
 def test_every_export_is_described():
     names = [info.name for info in available_exports()]
-    assert names[:5] == ["csv", "live_link", "json", "arkit_csv", "arkit_json"]
-    assert {*names[5:]} >= {"obj", "ply", "glb", "chan", "colmap", "colmap_head", "camera_nerfstudio", "speech"}
+    plain = ["csv", "live_link", "json", "arkit_csv", "arkit_json"]
+    cameras = ["chan", "colmap", "colmap_head", "camera_nerfstudio"]
+    assert names == [*plain, "obj", "ply", "glb", *cameras, "speech", "insta", "nerf", "gaussian_avatars"]
     assert all(info.title and info.help and info.suffix.startswith(".") for info in available_exports())
 
 
