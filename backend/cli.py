@@ -29,6 +29,7 @@ from backend.server.cli import check, serve
 from backend.terminal.ending import INTERRUPTED, interrupted_status
 from backend.timing import cli as timing_cli
 from backend.training import cli as training_cli
+from backend.training.scans import cli as scans_cli
 from protocol.codec import ProtocolError
 
 if TYPE_CHECKING:
@@ -39,7 +40,13 @@ COMMANDS = (
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
 )
-GROUPS = {"jobs": jobs_cli.app, "head": head_model_cli.app, "keys": keys_cli.app, "benchmark": timing_cli.app}
+GROUPS = {
+    "jobs": jobs_cli.app,
+    "head": head_model_cli.app,
+    "keys": keys_cli.app,
+    "benchmark": timing_cli.app,
+    "scans": scans_cli.app,
+}
 
 NO_READER = 141
 """Exit status of a command whose output nobody reads any more (``| head``): 128 and SIGPIPE, as shells have it."""
