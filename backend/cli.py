@@ -32,6 +32,7 @@ from backend.server.cli import check, serve
 from backend.terminal.ending import INTERRUPTED, interrupted_status
 from backend.timing import cli as timing_cli
 from backend.training import cli as training_cli
+from backend.training.scans import cli as scans_cli
 from protocol.codec import ProtocolError
 
 if TYPE_CHECKING:
@@ -44,8 +45,12 @@ COMMANDS = (
     *(training_cli.train_measure, training_cli.train_export),
 )
 GROUPS = {
-    **{"jobs": jobs_cli.app, "head": head_model_cli.app, "keys": keys_cli.app},
-    **{"benchmark": timing_cli.app, "challenge": challenges_cli.app},
+    "jobs": jobs_cli.app,
+    "head": head_model_cli.app,
+    "keys": keys_cli.app,
+    "benchmark": timing_cli.app,
+    "challenge": challenges_cli.app,
+    "scans": scans_cli.app,
 }
 
 NO_READER = 141

@@ -54,6 +54,7 @@ class DataConfig:
     dev_samples: int = 384
     real_fraction: float = 0.15  # of each batch; 0 trains on rendered pictures alone
     crop: int = 0  # side, in pixels, of the face's crop in the pictures that are made; 0 is network.image_size
+    pictures: Literal["heads", "scans"] = "heads"  # what is rendered; scans ahead of time, by "flowface scans render"
     photo_textures: bool = True  # skin projected from photographs beside the painted one
     loaders: int = 1  # threads that load and augment ahead of the training
 

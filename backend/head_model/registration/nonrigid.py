@@ -8,7 +8,7 @@ of the unknowns, and as good once the identity basis has explained the large dif
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,10 +66,14 @@ def bend_onto(
     target: MeshSurface,
     anchors: Anchors,
     on_step: Callable[[float], None] = lambda _: None,
+    *,
+    schedule: Sequence[Step] = SCHEDULE,
+    unfollowed: BoolArray | None = None,
 ) -> F64:
     """Vertices (V,3) of ``start`` bent onto ``target``.
 
-    ``drawn (V,)`` says which vertices are pulled; the others follow smoothly. Vertices of no triangle stay.
+    ``drawn (V,)`` says which vertices are pulled; the others follow smoothly. Vertices of no triangle stay. Where the
+    closest triangle is among those ``unfollowed (F,)``, as at the rim of an open surface, it does not pull.
     """
     laplacian, mass = cotangent_laplacian(start, triangles)
     bending = laplacian.T @ sparse.diags(1 / mass) @ laplacian
@@ -77,11 +81,11 @@ def bend_onto(
     size = float(np.median(mass))
     smooth = bending * size + STRETCH * laplacian
     moved = start.copy()
-    total = sum(step.rounds for step in SCHEDULE)
+    total = sum(step.rounds for step in schedule)
     done = 0
-    for step in SCHEDULE:
+    for step in schedule:
         for _ in range(step.rounds):
-            moved = _solve(start, moved, triangles, drawn, target, anchors, smooth, step)
+            moved = _solve(start, moved, triangles, drawn, target, anchors, smooth, step, unfollowed)
             done += 1
             on_step(done / total)
     return moved
@@ -96,6 +100,7 @@ def _solve(
     anchors: Anchors,
     smooth: sparse.csr_matrix,
     step: Step,
+    unfollowed: BoolArray | None,
 ) -> F64:
     count = len(start)
     normals = vertex_normals(moved, triangles)
@@ -104,6 +109,8 @@ def _solve(
     facing = target.normals[foot.triangle]
     agreement = np.einsum("nc,nc->n", facing, normals[index])
     kept = (foot.distance < step.reach) & (agreement > MIN_AGREEMENT)
+    if unfollowed is not None:
+        kept &= ~unfollowed[foot.triangle]
     index, goal, normal = index[kept], foot.position[kept], facing[kept]
     weight = 1 / (1 + (foot.distance[kept] / (0.5 * step.reach)) ** 2)
     blocks = weight[:, None, None] * (normal[:, :, None] * normal[:, None, :] + TANGENT * np.eye(3))

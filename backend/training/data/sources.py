@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from backend.datasets.splits import person_number
+from backend.errors import ErrorCode, UserError
 from backend.training.config import TrainConfig
 from backend.training.data.pool import MakeSource, Pool, PoolSpec, Source, fill
 from backend.training.data.shards import write_shard
@@ -91,6 +92,8 @@ def rendered_pool(folder: Path, config: TrainConfig, part: Part) -> Pool:
     skins = "skins painted and from photographs" if config.data.photo_textures else "painted skins"
     per_shard = config.data.dev_samples if part == "dev" else config.data.per_shard
     content = f"open, MakeHuman and ICT heads, crops of {picture_size(config)} pixels, {skins}"
+    if config.data.pictures == "scans":
+        content = f"registered scans, crops of {picture_size(config)} pixels"
     return Pool(folder / part, PoolSpec(seed, per_shard, content))
 
 
@@ -100,7 +103,10 @@ def make_synthetic(data: Path, cache: Path, config: TrainConfig, part: Part) -> 
 
 
 def jobs(data: Path, folder: Path, config: TrainConfig) -> list[Job]:
-    """All that ``folder`` must come to hold for ``config``, what is needed first before the rest."""
+    """All that ``folder`` must come to hold for ``config``, what is needed first before the rest.
+
+    Raises UserError ``no_pool`` where ``config`` learns from scans and they are not rendered yet.
+    """
     cache = folder / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     dev, train = (rendered_pool(folder, config, part) for part in ("dev", "train"))
@@ -108,6 +114,15 @@ def jobs(data: Path, folder: Path, config: TrainConfig) -> list[Job]:
     real: list[Job] = []
     if config.data.real_fraction:
         real = [partial(write_real, data, cache, folder, config)]
+    if config.data.pictures == "scans":
+        for pool, shards in ((dev, 1), (train, config.data.shards)):
+            if not all(pool.ready(number) for number in range(shards)):
+                raise UserError(
+                    ErrorCode.NO_POOL,
+                    f"{pool.folder} does not hold the {shards} shards of rendered scans that {config.name} asks for.",
+                    "Make them with “flowface scans render”.",
+                )
+        return real
     return [
         *real,
         partial(fill, dev.folder, dev.spec, make_dev, 1),

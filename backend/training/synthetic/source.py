@@ -130,7 +130,7 @@ class SyntheticSource(AbstractContextManager["SyntheticSource", None]):
             image=picture,
             mu=mu.astype(np.float32),
             weight=self._weights[shot.actor],
-            visible=_visible(mu, points[:, 2], depth),
+            visible=visible_points(mu, points[:, 2], depth),
             foreground=foreground,
             crop=self._layout.crop(mu, self._nominal),
             source=f"{actor.name} {index}",
@@ -173,7 +173,7 @@ def _tint(rng: np.random.Generator) -> tuple[float, float, float]:
     return float(red), float(green), float(blue)
 
 
-def _visible(mu: F64, z: F64, depth: F32) -> NDArray[np.bool_]:
+def visible_points(mu: F64, z: F64, depth: F32) -> NDArray[np.bool_]:
     """The points (P,) at image positions ``mu`` and depths ``z`` that are not behind a nearer surface.
 
     The farthest depth around a pixel decides, so that points on an outline are not lost to rounding.

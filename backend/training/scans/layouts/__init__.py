@@ -1,0 +1,1 @@
+"""The folders in which public data sets of scanned faces come, checked before anything of them is used."""
