@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import typer
 from rich.console import Console
@@ -16,9 +16,8 @@ from backend.terminal.progress_bar import progress_bar
 if TYPE_CHECKING:
     from backend.head_model.registration.types import OpenFaceMesh
     from backend.training.config import TrainConfig
-    from backend.training.scans.registered import RegisteredScan
+    from backend.training.data.pool import MakeSource
     from backend.training.scans.report import ScanReport
-    from backend.training.scans.source import ScanSource
 
 app = typer.Typer(
     help="Scans to train on: fit the head to them, carry landmarks to expressions, draw pictures.",
@@ -27,9 +26,19 @@ app = typer.Typer(
 _out = Console()
 _SHOWN = 20  # of what is missing
 
+_T = TypeVar("_T")
+
 Scan = Annotated[Path, typer.Argument(help="A scan: .obj with a picture, or .ply.")]
 Picture = Annotated[Path | None, typer.Option(help="The scan's picture, where its material does not name it.")]
 Pool = Annotated[Path, typer.Option("--out", "-o", help="Folder of training pictures, for flowface train --pool.")]
+Learner = Annotated[str, typer.Option("--config", help="The configuration that will learn from them.")]
+Kind = Annotated[str, typer.Argument(help="facescape, facescape-models, stirling or famos.")]
+Folders = Annotated[
+    list[Path],
+    typer.Argument(
+        help="facescape: images meshes; facescape-models and stirling: one; famos: images calibrations registrations."
+    ),
+]
 
 
 @app.command()
@@ -149,13 +158,69 @@ def propagate(
 def render(
     registered: Annotated[list[Path], typer.Argument(help="Folders of registered scans.")],
     out: Pool,
-    config: Annotated[str, typer.Option(help="The configuration that will learn from them.")] = "scans",
+    config: Learner = "scans",
 ) -> None:
     """Draw registered scans from new sides into a pool of training pictures; goes on where it was stopped."""
-    from backend.errors import ErrorCode, UserError
     from backend.head_model.library import load_head
-    from backend.training.config import find_config, read_config
+    from backend.training.data.sources import picture_size
     from backend.training.scans.registered import read_registered
+    from backend.training.scans.source import ScanSource
+
+    chosen = _learner(config)
+    head = load_head("open")
+    scans = [read_registered(folder, head) for folder in registered]
+    _fill(
+        out,
+        chosen,
+        scans,
+        [scan.name for scan in scans],
+        lambda of: partial(ScanSource, of, picture_size(chosen)),
+        "drawn scans",
+    )
+    _out.print(f"{out}: train with flowface train {config} --pool {out} --out RUN")
+
+
+@app.command()
+def photographs(
+    kind: Kind,
+    folders: Folders,
+    registered: Annotated[
+        list[Path], typer.Option("--registered", help="Folder of a registered scan of these folders; several times.")
+    ],
+    out: Pool,
+    config: Learner = "scans",
+) -> None:
+    """Cut a public data set's calibrated photographs into a pool of training pictures, labelled by registered scans.
+
+    A registered scan is matched by the path of its file; a run looks at itself on people it does not learn from.
+    """
+    from backend.head_model.library import load_head
+    from backend.training.data.sources import picture_size
+    from backend.training.scans.layouts.registry import read_layout
+    from backend.training.scans.photographs import PhotographSource, photographed
+    from backend.training.scans.registered import read_registered
+
+    chosen = _learner(config)
+    head = load_head("open")
+    found = read_layout(kind, folders)
+    scans, left_out = photographed(found, [read_registered(folder, head) for folder in registered], head)
+    for line in left_out:
+        _out.print(f"left out: {line}", markup=False)
+    _fill(
+        out,
+        chosen,
+        scans,
+        [scan.person for scan in scans],
+        lambda of: partial(PhotographSource, of, picture_size(chosen)),
+        "photographs",
+    )
+    _out.print(f"photographs: {sum(len(scan.photographs) for scan in scans)}, of registered scans: {len(scans)}")
+    _out.print(f"{out}: train with flowface train {config} --pool {out} --out RUN")
+
+
+def _learner(config: str) -> TrainConfig:
+    from backend.errors import ErrorCode, UserError
+    from backend.training.config import find_config, read_config
 
     chosen = read_config(find_config(config))
     if chosen.data.pictures != "scans":
@@ -164,43 +229,53 @@ def render(
             f"The configuration {chosen.name} does not learn from scans.",
             'Name one with pictures = "scans" in its [data], such as scans.',
         )
-    head = load_head("open")
-    _fill(out, chosen, [read_registered(folder, head) for folder in registered])
-    _out.print(f"{out}: train with flowface train {config} --pool {out} --out RUN")
+    return chosen
 
 
-def _fill(out: Path, config: TrainConfig, scans: list[RegisteredScan]) -> None:
+def _fill(
+    out: Path,
+    config: TrainConfig,
+    scans: Sequence[_T],
+    names: Sequence[str],
+    opening: Callable[[list[_T]], MakeSource],
+    what: str,
+) -> None:
+    """Fill a pool from ``scans``, those of held-out ``names`` apart. Raises UserError ``other_pool``."""
     from backend.training.data.pool import fill
-    from backend.training.data.sources import held_out, picture_size, rendered_pool
-    from backend.training.scans.source import ScanSource
+    from backend.training.data.sources import held_out, rendered_pool
 
-    apart = held_out([scan.name for scan in scans])
+    _require_same(out, what)
+    apart = held_out(names)
     total = config.data.dev_samples + config.data.shards * config.data.per_shard
     with progress_bar(_out) as progress:
-        task = progress.add_task("drawing scans", total=total)
+        task = progress.add_task(f"making {what}", total=total)
         for part, shards in (("dev", 1), ("train", config.data.shards)):
-            chosen = [scan for scan in scans if (scan.name in apart) == (part == "dev")] or scans
-
-            @contextmanager
-            def source(of: list[RegisteredScan] = chosen) -> Iterator[ScanSource]:
-                with ScanSource(of, picture_size(config)) as made:
-                    yield made
-
+            of_part = [scan for scan, name in zip(scans, names, strict=True) if (name in apart) == (part == "dev")]
             pool = rendered_pool(out, config, "dev" if part == "dev" else "train")
+            source = opening(of_part or list(scans))
             fill(pool.folder, pool.spec, source, shards, lambda: progress.advance(task))
 
 
+def _require_same(out: Path, what: str) -> None:
+    """Training takes pools of scans and of photographs alike; one that is begun must not be taken for the other."""
+    from backend.errors import ErrorCode, UserError
+    from backend.files import write_atomic
+    from backend.reading import read_bounded
+
+    about = out / "pictures.txt"
+    known = what
+    if about.exists():
+        known = read_bounded(about, "note of the pool", 1 << 10).decode("utf-8", "replace").strip()
+    elif (out / "train").exists():
+        known = "drawn scans"  # older pools have no note
+    if known != what:
+        raise UserError(ErrorCode.OTHER_POOL, f"{out} holds {known}, not {what}.", "Name another folder with --out.")
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(about, f"{what}\n".encode(), public=True)
+
+
 @app.command()
-def check(
-    kind: Annotated[str, typer.Argument(help="facescape, facescape-models, stirling or famos.")],
-    folders: Annotated[
-        list[Path],
-        typer.Argument(
-            help="facescape: images meshes; facescape-models and stirling: one; famos: images calibrations "
-            "registrations."
-        ),
-    ],
-) -> None:
+def check(kind: Kind, folders: Folders) -> None:
     """Look whether a public data set's folders hold what they should, and say what is missing."""
     from backend.training.scans.layouts.registry import read_layout
 

@@ -25,12 +25,16 @@ _MAX_BYTES = 1 << 26
 
 @dataclass(frozen=True, eq=False)
 class RegisteredScan:
-    """A scan of one person with the open head on it; ``mesh`` in the file's unit, ``by`` who found its landmarks."""
+    """A scan of one person with the open head on it; ``mesh`` in the file's unit, ``by`` who found its landmarks.
+
+    ``file`` is the scan's own, where it came from one.
+    """
 
     name: str
     mesh: ScanMesh
     found: Registered
     by: str
+    file: Path | None = None
 
 
 def write_registered(
@@ -102,4 +106,4 @@ def read_registered(folder: Path, head: HeadModel) -> RegisteredScan:
         raise UserError(
             ErrorCode.OTHER_HEAD, f"{shown(folder)} was registered to another open head.", "Register its scan again."
         )
-    return RegisteredScan(folder.name, read_scan(scan, texture), found, by)
+    return RegisteredScan(folder.name, read_scan(scan, texture), found, by, scan)

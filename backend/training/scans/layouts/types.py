@@ -40,10 +40,13 @@ class Photograph:
     def project(self, points: F64) -> tuple[F64, F64]:
         """Pixels (n,2) of that size, as the lens bends them, and depths (n,) of points (n,3)."""
         camera = points @ self.world_to_camera[:, :3].T + self.world_to_camera[:, 3]
-        flat = camera[:, :2] / camera[:, 2:]
+        return self.through_lens(camera[:, :2] / camera[:, 2:]), camera[:, 2]
+
+    def through_lens(self, flat: F64) -> F64:
+        """Pixels (n,2) of that size that show the directions ``flat`` (n,2), x/z and y/z; NaN beyond the lens."""
         if any(self.tsai):
             flat = _bent(flat, self.tsai)
-        return distort(flat * self.lens.focal_px + self.lens.principal_point, self.lens), camera[:, 2]
+        return distort(flat * self.lens.focal_px + self.lens.principal_point, self.lens)
 
     def angles(self, turn: F64, middle: F64) -> tuple[float, float]:
         """Degrees by which it sees a face from its left and from above; ``turn (3,3)`` is the head's."""
@@ -120,7 +123,7 @@ def nothing_there(folder: Path, what: str, expected: str) -> UserError:
 
 
 def _bent(flat: F64, tsai: tuple[float, float]) -> F64:
-    """Distorted directions (n,2) of undistorted ones, by Newton's steps on the radius."""
+    """Distorted directions (n,2) of undistorted ones, by Newton's steps on the radius; NaN where there are none."""
     radius = np.linalg.norm(flat, axis=1)
     bent = radius.copy()
     a, b = tsai
@@ -129,4 +132,9 @@ def _bent(flat: F64, tsai: tuple[float, float]) -> F64:
         wrong = bent * (1 + a * square + b * square**2) - radius
         slope = 1 + 3 * a * square + 5 * b * square**2
         bent -= wrong / np.where(np.abs(slope) < 1e-6, 1.0, slope)
+    square = bent**2
+    left = bent * (1 + a * square + b * square**2) - radius
+    # beyond the fold the steps end nowhere, or on a place that another direction has already
+    good = (np.abs(left) < 1e-9 * (1 + radius)) & (bent >= 0) & (1 + 3 * a * square + 5 * b * square**2 > 0)
+    bent = np.where(good, bent, np.nan)
     return np.asarray(flat * (bent / np.maximum(radius, 1e-12))[:, None])
