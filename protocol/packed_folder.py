@@ -17,7 +17,9 @@ MAX_FILES = 1_000_000
 
 def is_plain(name: str) -> bool:
     """Whether a name leads nowhere else than into the folder that it is written to, on every system."""
-    return name not in ("", ".", "..") and not any(letter in "/\\:" or ord(letter) < 32 for letter in name)
+    if not name or name[-1] in ". ":  # “.” and “..”, and “.. ”, from which Windows takes the space away
+        return False
+    return not any(letter in "/\\:" or ord(letter) < 32 for letter in name)
 
 
 def pack_folder(folder: Path, file: Path) -> None:
@@ -42,7 +44,7 @@ def unpack_folder(data: bytes | memoryview, folder: Path) -> int:
                 path = folder / entry.filename
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(archive.read(entry))
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError) as error:
         raise ProtocolError(ProtocolCode.BAD_FILE, "The backend's packed folder is damaged.") from error
     return len(entries)
 

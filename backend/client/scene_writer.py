@@ -21,6 +21,8 @@ from protocol.codec import join
 COPIED = ("blender_addon", "protocol", "msgpack")
 """What an installed Blender needs of ours; msgpack is plain Python where its compiled part is missing."""
 
+TRACK_IS_THERE = "The track itself is written; see track.npz."
+
 
 def require_blender(request: TrackRequest) -> Blender | None:
     """The Blender that will write the request's scene: ``wanted_blender``."""
@@ -66,8 +68,9 @@ def scene_writer(blender: Blender, reply: m.ResultReply, path: Path, export: str
         arguments = ["--result", str(result), "--out", str(path), *(["--export", export] if export else [])]
         command = _command(blender, Path(folder), arguments)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        hint = "The take itself is as it was; try again, or choose another export." if export else TRACK_IS_THERE
         try:
-            yield lambda: _finish_scene(process, log, path)
+            yield lambda: _finish_scene(process, log, path, hint)
         finally:
             if process.poll() is None:
                 process.kill()
@@ -89,12 +92,10 @@ def _command(blender: Blender, folder: Path, arguments: list[str]) -> list[str]:
     return [str(blender.program), *options]
 
 
-def _finish_scene(process: subprocess.Popen[bytes], log: IO[bytes], path: Path) -> None:
+def _finish_scene(process: subprocess.Popen[bytes], log: IO[bytes], path: Path, hint: str) -> None:
     if process.wait() == 0 and path.is_file():
         return
     log.seek(0)
     lines = log.read().decode("utf-8", "replace").strip().splitlines()
     said = f": {lines[-1]}" if lines else "."
-    raise UserError(
-        ErrorCode.SCENE, f"Blender could not write {path}{said}", "The track itself is written; see track.npz."
-    )
+    raise UserError(ErrorCode.SCENE, f"Blender could not write {path}{said}", hint)

@@ -32,6 +32,8 @@ def write_by_blender(take: TakeResult, name: str, out: Path) -> None:
     unfinished = out.with_name(f".{out.stem}.{secrets.token_hex(4)}{export.info.suffix}")
     status = JobStatus("", take.name, JobState.DONE, footage=take.cameras[0].footage if take.cameras else "")
     try:
+        unfinished.touch()  # what Blender says of a place that it cannot write to does not tell why
+        unfinished.unlink()
         with scene_writer(blender, ResultReply(status, take), unfinished, export.format) as finish:
             finish()
         unfinished.replace(out)

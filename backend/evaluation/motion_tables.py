@@ -48,7 +48,7 @@ def _kind_sheet(kind: str, runs: Sequence[Record]) -> Sheet:
             "lost",
         ),
         tuple(rows),
-        "As seeds/001 table 2: CD in mm, SSME in pixels; cheeks, which have no landmarks, besides. Below MediaPipe: "
+        "As FlowFace's table 2: CD in mm, SSME in pixels; cheeks, which have no landmarks, besides. Below MediaPipe: "
         "the face's SSME less than that of MediaPipe's mesh, for sequences under its Gaussian. Stability: 1 is best.",
     )
 

@@ -246,7 +246,7 @@ def _photo_sheet(records: Sequence[Record]) -> Sheet:
         ("tracker", *PHOTO_FIGURES.values(), "lost"),
         tuple(rows),
         "In % of the distance between the outer eye corners. Inner: the annotated ones of iBUG's inner 51; boundary: "
-        "nine points along the jaw to the mesh's silhouette or jaw line; 1 : 3 weights these two as seeds/004 does. "
+        "nine points along the jaw to the mesh's silhouette or jaw line; 1 : 3 weights these two, as 17 : 51 points. "
         "The annotation's points differ a little from iBUG's.",
     )
 

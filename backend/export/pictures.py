@@ -25,7 +25,7 @@ Window = tuple[float, float, int, int]
 _BAND = 256  # rows whose places are worked out at once, for the sake of memory
 AHEAD = 3
 """Pictures that are decoded beforehand."""
-_HINT = "This export reads the footage again: put it back where it was when it was tracked, or track it again."
+READ_AGAIN = "This export reads the footage again: put it back where it was when it was tracked, or track it again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ class Undistortion:
                 f"{self._footage} has pictures of {width} × {height} pixels;"
                 f" it was tracked with {self._size[0]} × {self._size[1]}."
             )
-            raise UserError(ErrorCode.FOOTAGE_SIZES_DIFFER, sentence, _HINT)
+            raise UserError(ErrorCode.FOOTAGE_SIZES_DIFFER, sentence, READ_AGAIN)
         if self._places is None:
             return picture
         image = cv2.remap(picture, self._places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -138,7 +138,7 @@ def _opened(camera: CameraTrack) -> Footage:
     try:
         return open_again(camera)
     except UserError as error:
-        raise UserError(error.code, error.message, _HINT) from error
+        raise UserError(error.code, error.message, READ_AGAIN) from error
 
 
 def _of_numbers(footage: Footage, numbers: frozenset[int]) -> Iterator[FootageFrame]:

@@ -21,7 +21,11 @@ def whole_folder(out: Path) -> Iterator[Path]:
             be written there.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a link that is to be written beside
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+    try:
+        taken = any(out.iterdir()) if out.is_dir() else os.path.lexists(out)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    if taken:
         sentence = f"There is something at {out} already; an export of several files takes a folder of its own."
         raise UserError(ErrorCode.BAD_OUTPUT, sentence, "Choose another folder, or remove that one.")
     unfinished = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
@@ -32,7 +36,11 @@ def whole_folder(out: Path) -> Iterator[Path]:
             out.rmdir()
         unfinished.rename(out)
     except OSError as error:
-        sentence = f"{out} cannot be written: {error.strerror or error}."
-        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, sentence, "Choose another folder.") from error
+        raise _unwritable(out, error) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _unwritable(out: Path, error: OSError) -> UserError:
+    sentence = f"{out} cannot be written: {error.strerror or error}."
+    return UserError(ErrorCode.OUTPUT_UNWRITABLE, sentence, "Choose another folder.")

@@ -169,6 +169,6 @@ def align_table(rows: Sequence[Mapping[str, Any]], where: Mapping[str, Any]) -> 
     table.caption = (
         f"{where['cpu_count']} CPU cores ({where['torch_threads']} threads){gpu}. mediapipe: the aligner as it is, "
         "two runs of its network side by side, irises and crops; otherwise the networks alone, b0 to b5 with "
-        "the paper's update, face_mesh as face_cpu trains it. Last: seeds/001 table 4."
+        "the paper's update, face_mesh as face_cpu trains it. Last: FlowFace's table 4."
     )
     return table

@@ -40,9 +40,20 @@ def archive(name: str, kind: int = zipfile.ZIP_STORED, data: bytes = b"x" * 1000
     return made.getvalue()
 
 
+def locked() -> bytes:
+    """A zip whose file is marked as encrypted, in its header and in the zip's list."""
+    data = bytearray(archive("locked"))
+    data[6] |= 1
+    data[data.rindex(b"PK\1\2") + 8] |= 1
+    return bytes(data)
+
+
 @pytest.mark.parametrize(
     "data",
     [
+        archive(".. /escaped"),
+        archive("a./same"),
+        locked(),
         archive("../escaped"),
         archive("/escaped"),
         archive("a/../../escaped"),

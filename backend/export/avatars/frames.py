@@ -115,6 +115,10 @@ def avatar_frames(
             )
             done += 1
             on_progress(JobProgress("writing pictures", done / total, done, total))
+    if not done:
+        named = ", ".join(track.cameras[view].footage for view in views)
+        sentence = f"No picture of this take can be read any more from its footage: {named}."
+        raise UserError(ErrorCode.NO_FRAMES, sentence, "Put the footage back as it was tracked, or track it again.")
 
 
 def centred_window(camera: CameraTrack) -> Window | None:

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import Cancelled, ErrorCode, UserError
+from backend.export.pictures import READ_AGAIN
 from backend.export.speech import files
 from backend.export.speech.plan import (
     RATE,
@@ -147,7 +148,11 @@ def _require_sound(take: ExportTake) -> None:
     path = _footage(take)
     if len(take.track.times) < 2:
         raise _too_short(take)
-    if take.track.cameras[0].footage_kind != "video" or not has_sound(path):
+    try:
+        heard = take.track.cameras[0].footage_kind == "video" and has_sound(path)
+    except UserError as error:
+        raise UserError(error.code, error.message, READ_AGAIN) from error
+    if not heard:
         sentence = f"The take “{take.name}” has no sound: there is none in {path}."
         raise UserError(ErrorCode.BAD_EXPORT, sentence, "Leave it out, or track footage that has sound.")
     played = probe(path).frame_rate

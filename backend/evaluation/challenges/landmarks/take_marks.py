@@ -79,7 +79,7 @@ def read_take(folder: Path, bound_in: int | None = None) -> Take:
     """
     require_folder(folder, "a take")
     there = [folder / name for name in NAMES if is_file(folder / name)]
-    refuse_missing(folder, "a take with marks", [] if there else [" or ".join(NAMES)], HINT)
+    refuse_missing(folder, "a marked take", [] if there else [" or ".join(NAMES)], HINT)
     files = (file for file in folder.iterdir() if not file.name.startswith("."))
     videos = sorted(file for file in files if file.suffix.lower() in VIDEO_SUFFIXES)
     for several, what in ((there, "files of marks"), (videos, "videos")):
