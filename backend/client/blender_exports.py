@@ -46,6 +46,11 @@ def any_export(name: str) -> ExportInfo:
     return require_export(name, also=BLENDER_EXPORTS)
 
 
+def is_export(name: str) -> bool:
+    """Whether there is an export called ``name``, whoever writes it."""
+    return name in EXPORTS or name in BLENDER_EXPORTS
+
+
 def is_blenders(name: str) -> bool:
     """Whether Blender writes an export, and no registered function."""
     return name not in EXPORTS and name in BLENDER_EXPORTS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from backend.alignment.registry import DEFAULT_ALIGNER, aligners_in_words
 from backend.client.address import EndpointOption, KeyOption, address
-from backend.client.blender_exports import all_in_words, any_export
+from backend.client.blender_exports import all_in_words, any_export, is_export
 from backend.errors import ErrorCode, UserError
 from backend.terminal.declared_options import with_options
 from backend.terminal.options import Frames, parse_frames
@@ -267,6 +268,9 @@ def export(
     from backend.client.terminal import export_with_progress
 
     name, named = (to, takes) if to else (takes[0], takes[1:])
+    if not to and os.path.exists(name) and not is_export(name):  # noqa: PTH110 - Path.exists raises for long names
+        sentence = f"What {name} is to be written as is not named."
+        raise UserError(ErrorCode.UNKNOWN_EXPORT, sentence, f"Name it first: flowface export csv {name} --out FILE.")
     if not named:
         any_export(name)
         raise UserError(ErrorCode.BAD_EXPORT, f"Nothing is named to be exported as “{name}”.", "Name a take after it.")
