@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Protocol
 
@@ -76,6 +77,10 @@ class Pool:
     def ready(self, number: int) -> bool:
         """True where that shard is there."""
         return self.path(number).is_dir()
+
+    def holds(self, shards: int) -> bool:
+        """True where the first ``shards`` of them are there."""
+        return all(self.ready(number) for number in range(shards))
 
     def shard(self, number: int, wait: Callable[[], None] | None = None) -> Shard:
         """That shard, waited for if it is not there yet; ``wait`` is called again and again meanwhile and may raise."""
@@ -140,17 +145,20 @@ def _claimed(path: Path) -> Iterator[bool]:
 class Background(AbstractContextManager["Background", None]):
     """Jobs done one after the other in a process of its own, at low priority, that ends with this one.
 
-    Each is picklable and is given a function to call often, which raises once the work is not wanted any more.
+    Each is picklable and is given a function to call often, which raises once the work is not wanted any more. Where
+    there is nothing to do there is no process, whose start takes seconds of a core from the training's.
     """
 
     def __init__(self, jobs: Sequence[Callable[[Callable[[], None]], None]]) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._process = context.Process(target=_work, args=(list(jobs),), daemon=True)
-        self._process.start()
+        self._process: SpawnProcess | None = None
+        if jobs:
+            context = multiprocessing.get_context("spawn")
+            self._process = context.Process(target=_work, args=(list(jobs),), daemon=True)
+            self._process.start()
 
     def check(self) -> None:
         """Raises UserError ``render_failed`` if the process died of an error."""
-        if self._process.exitcode not in (None, 0):
+        if self._process is not None and self._process.exitcode not in (None, 0):
             raise UserError(
                 ErrorCode.RENDER_FAILED,
                 f"The process that makes training pictures ended with code {self._process.exitcode}.",
@@ -162,6 +170,8 @@ class Background(AbstractContextManager["Background", None]):
 
     def close(self) -> None:
         """Stop it; what is half done is dropped."""
+        if self._process is None:
+            return
         if self._process.is_alive():
             self._process.terminate()
         self._process.join()

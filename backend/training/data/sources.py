@@ -63,7 +63,7 @@ def write_real(data: Path, cache: Path, folder: Path, config: TrainConfig, alive
     """Shards ``real-train`` and ``real-dev`` in ``folder`` of what there is of real pictures, unless they are there."""
     from backend.training.real.source import RealSource
 
-    if all(real_shard(folder, part).is_dir() for part in ("train", "dev")):
+    if _real_is_there(folder):
         return
     size = picture_size(config)
     source = RealSource(data, cache / "real", on_progress=lambda _done, _total: alive(), nominal=size)
@@ -79,6 +79,10 @@ def write_real(data: Path, cache: Path, folder: Path, config: TrainConfig, alive
 def real_shard(folder: Path, part: Part) -> Path:
     """The folder to which ``write_real`` writes the shard of ``part``."""
     return folder / f"real-{part}"
+
+
+def _real_is_there(folder: Path) -> bool:
+    return all(real_shard(folder, part).is_dir() for part in ("train", "dev"))
 
 
 def picture_size(config: TrainConfig) -> int:
@@ -103,7 +107,7 @@ def make_synthetic(data: Path, cache: Path, config: TrainConfig, part: Part) -> 
 
 
 def jobs(data: Path, folder: Path, config: TrainConfig) -> list[Job]:
-    """All that ``folder`` must come to hold for ``config``, what is needed first before the rest.
+    """What ``folder`` must come to hold for ``config`` and does not yet, what is needed first before the rest.
 
     Raises UserError ``no_pool`` where ``config`` learns from scans and they are not rendered yet.
     """
@@ -112,19 +116,16 @@ def jobs(data: Path, folder: Path, config: TrainConfig) -> list[Job]:
     dev, train = (rendered_pool(folder, config, part) for part in ("dev", "train"))
     make_dev, make_train = (make_synthetic(data, cache, config, part) for part in ("dev", "train"))
     real: list[Job] = []
-    if config.data.real_fraction:
+    if config.data.real_fraction and not _real_is_there(folder):
         real = [partial(write_real, data, cache, folder, config)]
     if config.data.pictures == "scans":
         for pool, shards in ((dev, 1), (train, config.data.shards)):
-            if not all(pool.ready(number) for number in range(shards)):
+            if not pool.holds(shards):
                 raise UserError(
                     ErrorCode.NO_POOL,
                     f"{pool.folder} does not hold the {shards} shards of rendered scans that {config.name} asks for.",
                     "Make them with “flowface scans render”.",
                 )
         return real
-    return [
-        *real,
-        partial(fill, dev.folder, dev.spec, make_dev, 1),
-        partial(fill, train.folder, train.spec, make_train, config.data.shards),
-    ]
+    parts = ((dev, make_dev, 1), (train, make_train, config.data.shards))
+    return [*real, *(partial(fill, p.folder, p.spec, make, shards) for p, make, shards in parts if not p.holds(shards))]

@@ -52,16 +52,23 @@ def run(out: Path, pool: Path, config: TrainConfig = CONFIG, **more: object) -> 
     train(TrainRequest(config, Path("nowhere"), out, pool, **more), Console(file=io.StringIO()))
 
 
+@pytest.fixture(scope="module")
+def never_stopped(pool: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing came between, for all to compare with."""
+    folder = tmp_path_factory.mktemp("never stopped") / "whole"
+    run(folder, pool)
+    return folder
+
+
 @pytest.mark.slow
-def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path, pool: Path) -> None:
-    run(tmp_path / "whole", pool)
+def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path, pool: Path, never_stopped: Path) -> None:
     run(tmp_path / "parts", pool, minutes=0.0)
     assert load_checkpoint(tmp_path / "parts", CONFIG).step == 1
     run(tmp_path / "parts", pool, minutes=0.0, resume=True)
     assert load_checkpoint(tmp_path / "parts", CONFIG).step == 2
     run(tmp_path / "parts", pool, resume=True)
 
-    whole, parts = (load_checkpoint(tmp_path / name, CONFIG) for name in ("whole", "parts"))
+    whole, parts = (load_checkpoint(folder, CONFIG) for folder in (never_stopped, tmp_path / "parts"))
     assert whole.step == parts.step == CONFIG.optimiser.steps
     for name, value in whole.network.items():
         assert torch.equal(value, parts.network[name]), name
@@ -70,7 +77,7 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path, pool: 
     for index, state in whole.optimiser["state"].items():
         assert torch.equal(state["exp_avg_sq"], parts.optimiser["state"][index]["exp_avg_sq"])
 
-    logs = [read_journal(tmp_path / name) for name in ("whole", "parts")]
+    logs = [read_journal(folder) for folder in (never_stopped, tmp_path / "parts")]
     losses = [[entry["loss"] for entry in log if entry["kind"] == "train"] for log in logs]
     assert losses[0] == losses[1]
     assert len(losses[0]) == CONFIG.optimiser.steps
@@ -79,10 +86,10 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(tmp_path: Path, pool: 
     assert read_metadata(tmp_path / "parts" / "weights.safetensors")["step"] == str(CONFIG.optimiser.steps)
 
     with pytest.raises(UserError) as caught:
-        run(tmp_path / "whole", pool)
+        run(never_stopped, pool)
     assert caught.value.code == "run_exists"
     with pytest.raises(UserError) as caught:
-        run(tmp_path / "whole", pool, replace(CONFIG, run=replace(CONFIG.run, seed=2)), resume=True)
+        run(never_stopped, pool, replace(CONFIG, run=replace(CONFIG.run, seed=2)), resume=True)
     assert caught.value.code == "other_run"
 
 
@@ -120,7 +127,9 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path, pool: Path, repo_root: Path) -> None:
+def test_a_run_that_is_killed_goes_on_to_the_same_bits(
+    tmp_path: Path, pool: Path, never_stopped: Path, repo_root: Path
+) -> None:
     script = tmp_path / "killed.py"
     script.write_text(KILLED, encoding="utf-8")
     out = tmp_path / "killed"
@@ -130,12 +139,11 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path: Path, pool: Pat
     assert load_checkpoint(out, CONFIG).step == CONFIG.run.checkpoint_every == 3
     assert read_journal(out)[-1]["step"] == 5, "it had gone farther than it had kept"
     run(out, pool, resume=True)
-    run(tmp_path / "whole", pool)
-    killed, whole = (load_checkpoint(folder, CONFIG) for folder in (out, tmp_path / "whole"))
+    killed, whole = (load_checkpoint(folder, CONFIG) for folder in (out, never_stopped))
     assert killed.step == whole.step == CONFIG.optimiser.steps
     assert all(torch.equal(value, killed.network[name]) for name, value in whole.network.items())
     assert all(torch.equal(value, killed.average[name]) for name, value in whole.average.items())
-    losses = [[e["loss"] for e in read_journal(folder) if e["kind"] == "train"] for folder in (out, tmp_path / "whole")]
+    losses = [[e["loss"] for e in read_journal(folder) if e["kind"] == "train"] for folder in (out, never_stopped)]
     assert losses[0] == losses[1]
 
 
@@ -168,11 +176,10 @@ def test_a_run_begins_with_the_weights_of_a_smaller_network(tmp_path: Path, pool
 
 
 @pytest.mark.slow
-def test_weights_are_measured_as_their_run_measured_them(tmp_path: Path, pool: Path) -> None:
-    run(tmp_path / "run", pool)
-    weights = tmp_path / "run" / "weights.safetensors"
+def test_weights_are_measured_as_their_run_measured_them(tmp_path: Path, pool: Path, never_stopped: Path) -> None:
+    weights = never_stopped / "weights.safetensors"
     own, more = (next(measure([weights], pool, count)) for count in ((), (3,)))
-    journal = [entry for entry in read_journal(tmp_path / "run") if entry["kind"] == "dev"]
+    journal = [entry for entry in read_journal(never_stopped) if entry["kind"] == "dev"]
     assert own.rendered.nme == pytest.approx(journal[-1]["nme"], abs=1e-3)
     assert (own.iterations, more.iterations) == (CONFIG.network.iterations, 3)
     assert own.real is None

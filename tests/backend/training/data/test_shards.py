@@ -13,10 +13,11 @@ import pytest
 
 from backend.errors import UserError
 from backend.training.augmentation.sample import Augmenter
-from backend.training.config import AugmentConfig, DataConfig
+from backend.training.config import AugmentConfig, DataConfig, find_config, read_config
 from backend.training.data.mixture import Mixture
 from backend.training.data.pool import Background, Pool, PoolSpec, fill
 from backend.training.data.shards import Shard, write_shard
+from backend.training.data.sources import jobs, rendered_pool
 from backend.training.schedule import shards_in_draw
 
 from ..stand_in import FlatHeads, open_flat_heads
@@ -173,9 +174,28 @@ def test_more_shards_come_into_the_draw_as_steps_pass() -> None:
     assert shards_in_draw(0, DataConfig(shards=5, first_shards=2, steps_per_shard=0)) == 5
 
 
+def test_what_is_there_is_not_made_again_and_asks_for_no_process(tmp_path: Path) -> None:
+    config = read_config(find_config("test"))
+
+    def asked_for() -> list[Path]:
+        return [job.args[0] for job in jobs(Path("nowhere"), tmp_path, config)]  # type: ignore[attr-defined]
+
+    dev, train = (rendered_pool(tmp_path, config, part) for part in ("dev", "train"))
+    assert asked_for() == [dev.folder, train.folder]
+    fill(dev.folder, dev.spec, open_flat_heads, 1, nothing)
+    fill(train.folder, train.spec, open_flat_heads, config.data.shards - 1, nothing)
+    assert asked_for() == [train.folder]
+    fill(train.folder, train.spec, open_flat_heads, config.data.shards, nothing)
+    assert asked_for() == []
+    with Background([]) as background:
+        background.check()
+        assert not multiprocessing.active_children()
+
+
 @pytest.mark.slow
 def test_the_background_says_when_it_failed() -> None:
     with Background([fail]) as background:
+        assert background._process is not None
         background._process.join(60)
         with pytest.raises(UserError) as caught:
             background.check()
