@@ -48,6 +48,9 @@ STRETCH = 0.02
 """Weight of the first-order term (stretching) against the second-order one (bending)."""
 MIN_AGREEMENT = 0.4
 """Least cosine between the normals of two corresponding points."""
+SOLVED, MOST_ROUNDS = 1e-11, 200
+"""What may be left of the right-hand side (a vertex then lies within a nanometre of the exact solution), and after how
+many rounds a system that rounding keeps from that is taken as it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,18 +117,39 @@ def _solve(
     index, goal, normal = index[kept], foot.position[kept], facing[kept]
     weight = 1 / (1 + (foot.distance[kept] / (0.5 * step.reach)) ** 2)
     blocks = weight[:, None, None] * (normal[:, :, None] * normal[:, None, :] + TANGENT * np.eye(3))
-    row = (3 * index[:, None, None] + np.arange(3)[None, :, None]).repeat(3, axis=2)
-    data = sparse.coo_matrix(
-        (blocks.ravel(), (row.ravel(), row.transpose(0, 2, 1).ravel())), (3 * count, 3 * count)
-    ).tocsc()
-    right = np.zeros((count, 3))
-    np.add.at(right, index, np.einsum("nij,nj->ni", blocks, goal))
+    pull, right = np.zeros((count, 3, 3)), np.zeros((count, 3))
+    pull[index], right[index] = blocks, np.einsum("nij,nj->ni", blocks, goal)
     rows = sparse.diags(anchors.weight * step.landmark) @ anchors.rows
     both = step.stiffness * smooth + anchors.rows.T @ rows + 1e-8 * sparse.identity(count)
     right += step.stiffness * (smooth @ start) + rows.T @ anchors.position + 1e-8 * start
-    matrix = (data + sparse.kron(both, sparse.identity(3))).tocsc()
-    factor = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    return np.asarray(factor.solve(right.ravel()).reshape(count, 3))
+    return _solved(both.tocsr(), pull, right, moved)
+
+
+def _solved(both: sparse.csr_matrix, pull: F64, right: F64, guess: F64) -> F64:
+    """The x (V,3) of both·x + pull·x = right: ``both (V,V)`` holds each axis alike, ``pull (V,3,3)`` a vertex alone.
+
+    Conjugate gradients, preconditioned by the same system with each pull's mean over the axes: that has a third of the
+    unknowns. A pull's eigenvalues are (TANGENT, TANGENT, 1 + TANGENT) times its weight and its mean a third of their
+    sum, so that no eigenvalue of the preconditioned system lies outside 0.23 … 2.54 and 60 rounds are far from needed.
+    """
+    near = both + sparse.diags(pull.trace(axis1=1, axis2=2) / 3)
+    factor = splu(near.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    x = guess.copy()
+    rest = right - both @ x - np.einsum("nij,nj->ni", pull, x)
+    enough = SOLVED * np.linalg.norm(right)
+    along, before = np.zeros_like(x), 1.0
+    for _ in range(MOST_ROUNDS):
+        if np.linalg.norm(rest) <= enough:
+            break
+        steep = factor.solve(rest)
+        now = float(np.vdot(steep, rest))
+        along = steep + now / before * along
+        before = now
+        changed = both @ along + np.einsum("nij,nj->ni", pull, along)
+        length = now / float(np.vdot(along, changed))
+        x += length * along
+        rest -= length * changed
+    return x
 
 
 def cotangent_laplacian(vertices: F64, triangles: IntArray) -> tuple[sparse.csr_matrix, F64]:

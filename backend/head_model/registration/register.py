@@ -34,12 +34,17 @@ _PART_REGIONS = ("skin", "mouth_bag", "eye_sockets", "teeth", "tongue", "lashes"
 
 
 def register_head(
-    source: SourceHead, face_mesh: OpenFaceMesh, *, on_progress: Progress | None = None
+    source: SourceHead,
+    face_mesh: OpenFaceMesh,
+    *,
+    on_progress: Progress | None = None,
+    match: Correspondence | None = None,
 ) -> tuple[HeadModel, RegistrationReport]:
     """A head in the canonical atlas, with regions, landmarks, joints and the 52 actions, and how well that went.
 
     The open head's identity is fitted to the points MediaPipe sees on renders of ``source``, its surface is bent onto
-    the source's, and what the source lacks is carried over. Takes 10 to 30 s.
+    the source's, and what the source lacks is carried over. Takes 10 to 30 s, half of it for the ``match``: what
+    ``correspond`` says of ``source`` and the library's open head, for who has asked already.
 
     Raises ``UserError`` ``head_source`` for arrays that contradict each other, ``face_not_found`` where MediaPipe sees
     no face on its renders, ``head_scale`` for a head far from human size, ``registration_poor`` where the surfaces do
@@ -54,7 +59,8 @@ def register_head(
         )
     open_head = load_head("open")
     parts = parts_of(source)
-    match = correspond(source, parts, open_head, face_mesh, lambda share, text: report(0.75 * share, text))
+    if match is None:
+        match = correspond(source, parts, open_head, face_mesh, lambda share, text: report(0.75 * share, text))
     report(0.75, "laying out the atlas")
     template = np.asarray(source.template, np.float64)
     atlas = canonical_atlas(template, source.triangles, match.foot, open_head, match.bent)

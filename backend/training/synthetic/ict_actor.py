@@ -41,6 +41,7 @@ def default_cache() -> Path:
 def load_ict_actor(path: Path, open_head: HeadModel, cache: Path | None = None) -> Actor:
     """The ICT head at ``path`` (archive) with the training split's identity modes; takes 20 s the first time.
 
+    ``open_head`` is the library's, whose mesh it is laid over.
     Raises UserError: ``read_ict``'s, ``register_head``'s, and ``cache_folder`` where nothing can be written.
     """
     source = read_ict(path)
@@ -58,11 +59,10 @@ def load_ict_actor(path: Path, open_head: HeadModel, cache: Path | None = None) 
 
 
 def _register(source: SourceHead, open_head: HeadModel, head_file: Path, points_file: Path) -> None:
-    head, _ = register_head(source, still_face_mesh)
     parts = parts_of(source)
-    points = _open_vertices(
-        source, parts, open_head, correspond(source, parts, open_head, still_face_mesh, lambda *_: None)
-    )
+    match = correspond(source, parts, open_head, still_face_mesh, lambda *_: None)
+    head, _ = register_head(source, still_face_mesh, match=match)
+    points = _open_vertices(source, parts, open_head, match)
     unfinished = head_file.with_name(f".{head_file.stem}.{os.getpid()}.part")
     try:
         head_file.parent.mkdir(parents=True, exist_ok=True)
