@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, label
-from scipy.stats import spearmanr
 
 from backend.datasets.splits import Split, split_of_clip, split_of_photo, split_of_scan
 from backend.errors import ErrorCode, UserError
@@ -213,6 +212,8 @@ def zoom_record(tracker: Tracker, path: Path, centimetres: int) -> dict[str, Any
 
 def add_rank_correlation(records: Sequence[dict[str, Any]]) -> None:
     """Give each record of ``zoom_record`` its tracker's Spearman correlation of solved depth with true distance."""
+    from scipy.stats import spearmanr  # half a second of a core, which only who measures pays
+
     for tracker in {r["tracker"] for r in records}:
         mine = [r for r in records if r["tracker"] == tracker]
         seen = [r for r in mine if r.get("depth_cm") is not None]

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.stats import spearmanr
 
 from backend.errors import ErrorCode, UserError
 from backend.evaluation.benchmark import SequenceSpec, Truth, load_ict_head, load_truth_full, render_sequences
@@ -131,6 +130,8 @@ def calibration_record(observed: ViewAlignment, mesh: MeshSequence, found: Count
 
 
 def _figures(sigma: F64, error: F64, seen: NDArray[np.bool_]) -> dict[str, Any]:
+    from scipy.stats import spearmanr  # half a second of a core, which only who measures pays
+
     ratio = error / sigma
     row = np.clip(np.searchsorted(EDGES, sigma) - 1, 0, len(EDGES) - 2)
     count = len(EDGES) - 1

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 from torch import nn
 
 from backend.alignment.flowface.crop import CropLayout
@@ -91,6 +90,8 @@ class Validation:
         visible: NDArray[np.bool_],
     ) -> Accuracy:
         """From arrays (N,P): distances and σ in crop pixels, which points' places are known, which are in sight."""
+        from scipy.stats import spearmanr  # half a second of a core, which only who measures pays
+
         share = 100 * distance / self.inter_ocular
         counted = known & self._counted
         which = np.flatnonzero(counted.ravel())

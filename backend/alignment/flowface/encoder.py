@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import SegformerConfig, SegformerModel
 
 from backend.alignment.flowface.config import Encoder, NetworkConfig
 from backend.alignment.flowface.face_mesh import CHANNELS, FaceMeshTrunk
+from backend.alignment.flowface.segformer import Segformer
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -41,10 +41,7 @@ def image_encoder(config: NetworkConfig) -> SegformerEncoder | FaceMeshEncoder:
 
 
 class SegformerEncoder(nn.Module):
-    """Z_img of eq. 2: RGB images (B,3,D,D) in [0,1] to features (B,features,U,U), U = ``uv_size``.
-
-    The module names are those of ``transformers``, so that its SegFormer weights fit stage by stage.
-    """
+    """Z_img of eq. 2: RGB images (B,3,D,D) in [0,1] to features (B,features,U,U), U = ``uv_size``."""
 
     mean: Tensor
     std: Tensor
@@ -52,8 +49,7 @@ class SegformerEncoder(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         mix = MIX_TRANSFORMERS[config.encoder]
-        segformer = SegformerConfig(hidden_sizes=list(mix.channels), depths=list(mix.depths), drop_path_rate=0.0)
-        self.segformer = SegformerModel(segformer)
+        self.segformer = Segformer(mix.channels, mix.depths)
         self.decode_head = DecodeHead(mix.channels, config.decoder, config.features)
         self.pool = config.image_size // 4 // config.uv_size
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
@@ -61,10 +57,6 @@ class SegformerEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Features (B,features,U,U) of RGB images (B,3,D,D) in [0,1]."""
-        # Keys are few here (36 for a crop of 192 pixels), where torch's fused attention is slower on a CPU.
-        attention = "eager" if images.device.type == "cpu" else "sdpa"
-        if self.segformer.config._attn_implementation != attention:
-            self.segformer.set_attn_implementation(attention)
         x = (images - self.mean) / self.std
         stages = []
         for stage in self.segformer.stages:

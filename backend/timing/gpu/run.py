@@ -26,7 +26,7 @@ from backend.timing.gpu.types import FORMAT, Check, Difference, Timing, check_re
 from backend.timing.machine import machine
 from backend.timing.sizes import Size
 
-VERSIONS = ("torch", "numpy", "scipy", "transformers", "safetensors")
+VERSIONS = ("torch", "numpy", "scipy", "safetensors")
 
 
 PAPERS_TAKE = Size(520, 17)
