@@ -117,7 +117,7 @@ class Attention(nn.Module):
 
     def _split(self, tokens: Tensor) -> Tensor:
         """Tokens (B,N,C) of each head: (B,heads,N,size)."""
-        return tokens.unflatten(2, (self.heads, self.size)).transpose(1, 2)
+        return tokens.view(*tokens.shape[:2], self.heads, self.size).transpose(1, 2)
 
 
 class SequenceReduction(nn.Module):
