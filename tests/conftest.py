@@ -24,6 +24,7 @@ with contextlib.suppress(ImportError):
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa's beside the one that draws: an eighth of the time of a picture
 
 # A busy machine is slow, and no test is about time.
 settings.register_profile("flowface", deadline=None, suppress_health_check=[HealthCheck.too_slow])
