@@ -1,4 +1,4 @@
-"""The network learns: four rendered heads by heart."""
+"""The network learns: two rendered heads by heart."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from backend.training.atlas_points import atlas_points
 from backend.training.dense_target import DenseTarget
 from backend.training.losses import matching_loss, total_loss
 
-SIDE, U, HEADS = 64, 16, 4
+SIDE, U, HEADS = 64, 16, 2
 FOCAL = 3.0 * SIDE
 AWAY = 0.62  # metres: the face fills about two thirds of the picture
 CONFIG = NetworkConfig(
@@ -58,7 +58,7 @@ def _pictures(head: HeadModel) -> Pictures:
 
 
 @pytest.mark.slow
-def test_four_heads_are_learnt_to_a_hundredth_of_the_eyes_distance() -> None:
+def test_two_heads_are_learnt_to_a_hundredth_of_the_eyes_distance() -> None:
     """The landmarks only: a grid of 16² cells cannot bend to all vertices of a face, at best to 1.9 % of that distance
     (least squares on these heads; 24² cells to 1.2, 48² to 0.5)."""
     torch.manual_seed(0)
@@ -89,7 +89,7 @@ def test_four_heads_are_learnt_to_a_hundredth_of_the_eyes_distance() -> None:
         answer = network.eval()(pictures.images, nu)[-1]
     error = (answer.mu - mu).norm(dim=-1)
     eyes = (mu[:, OUTER_CANTHI[0]] - mu[:, OUTER_CANTHI[1]]).norm(dim=-1)
-    # 0.0071 when this was written, after half a minute of one core; eight heads took twice that.
+    # 0.0070 when this was written. An answer that does not look at the picture is off by 0.11 at best.
     assert float((error.mean(dim=1) / eyes).mean()) < 0.01
     # The uncertainty is that of the errors, within what so few steps can teach: σ of a circular Gaussian is d/√2.
     assert 0.3 < float(answer.sigma.mean() / error.square().mean().sqrt()) * 2**0.5 < 3
