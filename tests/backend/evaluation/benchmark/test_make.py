@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from backend.alignment.landmarks.face_finder import BlazeFaceFinder
 from backend.errors import UserError
 from backend.evaluation.benchmark import (
     BenchmarkHead,
+    BenchmarkSequence,
     SequenceSpec,
     Truth,
     load_ict_head,
@@ -46,9 +48,24 @@ def ict(ict_path: Path) -> BenchmarkHead:
 
 
 @pytest.fixture(scope="module")
-def clean(ict: BenchmarkHead, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[NDArray[np.uint8]], Truth]:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def small(ict: BenchmarkHead, cache: Path) -> BenchmarkSequence:
+    return render_sequence(SMALL, ict, cache)
+
+
+@pytest.fixture(scope="module")
+def large(ict: BenchmarkHead, cache: Path) -> BenchmarkSequence:
+    return render_sequence(LARGE, ict, cache)
+
+
+@pytest.fixture(scope="module")
+def clean(ict: BenchmarkHead, large: BenchmarkSequence) -> tuple[list[NDArray[np.uint8]], Truth]:
     """Every frame of LARGE without blur, noise or compression, and the truth of it."""
-    truth = load_truth_full(render_sequence(LARGE, ict, tmp_path_factory.mktemp("clean")).truth)
+    truth = load_truth_full(large.truth)
     return list(render_frames(LARGE, ict, replace(make_scene(LARGE), subframes=1, noise=0.0))), truth
 
 
@@ -115,9 +132,10 @@ def test_landmarks_stay_on_the_mesh_through_the_camera(clean: tuple[list[NDArray
     assert (marks[:, 8, 1] > marks[:, 27, 1]).all()
 
 
-def test_mediapipe_finds_every_face_close_to_the_truth(ict: BenchmarkHead, tmp_path: Path) -> None:
-    for spec in (LARGE, SequenceSpec("dev", 5, 2, "extreme", frame_count=8)):
-        sequence = render_sequence(spec, ict, tmp_path)
+def test_mediapipe_finds_every_face_close_to_the_truth(
+    ict: BenchmarkHead, large: BenchmarkSequence, tmp_path: Path
+) -> None:
+    for sequence in (large, render_sequence(SequenceSpec("dev", 5, 2, "extreme", frame_count=8), ict, tmp_path)):
         mesh = load_truth(sequence.truth)
         take = align_footage(
             open_footage(sequence.clip, None),
@@ -138,37 +156,40 @@ def test_mediapipe_finds_every_face_close_to_the_truth(ict: BenchmarkHead, tmp_p
         assert error.mean() < 0.06
 
 
-def test_frames_of_the_clip_and_of_the_truth_count_alike(ict: BenchmarkHead, tmp_path: Path) -> None:
-    sequence = render_sequence(SMALL, ict, tmp_path)
-    decoded = np.array(_decoded(sequence.clip), np.float64)
+def test_frames_of_the_clip_and_of_the_truth_count_alike(ict: BenchmarkHead, small: BenchmarkSequence) -> None:
+    decoded = np.array(_decoded(small.clip), np.float64)
     assert decoded.shape == (SMALL.frame_count, SMALL.side, SMALL.side, 3)
-    assert load_truth(sequence.truth).frame_count == SMALL.frame_count
+    assert load_truth(small.truth).frame_count == SMALL.frame_count
     for index, frame in enumerate(render_frames(SMALL, ict, make_scene(SMALL))):
         assert ((decoded - frame) ** 2).mean(axis=(1, 2, 3)).argmin() == index
 
 
-def test_the_same_seed_gives_the_same_pictures_and_truth(ict: BenchmarkHead, tmp_path: Path) -> None:
-    first, second = (render_sequence(SMALL, ict, tmp_path / name) for name in ("a", "b"))
-    np.testing.assert_array_equal(_decoded(first.clip), _decoded(second.clip))
-    one, other = load_truth(first.truth), load_truth(second.truth)
+def test_the_same_seed_gives_the_same_pictures_and_truth(
+    ict: BenchmarkHead, small: BenchmarkSequence, tmp_path: Path
+) -> None:
+    again = render_sequence(SMALL, ict, tmp_path)
+    np.testing.assert_array_equal(_decoded(small.clip), _decoded(again.clip))
+    one, other = load_truth(small.truth), load_truth(again.truth)
     np.testing.assert_array_equal(one.vertices, other.vertices)
-    other_seed = load_truth(render_sequence(replace(SMALL, seed=6), ict, tmp_path / "a").truth)
+    other_seed = load_truth(render_sequence(replace(SMALL, seed=6), ict, tmp_path).truth)
     assert not np.array_equal(one.vertices, other_seed.vertices)
 
 
 def test_what_is_there_stays_and_what_is_half_there_is_made_again(
-    ict: BenchmarkHead, ict_path: Path, tmp_path: Path
+    ict: BenchmarkHead, ict_path: Path, small: BenchmarkSequence, tmp_path: Path
 ) -> None:
     specs = [SMALL, replace(SMALL, person=4)]
-    done = list(render_sequences(specs[:1], ict_path, tmp_path, workers=1))
-    stamp = done[0].clip.stat().st_mtime_ns
+    folder = small.clip.parent
+    kept = tmp_path / folder.parent.name
+    shutil.copytree(folder, kept / folder.name)
+    stamp = (kept / folder.name / small.clip.name).stat().st_mtime_ns
     again = {sequence.spec: sequence for sequence in render_sequences(specs, ict_path, tmp_path, workers=1)}
     assert set(again) == set(specs)
     assert again[SMALL].clip.stat().st_mtime_ns == stamp
     whole = load_truth(again[specs[1]].truth).vertices
     again[specs[1]].truth.unlink()
     np.testing.assert_array_equal(load_truth(render_sequence(specs[1], ict, tmp_path).truth).vertices, whole)
-    left = sorted(path.name for path in done[0].clip.parent.parent.iterdir())
+    left = sorted(path.name for path in kept.iterdir())
     assert left == sorted(spec.name for spec in specs)
 
 
