@@ -191,7 +191,7 @@ def test_a_texture_that_would_take_all_memory_is_refused(texture, says):
     [
         (lambda maps: maps[:, :, :4], "has shape"),
         (lambda maps: maps[:3], "has shape"),
-        (lambda maps: maps + np.float16(0.06), "deeper"),
+        (lambda maps: maps + np.float16([[[0.06]], [[0]], [[0]], [[0]]]), "deeper"),
         (lambda maps: maps - np.float16([[[0]], [[0]], [[0]], [[0.25]]]), "seen by"),
         (lambda maps: np.resize(maps, (4, 4097, 4097)), "4096"),
     ],
