@@ -47,11 +47,11 @@ def _show_error(take: Any, context: Any) -> None:
     error_on_head.changed(take, context.evaluated_depsgraph_get())
 
 
-def _wrinkle_number(kind: Any, name: str, **about: Any) -> Any:
+def _wrinkle_number(kind: Any, value: type, given: str, **about: Any) -> Any:
     """A property that is an input of the wrinkles' nodes."""
     return kind(
-        get=lambda take: type(about["soft_max"])(wrinkles.value_of(take, name)),
-        set=lambda take, value: wrinkles.set_value(take, name, value),
+        get=lambda take: value(wrinkles.value_of(take, given)),
+        set=lambda take, wanted: wrinkles.set_value(take, given, wanted),
         **about,
     )
 
@@ -70,6 +70,7 @@ def _wrinkle_properties() -> dict[str, Any]:
         ),
         WRINKLE_STRENGTH: _wrinkle_number(
             bpy.props.FloatProperty,
+            float,
             wrinkles.STRENGTH,
             name="Strength",
             description="How deep the wrinkles are: 1 as the footage showed them, 0 not at all",
@@ -81,6 +82,7 @@ def _wrinkle_properties() -> dict[str, Any]:
         ),
         WRINKLE_LEVEL: _wrinkle_number(
             bpy.props.IntProperty,
+            int,
             wrinkles.LEVEL,
             name="Subdivisions",
             description=f"How finely viewports divide the mesh for its wrinkles: {finer}in Material Preview alone",
@@ -90,6 +92,7 @@ def _wrinkle_properties() -> dict[str, Any]:
         ),
         WRINKLE_RENDER_LEVEL: _wrinkle_number(
             bpy.props.IntProperty,
+            int,
             wrinkles.RENDER_LEVEL,
             name="In Renders",
             description=f"How finely renders divide it: {finer}in the material's shading alone",

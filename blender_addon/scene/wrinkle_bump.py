@@ -1,8 +1,8 @@
-"""Wrinkles in the shading of a head's skin: what of their displacement its mesh is too coarse to have.
+"""Wrinkles in the shading of a head's skin, as fine as their maps, however coarse the mesh is.
 
-The height is the displacement at a texel less that of the mesh, which the geometry nodes say: all of it on a mesh that
-was not moved, next to none on one that is finer than the wrinkles. Without those nodes the attributes are 0, and so is
-the height.
+The normals that are bent are those that the mesh had before the geometry nodes moved its points, else coarse meshes
+would be shaded by what little of the wrinkles their points have. Without those nodes all attributes are 0, and so is
+the height of the bumps.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from . import materials
 from .skin_texture import UV_MAP
-from .wrinkle_nodes import AMOUNT, DISPLACEMENT, TENSION, math
+from .wrinkle_nodes import AMOUNT, SMOOTH, TENSION, math
 
 PICTURE, BUMP = "FlowFace Wrinkle Maps", "FlowFace Wrinkle Bump"
 """Names of the nodes that a material gets: the image, and what bends its normals."""
@@ -43,6 +43,7 @@ def insert(material: Any, image: Any) -> None:
     bump.inputs["Strength"].default_value = 1.0
     tree.links.new(_height(tree, image), bump.inputs["Height"])
     tree.links.new(_scale(tree), bump.inputs["Distance"])
+    tree.links.new(_smooth(tree), bump.inputs["Normal"])
     tree.links.new(bump.outputs["Normal"], shader.inputs["Normal"])
     tree.nodes.active = active
 
@@ -55,7 +56,7 @@ def _height(tree: Any, image: Any) -> Any:
     tree.links.new(places.outputs["UV"], picture.inputs["Vector"])
     maps = _node(tree, "ShaderNodeSeparateXYZ", -1200.0, -500.0)
     tree.links.new(picture.outputs["Color"], maps.inputs[0])
-    tension = _attribute(tree, TENSION, -800.0)
+    tension = _attribute(tree, TENSION, -800.0).outputs[2]  # called Fac, from Blender 5 on Factor
     stretched = _math(tree, "MAXIMUM", tension, 0.0, -1000.0, -700.0)
     less = _math(tree, "MULTIPLY", tension, -1.0, -1200.0, -880.0)
     compressed = _math(tree, "MAXIMUM", less, 0.0, -1000.0, -880.0)
@@ -63,8 +64,28 @@ def _height(tree: Any, image: Any) -> Any:
     still_more = _math(tree, "MULTIPLY", maps.outputs[2], compressed, -800.0, -780.0)
     depth = _math(tree, "ADD", maps.outputs[0], more, -640.0, -560.0)
     depth = _math(tree, "ADD", depth, still_more, -640.0, -740.0)
-    depth = _math(tree, "MULTIPLY", depth, _attribute(tree, AMOUNT, -980.0), -480.0, -660.0)
-    return _math(tree, "SUBTRACT", depth, _attribute(tree, DISPLACEMENT, -1160.0), -480.0, -840.0)
+    return _math(tree, "MULTIPLY", depth, _attribute(tree, AMOUNT, -980.0).outputs[2], -480.0, -660.0)
+
+
+def _smooth(tree: Any) -> Any:
+    """The normal before points were moved, where the mesh has it, else its own."""
+    turn = _node(tree, "ShaderNodeVectorTransform", -1200.0, -1160.0)
+    turn.vector_type, turn.convert_from, turn.convert_to = "VECTOR", "OBJECT", "WORLD"  # of none a normal is no number
+    tree.links.new(_attribute(tree, SMOOTH, -1160.0).outputs["Vector"], turn.inputs[0])
+    length = _node(tree, "ShaderNodeVectorMath", -1000.0, -1100.0)
+    length.operation = "LENGTH"
+    tree.links.new(turn.outputs[0], length.inputs[0])
+    there = _math(tree, "GREATER_THAN", length.outputs["Value"], 1e-9, -800.0, -1100.0)
+    chosen = _node(tree, "ShaderNodeMix", -640.0, -1200.0)
+    chosen.data_type = "VECTOR"
+    tree.links.new(there, materials.socket_of(chosen.inputs, "Factor"))
+    own = _node(tree, "ShaderNodeNewGeometry", -1200.0, -1340.0).outputs["Normal"]
+    tree.links.new(own, materials.socket_of(chosen.inputs, "A"))
+    tree.links.new(turn.outputs[0], materials.socket_of(chosen.inputs, "B"))
+    unit = _node(tree, "ShaderNodeVectorMath", -440.0, -1200.0)
+    unit.operation = "NORMALIZE"
+    tree.links.new(materials.socket_of(chosen.outputs, "Result"), unit.inputs[0])
+    return unit.outputs[0]
 
 
 def _scale(tree: Any) -> Any:
@@ -89,7 +110,7 @@ def _node(tree: Any, kind: str, x: float, y: float, name: str = "") -> Any:
 def _attribute(tree: Any, name: str, y: float) -> Any:
     node = _node(tree, "ShaderNodeAttribute", -1500.0, y)
     node.attribute_name = node.label = name
-    return node.outputs[2]  # called Fac, from Blender 5 on Factor
+    return node
 
 
 def _math(tree: Any, operation: str, first: Any, second: Any, x: float, y: float) -> Any:

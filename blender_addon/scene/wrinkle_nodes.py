@@ -20,8 +20,9 @@ FORM = 1
 IMAGE, STRENGTH, LEVEL, RENDER_LEVEL = "Wrinkles", "Strength", "Level", "Render Level"
 """The group's inputs."""
 TENSION, DISPLACEMENT, AMOUNT = "flowface_tension", "flowface_displacement", "flowface_wrinkle_strength"
+SMOOTH = "flowface_smooth_normal"
 """Attributes of the evaluated mesh, on its points: stretched over 0 and compressed below; how far the point was moved
-along its normal, in the mesh's units; how much of its displacement a point gets."""
+along its normal, in the mesh's units; how much of its displacement a point gets; the normal that it had before."""
 SKIN = "flowface_skin"
 """Attribute of the mesh: 1 on points that may be displaced, 0 on those of eyes, teeth, brows and lashes."""
 REST = "rest_position"
@@ -111,9 +112,11 @@ class _Maker:
         self._link(level, fine.inputs["Level"])
         depth = self._math("MULTIPLY", self._depth(image), self._named(AMOUNT, "FLOAT", 9), 10)
         stored = self._stored(fine.outputs["Mesh"], DISPLACEMENT, depth, 11)
+        normal = self._node("GeometryNodeInputNormal", 10).outputs[0]
+        stored = self._stored(stored, SMOOTH, normal, 11, "FLOAT_VECTOR")
         offset = self._node("ShaderNodeVectorMath", 11)
         offset.operation = "SCALE"
-        self._link(self._node("GeometryNodeInputNormal", 10).outputs[0], offset.inputs[0])
+        self._link(self._named(SMOOTH, "FLOAT_VECTOR", 10), offset.inputs[0])
         self._link(self._named(DISPLACEMENT, "FLOAT", 10), offset.inputs["Scale"])
         move = self._node("GeometryNodeSetPosition", 12)
         self._link(stored, move.inputs["Geometry"])
@@ -153,9 +156,9 @@ class _Maker:
         node.inputs["Name"].default_value = name
         return _enabled(node.outputs, "Attribute")
 
-    def _stored(self, geometry: Any, name: str, value: Any, column: int) -> Any:
+    def _stored(self, geometry: Any, name: str, value: Any, column: int, kind: str = "FLOAT") -> Any:
         node = self._node("GeometryNodeStoreNamedAttribute", column)
-        node.data_type, node.domain, node.label = "FLOAT", "POINT", name
+        node.data_type, node.domain, node.label = kind, "POINT", name
         node.inputs["Name"].default_value = name
         self._link(geometry, node.inputs["Geometry"])
         self._link(value, _enabled(node.inputs, "Value"))

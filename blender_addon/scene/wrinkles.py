@@ -133,10 +133,10 @@ def set_value(take: Any, name: str, value: float) -> None:
 
 def sources(scene: Any, take: Any) -> list[Any]:
     """The scene's other takes whose wrinkles the head of a take can wear: those on the same atlas."""
-    mine = _atlas(replace.member(take, replace.HEAD))
-    others = [one for one in replace.takes_of(scene) if one != take]
-    worn = [(one, replace.member(one, replace.HEAD)) for one in others]
-    return [one for one, head in worn if mine is not None and image_on(head) is not None and _same(mine, _atlas(head))]
+    others = [(one, replace.member(one, replace.HEAD)) for one in replace.takes_of(scene) if one != take]
+    having = [(one, head) for one, head in others if image_on(head) is not None]
+    mine = _atlas(replace.member(take, replace.HEAD)) if having else None
+    return [one for one, head in having if mine is not None and _same(mine, _atlas(head))]
 
 
 def _atlas(head: Any) -> NDArray[np.float32] | None:
