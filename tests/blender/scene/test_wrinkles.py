@@ -17,8 +17,9 @@ from blender_addon.scene import build, ghost, materials, takes, wrinkle_bump, wr
 from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.ownership import ARMATURE, HEAD
 from protocol.take import TakeResult
+from tests.backend.detail.made_up import waves
 
-from ..wrinkled import waves, wrinkled
+from ..wrinkled import wrinkled
 from .test_look import open_take, vector
 
 SIDE = 32
