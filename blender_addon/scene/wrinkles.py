@@ -162,7 +162,7 @@ def _image(head: Any) -> Any | None:
 
 def _set(head: Any, name: str, value: Any) -> None:
     modifier = modifier_of(head)
-    socket = wrinkle_nodes.socket_of(modifier.node_group, name)
+    socket = wrinkle_nodes.socket_of(modifier.node_group, name) if modifier is not None else None
     if socket is not None:
         compat.set_modifier_input(modifier, socket, value)
         head.update_tag()

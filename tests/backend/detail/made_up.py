@@ -38,4 +38,4 @@ def furrows(side: int) -> F32:
 
 def as_wrinkles(maps: F32) -> Wrinkles:
     """The same, all of it seen."""
-    return Wrinkles(*maps, seen=np.ones_like(maps[0]))
+    return Wrinkles(maps[0], maps[1], maps[2], np.ones_like(maps[0]))

@@ -19,8 +19,8 @@ from tests.protocol.takes import small_take
 
 def made_up(side: int = 16) -> Wrinkles:
     random = np.random.default_rng(1)
-    maps = [random.normal(scale=5e-4, size=(side, side)).astype(np.float32) for _ in range(3)]
-    return Wrinkles(*maps, seen=random.uniform(size=(side, side)).astype(np.float32))
+    base, stretch, compression = random.normal(scale=5e-4, size=(3, side, side)).astype(np.float32)
+    return Wrinkles(base, stretch, compression, random.uniform(size=(side, side)).astype(np.float32))
 
 
 def test_depths_arrive_within_half_a_micrometre() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from backend.detail.io import save_wrinkles
 from backend.errors import Cancelled, UserError
@@ -38,7 +39,7 @@ def folder(take: ExportTake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return exported(take, "wrinkles", tmp_path_factory.mktemp("out") / "all")
 
 
-def depths(path: Path, step: float) -> np.ndarray:
+def depths(path: Path, step: float) -> NDArray[np.float64]:
     picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     assert picture.dtype == np.uint16 and picture.shape == (SIDE, SIDE)
     return (picture.astype(np.float64) - 32768) * step
