@@ -16,6 +16,7 @@ from .. import compat
 from ..vendor import take as contract
 from . import materials, wrinkle_bump, wrinkle_nodes
 from . import ownership as replace
+from .half_exr import half_exr
 
 MODIFIER = "FlowFace Wrinkles"
 OWNED = "flowface_wrinkles"
@@ -186,12 +187,10 @@ def _mark_skin(mesh: Any) -> None:
 
 def _packed(name: str, take: contract.TakeResult) -> Any:
     """A new image of a take's maps, kept within the file: metres in red, green and blue."""
-    side = take.wrinkles.shape[1]
-    image = bpy.data.images.new(name, side, side, alpha=False, float_buffer=True, is_data=True)
+    data = half_exr(np.moveaxis(take.wrinkles[:3], 0, -1))
+    image = bpy.data.images.new(name, 1, 1, alpha=False, float_buffer=True, is_data=True)
     image[HEAD_ID] = take.head.head_id
-    pixels = np.ones((side, side, 4), np.float32)
-    pixels[..., :3] = np.moveaxis(take.wrinkles[:3, ::-1], 0, -1)  # Blender's first row is the lowest
-    image.pixels.foreach_set(pixels.ravel())
-    image.update()
-    image.pack()
+    image.source = "FILE"
+    image.pack(data=data, data_len=len(data))
+    image.colorspace_settings.name = "Non-Color"
     return image
