@@ -67,7 +67,7 @@ def near() -> None:
     view.view_rotation = towards.to_track_quat("Z", "Y")
     view.view_location = forehead.mean(axis=0) + np.array([0.0, -0.05, -0.02])
     view.view_distance = 0.2
-    bgui.after(6.0, lambda: (shot("1-off"), turn_on()))
+    bgui.after(4.0, turn_on)
 
 
 def shot(name: str) -> None:
@@ -84,12 +84,12 @@ def shot(name: str) -> None:
 
 def turn_on() -> None:
     bgui.click(switch_x, switch_y)
-    bgui.after(4.0, on)
+    bgui.after(20.0, on)  # shaders are compiled meanwhile
 
 
 def on() -> None:
     print("switched on by the mouse:", take().flowface_wrinkles_shown)
-    shot("2-neutral")
+    shot("1-neutral")
     raise_brows(1.0)
     bgui.after(4.0, raised)
 
@@ -100,22 +100,28 @@ def raise_brows(value: float) -> None:
 
 
 def raised() -> None:
-    shot("3-raised")
+    shot("2-raised")
     take().flowface_wrinkle_level = 2
     bgui.after(8.0, subdivided)
 
 
 def subdivided() -> None:
-    shot("4-subdivided")
+    shot("3-subdivided")
     take().flowface_wrinkles_shown = False
     bgui.after(4.0, off)
 
 
 def off() -> None:
-    shot("5-raised-off")
-    print("neutral differ:", difference("2-neutral", "1-off"))
-    print("raised differ:", difference("3-raised", "5-raised-off"))
-    print("subdivided differ:", difference("4-subdivided", "5-raised-off"))
+    shot("4-raised-off")
+    raise_brows(0.0)
+    bgui.after(4.0, neutral)
+
+
+def neutral() -> None:
+    shot("5-neutral-off")
+    print("neutral differ:", difference("1-neutral", "5-neutral-off"))
+    print("raised differ:", difference("2-raised", "4-raised-off"))
+    print("subdivided differ:", difference("3-subdivided", "4-raised-off"))
     bgui.done(0)
 
 
