@@ -52,7 +52,7 @@ def wear(head: Any, image: Any, key: str) -> None:
         carried = [number for number, other in enumerate(head.modifiers) if other.type == "ARMATURE"]
         head.modifiers.move(len(head.modifiers) - 1, carried[-1] + 1 if carried else 0)
     head[OWNED] = True
-    change(head, image)
+    _give(head, image)
     for material in wrinkle_bump.materials_of(head):
         if material.get(materials.TAKE_KEY) == key:
             wrinkle_bump.insert(material, image)
@@ -60,9 +60,11 @@ def wear(head: Any, image: Any, key: str) -> None:
 
 def change(head: Any, image: Any) -> None:
     """Let a head object that can have wrinkles wear others, or none for None; the user's stay as they are."""
-    modifier = modifier_of(head)
-    if modifier is None or not (_image(head) is None or image_on(head) is not None):
-        return
+    if modifier_of(head) is not None and (_image(head) is None or image_on(head) is not None):
+        _give(head, image)
+
+
+def _give(head: Any, image: Any) -> None:
     if image is not None:
         head.add_rest_position_attribute = True
         _mark_skin(head.data)

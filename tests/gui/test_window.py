@@ -251,9 +251,11 @@ def test_wrinkles_in_the_panel(window: Window, start_backend: Callable[[str], Se
     assert done.returncode == 0, done.stdout
     assert "Traceback" not in done.stdout, done.stdout
     assert "switched on by the mouse: True" in done.stdout
-    change = {line.split(":")[0]: float(line.split(":")[1]) for line in done.stdout.splitlines() if "differ:" in line}
-    assert change["raised differ"] > 5 * change["neutral differ"], change
-    assert change["subdivided differ"] > 5 * change["neutral differ"], change
+    lines = [line.removeprefix("furrows ").split(": ") for line in done.stdout.splitlines() if "furrows " in line]
+    seen = {name: float(depth) for name, depth in lines}
+    for name in ("2-raised", "3-subdivided"):
+        assert seen[name] > 3 * seen["4-raised-off"], seen
+    assert seen["1-neutral"] < 1.3 * seen["5-neutral-off"], seen
 
 
 def test_corrections_in_the_panel(window: Window, start_backend: Callable[[str], Server]) -> None:
