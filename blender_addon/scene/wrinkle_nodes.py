@@ -100,7 +100,7 @@ class _Maker:
             self._link(edge.outputs[f"Vertex Index {number}"], end.inputs["Index"])
             ends.append(_enabled(end.outputs, "Value"))
         length = self._vector("DISTANCE", edge.outputs["Position 1"], edge.outputs["Position 2"], 2).outputs["Value"]
-        before = self._vector("DISTANCE", *ends, 2).outputs["Value"]
+        before = self._vector("DISTANCE", ends[0], ends[1], 2).outputs["Value"]
         longer = self._math("SUBTRACT", length, before, 3)
         return self._on(self._math("DIVIDE", longer, before, 3), "FLOAT", "EDGE", 4)  # by nothing is 0, in Blender
 
