@@ -216,3 +216,33 @@ def write_film(render: Any) -> None:
     if "media_type" in render.image_settings.bl_rna.properties:
         render.image_settings.media_type = "VIDEO"
     render.image_settings.file_format = "FFMPEG"
+
+
+def keep_uv_corners(node: Any) -> None:
+    """Let a geometry node Subdivision Surface leave corners in the UV map where they are: a socket from 5.0 on."""
+    if "UV Smooth" in node.inputs:
+        node.inputs["UV Smooth"].default_value = "None"
+    else:
+        node.uv_smooth = "NONE"
+
+
+def modifier_input(modifier: Any, socket: str) -> Any:
+    """The value that a geometry nodes modifier gives an input of its group, None where it has none."""
+    inputs = _inputs(modifier)
+    if inputs is None:
+        return modifier.get(socket)
+    return getattr(getattr(inputs, socket, None), "value", None)
+
+
+def set_modifier_input(modifier: Any, socket: str, value: Any) -> None:
+    """Change it."""
+    inputs = _inputs(modifier)
+    if inputs is None:
+        modifier[socket] = value
+    else:
+        getattr(inputs, socket).value = value
+
+
+def _inputs(modifier: Any) -> Any | None:
+    """Where a modifier has the values of its group's inputs: from 5.2 on they are no keys of its own."""
+    return modifier.properties.inputs if hasattr(modifier, "properties") else None

@@ -10,12 +10,14 @@ from typing import Any
 import bpy
 
 from . import curve_properties
-from .scene import error_on_head, head_display, ownership, plate, retime, skin_texture, takes, timing
+from .scene import error_on_head, head_display, ownership, plate, retime, skin_texture, takes, timing, wrinkles
 from .scene import versions_of_take as versions
 
 NAME, START, SPEED, VERSION = "flowface_name", "flowface_start", "flowface_speed", "flowface_version_name"
 HEAD_DISPLAY = "flowface_head_display"
 TEXTURE = "flowface_texture"
+WRINKLES, WRINKLE_STRENGTH = "flowface_wrinkles_shown", "flowface_wrinkle_strength"
+WRINKLE_LEVEL, WRINKLE_RENDER_LEVEL = "flowface_wrinkle_level", "flowface_wrinkle_render_level"
 PLATE = "flowface_plate_in_renders"
 STRIP = "flowface_show_confidence"
 WIREFRAME, LANDMARKS, ERROR = "flowface_show_wireframe", "flowface_show_landmarks", error_on_head.SHOWN
@@ -45,10 +47,67 @@ def _show_error(take: Any, context: Any) -> None:
     error_on_head.changed(take, context.evaluated_depsgraph_get())
 
 
+def _wrinkle_number(kind: Any, value: type, given: str, **about: Any) -> Any:
+    """A property that is an input of the wrinkles' nodes."""
+    return kind(
+        get=lambda take: value(wrinkles.value_of(take, given)),
+        set=lambda take, wanted: wrinkles.set_value(take, given, wanted),
+        **about,
+    )
+
+
+def _wrinkle_properties() -> dict[str, Any]:
+    finer = (
+        "each level has four times the faces of the one before. With 0 no point of the mesh moves, and wrinkles show "
+    )
+    return {
+        WRINKLES: bpy.props.BoolProperty(
+            name="Wrinkles",
+            description="Show the person's wrinkles, which come and go as the skin is stretched and compressed: with "
+            "edited keys, too, and other performances of this head",
+            get=wrinkles.is_shown,
+            set=wrinkles.set_shown,
+        ),
+        WRINKLE_STRENGTH: _wrinkle_number(
+            bpy.props.FloatProperty,
+            float,
+            wrinkles.STRENGTH,
+            name="Strength",
+            description="How deep the wrinkles are: 1 as the footage showed them, 0 not at all",
+            min=0.0,
+            soft_max=2.0,
+            max=10.0,
+            precision=2,
+            step=5,
+        ),
+        WRINKLE_LEVEL: _wrinkle_number(
+            bpy.props.IntProperty,
+            int,
+            wrinkles.LEVEL,
+            name="Subdivisions",
+            description=f"How finely viewports divide the mesh for its wrinkles: {finer}in Material Preview alone",
+            min=0,
+            soft_max=4,
+            max=4,
+        ),
+        WRINKLE_RENDER_LEVEL: _wrinkle_number(
+            bpy.props.IntProperty,
+            int,
+            wrinkles.RENDER_LEVEL,
+            name="In Renders",
+            description=f"How finely renders divide it: {finer}in the material's shading alone",
+            min=0,
+            soft_max=4,
+            max=4,
+        ),
+    }
+
+
 def properties() -> dict[str, Any]:
     """Blender's properties of a take's collection, by name."""
     return {
         **curve_properties.properties(),
+        **_wrinkle_properties(),
         NAME: bpy.props.StringProperty(
             name="Name",
             description="Name of the take; what was called after it is renamed along",

@@ -20,6 +20,7 @@ from .bounds import FURTHEST
 from .job import DistortionModel
 
 U8 = NDArray[np.uint8]
+F16 = NDArray[np.float16]
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -194,4 +195,7 @@ class TakeResult(Performance):
     texture: Annotated[U8, shaped("B")] = field(default_factory=left_out)
     """The bytes of a PNG (sRGB) on the head's atlas with its skin as the footage shows it; none where there is none.
     See ``protocol.texture``."""
+    wrinkles: Annotated[F16, shaped(4, "S", "S", largest=1.0)] = field(default_factory=left_out)
+    """The person's wrinkles on the same atlas, which go with the skin's tension; S = 0 where there are none. See
+    ``protocol.wrinkles``."""
     others: tuple[TakeResult, ...] = ()

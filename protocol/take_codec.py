@@ -21,6 +21,7 @@ from .fields import from_plain
 from .job import DISTORTION_LENGTHS
 from .take import CameraTrack, HeadGeometry, Performance, TakeResult
 from .texture import check_texture
+from .wrinkles import check_wrinkles
 
 P = TypeVar("P", bound=Performance)
 SMALLEST_FOCAL = 1e-3
@@ -63,6 +64,7 @@ def _one_to_wire(take: TakeResult, prefix: str = "") -> tuple[dict[str, Any], Ar
     sizes: Sizes = {}
     _check_head(head, sizes)
     check_texture(take.texture)
+    check_wrinkles(take.wrinkles)
     fields, arrays = write_performance(take, _wire_keys(prefix), sizes)
     return fields | {"head": plain_fields(head)}, arrays | gather(head, f"{prefix}head/")
 
@@ -99,6 +101,7 @@ def _one_from_wire(plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]],
     own = {**plain, "head": head, "others": ()}
     take = read_performance(TakeResult, own, arrays, _wire_keys(prefix), sizes=sizes)
     check_texture(take.texture)
+    check_wrinkles(take.wrinkles)
     return take
 
 

@@ -13,14 +13,14 @@ from backend.client.track import (
     backend_endpoint,
     forget,
     keep_proxies,
-    keep_textures,
+    keep_skin,
     output_folder,
     write_result,
 )
 from backend.errors import ErrorCode, UserError
 from backend.observations.io import MAX_BYTES as ALIGNMENT_BYTES
 from backend.overlay.track import write_overlays
-from backend.pipeline.take_files import TRACKED, files_of_take, texture_file, track_file
+from backend.pipeline.take_files import TRACKED, files_of_take, texture_file, track_file, wrinkles_file
 from backend.progress import never
 from backend.reading import MAX_REPORT_BYTES, read_bounded, read_json
 from backend.track.io import load_track
@@ -73,7 +73,8 @@ def refine_to_folder(
         else:
             _by_job(replace(job, parent=request.take), request, on_status)
         track = load_track(out / "track.npz")
-        files = {Path(name).stem: out / name for name in (*REFINED_FILES, texture_file(1)) if (out / name).is_file()}
+        names = (*REFINED_FILES, texture_file(1), wrinkles_file(1))
+        files = {Path(name).stem: out / name for name in names if (out / name).is_file()}
         if request.overlay:
             if on_stage:
                 on_stage("writing the overlay")
@@ -119,5 +120,5 @@ def _by_job(job: RefineJob, request: RefineRequest, on_status: OnStatus | None) 
         for name in REFINED_FILES:
             write_result(request.out / name, reply.files[name].tobytes())
         keep_proxies(reply, request.out)
-        kept = keep_textures(reply.take, request.out).values()
+        kept = keep_skin(reply.take, request.out).values()
         forget(earlier, {*REFINED_FILES, *(path.name for path in kept)})

@@ -37,7 +37,7 @@ class TrackRequest:
 
     ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
     files named in ``TrackOutput.files`` are written, over earlier ones of the same names, and an earlier take's heads,
-    textures and unrefined track are removed, which would count as this one's; nothing else there is touched.
+    textures, wrinkles and unrefined track are removed, which would count as this one's; nothing else there is touched.
     """
 
     footage: tuple[Path, ...]

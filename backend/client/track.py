@@ -17,10 +17,19 @@ from backend.client.connection import Client, OnStatus
 from backend.client.request import TrackRequest, job_spec
 from backend.client.result_files import PROXIES
 from backend.client.scene_writer import require_blender, scene_writer
+from backend.detail.io import save_wrinkles
+from backend.detail.wire import from_wire
 from backend.errors import ErrorCode, UserError
 from backend.files import link_or_copy, write_atomic
 from backend.overlay.track import write_overlays
-from backend.pipeline.take_files import TRACKED, alignments_file, files_of_take, texture_file, track_file
+from backend.pipeline.take_files import (
+    TRACKED,
+    alignments_file,
+    files_of_take,
+    texture_file,
+    track_file,
+    wrinkles_file,
+)
 from backend.server.discovery import find_server, private_server
 from backend.terminal.ending import ending_interrupts
 from backend.track.io import load_track
@@ -122,7 +131,7 @@ def output_folder(out: Path) -> Iterator[Path]:
 
 
 def write_take(reply: ResultReply, out: Path) -> dict[str, Path]:
-    """Write a take, its further heads, proxies and textures; what was written, by name.
+    """Write a take, its further heads, proxies, textures and wrinkles; what was written, by name.
 
     Raises UserError ``output_unwritable``, ``no_file`` where one of them did not come.
     """
@@ -136,7 +145,7 @@ def write_take(reply: ResultReply, out: Path) -> dict[str, Path]:
             raise UserError(ErrorCode.NO_FILE, sentence, "Track the footage again.")
         files[Path(name).stem] = out / name
         write_result(out / name, reply.files[name].tobytes())
-    return files | keep_proxies(reply, out) | keep_textures(reply.take, out)
+    return files | keep_proxies(reply, out) | keep_skin(reply.take, out)
 
 
 def keep_proxies(reply: ResultReply, out: Path) -> dict[str, Path]:
@@ -166,13 +175,23 @@ def keep_proxies(reply: ResultReply, out: Path) -> dict[str, Path]:
     return kept
 
 
-def keep_textures(take: TakeResult | None, out: Path) -> dict[str, Path]:
-    """Write the textures of a take's heads; what was written, by name. Raises UserError ``output_unwritable``."""
+def keep_skin(take: TakeResult | None, out: Path) -> dict[str, Path]:
+    """Write textures and wrinkles of a take's heads; what was written, by name.
+
+    Raises UserError ``output_unwritable``.
+    """
     kept: dict[str, Path] = {}
     for number, head in enumerate((take, *take.others) if take is not None else (), start=1):
         if head.texture.size:
             path = out / texture_file(number)
             write_result(path, head.texture.tobytes())
+            kept[path.stem] = path
+        if head.wrinkles.size:
+            path = out / wrinkles_file(number)
+            try:
+                save_wrinkles(from_wire(head.wrinkles), path)
+            except OSError as error:
+                raise _unwritable(path, error) from error
             kept[path.stem] = path
     return kept
 

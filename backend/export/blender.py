@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.detail.types import Wrinkles
+from backend.detail.wire import to_wire
 from backend.errors import ErrorCode, UserError
 from backend.export.hair import with_hair
 from backend.head_model.appearance import lip_share, mouth_light
@@ -36,11 +38,17 @@ OUTER_EYE_CORNERS = (36, 45)
 
 
 def take_result(
-    track: Track, head: HeadModel, name: str, report: Mapping[str, Any], texture: bytes = b""
+    track: Track,
+    head: HeadModel,
+    name: str,
+    report: Mapping[str, Any],
+    texture: bytes = b"",
+    wrinkles: Wrinkles | None = None,
 ) -> TakeResult:
     """A track as Blender needs it: this person's head, its performance and the cameras. ``texture`` is a PNG.
 
     Raises:
+        ProtocolError: ``bad_take`` where the wrinkles are none that may travel.
         UserError: ``head_changed`` where ``head`` is not the one whose coefficients the track holds.
     """
     sizes = {len(track.deformation), track.action_corrections.shape[1]}
@@ -53,6 +61,7 @@ def take_result(
         head=dataclasses.replace(shown, head_hash=track.head_hash),
         report=report,
         texture=np.frombuffer(texture, np.uint8),
+        wrinkles=to_wire(wrinkles) if wrinkles is not None else np.zeros((4, 0, 0), np.float16),
         **{item.name: getattr(track, item.name) for item in dataclasses.fields(Performance)},
     )
 

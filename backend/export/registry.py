@@ -182,6 +182,20 @@ register_folder_export("ply", "Meshes (PLY)", "the head of each frame, in metres
 register_folder_export("glb", "Meshes (GLB)", "the head of each frame as binary glTF", _meshes("glb"))
 
 
+def _wrinkles(takes: Sequence[ExportTake], folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+    from backend.export.wrinkles.write import write_wrinkles
+
+    write_wrinkles(takes[0], folder, on_progress, should_cancel)
+
+
+register_folder_export(
+    "wrinkles",
+    "Wrinkles (PNG)",
+    "three displacement maps with their scale, and displacement and normal maps of each frame",
+    _wrinkles,
+)
+
+
 def _chan(takes: Sequence[ExportTake], folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
     from backend.export.cameras.chan import write_chan
 

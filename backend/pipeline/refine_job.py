@@ -16,7 +16,7 @@ from typing import Any
 from backend.files import link_or_copy, write_atomic
 from backend.pipeline.refine_source import TakeSource, read_source
 from backend.pipeline.refined_track import refine_report, refined_track
-from backend.pipeline.take_files import TRACKED, alignments_file, texture_file, track_file
+from backend.pipeline.take_files import TRACKED, alignments_file, texture_file, track_file, wrinkles_file
 from backend.progress import JobProgress, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import Track
@@ -80,11 +80,12 @@ def refine_folder(
 def _write(track: Track, report: Mapping[str, Any], take: TakeSource, out: Path, face: int) -> None:
     link_or_copy(take.track_file, out / TRACKED)
     link_or_copy(take.alignments_file, out / alignments_file(1))
-    texture = take.track_file.with_name(texture_file(face))
-    if texture.is_file():
-        link_or_copy(texture, out / texture_file(1))
-    else:
-        (out / texture_file(1)).unlink(missing_ok=True)  # of a take that was there before
+    for named in (texture_file, wrinkles_file):
+        detail = take.track_file.with_name(named(face))
+        if detail.is_file():
+            link_or_copy(detail, out / named(1))
+        else:
+            (out / named(1)).unlink(missing_ok=True)  # of a take that was there before
     save_track(_with_proxies_in(track, take.track_file.parent, out), out / track_file(1))
     write_atomic(out / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
 

@@ -9,6 +9,7 @@
                     alignments.npz  all of them, track.npz, report.json, log.txt: written at the end
                     tracked.npz     of a refined take: as it was tracked, which the next refine starts from
                     texture.png     the skin as the footage shows it, of a take that has one
+                    wrinkles.npz    the person's wrinkles, of a take that has them
 
 A job whose lock is free although it is not over lost its backend; the next one takes it up. The system drops a dead
 process's locks, so no clock or process id is trusted for that, and backends may share the folder.

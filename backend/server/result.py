@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.detail.io import load_wrinkles
+from backend.detail.types import Wrinkles
+from backend.detail.wire import to_wire
 from backend.errors import ErrorCode, UserError
 from backend.export.blender import take_result
 from backend.head_model.library import list_heads, load_head_of
 from backend.head_model.model import HeadModel
-from backend.pipeline.take_files import texture_file, track_file
+from backend.pipeline.take_files import texture_file, track_file, wrinkles_file
 from backend.reading import MAX_REPORT_BYTES, FileFault, read_json, read_ordinary
 from backend.server.jobs import JobStore, read_spec
 from backend.server.reading_link import ReadResult
 from backend.server.refusals import require_usable
 from backend.track.io import load_track
 from backend.track.types import Track
-from protocol.codec import MAX_PART_BYTES
+from protocol.codec import MAX_PART_BYTES, ProtocolError
 from protocol.messages import Job, ResultReply, TrackJob
 from protocol.take import TakeResult
 from protocol.texture import MAX_TEXTURE_BYTES
@@ -88,8 +92,8 @@ def load_take(folder: Path, name: str, opening: Opening = _nothing) -> TakeResul
     for number, own in enumerate(report.pop("others", []), start=2):
         opening(folder / track_file(number))
         further = load_track(folder / track_file(number))
-        others.append(take_result(further, head, f"{name} head {number}", own, _texture(folder / texture_file(number))))
-    return replace(take_result(track, head, name, report, _texture(folder / texture_file(1))), others=tuple(others))
+        others.append(_with_detail(folder, number, further, head, f"{name} head {number}", own))
+    return replace(_with_detail(folder, 1, track, head, name, report), others=tuple(others))
 
 
 def load_partial_take(path: Path, name: str, opening: Opening = _nothing) -> TakeResult:
@@ -97,6 +101,26 @@ def load_partial_take(path: Path, name: str, opening: Opening = _nothing) -> Tak
     opening(path)
     track = load_track(path)
     return take_result(track, _head(read_spec(path.parent), track, opening), name, track.provenance)
+
+
+def _with_detail(
+    folder: Path, number: int, track: Track, head: HeadModel, name: str, report: Mapping[str, Any]
+) -> TakeResult:
+    """The take of a face with its texture and wrinkles, where the job left some."""
+    texture, wrinkles = _texture(folder / texture_file(number)), _wrinkles(folder / wrinkles_file(number))
+    return take_result(track, head, name, report, texture, wrinkles)
+
+
+def _wrinkles(path: Path) -> Wrinkles | None:
+    """A file of wrinkles, None where there is none that may travel."""
+    if not path.is_file():
+        return None
+    try:
+        wrinkles = load_wrinkles(path)
+        to_wire(wrinkles)
+    except (UserError, ProtocolError):
+        return None
+    return wrinkles
 
 
 def _texture(path: Path) -> bytes:

@@ -8,7 +8,7 @@ import bpy
 
 from .. import take_properties
 from ..on_take import OnTake
-from ..scene import head_display, landmarks, skin_texture, takes
+from ..scene import head_display, landmarks, skin_texture, takes, wrinkles
 from ..scene.ownership import ShownView
 from .sidebar import InMainPanel
 from .text import draw_text
@@ -29,6 +29,7 @@ class FLOWFACE_PT_see(OnTake, InMainPanel, bpy.types.Panel):  # type: ignore[mis
         column.prop(take, take_properties.HEAD_DISPLAY)
         if skin_texture.is_textured(take):
             column.prop(take, take_properties.TEXTURE)
+        _draw_wrinkles(column, context, take)
         _draw_lines(column, take)
         column.prop(take, take_properties.STRIP)
         self.layout.operator("flowface.add_sound", icon="SOUND")
@@ -55,6 +56,24 @@ def _draw_footage(layout: Any, context: Any, take: Any, view: ShownView | None) 
     column.active = camera.show_background_images
     column.prop(background, "alpha", text="Strength", slider=True)
     column.prop(background, "display_depth", text="Depth")
+
+
+def _draw_wrinkles(layout: Any, context: Any, take: Any) -> None:
+    """Whether wrinkles are shown, how deep and how fine; where there are none, how to come by some."""
+    has_some = wrinkles.is_wrinkled(take)
+    row = layout.row()
+    row.enabled = has_some
+    row.prop(take, take_properties.WRINKLES)
+    if has_some:
+        column = layout.column()
+        column.active = wrinkles.is_shown(take)
+        column.prop(take, take_properties.WRINKLE_STRENGTH, slider=True)
+        column.prop(take, take_properties.WRINKLE_LEVEL)
+        column.prop(take, take_properties.WRINKLE_RENDER_LEVEL)
+    else:
+        draw_text(layout, "Track with Wrinkles on to have this person's.", context.region.width)
+    if wrinkles.sources(context.scene, take):
+        layout.operator_menu_enum("flowface.use_wrinkles", "source", text="Use Wrinkles Of")
 
 
 def _draw_lines(layout: Any, take: Any) -> None:

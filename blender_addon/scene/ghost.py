@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 
 from .. import compat
-from . import armature, head_motion, picture_lines, shape
+from . import armature, head_motion, picture_lines, shape, wrinkles
 from . import ownership as replace
 from . import versions_of_take as versions
 
@@ -64,6 +64,7 @@ def show(context: Any, take: Any, number: int) -> None:
     compat.assign_action(second_rig, data["actions"].get(versions.POSE))
     if second.data.shape_keys is not None:
         compat.assign_action(second.data.shape_keys, data["actions"].get(versions.EXPRESSION))
+    wrinkles.take_off(second)  # a wire shows the shape
     _skin_only(second)
     second.display_type, second.show_in_front = "WIRE", True
     second.hide_viewport, second_rig.hide_viewport = False, True

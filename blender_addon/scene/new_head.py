@@ -19,6 +19,7 @@ from . import (
     shape,
     skin_texture,
     update,
+    wrinkles,
 )
 from . import ownership as replace
 from . import versions_of_take as versions
@@ -38,6 +39,7 @@ def add_head(context: Any, collection: Any, take: contract.TakeResult, own: axes
     materials.color_iris(head, worn, take.iris_color)
     skin_texture.put_on(head, take, replace.worn_key(collection))
     armature.bind(head, rig)
+    wrinkles.put_on(head, take, replace.worn_key(collection))
     rig.rotation_mode = axes.HEAD_EULER_ORDER
     shapes = shape.expressions_of(head.data, take.head.expression_names)
     widen_sliders(shapes, take.head, take.expression, fresh=True)

@@ -103,9 +103,7 @@ def delete(take: Any) -> None:
             if child.name not in holder.children:
                 holder.children.link(child)
     record = take.get(versions.RECORD, {})
-    stored = [
-        value for data in record.values() for key, value in data.items() if key in ("shape", "mesh", versions.TEXTURE)
-    ]
+    stored = [value for data in record.values() for key, value in data.items() if key in versions.OWN_DATA]
     blocks = [
         block for block in dict.fromkeys([*_blocks(take), *stored, *footage.pictures_of(built)]) if block not in built
     ]

@@ -28,6 +28,7 @@ from . import (
     root,
     shape,
     skin_texture,
+    wrinkles,
 )
 from . import ownership as replace
 from . import versions_of_take as versions
@@ -180,6 +181,8 @@ def _bodies(context: Any, collection: Any, take: contract.TakeResult, plan: Plan
     shapes = shape.expressions_of(head.data, geometry.expression_names)
     widen_sliders(shapes, geometry, take.expression, fresh=fresh)
     armature.bind(head, rig)
+    if not plan.part:
+        wrinkles.put_on(head, take, replace.worn_key(collection))
     return _Bodies(rig, head, None if keeps else shape_points(geometry))
 
 

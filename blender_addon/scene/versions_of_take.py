@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import compat
-from . import armature, head_motion, shape, skin_texture
+from . import armature, head_motion, shape, skin_texture, wrinkles
 from . import ownership as replace
 from .head import EXPRESSIONS, SHAPE
 
@@ -29,6 +29,10 @@ SHOWN = "flowface_shown"
 """Of an Action under layers: its keys as they were written under them."""
 TEXTURE = "texture"
 """Of a version's record: the image of the skin, where there is one (see ``skin_texture``)."""
+WRINKLES = "wrinkles"
+"""Of a version's record: the image of the person's wrinkles, where there is one (see ``wrinkles``)."""
+OWN_DATA = ("mesh", "shape", TEXTURE, WRINKLES)
+"""Of a version's record: data-blocks that it may have besides Actions."""
 REFINED = "refined"
 """Of a version's record: where it differs from its track, by whose job (see ``refining``)."""
 BASE = "base"
@@ -122,13 +126,14 @@ def remember(collection: Any, span: tuple[float, float], names: Sequence[str] = 
             data["actions"][role] = action
     data["cameras"] = _cameras(collection)
     data["layers"] = collection.get(LAYERS, "")
-    _remember_texture(collection, data)
+    _remember_skin(collection, data)
 
 
-def _remember_texture(collection: Any, data: Any) -> None:
-    image = skin_texture.image_on(replace.member(collection, replace.HEAD))
-    if image is not None:
-        data[TEXTURE] = image
+def _remember_skin(collection: Any, data: Any) -> None:
+    head = replace.member(collection, replace.HEAD)
+    for key, image in ((TEXTURE, skin_texture.image_on(head)), (WRINKLES, wrinkles.image_on(head))):
+        if image is not None:
+            data[key] = image
 
 
 def add(
@@ -169,7 +174,7 @@ def add(
     }
     if not whole:
         data[BASE] = int(before)
-    _remember_texture(collection, data)
+    _remember_skin(collection, data)
     if head is not None:
         if points is not None:
             head.data[SHAPE] = shape.keep_shape(collection.name, points)
@@ -250,7 +255,7 @@ def _switch(context: Any, collection: Any, number: int) -> None:
 
 
 def _reshape(head: Any, data: Any) -> None:
-    """Give a head a version's mesh, shape and texture."""
+    """Give a head a version's mesh, shape, texture and wrinkles."""
     if data.get("mesh") is not None and head.data != data["mesh"]:
         head.data = data["mesh"]
     kept = data.get("shape")
@@ -260,6 +265,7 @@ def _reshape(head: Any, data: Any) -> None:
         head.data[SHAPE] = kept
     if data.get(TEXTURE) is not None:
         skin_texture.change(head, data[TEXTURE])
+    wrinkles.for_version(head, data.get(WRINKLES), str(data.get("head", "")))
 
 
 def actions_of(collection: Any) -> list[Any]:
@@ -297,7 +303,7 @@ def forget(collection: Any, number: int) -> list[Any]:
     }
     for action in actions:
         action.use_fake_user = action in kept and action.use_fake_user
-    others = [data[key] for key in ("mesh", "shape", TEXTURE) if data.get(key) is not None]
+    others = [data[key] for key in OWN_DATA if data.get(key) is not None]
     del collection[RECORD][str(number)]
     return [*actions, *others]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from backend.detail.io import save_wrinkles
 from backend.files import write_atomic
 from backend.footage import FootageInfo, probe
 from backend.head_model.library import load_head
@@ -17,6 +18,8 @@ from backend.progress import OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import CameraTrack, Track
 from protocol.messages import TrackJob
+from tests.backend.detail.made_up import as_wrinkles, furrows
+from tests.blender.runners import perform
 
 
 def warm_up() -> str:
@@ -92,3 +95,16 @@ def _camera(
         reprojection_error_percent_iod=np.where(there, 0.5 + index, np.nan).astype(np.float32),
         footage_frames=np.where(there, info.first_frame + shown, -1),
     )
+
+
+def perform_with_wrinkles(
+    spec: TrackJob,
+    folder: Path,
+    *,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+    on_partial: OnPartial,
+) -> None:
+    """The performance of ``tests.blender.runners``, whose forehead furrows where it is compressed."""
+    save_wrinkles(as_wrinkles(furrows(1024)), folder / "wrinkles.npz")
+    perform(spec, folder, on_progress=on_progress, should_cancel=should_cancel, on_partial=on_partial)

@@ -39,6 +39,7 @@ VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("takes=860,401", "camera=1008,522", "left=1008,541", "right=1008,562", "next=1008,588", "pick=1009,316"),
 )
 CORRECT_BUTTONS = ("840,635", "908,692", "905,920")  # header, Add Pin, Refine: as test_corrections' pictures show
+WRINKLES_SWITCH = ("890", "1053")  # as test_wrinkles_in_the_panel's pictures show
 GOING_ON_HEADER = ("840", "388")
 SERVE = """import sys; from pathlib import Path; from backend.server.app import Server
 Server(Path(sys.argv[1]), sys.argv[2], runner="tests.blender.patient_runner:perform_when_told").run()"""
@@ -240,6 +241,21 @@ def test_takes_in_the_panel(window: Window, start_backend: Callable[[str], Serve
     assert "after undo: ['Anna', 'someone']" in done.stdout
     assert "has another head. To replace it leaves its shape and its expressions' curves" in done.stdout
     assert "has another head and stays as it is; this is “someone.00" in done.stdout
+
+
+def test_wrinkles_in_the_panel(window: Window, start_backend: Callable[[str], Server]) -> None:
+    """Switched on with the mouse, seen in Material Preview; they come with an edited key and go with it."""
+    clip = write_clip(window.folder / "someone.mp4", 640, 480)
+    server = start_backend("tests.gui.runners:perform_with_wrinkles")
+    done = window.run("wrinkles.py", server.endpoint, str(clip), *WRINKLES_SWITCH, size="1280x1400")
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert "switched on by the mouse: True" in done.stdout
+    lines = [line.removeprefix("furrows ").split(": ") for line in done.stdout.splitlines() if "furrows " in line]
+    seen = {name: float(depth) for name, depth in lines}
+    for name in ("2-raised", "3-subdivided"):
+        assert seen[name] > 3 * seen["4-raised-off"], seen
+    assert seen["1-neutral"] < 1.3 * seen["5-neutral-off"], seen
 
 
 def test_corrections_in_the_panel(window: Window, start_backend: Callable[[str], Server]) -> None:

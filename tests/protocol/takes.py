@@ -35,6 +35,13 @@ def png(width: int = 3, height: int = 2) -> NDArray[np.uint8]:
     return np.frombuffer(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + size + b"\x08\x02\0\0\0", np.uint8)
 
 
+def wrinkles(random: np.random.Generator, side: int = 5) -> NDArray[np.float16]:
+    """Maps of some wrinkles, half of them seen."""
+    maps = random.normal(scale=1e-3, size=(4, side, side))
+    maps[3] = np.arange(side) % 2
+    return maps.astype(np.float16)
+
+
 def poses(random: np.random.Generator, count: int) -> NDArray[np.float64]:
     """Some [R | t] (count,3,4)."""
     some = np.linalg.qr(random.normal(size=(count, 3, 3)))[0]
@@ -114,6 +121,7 @@ def small_take(frames: int = 3, cameras: int = 1) -> TakeResult:
         uncertainty_mm=error * 0.5,
         iris_color=(0.25, 0.5, 0.125),
         texture=png(),
+        wrinkles=wrinkles(random),
         landmark_vertices=(np.arange(21) % 5).reshape(7, 3).astype(np.int32),
         landmark_barycentric=f32(7, 3),
     )

@@ -15,7 +15,7 @@ from protocol.job import DistortionModel
 from protocol.take import CameraTrack, HeadGeometry, TakeResult
 from protocol.take_codec import take_from_wire, take_to_wire
 from protocol.texture import MAX_TEXTURE_BYTES
-from tests.protocol.takes import png, small_take, spoilt
+from tests.protocol.takes import png, small_take, spoilt, wrinkles
 
 
 def over_the_wire(take: TakeResult) -> TakeResult:
@@ -184,6 +184,42 @@ def test_a_texture_that_would_take_all_memory_is_refused(texture, says):
     assert caught.value.code == "bad_take"
     del arrays["take/texture"]
     assert take_from_wire(fields, arrays).texture.shape == (0,), "older backends have none"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda maps: maps[:, :, :4], "has shape"),
+        (lambda maps: maps[:3], "has shape"),
+        (lambda maps: maps + np.float16([[[0.06]], [[0]], [[0]], [[0]]]), "deeper"),
+        (lambda maps: maps - np.float16([[[0]], [[0]], [[0]], [[0.25]]]), "seen by"),
+        (lambda maps: np.resize(maps, (4, 4097, 4097)), "4096"),
+    ],
+    ids=["not square", "one short", "deep", "seen", "large"],
+)
+def test_wrinkles_that_may_not_be_are_refused(wrong, says):
+    fields, arrays = take_to_wire(small_take())
+    with pytest.raises(ProtocolError, match=says) as caught:
+        take_from_wire(fields, arrays | {"take/wrinkles": wrong(arrays["take/wrinkles"])})
+    assert caught.value.code == "bad_take" and "take/wrinkles" in str(caught.value)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 9), st.integers(0, 2**32 - 1))
+def test_wrinkles_arrive_bit_by_bit_for_each_head(side, seed):
+    random = np.random.default_rng(seed)
+    one, two = (dataclasses.replace(small_take(), wrinkles=wrinkles(random, size)) for size in (side, 3))
+    there = over_the_wire(dataclasses.replace(one, others=(two,)))
+    assert there.wrinkles.shape == (4, side, side) and there.wrinkles.dtype == np.float16
+    np.testing.assert_array_equal(there.wrinkles, one.wrinkles)
+    np.testing.assert_array_equal(there.others[0].wrinkles, two.wrinkles)
+
+
+def test_an_older_backend_has_no_wrinkles_and_an_older_client_ignores_them():
+    fields, arrays = take_to_wire(small_take())
+    assert "wrinkles" not in fields, "an older client knows no such field"
+    del arrays["take/wrinkles"]
+    assert take_from_wire(fields, arrays).wrinkles.shape == (4, 0, 0)
 
 
 def test_a_report_with_something_unknown_is_not_sent():

@@ -32,7 +32,7 @@ def test_every_export_is_described():
     names = [info.name for info in available_exports()]
     plain = ["csv", "live_link", "json", "arkit_csv", "arkit_json"]
     cameras = ["chan", "colmap", "colmap_head", "camera_nerfstudio"]
-    assert names == [*plain, "obj", "ply", "glb", *cameras, "speech", "insta", "nerf", "gaussian_avatars"]
+    assert names == [*plain, "obj", "ply", "glb", "wrinkles", *cameras, "speech", "insta", "nerf", "gaussian_avatars"]
     assert all(info.title and info.help and info.suffix.startswith(".") for info in available_exports())
 
 

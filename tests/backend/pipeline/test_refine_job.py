@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from backend.cameras.distortion import distort, lens_of
 from backend.cli import app
+from backend.detail.io import save_wrinkles
 from backend.errors import UserError
 from backend.export.blender import own_triangles
 from backend.head_model.library import load_head
@@ -32,6 +33,7 @@ from backend.track.io import load_track, save_track
 from backend.track.types import CameraTrack, Track
 from protocol.fields import to_plain
 from protocol.messages import HeldKey, Mask, Pin, RefineJob
+from tests.backend.detail.made_up import as_wrinkles, waves
 from tests.backend.fitting.observed import observed
 
 FRAMES, FIRST = 40, 101
@@ -271,11 +273,12 @@ def test_a_take_of_which_nothing_seen_was_kept_says_so(jobs: Path, tmp_path: Pat
             refined(tmp_path, REFINED, RefineJob(TRACKED))
 
 
-def test_a_refined_take_has_its_proxies_when_the_tracked_one_is_gone(jobs: Path, tmp_path: Path) -> None:
+def test_a_refined_take_has_its_proxies_and_wrinkles_when_the_tracked_one_is_gone(jobs: Path, tmp_path: Path) -> None:
     source = tmp_path / TRACKED
     shutil.copytree(jobs / TRACKED, source)
     (source / FOLDER).mkdir()
     (source / FOLDER / "front.mp4").write_bytes(b"a film")
+    save_wrinkles(as_wrinkles(waves(8)), source / "wrinkles.npz")
     track = load_track(source / "track.npz")
     shown = replace(track.cameras[0], proxy=str(source / FOLDER / "front.mp4"))
     save_track(replace(track, cameras=(shown, track.cameras[1])), source / "track.npz")
@@ -284,6 +287,13 @@ def test_a_refined_take_has_its_proxies_when_the_tracked_one_is_gone(jobs: Path,
     again, _ = refined(tmp_path, AGAIN, RefineJob(REFINED))
     assert Path(again.cameras[0].proxy) == tmp_path / AGAIN / FOLDER / "front.mp4"
     assert Path(again.cameras[0].proxy).read_bytes() == b"a film"
+    take = load_take(tmp_path / AGAIN, "again")
+    assert take is not None
+    np.testing.assert_allclose(take.wrinkles[:3], waves(8), atol=2e-6)
+    (tmp_path / REFINED / "wrinkles.npz").unlink()
+    refined(tmp_path, AGAIN, RefineJob(REFINED))
+    without = load_take(tmp_path / AGAIN, "again")
+    assert without is not None and not without.wrinkles.size
 
 
 def test_a_take_of_several_faces_is_not_refined_over_itself(jobs: Path, tmp_path: Path) -> None:
