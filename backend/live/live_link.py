@@ -51,7 +51,7 @@ class Packet:
     """A face at one moment as the app sends it; ``weights`` None where it sees no face.
 
     ``weights (52,)`` in the order of ``PACKET_ACTIONS``, 0 to 1; ``head (3,)`` and ``eyes (2,3)`` yaw, pitch, roll in
-    radians, with the signs of ``protocol.live_link``. ``time`` in seconds by the phone's clock, None where it says none.
+    radians, with the signs of ``protocol.live_link``. ``time`` in seconds by the phone's clock, or None.
     """
 
     device: str

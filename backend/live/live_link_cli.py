@@ -1,4 +1,4 @@
-"""The part of ``flowface live`` that listens to Live Link Face: its options, and its session with or without a client."""
+"""The part of ``flowface live`` that listens to Live Link Face: its session with or without a client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from protocol.message import Message
 
 
-def run_live_link(port: int = PORT, bind: str = "", subject: str = "", client: str = "", parent: int | None = None) -> int:
+def run_live_link(
+    port: int = PORT, bind: str = "", subject: str = "", client: str = "", parent: int | None = None
+) -> int:
     """Listen to Live Link Face for a client, or without one say in the terminal what comes; returns an exit status.
 
     ``client`` is the client's public key, "" for none; see ``door.serve``.

@@ -1,4 +1,4 @@
-"""Where Live Link Face's packets arrive: a UDP socket, the subjects that send, and the clock of the one that is followed.
+"""Where Live Link Face's packets arrive: a UDP socket, the subjects that send, and the clock of the followed one.
 
 UDP has no sender that could be known: whoever reaches the port can move the head. It listens on this machine alone
 unless it is told otherwise, and takes nothing but numbers of a face.
@@ -17,7 +17,7 @@ from backend.errors import ErrorCode, UserError
 from backend.live.live_link import MAX_PACKET_BYTES, PORT, Packet, Refusal, read_packet
 
 LOOPBACK = "127.0.0.1"
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - only where a user asks for it
+EVERYWHERE = "0.0.0.0"
 MAX_AT_ONCE = 512
 """Packets that are taken in one go: eight seconds of a phone's."""
 MAX_SUBJECTS = 32
@@ -97,7 +97,7 @@ class LiveLinkReceiver:
         self._socket.close()
 
     def _receive(self) -> bytes | None:
-        """The bytes that came, b"" where the system tells of a trouble with another packet; None where there are none."""
+        """The bytes that came, b"" where the system tells of a trouble with others; None where there are none."""
         try:
             return self._socket.recv(MAX_PACKET_BYTES + 1)
         except BlockingIOError:

@@ -121,9 +121,7 @@ class LiveLinkSession:
             turn = axis_angle(_FACING @ self._straight @ rotation)
         place = np.array([0.0, 0.0, DISTANCE], np.float32)
         age = time.perf_counter() - arrived.arrived
-        pose = LivePose(
-            arrived.number, arrived.time, age, packet.weights is not None, expression, gaze, turn, place
-        )
+        pose = LivePose(arrived.number, arrived.time, age, packet.weights is not None, expression, gaze, turn, place)
         self._last = pose
         self._sent.append((time.perf_counter(), age))
         if self._recording is not None:

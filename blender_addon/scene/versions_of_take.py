@@ -307,6 +307,11 @@ def rename(collection: Any, number: int, name: str) -> None:
     collection[RECORD][str(number)]["name"] = name
 
 
+def annotate(collection: Any, number: int, notes: str) -> None:
+    """Say something else of a version."""
+    collection[RECORD][str(number)]["notes"] = notes
+
+
 def keep(collection: Any, number: int, key: str, data: Mapping[str, Any]) -> None:
     """Put something more down with a version."""
     collection[RECORD][str(number)][key] = dict(data)
