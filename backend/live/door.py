@@ -46,6 +46,7 @@ ENDING_SECONDS = 10.0
 """A session that was told to end and does not (a camera's driver hangs) is ended with its process."""
 LOOK_MS = 250
 LINGER_MS = 2000
+FAREWELL_SECONDS = 5.0
 DOMAIN = "live"
 
 
@@ -132,8 +133,12 @@ class Door:
         return None
 
     def close(self) -> None:
-        """Stop listening; what was sent has ``LINGER_MS`` to leave."""
+        """Stop listening; what must not be dropped has ``FAREWELL_SECONDS`` to be taken, for a client that comes."""
+        deadline = time.monotonic() + FAREWELL_SECONDS
         self._pay()
+        while self._owed and not self._watch.deserted and time.monotonic() < deadline:
+            time.sleep(0.02)
+            self._pay()
         self._watch.close()
         self._socket.close(linger=LINGER_MS)
         self._authenticator.stop()
