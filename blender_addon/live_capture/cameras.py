@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
@@ -10,6 +9,7 @@ import threading
 from ..backend_places import Launch
 from ..backend_process import environment, options_of_popen
 
+MAX_WORDS = 300  # letters of what is said about a failure
 PATIENCE = 60.0  # seconds: a backend that was never loaded takes a while
 
 _names: list[str] = []
@@ -44,7 +44,7 @@ def _look(launch: Launch) -> None:
     global _names, _problem
     try:
         done = subprocess.run(
-            [*launch.live_command, "--list", "--json"],
+            [*launch.live_command, "--list"],
             cwd=launch.folder,
             env=environment(),
             capture_output=True,
@@ -56,18 +56,6 @@ def _look(launch: Launch) -> None:
     except (OSError, subprocess.SubprocessError) as error:
         _names, _problem = [], f"The cameras could not be asked for: {error}."
         return
-    _names = names_in(done.stdout.decode("utf-8", "replace"))
-    _problem = "" if _names else "No camera was found on this computer."
-
-
-def names_in(text: str) -> list[str]:
-    """The names in what ``flowface live --list --json`` prints: a line of JSON with a ``name`` for each camera."""
-    found = []
-    for line in text.splitlines():
-        try:
-            data = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(data, dict) and isinstance(data.get("name"), str):
-            found.append(data["name"])
-    return found
+    _names = [line.strip() for line in done.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+    said = " ".join(done.stderr.decode("utf-8", "replace").split()).removeprefix("flowface: ")
+    _problem = "" if _names else (said[-MAX_WORDS:] if done.returncode else "No camera was found on this computer.")
