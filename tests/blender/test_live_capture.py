@@ -13,8 +13,9 @@ import bpy
 import numpy as np
 import pytest
 
+from backend.export.blender import take_result
+from backend.head_model.library import load_head
 from backend.live.live_link import PACKET_ACTIONS
-from backend.server.app import Server
 from blender_addon import live_pump, preferences, pump, session
 from blender_addon.client import Connection
 from blender_addon.compat import action_curves, action_of
@@ -24,12 +25,15 @@ from blender_addon.retarget import targets
 from blender_addon.scene import takes
 from blender_addon.scene import versions_of_take as versions
 from blender_addon.scene.ownership import ARMATURE, HEAD, takes_of
+from protocol import messages
 from protocol.live import LivePhase, LivePose, LiveRecording
 from tests.backend.live.packets import Phone
 from tests.backend.server.conftest import REPOSITORY
+from tests.backend.server.curve import address, bare_backend
 
 from .conftest import wait_until
 from .live_stand_in import StandIn
+from .runners import performance
 from .takes import write_clip
 from .test_client import free_port
 
@@ -269,9 +273,9 @@ def test_what_cannot_be_started_is_a_sentence(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.usefixtures("driven")
 def test_a_recording_of_pictures_is_solved_as_a_version_of_its_take(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start_server: Callable[..., Server]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The poses are a camera's, as a session tells them; the job is one that performs."""
+    """The poses are a camera's, as a session tells them."""
     footage = write_clip(tmp_path / "footage.mp4", 640, 480)
     moments = np.arange(10) / 30  # the first pose is two pictures late
     poses = [
@@ -300,14 +304,21 @@ def test_a_recording_of_pictures_is_solved_as_a_version_of_its_take(
     np.testing.assert_allclose(points[:, 0], np.arange(103, 109))  # from 2/30 s = 1.6 to 9/30 s = 7.2 frames on
     np.testing.assert_allclose(points[:, 1], (points[:, 0] - 101) / rate, atol=1e-5)
 
-    endpoint = start_server(runner="tests.blender.runners:perform").endpoint
-    monkeypatch.setattr(preferences._Defaults, "endpoint", endpoint)
-    wait_until(lambda: session.current().connection is Connection.CONNECTED, pump.tick)
-    assert bpy.ops.flowface.live_capture_solve() == {"FINISHED"}
-    wait_until(lambda: session.current().job is None, pump.tick)
+    with bare_backend() as backend:  # takes the job; what it would track is performed here
+        monkeypatch.setattr(preferences._Defaults, "endpoint", address(backend))
+        pump.tick()
+        sender, *_ = backend.recv_multipart()
+        backend.send_multipart([sender, *messages.pack(messages.Welcome("test", 1), 0)])
+        wait_until(lambda: session.current().connection is Connection.CONNECTED, pump.tick)
+        assert bpy.ops.flowface.live_capture_solve() == {"FINISHED"}
+        while not isinstance(asked := messages.read(backend.recv_multipart()[1:])[0], messages.Submit):
+            pass
+        assert isinstance(asked.job, messages.TrackJob)
+        assert [view.footage for view in asked.job.views] == [str(footage)] and asked.job.head == "open"
+        session.current().job.take = take_result(performance(str(footage)), load_head("open"), asked.job.name, {})
+        wait_until(lambda: session.current().job is None, pump.tick)
     assert not session.current().notice.is_error, session.current().notice
-    found = versions.all_of(take())
-    assert [version.number for version in found] == [1, 2, 3] and found[2].job
+    assert [version.number for version in versions.all_of(take())] == [1, 2, 3]
     (curve,) = [c for c in action_curves(keys()) if c.data_path == keys().key_blocks["jawOpen"].path_from_id("value")]
     ends = curve.keyframe_points[0].co.x, curve.keyframe_points[-1].co.x
     assert ends == pytest.approx((101, 101 + 9 / 30 * rate)), "as the recording lies, at the footage's speed"
