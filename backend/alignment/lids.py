@@ -135,10 +135,22 @@ def closures(opening: F64, reads: F64) -> F64:
         known = np.isfinite(own)
         if not known.any():
             continue
-        usual = (known.sum() * np.quantile(own[known], OPEN_SHARE) + USUAL_FRAMES) / (known.sum() + USUAL_FRAMES)
-        closed = (1 - own / np.clip(usual, *OPEN_BOUNDS)) / reads[:, side]
+        usual = usual_opening(own[known])
         shut = False
         for t in np.flatnonzero(known):
-            shut = bool(closed[t] > (OPENS if shut else SHUTS))
-            told[t, side] = 1.0 if shut else np.clip(closed[t], 0.0, SHUTS)
+            told[t, side] = closure_now(own[t], reads[t, side], usual, shut=shut)
+            shut = bool(told[t, side] >= 1)
     return told
+
+
+def usual_opening(openings: F64) -> float:
+    """A person's open eye, within ``OPEN_BOUNDS``, of openings (n,) in those of the mean face."""
+    count = len(openings)
+    own = count * np.quantile(openings, OPEN_SHARE) if count else 0.0
+    return float(np.clip((own + USUAL_FRAMES) / (count + USUAL_FRAMES), *OPEN_BOUNDS))
+
+
+def closure_now(opening: float, reads: float, usual: float, *, shut: bool) -> float:
+    """The closure in 0…1 of an eye that is usually open by ``usual``, and was ``shut`` before; see ``closures``."""
+    closed = (1 - opening / usual) / reads
+    return 1.0 if closed > (OPENS if shut else SHUTS) else float(np.clip(closed, 0.0, SHUTS))

@@ -27,6 +27,7 @@ from protocol.live_link import ACTIONS
 
 F64 = NDArray[np.float64]
 
+LOOPBACK = "127.0.0.1"
 PORT = 11111
 """Where the app sends to unless it is told otherwise."""
 VERSION = 6

@@ -2,52 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import typer
-
-from backend.live.live_link import PORT
+from backend.live.live_link import LOOPBACK, PORT
 
 if TYPE_CHECKING:
     from backend.live.types import Session
-    from protocol.live import LiveCommand
-    from protocol.message import Message
 
 
-def run_live_link(
-    port: int = PORT, bind: str = "", subject: str = "", client: str = "", parent: int | None = None
-) -> int:
+@dataclass(frozen=True)
+class LiveLinkChoice:
+    """Where to listen, and which subject to follow, "" for the first."""
+
+    port: int = PORT
+    bind: str = LOOPBACK
+    subject: str = ""
+
+
+def run_live_link(choice: LiveLinkChoice, client_key: str = "", parent_pid: int | None = None) -> int:
     """Listen to Live Link Face for a client, or without one say in the terminal what comes; returns an exit status.
 
-    ``client`` is the client's public key, "" for none; see ``door.serve``.
+    ``client_key`` is the client's public key, "" for none; see ``door.serve``.
 
     Raises:
-        UserError: the port cannot be had, ``bind`` or ``client`` is none.
+        UserError: without a client, where the port cannot be had or ``bind`` is no address.
     """
-    from backend.live.live_link_receiver import LOOPBACK, LiveLinkReceiver
+    from backend.live.live_link_receiver import LiveLinkReceiver
     from backend.live.live_link_session import LiveLinkSession
 
     def make() -> Session:
-        return LiveLinkSession(LiveLinkReceiver(port, bind or LOOPBACK, subject))
+        return LiveLinkSession(LiveLinkReceiver(choice.port, choice.bind, choice.subject))
 
-    if client:
+    if client_key:
         from backend.live.door import serve
 
-        return serve(client, parent, make)
-    make().run(_Terminal())
+        return serve(client_key, parent_pid, make)
+    from rich.console import Console
+
+    from backend.live.run import run_session
+    from backend.live.terminal import TerminalOutlet
+
+    with TerminalOutlet(Console(stderr=True)) as outlet:
+        run_session(make(), outlet)
     return 0
-
-
-class _Terminal:
-    """An outlet that says in lines where the session stands, until Ctrl-C."""
-
-    def send(self, message: Message) -> None:
-        """Print what states say."""
-        from protocol.live import LiveState
-
-        if isinstance(message, LiveState):
-            typer.echo(f"{message.phase}: {message.sentence} {message.hint}".rstrip())
-
-    def command(self) -> LiveCommand | None:
-        """None is given in a terminal."""
-        return None

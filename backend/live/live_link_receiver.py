@@ -14,9 +14,8 @@ import time
 from dataclasses import dataclass
 
 from backend.errors import ErrorCode, UserError
-from backend.live.live_link import MAX_PACKET_BYTES, PORT, Packet, Refusal, read_packet
+from backend.live.live_link import LOOPBACK, MAX_PACKET_BYTES, PORT, Packet, Refusal, read_packet
 
-LOOPBACK = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"
 MAX_AT_ONCE = 512
 """Packets that are taken in one go: eight seconds of a phone's."""
