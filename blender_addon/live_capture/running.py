@@ -16,7 +16,7 @@ from bpy.app.handlers import persistent
 from .. import building, session
 from ..active_job import Home, Notice
 from ..live_client import Recorded
-from ..live_process import Capture
+from ..live_process import OVER, Capture
 from ..vendor import live
 from ..vendor import take as contract
 from . import holding
@@ -35,8 +35,7 @@ class Running:
     take: contract.TakeResult | None = None  # that the session drives
     to_build: bool = False  # the take is not in the scene yet
     to_keep: list[Recorded] = field(default_factory=list)
-    collection: str = ""  # of the take in the scene, by its name; "" before it is built
-    recorded_at: float = 0.0  # seconds that the recording lasts, by its poses
+    collection: int = 0  # Blender's number of the take's collection in this file; 0 before it is built
     notice: Notice | None = None
     puppet: holding.Puppet | None = None
     shown: live.LivePose | None = None  # the last pose that the head shows
@@ -67,6 +66,8 @@ def listen() -> bool:
     if capture.over:
         _after_the_end(capture)
         return True
+    if capture.state.phase in OVER and now.puppet is not None:
+        let_go()  # its process still takes a moment
     return bool(events)
 
 
@@ -81,8 +82,8 @@ def _after_the_end(capture: Capture) -> None:
 
 def head_take() -> Any | None:
     """The collection of the take that is live; None before it is built, and where it is gone."""
-    collection = bpy.data.collections.get(now.collection) if now.collection else None
-    return collection if collection is not None and MARK in collection else None
+    found = (one for one in bpy.data.collections if one.session_uid == now.collection and MARK in one)
+    return next(found, None) if now.collection else None
 
 
 MARK = "flowface_live"
@@ -158,7 +159,7 @@ def on_file_opened(*_: Any) -> None:
     capture = session.current().capture
     if capture is not None and not capture.over:
         capture.end()
-        now.collection, now.to_build, now.to_keep = "", False, []
+        now.collection, now.to_build, now.to_keep = 0, False, []
         now.notice = Notice(OTHER_FILE, is_error=True)
 
 

@@ -14,7 +14,7 @@ from ..live_capture.recording import NothingRecorded
 from ..live_process import Capture, Source, options_of_live_link
 from ..scene import takes
 from ..scene.build import look_through_camera, main_camera
-from ..scene.ownership import takes_of
+from ..scene.ownership import shown_views, takes_of
 from ..vendor import codec, live
 from ..vendor import messages as m
 from .submitting import Submitting
@@ -192,7 +192,7 @@ class FLOWFACE_OT_live_capture_build(bpy.types.Operator):  # type: ignore[misc]
         running.step_aside()
         first, scene = not takes_of(context.scene), context.scene
         built = takes_live.settle(context, now.take, capture.source.name, takes.shown_take(context))
-        now.to_build, now.collection = False, built.name
+        now.to_build, now.collection = False, built.session_uid
         settings.of(scene).take = built
         if first and settings.of(scene).match_scene and main_camera(built) is not None:
             render, width, height = scene.render, *now.take.cameras[0].image_size
@@ -258,7 +258,7 @@ result is a version of the same take"""
         chosen = settings.of(context.scene)
         try:
             spec = m.TrackJob(
-                views=(m.ViewSpec(path, settings.MAIN_VIEW),),
+                views=(m.ViewSpec(path, shown_views(take)[0].name),),  # the take's own camera
                 name=Path(path).stem[:200],
                 head=chosen.head_id,
                 aligner=chosen.aligner_id,

@@ -68,7 +68,9 @@ def _draw_session(layout: Any, capture: Capture, width: int) -> None:
     layout.label(text=f"{title}: {state.source or capture.source.name}", icon=ICONS.get(state.phase, "TIME"))
     if state.phase is live.LivePhase.CALIBRATING:
         layout.progress(factor=min(max(state.fraction, 0.0), 1.0), type="BAR", text=f"{state.fraction:.0%}")
-    draw_text(layout, f"{state.sentence} {state.hint}".strip(), width)
+    words = f"{state.sentence} {state.hint}".strip()
+    if words:
+        draw_text(layout, words, width)
     if state.phase in (live.LivePhase.RUNNING, live.LivePhase.RECORDING):
         draw_text(layout, figures(state), width)
     if capture.recording and capture.client is not None:

@@ -49,7 +49,7 @@ def _why_unknown(take: Any) -> str:
     if holding.HELD in take:
         return "It is live: its keys are back when the live session is stopped."
     if version is not None and takes_live.recording_of(take, version.number) is not None:
-        return "It was recorded live, and nobody measured its error: Solve Recording does."
+        return "It was recorded live, and nobody measured its error."
     return "Its armature, or the armature's Action, was deleted."
 
 

@@ -26,7 +26,7 @@ def capture():
 
 
 def take():
-    return bpy.data.collections[running().now.collection]
+    return running().head_take()
 
 
 def jaw() -> float:
@@ -59,6 +59,8 @@ def begin() -> None:
     install(package, "tcp://127.0.0.1:9")
     bpy.context.preferences.addons["bl_ext.user_default.flowface"].preferences.environment = program
     panel = bpy.types.FLOWFACE_PT_live_capture
+    for name in ("takes", "take", "correct", "curves", "see", "jobs"):  # a longer window would show all
+        bpy.utils.unregister_class(getattr(bpy.types, f"FLOWFACE_PT_{name}"))
     bpy.utils.unregister_class(panel)
     panel.bl_options = set()  # unfolded
     bpy.utils.register_class(panel)
