@@ -31,12 +31,6 @@ def rate_of(told: live.LiveRecording, frames_per_second: float) -> float:
     return told.frame_rate if told.footage and told.frame_rate > 0 else frames_per_second
 
 
-def timing_for(now: timing.Timing, speed: float, start: float | None) -> timing.Timing:
-    """A take's timing for a recording: its first picture on the scene's frame ``start``, or where it is ``now``."""
-    begins = float(now.at(1.0)) if start is None else start
-    return timing.Timing(now.first, begins + (now.first - 1.0) / speed, speed)
-
-
 def run_of(
     take: contract.TakeResult, recorded: Recorded, frames_per_second: float, at: timing.Timing
 ) -> contract.TakeResult:

@@ -18,6 +18,8 @@ from ..vendor import take as contract
 from . import recording
 from .running import MARK
 
+RATE = "flowface_live_rate"
+"""Of a live take's collection: how many of its footage's frames, by which it counts, pass in a second."""
 RECORD = "live"
 """Of a version's record: what is known of the recording that it is."""
 SAME = 1e-5
@@ -38,10 +40,11 @@ def settle(context: Any, take: contract.TakeResult, source: str, preferred: Any 
         found[MARK] = source
         return found
     else:
+        count_at(found, take.frame_rate)
         update.update_take(context, take, Plan(found), None, "")
         new_head.note_run(found, take)
         note = "The person as the live session was calibrated anew."
-    found[MARK] = source
+    found[MARK], found[RATE] = source, take.frame_rate
     shown = versions.current(found)
     if shown is not None:
         versions.annotate(found, shown.number, note)
@@ -56,15 +59,11 @@ def keep(context: Any, collection: Any, take: contract.TakeResult, recorded: Rec
     """
     scene = context.scene
     rate = scene.render.fps / scene.render.fps_base
-    first = not any(recording_of(collection, version.number) for version in versions.all_of(collection))
-    at = recording.timing_for(
-        timing.timing_of(collection),
-        recording.rate_of(recorded.told, rate) / rate,
-        float(scene.frame_start) if first else None,
-    )
-    run = recording.run_of(take, recorded, rate, at)
-    if at != timing.timing_of(collection):
-        retime.retime(collection, start=at.start, speed=at.speed)
+    if not any(recording_of(collection, version.number) for version in versions.all_of(collection)):
+        at, speed = timing.timing_of(collection), _rate_of(collection) / rate
+        retime.retime(collection, start=scene.frame_start + (at.first - 1.0) / speed, speed=speed)
+    count_at(collection, recording.rate_of(recorded.told, rate))
+    run = recording.run_of(take, recorded, rate, timing.timing_of(collection))
     update.update_take(context, run, Plan(collection), None, "")
     collection[replace.RATE_KEY] = run.frame_rate
     actors.remember_face(collection, run)
@@ -81,6 +80,44 @@ def keep(context: Any, collection: Any, take: contract.TakeResult, recorded: Rec
     retime.refresh_footage(collection)
     scene.frame_set(scene.frame_current)
     return next(one for one in versions.all_of(collection) if one.number == version.number)
+
+
+def count_at(collection: Any, rate: float) -> None:
+    """Let a take count ``rate`` frames a second from frame 1 on, as a new run does; all keys stay where they are.
+
+    Recordings differ in that: a camera leaves pictures out where the computer is too slow.
+    """
+    factor = rate / _rate_of(collection)
+    now = timing.timing_of(collection)
+    first = 1.0 + (now.first - 1.0) * factor
+    new = timing.Timing(first, now.start, now.speed * factor)
+    for version in versions.all_of(collection):
+        ends = {name: [1.0 + (end - 1.0) * factor for end in getattr(version, name)] for name in ("frames", "span")}
+        versions.count_anew(collection, version.number, **ends)
+    for action in versions.actions_of(collection):
+        if retime.HOME in action:
+            action[retime.HOME] = (1.0 + (np.array(action[retime.HOME], np.float64) - 1.0) * factor).tolist()
+    collection[timing.TIMING], collection[RATE] = [new.first, new.start, new.speed], rate
+
+
+def meet(scene: Any, take: contract.TakeResult) -> None:
+    """Let the live take that a result belongs to count as the result does."""
+    found = replace.find_take(scene, take)
+    if (
+        found is not None
+        and MARK in found
+        and any(_is_from(found, version.number, take) for version in versions.all_of(found))
+    ):
+        count_at(found, take.frame_rate)
+
+
+def _is_from(collection: Any, number: int, take: contract.TakeResult) -> bool:
+    kept = recording_of(collection, number)
+    return kept is not None and kept["footage"] == take.cameras[0].footage
+
+
+def _rate_of(collection: Any) -> float:
+    return float(collection.get(RATE, collection.get(replace.RATE_KEY, 30.0)))
 
 
 def recording_of(collection: Any, number: int) -> Mapping[str, Any] | None:

@@ -321,4 +321,7 @@ def test_a_recording_of_pictures_is_solved_as_a_version_of_its_take(
     assert [version.number for version in versions.all_of(take())] == [1, 2, 3]
     (curve,) = [c for c in action_curves(keys()) if c.data_path == keys().key_blocks["jawOpen"].path_from_id("value")]
     ends = curve.keyframe_points[0].co.x, curve.keyframe_points[-1].co.x
-    assert ends == pytest.approx((101, 101 + 9 / 30 * rate)), "as the recording lies, at the footage's speed"
+    assert ends == pytest.approx((101, 101 + 9 / 25 * rate)), "the result counts 25 frames a second"
+    versions.switch(bpy.context, take(), 2)
+    (curve,) = [c for c in action_curves(keys()) if c.data_path == keys().key_blocks["jawOpen"].path_from_id("value")]
+    assert [point.co.x for point in curve.keyframe_points] == points[:, 0].tolist(), "the recording stays where it was"
