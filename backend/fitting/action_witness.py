@@ -158,7 +158,7 @@ class Rest:
 
     @classmethod
     def shown_by(cls, shown: Seen, table: WitnessTable) -> Rest:
-        """The rest of the face that some frames show; people's in general where they are fewer than ``LEAST_FRAMES``."""
+        """The rest of the face that some frames show; people's in general where fewer than ``LEAST_FRAMES``."""
         if len(shown.scores) < LEAST_FRAMES:
             usual = table.usual_scores
             return cls(usual, table.neutral_points, np.zeros(TOLD), table.sigma_alone)

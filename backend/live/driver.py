@@ -36,8 +36,6 @@ class Posed:
     gaze: F64
     rotation: F64
     translation: F64
-    error_px: float
-    """RMS of the points in the picture, before the filters."""
 
 
 class FaceDriver:
@@ -67,7 +65,7 @@ class FaceDriver:
             before = Before(last, 1 / (EXPRESSION_WANDER**2 * elapsed), 1 / (GAZE_WANDER**2 * elapsed))
             solved = solve_frame(energy.with_before(before), last, most=FOLLOWED)
         self._last, self._time = solved.state, time
-        return self._posed(solved.state, energy.error_px(solved.state), time)
+        return self._posed(solved.state, time)
 
     def _fresh(self, told: Told) -> FrameState:
         """A face at rest, where weak perspective has it."""
@@ -81,9 +79,9 @@ class FaceDriver:
         rest = np.clip(np.zeros(self._basis.count), self._basis.lower, self._basis.upper)
         return FrameState(rest, rotation[0], translation[0], np.zeros(4))
 
-    def _posed(self, state: FrameState, error_px: float, time: float) -> Posed:
+    def _posed(self, state: FrameState, time: float) -> Posed:
         rotation = Rotation.from_matrix(state.rotation).as_rotvec()
-        posed = Posed(state.expression, state.gaze.reshape(2, 2), rotation, state.translation, error_px)
+        posed = Posed(state.expression, state.gaze.reshape(2, 2), rotation, state.translation)
         return posed if self._filters is None else self._filters(posed, time)
 
 
@@ -110,5 +108,4 @@ class _Filters:
             gaze=self._gaze(posed.gaze.ravel(), time).reshape(2, 2),
             rotation=Rotation.from_matrix(turn).as_rotvec(),
             translation=np.array([x * depth, y * depth, depth]),
-            error_px=posed.error_px,
         )

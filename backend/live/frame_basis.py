@@ -29,7 +29,7 @@ class FrameBasis:
     (K,)`` bound φ. ``prior (K+4,K+4)`` is the quadratic form on (φ, gaze) of a face that is seen, ``eye_prior
     (2,K+4,K+4)`` those of each eye that is (``fitting.point_basis``); ``sealed`` the places of mouthClose and jawOpen;
     ``closure (2,K)`` how far an action closes each eye's lids; ``opposed (K,K)`` 1 for two actions that cannot act at
-    once; ``sparse (K,)`` the actions that are off unless seen. ``first``, ``second (P,)`` and ``outline (Q,)`` are
+    once, and ``opposed_convex`` the curvature of the convex part of that; ``sparse (K,)`` the actions that are off unless seen. ``first``, ``second (P,)`` and ``outline (Q,)`` are
     places among the skin's points of pairs and of the jaw's outline.
     """
 
@@ -49,6 +49,7 @@ class FrameBasis:
     sealed: tuple[int, int] | None
     closure: F64 | None
     opposed: F64
+    opposed_convex: F64
     sparse: NDArray[np.bool_]
     first: NDArray[np.int64]
     second: NDArray[np.int64]
@@ -99,7 +100,8 @@ def build_frame_basis(person: Person, weights: EnergyWeights) -> FrameBasis:
         eye_prior=basis.eye_prior.numpy(),
         sealed=basis.sealed,
         closure=None if basis.closure is None else basis.closure.numpy(),
-        opposed=_opposed(head),
+        opposed=(opposed := _opposed(head)),
+        opposed_convex=opposed + np.diag(opposed.sum(axis=0)),
         sparse=(head.expression_bounds[:, 0] == 0) & np.array(["Look" not in name for name in head.expression_names]),
         first=np.searchsorted(skin_index, pairs.first),
         second=np.searchsorted(skin_index, pairs.second),

@@ -92,6 +92,11 @@ class Quadratic:
     gradient: F64
     form: F64
 
+    @property
+    def diagonal(self) -> F64:
+        """(D,) of ``form``, to be added to."""
+        return np.einsum("ii->i", self.form)
+
 
 @dataclass(frozen=True, eq=False)
 class FrameEnergy:
@@ -117,13 +122,7 @@ class FrameEnergy:
         energy = _cauchy((residual**2).sum(-1) * self.told.precision, self.weights.robust_scale)
         energy += _cauchy((pairs**2).sum(-1) * self.told.pair_precision, self.weights.robust_scale)
         energy += _cauchy(across**2 * self.told.outline_precision, self.weights.robust_scale)
-        return energy + self._priors(state).energy
-
-    def error_px(self, state: FrameState) -> float:
-        """RMS of the seen points' distances in the picture, pixels."""
-        seen = self.told.precision > 0
-        squared = ((self._project(state).image - self.told.mu)[seen] ** 2).sum(-1)
-        return float(np.sqrt(squared.mean())) if seen.any() else 0.0
+        return energy + self._priors(state, None)
 
     def about(self, state: FrameState) -> Quadratic:
         """Energy, gradient and Gauss–Newton form; robust kernels by iteratively reweighted least squares."""
@@ -146,8 +145,14 @@ class FrameEnergy:
             rows.append((by * root[:, None, None]).reshape(-1, by.shape[-1]))
             pulls.append((off * root[:, None]).ravel())
         stacked, pull = np.concatenate(rows), np.concatenate(pulls)
-        priors = self._priors(state)
-        return Quadratic(energy + priors.energy, pull @ stacked + priors.gradient, stacked.T @ stacked + priors.form)
+        # Single precision bends the path to the minimum at most; the gradient, which fixes it, is double.
+        single = stacked.astype(np.float32)
+        quadratic = Quadratic(0.0, pull @ stacked, (single.T @ single).astype(np.float64))
+        return replace(quadratic, energy=energy + self._priors(state, quadratic))
+
+    def image(self, state: FrameState) -> F64:
+        """(N,2) the points in the picture, pixels."""
+        return self._project(state).image
 
     def jacobian(self, state: FrameState, points: Projected | None = None) -> F64:
         """(N,2,D) of the points in the picture by the unknowns."""
@@ -189,68 +194,74 @@ class FrameEnergy:
         by_camera[:, :, 2] = camera[:, :2] * (-scale / depth)[:, None]
         return Projected(head, image, by_camera, rotation, eye_turned)
 
-    def _priors(self, state: FrameState) -> Quadratic:
-        """What looks at no pixel: priors, lids, the actions that are told, and the last picture's answer."""
+    def _priors(self, state: FrameState, into: Quadratic | None) -> float:
+        """What looks at no pixel: priors, lids, the actions that are told, and the last picture's answer.
+
+        Gradient and form are added to ``into``.
+        """
         basis, told, count = self.basis, self.told, self.basis.count
-        size = count + POSE + GAZE
-        own = np.r_[0:count, count + POSE : size]
-        form, gradient = np.zeros((size, size)), np.zeros(size)
-        values = np.concatenate([state.expression, state.gaze])
-        quadratic = basis.prior + np.tensordot(told.eyes, basis.eye_prior, 1)
-        pull = quadratic @ values
-        energy = 0.5 * float(values @ pull)
-        form[np.ix_(own, own)] = quadratic
-        gradient[own] = pull
-        phi, expression = state.expression, form[:count, :count]
-        opposed = self.weights.opposed_actions * basis.opposed
-        pulled = opposed @ phi
-        energy += 0.5 * float(phi @ pulled)
-        gradient[:count] += pulled
-        expression += opposed + np.diag(opposed.sum(axis=0))
-        energy += self._seal(phi, expression, gradient)
+        phi = state.expression
+        values = np.concatenate([phi, state.gaze])
+        form = basis.prior + told.eyes[0] * basis.eye_prior[0] + told.eyes[1] * basis.eye_prior[1]
+        pull = form @ values
+        pulled = self.weights.opposed_actions * (basis.opposed @ phi)
+        energy = 0.5 * float(values @ pull + phi @ pulled)
+        if into is not None:
+            _add_blocks(into, form, count)
+            into.gradient[:count] += pull[:count] + pulled
+            into.gradient[count + POSE :] += pull[count:]
+            into.form[:count, :count] += self.weights.opposed_actions * basis.opposed_convex
         if basis.closure is not None:
             off = basis.closure @ phi - told.closure
             energy += 0.5 * float(told.closure_weight @ off**2)
-            gradient[:count] += (told.closure_weight * off) @ basis.closure
-            expression += (basis.closure.T * told.closure_weight) @ basis.closure
-        energy += self._told_actions(phi, expression, gradient)
-        energy += self._pulled_back(state, form, gradient)
-        return Quadratic(energy, gradient, form)
+            if into is not None:
+                into.gradient[:count] += (told.closure_weight * off) @ basis.closure
+                into.form[:count, :count] += (basis.closure.T * told.closure_weight) @ basis.closure
+        return energy + self._seal(phi, into) + self._told_actions(phi, into) + self._pulled_back(state, into)
 
-    def _seal(self, phi: F64, expression: F64, gradient: F64) -> float:
-        """½ w max(0, mouthClose − jawOpen)²; adds to ``expression`` and ``gradient``."""
+    def _seal(self, phi: F64, into: Quadratic | None) -> float:
+        """½ w max(0, mouthClose − jawOpen)²."""
         if self.basis.sealed is None:
             return 0.0
         close, jaw = self.basis.sealed
-        excess = max(float(phi[close] - phi[jaw]), 0.0)
-        if excess > 0:
-            weight = self.weights.lip_seal
-            gradient[[close, jaw]] += (weight * excess, -weight * excess)
-            expression[[close, jaw], [close, jaw]] += weight
-            expression[[close, jaw], [jaw, close]] -= weight
-        return 0.5 * self.weights.lip_seal * excess**2
+        excess, weight = max(float(phi[close] - phi[jaw]), 0.0), self.weights.lip_seal
+        if into is not None and excess > 0:
+            into.gradient[[close, jaw]] += (weight * excess, -weight * excess)
+            into.form[[close, jaw], [close, jaw]] += weight
+            into.form[[close, jaw], [jaw, close]] -= weight
+        return 0.5 * weight * excess**2
 
-    def _told_actions(self, phi: F64, expression: F64, gradient: F64) -> float:
+    def _told_actions(self, phi: F64, into: Quadratic | None) -> float:
         """The witness's pull, and the pull to 0 of what it does not tell."""
         told, scale, knee = self.told, self.weights.witness_robust_scale, self.weights.sparse_knee
         off = phi - told.target
         squared = off**2 * told.target_precision
-        weight = told.target_precision / (1 + squared / scale**2)
-        gradient[: len(phi)] += weight * off + told.sparse_weight / (1 + phi / knee)
-        expression[np.diag_indices(len(phi))] += weight
+        if into is not None:
+            weight = told.target_precision / (1 + squared / scale**2)
+            into.gradient[: len(phi)] += weight * off + told.sparse_weight / (1 + phi / knee)
+            into.diagonal[: len(phi)] += weight
         return _cauchy(squared, scale) + float(told.sparse_weight @ (knee * np.log1p(phi / knee)))
 
-    def _pulled_back(self, state: FrameState, form: F64, gradient: F64) -> float:
+    def _pulled_back(self, state: FrameState, into: Quadratic | None) -> float:
         if self.before is None:
             return 0.0
         count, before = self.basis.count, self.before
         off, looked = state.expression - before.state.expression, state.gaze - before.state.gaze
-        diagonal = np.einsum("ii->i", form)
-        diagonal[:count] += before.expression_precision
-        diagonal[count + POSE :] += before.gaze_precision
-        gradient[:count] += before.expression_precision * off
-        gradient[count + POSE :] += before.gaze_precision * looked
+        if into is not None:
+            into.diagonal[:count] += before.expression_precision
+            into.diagonal[count + POSE :] += before.gaze_precision
+            into.gradient[:count] += before.expression_precision * off
+            into.gradient[count + POSE :] += before.gaze_precision * looked
         return 0.5 * float(before.expression_precision * off @ off + before.gaze_precision * looked @ looked)
+
+
+def _add_blocks(into: Quadratic, form: F64, count: int) -> None:
+    """Add a form on (φ, gaze) to one on (φ, pose, gaze)."""
+    last = count + POSE
+    into.form[:count, :count] += form[:count, :count]
+    into.form[:count, last:] += form[:count, count:]
+    into.form[last:, :count] += form[count:, :count]
+    into.form[last:, last:] += form[count:, count:]
 
 
 @dataclass(frozen=True, eq=False)

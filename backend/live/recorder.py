@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +81,8 @@ class Recorder:
                 continue
         self._thread.join()
         if self._error is not None or not self._times:
-            self._part.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._part.unlink()
             if self._error is None:
                 return None
             sentence = f"The recording could not be written to {self._path}: {self._error}."
