@@ -76,7 +76,7 @@ def _after_the_end(capture: Capture) -> None:
     state = capture.state
     if state.phase is live.LivePhase.FAILED:
         now.notice = Notice(f"{state.sentence} {state.hint}".strip(), is_error=True)
-    elif now.notice is None or not now.notice.is_error:
+    elif now.notice is None:
         now.notice = Notice(state.sentence or "The live session has ended.")
 
 

@@ -179,6 +179,11 @@ def cannot_solve(take: Any) -> str:
     return ""
 
 
+def shows_recording(take: Any) -> bool:
+    """True where the version of a take that is shown is a live recording."""
+    return _shown_recording(take) is not None
+
+
 def _shown_recording(take: Any) -> Mapping[str, Any] | None:
     version = versions.current(take) if take is not None else None
     return recording_of(take, version.number) if version is not None else None

@@ -72,7 +72,7 @@ def _draw_session(layout: Any, capture: Capture, width: int) -> None:
     if words:
         draw_text(layout, words, width)
     if state.phase in (live.LivePhase.RUNNING, live.LivePhase.RECORDING):
-        draw_text(layout, figures(state), width)
+        draw_text(layout, figures(state, "picture" if capture.source.pictures else "packet"), width)
     if capture.recording and capture.client is not None:
         draw_text(layout, f"{capture.client.kept} poses recorded", width, "REC")
     row = layout.row(align=True)
@@ -83,14 +83,14 @@ def _draw_session(layout: Any, capture: Capture, width: int) -> None:
     layout.operator("flowface.live_capture_calibrate", icon="PIVOT_CURSOR")
 
 
-def figures(state: live.LiveState) -> str:
-    """How fast poses come, how old they are, and how many pictures nobody looked at."""
+def figures(state: live.LiveState, seen: str) -> str:
+    """How fast poses come, how old they are, and how many pictures or packets, as ``seen`` says, were left out."""
     dropped = f", {state.dropped} dropped" if state.dropped else ""
-    return f"{state.frames_per_second:.0f} a second, {state.milliseconds:.0f} ms from picture to pose{dropped}"
+    return f"{state.frames_per_second:.0f} a second, {state.milliseconds:.0f} ms from {seen} to pose{dropped}"
 
 
 def _draw_solve(layout: Any, take: Any, width: int) -> None:
-    if take is None or running.MARK not in take:
+    if take is None or not takes_live.shows_recording(take):
         return
     layout.operator("flowface.live_capture_solve", icon="SHADERFX")
     why = takes_live.cannot_solve(take)

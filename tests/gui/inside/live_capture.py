@@ -123,7 +123,6 @@ def stop() -> None:
 
 
 def play() -> None:
-    print("stopped:", running().now.notice.text)
     keys = take()["flowface_head"].data.shape_keys
     print("keys again:", keys.animation_data.action.name)
     print(f"a drawing of the window takes {drawing():.0f} ms without")
