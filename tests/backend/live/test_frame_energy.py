@@ -120,9 +120,7 @@ def test_the_energy_is_that_of_the_offline_fit(
     np.testing.assert_allclose(own.form, equations.frame[0].numpy(), rtol=1e-3, atol=1e-5 * scale)
 
 
-def test_the_gradient_is_that_of_finite_differences(
-    basis: FrameBasis, energy: FrameEnergy, state: FrameState
-) -> None:
+def test_the_gradient_is_that_of_finite_differences(basis: FrameBasis, energy: FrameEnergy, state: FrameState) -> None:
     before = Before(replace(state, expression=state.expression * 0.5, gaze=state.gaze + 0.1), 40.0, 70.0)
     pulled = energy.with_before(before)
     gradient = pulled.about(state).gradient
@@ -134,13 +132,11 @@ def test_the_gradient_is_that_of_finite_differences(
         assert gradient[unknown] == pytest.approx(slope, rel=1e-4, abs=1e-2), unknown
 
 
-def test_the_jacobian_is_that_of_finite_differences(
-    basis: FrameBasis, energy: FrameEnergy, state: FrameState
-) -> None:
+def test_the_jacobian_is_that_of_finite_differences(basis: FrameBasis, energy: FrameEnergy, state: FrameState) -> None:
     jacobian = energy.jacobian(state)
     size = 1e-6
     for unknown in range(jacobian.shape[2]):
         step = np.zeros(jacobian.shape[2])
         step[unknown] = size
-        there, back = (energy.image(state.moved(sign * step, basis)) for sign in (1, -1))
+        there, back = (energy.project(state.moved(sign * step, basis)).image for sign in (1, -1))
         np.testing.assert_allclose(jacobian[:, :, unknown], (there - back) / (2 * size), rtol=1e-4, atol=1e-3)

@@ -136,9 +136,7 @@ def test_a_person_who_is_known_is_driven_from_the_first_picture_on(
     assert [path.name for path in tmp_path.iterdir()] == [Path(recording.footage).name]
 
 
-def test_a_camera_that_breaks_down_ends_the_session_with_its_sentence(
-    pictures: list[np.ndarray], known: Path
-) -> None:
+def test_a_camera_that_breaks_down_ends_the_session_with_its_sentence(pictures: list[np.ndarray], known: Path) -> None:
     source = Pictures([pictures[0], None], [1, 2], 10.0)
     listener = Listener()
     with pytest.raises(UserError):
