@@ -101,9 +101,10 @@ class FaceSession:
             earlier = None if self.options.identity is None else read_earlier(self.options.identity)
             if earlier is None:
                 self._calibrate(outlet)
+            self._silent_since = time.perf_counter()
             while not self._ending:
                 self._obey(outlet)
-                picture = self._next(outlet)
+                picture = None if self._ending else self._next(outlet)
                 if picture is None:
                     continue
                 if earlier is not None:
@@ -126,6 +127,8 @@ class FaceSession:
             raise
         finally:
             self.source.close()
+            if self._recording is not None:  # Ctrl-C once more: what was recorded is whole all the same
+                self._stop_recording(outlet)
 
     def _next(self, outlet: Outlet) -> LivePicture | None:
         """The next picture; None where there is none yet, and where the session ends."""

@@ -66,7 +66,7 @@ class _Heard:
 
     def pose(self, pose: LivePose, posed: Posed | None) -> None:
         """A pose was sent; ``posed`` None where no face was seen."""
-        import psutil
+        import psutil  # type: ignore[import-untyped]
 
         now = time.perf_counter()
         self.numbers.append(pose.number)
