@@ -36,7 +36,9 @@ def live(
     head: Annotated[str, typer.Option(help="Head model to drive.")] = "open",
     identity: Annotated[
         Path | None,
-        typer.Option(help="An earlier track.npz of this person, instead of calibrating.", metavar="TRACK"),
+        typer.Option(
+            help="An earlier take of this person, its folder or track.npz, instead of calibrating.", metavar="TAKE"
+        ),
     ] = None,
     calibrate: Annotated[float, typer.Option(min=1.0, max=30.0, help="Seconds of the face to calibrate on.")] = 3.0,
     loop: Annotated[bool, typer.Option("--loop", help="Play the video over and over.")] = False,

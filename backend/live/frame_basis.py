@@ -29,8 +29,9 @@ class FrameBasis:
     (K,)`` bound φ. ``prior (K+4,K+4)`` is the quadratic form on (φ, gaze) of a face that is seen, ``eye_prior
     (2,K+4,K+4)`` those of each eye that is (``fitting.point_basis``); ``sealed`` the places of mouthClose and jawOpen;
     ``closure (2,K)`` how far an action closes each eye's lids; ``opposed (K,K)`` 1 for two actions that cannot act at
-    once, and ``opposed_convex`` the curvature of the convex part of that; ``sparse (K,)`` the actions that are off unless seen. ``first``, ``second (P,)`` and ``outline (Q,)`` are
-    places among the skin's points of pairs and of the jaw's outline.
+    once, and ``opposed_convex`` the curvature of the convex part of that; ``sparse (K,)`` the actions that are off
+    unless seen. ``first``, ``second (P,)`` and ``outline (Q,)`` are places among the skin's points of pairs and of the
+    jaw's outline.
     """
 
     names: tuple[str, ...]

@@ -112,9 +112,9 @@ class FrameEnergy:
         """The same, pulled to another picture's answer."""
         return replace(self, before=before)
 
-    def at(self, state: FrameState) -> float:
-        """The energy alone."""
-        points = self._project(state)
+    def at(self, state: FrameState, points: Projected | None = None) -> float:
+        """The energy alone; ``points`` is what ``project`` gave of the state."""
+        points = points or self.project(state)
         residual = points.image - self.told.mu
         image = points.image[self.basis.skin_index]
         pairs = image[self.basis.first] - image[self.basis.second] - self.told.difference
@@ -124,10 +124,10 @@ class FrameEnergy:
         energy += _cauchy(across**2 * self.told.outline_precision, self.weights.robust_scale)
         return energy + self._priors(state, None)
 
-    def about(self, state: FrameState) -> Quadratic:
+    def about(self, state: FrameState, points: Projected | None = None) -> Quadratic:
         """Energy, gradient and Gauss–Newton form; robust kernels by iteratively reweighted least squares."""
         basis, told = self.basis, self.told
-        points = self._project(state)
+        points = points or self.project(state)
         jacobian = self.jacobian(state, points)
         skin, image = jacobian[basis.skin_index], points.image[basis.skin_index]
         residual = points.image - told.mu
@@ -150,13 +150,9 @@ class FrameEnergy:
         quadratic = Quadratic(0.0, pull @ stacked, (single.T @ single).astype(np.float64))
         return replace(quadratic, energy=energy + self._priors(state, quadratic))
 
-    def image(self, state: FrameState) -> F64:
-        """(N,2) the points in the picture, pixels."""
-        return self._project(state).image
-
     def jacobian(self, state: FrameState, points: Projected | None = None) -> F64:
         """(N,2,D) of the points in the picture by the unknowns."""
-        basis, points = self.basis, points or self._project(state)
+        basis, points = self.basis, points or self.project(state)
         count = basis.count
         by_point = points.by_camera @ state.rotation  # (N,2,3) by the point in head space
         jacobian = np.zeros((basis.points, 2, count + POSE + GAZE))
@@ -175,7 +171,8 @@ class FrameEnergy:
             jacobian[place, :, at : at + 2] = own
         return jacobian
 
-    def _project(self, state: FrameState) -> Projected:
+    def project(self, state: FrameState) -> Projected:
+        """The points in the picture, and what their derivatives need."""
         basis = self.basis
         head = np.empty((basis.points, 3))
         head[basis.skin_index] = basis.skin + basis.skin_columns @ state.expression

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from backend.errors import Cancelled, ErrorCode, UserError
+from backend.errors import Cancelled, UserError
 from backend.head_model.model import HeadModel
 from backend.live.calibration import SECONDS, Calibration
 from backend.live.driver import FaceDriver, Posed
+from backend.live.earlier import read_earlier
 from backend.live.follow import FaceFollower
 from backend.live.meter import Meter
 from backend.live.person import Person
 from backend.live.recorder import Recorder, Written
 from backend.live.types import LivePicture, Outlet, PictureSource
+from backend.observations import Alignment
 from backend.track.types import Track
 from protocol.live import LiveCommand, LivePhase, LivePose, LiveRecording, LiveState, LiveTake, LiveVerb
 
@@ -96,16 +98,19 @@ class FaceSession:
         try:
             head = load_head(self.options.head)
             follower = FaceFollower(find_aligner(DEFAULT_ALIGNER, head), face_finder())
-            known = self._known()
-            if known is None:
+            earlier = None if self.options.identity is None else read_earlier(self.options.identity)
+            if earlier is None:
                 self._calibrate(outlet)
+            self._silent_since = time.perf_counter()
             while not self._ending:
                 self._obey(outlet)
-                picture = self._next(outlet)
+                picture = None if self._ending else self._next(outlet)
                 if picture is None:
                     continue
-                if self._driver is None and self._calibration is None:
-                    self._drive(outlet, head, *_person_of(head, known, picture))
+                if earlier is not None:
+                    person = Person.of_track(head, earlier.track, _size(picture))
+                    self._drive(outlet, head, person, earlier.track, earlier.seen)
+                    earlier = None
                 with self.meter.stage("landmarks"):
                     seen = follower.look(picture.picture)
                 if self._calibration is not None:
@@ -122,11 +127,8 @@ class FaceSession:
             raise
         finally:
             self.source.close()
-
-    def _known(self) -> Track | None:
-        from backend.track.io import load_track
-
-        return None if self.options.identity is None else load_track(self.options.identity)
+            if self._recording is not None:  # Ctrl-C once more: what was recorded is whole all the same
+                self._stop_recording(outlet)
 
     def _next(self, outlet: Outlet) -> LivePicture | None:
         """The next picture; None where there is none yet, and where the session ends."""
@@ -186,7 +188,7 @@ class FaceSession:
         try:
             found = calibration.solve(
                 head,
-                (picture.picture.shape[1], picture.picture.shape[0]),
+                _size(picture),
                 self.source.name,
                 on_progress=lambda done: self._tell_fraction(outlet, COLLECTING + (1 - COLLECTING) * done),
                 should_cancel=cancelled,
@@ -195,18 +197,20 @@ class FaceSession:
             self._calibration = Calibration(self.options.calibration_seconds)
             return
         self._calibration = None
-        self._drive(outlet, head, found.person, found.track)
-        assert self._driver is not None
-        self._driver.telling.learn(found.seen)
+        self._drive(outlet, head, found.person, found.track, found.seen)
 
     def _tell_fraction(self, outlet: Outlet, fraction: float) -> None:
         self._fraction = fraction
         self._say_at_times(outlet)
 
-    def _drive(self, outlet: Outlet, head: HeadModel, person: Person, track: Track) -> None:
+    def _drive(
+        self, outlet: Outlet, head: HeadModel, person: Person, track: Track, seen: Sequence[tuple[Alignment, float]]
+    ) -> None:
+        """From now on drive a person, of whom ``seen`` tells what they look like; ``track`` is their take."""
         from backend.export.blender import take_result
 
         self._driver = FaceDriver(person, filtered=self.options.filtered)
+        self._driver.telling.learn(seen)
         report = {"live": self.source.name, "frames": len(track.times), "head": head.id, "warnings": []}
         outlet.send(LiveTake(take_result(track, head, self.source.name, report)))
         self._fraction = 1.0
@@ -322,11 +326,9 @@ class FaceSession:
             self._say(outlet, LivePhase.FAILED, error.message, error.hint)
 
 
-def _person_of(head: HeadModel, known: Track | None, picture: LivePicture) -> tuple[Person, Track]:
-    if known is None:
-        raise UserError(ErrorCode.NOT_CALIBRATED, "Nobody was calibrated.", "Calibrate, or give an earlier take.")
-    size = (picture.picture.shape[1], picture.picture.shape[0])
-    return Person.of_track(head, known, size), known
+def _size(picture: LivePicture) -> tuple[int, int]:
+    """Width and height."""
+    return picture.picture.shape[1], picture.picture.shape[0]
 
 
 def _unused(folder: Path) -> Path:

@@ -7,6 +7,7 @@ calibration's pictures and the last minute's.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +26,9 @@ from backend.observations.point_pairs import load_pair_table
 from protocol.face_actions import ARKIT_ACTIONS
 
 F64 = NDArray[np.float64]
-KEPT = 600
+KEPT = 300
 """Pictures that the rest is told from, the calibration's among them until they are displaced."""
-KEEP_EVERY = 0.1
+KEEP_EVERY = 0.2
 """Seconds between two that are kept: a minute in all. A person who changes their seat or light is another at rest."""
 REST_EVERY = 1.0
 """Seconds after which the rest is told anew."""
@@ -79,12 +80,13 @@ class Telling:
             eyes=np.array([eyes[self._basis.eye_side == side].any() for side in (0, 1)], np.float64),
         )
 
-    def learn(self, frames: list[tuple[Alignment, float]]) -> None:
+    def learn(self, frames: Sequence[tuple[Alignment, float]]) -> None:
         """Take calibrated pictures and their times (seconds) for what the person looks like."""
         for seen, time in frames:
             points = _as_take(next(own for own in seen.point_sets if own.id.name == POINTS))
             self._keep(self._shown(seen, points), lid_openings(points, self._lids)[0][0], time)
-        self._settle(frames[-1][1] if frames else 0.0)
+        self._settle(-np.inf)
+        self._kept_at = -np.inf
 
     def _shown(self, seen: Alignment, points: PointSet) -> Seen | None:
         scores = seen.action_scores

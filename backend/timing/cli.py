@@ -119,8 +119,8 @@ def live(
     head: Annotated[str, typer.Option(help="Head model to drive.")] = "open",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures.")] = Path("flowface-benchmark"),
 ) -> None:
-    """Play a video as live: poses a second, milliseconds from picture to pose, CPU by stage, and how far the weights are
-    off the offline solve with the same identity."""
+    """Play a video as live: poses a second, milliseconds from picture to pose, CPU by stage, and by how much weights
+    differ from the offline solve with the same identity."""
     from backend.timing.live import LiveBenchmarkOptions, benchmark_live
 
     benchmark_live(LiveBenchmarkOptions(video, out, minutes, head))

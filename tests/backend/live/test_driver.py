@@ -90,7 +90,7 @@ def test_a_calibration_finds_person_and_lens_and_its_take_is_whole(head: HeadMod
     assert take.tracked.all()
 
 
-def test_time_without_a_face_calibrates_nothing(head: HeadModel, truth: Performance) -> None:
+def test_time_without_a_face_calibrates_nothing(head: HeadModel) -> None:
     calibration = Calibration(seconds=1.0)
     for number in range(60):
         calibration.add(None, number + 1, number / 30)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +17,21 @@ from backend.errors import ErrorCode, UserError
 from backend.footage import open_footage
 from backend.footage.encode import encode_evenly
 from backend.head_model.model import HeadModel
+from backend.live.earlier import read_earlier
 from backend.live.picture_cli import PictureChoice, run_in_terminal
 from backend.live.recorder import Recorder
+from backend.live.run import run_session
 from backend.live.session import FaceSession, SessionOptions
 from backend.live.takes import stacked, track_of
 from backend.live.types import LivePicture
+from backend.observations import AlignedFrame, ViewAlignment
+from backend.observations.io import save_alignment
 from backend.synthesis.clip import render_performance
 from backend.synthesis.performance import Performance
 from backend.track.io import load_track, save_track
 from protocol.live import LiveCommand, LivePhase, LivePose, LiveRecording, LiveState, LiveTake, LiveVerb
 from protocol.message import Message
-from tests.backend.live.made import person_of
+from tests.backend.live.made import person_of, seen_in
 
 SHOWN = slice(4, 16)  # of the performance: it turns, speaks and blinks
 
@@ -41,8 +48,6 @@ class Pictures:
         self.closed = False
 
     def latest(self, after: int, patience: float) -> LivePicture | None:  # noqa: ARG002
-        import time
-
         if not self._left:
             return None
         picture, number = self._left.popleft()
@@ -79,8 +84,6 @@ class Listener:
 
 @pytest.fixture(scope="module")
 def pictures(head: HeadModel, truth: Performance) -> list[np.ndarray]:
-    from dataclasses import replace
-
     some = {
         name: getattr(truth, name)[SHOWN]
         for name in ("expression", "head_rotation", "head_translation", "gaze", "focal_px")
@@ -175,12 +178,12 @@ def test_a_clip_played_in_a_terminal_leaves_a_track_and_its_pictures(
 
 def test_what_the_encoder_cannot_follow_is_counted(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "a.mp4", 30.0)
-    picture = np.zeros((720, 1280, 3), np.uint8)
-    taken = [recorder.add(LivePicture(n, n / 1000, 0.0, picture)) for n in range(1, 121)]
+    picture = np.zeros((360, 640, 3), np.uint8)
+    taken = [recorder.add(LivePicture(n, n / 1000, 0.0, picture)) for n in range(1, 101)]
     written = recorder.finish()
     assert written is not None
     assert written.frames == sum(taken)
-    assert written.lost == recorder.lost == 120 - sum(taken)
+    assert written.lost == recorder.lost == 100 - sum(taken) > 0
     assert open_footage(written.path).info.frame_count == written.frames
 
 
@@ -191,3 +194,38 @@ def test_a_recording_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path:
     with pytest.raises(UserError) as refused:
         recorder.finish()
     assert refused.value.code == ErrorCode.OUTPUT_UNWRITABLE
+
+
+def test_ctrl_c_ends_a_session_as_its_end_does(pictures: list[np.ndarray], known: Path, tmp_path: Path) -> None:
+    source = Pictures([pictures[0]] * 50, range(1, 51), 10.0)
+
+    class Interrupted(Listener):
+        def send(self, message: Message) -> None:
+            super().send(message)
+            if isinstance(message, LivePose) and message.number == 3:
+                signal.raise_signal(signal.SIGINT)
+
+    listener = Interrupted({1: LiveVerb.RECORD})
+    before = signal.getsignal(signal.SIGINT)
+    run_session(FaceSession(source, SessionOptions(identity=known, recordings=tmp_path)), listener)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert [pose.number for pose in listener.of(LivePose)] == [1, 2, 3]
+    (recording,) = listener.of(LiveRecording)
+    assert open_footage(recording.footage).info.frame_count == recording.frames == 2
+
+
+def test_an_earlier_take_tells_what_the_person_looks_like_at_rest(
+    head: HeadModel, truth: Performance, known: Path
+) -> None:
+    assert read_earlier(known).seen == []
+    frames = [AlignedFrame(n, n / 10, float(n), seen) for n, seen in enumerate(seen_in(head, truth), start=1)]
+    ids = [own.id for own in seen_in(head, truth)[0].point_sets]
+    view = ViewAlignment.stacked(frames, ids, aligner="mediapipe", image_size=(256, 256), frame_rate=10.0)
+    beside = known.with_name("alignments.npz")
+    save_alignment(view, beside)
+    try:
+        earlier = read_earlier(known.parent)
+    finally:
+        beside.unlink()
+    assert len(earlier.seen) == len(frames)
+    np.testing.assert_array_equal(earlier.seen[7][0].mu, frames[7].alignment.mu)  # type: ignore[union-attr]
