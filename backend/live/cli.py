@@ -9,7 +9,14 @@ import typer
 
 from backend.errors import ErrorCode, UserError
 from backend.live.live_link import LOOPBACK, PORT
-from backend.live.live_link_cli import LiveLinkChoice, run_live_link
+from backend.live.live_link_cli import (
+    BindOption,
+    LiveLinkChoice,
+    LiveLinkOption,
+    PortOption,
+    SubjectOption,
+    run_live_link,
+)
 from backend.live.picture_cli import PictureChoice, list_cameras, run_in_terminal, serve_pictures
 
 
@@ -42,14 +49,10 @@ def live(
     ] = None,
     calibrate: Annotated[float, typer.Option(min=1.0, max=30.0, help="Seconds of the face to calibrate on.")] = 3.0,
     loop: Annotated[bool, typer.Option("--loop", help="Play the video over and over.")] = False,
-    live_link: Annotated[
-        bool, typer.Option("--live-link", help="Listen to Epic's app Live Link Face for the iPhone instead.")
-    ] = False,
-    port: Annotated[int, typer.Option(help="Port that the app sends to.", min=0, max=65535)] = PORT,
-    bind: Annotated[
-        str, typer.Option(help="Address to listen to the app at; 0.0.0.0 lets a phone of the network in.")
-    ] = LOOPBACK,
-    subject: Annotated[str, typer.Option(help="Subject of the app to follow; the first that sends if left out.")] = "",
+    live_link: LiveLinkOption = False,
+    port: PortOption = PORT,
+    bind: BindOption = LOOPBACK,
+    subject: SubjectOption = "",
     client_key: Annotated[str, typer.Option(hidden=True)] = "",
     parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from backend.live.live_link import LOOPBACK, PORT
 
 if TYPE_CHECKING:
     from backend.live.types import Session
+
+
+LiveLinkOption = Annotated[
+    bool, typer.Option("--live-link", help="Listen to Epic's app Live Link Face for the iPhone instead.")
+]
+PortOption = Annotated[int, typer.Option(help="Port that the app sends to.", min=0, max=65535)]
+BindOption = Annotated[
+    str, typer.Option(help="Address to listen to the app at; 0.0.0.0 lets a phone of the network in.")
+]
+SubjectOption = Annotated[str, typer.Option(help="Subject of the app to follow; the first that sends where left out.")]
 
 
 @dataclass(frozen=True)
