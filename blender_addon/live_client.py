@@ -20,8 +20,8 @@ from .vendor import codec, keys, live
 
 MAX_KEPT = 108_000
 """Poses of one recording: half an hour at 60 a second, some 100 MB."""
-WAKE_MS = 20
-"""Between two looks for what is to be sent: as long as a command takes at most."""
+WAKE_MS = 5
+"""Between two looks for what is to be sent, or whether to stand still: so long the main thread may wait for that."""
 HEARTBEAT_MS = (1000, 4000)
 PARK_SECONDS = 0.05
 WAITING = 1000
@@ -55,7 +55,6 @@ class LiveClient:
         self._gate, self._closed = Gate(), threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
-        self._socket.linger = 500
         self._socket.rcvhwm = WAITING
         self._socket.curve_serverkey = keys.public_from_text(session_key).encode()
         self._socket.curve_publickey, self._socket.curve_secretkey = own.public.encode(), own.secret.encode()
@@ -105,11 +104,11 @@ class LiveClient:
             self._gate.open()
 
     def close(self) -> None:
-        """End the thread and free the socket; commands already given have half a second to leave."""
+        """End the thread and free the socket; waits for nothing that has not left yet."""
         self._closed.set()
         self._gate.open()
         self._thread.join(timeout=3.0)
-        self._context.destroy(linger=500)
+        self._context.destroy(linger=0)
 
     def _run(self) -> None:
         try:
@@ -122,7 +121,7 @@ class LiveClient:
         except zmq.ContextTerminated:
             return
         finally:
-            self._socket.close(linger=500)
+            self._socket.close(linger=0)
 
     def _send_commands(self) -> None:
         with contextlib.suppress(queue.Empty, zmq.Again):

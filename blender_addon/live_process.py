@@ -23,6 +23,7 @@ from .vendor import codec, keys, live
 
 END_SECONDS = 3.0
 """A session that was asked to end has so long to do it by itself."""
+LAST_WORDS_SECONDS = 0.05
 PHASES = {
     live.LivePhase.OPENING: "Starting",
     live.LivePhase.CALIBRATING: "Calibrating",
@@ -137,7 +138,7 @@ class Capture:
         told = [event for event in last if isinstance(event, live.LiveState)]
         self.state = told[-1] if told else self.state
         if self.state.phase not in OVER:
-            why = "" if self.ending else self.process.why_ended()
+            why = "" if self.ending else self.process.why_ended(LAST_WORDS_SECONDS)
             phase = live.LivePhase.FAILED if why else live.LivePhase.ENDED
             self.state = live.LiveState(phase, why or "The live session has ended.", "Start it again." if why else "")
         self.finish()
