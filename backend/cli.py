@@ -25,6 +25,7 @@ from backend.evaluation.cli import evaluate
 from backend.evaluation.renders_cli import evaluate_renders
 from backend.evaluation.speech_cli import evaluate_speech
 from backend.head_model import cli as head_model_cli
+from backend.live.cli import live
 from backend.overlay.cli import compare
 from backend.reading import told_by_system
 from backend.server import keys_cli
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 
 COMMANDS = (
-    *(track, batch, refine, export, transfer, compare, demo, serve, check, adapt),
+    *(track, batch, refine, export, transfer, compare, demo, serve, check, adapt, live),
     *(evaluate, evaluate_renders, evaluate_speech),
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),

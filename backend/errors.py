@@ -56,6 +56,12 @@ class ErrorCode(StrEnum):
     VIEWS_APART = "views_apart"
     VIEWS_DISAGREE = "views_disagree"
 
+    # live
+    CAMERAS_UNKNOWN = "cameras_unknown"
+    CAMERA_MISSING = "camera_missing"
+    CAMERA_UNREADABLE = "camera_unreadable"
+    NOT_CALIBRATED = "not_calibrated"
+
     # heads
     ANNY_MISSING = "anny_missing"
     FLAME_FIELD = "flame_field"

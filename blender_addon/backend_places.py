@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 SERVER_MODULE = "backend.server"
+ENTRY_MODULE = "backend.entry"
 HOW_TO_INSTALL = (
     "Install it (“uv tool install” or “pipx install” with FlowFace's wheel, or set up a checkout), or name its folder "
     "in the add-on's preferences."
@@ -38,6 +39,13 @@ class Launch:
     def check_command(self) -> tuple[str, ...]:
         """The command that checks this backend."""
         return (*self.command[:-1], "check") if self.command[-1] == "serve" else (*self.command, "check")
+
+    @property
+    def live_command(self) -> tuple[str, ...]:
+        """The command that starts a live session of this backend."""
+        if self.command[-1] == "serve":
+            return (*self.command[:-1], "live")
+        return (*self.command[:-1], ENTRY_MODULE, "live")
 
     @property
     def place(self) -> str:

@@ -29,15 +29,17 @@ _LOG_TIME = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ (INFO )?")
 class BackendProcess:
     """One run of a backend, started on construction."""
 
-    def __init__(self, launch: Launch, options: Sequence[str], log_file: Path | None = None) -> None:
-        """Start it.
+    def __init__(
+        self, launch: Launch, options: Sequence[str], log_file: Path | None = None, what: str = "The backend"
+    ) -> None:
+        """Start it; ``what`` it is called where it ends unasked.
 
         Raises:
             CannotStart: the command cannot be run.
         """
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self.log_file = log_file
-        self._stopping = False
+        self._stopping, self._what = False, what
         try:
             self._process = subprocess.Popen(
                 [*launch.command, *options],
@@ -85,7 +87,7 @@ class BackendProcess:
         if code is None or self._stopping:
             return ""
         self._reader.join(timeout=patience)
-        return _explain(code, list(self.log))
+        return _explain(code, list(self.log), self._what)
 
     def stop(self, patience: float = 5.0) -> None:
         """End it: kindly at first, after ``patience`` seconds for good. Waits for the end."""
@@ -162,15 +164,15 @@ def _how_ended(code: int) -> str:
     return f"ended with exit code {code}"
 
 
-def _explain(code: int, log: Sequence[str]) -> str:
+def _explain(code: int, log: Sequence[str], what: str) -> str:
     text = "\n".join(log[-40:])
     if "No module named backend" in text or "No module named 'backend'" in text:
         return f"The Python that was asked to start the backend does not have it. {HOW_TO_INSTALL}"
     if code == 0:
-        return "The backend was stopped by another program."
+        return f"{what} was stopped by another program."
     how = _how_ended(code)
     if code < 0:
-        return f"The backend {how}."
+        return f"{what} {how}."
     last = next((line for line in reversed(log) if line.strip() and not line.startswith("{")), "")
     last = LOG_PREFIX.sub("", last) if not _NEWS.match(last) else ""
-    return f"The backend {how}: {last}" if last else f"The backend {how} and left no message."
+    return f"{what} {how}: {last}" if last else f"{what} {how} and left no message."

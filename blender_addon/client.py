@@ -1,4 +1,4 @@
-"""The connection to a backend, and the only file of the add-on that talks to sockets.
+"""The connection to a backend; with ``live_client`` the only files of the add-on that talk to sockets.
 
 One thread owns the socket. Blender's main thread queues messages with ``send`` and takes events with ``poll``; neither
 ever waits for the network. Knows nothing of bpy, so that it runs and is tested in plain Python.
@@ -19,6 +19,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from .codes import ClientCode
+from .gate import Gate
 from .vendor import codec, keys, version
 from .vendor import messages as m
 
@@ -69,34 +70,6 @@ NOT_RUNNING = m.Error(
 )
 
 
-class _Gate:
-    """Where the client's thread waits while the main thread wants no other to touch a Python object."""
-
-    def __init__(self) -> None:
-        self._closed, self._reached, self._opened = threading.Event(), threading.Event(), threading.Event()
-
-    def close(self) -> None:
-        """Have the thread wait at its next ``pass_through``."""
-        self._reached.clear()
-        self._opened.clear()
-        self._closed.set()
-
-    def wait_until_reached(self, seconds: float) -> bool:
-        """Wait at most so long for the thread to be waiting; returns whether it is."""
-        return self._reached.wait(seconds)
-
-    def open(self) -> None:
-        """Let the thread go on."""
-        self._closed.clear()
-        self._opened.set()
-
-    def pass_through(self) -> None:
-        """The thread's side: wait here while the gate is closed."""
-        if self._closed.is_set():
-            self._reached.set()
-            self._opened.wait()
-
-
 class Client:
     """A DEALER socket in a thread, between ``start`` and ``close``."""
 
@@ -111,7 +84,7 @@ class Client:
         self._requests = itertools.count(1)
         self._outgoing: queue.SimpleQueue[tuple[int, m.Message] | None] = queue.SimpleQueue()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._gate = _Gate()
+        self._gate = Gate()
         self._thread = threading.Thread(target=self._run, name="FlowFace client", daemon=True)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         # The main thread writes, the client's thread reads; only so does a message leave at once.
@@ -209,7 +182,7 @@ class _Loop:
         hello: m.Hello,
         outgoing: queue.SimpleQueue[tuple[int, m.Message] | None],
         emit: Callable[[Event], None],
-        gate: _Gate,
+        gate: Gate,
         access: keys.Access | None,
     ) -> None:
         self._gate = gate

@@ -34,10 +34,10 @@ def tick() -> float:
         now.notice = session.Notice(f"FlowFace failed because of an error of its own: {error}.{kept}", is_error=True)
         changed = True
     if changed:
-        _redraw()
+        redraw()
     checking = now.check is not None and now.check.running
     if checking:
-        _redraw("PREFERENCES", "WINDOW")
+        redraw("PREFERENCES", "WINDOW")
     if now.sending:
         return SENDING_INTERVAL
     if live.busy():
@@ -150,7 +150,8 @@ def on_file_saved(path: str, *_: Any) -> None:
             job.home = dataclasses.replace(job.home, file=bpy.data.filepath)
 
 
-def _redraw(area_type: str = "VIEW_3D", region_type: str = "UI") -> None:
+def redraw(area_type: str = "VIEW_3D", region_type: str = "UI") -> None:
+    """Have the panels drawn anew."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == area_type:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from . import (
@@ -12,12 +14,15 @@ from . import (
     draw_over_footage,
     iris,
     live,
+    live_pump,
     preferences,
     pump,
     session,
     settings,
     take_properties,
 )
+from .live_capture import properties as live_capture_properties
+from .live_capture import running as live_running
 from .operators import (
     add_sound,
     backend_start,
@@ -34,6 +39,7 @@ from .operators import (
     held_keys,
     import_live_link,
     jobs,
+    live_capture,
     look_through,
     mark_neutral,
     masks,
@@ -73,6 +79,7 @@ from .operators import (
 from .panels import correct as panel_correct
 from .panels import curves as panel_curves
 from .panels import jobs as panel_jobs
+from .panels import live_capture as panel_live_capture
 from .panels import main as panel
 from .panels import retarget as panel_retarget
 from .panels import retarget_bones as panel_retarget_bones
@@ -97,6 +104,7 @@ OPERATORS = (
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),
     *(take_head_motion, take_compare, use_wrinkles, curves),
     *(pins, masks, held_keys, refine),
+    live_capture,
     retarget_add,
     retarget_remove,
     retarget_transfer,
@@ -121,9 +129,11 @@ CLASSES = tuple(
         preferences,
         correction_properties,
         retarget_properties,
+        live_capture_properties,
         *OPERATORS,
         panel_views,
         panel,
+        panel_live_capture,
         panel_takes,
         panel_take,
         panel_correct,
@@ -153,6 +163,11 @@ HANDLERS = {
 }
 
 
+def _more_handlers() -> list[tuple[str, Any]]:
+    """Handlers of those that show something which undo and files are to know nothing of."""
+    return [*live.HANDLERS.items(), *retarget_preview.HANDLERS.items(), *live_running.HANDLERS.items()]
+
+
 def register() -> None:
     """Register all classes, the scene settings, the timer and the handlers."""
     for cls in CLASSES:
@@ -163,11 +178,12 @@ def register() -> None:
         setattr(bpy.types.Collection, name, prop)
     for name, handler in HANDLERS.items():
         getattr(bpy.app.handlers, name).append(handler)
-    for name, handler in (*live.HANDLERS.items(), *retarget_preview.HANDLERS.items()):
+    for name, handler in _more_handlers():
         getattr(bpy.app.handlers, name).append(handler)
     following.start()
     setattr(bpy.types.Collection, correction_properties.NAME, correction_properties.corrections_property())
     setattr(bpy.types.Scene, retarget_properties.NAME, retarget_properties.retarget_property())
+    setattr(bpy.types.Scene, live_capture_properties.NAME, live_capture_properties.pointer())
     for menu, entries in MENUS.items():
         for entry in entries:
             getattr(bpy.types, menu).append(entry)
@@ -179,11 +195,12 @@ def register() -> None:
     error_on_head.start()
     bpy.app.timers.register(pump.tick, first_interval=0.5, persistent=True)
     bpy.app.timers.register(in_step.tick, first_interval=0.5, persistent=True)
+    bpy.app.timers.register(live_pump.tick, first_interval=0.5, persistent=True)
 
 
 def unregister() -> None:
     """Take everything back, and end the backend that the add-on started."""
-    for tick in (pump.tick, in_step.tick):
+    for tick in (pump.tick, in_step.tick, live_pump.tick):
         if bpy.app.timers.is_registered(tick):
             bpy.app.timers.unregister(tick)
     error_on_head.stop()
@@ -191,8 +208,9 @@ def unregister() -> None:
     draw_over_footage.stop()
     action_slots.forget()
     live.take_away()
+    live_running.forget()
     following.stop()
-    for name, handler in (*live.HANDLERS.items(), *retarget_preview.HANDLERS.items()):
+    for name, handler in _more_handlers():
         getattr(bpy.app.handlers, name).remove(handler)
     correction_drawing.forget()
     panel_retarget_transfer.hide_in_menus()
@@ -207,6 +225,7 @@ def unregister() -> None:
         delattr(bpy.types.Collection, name)
     delattr(bpy.types.Collection, correction_properties.NAME)
     delattr(bpy.types.Scene, retarget_properties.NAME)
+    delattr(bpy.types.Scene, live_capture_properties.NAME)
     delattr(bpy.types.Scene, settings.NAME)
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

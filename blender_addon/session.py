@@ -6,7 +6,8 @@ after an undo old references are dead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from .check import Check
 from .client import Connection, ConnectionEvent
 from .export_task import ExportTask
 from .job_following import JobFollowing
+from .live_process import Capture
 from .vendor import messages as m
 
 if TYPE_CHECKING:
@@ -37,6 +39,13 @@ class Session(JobFollowing):
         self.keep_bytes: int | None = None  # that jobs may take on the backend's disk; None: all are kept
         self.limits = ""  # of what is kept of jobs by a backend that this add-on starts, in words
         self.check: Check | None = None  # the last that was asked for
+        self.capture: Capture | None = None  # the live session, also one that is over and says why
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[bool]:
+        """No thread of a connection touches a Python object meanwhile, where it says True (see ``Client.parked``)."""
+        with super().quiet() as still, self.capture.parked() if self.capture else contextlib.nullcontext(True) as also:
+            yield still and also
 
     def start_backend(
         self, environment: str, endpoint: str, log_file: Path | None, further: Sequence[str] = ()
@@ -85,6 +94,9 @@ class Session(JobFollowing):
         self.job, self.waiting = None, []
         if self.check is not None:
             self.check.stop()
+        if self.capture is not None:
+            self.capture.finish()
+        self.capture = None
         self.disconnect()
         self.stop_backend(wait=True)
         return remains

@@ -82,11 +82,12 @@ def lid_openings(seen: PointSet, lids: LidPoints) -> tuple[F64, F64]:
     told = weight.sum(axis=1) >= 6
     camera = affine_cameras(mu[:, lids.rigid], lids.shape[lids.rigid], weight)
     opening, reads = np.full((len(mu), 2), np.nan), np.ones((len(mu), 2))
+    turn = _turns(camera)
     for side, pairs in enumerate(lids.pairs):
         axis = (lids.shape[pairs[:, 0]] - lids.shape[pairs[:, 1]]).mean(axis=0)
         along = camera @ axis
         apart = (mu[:, pairs[:, 0]] - mu[:, pairs[:, 1]]).mean(axis=1)
-        facing, reads[:, side] = _as_seen(camera, side)
+        facing, reads[:, side] = _as_seen(turn, side)
         visible = told & seen.valid[:, pairs].all(axis=(1, 2)) & (facing >= LEAST_FACING)
         with np.errstate(invalid="ignore", divide="ignore"):
             opening[:, side] = np.where(visible, (apart * along).sum(-1) / (along**2).sum(-1), np.nan)
@@ -104,14 +105,18 @@ def affine_cameras(mu: F64, shape: F64, weight: F64) -> F64:
     return np.linalg.solve(gram, weighted.transpose(0, 2, 1) @ centred).transpose(0, 2, 1)
 
 
-def _as_seen(camera: F64, side: int) -> tuple[F64, F64]:
+def _turns(camera: F64) -> F64:
+    """(T,3,3) the rotations nearest to affine cameras (T,2,3)."""
+    right, down = (row / np.maximum(np.linalg.norm(row, axis=-1, keepdims=True), 1e-9) for row in camera.swapaxes(0, 1))
+    return np.stack([nearest_rotation(np.stack([r, d, np.cross(r, d)])) for r, d in zip(right, down, strict=True)])
+
+
+def _as_seen(turn: F64, side: int) -> tuple[F64, F64]:
     """(T,) how far an eye faces the camera, 1 fully; and the closure that its closed lids read there.
 
     What MediaPipe says of closed lids on 8 rendered dev people: 0.97 frontal and nodding; 0.59 of the near eye, 0.45 of
     the far one at 50° (which it tells as 59°); 0.82 and 0.62 at 30°; 0.83 of a head raised by 20°.
     """
-    right, down = (row / np.maximum(np.linalg.norm(row, axis=-1, keepdims=True), 1e-9) for row in camera.swapaxes(0, 1))
-    turn = np.stack([nearest_rotation(np.stack([r, d, np.cross(r, d)])) for r, d in zip(right, down, strict=True)])
     outwards = np.sin(EYE_TURNED) * (1.0, -1.0)[side]
     facing = turn @ np.array([outwards, 0.0, -np.cos(EYE_TURNED)])
     forward = -turn[:, :, 2]
@@ -135,10 +140,22 @@ def closures(opening: F64, reads: F64) -> F64:
         known = np.isfinite(own)
         if not known.any():
             continue
-        usual = (known.sum() * np.quantile(own[known], OPEN_SHARE) + USUAL_FRAMES) / (known.sum() + USUAL_FRAMES)
-        closed = (1 - own / np.clip(usual, *OPEN_BOUNDS)) / reads[:, side]
+        usual = usual_opening(own[known])
         shut = False
         for t in np.flatnonzero(known):
-            shut = bool(closed[t] > (OPENS if shut else SHUTS))
-            told[t, side] = 1.0 if shut else np.clip(closed[t], 0.0, SHUTS)
+            told[t, side] = closure_now(own[t], reads[t, side], usual, shut=shut)
+            shut = bool(told[t, side] >= 1)
     return told
+
+
+def usual_opening(openings: F64) -> float:
+    """A person's open eye, within ``OPEN_BOUNDS``, of openings (n,) in those of the mean face."""
+    count = len(openings)
+    own = count * np.quantile(openings, OPEN_SHARE) if count else 0.0
+    return float(np.clip((own + USUAL_FRAMES) / (count + USUAL_FRAMES), *OPEN_BOUNDS))
+
+
+def closure_now(opening: float, reads: float, usual: float, *, shut: bool) -> float:
+    """The closure in 0…1 of an eye that is usually open by ``usual``, and was ``shut`` before; see ``closures``."""
+    closed = (1 - opening / usual) / reads
+    return 1.0 if closed > (OPENS if shut else SHUTS) else float(np.clip(closed, 0.0, SHUTS))

@@ -135,10 +135,43 @@ class Seen:
         off = (self.moved - rest_points).reshape(len(rise), -1)
         return np.concatenate([rise, np.sqrt(rise), off], axis=1)
 
+    def rest(self, usual_scores: F64) -> tuple[F64, F64]:
+        """Scores (A,) and points (N,2) of the rest that the frames themselves show."""
+        return np.quantile(self.scores, 0.1, axis=0), self.moved[self.calm(usual_scores)].mean(axis=0)
+
     def features_of_take(self, usual_scores: F64) -> F64:
         """(T,F) from the rest that the take itself shows."""
-        calm = self.calm(usual_scores)
-        return self.features(np.quantile(self.scores, 0.1, axis=0), self.moved[calm].mean(axis=0))
+        return self.features(*self.rest(usual_scores))
+
+
+@dataclass(frozen=True, eq=False)
+class Rest:
+    """A face at rest: ``scores (A,)`` and ``points (N,2)``; ``lasting (A,)`` of what it shows even so.
+
+    ``sigma (A,)`` is that of answers that are told from it.
+    """
+
+    scores: F64
+    points: F64
+    lasting: F64
+    sigma: F64
+
+    @classmethod
+    def shown_by(cls, shown: Seen, table: WitnessTable) -> Rest:
+        """The rest of the face that some frames show; people's in general where fewer than ``LEAST_FRAMES``."""
+        if len(shown.scores) < LEAST_FRAMES:
+            usual = table.usual_scores
+            return cls(usual, table.neutral_points, np.zeros(TOLD), table.sigma_alone)
+        alone = shown.features(table.usual_scores, table.neutral_points) @ table.weights
+        always = alone[shown.calm(table.usual_scores)].mean(axis=0)
+        lasting = np.where(np.isfinite(table.sigma_alone), np.maximum(always - SURE * table.sigma_alone, 0), 0)
+        return cls(*shown.rest(table.usual_scores), lasting, table.sigma)
+
+    def told(self, shown: Seen, table: WitnessTable) -> Witness:
+        """What frames (T) tell of the ``TOLD`` actions of a face that is at rest so."""
+        answer = np.clip(shown.features(self.scores, self.points) @ table.weights + self.lasting, 0, 1)
+        share = np.clip((shown.facing - NO_VIEW) / (FULL_VIEW - NO_VIEW), 0, 1)
+        return Witness(answer, share[:, None] / self.sigma**2)
 
 
 def told_by(view: ViewAlignment, table: WitnessTable) -> Witness:
@@ -152,21 +185,9 @@ def told_by(view: ViewAlignment, table: WitnessTable) -> Witness:
     if not len(seen):
         return Witness(target, precision)
     shown = Seen.of(view.action_scores[seen, :TOLD], points.mu[seen], table.mean_points)
-    told, sigma = _told(shown, table)
-    shares = np.clip((shown.facing - NO_VIEW) / (FULL_VIEW - NO_VIEW), 0, 1)
-    target[seen, :TOLD] = told
-    precision[seen, :TOLD] = shares[:, None] / sigma**2
+    told = Rest.shown_by(shown, table).told(shown, table)
+    target[seen, :TOLD], precision[seen, :TOLD] = told.target, told.precision
     return Witness(target, precision)
-
-
-def _told(shown: Seen, table: WitnessTable) -> tuple[F64, F64]:
-    """Weights (T,A) in 0…1 and their σ (A,)."""
-    alone = shown.features(table.usual_scores, table.neutral_points) @ table.weights
-    if len(shown.scores) < LEAST_FRAMES:
-        return np.clip(alone, 0, 1), table.sigma_alone
-    always = alone[shown.calm(table.usual_scores)].mean(axis=0)
-    lasting = np.where(np.isfinite(table.sigma_alone), np.maximum(always - SURE * table.sigma_alone, 0), 0)
-    return np.clip(shown.features_of_take(table.usual_scores) @ table.weights + lasting, 0, 1), table.sigma
 
 
 def action_witness(head: HeadModel, views: Sequence[ViewAlignment]) -> Witness | None:
@@ -174,13 +195,18 @@ def action_witness(head: HeadModel, views: Sequence[ViewAlignment]) -> Witness |
 
     Views err alike, so several are no surer than the best of them, and of two opposed actions the stronger one is told.
     """
-    index = [_told_as(name) for name in head.expression_names]
+    index = places_of(head)
     if max(index, default=-1) < 0:
         return None
     told = told_by_all(views)
     known = np.array(index) >= 0
     target, precision = told.target[:, index], np.where(known, told.precision[:, index], 0.0)
     return Witness(target, precision) if precision.any() else None
+
+
+def places_of(head: HeadModel) -> list[int]:
+    """(K_ex) the place of each of a head's expressions among the 52 actions, -1 for what is none of them."""
+    return [_told_as(name) for name in head.expression_names]
 
 
 def _told_as(name: str) -> int:
@@ -195,9 +221,15 @@ def told_by_all(views: Sequence[ViewAlignment]) -> Witness:
     each = [told_by(view, table) for view in views]
     total = sum((one.precision for one in each), np.zeros_like(each[0].precision))
     pulled = sum((one.precision * one.target for one in each), np.zeros_like(total))
-    target = pulled / np.maximum(total, 1e-12)
+    target = without_opposed(pulled / np.maximum(total, 1e-12))
+    return Witness(target, np.max([one.precision for one in each], axis=0))
+
+
+def without_opposed(target: F64) -> F64:
+    """Strengths (T,A) of which, of two opposed actions, only the stronger one is on, by as much as it is stronger."""
+    target = target.copy()
     for one, other in _OPPOSED:
         both = np.minimum(target[:, one], target[:, other])
         target[:, one] -= both
         target[:, other] -= both
-    return Witness(target, np.max([one.precision for one in each], axis=0))
+    return target

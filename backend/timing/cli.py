@@ -108,3 +108,19 @@ def track(
     from backend.timing.throughput import ThroughputOptions, benchmark_track
 
     benchmark_track(ThroughputOptions(clip=clip, out=out, frames=frames, rounds=rounds, aligner=aligner))
+
+
+@app.command()
+def live(
+    video: Annotated[Path, typer.Argument(help="A video of a face, best of 640 × 480.")],
+    minutes: Annotated[
+        float, typer.Option(min=0, help="How long to play it, over and over; 0: once. Memory and lag must not grow.")
+    ] = 0.0,
+    head: Annotated[str, typer.Option(help="Head model to drive.")] = "open",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the figures.")] = Path("flowface-benchmark"),
+) -> None:
+    """Play a video as live: poses a second, milliseconds from picture to pose, CPU by stage, and by how much weights
+    differ from the offline solve with the same identity."""
+    from backend.timing.live import LiveBenchmarkOptions, benchmark_live
+
+    benchmark_live(LiveBenchmarkOptions(video, out, minutes, head))

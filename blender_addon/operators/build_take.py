@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from .. import action_slots, footage_paths, grades, live, refining, session, settings
+from ..live_capture import running, takes_live
 from ..scene import actors, ownership, takes
 from ..scene import versions_of_take as versions
 from ..scene.build import build_take, look_through_camera
@@ -61,11 +62,13 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
             asked = bpy.data.collections.get(job.into) or takes.shown_take(context)
             refined = refining.fitted(context.scene, asked, parent, job.take)
         take = refined.take if refined is not None else job.take
+        takes_live.meet(context.scene, take)
         plan = refined.plan if refined is not None else plan_for(context.scene, take, takes.shown_take(context))
         if plan.lost and self.answer == "ASK" and not bpy.app.background:
             job.question = plan.question()
             return {"CANCELLED"}
         live.give_way()
+        running.step_aside()
         again = [part.collection for part in (plan, *plan.others) if part.collection is not None]
         before = {head: action_slots.actions_of(head) for head in again}
         first = not ownership.takes_of(context.scene)

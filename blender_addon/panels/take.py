@@ -7,8 +7,10 @@ from typing import Any
 import bpy
 
 from .. import iris, session
+from ..live_capture import holding, takes_live
 from ..on_take import OnTake
 from ..scene import confidence, materials, takes
+from ..scene import versions_of_take as versions
 from ..scene.ownership import HEAD
 from .retarget_out import draw_formats
 from .sidebar import InMainPanel
@@ -26,7 +28,7 @@ class FLOWFACE_PT_take(OnTake, InMainPanel, bpy.types.Panel):  # type: ignore[mi
         take, frame = takes.shown_take(context), context.scene.frame_current
         known = confidence.confidence_of(take)
         self.layout.label(text=take.name, icon="OUTLINER_COLLECTION")
-        text = known.sentence(frame) if known is not None else "Its armature, or the armature's Action, was deleted."
+        text = known.sentence(frame) if known is not None else _why_unknown(take)
         draw_text(self.layout, text, context.region.width)
         if known is not None:
             if len(known.views) > 1:
@@ -40,6 +42,15 @@ class FLOWFACE_PT_take(OnTake, InMainPanel, bpy.types.Panel):  # type: ignore[mi
         draw_export(self.layout)
         if take.get(HEAD) is not None:
             draw_formats(self.layout, "Export Head, Animated", take[HEAD])
+
+
+def _why_unknown(take: Any) -> str:
+    version = versions.current(take)
+    if holding.HELD in take:
+        return "It is live: its keys are back when the live session is stopped."
+    if version is not None and takes_live.recording_of(take, version.number) is not None:
+        return "It was recorded live, and nobody measured its error."
+    return "Its armature, or the armature's Action, was deleted."
 
 
 def draw_export(layout: Any) -> None:

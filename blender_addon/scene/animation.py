@@ -108,8 +108,10 @@ def _key_properties(keys: _Keys, armature: Any, take: contract.TakeResult) -> No
 def _key_property(
     keys: _Keys, armature: Any, shown: arrays.Property, values: NDArray[Any], tracked: NDArray[np.bool_]
 ) -> None:
-    if shown.untracked is not None:
+    if shown.untracked is not None and np.isfinite(values).any():
         values = np.where(tracked, np.nan_to_num(values), shown.untracked)
+    elif shown.untracked is not None:  # nobody measured it, as in a live recording
+        values = np.where(tracked, np.nan, shown.untracked)
     known = np.isfinite(values)
     if known.any():
         if shown.name not in armature:

@@ -313,6 +313,17 @@ def rename(collection: Any, number: int, name: str) -> None:
     collection[RECORD][str(number)]["name"] = name
 
 
+def count_anew(collection: Any, number: int, frames: Sequence[float], span: Sequence[float]) -> None:
+    """Tell a version's frames by another count of them."""
+    collection[RECORD][str(number)]["frames"] = list(frames)
+    collection[RECORD][str(number)]["span"] = list(span)
+
+
+def annotate(collection: Any, number: int, notes: str) -> None:
+    """Say something else of a version."""
+    collection[RECORD][str(number)]["notes"] = notes
+
+
 def keep(collection: Any, number: int, key: str, data: Mapping[str, Any]) -> None:
     """Put something more down with a version."""
     collection[RECORD][str(number)][key] = dict(data)

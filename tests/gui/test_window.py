@@ -6,6 +6,7 @@ The extension's zip is installed there as a user does; the backend runs out here
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -22,9 +23,12 @@ import numpy as np
 import pytest
 
 from backend.head_model.library import load_head
+from backend.live.live_link import PACKET_ACTIONS
 from backend.server.app import Server
 from blender_addon import build_extension
+from tests.backend.live.packets import Phone
 from tests.backend.server.conftest import REPOSITORY, running
+from tests.blender.live_stand_in import StandIn
 from tests.blender.takes import frame_picture, write_clip
 from tests.blender.test_client import free_port
 
@@ -378,6 +382,46 @@ def test_a_mesh_gets_shape_keys(window: Window, start_backend: Callable[[str], S
     assert "Traceback" not in done.stdout, done.stdout
     for sentence in ("has 52 new shape keys", "keys: 53", "sheet: {'FINISHED'} 2", "after one undo: 0"):
         assert sentence in done.stdout
+
+
+def test_a_phone_drives_a_head_live(window: Window) -> None:
+    """Packets of Live Link Face from out here: the head moves in the window, is recorded, and has its keys again."""
+    with StandIn(window.folder) as stand_in, _sending(stand_in.receiver.port):
+        done = window.run("live_capture.py", str(stand_in.program), str(stand_in.receiver.port), size="1280x1000")
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    for sentence in (
+        "recorded: Recorded live from Live Link Face: ",
+        "This is version 2 of “Live Link Face”.",
+        "keys again: Live Link Face expression v2",
+    ):
+        assert sentence in done.stdout
+
+
+@contextlib.contextmanager
+def _sending(port: int) -> Iterator[None]:
+    """A phone that sends 60 faces a second: the jaw opens and closes, the head turns, the eyes look about."""
+    over, phone = threading.Event(), Phone(port)
+
+    def send() -> None:
+        index = 0
+        while not over.wait(1 / 60):
+            index += 1
+            swing = np.sin(2 * np.pi * index / 90)
+            values = [0.0] * 61
+            values[PACKET_ACTIONS.index("jawOpen")] = 0.4 - 0.4 * swing
+            values[PACKET_ACTIONS.index("mouthSmileLeft")] = values[PACKET_ACTIONS.index("browInnerUp")] = max(0, swing)
+            values[52], values[53], values[55], values[58] = 0.5 * swing, 0.1 * swing, 0.3 * swing, 0.3 * swing
+            phone.send(values)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        phone.close()
 
 
 def test_an_override_of_another_files_character_is_driven_and_baked(window: Window) -> None:

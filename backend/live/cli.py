@@ -1,0 +1,85 @@
+"""``flowface live``: drive a head while a face moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.errors import ErrorCode, UserError
+from backend.live.live_link import LOOPBACK, PORT
+from backend.live.live_link_cli import (
+    BindOption,
+    LiveLinkChoice,
+    LiveLinkOption,
+    PortOption,
+    SubjectOption,
+    run_live_link,
+)
+from backend.live.picture_cli import PictureChoice, list_cameras, run_in_terminal, serve_pictures
+
+
+def live(
+    footage: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A video to play as if it were a camera; the camera where left out.",
+            metavar="[VIDEO]",
+            show_default=False,
+        ),
+    ] = None,
+    video: Annotated[Path | None, typer.Option("--video", help="The same.", hidden=True)] = None,
+    camera: Annotated[
+        str, typer.Option(help="The camera by its name, or a part of it; the first one where left out.", metavar="NAME")
+    ] = "",
+    list_them: Annotated[bool, typer.Option("--list", help="Name this machine's cameras, and stop.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the pictures and track.npz; nothing is kept without.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Stop so many seconds after the first pose; Ctrl-C stops at any time.")
+    ] = None,
+    head: Annotated[str, typer.Option(help="Head model to drive.")] = "open",
+    identity: Annotated[
+        Path | None,
+        typer.Option(
+            help="An earlier take of this person, its folder or track.npz, instead of calibrating.", metavar="TAKE"
+        ),
+    ] = None,
+    calibrate: Annotated[float, typer.Option(min=1.0, max=30.0, help="Seconds of the face to calibrate on.")] = 3.0,
+    loop: Annotated[bool, typer.Option("--loop", help="Play the video over and over.")] = False,
+    live_link: LiveLinkOption = False,
+    port: PortOption = PORT,
+    bind: BindOption = LOOPBACK,
+    subject: SubjectOption = "",
+    client_key: Annotated[str, typer.Option(hidden=True)] = "",
+    parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Drive a head from a camera or a played video, picture by picture; Blender starts this by itself."""
+    if list_them:
+        for name in list_cameras():
+            typer.echo(name)
+        return
+    if footage is not None and video is not None:
+        raise UserError(ErrorCode.BAD_OPTION, "Two videos were named.", "Name one.")
+    played = footage or video
+    if live_link:
+        if played is not None or camera:
+            raise UserError(ErrorCode.BAD_OPTION, "--live-link and another source were named.", "Name one of them.")
+        raise typer.Exit(run_live_link(LiveLinkChoice(port, bind, subject), client_key, parent_pid))
+    if played is not None and camera:
+        raise UserError(ErrorCode.BAD_OPTION, "A video and a camera were named.", "Name one of them.")
+    choice = PictureChoice(
+        video=played,
+        camera=camera,
+        loop=loop,
+        head=head,
+        identity=identity,
+        calibration_seconds=calibrate,
+        seconds=seconds,
+        out=out,
+    )
+    if client_key:
+        raise typer.Exit(serve_pictures(choice, client_key, parent_pid))
+    run_in_terminal(choice)

@@ -1,0 +1,42 @@
+"""A video that plays as if it were a camera: each picture comes at its own time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from backend.errors import ErrorCode, UserError
+from backend.footage import open_footage
+from backend.live.sources.newest import Arriving, NewestPicture
+
+
+def play_video(path: Path, *, loop: bool = False, speed: float = 1.0) -> NewestPicture:
+    """Play a video once, or over and over where ``loop``; ``speed`` 2 shows twice as many pictures a second.
+
+    Its pictures keep their own times whatever the speed; those of a further round go on from the last one's.
+
+    Raises:
+        UserError: what ``open_footage`` raises; ``footage_no_video`` for a still.
+    """
+    footage = open_footage(path)
+    info = footage.info
+    if info.kind == "still":
+        what = f"{path} is a single picture, and nothing in it moves."
+        raise UserError(ErrorCode.FOOTAGE_NO_VIDEO, what, "Name a video, or a camera with --camera.")
+
+    def stream(stop: threading.Event) -> Iterator[Arriving]:
+        began, before = time.perf_counter(), 0.0
+        while True:
+            moment = before
+            for frame in footage:
+                moment = before + frame.time
+                if stop.wait(max(0.0, began + moment / speed - time.perf_counter())):
+                    return
+                yield moment, frame.image
+            if not loop or stop.is_set():
+                return
+            before = moment + 1 / info.frame_rate
+
+    return NewestPicture(path.name, stream)
