@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from backend.alignment.flowface.config import NetworkConfig
 from backend.training.config import AugmentConfig, DataConfig, RunConfig, TrainConfig, bad_config, read_tables
@@ -58,7 +58,13 @@ class CoarseOptimiser:
     batch: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
-    precision: Literal["f32"] = "f32"
+
+
+@dataclass(frozen=True)
+class CoarseAugment(AugmentConfig):
+    """As the alignment network's pictures are changed, but for the mirror: a mirrored face has other coefficients."""
+
+    mirror: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class CoarseConfig:
     network: CoarseNetworkConfig = field(default_factory=CoarseNetworkConfig)
     weights: CoarseWeights = field(default_factory=CoarseWeights)
     optimiser: CoarseOptimiser = field(default_factory=CoarseOptimiser)
-    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(mirror=0.0))
+    augment: CoarseAugment = field(default_factory=CoarseAugment)
 
     def as_dict(self) -> dict[str, Any]:
         """Every table and number, for checkpoints and the weights' metadata."""
@@ -101,32 +107,37 @@ def read_coarse_config(path: Path) -> CoarseConfig:
 
     Raises UserError ``bad_config``, naming file and field.
     """
-    kinds = {item.name: item.default_factory for item in dataclasses.fields(CoarseConfig) if item.name != "name"}
-    kinds["augment"] = AugmentConfig
-    tables = read_tables(path, kinds)  # type: ignore[arg-type]
-    config = CoarseConfig(path.stem, **tables)
-    counts = {
-        f"{table}.{key}": value
-        for table in ("data", "network", "optimiser")
-        for key, value in vars(tables[table]).items()
-        if isinstance(value, int) and not isinstance(value, bool) and key != "pretraining_steps"
+    kinds: dict[str, type[Any]] = {
+        **{"run": RunConfig, "data": CoarseData, "network": CoarseNetworkConfig, "weights": CoarseWeights},
+        **{"optimiser": CoarseOptimiser, "augment": CoarseAugment},
     }
-    for where, number in counts.items():
-        if number < 1:
-            raise bad_config(path, where, f"is {number}, but must be at least 1")
+    config = CoarseConfig(path.stem, **read_tables(path, kinds))
+    _check(config, path)
+    return config
+
+
+def _check(config: CoarseConfig, path: Path) -> None:
+    """Checks what types alone do not tell."""
+    for name in ("data", "network", "optimiser"):
+        for key, value in vars(getattr(config, name)).items():
+            least = 0 if key == "pretraining_steps" else 1
+            if type(value) is int and value < least:
+                raise bad_config(path, f"{name}.{key}", f"is {value}, but must be at least {least}")
+    for where, number in {
+        **{f"weights.{key}": weight for key, weight in vars(config.weights).items()},
+        "optimiser.weight_decay": config.optimiser.weight_decay,
+    }.items():
+        if number < 0:
+            raise bad_config(path, where, f"is {number}, but must not be below 0")
+    shares = {"data.real_fraction": config.data.real_fraction, "network.dropout": config.network.dropout}
+    for where, share in shares.items():
+        if not 0 <= share < 1:
+            raise bad_config(path, where, f"is {share}, but must be at least 0 and below 1")
+    if config.optimiser.learning_rate <= 0:
+        raise bad_config(path, "optimiser.learning_rate", "must be above 0")
     if config.optimiser.batch % 2:
         raise bad_config(path, "optimiser.batch", "must be even: pictures of one person come in pairs")
     if config.augment.mirror:
         raise bad_config(path, "augment.mirror", "must be 0: a mirrored face has other coefficients")
-    for where, share in {
-        "data.real_fraction": config.data.real_fraction,
-        "network.dropout": config.network.dropout,
-    }.items():
-        if not 0 <= share < 1:
-            raise bad_config(path, where, f"is {share}, but must be at least 0 and below 1")
     if config.data.crop < 64 or config.data.crop % 16:
         raise bad_config(path, "data.crop", f"is {config.data.crop}, but must be at least 64 and a multiple of 16")
-    for key, weight in vars(config.weights).items():
-        if weight < 0:
-            raise bad_config(path, f"weights.{key}", f"is {weight}, but must not be below 0")
-    return replace(config)

@@ -90,7 +90,7 @@ class Judge:
         """At one picture; aligner and regressor are both shown where the face is."""
         picture = worsened(sample.image, kind, rng)
         coarse = self._coarse(picture, sample.crop, known)
-        misses = {"coarse": self._miss(coarse, known)}
+        misses = {"coarse": self.miss(coarse, known)}
         yaw = float(np.degrees(np.arctan2(known.rotation[0, 2], -known.rotation[2, 2])))
         box = box_around(sample.mu[self._head.vertex_count :].astype(np.float64))
         seen = self._aligner.align([picture], [box])[0]
@@ -108,9 +108,9 @@ class Judge:
         views = [View(observed, KnownCamera(focal_px=camera.focal_px, principal_point=camera.principal_point))]
         fits = [fit_take(self._head, views, initial=start) for start in (None, coarse)]
         misses |= {
-            "first guess": self._miss(self._first_guess(views, known), known),
-            "fit": self._miss(fits[0], known),
-            "fit from coarse": self._miss(fits[1], known),
+            "first guess": self.miss(self._first_guess(views, known), known),
+            "fit": self.miss(fits[0], known),
+            "fit from coarse": self.miss(fits[1], known),
         }
         energies = fits[0].energy[-1], fits[1].energy[-1]
         return Looked(kind, yaw, True, misses, energies, (fits[0].iterations, fits[1].iterations))
@@ -145,7 +145,8 @@ class Judge:
         nothing = np.zeros((self._head.vertex_count, 3))
         return Solution(whole, nothing, expression[None], turn[None], place[None], gaze[None], (camera,))
 
-    def _miss(self, told: Solution, known: Known) -> Miss:
+    def miss(self, told: Solution, known: Known) -> Miss:
+        """By how much a solution of one frame, in the camera's space, misses the truth."""
         head = self._head
         shape = head.neutral(told.identity) + np.einsum("k,kvc->vc", told.expression[0], head.expression_basis)
         shape = shape.astype(np.float64)

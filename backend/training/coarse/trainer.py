@@ -74,7 +74,7 @@ class CoarseTrainer:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
-        return losses
+        return StepLosses({name: loss.detach() for name, loss in losses.parts.items()}, losses.total.detach())
 
     @property
     def pretraining(self) -> bool:

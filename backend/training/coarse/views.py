@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,10 +94,10 @@ class ViewMaker:
         for number, source in enumerate(real.sources if real is not None else ()):
             self._people.setdefault(person_of(source.split(" ")[1]), []).append(number)
 
-    def block(self, number: int, trunk: FrozenTrunk) -> dict[str, NDArray[np.generic]]:
-        """The arrays of views number·BLOCK to the next block's first."""
+    def block(self, number: int, size: int, trunk: FrozenTrunk) -> dict[str, NDArray[np.generic]]:
+        """The arrays of views number·size to the next block's first; ``size`` is even."""
         rows, pictures = [], []
-        for pair in range(number * BLOCK // 2, (number + 1) * BLOCK // 2):
+        for pair in range(number * size // 2, (number + 1) * size // 2):
             for row, picture in self._pair(pair):
                 rows.append(row)
                 pictures.append(picture)
@@ -179,7 +180,8 @@ def prepare(maker: ViewMaker, config: CoarseConfig, folder: Path, on_block: Call
 
     What was made before a stop is not made again. Raises UserError ``bad_file``, naming the file, for a damaged block.
     """
-    blocks = max(1, round(config.data.views / BLOCK))
+    size = min(BLOCK, config.data.views + config.data.views % 2)
+    blocks = math.ceil(config.data.views / size)
     # more views are more blocks: those that are there stay
     told = [
         _VERSION,
@@ -193,11 +195,11 @@ def prepare(maker: ViewMaker, config: CoarseConfig, folder: Path, on_block: Call
     parts = []
     for number in range(blocks):
         on_block(number, blocks)
-        path = folder / f"views-{key.hexdigest()[:12]}-{number:04}.npz"
+        path = folder / f"views-{key.hexdigest()[:12]}-{size}-{number:04}.npz"
         if not path.is_file():
             trunk = trunk or FrozenTrunk()
             folder.mkdir(parents=True, exist_ok=True)
-            write_npz(path, maker.block(number, trunk), compress=False)
+            write_npz(path, maker.block(number, size, trunk), compress=False)
         parts.append(read_npz(path, "block of views", _MAX_BYTES))
     on_block(blocks, blocks)
     names = Views.__dataclass_fields__
