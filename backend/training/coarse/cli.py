@@ -41,10 +41,20 @@ def measure_coarse(
 ) -> None:
     """Compare the regressor with the solver's first guess and its fit, on held-out pictures."""
     from rich.console import Console
+    from rich.progress import MofNCompleteColumn
 
+    from backend.terminal.progress_bar import progress_bar
     from backend.training.coarse.config import read_coarse_config
-    from backend.training.coarse.measure import coarse_table, measure
+    from backend.training.coarse.measure import coarse_table, measure, measure_real, real_sentence
     from backend.training.config import find_config
 
-    chosen = read_coarse_config(find_config(config))
-    Console().print(coarse_table(measure(weights, data, pool, chosen, count)))
+    chosen, console = read_coarse_config(find_config(config)), Console()
+    with progress_bar(console, MofNCompleteColumn()) as bar:
+        task = bar.add_task("looking at pictures")
+        looked = []
+        for total, one in measure(weights, data, pool, chosen, count):
+            looked.append(one)
+            bar.update(task, total=total, advance=1)
+    console.print(coarse_table(looked))
+    if missed := measure_real(weights, pool):
+        console.print(real_sentence(missed))

@@ -16,6 +16,7 @@ from backend.alignment.crop import Crop
 from backend.alignment.landmarks.aligner import LandmarkAligner
 from backend.alignment.landmarks.face_mesh import box_around
 from backend.fitting import FitOptions, Solution, View, fit_take
+from backend.fitting.first_guess import initial_poses
 from backend.fitting.prepare import prepare
 from backend.fitting.types import FittedCamera, KnownCamera
 from backend.head_model.library import load_head
@@ -27,9 +28,11 @@ from backend.training.coarse.framed import crop_turn, head_place
 from backend.training.coarse.known import Known, rigid
 from backend.training.coarse.loop import teller, whole_pool
 from backend.training.coarse.network import CROP, CoarseNetwork, FrozenTrunk
-from backend.training.coarse.surface import special_pairs
+from backend.training.coarse.surface import CoarseSurface, Coefficients, in_crop, special_pairs
 from backend.training.coarse.weights import load_coarse
-from backend.training.samples import Sample
+from backend.training.data.shards import Shard
+from backend.training.data.sources import real_shard
+from backend.training.samples import NOMINAL, Sample
 
 F64 = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -38,6 +41,7 @@ KINDS = ("plain", "dark", "blurred", "half hidden")
 WAYS = ("first guess", "coarse", "fit", "fit from coarse")
 TURNED = 30.0  # degrees of yaw from which on a picture counts as turned, too
 DARK, GRAIN = 0.13, 6.0  # factor and noise (grey levels) of a dark picture
+FAR_AWAY = 100.0  # focal length over the side of a real picture, whose camera nobody knows: no perspective
 SMEAR, DEFOCUS = 12, 2.5  # pixels of a picture of 288 by which it is smeared; sigma of what blurs it besides
 
 
@@ -73,14 +77,23 @@ class Looked:
     iterations: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True)
+class RealMiss:
+    """By how much a real picture's labels are missed, pixels of a crop of 192: the weighted mean over their points."""
+
+    first_guess_px: float
+    coarse_px: float
+
+
 class Judge:
-    """Looks at held-out pictures whose truth is known."""
+    """Looks at held-out pictures, rendered ones whose truth is known and real ones with labels."""
 
     def __init__(self, head: HeadModel, network: CoarseNetwork) -> None:
         self._head, self._network, self._trunk = head, network, FrozenTrunk()
         self._aligner = LandmarkAligner()
         self._face = np.flatnonzero(head.regions["face"] & head.regions["skin"])
         self._pairs = special_pairs()
+        self._surface = CoarseSurface(head, network.sizes[0])
 
     def close(self) -> None:
         """Give back what is held."""
@@ -128,15 +141,36 @@ class Judge:
         )
 
     def _coarse(self, picture: Image, crop: Crop, known: Known) -> Solution:
-        crop = replace(crop, size=CROP)
-        shown = warp(picture, crop, cv2.BORDER_REPLICATE)
-        with torch.no_grad():
-            told = self._network(self._trunk(torch.from_numpy(shown).permute(2, 0, 1)[None]))
+        told = self._told(picture, crop)
         turn = crop_turn(crop, known.camera)
         place = head_place(float(told.scale), told.shift[0].double().numpy(), crop, known.camera, turn)
         numbers = (told.identity, told.expression, told.gaze)
         identity, expression, gaze = (part[0].double().numpy() for part in numbers)
         return self._solution(identity, expression, gaze, turn.T @ told.rotation[0].double().numpy(), place, known)
+
+    def _told(self, picture: Image, crop: Crop) -> Coefficients:
+        shown = warp(picture, replace(crop, size=CROP), cv2.BORDER_REPLICATE)
+        with torch.no_grad():
+            told: Coefficients = self._network(self._trunk(torch.from_numpy(shown).permute(2, 0, 1)[None]))
+        return told
+
+    def look_at_real(self, sample: Sample) -> RealMiss:
+        """At a real picture. The first guess is the mean head, laid on the very labels that it is compared with."""
+        labels = slice(self._head.vertex_count, None)
+        mu, weight = sample.mu[labels].astype(np.float64), sample.weight[labels].astype(np.float64)
+        side = sample.crop.side / NOMINAL
+        told = self._told(sample.image, sample.crop)
+        with torch.no_grad():
+            units = in_crop(self._surface.landmarks(self._surface.posed(told)), told)[0, :, :2].double().numpy()
+        crop = replace(sample.crop, size=NOMINAL)
+        coarse = np.linalg.norm((units + 1) * NOMINAL / 2 - crop.points_from_image(mu), axis=1)
+        head = self._head
+        mean = surface_positions(head.landmarks["mediapipe478"], head.triangles, head.template).astype(np.float64)
+        focal = FAR_AWAY * len(sample.image)
+        turn, place = initial_poses(mean, mu[None], weight[None], focal, (0.0, 0.0))
+        seen = mean @ turn[0].T + place[0]
+        guess = np.linalg.norm(focal * seen[:, :2] / seen[:, 2:] - mu, axis=1) / side
+        return RealMiss(float(np.average(guess, weights=weight)), float(np.average(coarse, weights=weight)))
 
     def _solution(self, identity: F64, expression: F64, gaze: F64, turn: F64, place: F64, known: Known) -> Solution:
         camera = FittedCamera(known.camera.focal_px, known.camera.principal_point, np.eye(3, 4))
@@ -193,8 +227,10 @@ def worsened(picture: Image, kind: str, rng: np.random.Generator) -> Image:
     return picture
 
 
-def measure(weights: Path, data: Path, pool: Path, config: CoarseConfig, count: int = 0) -> Iterator[Looked]:
-    """Held-out rendered pictures, ``count`` of them or all (0), in every one of ``KINDS``.
+def measure(
+    weights: Path, data: Path, pool: Path, config: CoarseConfig, count: int = 0
+) -> Iterator[tuple[int, Looked]]:
+    """Held-out rendered pictures, ``count`` of them or all (0), in every one of ``KINDS``, and how many looks it takes.
 
     Raises UserError ``no_pool``, and as reading weights and pool does.
     """
@@ -205,13 +241,36 @@ def measure(weights: Path, data: Path, pool: Path, config: CoarseConfig, count: 
     tell = teller(data, pool, config, head, held_out)
     judge = Judge(head, network)
     try:
-        for index in range(min(count or len(shard), len(shard))):
+        pictures = min(count or len(shard), len(shard))
+        for index in range(pictures):
             sample = shard[index]
             known = tell(index, sample, path)
             for number, kind in enumerate(KINDS):
-                yield judge.look(sample, known, kind, np.random.default_rng([index, number]))
+                looked = judge.look(sample, known, kind, np.random.default_rng([index, number]))
+                yield pictures * len(KINDS), looked
     finally:
         judge.close()
+
+
+def measure_real(weights: Path, pool: Path) -> list[RealMiss]:
+    """The real pictures of people held out, none where the pool has none. Raises UserError as ``measure`` does."""
+    path = real_shard(pool, "dev")
+    if not path.is_dir():
+        return []
+    shard, judge = Shard(path), Judge(load_head("open"), load_coarse(weights))
+    try:
+        return [judge.look_at_real(shard[index]) for index in range(len(shard))]
+    finally:
+        judge.close()
+
+
+def real_sentence(missed: list[RealMiss]) -> str:
+    """What was found on real people, in words."""
+    guess, coarse = (np.mean([getattr(m, name) for m in missed]) for name in ("first_guess_px", "coarse_px"))
+    return (
+        f"{len(missed)} real pictures of people held out, by how many pixels of a crop of {NOMINAL} MediaPipe's points "
+        f"are missed: first guess {guess:.2f}, coarse {coarse:.2f}"
+    )
 
 
 def coarse_table(looked: Iterable[Looked]) -> Table:

@@ -18,7 +18,7 @@ EYES = ("left_eye", "right_eye")
 EDGE = 0.15
 """|cos| of the angle between normal and line of sight below which a vertex counts as the silhouette's: within 9° of it.
 
-At 0.15 the open head's face has 150 to 250 of them, a dense line, from any side.
+The open head's face has 207 of them from the front, 344 from the side, and 123 to 364 in between and from above.
 """
 
 

@@ -30,7 +30,7 @@ from backend.training.schedule import learning_rate
 DECIMETRE = 10.0  # head-space losses in decimetres are about as large as those in half sides of a crop
 FACES = -0.2
 """Cosine of a normal and the line of sight below which skin faces the camera: what eq. 3 may look at."""
-LIT_STRIDE = 4  # of the skin's vertices, one that eq. 3 looks at: still two for each pixel of its picture
+LIT_STRIDE = 4  # of the skin's vertices, one that eq. 3 looks at: as many as its picture has pixels of skin
 
 
 @dataclass(frozen=True, eq=False)
