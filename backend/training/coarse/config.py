@@ -10,18 +10,21 @@ from typing import Any
 from backend.alignment.flowface.config import NetworkConfig
 from backend.training.config import AugmentConfig, DataConfig, RunConfig, TrainConfig, bad_config, read_tables
 
+MOST_VIEWS = 131_072
+"""Views are held in memory, 20 kB each."""
+
 
 @dataclass(frozen=True)
 class CoarseData:
     """The pictures; ``shards`` to ``crop`` name a pool as ``DataConfig`` does, so that runs may share one."""
 
-    shards: int = 6
-    per_shard: int = 256
-    dev_samples: int = 128
+    shards: int = 4
+    per_shard: int = 512
+    dev_samples: int = 384
     crop: int = 192  # pixels, side of the face's crop in the pool's pictures
     photo_textures: bool = True
     real_fraction: float = 0.15  # of the views; 0 trains on rendered pictures alone
-    views: int = 12288  # augmented pictures, each looked at by the encoder once
+    views: int = 2048  # augmented pictures, each looked at by the encoder once
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,11 @@ def _check(config: CoarseConfig, path: Path) -> None:
             least = 0 if key == "pretraining_steps" else 1
             if type(value) is int and value < least:
                 raise bad_config(path, f"{name}.{key}", f"is {value}, but must be at least {least}")
+    most = {"data.views": MOST_VIEWS, "network.hidden": 2048, "optimiser.batch": 4096}
+    for where, limit in most.items():
+        name, key = where.split(".")
+        if getattr(getattr(config, name), key) > limit:
+            raise bad_config(path, where, f"must be at most {limit}")
     for where, number in {
         **{f"weights.{key}": weight for key, weight in vars(config.weights).items()},
         "optimiser.weight_decay": config.optimiser.weight_decay,

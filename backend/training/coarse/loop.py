@@ -27,6 +27,7 @@ from backend.training.data.pool import Pool
 from backend.training.data.shards import Shard
 from backend.training.data.sources import Part, real_shard, rendered_pool
 from backend.training.journal import Journal
+from backend.training.samples import Sample
 from backend.training.stop import Stop
 from backend.training.synthetic.source import load_actors
 
@@ -61,10 +62,19 @@ def train_coarse(request: CoarseRequest, console: Console, stop: Stop) -> None:
             f"{request.out} already holds a run.",
             "Add --resume to go on with it, or name another folder.",
         )
-    request.out.mkdir(parents=True, exist_ok=True)
+    try:
+        request.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, f"{request.out} cannot be made: {error.strerror}.") from error
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     head = load_head("open")
+    if config.network.identity > len(head.shape_basis):
+        raise UserError(
+            ErrorCode.BAD_CONFIG,
+            f"The training configuration {config.name} asks for {config.network.identity} identity components, but the "
+            f"open head has {len(head.shape_basis)}.",
+        )
     surface = CoarseSurface(head, config.network.identity)
     maker, samples = _maker(request, head, surface)
     with progress_bar(console) as bar:
@@ -80,10 +90,15 @@ def train_coarse(request: CoarseRequest, console: Console, stop: Stop) -> None:
             console.print("stopped; “--resume” goes on from the last checkpoint, if there is one")
 
 
-def _maker(request: CoarseRequest, head: HeadModel, surface: CoarseSurface) -> tuple[ViewMaker, list]:  # type: ignore[type-arg]
+def _maker(request: CoarseRequest, head: HeadModel, surface: CoarseSurface) -> tuple[ViewMaker, list[Sample]]:
     config = request.config
     pool = whole_pool(request.pool, config, "train")
-    real = Shard(real_shard(request.pool, "train")) if config.data.real_fraction else None
+    real: Shard | None = None
+    if config.data.real_fraction:
+        path = real_shard(request.pool, "train")
+        if not path.is_dir():
+            raise _no_pool(path, "real pictures")
+        real = Shard(path)
     tell = teller(request.data, request.pool, config, head, pool)
     shard = pool.shard(0)
     samples = [shard[index] for index in range(min(ALBEDO_SAMPLES, len(shard)))]
@@ -99,19 +114,19 @@ def teller(data: Path, folder: Path, config: CoarseConfig, head: HeadModel, pool
 def whole_pool(folder: Path, config: CoarseConfig, part: Part) -> Pool:
     """The rendered pictures of ``part``. Raises UserError ``no_pool`` where a shard is missing, ``other_pool``."""
     if not (folder / part / "pool.json").is_file():
-        raise _no_pool(folder / part, 0)
+        raise _no_pool(folder / part, "rendered pictures")
     pool = rendered_pool(folder, config.pool, part)
     for number in range(config.data.shards if part == "train" else 1):
         if not pool.ready(number):
-            raise _no_pool(pool.folder, number)
+            raise _no_pool(pool.path(number), "rendered pictures")
     return pool
 
 
-def _no_pool(folder: Path, number: int) -> UserError:
+def _no_pool(folder: Path, what: str) -> UserError:
     return UserError(
         ErrorCode.NO_POOL,
-        f"{folder} does not hold shard {number} of rendered pictures.",
-        "Make it with “flowface train-render”, or ask for fewer shards.",
+        f"There are no {what} at {folder}.",
+        "Make them with “flowface train-render”, or ask for fewer shards.",
     )
 
 

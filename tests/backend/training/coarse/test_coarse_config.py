@@ -8,14 +8,23 @@ import pytest
 
 from backend.errors import UserError
 from backend.training.coarse.config import CoarseWeights, read_coarse_config
-from backend.training.config import find_config
+from backend.training.config import find_config, read_config
+from backend.training.data.sources import Part, rendered_pool
 
 
 def test_the_configuration_that_comes_along_is_sound() -> None:
     config = read_coarse_config(find_config("coarse/cpu"))
     assert config.name == "cpu"
-    assert config.pool.data.per_shard == config.data.per_shard
-    assert config.pool.run.seed == config.run.seed
+
+
+def test_its_pictures_are_those_of_face_cpu(tmp_path: Path) -> None:
+    """What “train-render face_cpu” makes is the pool that it asks for, seeds, sizes and all."""
+    config, others = read_coarse_config(find_config("coarse/cpu")), read_config(find_config("face_cpu"))
+    parts: tuple[Part, ...] = ("train", "dev")
+    for part in parts:
+        made = rendered_pool(tmp_path, others, part)
+        assert rendered_pool(tmp_path, config.pool, part).spec == made.spec
+    assert config.data.shards <= others.data.shards
 
 
 def test_the_papers_weights() -> None:
@@ -29,6 +38,7 @@ def test_the_papers_weights() -> None:
         ("[optimizer]\nsteps = 1", "optimizer"),
         ("[data]\nview = 1", "data.view"),
         ("[data]\nviews = 0", "data.views"),
+        ("[data]\nviews = 1000000000", "data.views"),
         ("[data]\ncrop = 100", "data.crop"),
         ("[data]\nreal_fraction = 1.0", "data.real_fraction"),
         ("[network]\nidentity = 1.5", "network.identity"),
