@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from backend.alignment.flowface.crop import CropLayout
 from backend.errors import UserError
@@ -19,7 +20,7 @@ from backend.training.atlas_points import atlas_points
 from backend.training.checkpoints import NAME
 from backend.training.coarse.config import CoarseConfig, CoarseData, CoarseNetworkConfig, CoarseOptimiser
 from backend.training.coarse.known import Teller, rigid, strengths
-from backend.training.coarse.loop import keep, restore, whole_pool
+from backend.training.coarse.loop import CoarseRequest, keep, restore, train_coarse, whole_pool
 from backend.training.coarse.network import FEATURES
 from backend.training.coarse.surface import CoarseSurface
 from backend.training.coarse.trainer import CoarseTrainer
@@ -29,6 +30,7 @@ from backend.training.config import RunConfig
 from backend.training.data.pool import Pool, fill
 from backend.training.data.sources import rendered_pool
 from backend.training.samples import Sample
+from backend.training.stop import Stop
 from backend.training.synthetic.actors import Actor
 from backend.training.synthetic.source import draw_shot, load_actors, place
 
@@ -279,3 +281,25 @@ def test_the_mean_albedo_is_what_the_pictures_show() -> None:
     samples = [make(image, mu, visible=seen), make(image[:, ::-1], mu, visible=seen & [True, False, True])]
     told = mean_albedo(samples, np.arange(3))
     np.testing.assert_allclose(told[:, 0] * 255, [102, 153, (51 + 153 + 153) / 3], atol=1e-3)
+
+
+def test_a_run_that_cannot_begin_says_why_and_changes_nothing(tmp_path: Path, folder: Path) -> None:
+    """Nothing to resume; a run in the way; no pictures; a head of fewer components."""
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    kept.mkdir()
+    (kept / NAME).write_bytes(b"a run")
+    request = CoarseRequest(CONFIG, tmp_path, folder, out)
+    many = replace(CONFIG, network=replace(CONFIG.network, identity=101))
+    no_pool = CoarseRequest(CONFIG, tmp_path, tmp_path / "nowhere", out)
+    for code, asked in (
+        ("file_missing", replace(request, resume=True)),
+        ("run_exists", replace(request, out=kept)),
+        ("no_pool", no_pool),
+        ("bad_config", replace(request, config=many)),
+        ("ict_missing", request),
+    ):
+        with pytest.raises(UserError) as caught:
+            train_coarse(asked, Console(quiet=True), Stop())
+        assert caught.value.code == code
+    assert (kept / NAME).read_bytes() == b"a run"
+    assert not (out / NAME).exists()
