@@ -1,4 +1,8 @@
-"""The coarse regressor beside the solver's first guess and its fit of a single picture, on people held out."""
+"""The coarse regressor beside the solver's first guess and its fit of a single picture, on people held out.
+
+The fit is of the picture's points alone, without the neutral that a solve learns from them, with the camera known: only
+where it starts differs.
+"""
 
 from __future__ import annotations
 
