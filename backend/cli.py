@@ -33,6 +33,7 @@ from backend.server.cli import check, serve
 from backend.terminal.ending import INTERRUPTED, interrupted_status
 from backend.timing import cli as timing_cli
 from backend.training import cli as training_cli
+from backend.training.coarse import cli as coarse_cli
 from backend.training.scans import cli as scans_cli
 from protocol.codec import ProtocolError
 
@@ -44,6 +45,7 @@ COMMANDS = (
     *(evaluate, evaluate_renders, evaluate_speech),
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
+    *(coarse_cli.train_coarse, coarse_cli.measure_coarse),
 )
 GROUPS = {
     "jobs": jobs_cli.app,

@@ -59,19 +59,33 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
-    """The checkpoint of a run with the same network; tensors on the CPU.
-
-    Raises UserError ``file_missing``, ``bad_checkpoint`` and ``other_run``.
-    """
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """The checkpoint in ``folder``; tensors on the CPU. Raises UserError ``file_missing`` and ``bad_checkpoint``."""
     path = folder / NAME
     if not path.is_file():
         raise UserError(ErrorCode.FILE_MISSING, f"There is no checkpoint at {path}.", "Start without --resume.")
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint = Checkpoint(**{**held, "config": json.loads(held["config"])})
+        return Checkpoint(**{**held, "config": json.loads(held["config"])})
     except Exception as error:  # torch raises many unrelated types on bad bytes
         raise UserError(ErrorCode.BAD_CHECKPOINT, f"{path} is not a checkpoint of a training run: {error}.") from error
+
+
+def other_run(folder: Path, part: str, theirs: object, ours: object) -> UserError:
+    """The error of a checkpoint whose ``part`` of the configuration differs."""
+    return UserError(
+        ErrorCode.OTHER_RUN,
+        f"{folder / NAME} belongs to another run: its {part} is {theirs}, not {ours}.",
+        "Train into another folder.",
+    )
+
+
+def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
+    """The checkpoint of a run with the same network; tensors on the CPU.
+
+    Raises UserError ``file_missing``, ``bad_checkpoint`` and ``other_run``.
+    """
+    checkpoint = read_checkpoint(folder)
     for part in ("network", "run"):
         ours, theirs = config.as_dict()[part], checkpoint.config.get(part)
         if part == "network":  # a run of before does not tell what had no other choice then
@@ -79,9 +93,5 @@ def load_checkpoint(folder: Path, config: TrainConfig) -> Checkpoint:
         if part == "run":
             ours, theirs = ours["seed"], (theirs or {}).get("seed")
         if ours != theirs:
-            raise UserError(
-                ErrorCode.OTHER_RUN,
-                f"{path} belongs to another run: its {part} is {theirs}, not {ours}.",
-                "Train into another folder.",
-            )
+            raise other_run(folder, part, theirs, ours)
     return checkpoint

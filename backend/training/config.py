@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -134,18 +135,28 @@ def read_config(path: Path) -> TrainConfig:
 
     Raises UserError ``bad_config``, naming file and field.
     """
+    kinds = {
+        **{"run": RunConfig, "network": NetworkConfig, "data": DataConfig},
+        **{"augment": AugmentConfig, "optimiser": OptimiserConfig},
+    }
+    config = TrainConfig(path.stem, **read_tables(path, kinds))
+    _check(config, path)
+    return config
+
+
+def read_tables(path: Path, kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
+    """A TOML file's tables as the frozen dataclasses ``kinds`` names them; what the file leaves out keeps its default.
+
+    Raises UserError ``bad_config``, naming file and field.
+    """
     try:
         tables = tomllib.loads(read_bounded(path, "configuration", MAX_CONFIG_BYTES).decode())
     except (UserError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise UserError(ErrorCode.BAD_CONFIG, f"The training configuration {path} cannot be read: {error}.") from error
-    known = {"run": RunConfig, "network": NetworkConfig, "data": DataConfig}
-    kinds = {**known, "augment": AugmentConfig, "optimiser": OptimiserConfig}
     for name, table in tables.items():
         if name not in kinds or not isinstance(table, dict):
-            raise _bad(path, name, f"is not among the tables {', '.join(kinds)}")
-    config = TrainConfig(path.stem, **{name: _table(kinds[name], tables.get(name, {}), path, name) for name in kinds})
-    _check(config, path)
-    return config
+            raise bad_config(path, name, f"is not among the tables {', '.join(kinds)}")
+    return {name: _table(kind, tables.get(name, {}), path, name) for name, kind in kinds.items()}
 
 
 def _table(kind: type[Table], table: dict[str, Any], path: Path, name: str) -> Table:
@@ -155,23 +166,23 @@ def _table(kind: type[Table], table: dict[str, Any], path: Path, name: str) -> T
     for key, value in table.items():
         where = f"{name}.{key}"
         if key not in names:
-            raise _bad(path, where, f"is not among {', '.join(names)}")
+            raise bad_config(path, where, f"is not among {', '.join(names)}")
         values[key] = _value(value, hints[key], path, where)
     try:
         return kind(**values)
     except ValueError as error:
-        raise _bad(path, name, f"contradicts itself: {error}") from error
+        raise bad_config(path, name, f"contradicts itself: {error}") from error
 
 
 def _value(value: object, kind: Any, path: Path, where: str) -> object:
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
-            raise _bad(path, where, f"is {value!r}, but must be one of {', '.join(get_args(kind))}")
+            raise bad_config(path, where, f"is {value!r}, but must be one of {', '.join(get_args(kind))}")
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind:
-        raise _bad(path, where, f"is {value!r}, but must be of type {kind.__name__}")
+        raise bad_config(path, where, f"is {value!r}, but must be of type {kind.__name__}")
     return value
 
 
@@ -191,24 +202,27 @@ def _check(config: TrainConfig, path: Path) -> None:
     }
     for where, number in at_least_one.items():
         if number < 1:
-            raise _bad(path, where, f"is {number}, but must be at least 1")
+            raise bad_config(path, where, f"is {number}, but must be at least 1")
     ranges = ("rotation", "rotation_sigma", "shift", "scale_low", "scale_high")
     shares = {f"augment.{key}": value for key, value in vars(config.augment).items() if key not in ranges}
     shares |= {"data.real_fraction": config.data.real_fraction, "optimiser.ema": config.optimiser.ema}
     for where, share in shares.items():
         if not 0 <= share <= 1:
-            raise _bad(path, where, f"is {share}, but must lie in 0…1")
+            raise bad_config(path, where, f"is {share}, but must lie in 0…1")
     if not 0 < config.augment.scale_low <= config.augment.scale_high:
-        raise _bad(path, "augment.scale_low", "must be above 0 and not above augment.scale_high")
+        raise bad_config(path, "augment.scale_low", "must be above 0 and not above augment.scale_high")
     if config.data.crop and (config.data.crop < 32 or config.data.crop % 2):
-        raise _bad(path, "data.crop", f"is {config.data.crop}, but must be 0, or even and at least 32")
+        raise bad_config(path, "data.crop", f"is {config.data.crop}, but must be 0, or even and at least 32")
     if config.optimiser.pretrained and config.network.encoder != "face_mesh":
-        raise _bad(path, "optimiser.pretrained", "is for the encoder face_mesh; give others a file with --encoder")
+        raise bad_config(
+            path, "optimiser.pretrained", "is for the encoder face_mesh; give others a file with --encoder"
+        )
     if config.optimiser.frozen_stages and config.network.encoder != "face_mesh":
-        raise _bad(path, "optimiser.frozen_stages", "is for the encoder face_mesh")
+        raise bad_config(path, "optimiser.frozen_stages", "is for the encoder face_mesh")
     if config.optimiser.learning_rate <= 0:
-        raise _bad(path, "optimiser.learning_rate", "must be above 0")
+        raise bad_config(path, "optimiser.learning_rate", "must be above 0")
 
 
-def _bad(path: Path, where: str, what: str) -> UserError:
+def bad_config(path: Path, where: str, what: str) -> UserError:
+    """The error of a field that is wrong; ``what`` ends the sentence “In …, FIELD …”."""
     return UserError(ErrorCode.BAD_CONFIG, f"In the training configuration {path}, {where} {what}.")

@@ -25,7 +25,7 @@ from backend.training.synthetic.ict_actor import load_ict_actor
 from backend.training.synthetic.lighting import draw_lighting
 from backend.training.synthetic.skins import Skin, paint
 from backend.training.synthetic.stage import Stage, Surface
-from backend.training.synthetic.views import Pose, draw_pose, frame
+from backend.training.synthetic.views import Camera, Pose, draw_pose, frame
 from backend.training.synthetic.wardrobe import Wardrobe
 from backend.training.textures import FaceTexture
 
@@ -54,6 +54,22 @@ class Shot:
     skin: int
 
 
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A shot's head before its camera.
+
+    ``neutral (V,3)`` and ``local (V,3)`` the actor's vertices in head space, ``middle (3,)`` of its face there,
+    ``on_open (V0,3)`` the open head's vertices on ``local``; ``points (P,3)`` those of ``AtlasPoints`` in camera space.
+    """
+
+    neutral: F32
+    local: F32
+    middle: F64
+    on_open: F64
+    points: F64
+    camera: Camera
+
+
 class SyntheticSource(AbstractContextManager["SyntheticSource", None]):
     """Renders samples of the open head, of MakeHuman's and, where ``ict_path`` is given, as many of ICT-FaceKit's.
 
@@ -75,11 +91,7 @@ class SyntheticSource(AbstractContextManager["SyntheticSource", None]):
         points = atlas_points(self._head)
         self._layout = CropLayout.of(self._head)
         head = self._head
-        # MakeHuman's people and actions, in the same mesh as the open head's, which has those of scans
-        actors = [_own_actor("open", head), _own_actor("makehuman", load_head("open1"))]
-        if ict_path is not None:
-            actors.append(load_ict_actor(ict_path, head, cache))
-        self.actors: tuple[Actor, ...] = tuple(actors)
+        self.actors = load_actors(head, ict_path, cache)
         self._weights = [self._weight(points.weight, actor) for actor in self.actors]
         self._canvas = make_canvas(head)
         self._textures = tuple(textures)
@@ -103,12 +115,8 @@ class SyntheticSource(AbstractContextManager["SyntheticSource", None]):
     def render(self, shot: Shot, index: int, rng: np.random.Generator, dressed: bool = True) -> Sample:
         """A sample of a given head; ``rng`` draws what is around it and, where ``dressed``, what it wears."""
         actor = self.actors[shot.actor]
-        neutral = actor.neutral(shot.identity)
-        local = actor.posed(neutral, shot.performance.strengths, shot.performance.gaze)
-        middle = local[actor.face].mean(axis=0).astype(np.float64)
-        on_open = actor.open_vertices.on(local)
-        points = (with_landmarks(self._head, on_open) - middle) @ shot.pose.rotation.T + shot.pose.place
-        camera = frame(self._layout, points, self._nominal)
+        placed = place(self._head, self._layout, actor, shot, self._nominal)
+        local, middle, points, camera = placed.local, placed.middle, placed.points, placed.camera
         mu = camera.project(points)
         skin, tint = self._skin(shot.skin), _tint(rng)
         rotation = shot.pose.rotation.astype(np.float32)
@@ -121,7 +129,7 @@ class SyntheticSource(AbstractContextManager["SyntheticSource", None]):
             tint=tint,
             part="all" if self._lip_gap(points) > _SHUT else "shut",
         )
-        who = self._wardrobe.wearer(on_open, middle, shot.pose, skin, tint)
+        who = self._wardrobe.wearer(placed.on_open, middle, shot.pose, skin, tint)
         surfaces = [head, *(self._wardrobe.dress(who, rng) if dressed else [])]
         picture, foreground, depth = self._stage.draw(
             surfaces, camera, draw_lighting(rng), draw_background(rng, sample_side(self._nominal))
@@ -153,6 +161,28 @@ class SyntheticSource(AbstractContextManager["SyntheticSource", None]):
             self._skins[number] = skin = paint(self._canvas, random, self._textures)
             self._stage.add_texture(f"skin{number}", skin.picture)
         return self._skins[number]
+
+
+def load_actors(head: HeadModel, ict_path: Path | None, cache: Path | None = None) -> tuple[Actor, ...]:
+    """The heads that are rendered, in the order in which ``Shot.actor`` counts; ``head`` is the open one.
+
+    Raises UserError as ``load_ict_actor`` does.
+    """
+    # MakeHuman's people and actions, in the same mesh as the open head's, which has those of scans
+    actors = [_own_actor("open", head), _own_actor("makehuman", load_head("open1"))]
+    if ict_path is not None:
+        actors.append(load_ict_actor(ict_path, head, cache))
+    return tuple(actors)
+
+
+def place(head: HeadModel, layout: CropLayout, actor: Actor, shot: Shot, nominal: int) -> Placed:
+    """The geometry of a shot; ``nominal`` is the side of the face's nominal crop, pixels."""
+    neutral = actor.neutral(shot.identity)
+    local = actor.posed(neutral, shot.performance.strengths, shot.performance.gaze)
+    middle = local[actor.face].mean(axis=0).astype(np.float64)
+    on_open = actor.open_vertices.on(local)
+    points = (with_landmarks(head, on_open) - middle) @ shot.pose.rotation.T + shot.pose.place
+    return Placed(neutral, local, middle, on_open, points, frame(layout, points, nominal))
 
 
 def _own_actor(name: str, head: HeadModel) -> Actor:
