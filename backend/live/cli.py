@@ -25,7 +25,7 @@ def live(
         Path | None,
         typer.Argument(
             help="A video to play as if it were a camera; the camera where left out.",
-            metavar="[VIDEO]",
+            metavar="VIDEO",
             show_default=False,
         ),
     ] = None,
@@ -58,8 +58,11 @@ def live(
 ) -> None:
     """Drive a head from a camera or a played video, picture by picture; Blender starts this by itself."""
     if list_them:
-        for name in list_cameras():
+        names = list_cameras()
+        for name in names:
             typer.echo(name)
+        if not names:
+            typer.echo("This machine has no camera.", err=True)
         return
     if footage is not None and video is not None:
         raise UserError(ErrorCode.BAD_OPTION, "Two videos were named.", "Name one.")

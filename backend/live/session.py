@@ -111,6 +111,8 @@ class FaceSession:
                     person = Person.of_track(head, earlier.track, _size(picture))
                     self._drive(outlet, head, person, earlier.track, earlier.seen)
                     earlier = None
+                    self.meter.missed(1)  # by now there is a newer one
+                    continue
                 with self.meter.stage("landmarks"):
                     seen = follower.look(picture.picture)
                 if self._calibration is not None:

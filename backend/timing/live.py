@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 F64 = NDArray[np.float64]
 MOST_FRAMES = 900
 """Of a video that are solved offline, half a minute: the comparison needs no more, and the solve no more memory."""
+MOST_COMPARED = 3000
+"""Poses whose weights are kept: 100 seconds, 0.6 MB."""
 ALONE = 100
 """Pictures that each stage is timed on by itself."""
 MINUTE = 60.0
@@ -55,7 +57,6 @@ class _Heard:
     cpu: list[float] = field(default_factory=list)
     weights: list[NDArray[np.float32]] = field(default_factory=list)
     resident: list[tuple[float, int]] = field(default_factory=list)
-    most_weights: int = 0
 
     def send(self, message: Message) -> None:
         """See ``Outlet``."""
@@ -73,10 +74,8 @@ class _Heard:
         self.ages.append(pose.age)
         self.at.append(now)
         self.cpu.append(time.process_time())
-        if posed is not None and pose.number <= self.most_weights:
-            self.weights.append(pose.expression)
-        elif pose.number <= self.most_weights:
-            self.weights.append(np.full_like(pose.expression, np.nan))
+        if len(self.weights) < MOST_COMPARED:
+            self.weights.append(pose.expression if posed is not None else np.full_like(pose.expression, np.nan))
         if not self.resident or now - self.resident[-1][0] > 5:
             self.resident.append((now, psutil.Process().memory_info().rss))
 
@@ -86,6 +85,7 @@ def benchmark_live(options: LiveBenchmarkOptions, console: Console | None = None
 
     Raises UserError: ``output_unwritable``, and what reading, aligning and solving the video raise.
     """
+    from backend.footage import probe
     from backend.live.session import FaceSession, SessionOptions
     from backend.live.sources import play_video
     from backend.timing.machine import machine
@@ -102,7 +102,7 @@ def benchmark_live(options: LiveBenchmarkOptions, console: Console | None = None
         alone = _alone(options.video, person)
     identity = options.out / "identity"
     _save_identity(person, fit, view, identity)
-    heard = _Heard(most_weights=view.frame_count)
+    heard = _Heard()
     seconds = options.minutes * MINUTE or None
     source = play_video(options.video, loop=seconds is not None)
     session = FaceSession(
@@ -118,7 +118,7 @@ def benchmark_live(options: LiveBenchmarkOptions, console: Console | None = None
         "frame_rate": view.frame_rate,
         "cpu_ms_alone": alone,
         **_played(heard, session.meter.dropped),
-        "weights_off_offline": _agreement(heard, fit),
+        "weights_off_offline": _agreement(heard, fit, probe(options.video).frame_count),
         "minutes": options.minutes,
     }
     write_atomic(options.out / "live.json", json.dumps(results, indent=1).encode(), public=True)
@@ -216,11 +216,12 @@ def _played(heard: _Heard, dropped: int) -> dict[str, Any]:
     }
 
 
-def _agreement(heard: _Heard, fit: FitResult) -> dict[str, float]:
-    """How far the played weights are off the offline ones of the same picture, in the video's first round."""
+def _agreement(heard: _Heard, fit: FitResult, frames: int) -> dict[str, float]:
+    """How far the played weights are off the offline ones of the same pictures of a video of ``frames``."""
     live = np.array(heard.weights, np.float64)
-    own = fit.expression[np.array(heard.numbers[: len(live)], np.int64) - 1]
-    known = np.isfinite(live).all(axis=1)
+    index = (np.array(heard.numbers[: len(live)], np.int64) - 1) % frames
+    known = np.isfinite(live).all(axis=1) & (index < len(fit.expression))
+    own = fit.expression[np.minimum(index, len(fit.expression) - 1)]
     off = np.abs(live - own)[known]
     active = own[known] > 0.1
     return {

@@ -25,9 +25,10 @@ def test_a_played_clip_is_timed_and_compared(
     }
     clip = tmp_path / "clip.mp4"
     encode_evenly(clip, render_performance(head, replace(truth, **some)), 4.0)
-    results = benchmark_live(LiveBenchmarkOptions(clip, tmp_path / "out"))
+    results = benchmark_live(LiveBenchmarkOptions(clip, tmp_path / "out", minutes=0.03))
     assert results == json.loads((tmp_path / "out" / "live.json").read_text())
-    assert results["poses"] + results["dropped"] == 6
+    assert results["poses"] >= 2
+    assert results["weights_off_offline"]["poses"] == results["poses"]
     assert results["weights_off_offline"]["mean"] < 0.05
     assert set(results["cpu_ms_alone"]) == {"decode", "landmarks", "solve and filters"}
     assert "weights off the offline solve" in capsys.readouterr().out

@@ -100,7 +100,7 @@ def known(head: HeadModel, truth: Performance, tmp_path_factory: pytest.TempPath
     return path
 
 
-def test_a_person_who_is_known_is_driven_from_the_first_picture_on(
+def test_a_person_who_is_known_is_driven_from_the_second_picture_on(
     pictures: list[np.ndarray], known: Path, truth: Performance, tmp_path: Path
 ) -> None:
     black = np.zeros_like(pictures[0])
@@ -113,11 +113,11 @@ def test_a_person_who_is_known_is_driven_from_the_first_picture_on(
     (take,) = listener.of(LiveTake)
     assert take.take.head.head_id == "open"
     poses = listener.of(LivePose)
-    assert [pose.number for pose in poses] == numbers
-    assert [pose.seen for pose in poses] == [number != 5 for number in numbers]
-    np.testing.assert_array_equal(poses[4].expression, poses[3].expression)  # the last known is held
-    np.testing.assert_array_equal(poses[4].head_rotation, poses[3].head_rotation)
-    frames = [SHOWN.start + number - 1 for number in numbers if number != 5]
+    assert [pose.number for pose in poses] == numbers[1:]  # the first tells how large pictures are
+    assert [pose.seen for pose in poses] == [number != 5 for number in numbers[1:]]
+    np.testing.assert_array_equal(poses[3].expression, poses[2].expression)  # the last known is held
+    np.testing.assert_array_equal(poses[3].head_rotation, poses[2].head_rotation)
+    frames = [SHOWN.start + number - 1 for number in numbers[1:] if number != 5]
     rotation = Rotation.from_rotvec([pose.head_rotation for pose in poses if pose.seen])
     turned = Rotation.from_rotvec(truth.head_rotation[frames]).inv() * rotation
     assert np.degrees(turned.magnitude()).mean() < 4
@@ -125,7 +125,7 @@ def test_a_person_who_is_known_is_driven_from_the_first_picture_on(
     assert np.linalg.norm(moved, axis=1).mean() < 0.03
     assert all(pose.age >= 0 for pose in poses)
     states = listener.of(LiveState)
-    assert states[-1].dropped == 2
+    assert states[-1].dropped == 3
     assert states[-1].phase is LivePhase.ENDED
     assert source.closed
 
@@ -202,14 +202,14 @@ def test_ctrl_c_ends_a_session_as_its_end_does(pictures: list[np.ndarray], known
     class Interrupted(Listener):
         def send(self, message: Message) -> None:
             super().send(message)
-            if isinstance(message, LivePose) and message.number == 3:
+            if isinstance(message, LivePose) and message.number == 4:
                 signal.raise_signal(signal.SIGINT)
 
     listener = Interrupted({1: LiveVerb.RECORD})
     before = signal.getsignal(signal.SIGINT)
     run_session(FaceSession(source, SessionOptions(identity=known, recordings=tmp_path)), listener)
     assert signal.getsignal(signal.SIGINT) is before
-    assert [pose.number for pose in listener.of(LivePose)] == [1, 2, 3]
+    assert [pose.number for pose in listener.of(LivePose)] == [2, 3, 4]
     (recording,) = listener.of(LiveRecording)
     assert open_footage(recording.footage).info.frame_count == recording.frames == 2
 
