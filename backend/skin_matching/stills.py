@@ -1,4 +1,4 @@
-"""The same skin in stills of different moments: a head that stands still is seen by as many cameras as there are stills.
+"""The same skin in stills of different moments: a head that stands still, and as many cameras as there are stills.
 
 What a still's expression moves is taken back by what the fit says of it, and the skin that moves much is left out where
 cameras are placed; the fit that follows sees all of it, with an expression of its own for each still.
@@ -72,7 +72,9 @@ def match_stills(
     rigid = valid & (np.linalg.norm(moved, axis=2) < RIGID)
     rigid &= rigid.sum(axis=0) >= 2
     posed = rigid.sum(axis=1) >= FEWEST
-    bundle, constrained, residual = _adjusted(stills, fit, options, matches, rigid & posed[:, None], there, moved, check)
+    bundle, constrained, residual = _adjusted(
+        stills, fit, options, matches, rigid & posed[:, None], there, moved, check
+    )
     return StillsSkin(
         tuple(_point_set(matches, valid, index, keypoints) for index in range(len(stills))),
         np.asarray(valid.sum(axis=1)),
