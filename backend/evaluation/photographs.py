@@ -1,4 +1,4 @@
-"""Heads made of photographs against the truth: of rendered people, of the scan's views, of a face at known distances."""
+"""Heads made of photographs against the truth: rendered people, a scan, and a face at distances that are known."""
 
 from __future__ import annotations
 
