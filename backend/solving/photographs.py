@@ -72,6 +72,7 @@ def solve_photographs(
     options: FitOptions | None = None,
     *,
     pictures: ViewPictures | None = None,
+    rounds: int = ROUNDS,
     on_partial: Callable[[FitResult], None] | None = None,
     on_progress: Callable[[Step, float], None] | None = None,
     should_cancel: ShouldCancel = never,
@@ -79,6 +80,7 @@ def solve_photographs(
     """Fit a person to stills, C views of one frame each, and match their skin where there are ``pictures``.
 
     ``options.deform_region`` counts where the stills are from several sides; the cameras' places do not count.
+    The skin is matched ``rounds`` times, each time as the last fit lays the pictures out.
     ``on_partial`` gets the fit before the skin is matched, ``on_progress`` the fraction of each step.
 
     Raises:
@@ -112,8 +114,8 @@ def solve_photographs(
     if on_partial is not None:
         on_partial(fit)
     matched: MatchedFit | None = None
-    for number in range(ROUNDS if pictures is not None else 0):
-        hears(Step.MATCHING, number / ROUNDS)
+    for number in range(rounds if pictures is not None else 0):
+        hears(Step.MATCHING, number / rounds)
         last = fit if matched is None else matched.fit
         again = _matched_again(head, stills, last, options, pictures, check, should_cancel)
         if again is None:
