@@ -148,7 +148,8 @@ def _matched_again(
         camera = replace(still.camera, focal_px=still.camera.focal_px or known)
         seen.append(View(still.alignment.with_point_set(skin), camera))
     again = fit_take(head, moments_apart(seen), options, should_cancel=should_cancel).without_points(SKIN.made_by)
-    return MatchedFit(again, np.arange(len(stills)), found.keypoints, found.residual_px, found.well_constrained)
+    one = np.zeros(1, np.int64)  # the only frame that a still has
+    return MatchedFit(again, one, found.keypoints, found.residual_px, found.well_constrained)
 
 
 def angle_apart(fit: FitResult) -> float:

@@ -114,6 +114,7 @@ def solved() -> SolvedPhotographs:
 @pytest.mark.slow
 def test_the_skin_tells_the_person_and_each_lens(solved: SolvedPhotographs) -> None:
     assert solved.matched is not None and solved.matched.well_constrained and not solved.from_one_side
+    assert solved.matched.frames.tolist() == [0] and (solved.matched.keypoints > 300).all()
     assert PERSON.off_mm(solved) < 1.0  # measured 0.77
     np.testing.assert_allclose([c.focal_px for c in solved.fit.cameras], FOCAL, rtol=0.25)  # measured 0.15
 
