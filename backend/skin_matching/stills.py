@@ -33,8 +33,8 @@ Check = Callable[[], None]
 # 0.62°; the neutral is 0.93 mm off with either. On the made person of the tests, before four lenses, 0.004 and 0.005
 # leave 21 %, 0.02 for the latter 19, 0.1 12, and 0.0015 with it 10 %.
 RIGID = 0.0015
-"""Metres by which a still's expression may move skin that tells where its camera stood: what an expression moves is told
-less exactly than what stands still."""
+"""Metres by which a still's expression may move skin that tells where its camera stood: what is moved is told less
+exactly than what stands still."""
 POINT_SIGMA = 0.1
 """Metres by which the first fit may misplace skin: it only holds the gauge. With a lens of its own for each still, the
 first fit's depth is as unsure as they are, and a prior on each of hundreds of points would outvote the pictures."""

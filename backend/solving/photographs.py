@@ -20,7 +20,7 @@ from backend.fitting.learned_neutral import learned_neutral
 from backend.head_model.model import HeadModel
 from backend.progress import ShouldCancel, never
 from backend.skin_matching.keypoints import skin_keypoints
-from backend.skin_matching.refine_views import SKIN, MatchedFit, ViewPictures
+from backend.skin_matching.refine_views import SKIN, TELLING, MatchedFit, ViewPictures
 from backend.skin_matching.stills import head_to_camera, match_stills
 from backend.solving.solve import Step
 
@@ -31,7 +31,9 @@ SIDES_APART = np.deg2rad(20.0)
 UPRIGHT = np.diag((1.0, -1.0, -1.0))
 """The rotation of a head that stands upright and looks at a camera with OpenCV's axes."""
 ROUNDS = 3
+"""Each lays the pictures out by the last one's fit, as for rigs."""
 REPEATED_BIAS = 0.0
+"""Stills are to the priors what a rig's views are, of which one frame counts once, and no frames of a take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +81,9 @@ def solve_photographs(
 ) -> SolvedPhotographs:
     """Fit a person to stills, C views of one frame each, and match their skin where there are ``pictures``.
 
-    ``options.deform_region`` counts where the stills are from several sides; the cameras' places do not count.
+    Stills from several sides tell the shape: there ``options.deform_region`` counts. From one side, what the points of
+    many people told is held against them (``learned_neutral``), and skin that three and more stills share tells their
+    lenses alone: it shifts with the distance. Cameras' places do not count.
     The skin is matched ``rounds`` times, each time as the last fit lays the pictures out.
     ``on_partial`` gets the fit before the skin is matched, ``on_progress`` the fraction of each step.
 
@@ -109,7 +113,8 @@ def solve_photographs(
         should_cancel=should_cancel,
     )
     apart = angle_apart(fit)
-    if apart < SIDES_APART:
+    sides = len(stills) > 1 and apart >= SIDES_APART
+    if not sides and (pictures is None or len(stills) < TELLING):
         return SolvedPhotographs(fit, None, apart)
     if on_partial is not None:
         on_partial(fit)
@@ -117,12 +122,15 @@ def solve_photographs(
     for number in range(rounds if pictures is not None else 0):
         hears(Step.MATCHING, number / rounds)
         last = fit if matched is None else matched.fit
-        again = _matched_again(head, stills, last, options, pictures, check, should_cancel)
-        if again is None:
+        how = (options, None) if sides else (told, prior)
+        again = _matched_again(head, stills, last, *how, pictures, check, should_cancel)
+        if again is None or not (sides or again.well_constrained):
             break
         matched = again
     if matched is not None:
         return SolvedPhotographs(matched.fit, matched, angle_apart(matched.fit))
+    if not sides:
+        return SolvedPhotographs(fit, None, apart)
     fit = fit_take(head, moments_apart(stills), options, initial=fit, should_cancel=should_cancel)
     return SolvedPhotographs(fit, None, angle_apart(fit))
 
@@ -132,6 +140,7 @@ def _matched_again(
     stills: Sequence[View],
     fit: FitResult,
     options: FitOptions,
+    neutral_prior: NDArray[np.float32] | None,
     pictures: ViewPictures | None,
     check: Callable[[], None],
     should_cancel: ShouldCancel,
@@ -146,8 +155,12 @@ def _matched_again(
     for still, skin, focal in zip(stills, found.skin, found.focal_px, strict=True):
         known = float(focal) if found.well_constrained and skin.valid.any() else None
         camera = replace(still.camera, focal_px=still.camera.focal_px or known)
-        seen.append(View(still.alignment.with_point_set(skin), camera))
-    again = fit_take(head, moments_apart(seen), options, should_cancel=should_cancel).without_points(SKIN.made_by)
+        # from one side the skin tells lenses, and little of the shape that its prior does not know better
+        aligned = still.alignment if neutral_prior is not None else still.alignment.with_point_set(skin)
+        seen.append(View(aligned, camera))
+    again = fit_take(
+        head, moments_apart(seen), options, neutral_prior=neutral_prior, should_cancel=should_cancel
+    ).without_points(SKIN.made_by)
     one = np.zeros(1, np.int64)  # the only frame that a still has
     return MatchedFit(again, one, found.keypoints, found.residual_px, found.well_constrained)
 
