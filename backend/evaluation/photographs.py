@@ -143,8 +143,8 @@ def scan_record(folder: Path, aligner: str, cache: Path | None, **how: Any) -> d
 def zoom_record(folder: Path, aligner: str, cache: Path | None, **how: Any) -> dict[str, Any]:
     """One face from known distances: whether they come out in order, and how far they are off.
 
-    Nobody wrote down the focal length. What a face's size tells is focal length over distance, so that a focal length
-    is off by as much as its distance; ``focal_spread`` is by how much those of the one camera differ from each other.
+    Nobody wrote down the focal length, and the distances are round numbers from no said point of the face. One camera
+    took all: ``focal_spread`` is by how much one of its focal lengths, each found by itself, differs from their mean.
     """
     stills = [folder / f"{distance}cm.jpg" for distance in ZOOM_CENTIMETRES]
     found = head_of_stills(stills, aligner, cache, **how)
@@ -160,8 +160,7 @@ def zoom_record(folder: Path, aligner: str, cache: Path | None, **how: Any) -> d
         "depth_cm": depth.tolist(),
         "rank": float(spearmanr(depth, true).statistic) if len(true) > 2 else None,
         "focal_px": found.focal_px.tolist(),
-        "focal_off": float(np.abs(np.log(depth / true)).mean()),
-        "focal_off_most": float(np.abs(np.log(depth / true)).max()),
+        "distance_off": float(np.abs(np.log(depth / true)).mean()),
         "focal_spread": float(np.abs(logs - logs.mean()).max()),
         "apart_deg": found.solved.apart_degrees,
     }

@@ -45,10 +45,11 @@ def evaluate_photographs(
 def _line(record: dict[str, Any]) -> str:
     words = [f"{record['stills']}: {record['seen']} stills, {record['apart_deg']:.0f}° apart"]
     words += [f"{name} {record[key]:.2f} mm" for name, key in _DISTANCES if record.get(key) is not None]
-    words += [f"focal lengths off by {record['focal_off']:.1%}, {record['focal_off_most']:.1%} at most"]
+    if "focal_off" in record:
+        words += [f"focal lengths off by {record['focal_off']:.1%}, {record['focal_off_most']:.1%} at most"]
     if "depth_cm" in record:
         told = ", ".join(f"{d:.1f} of {t:.0f}" for d, t in zip(record["depth_cm"], record["true_cm"], strict=True))
-        words += [f"distances {told} cm", f"one lens to {record['focal_spread']:.1%}"]
+        words += [f"distances {told} cm", f"focal lengths of one lens alike to {record['focal_spread']:.1%}"]
     return "; ".join(words)
 
 
