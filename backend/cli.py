@@ -18,10 +18,12 @@ from backend.adaptation.cli import adapt
 from backend.client import jobs_cli
 from backend.client.batch.cli import batch
 from backend.client.cli import export, refine, track, transfer
+from backend.client.photographs_cli import photographs
 from backend.demo.cli import demo
 from backend.errors import UserError
 from backend.evaluation.challenges import cli as challenges_cli
 from backend.evaluation.cli import evaluate
+from backend.evaluation.photographs_cli import evaluate_photographs
 from backend.evaluation.renders_cli import evaluate_renders
 from backend.evaluation.speech_cli import evaluate_speech
 from backend.head_model import cli as head_model_cli
@@ -41,8 +43,8 @@ if TYPE_CHECKING:
     from backend.alignment.landmarks.plain_mesh import PlainFaceMesh
 
 COMMANDS = (
-    *(track, batch, refine, export, transfer, compare, demo, serve, check, adapt, live),
-    *(evaluate, evaluate_renders, evaluate_speech),
+    *(track, photographs, batch, refine, export, transfer, compare, demo, serve, check, adapt, live),
+    *(evaluate, evaluate_renders, evaluate_speech, evaluate_photographs),
     *(training_cli.train, training_cli.train_render, training_cli.train_sheet),
     *(training_cli.train_measure, training_cli.train_export),
     *(coarse_cli.train_coarse, coarse_cli.measure_coarse),

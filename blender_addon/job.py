@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,30 @@ def job_of(context: Any) -> tuple[m.TrackJob, known_cameras.KnownCameras | None]
     return spec, known_cameras.KnownCameras(
         tuple(known), known_cameras.metres_per_unit(context.scene), spec.metric_cameras
     )
+
+
+def photographs_job(context: Any, paths: Sequence[Path]) -> m.PhotographsJob:
+    """The job that makes a head of these photographs, with the head, aligner and options that the scene has chosen.
+
+    Raises:
+        CannotTrack: there are none or too many, or one is not there; one sentence says what.
+    """
+    chosen = settings.of(context.scene)
+    if not paths:
+        raise CannotTrack("Choose the photographs: one to ten of one person.")
+    stills = [_existing(str(path), "photograph") for path in paths]
+    stems = [path.stem[:180] for path in stills]
+    names = [f"{stem} {stems[:n].count(stem) + 1}" if stem in stems[:n] else stem for n, stem in enumerate(stems)]
+    try:
+        return m.PhotographsJob(
+            views=tuple(m.ViewSpec(str(path), name) for path, name in zip(stills, names, strict=True)),
+            name=stems[0],
+            head=chosen.head_id,
+            aligner=chosen.aligner_id,
+            options=solve_options.read(m.SolveOptions, chosen),
+        )
+    except codec.ProtocolError as problem:
+        raise CannotTrack(str(problem)) from problem
 
 
 def _neutral(context: Any, chosen: Any) -> str:

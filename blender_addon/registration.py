@@ -35,6 +35,7 @@ from .operators import (
     export_character,
     export_live_link,
     footage_pick,
+    head_from_photographs,
     heads_refresh,
     held_keys,
     import_live_link,
@@ -98,7 +99,7 @@ from .retarget.preview import in_step
 from .scene import error_on_head
 
 OPERATORS = (
-    *(track, cancel, backend_start, backend_stop, heads_refresh, use_weights),
+    *(track, head_from_photographs, cancel, backend_start, backend_stop, heads_refresh, use_weights),
     *(build_take, view_add, view_remove, pick_face, look_through, mark_neutral),
     *(next_low_confidence, worst_frame, add_sound, export, jobs, footage_pick, open_preferences, own_key, check),
     *(take_show, take_duplicate, take_delete, take_version, take_match_scene),

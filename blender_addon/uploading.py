@@ -115,7 +115,8 @@ class Upload:
 
     def _send_all(self) -> m.TrackJob:
         spec = self._spec
-        together = files_of_views([Path(view.footage) for view in spec.views])
+        paths = [Path(view.footage) for view in spec.views]
+        together = [[path] for path in paths] if isinstance(spec, m.PhotographsJob) else files_of_views(paths)
         neutral = [Path(spec.neutral_file)] if spec.neutral_file else []
         self._total = 2 * sum(path.stat().st_size for files in (*together, neutral) for path in files) or 1
         views = []

@@ -42,6 +42,8 @@ from .offers import ExportInfo as ExportInfo
 from .offers import HeadInfo as HeadInfo
 from .offers import WeightsInfo as WeightsInfo
 from .options import SolveOptions as SolveOptions
+from .photographs import MOST_PHOTOGRAPHS as MOST_PHOTOGRAPHS
+from .photographs import PhotographsJob as PhotographsJob
 from .states import FINAL_STATES
 from .states import JobState as JobState
 from .states import WorkerState as WorkerState

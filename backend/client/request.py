@@ -16,7 +16,7 @@ from backend.reading import is_file
 from protocol.bounds import MAX_NAME
 from protocol.codec import ProtocolError
 from protocol.job import MILLIMETRES, NEUTRAL_PREDICTORS
-from protocol.messages import CameraSpec, FaceChoice, TrackJob, ViewSpec
+from protocol.messages import CameraSpec, FaceChoice, PhotographsJob, TrackJob, ViewSpec
 from protocol.options import SolveOptions, option_fields
 
 
@@ -34,6 +34,8 @@ class TrackRequest:
     neutral face, or one of ``NEUTRAL_PREDICTORS``; ``neutral_frames`` (first, last) are the first footage's own in
     which the face is neutral, None where they are to be found. ``aligner`` is one of
     ``backend.alignment.registry.ALIGNERS``; paths in ``options`` may be relative.
+
+    ``photographs``: the footage are stills of one person at moments of their own, to make a head of.
 
     ``endpoint`` None uses the backend that runs, else a private one that is started and stopped. In ``out`` only the
     files named in ``TrackOutput.files`` are written, over earlier ones of the same names, and an earlier take's heads,
@@ -60,6 +62,7 @@ class TrackRequest:
     neutral: Path | None = None
     neutral_frames: tuple[int, int] | None = None
     options: SolveOptions = field(default_factory=SolveOptions)
+    photographs: bool = False
 
 
 def job_spec(request: TrackRequest) -> TrackJob:
@@ -103,7 +106,7 @@ def _job(
 ) -> TrackJob:
     faces, further = _faces(request, names)
     lenses = _lenses(request, names, cameras)
-    return TrackJob(
+    return (PhotographsJob if request.photographs else TrackJob)(
         views=tuple(
             ViewSpec(path, name, offsets.get(i, 0.0), camera=camera, face=faces.get(i) if i else None, **lens)
             for i, (path, name, camera, lens) in enumerate(zip(paths, names, cameras, lenses, strict=True))

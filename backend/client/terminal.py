@@ -150,8 +150,10 @@ def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     tracked = 1 + len(report.get("others", []))
     said = f"{tracked} were tracked" if tracked > 1 else "one was tracked, the largest unless --face chose it"
     several = [("faces seen", f"{faces}: {said}")] if faces > 1 else []
+    stills = report.get("photographs")
+    done = ("frames tracked", f"{report['frames_tracked']} of {report['frames']}")
     return [
-        ("frames tracked", f"{report['frames_tracked']} of {report['frames']}"),
+        ("photographs", f"{stills}, up to {report['apart_deg']:.0f}° apart") if stills else done,
         *several,
         ("reprojection error", f"mean {error['mean']:.2f} %, p95 {error['p95']:.2f} % of the inter-ocular distance"),
         ("focal length", f"{report['focal_px']:.0f} px"),

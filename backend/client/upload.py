@@ -12,7 +12,7 @@ import numpy as np
 
 from backend.errors import ErrorCode, UserError
 from backend.footage import open_footage
-from backend.pipeline.open_views import images_named_apart
+from backend.pipeline.open_views import named_alone
 from backend.track.io import load_track, save_track
 from protocol import messages as m
 from protocol.take import TakeResult
@@ -107,7 +107,7 @@ def send_files(job: m.Job, ask: Ask, on_sent: OnSent) -> SentJob:
 def _files_of_views(job: m.TrackJob) -> list[list[Path]]:
     """The files of each view's footage."""
     found = []
-    for view, alone in zip(job.views, images_named_apart(job.views), strict=True):
+    for view, alone in zip(job.views, named_alone(job), strict=True):
         named = [Path(view.footage).parent / name for name in view.files]
         info = open_footage(view.footage, alone=alone, files=named).info
         found.append(list(info.files) or [info.path])

@@ -197,13 +197,15 @@ def focal_form(views: Sequence[View], options: FitOptions, found: NDArray[np.boo
     """The prior ½ (x − usual)ᵀ form (x − usual) of log focals x: ``form (C,C)``, ``usual (C,)``.
 
     Each camera near the usual focal length, or nearer to what its pictures say of it, and cameras of one picture size
-    near each other. The cameras of a take are mostly of one kind and set alike; all that are count once against the
-    usual focal. ``found (C,T)`` are the frames that each view shows the face in.
+    near each other, unless their lenses are known to differ (``KnownCamera.lens``). The cameras of a take are mostly of
+    one kind and set alike; all that are count once against the usual focal. ``found (C,T)`` are the frames that each
+    view shows the face in.
     """
     weights = options.weights
     repeats = np.maximum(1.0, weights.repeated_bias * found.sum(1))
     sizes = [view.alignment.image_size for view in views]
-    alike = np.array([[a == b for b in sizes] for a in sizes], np.float64)
+    lenses = [(view.camera.lens, size) for view, size in zip(views, sizes, strict=True)]
+    alike = np.array([[a == b for b in lenses] for a in lenses], np.float64)
     many = alike.sum(1)
     form = np.diag(weights.focal_weight * repeats / weights.focal_log_sigma**2 / many)
     tie = weights.focal_weight * repeats.mean() / weights.focal_alike_log_sigma**2

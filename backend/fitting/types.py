@@ -32,6 +32,7 @@ class KnownCamera:
     principal_point: tuple[float, float] | None = None  # pixels; None is the centre, or ``solve_principal_point``
     world_to_camera: NDArray[np.float64] | None = None
     focal_told: ToldFocal | None = None
+    lens: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

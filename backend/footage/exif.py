@@ -12,6 +12,8 @@ from backend.footage.stills import open_image, read_header
 FULL_FRAME_DIAGONAL = math.hypot(36.0, 24.0)  # mm; focal lengths "in 35 mm film" are those of the same diagonal
 _EXIF = 0x8769  # the directory of
 _FOCAL, _IN_35MM, _WIDTH, _HEIGHT, _DENSITY, _DENSITY_UNIT = 37386, 41989, 40962, 40963, 41486, 41488
+_MAKE, _MODEL, _LENS_MODEL = 271, 272, 42036
+_NAMES = 200  # characters of a camera's names that count
 _MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0}
 _PROPORTIONS = 0.01  # relative; rounding to whole pixels stays below it for pictures of 100 pixels
 _POSSIBLE = (0.2, 40.0)  # focal lengths in longer sides: a fisheye's and a telescope's
@@ -34,14 +36,33 @@ class ExifFocal:
 
 def exif_focal(path: Path) -> ExifFocal | None:
     """What the EXIF of a JPEG, WebP or HEIC tells of its lens; None where it has none, or none that can be true."""
+    tags, size = _tags(path)
+    return focal_of_tags(tags, size) if size is not None else None
+
+
+def exif_lens(path: Path) -> str | None:
+    """A name for camera, lens and focal length as a picture's EXIF tells them; None where it tells too little."""
+    return lens_of_tags(_tags(path)[0])
+
+
+def lens_of_tags(tags: Mapping[int, object]) -> str | None:
+    """As ``exif_lens``, by EXIF ``tags``: two pictures of one name and one size were taken with one focal length."""
+    model, focal = str(tags.get(_MODEL, "")).strip("\0 "), _number(tags, _FOCAL) or _number(tags, _IN_35MM)
+    if not model or focal is None:
+        return None
+    names = (str(tags.get(tag, "")).strip("\0 ")[:_NAMES] for tag in (_MAKE, _MODEL, _LENS_MODEL))
+    return f"{' '.join(name for name in names if name)} at {focal:g} mm"
+
+
+def _tags(path: Path) -> tuple[dict[int, object], tuple[int, int] | None]:
+    """A picture's EXIF tags and its (width, height) as stored, pixels; none and None where it cannot be read."""
     try:
         header = read_header(path)
         with open_image(path, header.kind) as image:
             exif = image.getexif()
-            tags = {**exif, **exif.get_ifd(_EXIF)}
+            return {**exif, **exif.get_ifd(_EXIF)}, header.stored
     except Exception:  # decoders raise many unrelated types; a damaged EXIF block is no reason to refuse a picture
-        return None
-    return focal_of_tags(tags, header.stored)
+        return {}, None
 
 
 def focal_of_tags(tags: Mapping[int, object], size: tuple[int, int]) -> ExifFocal | None:

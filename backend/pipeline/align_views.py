@@ -87,10 +87,10 @@ def align_views(
             on_progress(words, before + done, max(total, before + max(done, of_this)))
 
         chosen = view.spec.face or (face if number == 0 else _same_moment(view, aligned[0]))
-        looking = _Looking(aligner, finder, chosen, needs_face=number == 0)
+        looking = Looking(aligner, finder, chosen, needs_face=number == 0)
         kept = keeper_of(view, aligner, folder / str(number), key)
         try:
-            found = _align_view(view, looking, kept, report, should_cancel, heard if number == 0 else None)
+            found = align_view(view, looking, kept, report, should_cancel, heard if number == 0 else None)
         except UserError as error:
             raise _with_hint(error, several=len(views) > 1) from error
         before += found.frame_count
@@ -106,7 +106,7 @@ def align_views(
 
 
 @dataclass(frozen=True)
-class _Looking:
+class Looking:
     """Who looks for which face."""
 
     aligner: Aligner
@@ -137,14 +137,15 @@ def keeper_of(view: OpenView, aligner: Aligner, folder: Path, key: str) -> Keepe
     return Keeper(AlignmentChunks(folder, ids, aligner.name, key=key, image_size=size, frame_rate=info.frame_rate))
 
 
-def _align_view(
+def align_view(
     view: OpenView,
-    looking: _Looking,
+    looking: Looking,
     keeper: Keeper,
     report: Callable[[int, int], None],
     should_cancel: ShouldCancel,
     heard: Hears | None,
 ) -> ViewAlignment:
+    """Find the face in one view; raises as ``align_footage`` does."""
     from backend.alignment.align_footage import align_footage
 
     return align_footage(
@@ -203,12 +204,15 @@ def _exif_warnings(view: OpenView) -> list[str]:
     ]
 
 
-def views_to_fit(views: Sequence[AlignedView], focal_px: float | None) -> list[View]:
+def views_to_fit(
+    views: Sequence[AlignedView], focal_px: float | None, times: NDArray[np.float64] | None = None
+) -> list[View]:
     """The fit's input of each view: points as an ideal pinhole sees them, and what is known of its camera.
 
-    ``focal_px`` pins the focal length of views whose camera is not known.
+    ``focal_px`` pins the focal length of views whose camera is not known. ``times (T,)`` seconds are the take's where
+    they are not those of the first view.
     """
-    times = views[0].opened.seconds(views[0].alignment.times)
+    times = views[0].opened.seconds(views[0].alignment.times) if times is None else times
     return [_to_fit(view, focal_px, times) for view in views]
 
 

@@ -17,7 +17,7 @@ from backend.footage.exif import ExifFocal, exif_focal
 from backend.footage.timeline import frames_between
 from protocol import bounds
 from protocol.job import FULL_FRAME_MM
-from protocol.messages import CameraSpec, TrackJob, ViewSpec
+from protocol.messages import CameraSpec, PhotographsJob, TrackJob, ViewSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def open_views(spec: TrackJob) -> list[OpenView]:
         UserError: what opening footage raises; ``calibration_image_size``; ``views_apart`` where a view was shot at
             another time altogether; what ``require_in_picture`` raises.
     """
-    alone = images_named_apart(spec.views)
+    alone = named_alone(spec)
     names = _distinct([view.name for view in spec.views])
     views = []
     start = stop = 0.0
@@ -134,6 +134,11 @@ def _open(view: ViewSpec, frames: tuple[int, int] | None, *, alone: bool) -> Foo
     rate = DEFAULT_SEQUENCE_RATE if view.frame_rate is None else view.frame_rate
     files = [Path(view.footage).parent / name for name in view.files]
     return open_footage(view.footage, frames, rate, alone=alone, files=files)
+
+
+def named_alone(spec: TrackJob) -> list[bool]:
+    """True for views whose footage is one image, even where others beside it are numbered like a sequence."""
+    return [True] * len(spec.views) if isinstance(spec, PhotographsJob) else images_named_apart(spec.views)
 
 
 def images_named_apart(views: Sequence[ViewSpec]) -> list[bool]:

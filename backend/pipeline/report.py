@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backend.fitting import FitResult
     from backend.head_model.model import HeadModel
     from backend.pipeline.align_views import AlignedView
+    from backend.pipeline.result import Timeline
 
 
 PACKAGES = ("flowface", "torch", "ai-edge-litert", "av", "numpy")
@@ -29,17 +30,20 @@ def make_report(
     fit: FitResult,
     seconds: Mapping[str, float],
     warnings: Sequence[str] = (),
+    timeline: Timeline | None = None,
 ) -> dict[str, Any]:
-    """A take's facts worth knowing, as plain values for report.json. ``warnings`` are sentences for users."""
+    """A take's facts worth knowing, as plain values for report.json. ``warnings`` are sentences for users;
+    ``timeline`` is the take's where it is not the first view's."""
     first = views[0].alignment
-    frames = len(first.numbers)
+    numbers = first.numbers if timeline is None else timeline.numbers
+    frames = len(numbers)
     error = fit.reprojection_error_percent_iod
     return {
         "footage": spec.views[0].footage,
         "image_size": list(first.image_size),
         "frames": frames,
-        "first_frame": int(first.numbers[0]),
-        "last_frame": int(first.numbers[-1]),
+        "first_frame": int(numbers[0]),
+        "last_frame": int(numbers[-1]),
         "frames_tracked": int(fit.tracked.sum()),
         "frames_unreadable": sum(view.unreadable for view in views),
         "faces_seen": max(view.alignment.most_faces for view in views),

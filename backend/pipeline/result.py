@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,22 @@ NUMBER = 12  # characters that a number takes up beside a name
 MAX_NAMES = 1 << 19  # characters of images' names that a take keeps: half of a message's header
 
 
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """The T frames of a take: ``numbers (T,)``, ``scene_frames (T,)``, ``times (T,)`` seconds, frames per second."""
+
+    numbers: NDArray[np.int64]
+    scene_frames: NDArray[np.float64]
+    times: NDArray[np.float64]
+    frame_rate: float
+
+    @classmethod
+    def of(cls, first: AlignedView) -> Timeline:
+        """The first view's."""
+        seen, opened = first.alignment, first.opened
+        return cls(seen.numbers, seen.scene_frames, opened.seconds(seen.times), opened.rate)
+
+
 def make_track(
     head: HeadModel,
     views: Sequence[AlignedView],
@@ -34,8 +50,9 @@ def make_track(
     report: Mapping[str, Any],
     proxies: Mapping[str, ViewProxy] = MappingProxyType({}),
     skin_error: F32 | None = None,
+    timeline: Timeline | None = None,
 ) -> Track:
-    """The track of a fitted take.
+    """The track of a fitted take, on the first view's timeline or on another.
 
     ``head`` is the one it was fitted with, ``views`` are in the order of its cameras, ``proxies`` by their names;
     ``skin_error (T,)`` is by how much it misses skin that was followed in time, percent of the inter-ocular distance.
@@ -47,9 +64,9 @@ def make_track(
     from backend.pipeline.shown_landmarks import shown_landmarks
     from protocol.face_actions import ARKIT_ACTIONS
 
-    first = views[0].alignment
+    on = timeline or Timeline.of(views[0])
     has_actions = bool(actions_of(head)[0])
-    frames = len(first.numbers)
+    frames = len(on.numbers)
     person = with_corrections(head, fit.action_corrections)
     actions = np.zeros((frames, 0), np.float32)
     if has_actions:
@@ -57,7 +74,7 @@ def make_track(
     deformed = bool(np.any(fit.deformation))
     errors = [mean_of_seen(error, (1,)) for error in fit.reprojection_error_percent_iod]
     neutral = head.neutral(fit.identity) + fit.deformation
-    landmarks = shown_landmarks(head, neutral, [view.alignment for view in views_to_fit(views, None)])
+    landmarks = shown_landmarks(head, neutral, [view.alignment for view in views_to_fit(views, None, on.times)])
     cameras = tuple(
         replace(
             camera_track(views, index, fit.cameras[index], errors[index], proxies.get(view.opened.spec.name)),
@@ -74,10 +91,10 @@ def make_track(
         head_translation=fit.head_translation,
         gaze=fit.gaze.astype(np.float32),
         cameras=cameras,
-        frames=first.numbers,
-        scene_frames=first.scene_frames,
-        times=views[0].opened.seconds(first.times),
-        frame_rate=views[0].opened.rate,
+        frames=on.numbers,
+        scene_frames=on.scene_frames,
+        times=on.times,
+        frame_rate=on.frame_rate,
         tracked=fit.tracked,
         reprojection_error_percent_iod=mean_of_seen(fit.reprojection_error_percent_iod, (0, 2), fit.tracked),
         provenance={key: report[key] for key in ("versions", "aligner", "seconds", "options", "metric_cameras")}

@@ -11,9 +11,10 @@ from typing import Any
 
 from backend.errors import ErrorCode, UserError
 from backend.memory import smaller_steps
-from backend.pipeline import export_job, refine_job, track_job, transfer_job
+from backend.pipeline import export_job, photographs_job, refine_job, track_job, transfer_job
 from backend.progress import Attempt
 from protocol.job import ExportJob, Job, RefineJob, TrackJob
+from protocol.photographs import PhotographsJob
 from protocol.transfer import TransferJob
 
 warm_up = track_job.warm_up
@@ -23,6 +24,7 @@ RUNNERS: dict[type[Job], Callable[..., object]] = {
     ExportJob: export_job.run_job,
     RefineJob: refine_job.run_job,
     TransferJob: transfer_job.run_job,
+    PhotographsJob: photographs_job.run_job,
 }
 """By kind: takes the job, its folder and by name whatever a worker hands its ``JobRunner``."""
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from backend.pipeline.align_views import AlignedView
     from backend.pipeline.open_views import OpenView
     from backend.pipeline.proxies import ViewProxy
+    from backend.pipeline.result import Timeline
     from backend.solving import SolvedTake
 
 STEPS = "steps"  # the folder that keeps what dear steps found
@@ -112,14 +113,14 @@ def run_job(
 
     drafts = Drafts(spec, head, opened[0], aligner, options, publish, should_cancel) if on_partial else None
     take, others = _align(spec, head, opened, aligner, job_dir / CHUNKS, key, on_progress, should_cancel, drafts)
-    take = _with_proxies(take, job_dir, on_progress, should_cancel)
+    take = with_proxies(take, job_dir, on_progress, should_cancel)
     neutral = prior.neutral(take.aligned[0], keep, on_progress, should_cancel)
     options = replace(options, neutral_frames=marked_numbers(spec, take.aligned[0].alignment))
 
     solved_partly = (lambda fit: publish(take.track(fit))) if on_partial else None
     own_share = share_of(on_progress, 1, 1 + len(others), ALIGN_SHARE)
     solved, report = _solve(take, options, neutral, solved_partly, own_share, should_cancel, keep)
-    track = _finished(take, solved, report, job_dir, own_share, should_cancel, keep)
+    track = finished(take, solved, report, job_dir, own_share, should_cancel, keep)
     report["others"] = _solve_others(take, others, solved.fit, job_dir, on_progress, should_cancel, keep)
     report["warnings"] = [*take.warnings, *smaller_warnings(take.aligned[0].alignment.frame_count)]
     on_progress(JobProgress("writing the result", 0.999))
@@ -129,8 +130,8 @@ def run_job(
     return track, report
 
 
-def _finished(
-    take: _AlignedTake,
+def finished(
+    take: AlignedTake,
     solved: SolvedTake,
     report: dict[str, Any],
     job_dir: Path,
@@ -145,14 +146,14 @@ def _finished(
 
     track = take.track(solved.fit, report, skin_error_percent(solved))
     track = replace(track, iris_color=read_iris_color(track, take.head, view_pictures(take.aligned[0])))
-    report |= _painted(take, track, job_dir / texture_file(number), report["seconds"], on_progress, should_cancel, keep)
+    report |= painted(take, track, job_dir / texture_file(number), report["seconds"], on_progress, should_cancel, keep)
     save_alignments(take.saved, job_dir / alignments_file(number))
     save_track(track, job_dir / track_file(number))
     return track
 
 
 def _solve_others(
-    first: _AlignedTake,
+    first: AlignedTake,
     others: Sequence[AlignedView],
     fit: FitResult,
     job_dir: Path,
@@ -168,7 +169,7 @@ def _solve_others(
         number = 2 + len(reports)
         spec, view = with_camera_of(first.spec, seen, fit.cameras[0])
         now = time.perf_counter()
-        take = _AlignedTake(spec, first.head, [view], [view.alignment], [], now, now, first.proxies)
+        take = AlignedTake(spec, first.head, [view], [view.alignment], [], now, now, first.proxies)
         own_share = share_of(on_progress, place, 1 + len(others), ALIGN_SHARE)
         own_steps = keep.within(str(place))
         try:
@@ -177,7 +178,7 @@ def _solve_others(
             first.warnings.append(not_tracked(place, 1 + len(others), error.message))
             continue
         report = further_report(report, first.spec, number)
-        _finished(take, own, report, job_dir, own_share, should_cancel, own_steps, number)
+        finished(take, own, report, job_dir, own_share, should_cancel, own_steps, number)
         report["warnings"] = [*take.warnings]
         first.warnings.extend(f"Head {number}: {said}" for said in take.warnings)
         reports.append(report)
@@ -185,7 +186,7 @@ def _solve_others(
 
 
 @dataclass(frozen=True, eq=False)
-class _AlignedTake:
+class AlignedTake:
     """A take between alignment and result; ``warnings`` grow."""
 
     spec: TrackJob
@@ -196,6 +197,7 @@ class _AlignedTake:
     started: float  # when the first frame was decoded, by time.perf_counter
     fit_started: float
     proxies: Mapping[str, ViewProxy] = field(default_factory=dict)
+    timeline: Timeline | None = None  # where it is not the first view's
 
     def report(self, fit: FitResult) -> dict[str, Any]:
         """The report as of now."""
@@ -204,7 +206,7 @@ class _AlignedTake:
         busy = {key: sum(view.alignment.seconds[key] for view in self.aligned) for key in ("decode", "align")}
         now = time.perf_counter()
         seconds = {**busy, "fit": now - self.fit_started, "total": now - self.started}
-        return make_report(self.spec, self.head, self.aligned, fit, seconds, self.warnings)
+        return make_report(self.spec, self.head, self.aligned, fit, seconds, self.warnings, self.timeline)
 
     def track(
         self, fit: FitResult, report: dict[str, Any] | None = None, skin_error: NDArray[np.float32] | None = None
@@ -212,7 +214,8 @@ class _AlignedTake:
         """The track of a fit, which misses followed skin by ``skin_error (T,)`` percent."""
         from backend.pipeline.result import make_track
 
-        return make_track(self.head, self.aligned, fit, report or self.report(fit), self.proxies, skin_error)
+        told = report or self.report(fit)
+        return make_track(self.head, self.aligned, fit, told, self.proxies, skin_error, self.timeline)
 
 
 def _align(
@@ -225,7 +228,7 @@ def _align(
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
     drafts: Drafts | None,
-) -> tuple[_AlignedTake, Sequence[AlignedView]]:
+) -> tuple[AlignedTake, Sequence[AlignedView]]:
     """The take of the first face, and its one view as it shows each further face that is asked for."""
     from backend.alignment.finder import face_finder
     from backend.pipeline.align_views import align_views, keeper_of, view_warnings
@@ -246,7 +249,7 @@ def _align(
         first, *others = found.views
         said = [*found.warnings, *view_warnings([first])]
         now = time.perf_counter()
-        return _AlignedTake(spec, head, [first], [first.alignment], said, started, now), others
+        return AlignedTake(spec, head, [first], [first.alignment], said, started, now), others
     aligned, saved, warnings = align_views(
         opened,
         aligner,
@@ -259,12 +262,10 @@ def _align(
         heard=drafts,
     )
     warnings += view_warnings(aligned)
-    return _AlignedTake(spec, head, aligned, saved, warnings, started, time.perf_counter()), ()
+    return AlignedTake(spec, head, aligned, saved, warnings, started, time.perf_counter()), ()
 
 
-def _with_proxies(
-    take: _AlignedTake, job_dir: Path, on_progress: OnProgress, should_cancel: ShouldCancel
-) -> _AlignedTake:
+def with_proxies(take: AlignedTake, job_dir: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> AlignedTake:
     """The take with proxies of what Blender cannot play; the time that they take is none of tracking."""
     from backend.pipeline.proxies import make_proxies
 
@@ -278,7 +279,7 @@ def _with_proxies(
 
 
 def _solve(
-    take: _AlignedTake,
+    take: AlignedTake,
     options: FitOptions,
     neutral: NDArray[np.float32] | None,
     on_solved_partly: Callable[[FitResult], None] | None,
@@ -322,8 +323,8 @@ def _solve(
     return solved, report
 
 
-def _painted(
-    take: _AlignedTake,
+def painted(
+    take: AlignedTake,
     track: Track,
     path: Path,
     seconds: dict[str, float],

@@ -155,7 +155,10 @@ def summary(
 
 def _tracked(take: contract.TakeResult, name: str) -> str:
     frames, tracked = len(take.tracked), int(take.tracked.sum())
+    stills = int(take.report.get("photographs", 0))
     text = f"Tracked {name}{tracked} of {frames} frame{'s' if frames > 1 else ''}"
+    if stills:
+        text = f"Made a head of {stills} photograph{'s' if stills > 1 else ''}"
     if tracked:
         error = take.reprojection_error_percent_iod[take.tracked].mean()
         skin = take.report.get("matching_in_time")

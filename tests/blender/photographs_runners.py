@@ -1,0 +1,31 @@
+"""Work for the test backend that makes a head of photographs: the performance of ``runners``, told as such a job's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from backend.files import write_atomic
+from backend.progress import OnPartial, OnProgress, ShouldCancel
+from backend.track.io import save_track
+from protocol.messages import PhotographsJob
+
+from .runners import performance, warm_up
+
+__all__ = ["perform", "warm_up"]
+
+
+def perform(
+    spec: PhotographsJob,
+    folder: Path,
+    *,
+    on_progress: OnProgress,  # noqa: ARG001
+    should_cancel: ShouldCancel,  # noqa: ARG001
+    on_partial: OnPartial,  # noqa: ARG001
+) -> None:
+    """Write the performance as the job's result, and the names of its photographs into the report."""
+    if type(spec) is not PhotographsJob:
+        raise TypeError(f"a job of another kind: {spec.KIND}")
+    save_track(performance(spec.views[0].footage), folder / "track.npz")
+    report = {"photographs": len(spec.views), "warnings": [", ".join(view.name for view in spec.views)]}
+    write_atomic(folder / "report.json", json.dumps(report).encode())
