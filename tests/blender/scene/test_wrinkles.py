@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import blender_addon
 from blender_addon import compat, take_properties
 from blender_addon.scene import build, ghost, materials, takes, wrinkle_bump, wrinkle_nodes, wrinkles
 from blender_addon.scene import versions_of_take as versions
@@ -112,13 +110,9 @@ def at_level_one(take: bpy.types.Collection, values: NDArray) -> NDArray:
 
 
 @pytest.fixture
-def take() -> Iterator[bpy.types.Collection]:
+def take() -> bpy.types.Collection:
     """A take with wrinkles whose mouth opens from frame to frame."""
-    blender_addon.register()
-    try:
-        yield build.build_take(bpy.context, wrinkled("one", MAPS))
-    finally:
-        blender_addon.unregister()
+    return build.build_take(bpy.context, wrinkled("one", MAPS))
 
 
 def edit(take: bpy.types.Collection, **values: float) -> None:
@@ -190,6 +184,7 @@ def test_another_action_of_the_head_wrinkles_as_it_poses(take: bpy.types.Collect
     assert np.abs(seen[own.name, 3] - seen[other.action.name, 3]).max() > 0.1
 
 
+@pytest.mark.usefixtures("addon")
 def test_strength_and_level_0_leave_the_mesh_as_it_is(take: bpy.types.Collection) -> None:
     bpy.context.scene.frame_set(3)
     plain = plain_points(take)
@@ -246,6 +241,7 @@ def test_saved_and_opened_it_wrinkles_as_before(take: bpy.types.Collection, tmp_
     assert wrinkles.is_wrinkled(opened) and lowest(image_on(opened)) == list(MAPS[:, -1, 0])
 
 
+@pytest.mark.usefixtures("addon")
 def test_it_is_switched_off_and_on_and_undone(take: bpy.types.Collection) -> None:
     bpy.context.scene.frame_set(3)
     name = take.name
@@ -330,6 +326,7 @@ def test_what_the_user_made_of_it_stays(take: bpy.types.Collection) -> None:
     assert wrinkles._image(plain[HEAD]) == own
 
 
+@pytest.mark.usefixtures("addon")
 def test_another_take_of_the_person_wears_them_and_a_copy_has_them(take: bpy.types.Collection) -> None:
     plain = build.build_take(bpy.context, open_take("two"))
     assert wrinkles.sources(bpy.context.scene, plain) == [take] and not wrinkles.sources(bpy.context.scene, take)
