@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 INTERRUPTED = 130
 SUFFIX = ".npz"
-FASTEST_PX, SLOWEST_PX = 1.0, 1e6
+SHORTEST_PX, LONGEST_PX = 1.0, 1e6
 
 T = TypeVar("T")
 OnProgress = Callable[[str, int, int], None]
@@ -28,6 +28,9 @@ ShouldCancel = Callable[[], bool]
 
 Take = Annotated[Path, typer.Argument(help="Folder of a tracked take.")]
 DriverFile = Annotated[Path, typer.Option("--driver", help="The person's driver (.npz).")]
+FocalPx = Annotated[
+    float | None, typer.Option(help="The camera's focal length in pixels; by default as the take's camera has it.")
+]
 Face = Annotated[int, typer.Option(help="Which of the take's heads, counted from 1.", min=1, max=9)]
 
 
@@ -40,9 +43,11 @@ def train(
         bool, typer.Option("--whole", help="Learn from the last fifth of the take, too; nothing is measured then.")
     ] = False,
 ) -> None:
-    """Learn a person's driver from a tracked take, and measure it on the take's last fifth."""
-    if out.suffix != SUFFIX:
-        raise UserError(ErrorCode.BAD_OUTPUT, f"{out} must end in {SUFFIX}.", f"Name such a file: --out person{SUFFIX}")
+    """Learn a person's driver from a tracked take, and measure it on the take's last fifth.
+
+    Ctrl+C stops; the same command goes on.
+    """
+    _require_driver_name(out)
 
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
         from backend.appearance.train import TrainRequest
@@ -62,14 +67,11 @@ def track(
     driver: DriverFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results; made where it is missing.")],
     frames: Frames = "",
-    focal_px: Annotated[
-        float | None, typer.Option(help="The camera's focal length in pixels; by default as the take's camera has it.")
-    ] = None,
+    focal_px: FocalPx = None,
     overlay: Annotated[bool, typer.Option(help="Write the overlay, too.")] = True,
 ) -> None:
     """Drive footage by a person's driver; writes track.npz, report.json and the overlay, as `flowface track` does."""
-    if focal_px is not None and not FASTEST_PX <= focal_px <= SLOWEST_PX:
-        raise UserError(ErrorCode.BAD_OPTION, f"--focal-px is {focal_px:g}, but must be 1 to 1000000.")
+    _require_focal(focal_px)
     within = parse_frames(frames) if frames else None
 
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
@@ -108,6 +110,58 @@ def measure(take: Take, driver: DriverFile, face: Face = 1, frames: Frames = "")
     _shown(work)
 
 
+@app.command()
+def adapt(
+    footage: Annotated[Path, typer.Argument(help="Footage of the person in the new light, by one camera.")],
+    driver: DriverFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The adapted driver's file (.npz).")],
+    frames: Frames = "",
+    focal_px: FocalPx = None,
+    steps: Annotated[int, typer.Option(help="Steps of the adaptation.", min=1, max=10_000)] = 100,
+    terms: Annotated[
+        str, typer.Option(help="The consistencies to learn from: all, landmarks, consecutive, model.", metavar="NAME")
+    ] = "all",
+) -> None:
+    """Adapt a driver to footage in another light that nobody has labelled; keep it only where it is better.
+
+    The last fifth of the footage is held out to judge by. Ctrl+C stops; the same command goes on.
+    """
+    _require_driver_name(out)
+    _require_focal(focal_px)
+    within = parse_frames(frames) if frames else None
+
+    def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
+        from backend.appearance.adapt import ROWS, AdaptOptions
+        from backend.appearance.adapt_footage import LightRequest, adapt_footage
+
+        if terms not in ROWS:
+            raise UserError(ErrorCode.BAD_OPTION, f"--terms is “{terms[:40]}”, but must be one of {', '.join(ROWS)}.")
+        options = AdaptOptions(steps=steps, weights=ROWS[terms])
+        found = adapt_footage(LightRequest(footage, driver, out, within, focal_px, options), on_progress, should_cancel)
+        before, after = found.before, found.after
+        typer.echo(
+            f"On {found.frames} frames held out, of {found.frames + found.learnt}: landmarks {before.landmarks:.3f} "
+            f"→ {after.landmarks:.3f} % of the crop, stability {before.stability:.3f} → {after.stability:.3f} "
+            "(1 is best)."
+        )
+        if found.kept is None:
+            typer.echo("Nothing was kept: the adapted driver is not better in both.")
+        else:
+            typer.echo(f"Kept as {found.kept}")
+
+    _shown(work)
+
+
+def _require_driver_name(out: Path) -> None:
+    if out.suffix != SUFFIX:
+        raise UserError(ErrorCode.BAD_OUTPUT, f"{out} must end in {SUFFIX}.", f"Name such a file: --out person{SUFFIX}")
+
+
+def _require_focal(focal_px: float | None) -> None:
+    if focal_px is not None and not SHORTEST_PX <= focal_px <= LONGEST_PX:
+        raise UserError(ErrorCode.BAD_OPTION, f"--focal-px is {focal_px:g}, but must be 1 to 1000000.")
+
+
 def _shown(work: Callable[[OnProgress, ShouldCancel], None]) -> None:
     """Do work with a progress bar; Ctrl+C ends it."""
     from rich.console import Console
@@ -119,14 +173,14 @@ def _shown(work: Callable[[OnProgress, ShouldCancel], None]) -> None:
             with DriverView(Console(stderr=True)) as view:
                 work(view.on_progress, lambda: stop.wanted)
         except Cancelled:
-            typer.echo("stopped", err=True)
+            typer.echo("stopped; nothing was written", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 
 def _say(found: Comparison) -> None:
     """The figures in sentences."""
     lost = f", in {found.lost} of which the driver found no face" if found.lost else ""
-    typer.echo(f"On {found.frames} frames that it has not learnt from{lost}, beside the fit:")
+    typer.echo(f"On {found.frames} frames{lost}, beside the fit:")
     typer.echo(
         f"  reprojection  {found.driver.error:.2f} % of the inter-ocular distance, the fit {found.fit.error:.2f} % "
         f"({found.ratio:.2f} times)"

@@ -75,6 +75,7 @@ def gather(
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
     copies: int = COPIES,
+    textures: int = MOST_TEXTURES,
     seed: int = 0,
 ) -> tuple[Examples, Observed]:
     """Look at ``frames (n,)`` of a take, in all its views, and unwrap the skin of some.
@@ -85,7 +86,7 @@ def gather(
     parts: list[tuple[int, int, F32, F64, F64, Crop]] = []
     shown: list[tuple[int, F32, F32]] = []
     wanted = _spread(frames, max(1, MOST // len(track.cameras)))
-    unwrapped = set(_spread(wanted, MOST_TEXTURES).tolist())
+    unwrapped = set(_spread(wanted, textures).tolist())
     atlas, neutral = skin_atlas(person.model, SIDE), neutral_of(person.model, track)
     done, total = 0, len(wanted) * len(track.cameras)
     try:

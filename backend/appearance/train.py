@@ -1,23 +1,31 @@
-"""A driver learnt from a tracked take, and measured on the part of it that was held out."""
+"""A driver learnt from a tracked take, and measured on the part of it that was held out.
+
+An interrupted run's looks at the take and its latest steps are kept until the driver is written: the same command goes
+on from there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backend.adaptation.work import Work
 from backend.appearance.driver import DriverModel
 from backend.appearance.examples import Examples, gather
+from backend.appearance.keep import kept_looks
 from backend.appearance.measure import Comparison, compare
 from backend.appearance.model import Observed, learn_appearance, parameters_of
 from backend.appearance.person import Person
 from backend.appearance.regressor import fit_regressor
 from backend.appearance.storage import save_driver
-from backend.errors import ErrorCode, UserError
+from backend.appearance.tune import TuneOptions, Tuner
+from backend.cameras.distortion import lens_of
+from backend.errors import Cancelled, ErrorCode, UserError
 from backend.pipeline.take_files import track_file
 from backend.track.io import load_track
 from backend.track.types import Track
@@ -27,6 +35,7 @@ ShouldCancel = Callable[[], bool]
 
 HELD_OUT = 0.2
 """The take's last part, which nothing is learnt from."""
+CHECKPOINT_EVERY = 25
 LEAST = 30
 """Frames to learn from at least: fewer tell more of single pictures than of a person."""
 
@@ -40,6 +49,7 @@ class TrainRequest:
     out: Path
     face: int = 1
     whole: bool = False
+    tuning: TuneOptions = field(default_factory=TuneOptions)
 
 
 @dataclass(frozen=True)
@@ -56,19 +66,65 @@ def train(request: TrainRequest, on_progress: OnProgress, should_cancel: ShouldC
     Raises:
         UserError: ``no_result``, ``too_few_frames``, ``other_head``, ``output_unwritable``, and what reading the track
             and its footage raise.
-        Cancelled: ``should_cancel`` said so; nothing was written.
+        Cancelled: ``should_cancel`` said so; nothing was written, and the same request goes on.
     """
     track = load_take(request.take, request.face)
     person = Person.of(track)
     learnt, held = split(track, request.whole)
-    examples, observed = gather(track, person, learnt, on_progress=on_progress, should_cancel=should_cancel)
+    work = work_of(request)
+    examples, observed = kept_looks(
+        work.folder, lambda: gather(track, person, learnt, on_progress=on_progress, should_cancel=should_cancel)
+    )
     on_progress("learning", 0, 1)
-    model = learn(track, person, learnt, examples, observed, request.take.name)
-    on_progress("learning", 1, 1)
+    model, codes = learn(track, person, learnt, examples, observed, request.take.name)
+    model = _tuned(model, track, examples, codes, request.tuning, work, on_progress, should_cancel)
     comparison = compare(model, track, held, on_progress, should_cancel) if len(held) else None
     about = {**model.about, "held_out": None if comparison is None else asdict(comparison)}
-    save_driver(DriverModel(**{**vars(model), "about": about}), request.out)
+    save_driver(replace(model, about=about), request.out)
+    work.remove()
     return Outcome(len(np.unique(examples.frame)), comparison)
+
+
+def work_of(request: TrainRequest) -> Work:
+    """The folder in which the request's work is kept until it is done."""
+    path = request.take / track_file(request.face)
+    try:
+        state = path.stat()
+        stamp: tuple[int, ...] = (state.st_size, state.st_mtime_ns)
+    except OSError:
+        stamp = ()
+    return Work(["driver", str(path.absolute()), stamp, request.whole, asdict(request.tuning)])
+
+
+def _tuned(
+    model: DriverModel,
+    track: Track,
+    examples: Examples,
+    codes: NDArray[np.float64],
+    options: TuneOptions,
+    work: Work,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> DriverModel:
+    """The model after all steps of eq. 1 that are left, with a checkpoint every few and where it is called off."""
+    if not options.steps or any(not lens_of(camera).ideal for camera in track.cameras):
+        return model  # the losses project without distortion, and the closed form is as good
+    cameras = [track.cameras[view] for view in examples.view]
+    focal = np.array([camera.focal_px[frame] for camera, frame in zip(cameras, examples.frame, strict=True)])
+    centre = np.array([camera.principal_point for camera in cameras])
+    tuner = Tuner(model, examples, codes, focal, centre, options)
+    state = work.checkpoint()
+    if state is not None:
+        tuner.restore(state)
+    while tuner.step < options.steps:
+        if should_cancel():
+            work.save(tuner.state())
+            raise Cancelled
+        tuner.train()
+        on_progress("tuning", tuner.step, options.steps)
+        if tuner.step % CHECKPOINT_EVERY == 0:
+            work.save(tuner.state())
+    return tuner.tuned()
 
 
 def load_take(folder: Path, face: int) -> Track:
@@ -99,8 +155,11 @@ def split(track: Track, whole: bool = False) -> tuple[NDArray[np.intp], NDArray[
 
 def learn(
     track: Track, person: Person, learnt: NDArray[np.intp], examples: Examples, observed: Observed, name: str
-) -> DriverModel:
-    """A driver from looks at a take and its skin. Raises UserError ``no_face`` where its pictures show too little."""
+) -> tuple[DriverModel, NDArray[np.float64]]:
+    """A driver from looks at a take and its skin, and the codes (N,Z) that were wanted of the looks.
+
+    Raises UserError ``no_face`` where its pictures show too little.
+    """
     if not len(examples) or len(observed.frames) < 2:
         raise UserError(
             ErrorCode.NO_FACE, "The take's pictures do not show the face that was tracked.", "Track the footage again."
@@ -117,4 +176,5 @@ def learn(
         "footage": [Path(one.footage).name for one in track.cameras],
         "frames": len(np.unique(examples.frame)),
     }
-    return DriverModel(person, appearance, regressor, float(camera.focal_px[0]) / max(camera.image_size), name, about)
+    focal_ratio = float(camera.focal_px[0]) / max(camera.image_size)
+    return DriverModel(person, appearance, regressor, focal_ratio, name, about), wanted
