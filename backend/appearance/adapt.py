@@ -120,6 +120,11 @@ class LightAdapter:
         """C of eq. 8, (4,3), in units of the skin's deviation."""
         return self._colours
 
+    @property
+    def units(self) -> tuple[NDArray[np.float32], float]:
+        """The colour (3,) that is 0 and the difference of colours that is 1, both of 0…1."""
+        return np.asarray(self._middle.numpy()), float(self._spread)
+
     def state(self) -> dict[str, Any]:
         """All that ``restore`` needs."""
         learnt = {name: value.detach().clone() for name, value in self.sight.named_parameters()}

@@ -88,13 +88,13 @@ def look_at(
     if len(rows) < LEAST:
         sentence = f"The footage shows the face in {len(rows)} frames, and {LEAST} are needed to adapt."
         raise UserError(ErrorCode.TOO_FEW_FRAMES, sentence, "Name longer footage.")
-    numbers, pictures, places, features, own, told = zip(*rows, strict=True)
+    numbers, pictures, places, features, own, found_at = zip(*rows, strict=True)
     return Looks(
         np.array(numbers, np.int64),
         np.stack(pictures),
         np.array(places, np.float64),
         np.stack(features).astype(np.float32),
         np.stack(own).astype(np.float32),
-        np.stack(told).astype(np.float32),
+        np.stack(found_at).astype(np.float32),
         np.array(size, np.int64),
     )

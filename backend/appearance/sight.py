@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from backend.alignment.crop import CROP, Crop
 from backend.appearance.driver import DriverModel
 from backend.appearance.pose import solve_pose
 from backend.appearance.regressor import Regressor
+from backend.head_model.atlas_texels import AtlasTexels
 from backend.head_model.render import vertex_normals
 
 F64 = NDArray[np.float64]
@@ -31,7 +33,7 @@ class Cameras:
     @classmethod
     def of(cls, crops: F64, focal: F64, centre: F64) -> Cameras:
         """From crops (B,4) of x, y, side, roll, with ``focal (B,)`` and ``centre (B,2)`` in pixels of the picture."""
-        maps = np.stack([Crop(*map(float, crop)).to_image for crop in crops])
+        maps = np.stack([Crop(float(x), float(y), float(side), float(roll)).to_image for x, y, side, roll in crops])
         arrays = (focal, centre, maps[:, :, :2], maps[:, :, 2])
         return cls(*(torch.tensor(array, dtype=torch.float32) for array in arrays))
 
@@ -63,6 +65,11 @@ class Told:
 
 class Sight(nn.Module):
     """The regressor's linear maps as parameters; all else of the driver stands still."""
+
+    codes: nn.Parameter
+    codes_at: nn.Parameter
+    points: nn.Parameter
+    points_at: nn.Parameter
 
     def __init__(self, model: DriverModel, texels: NDArray[np.intp]) -> None:
         """``texels`` are those of the appearance model, by their numbers, whose colours are looked at."""
@@ -164,7 +171,7 @@ def _placed(points: Tensor, told: Told) -> Tensor:
     return points @ told.rotation.mT + told.translation[:, None]
 
 
-def _floats(array: NDArray[np.floating]) -> Tensor:  # type: ignore[type-arg]
+def _floats(array: NDArray[np.floating[Any]]) -> Tensor:
     return torch.tensor(np.asarray(array), dtype=torch.float32)
 
 
@@ -177,8 +184,6 @@ class _Skin:
     @classmethod
     def of(cls, model: DriverModel, texels: NDArray[np.intp]) -> _Skin:
         appearance, head, neutral = model.appearance, model.person.head, model.person.neutral
-        from backend.head_model.atlas_texels import AtlasTexels
-
         atlas = AtlasTexels.of(head, appearance.side)
         number = np.full((appearance.side, appearance.side), -1)
         number[atlas.rows, atlas.columns] = np.arange(len(atlas.rows))

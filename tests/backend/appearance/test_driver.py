@@ -8,11 +8,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from backend.adaptation.losses import Weights
+from backend.alignment.crop import cut
+from backend.alignment.landmarks.face_mesh import box_around, crop_of
+from backend.alignment.landmarks.features import FeatureNetwork
 from backend.appearance import examples, train
+from backend.appearance.adapt import AdaptOptions, LightAdapter
+from backend.appearance.adapt_footage import figures
 from backend.appearance.driver import Driver, DriverModel
 from backend.appearance.measure import compare
 from backend.appearance.model import face_metric, parameters_of
+from backend.appearance.new_light import Looks
 from backend.appearance.person import Person
 from backend.appearance.regressor import Regressor, fit_regressor
 from backend.appearance.storage import load_driver, save_driver
@@ -23,7 +31,7 @@ from backend.track.types import Track
 from .rendered import FRAMES, SIDE, rendered_take
 
 HELD = np.arange(3, FRAMES, 5)
-Learnt = tuple[Track, DriverModel, examples.Examples, np.ndarray]
+Learnt = tuple[Track, DriverModel, examples.Examples, NDArray[np.float64]]
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +133,54 @@ def test_a_linear_truth_is_found_whether_there_are_more_looks_or_more_features()
         told, points = regressor(features, np.ones((count, 3, 2)))
         assert np.corrcoef(told.ravel(), codes.ravel())[0, 1] > 0.98
         assert np.allclose(points, 1, atol=1e-6)
+
+
+def _dark_looks(track: Track, person: Person) -> Looks:
+    """Looks at some frames of a take as if in a dim and reddish light."""
+    frames = np.arange(12, 24)
+    network, number = FeatureNetwork(), person.points.number
+    crops, pictures = [], []
+    places = examples.projected(track, person, 0, frames)
+    for frame, at in zip(frames, places, strict=True):
+        name = Path(track.cameras[0].footage).with_name(f"{frame + 1:04d}.png")
+        crops.append(crop_of(box_around(at)))
+        bright = cut(np.ascontiguousarray(cv2.imread(str(name))[..., ::-1]), crops[-1])
+        pictures.append((bright * (0.6, 0.5, 0.4)).astype(np.uint8))
+    seen = network(pictures)
+    network.close()
+    told = [crop.points_from_image(at[number]) for crop, at in zip(crops, places, strict=True)]
+    return Looks(
+        number=frames.astype(np.int64) + 1,
+        pictures=np.stack(pictures),
+        crop=np.array([(crop.x, crop.y, crop.side, crop.roll) for crop in crops]),
+        features=seen.features,
+        own=seen.points[:, number, :2].astype(np.float32),
+        detected=np.stack(told).astype(np.float32),
+        size=np.array(track.cameras[0].image_size, np.int64),
+    )
+
+
+def test_in_another_light_all_losses_together_fall(learnt: Learnt) -> None:
+    track, model, _, _ = learnt
+    looks = _dark_looks(track, model.person)
+    options = AdaptOptions(steps=12, pairs=11, weights=Weights(100.0, 10.0, 1.0), rate=1e-4)
+    adapter = LightAdapter(model, looks, 350.0, options)
+    losses = [adapter.train() for _ in range(6)]
+    total = [100 * one["consecutive"] + 10 * one["model"] + one["landmarks"] for one in losses]
+    assert total[-1] < 0.9 * total[0]
+    assert figures(adapter.adapted(), looks, 350.0).landmarks < 0.5
+
+
+def test_the_colour_correction_is_the_light_that_the_skin_was_put_in(learnt: Learnt) -> None:
+    track, model, _, _ = learnt
+    looks = _dark_looks(track, model.person)
+    adapter = LightAdapter(model, looks, 350.0, AdaptOptions(steps=1))
+    colours = adapter.colours().numpy()
+    # C maps the take's light onto the dim one: each channel of grey skin by its own share, red most and blue least
+    grey = np.array([[0.3, 0.3, 0.3], [0.6, 0.6, 0.6]])
+    middle, spread = adapter.units
+    units = (grey - middle) / spread
+    moved = (units @ colours[:3] + colours[3]) * spread + middle
+    shares = (moved[1] - moved[0]) / 0.3
+    assert shares[0] > shares[2]
+    assert 0.3 < shares.mean() < 0.75

@@ -19,7 +19,7 @@ def test_codes_and_landmarks_by_hand() -> None:
 def test_two_views_pull_each_others_codes_together() -> None:
     one, other = torch.tensor([[1.0, 0.0]], requires_grad=True), torch.tensor([[0.0, 0.0]], requires_grad=True)
     loss = view_loss(one, other)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert float(loss.detach()) == 0.5
     assert one.grad is not None and other.grad is not None
     assert one.grad.tolist() == [[1.0, 0.0]]

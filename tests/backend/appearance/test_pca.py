@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from backend.appearance.pca import find_components
 
 RNG = np.random.default_rng(1)
 
 
-def _rank_three(count: int, width: int) -> np.ndarray:
+def _rank_three(count: int, width: int) -> NDArray[np.float64]:
     return RNG.normal(size=(count, 3)) * (3, 2, 1) @ RNG.normal(size=(3, width)) + 5
 
 

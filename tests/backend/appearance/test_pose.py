@@ -29,10 +29,10 @@ def test_the_poses_gradient_is_that_of_solving_again() -> None:
     pixels = project(POINTS @ rotation.T + translation, 400.0, CENTRE)
     crops = np.array([[160.0, 120.0, 256.0, 0.0]])
     cameras = Cameras.of(crops, np.array([400.0]), CENTRE[None])
-    inputs = [torch.tensor(a[None], dtype=torch.float32, requires_grad=True) for a in (POINTS, pixels)]
-    place = posed(*inputs, cameras)[1]
+    points_in, pixels_in = (torch.tensor(a[None], dtype=torch.float32, requires_grad=True) for a in (POINTS, pixels))
+    place = posed(points_in, pixels_in, cameras)[1]
     for axis in (0, 2):
-        by_points, by_pixels = torch.autograd.grad(place[0, axis], inputs, retain_graph=True)
+        by_points, by_pixels = torch.autograd.grad(place[0, axis], (points_in, pixels_in), retain_graph=True)
         for number in (0, 7):
             moved = pixels.copy()
             moved[number, 0] += 0.01
