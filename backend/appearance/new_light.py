@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,8 @@ def look_at(
 ) -> Looks:
     """Look at footage as the driver does.
 
-    Raises UserError ``too_few_frames`` where fewer than ``LEAST`` frames show the face; ``Cancelled``.
+    Raises UserError ``too_few_frames`` where fewer than ``LEAST`` frames show the face, or none behind another;
+    ``Cancelled``.
     """
     number = driver.model.person.points.number
     network, aligner = FeatureNetwork(), LandmarkAligner()
@@ -88,6 +90,9 @@ def look_at(
     if len(rows) < LEAST:
         sentence = f"The footage shows the face in {len(rows)} frames, and {LEAST} are needed to adapt."
         raise UserError(ErrorCode.TOO_FEW_FRAMES, sentence, "Name longer footage.")
+    if not any(after[0] - before[0] == 1 for before, after in pairwise(rows)):
+        sentence = "No two of the footage's frames that show the face follow each other."
+        raise UserError(ErrorCode.TOO_FEW_FRAMES, sentence, "Name footage without gaps.")
     numbers, pictures, places, features, own, found_at = zip(*rows, strict=True)
     return Looks(
         np.array(numbers, np.int64),

@@ -12,7 +12,8 @@ RNG = np.random.default_rng(1)
 
 
 def _rank_three(count: int, width: int) -> NDArray[np.float64]:
-    return RNG.normal(size=(count, 3)) * (3, 2, 1) @ RNG.normal(size=(3, width)) + 5
+    spread = np.array([3.0, 2.0, 1.0])
+    return np.asarray(RNG.normal(size=(count, 3)) * spread @ RNG.normal(size=(3, width)) + 5.0, np.float64)
 
 
 @pytest.mark.parametrize("shape", [(12, 40), (40, 12)])
