@@ -15,7 +15,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 ROUNDS = 12
-"""Most rounds; of a take's textures the residual changes by less than 1 % from the eighth on."""
+"""Most rounds of filling in what is missing."""
 SETTLED = 1e-3
 """Share by which the residual changes in a round after which no more are needed."""
 LEAST_SPREAD = 1e-6

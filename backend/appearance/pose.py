@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 F64 = NDArray[np.float64]
 
 STEPS = 8
-"""Most Gauss–Newton steps; from the weak-perspective start three or four are needed."""
+"""Most Gauss–Newton steps."""
 SETTLED = 1e-7
 """Radians and metres below which a step ends the search."""
 

@@ -22,7 +22,7 @@ from backend.reading import parse_json, shown
 FORMAT = "flowface-driver-1"
 SUFFIX = ".npz"
 MAX_BYTES = 256 << 20
-"""Unpacked. A driver of the open head has 13 million bytes."""
+"""Unpacked. A driver of the open head has 7 million bytes."""
 MOST_CODES = 512
 _PERSON = ("identity", "deformation", "action_corrections")
 _TEXELS = ("rows", "columns")

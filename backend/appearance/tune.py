@@ -1,4 +1,8 @@
-"""The regressor trained on a take by the paper's own losses (seeds/003 eqs. 1–4), from its closed form on."""
+"""The regressor trained on a take by the paper's own losses (seeds/003 eqs. 1–4), from its closed form on.
+
+On lp_d10's last fifth the driver's error stays where it was (1.080 to 1.079 times the fit's), and its stability goes
+from 1.774 to 1.741 (eq. 10).
+"""
 
 from __future__ import annotations
 
