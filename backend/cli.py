@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.adaptation.cli import adapt
+from backend.appearance import cli as appearance_cli
 from backend.client import jobs_cli
 from backend.client.batch.cli import batch
 from backend.client.cli import export, refine, track, transfer
@@ -52,6 +53,7 @@ COMMANDS = (
 GROUPS = {
     "jobs": jobs_cli.app,
     "head": head_model_cli.app,
+    "driver": appearance_cli.app,
     "keys": keys_cli.app,
     "benchmark": timing_cli.app,
     "challenge": challenges_cli.app,

@@ -26,7 +26,7 @@ def write_overlays(tracks: Sequence[Track], head_id: str, alignments: Sequence[b
     """Draw the fitted heads and the aligner's points on every view's footage; what was written, by name.
 
     One view's is ``overlay``; of several, each is ``overlay_<view>``. ``tracks`` are those of a take's faces, which
-    have the same views, and ``alignments`` the contents of their alignments.npz.
+    have the same views, and ``alignments`` the contents of their alignments.npz, b"" where there is none.
 
     Raises:
         UserError: what reading footage and alignments and writing an overlay raise.
@@ -54,6 +54,8 @@ def write_overlays(tracks: Sequence[Track], head_id: str, alignments: Sequence[b
 
 
 def _alignments(content: bytes) -> tuple[ViewAlignment, ...]:
+    if not content:
+        return ()
     with tempfile.TemporaryDirectory(prefix="flowface-") as folder:
         saved = Path(folder) / "alignments.npz"
         saved.write_bytes(content)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -75,9 +76,32 @@ def with_half_weights(content: bytes) -> bytes:
     return bytes(builder.Output())
 
 
+def with_outputs(content: bytes, shapes: Sequence[tuple[int, ...]]) -> bytes:
+    """The network with more outputs, behind its own: the last tensor of each of ``shapes`` that an operator makes.
+
+    Raises ValueError where there is none of a shape.
+    """
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    graph = model.subgraphs[0]
+    unpacking = {i for i, code in enumerate(model.operatorCodes) if _is_dequantize(code)}  # which make weights
+    made = [int(i) for operator in graph.operators if operator.opcodeIndex not in unpacking for i in operator.outputs]
+    last = {tuple(int(n) for n in graph.tensors[index].shape): index for index in made}
+    if missing := [shape for shape in shapes if shape not in last]:
+        raise ValueError(f"the network makes nothing of the shape {missing[0]}")
+    graph.outputs = [*(int(index) for index in graph.outputs), *(last[shape] for shape in shapes)]
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
 def _has_data(model: Any, tensor: Any) -> bool:
     data = model.buffers[tensor.buffer].data
     return data is not None and len(data) > 0
+
+
+def _is_dequantize(code: Any) -> bool:
+    number = max(int(code.builtinCode), int(code.deprecatedBuiltinCode))  # older files keep it in the latter
+    return number == schema.BuiltinOperator.DEQUANTIZE
 
 
 def _dequantize_code() -> Any:

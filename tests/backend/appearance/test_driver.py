@@ -1,0 +1,186 @@
+"""A driver learnt from a rendered person: it tells what the truth is, on pictures that it has not learnt from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from backend.adaptation.losses import Weights
+from backend.alignment.crop import cut
+from backend.alignment.landmarks.face_mesh import box_around, crop_of
+from backend.alignment.landmarks.features import FeatureNetwork
+from backend.appearance import examples, train
+from backend.appearance.adapt import AdaptOptions, LightAdapter
+from backend.appearance.adapt_footage import figures
+from backend.appearance.driver import Driver, DriverModel
+from backend.appearance.measure import compare
+from backend.appearance.model import face_metric, parameters_of
+from backend.appearance.new_light import Looks
+from backend.appearance.person import Person
+from backend.appearance.regressor import Regressor, fit_regressor
+from backend.appearance.storage import load_driver, save_driver
+from backend.appearance.tune import TuneOptions, Tuner
+from backend.errors import ErrorCode, UserError
+from backend.track.types import Track
+
+from .rendered import FRAMES, SIDE, rendered_take
+
+HELD = np.arange(3, FRAMES, 5)
+Learnt = tuple[Track, DriverModel, examples.Examples, NDArray[np.float64]]
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+    folder = tmp_path_factory.mktemp("take")
+    track = rendered_take(folder)
+    person = Person.of(track)
+    frames = np.setdiff1d(np.arange(FRAMES), HELD)
+    looks, skin = examples.gather(
+        track, person, frames, on_progress=lambda *_: None, should_cancel=lambda: False, copies=3, textures=16
+    )
+    model, codes = train.learn(track, person, frames, looks, skin, "rendered")
+    return track, model, looks, codes
+
+
+def test_it_tells_a_rendered_face_that_it_has_not_learnt_from(learnt: Learnt) -> None:
+    track, model, _, _ = learnt
+    found = compare(model, track, HELD)
+    assert found is not None
+    assert (found.frames, found.lost) == (8, 0)
+    assert found.vertex_mm < 0.6 * found.motion_mm
+    assert found.ratio < 2.5  # beside a fit without any error
+    assert found.head_degrees < 2.5
+
+
+def test_a_code_leads_back_to_the_face_that_it_is_of(learnt: Learnt) -> None:
+    track, model, looks, codes = learnt
+    wanted = parameters_of(track.expression, track.gaze)[looks.frame]
+    metric = face_metric(model.person.head)
+    apart, motion = model.appearance.parameters(codes) - wanted, wanted - wanted.mean(axis=0)
+    squares = [np.einsum("ti,ij,tj->", some, metric, some) for some in (apart, motion)]
+    assert squares[0] < 0.02 * squares[1]
+
+
+def test_steps_by_the_papers_losses_bring_a_spoilt_regressor_back(learnt: Learnt) -> None:
+    track, model, looks, codes = learnt
+    spoilt = replace(model.regressor, codes=0.5 * model.regressor.codes)
+    camera = track.cameras[0]
+    focal, centre = np.full(len(looks), camera.focal_px[0]), np.tile(camera.principal_point, (len(looks), 1))
+    options = TuneOptions(steps=20, pairs=6, rate=1e-4, landmarks=0.1)
+    tuner = Tuner(replace(model, regressor=spoilt), looks, codes, focal, centre, options)
+    for _ in range(9):
+        tuner.train()
+    own = looks.own.astype(np.float64)
+    errors = [np.square(one(looks.features, own)[0] - codes).mean() for one in (spoilt, tuner.tuned().regressor)]
+    assert errors[1] < 0.8 * errors[0]
+    again = Tuner(replace(model, regressor=spoilt), looks, codes, focal, centre, options)
+    again.restore(tuner.state())
+    assert again.train() == tuner.train()  # goes on at the very step
+
+
+def test_a_picture_without_a_face_has_no_answer_and_the_next_one_has(learnt: Learnt) -> None:
+    track, model, _, _ = learnt
+    driver = Driver(model, focal_px=350.0)
+    try:
+        picture = cv2.imread(str(Path(track.cameras[0].footage).with_name("0020.png")))[..., ::-1]
+        picture = np.ascontiguousarray(picture)
+        assert driver.look(np.full((SIDE, SIDE, 3), 90, np.uint8)) is None
+        answer = driver.look(picture)
+        assert answer is not None
+        assert answer.expression.shape == (52,)
+        assert answer.expression.min() >= 0 and answer.expression.max() <= 1
+        assert np.allclose(answer.rotation @ answer.rotation.T, np.eye(3), atol=1e-9)
+        assert abs(answer.translation[2] / track.head_translation[19, 2] - 1) < 0.05
+    finally:
+        driver.close()
+
+
+def test_a_driver_is_the_same_once_it_was_written_and_read(learnt: Learnt, tmp_path: Path) -> None:
+    _, model, looks, _ = learnt
+    save_driver(model, tmp_path / "person.npz")
+    again = load_driver(tmp_path / "person.npz")
+    own = looks.own[:5].astype(np.float64)
+    told, read = (which.regressor(looks.features[:5], own) for which in (model, again))
+    assert all(np.array_equal(one, other) for one, other in zip(told, read, strict=True))
+    codes = np.random.default_rng(0).normal(size=(4, len(model.appearance.components)))
+    assert np.allclose(model.appearance.parameters(codes), again.appearance.parameters(codes), atol=1e-5)
+    assert np.allclose(model.appearance.texture(codes), again.appearance.texture(codes), atol=1e-5)
+    assert (again.name, again.focal_ratio) == (model.name, model.focal_ratio)
+    assert np.array_equal(again.person.identity, model.person.identity)
+
+
+def test_a_file_whose_parts_do_not_fit_is_refused_in_words(learnt: Learnt, tmp_path: Path) -> None:
+    _, model, _, _ = learnt
+    short = replace(model.regressor, codes_at=model.regressor.codes_at[:-1])
+    save_driver(replace(model, regressor=short), tmp_path / "person.npz")
+    with pytest.raises(UserError, match=r"not a whole driver.*codes_at") as error:
+        load_driver(tmp_path / "person.npz")
+    assert error.value.code == ErrorCode.BAD_FILE
+
+
+def test_a_linear_truth_is_found_whether_there_are_more_looks_or_more_features() -> None:
+    rng = np.random.default_rng(6)
+    for count, width in ((200, 30), (60, 90)):
+        features = rng.normal(size=(count, width)).astype(np.float32)
+        truth = rng.normal(size=(width, 4)) if count > width else np.outer(np.ones(width), np.ones(4))
+        codes = features @ truth
+        regressor: Regressor = fit_regressor(features, codes, np.zeros((count, 3, 2)))
+        told, points = regressor(features, np.ones((count, 3, 2)))
+        assert np.corrcoef(told.ravel(), codes.ravel())[0, 1] > 0.98
+        assert np.allclose(points, 1, atol=1e-6)
+
+
+def _dark_looks(track: Track, person: Person) -> Looks:
+    """Looks at some frames of a take as if in a dim and reddish light."""
+    frames = np.arange(12, 24)
+    network, number = FeatureNetwork(), person.points.number
+    crops, pictures = [], []
+    places = examples.projected(track, person, 0, frames)
+    for frame, at in zip(frames, places, strict=True):
+        name = Path(track.cameras[0].footage).with_name(f"{frame + 1:04d}.png")
+        crops.append(crop_of(box_around(at)))
+        bright = cut(np.ascontiguousarray(cv2.imread(str(name))[..., ::-1]), crops[-1])
+        pictures.append((bright * (0.6, 0.5, 0.4)).astype(np.uint8))
+    seen = network(pictures)
+    network.close()
+    told = [crop.points_from_image(at[number]) for crop, at in zip(crops, places, strict=True)]
+    return Looks(
+        number=frames.astype(np.int64) + 1,
+        pictures=np.stack(pictures),
+        crop=np.array([(crop.x, crop.y, crop.side, crop.roll) for crop in crops]),
+        features=seen.features,
+        own=seen.points[:, number, :2].astype(np.float32),
+        detected=np.stack(told).astype(np.float32),
+        size=np.array(track.cameras[0].image_size, np.int64),
+    )
+
+
+def test_in_another_light_all_losses_together_fall(learnt: Learnt) -> None:
+    track, model, _, _ = learnt
+    looks = _dark_looks(track, model.person)
+    options = AdaptOptions(steps=12, pairs=11, weights=Weights(100.0, 10.0, 1.0), rate=1e-4)
+    adapter = LightAdapter(model, looks, 350.0, options)
+    losses = [adapter.train() for _ in range(6)]
+    total = [100 * one["consecutive"] + 10 * one["model"] + one["landmarks"] for one in losses]
+    assert total[-1] < 0.9 * total[0]
+    assert figures(adapter.adapted(), looks, 350.0).landmarks < 0.5
+
+
+def test_the_colour_correction_is_the_light_that_the_skin_was_put_in(learnt: Learnt) -> None:
+    track, model, _, _ = learnt
+    looks = _dark_looks(track, model.person)
+    adapter = LightAdapter(model, looks, 350.0, AdaptOptions(steps=1))
+    colours = adapter.colours().numpy()
+    # C maps the take's light onto the dim one: each channel of grey skin by its own share, red most and blue least
+    grey = np.array([[0.3, 0.3, 0.3], [0.6, 0.6, 0.6]])
+    middle, spread = adapter.units
+    units = (grey - middle) / spread
+    moved = (units @ colours[:3] + colours[3]) * spread + middle
+    shares = (moved[1] - moved[0]) / 0.3
+    assert shares[0] > shares[2]
+    assert 0.3 < shares.mean() < 0.75
