@@ -43,9 +43,7 @@ class Band:
     def _spread(self) -> float:
         """The standard deviation of the difference of Gaussians of white noise."""
         one, other = (max(sigma / self.texel_mm, 0.3) for sigma in (FINE_MM, BROAD_MM))
-        return float(
-            np.sqrt((1 / (4 * one**2) + 1 / (4 * other**2) - 1 / (one**2 + other**2) ) / np.pi)
-        )
+        return float(np.sqrt((1 / (4 * one**2) + 1 / (4 * other**2) - 1 / (one**2 + other**2)) / np.pi))
 
 
 def slope(depth: F32) -> tuple[F32, F32]:

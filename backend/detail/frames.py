@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.detail.tension import tension
+from backend.detail.tension import mesh_edges, tension
 from backend.head_model.model import HeadModel, posed_vertices
 from backend.texture.choose_frames import candidates, sharpness
 from backend.track.geometry import neutral_of, person_of
@@ -59,19 +59,15 @@ def choose_frames(
     return sorted(places[index] for index in chosen)
 
 
-def _traits(
-    track: Track, head: HeadModel, region: NDArray[np.bool_], frames: NDArray[np.intp]
-) -> NDArray[np.float64]:
+def _traits(track: Track, head: HeadModel, region: NDArray[np.bool_], frames: NDArray[np.intp]) -> NDArray[np.float64]:
     """(n,k) tensions of places of the skin, all together as large as their root mean square, and the head's turn."""
     some = np.flatnonzero(region)
     some = some[:: max(1, len(some) // PLACES)]
     neutral = neutral_of(head, track)
-    person = person_of(head, track)
+    person, edges = person_of(head, track), mesh_edges(head)
     pulled = np.concatenate(
         [
-            tension(
-                head, neutral, posed_vertices(person, neutral, track.expression[part], track.gaze[part])
-            )[:, some]
+            tension(posed_vertices(person, neutral, track.expression[part], track.gaze[part]), neutral, edges)[:, some]
             for part in np.array_split(frames, max(1, len(frames) // 64))
         ]
     )

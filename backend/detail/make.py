@@ -14,7 +14,7 @@ from backend.detail.light import Light, fit_light
 from backend.detail.observe import Look, look, shaded
 from backend.detail.skin import SkinPatch, skin_patch, wrinkling
 from backend.detail.solve import Solution, solve
-from backend.detail.types import F32, Wrinkles
+from backend.detail.types import Wrinkles
 from backend.errors import Cancelled
 from backend.head_model.model import HeadModel
 from backend.texture.types import Pictures
@@ -23,8 +23,6 @@ from backend.track.types import Track
 
 FEWEST = 6
 """Pictures below which nothing is told."""
-LEAST_TOLD = 0.1
-"""Share of the seen skin that a map must have been told of."""
 LIGHT_STEP = 4
 """Texels apart at which the light is looked at."""
 
@@ -70,7 +68,7 @@ def make_wrinkles(
     chosen = choose_frames(track, head, wrinkling(head))
     looks = _looks(track, head, patch, pictures, chosen, lambda done: on_progress(0.5 * done), should_cancel)
     if len(looks) < FEWEST:
-        few = f"The pictures show too little to tell wrinkles from: {len(looks)} of them can be used, {FEWEST} are needed."
+        few = f"Too few pictures tell of wrinkles: {len(looks)} can be used, {FEWEST} are needed."
         return None, WrinklesReport(side, len(looks), 0.0, 0.0, 0.0, 0.0, (few,))
     light = light_of(patch, looks)
     seen = [shaded(patch, one, light) for one in looks]
@@ -120,23 +118,23 @@ def light_of(patch: SkinPatch, looks: list[Look]) -> Light:
 
 
 def _kept(patch: SkinPatch, found: Solution) -> Wrinkles | None:
-    """The maps that were told of, in metres; None where that is none of those that tension brings."""
-    maps = [np.asarray(own * share, F32_TYPE) for own, share in zip((found.base, found.stretch, found.compression), found.told >= LEAST_TOLD, strict=True)]
+    """The maps in metres, None where none was told of."""
+    maps = (found.base, found.stretch, found.compression)
     if not any(own.any() for own in maps):
         return None
-    known = (found.seen > 0).astype(np.float32)
-    whole: list[F32] = [patch.whole(1e-3 * own * known) for own in maps]
-    return Wrinkles(*whole, patch.whole(found.seen))
-
-
-F32_TYPE = np.float32
+    known = 1e-3 * (found.seen > 0)
+    base, stretch, compression = (patch.whole(np.asarray(own * known, np.float32)) for own in maps)
+    return Wrinkles(base, stretch, compression, patch.whole(found.seen))
 
 
 def _report(side: int, pictures: int, found: Solution) -> WrinklesReport:
     said = []
     base, stretch, compression = (float(share) for share in found.told)
-    if base < LEAST_TOLD:
-        said.append("The light never changes relative to the face, so what is always there was left to the texture.")
-    if max(stretch, compression) < LEAST_TOLD:
+    if not found.base.any():
+        said.append(
+            "The light hardly changes relative to the face, so what is always there was left to the texture: wrinkles "
+            "that do not come and go cannot be told from lines on the skin."
+        )
+    if not (found.stretch.any() or found.compression.any()):
         said.append("The skin is hardly stretched or compressed in this footage: no wrinkles come and go with it.")
     return WrinklesReport(side, pictures, found.fault, base, stretch, compression, tuple(said))

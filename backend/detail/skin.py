@@ -32,7 +32,7 @@ RIM_MM = 6.0
 
 @dataclass(frozen=True, eq=False)
 class SkinPatch:
-    """The part of an atlas that is looked at: the atlas's ``rows`` and ``columns``, the latter symmetric about its middle.
+    """The part of an atlas that is looked at: the atlas's ``rows`` and ``columns``, symmetric about its middle.
 
     ``share (h,w)`` 0…1 how far each texel is skin that can wrinkle visibly; ``texel_mm`` a texel's width there, and
     ``symmetric`` whether the right half mirrors the left.

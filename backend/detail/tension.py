@@ -1,50 +1,51 @@
-"""How far a posed head's skin is stretched or compressed, as ``Wrinkles`` defines it. Pure numerics."""
+"""How much the skin is stretched or compressed at each vertex of a posed head: what its wrinkles follow."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-
-from backend.detail.types import F32
-from backend.head_model.model import HeadModel, IntArray
-
-LEAST_EDGE_M = 1e-6
-"""Edges that are shorter in the neutral tell nothing: a ratio to nothing is no stretch."""
 
 
-@lru_cache(maxsize=4)
-def edges_of(head: HeadModel) -> IntArray:
-    """(E,2) the edges of the head's quads and of its triangles that are in none, each once, the lower vertex first."""
-    corners = np.asarray(head.triangles)
-    edges = np.sort(np.stack([corners, np.roll(corners, -1, axis=1)], axis=2), axis=2)
-    key = edges[..., 0].astype(np.int64) * head.vertex_count + edges[..., 1]
-    unique = np.unique(key)
-    if len(head.quads):
-        first, second = key[head.quads[:, 0]], key[head.quads[:, 1]]
-        shared = (first[:, :, None] == second[:, None]).any(axis=2)
-        unique = np.setdiff1d(unique, first[shared])
-    return np.stack([unique // head.vertex_count, unique % head.vertex_count], axis=1).astype(np.int32)
+class Mesh(Protocol):
+    """What has the faces of a head: ``HeadModel`` and ``HeadGeometry``."""
+
+    @property
+    def triangles(self) -> NDArray[np.int32]:
+        """(F,3) vertices."""
+
+    @property
+    def quads(self) -> NDArray[np.int32]:
+        """(Q,2) triangles that are the two halves of one quad."""
 
 
-def tension(head: HeadModel, neutral: NDArray[np.floating[Any]], posed: NDArray[np.floating[Any]]) -> F32:
-    """(T,V) of vertices ``posed (T,V,3)`` of a person whose neutral is ``neutral (V,3)``, any unit: + where stretched.
+def mesh_edges(head: Mesh) -> NDArray[np.int64]:
+    """The edges (E,2) of a head's quads and single triangles, each once, without the diagonals that halve quads."""
+    sides = np.sort(np.stack([head.triangles, np.roll(head.triangles, -1, axis=1)], axis=2).astype(np.int64), axis=2)
+    kept = np.ones(sides.shape[:2], np.bool_)
+    first, second = sides[head.quads[:, 0]], sides[head.quads[:, 1]]
+    shared = (first[:, :, None] == second[:, None]).all(axis=3)
+    kept[head.quads[:, 0]] = ~shared.any(axis=2)
+    kept[head.quads[:, 1]] = ~shared.any(axis=1)
+    return np.unique(sides[kept], axis=0)
 
-    The mean over a vertex's edges of length over neutral length, less 1 (seeds/004's tension); 0 without edges.
+
+def tension(
+    posed: NDArray[np.floating[Any]], neutral: NDArray[np.floating[Any]], edges: NDArray[np.integer[Any]]
+) -> NDArray[np.float32]:
+    """The tension (…,V) of vertices ``posed (…,V,3)``, as ``Wrinkles`` defines it: over 0 stretched, below compressed.
+
+    ``neutral (V,3)`` in the same unit, ``edges (E,2)`` of ``mesh_edges``. An edge of no length in the neutral counts as
+    neither; so does a vertex at no edge.
     """
-    edges = edges_of(head)
-    rest = _lengths(np.asarray(neutral, np.float64)[None], edges)[0]
-    edges, rest = edges[rest > LEAST_EDGE_M], rest[rest > LEAST_EDGE_M]
-    ends = edges.T.ravel()
-    of = np.tile(np.arange(len(edges)), 2)
-    mean = sparse.csr_matrix((np.ones(len(ends)), (ends, of)), shape=(len(neutral), len(edges)))
-    count = np.maximum(np.asarray(mean.sum(axis=1)).ravel(), 1)
-    ratio = _lengths(np.asarray(posed, np.float64), edges) / rest - 1
-    return np.asarray((mean @ ratio.T).T / count, np.float32)
+    from scipy.sparse import csr_matrix
 
-
-def _lengths(vertices: NDArray[np.float64], edges: IntArray) -> NDArray[np.float64]:
-    return np.asarray(np.linalg.norm(vertices[:, edges[:, 0]] - vertices[:, edges[:, 1]], axis=2))
+    rest = np.linalg.norm(neutral[edges[:, 0]] - neutral[edges[:, 1]], axis=1)
+    length = np.linalg.norm(posed[..., edges[:, 0], :] - posed[..., edges[:, 1], :], axis=-1)
+    strain = np.divide(length - rest, rest, out=np.zeros_like(length), where=rest > 0)
+    rows = edges.T.ravel()
+    at = np.bincount(rows, minlength=len(neutral))
+    mean = csr_matrix((1.0 / at[rows], (rows, np.tile(np.arange(len(edges)), 2))), (len(neutral), len(edges)))
+    flat = mean @ strain.reshape(-1, len(edges)).T
+    return flat.T.reshape(*posed.shape[:-1]).astype(np.float32)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 TRACKED = "tracked.npz"
 """The take as it was tracked, beside a refined one."""
-_OF_A_FACE = re.compile(r"(track|alignments)(_[2-9])?\.npz|texture(_[2-9])?\.png")
+_OF_A_FACE = re.compile(r"(track|alignments|wrinkles)(_[2-9])?\.npz|texture(_[2-9])?\.png")
 
 
 def track_file(number: int) -> str:
@@ -18,6 +18,11 @@ def track_file(number: int) -> str:
 def texture_file(number: int) -> str:
     """The name of the texture of a job's face."""
     return _numbered("texture", number, "png")
+
+
+def wrinkles_file(number: int) -> str:
+    """The name of the wrinkles of a job's face."""
+    return _numbered("wrinkles", number, "npz")
 
 
 def alignments_file(number: int) -> str:

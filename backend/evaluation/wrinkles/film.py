@@ -7,7 +7,7 @@ light comes down into the furrows as far as their walls let it, so that nothing 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -148,7 +148,7 @@ class Film:
             vertices,
             head.triangles,
             focal_px=face.focal_px * fine,
-            principal_point=np.array(face.principal_point) * fine,
+            principal_point=np.array(face.principal_point, np.float64) * fine,
             image_size=(self._studio.side * fine, self._studio.side * fine),
         )
         corners = head.triangles[raster.triangle]
@@ -195,10 +195,9 @@ def _open_sky(depth_mm: F32, texel_mm: float) -> F32:
         steepest = np.zeros_like(depth_mm)
         for step in np.arange(1, SKY_STEPS + 1) / SKY_STEPS:
             reach = SKY_MM * step
-            moved = np.float32([[1, 0, reach * np.cos(way) / texel_mm], [0, 1, reach * np.sin(way) / texel_mm]])
+            across, down = reach * np.cos(way) / texel_mm, reach * np.sin(way) / texel_mm
+            moved = np.array([[1, 0, across], [0, 1, down]], np.float32)
             other = cv2.warpAffine(depth_mm, moved, depth_mm.shape[::-1], flags=cv2.INTER_LINEAR)
             steepest = np.maximum(steepest, (other - depth_mm) / np.float32(reach))
         light += 1 / (1 + steepest**2)
     return np.asarray(light / SKY_WAYS, np.float32)
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,7 +43,7 @@ def measure(
 ) -> Figures:
     """Compare at the frames of strongest brow raises and frowns; maps of one side each.
 
-    ``track`` of ``head`` is the true performance; ``other`` the track and head that ``found`` belongs to, where another.
+    ``track`` of ``head`` is the true performance; ``other`` the track and head that ``found`` belongs to.
     """
     fitted, own = other or (track, head)
     frames = _telling(track)
@@ -77,7 +78,7 @@ def _telling(track: Track) -> list[int]:
     return sorted({most, int(unlike.argmax())})
 
 
-def _correlation(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+def _correlation(one: NDArray[Any], other: NDArray[Any]) -> float:
     if one.std() < 1e-12 or other.std() < 1e-12:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])

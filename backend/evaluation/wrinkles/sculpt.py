@@ -46,18 +46,24 @@ def sculpt(head: HeadModel, side: int) -> Sculpture:
     front = z > -25
     brow_lines = sum(
         _furrow(y - (at - 0.004 * x**2 * lean), np.abs(x) - half, depth)
-        for at, half, depth, lean in ((27, 24, 0.40, 0.2), (34, 30, 0.55, 0.5), (41.5, 27, 0.45, 0.7), (49, 22, 0.30, 0.8))
+        for at, half, depth, lean in (
+            (27, 24, 0.40, 0.2),
+            (34, 30, 0.55, 0.5),
+            (41.5, 27, 0.45, 0.7),
+            (49, 22, 0.30, 0.8),
+        )
     )
     frown = sum(_furrow(np.abs(x) - 6.5 - 0.06 * (y - 14), np.abs(y - 15) - half, 0.45) for half in (8,))
     chin = _furrow(np.abs(x) - 40 - 0.1 * (y + 45), np.abs(y + 45) - 14, 0.35)
     cheek = _furrow(np.abs(x) - 27 - 0.5 * (-35 - y), np.abs(y + 45) - 13, 0.35)
     maps = [np.asarray(1e-3 * own * front, np.float32) for own in (cheek, chin / TENSE, (brow_lines + frown) / TENSE)]
+    base, stretch, compression = maps
     none = np.all([np.abs(own) < 1e-6 for own in maps], axis=0)
     forehead = front & (np.abs(x) < 38) & (y > 21) & (y < 55)
     smooth = none & front & (np.abs(x) < 55) & (y > -85) & (y < 55)
     moles = np.any([np.hypot(x - a, y - b) < radius for a, b, radius in MOLES], axis=0) & front
     always = front & (np.abs(cheek) > 0.02)
-    return Sculpture(Wrinkles(*maps, np.ones_like(maps[0])), forehead, smooth, moles, always)
+    return Sculpture(Wrinkles(base, stretch, compression, np.ones_like(base)), forehead, smooth, moles, always)
 
 
 def skin_picture(head: HeadModel, side: int, seed: int = 3) -> F32:
