@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.detail.skin import slopes
-from backend.detail.tension import mesh_edges, tension
+from backend.detail.skin import edges_of, slopes
+from backend.detail.tension import tension
 from backend.detail.types import F32, Wrinkles
 from backend.head_model.model import HeadModel, posed_vertices
 from backend.texture.skin_atlas import SkinAtlas, skin_atlas
@@ -47,4 +47,4 @@ def _tension(track: Track, head: HeadModel, frame: int) -> F32:
     neutral = neutral_of(head, track)
     some = slice(frame, frame + 1)
     posed = posed_vertices(person_of(head, track), neutral, track.expression[some], track.gaze[some])
-    return tension(posed[0], neutral, mesh_edges(head))
+    return tension(posed[0], neutral, edges_of(head))

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from backend.detail.tension import mesh_edges, tension
+from backend.detail.skin import edges_of
+from backend.detail.tension import tension
 from backend.head_model.model import HeadModel, posed_vertices
 from backend.texture.choose_frames import candidates, sharpness
 from backend.track.geometry import neutral_of, person_of
@@ -64,7 +65,7 @@ def _traits(track: Track, head: HeadModel, region: NDArray[np.bool_], frames: ND
     some = np.flatnonzero(region)
     some = some[:: max(1, len(some) // PLACES)]
     neutral = neutral_of(head, track)
-    person, edges = person_of(head, track), mesh_edges(head)
+    person, edges = person_of(head, track), edges_of(head)
     pulled = np.concatenate(
         [
             tension(posed_vertices(person, neutral, track.expression[part], track.gaze[part]), neutral, edges)[:, some]

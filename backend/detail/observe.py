@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.detail.light import Light, shading_change
-from backend.detail.skin import SkinPatch, slopes
-from backend.detail.tension import mesh_edges, tension
+from backend.detail.skin import SkinPatch, edges_of, slopes
+from backend.detail.tension import tension
 from backend.detail.types import F32
 from backend.head_model.model import HeadModel, posed_vertices
 from backend.texture.make import posed_head
@@ -85,7 +85,7 @@ def look(
         (weight * cv2.erode(usable.astype(np.uint8), np.ones((3, 3), np.uint8))).astype(np.float32),
         normals.astype(np.float32),
         along.astype(np.float32),
-        tension(posed[0], neutral, mesh_edges(head)),
+        tension(posed[0], neutral, edges_of(head)),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from backend.detail.tension import mesh_edges
 from backend.detail.types import F32
 from backend.head_model.appearance import brow_depth, canonical_face, lip_depth, scalp_share
 from backend.head_model.dense_points import FACE_LAMBDA
@@ -82,6 +83,12 @@ def skin_patch(head: HeadModel, side: int) -> SkinPatch:
     rim = min(int(columns[0]), side - 1 - int(columns[-1]))
     down, across = slice(int(rows[0]), int(rows[-1]) + 1), slice(rim, side - rim)
     return SkinPatch(atlas, down, across, share[down, across].astype(np.float32), texel_mm, atlas.symmetric)
+
+
+@lru_cache(maxsize=4)
+def edges_of(head: HeadModel) -> NDArray[np.int64]:
+    """``mesh_edges`` of a head, which take longer to find than a picture's tension."""
+    return mesh_edges(head)
 
 
 def wrinkling(head: HeadModel) -> NDArray[np.bool_]:

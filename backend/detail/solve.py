@@ -236,12 +236,14 @@ class _System:
 
 def _largest_tension(band: Band, pictures: Sequence[Shaded]) -> tuple[F32, F32]:
     """(h,w) the largest T⁺ and T⁻ of each place that several pictures show."""
-    found = []
-    for of in (lambda p: p.pulled, lambda p: p.pressed):
-        values = np.stack([of(p) * (p.weight > 0) for p in pictures])
+
+    def most(values: F32) -> F32:
         place = min(len(values) - 1, max(1, len(values) // 12))
-        found.append(band.slow(np.partition(values, -1 - place, axis=0)[-1 - place], np.ones_like(values[0])))
-    return found[0], found[1]
+        return band.slow(np.partition(values, -1 - place, axis=0)[-1 - place], np.ones_like(values[0]))
+
+    pulled = np.stack([one.pulled * (one.weight > 0) for one in pictures])
+    pressed = np.stack([one.pressed * (one.weight > 0) for one in pictures])
+    return most(pulled), most(pressed)
 
 
 def _albedo(pictures: Sequence[Shaded], weight: Sequence[F32], slow: Sequence[F32], gains: _Gains) -> F32:

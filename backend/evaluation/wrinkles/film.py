@@ -28,17 +28,18 @@ from protocol.face_actions import ARKIT_ACTIONS
 Image = NDArray[np.uint8]
 F64 = NDArray[np.float64]
 
-SKY_WAYS, SKY_STEPS, SKY_MM = 8, 7, 6.0
+SKY_WAYS, SKY_STEPS, SKY_MM = 8, 5, 5.0
 """Directions and steps in which a place looks for walls about it, and how far."""
 DISTANCE_M = 0.65
 
 
 @dataclass(frozen=True)
 class Studio:
-    """``side`` of the square picture in pixels, ``fine`` samples a pixel along each way, lamps in camera space, ``sky``
-    of even light, and the noise's standard deviation in grey levels."""
+    """``side`` of the square picture in pixels, ``zoom`` the focal length in sides, ``fine`` samples a pixel along each
+    way, lamps in camera space, ``sky`` of even light, and the noise's standard deviation in grey levels."""
 
     side: int = 480
+    zoom: float = 2.2
     fine: int = 2
     lights: tuple[Light, ...] = (
         Light((-0.5, -0.8, -1.0), (0.75, 0.75, 0.75)),
@@ -83,7 +84,7 @@ def act(head: HeadModel, studio: Studio, frames: int, *, turn: float, seed: int 
         footage_frame_count=frames,
         footage_rotation=0,
         image_size=(studio.side, studio.side),
-        focal_px=np.full(frames, 2.2 * studio.side),
+        focal_px=np.full(frames, studio.zoom * studio.side),
         principal_point=np.full(2, studio.side / 2),
         world_to_camera=np.tile(np.eye(3, 4), (frames, 1, 1)),
         footage_frames=np.arange(1, frames + 1),
