@@ -29,14 +29,16 @@ LIGHT_STEP = 4
 
 @dataclass(frozen=True)
 class WrinklesReport:
-    """What was looked at, and what of it told: shares 0…1 of the seen skin whose depth each map was told of.
+    """What was looked at, and what of it told: shares of the seen skin, 0…1, whose depth each map was told of.
 
-    ``fault`` is the pictures' usual fault, logarithm of brightness; ``said`` sentences for the user.
+    ``fault`` is the pictures' usual fault, logarithm of brightness; ``slid_mm`` how far the skin slides over the
+    tracked head, root mean square; ``said`` sentences for the user.
     """
 
     side: int
     pictures: int
     fault: float
+    slid_mm: float
     told_base: float
     told_stretch: float
     told_compression: float
@@ -45,7 +47,8 @@ class WrinklesReport:
     def to_plain(self) -> dict[str, Any]:
         """As the job's report has it."""
         shares = {name: round(getattr(self, f"told_{name}"), 3) for name in ("base", "stretch", "compression")}
-        return {"side": self.side, "pictures": self.pictures, "fault": round(self.fault, 4), "told": shares}
+        facts = {"side": self.side, "pictures": self.pictures, "fault": round(self.fault, 4)}
+        return {**facts, "slid_mm": round(self.slid_mm, 3), "told": shares}
 
 
 def make_wrinkles(
@@ -69,7 +72,7 @@ def make_wrinkles(
     looks = _looks(track, head, patch, pictures, chosen, lambda done: on_progress(0.5 * done), should_cancel)
     if len(looks) < FEWEST:
         few = f"Too few pictures tell of wrinkles: {len(looks)} can be used, {FEWEST} are needed."
-        return None, WrinklesReport(side, len(looks), 0.0, 0.0, 0.0, 0.0, (few,))
+        return None, WrinklesReport(side, len(looks), 0.0, 0.0, 0.0, 0.0, 0.0, (few,))
     light = light_of(patch, looks)
     seen = [shaded(patch, one, light) for one in looks]
 
@@ -137,4 +140,4 @@ def _report(side: int, pictures: int, found: Solution) -> WrinklesReport:
         )
     if not (found.stretch.any() or found.compression.any()):
         said.append("The skin is hardly stretched or compressed in this footage: no wrinkles come and go with it.")
-    return WrinklesReport(side, pictures, found.fault, base, stretch, compression, tuple(said))
+    return WrinklesReport(side, pictures, found.fault, found.slid_mm, base, stretch, compression, tuple(said))

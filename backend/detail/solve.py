@@ -15,6 +15,7 @@ import numpy as np
 from backend.detail.band import Band, slope, slope_transposed
 from backend.detail.observe import Shaded
 from backend.detail.skin import SkinPatch
+from backend.detail.slide import Slides
 from backend.detail.types import F32
 
 ROUNDS = 4
@@ -52,7 +53,8 @@ class Solution:
     """``base``, ``stretch``, ``compression`` and ``seen (h,w)``, the maps in millimetres (a tension of 1).
 
     ``fault`` the pictures' usual fault, logarithm of brightness; ``told (3,)`` the share of the seen skin whose depth
-    each map was told of, and ``albedo (h,w)`` the logarithm of what is always there and was left to the texture.
+    each map was told of; ``albedo (h,w)`` the logarithm of what is always there and was left to the texture, and
+    ``slid_mm`` how far what is painted on the skin slides over the tracked head, root mean square.
     """
 
     base: F32
@@ -62,6 +64,7 @@ class Solution:
     albedo: F32
     fault: float
     told: F32
+    slid_mm: float
 
 
 def solve(
@@ -87,14 +90,24 @@ def solve(
     albedo, fault, told = np.zeros_like(total), 0.0, np.zeros(3, np.float32)
     told_of = np.ones(3, bool)
     robust = weight
+    slides = Slides(len(pictures), total.shape, patch.texel_mm)
+    moved = [np.zeros_like(total) for _ in pictures]
     gains = _Gains(band, pictures, scale)
     for number in range(ROUNDS):
         gains.show(maps)
         albedo = _albedo(pictures, robust, slow, gains)
         slow = [
-            band.slow(picture.level - albedo - gains.of(index), own)
-            for index, (picture, own) in enumerate(zip(pictures, robust, strict=True))
+            band.slow(picture.level - albedo - gains.of(index) - slid, own) + slid
+            for index, (picture, own, slid) in enumerate(zip(pictures, robust, moved, strict=True))
         ]
+        if number:  # once wrinkles are known a little
+            painted = [
+                picture.level - gains.of(index) - low + slid
+                for index, (picture, low, slid) in enumerate(zip(pictures, slow, moved, strict=True))
+            ]
+            found = slides.follow(painted, robust, (ALIKE * fault) ** 2)
+            slow = [low - before + now for low, before, now in zip(slow, moved, found, strict=True)]
+            moved = found
         albedo = _albedo(pictures, robust, slow, gains)
         robust, fault = _trusted(pictures, weight, slow, gains, albedo)
         square, right = gains.normal_equations(pictures, robust, slow, (ALIKE * fault) ** 2)
@@ -109,7 +122,7 @@ def solve(
         amount = np.sqrt(np.clip(2 * local, CALM_MM**2, (2 * AMOUNT_MM) ** 2)).astype(np.float32)
         on_round((number + 1) / ROUNDS)
     base, stretch, compression = (one * share for one, share in zip(maps, scale, strict=True))
-    return Solution(base, _bounded(stretch), _bounded(compression), seen, albedo, fault, told)
+    return Solution(base, _bounded(stretch), _bounded(compression), seen, albedo, fault, told, slides.usual_mm(robust))
 
 
 class _Gains:

@@ -1,4 +1,4 @@
-"""Rendered heads with known wrinkles: what is found is like them, smooth skin stays smooth, painted moles are no depth."""
+"""Rendered heads with known wrinkles: what is found is like them, and neither smooth skin nor painted moles get any."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_pictures_are_chosen_at_rest_and_at_both_extremes(head):
 
 
 def test_normals_bend_as_the_displacement_slopes(head):
-    """A map that is each place's height above the floor in the head leans normals against what of that is tangential."""
+    """A map that is each place's height over the floor leans normals against what of that is tangential."""
     side = 512
     atlas = skin_atlas(head, side)
     vertices = head.template.astype(np.float64)

@@ -1,4 +1,4 @@
-"""A job's wrinkles: read from its footage into a file of its folder; what goes wrong is said and does not cost the take."""
+"""A job's wrinkles: a file of its folder, read from footage; what goes wrong is said, and does not cost the take."""
 
 from __future__ import annotations
 
