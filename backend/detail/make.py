@@ -76,12 +76,12 @@ def make_wrinkles(
     light = light_of(patch, looks)
     seen = [shaded(patch, one, light) for one in looks]
 
-    def on_round(done: float) -> None:
+    def on_step(done: float) -> None:
         if should_cancel():
             raise Cancelled
         on_progress(0.5 + 0.5 * done)
 
-    found = solve(patch, seen, on_round=on_round)
+    found = solve(patch, seen, on_step=on_step)
     return _kept(patch, found), _report(side, len(looks), found)
 
 

@@ -6,7 +6,7 @@ wrinkles stay where each picture shows them on the tracked head, which is what w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -31,14 +31,18 @@ class Slides:
         self._grid = np.stack([columns, rows], axis=-1).astype(np.float32)
         self._slide = [np.zeros((*shape, 2), np.float32) for _ in range(count)]
 
-    def follow(self, painted: Sequence[F32], weight: Sequence[F32], variance: float) -> list[F32]:
+    def follow(
+        self, painted: Sequence[F32], weight: Sequence[F32], variance: float, on_picture: Callable[[], None]
+    ) -> list[F32]:
         """What sliding adds to each of the pictures ``painted (h,w)`` of the same skin, logarithms of brightness.
 
         One step of Lucas and Kanade (1981) from the slides known so far, in windows of ``POOLED_MM``, held at 0 by what
         is usual; ``variance`` is that of the pictures' faults. The mean slide of all pictures is none.
+        ``on_picture`` may raise to stop it.
         """
         skin = self._skin(painted, weight)
         for index, (picture, own) in enumerate(zip(painted, weight, strict=True)):
+            on_picture()
             shown = self._at(skin, self._slide[index])
             step = self._step(picture - shown, shown, own, variance, self._slide[index])
             moved = self._slide[index] + step

@@ -71,9 +71,9 @@ def solve(
     patch: SkinPatch,
     pictures: Sequence[Shaded],
     *,
-    on_round: Callable[[float], None] = lambda _: None,
+    on_step: Callable[[float], None] = lambda _: None,
 ) -> Solution:
-    """The maps that explain the pictures best; ``on_round`` hears which share is done, and may raise to stop it."""
+    """The maps that explain the pictures best; ``on_step`` hears which share is done and may raise to stop it."""
     band = Band(patch.texel_mm)
     top = _largest_tension(band, pictures)
     scale = np.stack([np.ones_like(top[0]), *(1 / np.maximum(one, LEAST_TENSION) for one in top)])
@@ -94,33 +94,35 @@ def solve(
     moved = [np.zeros_like(total) for _ in pictures]
     gains = _Gains(band, pictures, scale)
     for number in range(ROUNDS):
+
+        def step(part: float, number: int = number) -> None:
+            on_step((number + part) / ROUNDS)
+
         gains.show(maps)
         albedo = _albedo(pictures, robust, slow, gains)
-        slow = [
-            band.slow(picture.level - albedo - gains.of(index) - slid, own) + slid
-            for index, (picture, own, slid) in enumerate(zip(pictures, robust, moved, strict=True))
-        ]
+        slow = _slow(band, pictures, robust, gains, albedo, moved)
+        step(0.1)
         if number:  # once wrinkles are known a little
             painted = [
                 picture.level - gains.of(index) - low + slid
                 for index, (picture, low, slid) in enumerate(zip(pictures, slow, moved, strict=True))
             ]
-            found = slides.follow(painted, robust, (ALIKE * fault) ** 2)
+            found = slides.follow(painted, robust, (ALIKE * fault) ** 2, lambda: step(0.2))
             slow = [low - before + now for low, before, now in zip(slow, moved, found, strict=True)]
             moved = found
         albedo = _albedo(pictures, robust, slow, gains)
         robust, fault = _trusted(pictures, weight, slow, gains, albedo)
-        square, right = gains.normal_equations(pictures, robust, slow, (ALIKE * fault) ** 2)
+        square, right = gains.normal_equations(pictures, robust, slow, (ALIKE * fault) ** 2, lambda: step(0.4))
         shape = amount * known * patch.share
         system = _System(band, square, shape, 1 - seen if patch.symmetric else None, gains)
-        amounts = system.solve(right, amounts)
+        amounts = system.solve(right, amounts, lambda: step(0.6))
         maps = system.maps(amounts)
         told = np.where(told_of, system.told(seen), told).astype(np.float32)
         told_of &= told >= LEAST_TOLD
         known[~told_of] = 0
         local = np.stack([band.slow(one**2, patch.share + 1e-3) for one in maps])
         amount = np.sqrt(np.clip(2 * local, CALM_MM**2, (2 * AMOUNT_MM) ** 2)).astype(np.float32)
-        on_round((number + 1) / ROUNDS)
+        step(1.0)
     base, stretch, compression = (one * share for one, share in zip(maps, scale, strict=True))
     return Solution(base, _bounded(stretch), _bounded(compression), seen, albedo, fault, told, slides.usual_mm(robust))
 
@@ -167,7 +169,12 @@ class _Gains:
         return np.asarray((share[:, None] * gain[None]).reshape(9, *gain.shape[1:]), np.float32)
 
     def normal_equations(
-        self, pictures: Sequence[Shaded], weight: Sequence[F32], slow: Sequence[F32], variance: float
+        self,
+        pictures: Sequence[Shaded],
+        weight: Sequence[F32],
+        slow: Sequence[F32],
+        variance: float,
+        on_picture: Callable[[], None],
     ) -> tuple[F32, F32]:
         """(9,9,h,w) and (9,h,w) at each texel, the free albedo taken out."""
         shape = pictures[0].level.shape
@@ -175,6 +182,7 @@ class _Gains:
         right, mean = np.zeros((2, 9, *shape), np.float32)
         total, level = np.zeros((2, *shape), np.float32)
         for index, (picture, own, low) in enumerate(zip(pictures, weight, slow, strict=True)):
+            on_picture()
             row = self.row(index)
             weighted = row * own
             fast = picture.level - low
@@ -219,7 +227,7 @@ class _System:
             found += off - off[..., ::-1]
         return amounts + self._back(found)
 
-    def solve(self, right: F32, start: F32) -> F32:
+    def solve(self, right: F32, start: F32, on_step: Callable[[], None]) -> F32:
         """The amounts (3,h,w) of the right side (9,h,w), by conjugate gradients."""
         goal = self._back(np.stack([self._gains.transposed(right[3 * k : 3 * k + 3]) for k in range(3)]))
         amounts = start.copy()
@@ -230,6 +238,7 @@ class _System:
         for _ in range(STEPS):
             if size <= enough:
                 break
+            on_step()
             image = self._times(way)
             step = np.float32(size / float(np.vdot(way, image)))
             amounts += step * way
@@ -257,6 +266,16 @@ def _largest_tension(band: Band, pictures: Sequence[Shaded]) -> tuple[F32, F32]:
     pulled = np.stack([one.pulled * (one.weight > 0) for one in pictures])
     pressed = np.stack([one.pressed * (one.weight > 0) for one in pictures])
     return most(pulled), most(pressed)
+
+
+def _slow(
+    band: Band, pictures: Sequence[Shaded], weight: Sequence[F32], gains: _Gains, albedo: F32, moved: Sequence[F32]
+) -> list[F32]:
+    """(h,w) of each picture what changes slowly over the skin, and what sliding adds."""
+    return [
+        band.slow(picture.level - albedo - gains.of(index) - slid, own) + slid
+        for index, (picture, own, slid) in enumerate(zip(pictures, weight, moved, strict=True))
+    ]
 
 
 def _albedo(pictures: Sequence[Shaded], weight: Sequence[F32], slow: Sequence[F32], gains: _Gains) -> F32:

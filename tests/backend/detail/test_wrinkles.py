@@ -51,7 +51,7 @@ def test_known_wrinkles_are_found_and_neither_smooth_skin_nor_moles_get_any(head
     assert figures.smooth_p95_mm < 0.02 and figures.moles_mm < 0.02
     assert figures.normals < 0.75, "their error falls by a quarter at least"
     assert not found.base[found.seen == 0].any() and not found.compression[found.seen == 0].any()
-    assert 0 <= found.seen.min() and found.seen.max() <= 1
+    assert found.seen.min() >= 0 and found.seen.max() <= 1
     nape = skin_atlas(head, SIDE).picture((head.template[:, 2] < -0.1).astype(np.float32)[:, None])[..., 0] > 0.9
     assert nape.sum() > 500 and not found.seen[nape].any()
 
