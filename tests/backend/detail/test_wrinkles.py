@@ -21,7 +21,7 @@ from backend.head_model.render import vertex_normals
 from backend.texture.skin_atlas import skin_atlas
 
 STUDIO = Studio(side=320, zoom=3.0, fine=1)
-FRAMES, SIDE = 10, 256
+FRAMES, SIDE = 9, 256
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,8 @@ def filmed(head):
     return sculpture, track, [film.picture(frame) for frame in range(FRAMES)]
 
 
-def told(head, track, pictures, **how):
-    return make_wrinkles(track, head, lambda _view, frames: ((f, pictures[f]) for f in frames), side=SIDE, **how)
+def told(head, track, pictures, side=SIDE, **how):
+    return make_wrinkles(track, head, lambda _view, frames: ((f, pictures[f]) for f in frames), side=side, **how)
 
 
 def test_known_wrinkles_are_found_and_neither_smooth_skin_nor_moles_get_any(head, filmed):
@@ -65,7 +65,7 @@ def test_a_still_face_in_still_light_tells_of_none_and_it_is_said(head, filmed):
         head_translation=np.repeat(track.head_translation[:1], FRAMES, axis=0),
         tracked=np.arange(FRAMES) < 6,
     )
-    found, report = told(head, still, [pictures[0]] * FRAMES)
+    found, report = told(head, still, [pictures[0]] * FRAMES, SIDE // 2)
     assert found is None
     assert len(report.said) == 2 and "left to the texture" in report.said[0] and "come and go" in report.said[1]
 
