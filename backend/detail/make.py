@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 
 from backend.detail.frames import choose_frames
 from backend.detail.light import Light, fit_light
-from backend.detail.observe import Look, Shaded, look, shaded
+from backend.detail.observe import Look, look, shaded
 from backend.detail.skin import SkinPatch, skin_patch, wrinkling
 from backend.detail.solve import Solution, solve
 from backend.detail.types import Wrinkles
@@ -23,13 +23,6 @@ from backend.track.types import Track
 
 FEWEST = 6
 """Pictures below which nothing is told."""
-HAIR = (0.15, 0.3)
-"""Logarithms of brightness by which a place is always darker than the skin about it: from the first on it tells less,
-from the second on nothing. Brows, beards, a strand of hair and moles are as dark, and their edges are no depth."""
-HAIR_ABOUT_MM = 12.0
-"""σ of the skin about a place, beside which it is dark; a brow is 8 mm high."""
-HAIR_EDGE_MM = 1.5
-"""What lies so near is as little believed: hair slides over the skin."""
 LIGHT_STEP = 4
 """Texels apart at which the light is looked at."""
 
@@ -81,7 +74,7 @@ def make_wrinkles(
         few = f"Too few pictures tell of wrinkles: {len(looks)} can be used, {FEWEST} are needed."
         return None, WrinklesReport(side, len(looks), 0.0, 0.0, 0.0, 0.0, 0.0, (few,))
     light = light_of(patch, looks)
-    seen = bare(patch, [shaded(patch, one, light) for one in looks])
+    seen = [shaded(patch, one, light) for one in looks]
 
     def on_step(done: float) -> None:
         if should_cancel():
@@ -125,19 +118,6 @@ def light_of(patch: SkinPatch, looks: list[Look]) -> Light:
         brightness.append(slow[::LIGHT_STEP, ::LIGHT_STEP].ravel())
         weight.append(np.where(mean > 0.05, mean, 0)[::LIGHT_STEP, ::LIGHT_STEP].ravel())
     return fit_light(np.stack(normals), np.stack(brightness), np.stack(weight))
-
-
-def bare(patch: SkinPatch, pictures: list[Shaded]) -> list[Shaded]:
-    """The pictures without what is always darker than the skin about it."""
-    total = np.maximum(np.sum([one.weight for one in pictures], axis=0), 1e-6)
-    level = np.sum([one.weight * one.level for one in pictures], axis=0) / total
-    known = (patch.share * np.clip(total, 0, 1)).astype(np.float32)
-    sigma = HAIR_ABOUT_MM / patch.texel_mm
-    about = cv2.GaussianBlur(level * known, (0, 0), sigma) / np.maximum(cv2.GaussianBlur(known, (0, 0), sigma), 1e-3)
-    skin = np.clip((HAIR[1] - (about - level)) / (HAIR[1] - HAIR[0]), 0, 1).astype(np.float32)
-    reach = 2 * max(1, round(HAIR_EDGE_MM / patch.texel_mm)) + 1
-    skin = cv2.erode(skin, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    return [replace(one, weight=one.weight * skin) for one in pictures]
 
 
 def _kept(patch: SkinPatch, found: Solution) -> Wrinkles | None:

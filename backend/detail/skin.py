@@ -25,9 +25,9 @@ LIPS_MM = (2.0, 4.0)
 """From the lips' outline: nothing is told nearer than the first, all from the second on. Lips are glossy and slide."""
 LIPS_ACROSS_MM = 29.0
 """Half the width about the mouth in which lips are looked for."""
-BROWS_MM = (0.0, 2.0)
+BROWS_MM = (1.0, 3.0)
 """The same from brows, whose hair is no depth."""
-RIM_MM = 3.0
+RIM_MM = 6.0
 """From the border of the region: it fades over so much, so that no step is left."""
 
 
