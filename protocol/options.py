@@ -80,6 +80,13 @@ class SolveOptions(Options):
         "Texture",
         "Paint the head's skin from the footage: the picture is on the head's material, and can be switched off there.",
     )
+    wrinkles: bool = option(
+        False,
+        "Wrinkles",
+        "Find the wrinkles that come and go with the skin's tension, from the footage's shading; they follow edited "
+        "keys. Off, as it takes half a minute and more, and as brows' hair, gloss and shadows that move with the face "
+        "can pass for depth: look at what it found.",
+    )
     solve_principal_point: bool = option(
         False,
         "Cropped Footage",

@@ -15,6 +15,7 @@ ALIGN_SHARE = 0.35  # of the progress bar; the fit takes the rest (measured on C
 MATCH_SHARE = 0.3  # of the progress bar, where skin is matched
 PERSONAL_SHARE = 0.13  # of the progress bar: a quarter of the fit
 SOLVED = 0.98  # of the progress bar, where a head's skin is painted
+PAINTED = 0.99  # of the progress bar, where its wrinkles are read
 
 
 def aligning(on_progress: OnProgress) -> Callable[[str, int, int], None]:

@@ -25,8 +25,8 @@ from backend.pipeline.kept_steps import KeptSteps
 from backend.pipeline.neutral_marks import at_rest_report, marked_numbers, require_marks_within
 from backend.pipeline.options import fit_options
 from backend.pipeline.scarce_memory import smaller_warnings
-from backend.pipeline.shares import ALIGN_SHARE, SOLVED, Solving, aligning
-from backend.pipeline.take_files import alignments_file, texture_file, track_file
+from backend.pipeline.shares import ALIGN_SHARE, PAINTED, SOLVED, Solving, aligning
+from backend.pipeline.take_files import alignments_file, texture_file, track_file, wrinkles_file
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import Track
@@ -147,6 +147,9 @@ def finished(
     track = take.track(solved.fit, report, skin_error_percent(solved))
     track = replace(track, iris_color=read_iris_color(track, take.head, view_pictures(take.aligned[0])))
     report |= painted(take, track, job_dir / texture_file(number), report["seconds"], on_progress, should_cancel, keep)
+    report |= _wrinkled(
+        take, track, job_dir / wrinkles_file(number), report["seconds"], on_progress, should_cancel, keep
+    )
     save_alignments(take.saved, job_dir / alignments_file(number))
     save_track(track, job_dir / track_file(number))
     return track
@@ -340,7 +343,7 @@ def painted(
     started = time.perf_counter()
 
     def report(fraction: float) -> None:
-        on_progress(JobProgress("painting the skin", SOLVED + (0.999 - SOLVED) * fraction))
+        on_progress(JobProgress("painting the skin", SOLVED + (PAINTED - SOLVED) * fraction))
 
     told = keep.find("painted") if path.is_file() else None
     if told is None:
@@ -350,3 +353,31 @@ def painted(
             keep.put("painted", told)
     seconds["texture"] = round(time.perf_counter() - started, 4)
     return {"texture": told}
+
+
+def _wrinkled(
+    take: _AlignedTake,
+    track: Track,
+    path: Path,
+    seconds: dict[str, float],
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+    keep: KeptSteps,
+) -> dict[str, Any]:
+    """Read wrinkles from the skin's shading where they are wanted, and what the report says of them, as of textures."""
+    from backend.pipeline.read_wrinkles import read_or_say
+
+    if not take.spec.options.wrinkles:
+        return {}
+    started = time.perf_counter()
+
+    def report(fraction: float) -> None:
+        on_progress(JobProgress("reading the skin's wrinkles", PAINTED + (0.999 - PAINTED) * fraction))
+
+    told = keep.find("wrinkles")
+    if told is None or not (path.is_file() or told["none"]):
+        told = read_or_say(track, take.head, take.aligned, path, on_progress=report, should_cancel=should_cancel)
+        keep.put("wrinkles", told)
+    take.warnings.extend(told["said"])
+    seconds["wrinkles"] = round(time.perf_counter() - started, 4)
+    return {"wrinkles": None if told["none"] else {name: told[name] for name in told if name not in ("none", "said")}}

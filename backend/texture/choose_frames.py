@@ -34,11 +34,11 @@ CLOSED = 0.6
 
 def choose_frames(track: Track, head: HeadModel, most: int = PICTURES) -> list[tuple[int, int]]:
     """(view, frame) of at most ``most`` pictures, ascending: those that, one after the other, show most that is new."""
-    candidates = _candidates(track)
-    if not candidates:
+    found = candidates(track)
+    if not found:
         return []
-    quality = np.concatenate([_quality(track, head, view, frames) for view, frames in candidates])
-    places = [(view, int(frame)) for view, frames in candidates for frame in frames]
+    quality = np.concatenate([_quality(track, head, view, frames) for view, frames in found])
+    places = [(view, int(frame)) for view, frames in found for frame in frames]
     reached = np.zeros(quality.shape[1])
     chosen: list[int] = []
     while len(chosen) < min(most, len(places)):
@@ -57,7 +57,8 @@ def choose_frames(track: Track, head: HeadModel, most: int = PICTURES) -> list[t
     return sorted(places[index] for index in chosen)
 
 
-def _candidates(track: Track) -> list[tuple[int, NDArray[np.intp]]]:
+def candidates(track: Track) -> list[tuple[int, NDArray[np.intp]]]:
+    """Each view's frames that show the head, evenly spread and ``CANDIDATES`` at most together."""
     seen = []
     for view, camera in enumerate(track.cameras):
         shown = track.tracked & (camera.footage_frames >= 0)
@@ -76,10 +77,7 @@ def _quality(track: Track, head: HeadModel, view: int, frames: NDArray[np.intp])
     skin = np.flatnonzero(head.regions.get("skin", np.ones(head.vertex_count, bool)))
     places = skin[:: max(1, len(skin) // PLACES)]
     normals = vertex_normals(neutral, head.triangles)[places]
-    rotation = Rotation.from_rotvec(np.array(track.head_rotation)).as_matrix()
-    turned = camera.world_to_camera[:, :, :3] @ rotation
-    moved = np.einsum("tij,tj->ti", camera.world_to_camera[:, :, :3], track.head_translation)
-    moved += camera.world_to_camera[:, :, 3]
+    turned, moved = _placed(track, view)
     middle = neutral[places].mean(axis=0)
     sight = -np.einsum("tji,tj->ti", turned, np.einsum("tij,j->ti", turned, middle) + moved)
     sight /= np.linalg.norm(sight, axis=1, keepdims=True)
@@ -93,6 +91,21 @@ def _quality(track: Track, head: HeadModel, view: int, frames: NDArray[np.intp])
         closed = (track.expression[frames] @ closing.T).mean(axis=1)
         quality[:, lids] = facing[:, lids] * (worth * np.clip((closed - CLOSED) / (1 - CLOSED), 0.02, 1))[:, None]
     return np.asarray(quality)
+
+
+def sharpness(track: Track, view: int) -> F64:
+    """(T,) how sharp and large a view shows the head, 0…1."""
+    turned, moved = _placed(track, view)
+    focal = track.cameras[view].focal_px
+    return np.asarray(_sharpness(turned, moved, focal) * _size(moved, focal))
+
+
+def _placed(track: Track, view: int) -> tuple[F64, F64]:
+    """The head's rotation (T,3,3) and place (T,3) before a view's camera."""
+    rotation = Rotation.from_rotvec(np.array(track.head_rotation)).as_matrix()
+    extrinsics = track.cameras[view].world_to_camera
+    moved = np.einsum("tij,tj->ti", extrinsics[:, :, :3], track.head_translation) + extrinsics[:, :, 3]
+    return np.asarray(extrinsics[:, :, :3] @ rotation), np.asarray(moved)
 
 
 def _sharpness(turned: F64, moved: F64, focal_px: F64) -> F64:

@@ -1,0 +1,1 @@
+"""Wrinkles found in films of heads whose wrinkles are known."""
