@@ -356,7 +356,7 @@ def painted(
 
 
 def _wrinkled(
-    take: _AlignedTake,
+    take: AlignedTake,
     track: Track,
     path: Path,
     seconds: dict[str, float],
