@@ -92,6 +92,10 @@ def run_job(
     track = _track(take, solved.fit, report)
     report |= painted(take, track, job_dir / texture_file(1), report["seconds"], on_progress, should_cancel, keep)
     report["others"] = []
+    if spec.options.wrinkles:
+        take.warnings.append(
+            "Wrinkles were not looked for: photographs differ in light, and only footage tells them apart."
+        )
     report["warnings"] = list(take.warnings)
     save_alignments(take.saved, job_dir / alignments_file(1))
     save_track(track, job_dir / track_file(1))
