@@ -46,9 +46,9 @@ def write_atomic(path: Path, data: bytes, *, public: bool = False) -> None:
         file.write(data)
 
 
-def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], *, compress: bool = True) -> None:
-    """Write arrays (numbers and booleans only) as an npz, atomically."""
-    with _atomic(path) as file:
+def write_npz(path: Path, arrays: Mapping[str, NDArray[Any]], *, compress: bool = True, public: bool = False) -> None:
+    """Write arrays (numbers and booleans only) as an npz, as ``write_atomic`` writes."""
+    with _atomic(path, public=public) as file:
         (np.savez_compressed if compress else np.savez)(file, **dict(arrays))
 
 

@@ -53,8 +53,8 @@ def drive_footage(
     report = make_report(track, found, str(footage), str(driver_file))
     try:
         out.mkdir(parents=True, exist_ok=True)
-        save_track(track, out / track_file(1))
-        write_atomic(out / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
+        save_track(track, out / track_file(1), public=True)
+        write_atomic(out / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode(), public=True)
     except FileExistsError as error:
         raise UserError(ErrorCode.BAD_OUTPUT, f"{out} is a file.", "Name a folder with --out.") from error
     except OSError as error:

@@ -54,7 +54,7 @@ def save_driver(model: DriverModel, path: Path) -> None:
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_npz(path, arrays)
+        write_npz(path, arrays, public=True)
     except OSError as error:
         raise UserError(ErrorCode.OUTPUT_UNWRITABLE, f"{path} cannot be written: {error.strerror or error}.") from error
 

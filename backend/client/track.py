@@ -189,7 +189,7 @@ def keep_skin(take: TakeResult | None, out: Path) -> dict[str, Path]:
         if head.wrinkles.size:
             path = out / wrinkles_file(number)
             try:
-                save_wrinkles(from_wire(head.wrinkles), path)
+                save_wrinkles(from_wire(head.wrinkles), path, public=True)
             except OSError as error:
                 raise _unwritable(path, error) from error
             kept[path.stem] = path

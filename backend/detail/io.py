@@ -15,9 +15,9 @@ MAX_SIDE = 4096
 MAX_BYTES = 4 * 4 * MAX_SIDE**2 + (1 << 20)
 
 
-def save_wrinkles(wrinkles: Wrinkles, path: Path) -> None:
-    """Write the maps, whole or not at all."""
-    write_npz(path, {item.name: getattr(wrinkles, item.name) for item in fields(wrinkles)})
+def save_wrinkles(wrinkles: Wrinkles, path: Path, *, public: bool = False) -> None:
+    """Write the maps, whole or not at all; ``public`` as in ``write_atomic``."""
+    write_npz(path, {item.name: getattr(wrinkles, item.name) for item in fields(wrinkles)}, public=public)
 
 
 def load_wrinkles(path: Path) -> Wrinkles:

@@ -99,5 +99,5 @@ def run_in_terminal(choice: PictureChoice) -> None:
     film = session.recorded
     filmed = None if film is None else Filmed(str(film.path.absolute()), film.frames, film.numbers(poses.times))
     path = choice.out / TRACK
-    save_track(track_of(person, poses, session.source.name, filmed), path)
+    save_track(track_of(person, poses, session.source.name, filmed), path, public=True)
     console.print(f"{len(recorded)} poses: {path}", markup=False, highlight=False)

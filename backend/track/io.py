@@ -31,7 +31,7 @@ VERSION = newest(Track, CameraTrack)
 KEYS = Keys(own="", camera="camera{}_")
 
 
-def save_track(track: Track, path: Path) -> None:
+def save_track(track: Track, path: Path, *, public: bool = False) -> None:
     """Write a track, atomically.
 
     Raises:
@@ -42,7 +42,7 @@ def save_track(track: Track, path: Path) -> None:
     except ProtocolError as error:
         raise _bad(path, error) from error
     text = json.dumps({"format": FORMAT, "version": VERSION, **fields}, ensure_ascii=False).encode()
-    write_npz(path, {"header": np.frombuffer(text, np.uint8), **arrays})
+    write_npz(path, {"header": np.frombuffer(text, np.uint8), **arrays}, public=public)
 
 
 def load_track(path: Path) -> Track:
