@@ -85,6 +85,15 @@ class LiveClient:
                 found.append(self._events.get_nowait())
         return found
 
+    def rest(self) -> list[Event]:
+        """Close, and return what else came: the poses, too, of a recording whose session broke off."""
+        self.close()
+        found, poses = self.events(), self._kept
+        if poses:
+            told = live.LiveRecording(poses[-1].time - poses[0].time, len(poses), first_time=poses[0].time)
+            found.append(Recorded(told, tuple(poses), self._full))
+        return found
+
     @property
     def kept(self) -> int:
         """How many poses the recording that runs has so far."""
@@ -118,6 +127,10 @@ class LiveClient:
                 if self._socket.poll(WAKE_MS):
                     self._receive()
             self._send_commands()
+            for _ in range(WAITING):  # a session that has ended may have said something since the last look
+                if not self._socket.poll(0):
+                    break
+                self._receive()
         except zmq.ContextTerminated:
             return
         finally:

@@ -86,8 +86,7 @@ class Capture:
         for event in found:
             if isinstance(event, live.LiveState):
                 self.state = event
-        self._look_after_process()
-        return found
+        return found + self._look_after_process()
 
     def ask(self, verb: live.LiveVerb) -> None:
         """Ask the session for something."""
@@ -126,15 +125,16 @@ class Capture:
                 self.client = LiveClient(ready[0], ready[1], self._own)
             return
 
-    def _look_after_process(self) -> None:
+    def _look_after_process(self) -> list[Event]:
+        """End with the process; returns what had come from it until then, and a recording that it did not end."""
         if self.over:
-            return
+            return []
         if self.process.running:
             if time.monotonic() > self._ends_at and self._stopper is None:
                 self._stopper = threading.Thread(target=self.process.stop, name="FlowFace live stop", daemon=True)
                 self._stopper.start()
-            return
-        last = self.client.events() if self.client is not None else []
+            return []
+        last = self.client.rest() if self.client is not None else []
         told = [event for event in last if isinstance(event, live.LiveState)]
         self.state = told[-1] if told else self.state
         if self.state.phase not in OVER:
@@ -142,6 +142,7 @@ class Capture:
             phase = live.LivePhase.FAILED if why else live.LivePhase.ENDED
             self.state = live.LiveState(phase, why or "The live session has ended.", "Start it again." if why else "")
         self.finish()
+        return last
 
 
 def _ready(line: str) -> tuple[str, str] | None:

@@ -47,7 +47,7 @@ def train(
 
     Ctrl+C stops; the same command goes on.
     """
-    _require_driver_name(out)
+    _require_writable(out)
 
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
         from backend.appearance.train import TrainRequest
@@ -126,7 +126,7 @@ def adapt(
 
     The last fifth of the footage is held out to judge by. Ctrl+C stops; the same command goes on.
     """
-    _require_driver_name(out)
+    _require_writable(out)
     _require_focal(focal_px)
     within = parse_frames(frames) if frames else None
 
@@ -152,9 +152,16 @@ def adapt(
     _shown(work)
 
 
-def _require_driver_name(out: Path) -> None:
+def _require_writable(out: Path) -> None:
+    """Refuse what cannot become a driver's file, before anybody waits for it."""
+    from backend.client.track import output_folder
+
     if out.suffix != SUFFIX:
         raise UserError(ErrorCode.BAD_OUTPUT, f"{out} must end in {SUFFIX}.", f"Name such a file: --out person{SUFFIX}")
+    if out.is_dir():
+        raise UserError(ErrorCode.BAD_OUTPUT, f"{out} is a folder.", "Name a file with --out.")
+    with output_folder(out.parent):
+        pass
 
 
 def _require_focal(focal_px: float | None) -> None:

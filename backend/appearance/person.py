@@ -44,8 +44,12 @@ class Person:
 
     @cached_property
     def model(self) -> HeadModel:
-        """The head that the coefficients belong to. Raises UserError as ``load_head_of`` does."""
-        return load_head_of(self.head_id, self.head_hash)
+        """The head that the coefficients belong to. Raises UserError ``head_changed``, and as ``load_head_of`` does."""
+        head = load_head_of(self.head_id, self.head_hash)
+        if head.hash != self.head_hash:
+            sentence = f"The head “{self.head_id[:60]}” has changed since the footage was tracked."
+            raise UserError(ErrorCode.HEAD_CHANGED, sentence, "Track the footage again.")
+        return head
 
     @cached_property
     def neutral(self) -> F32:

@@ -14,11 +14,10 @@ import numpy as np
 from backend.appearance.drive import Performed, drive
 from backend.appearance.driver import Driver
 from backend.appearance.storage import load_driver
-from backend.errors import ErrorCode, UserError
-from backend.files import write_atomic
+from backend.client.track import forget, output_folder, write_result
 from backend.footage import open_footage
 from backend.overlay.track import write_overlays
-from backend.pipeline.take_files import track_file
+from backend.pipeline.take_files import files_of_take, track_file
 from backend.track.io import save_track
 from backend.track.types import Track
 
@@ -37,28 +36,25 @@ def drive_footage(
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
 ) -> dict[str, Any]:
-    """Drive footage and write its results into ``out``; returns the report.
+    """Drive footage and write its results into ``out``, in place of an earlier take there; returns the report.
 
     Raises:
-        UserError: ``bad_output``, ``output_unwritable``, and what reading driver and footage and ``drive`` raise.
+        UserError: ``output_unwritable``, and what reading driver and footage and ``drive`` raise.
         Cancelled: ``should_cancel`` said so; nothing was written.
     """
     model = load_driver(driver_file)
     opened = open_footage(str(footage.absolute()), frames)
-    driver = Driver(model, focal_px=focal_px)
+    with output_folder(out):  # before anybody waits
+        driver = Driver(model, focal_px=focal_px)
     try:
         track, found = drive(driver, opened, on_progress, should_cancel)
     finally:
         driver.close()
     report = make_report(track, found, str(footage), str(driver_file))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        save_track(track, out / track_file(1), public=True)
-        write_atomic(out / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode(), public=True)
-    except FileExistsError as error:
-        raise UserError(ErrorCode.BAD_OUTPUT, f"{out} is a file.", "Name a folder with --out.") from error
-    except OSError as error:
-        raise UserError(ErrorCode.OUTPUT_UNWRITABLE, f"{out} cannot be written: {error.strerror or error}.") from error
+    earlier = files_of_take(out)
+    save_track(track, out / track_file(1), public=True)
+    write_result(out / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
+    forget(earlier, {track_file(1)})
     if overlay:
         on_progress("drawing the overlay", 0, 1)
         write_overlays([track], track.head_id, [b""], out)

@@ -63,7 +63,7 @@ def load_driver(path: Path) -> DriverModel:
     """Read a driver.
 
     Raises:
-        UserError: ``file_missing``, ``bad_file``, ``too_large``.
+        UserError: ``file_missing``, ``bad_file``, ``too_large``, ``head_changed``, and as ``load_head``.
     """
     arrays = read_npz(path, "driver", MAX_BYTES)
     try:
@@ -109,7 +109,7 @@ def _assembled(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Drive
 
 def _require_whole(model: DriverModel) -> None:
     """Raise ValueError where the parts do not fit each other or hold numbers that are not finite."""
-    appearance, regressor = model.appearance, model.regressor
+    appearance, regressor, person = model.appearance, model.regressor, model.person
     codes, parameters = len(appearance.components.deviation), len(appearance.to_balanced)
     width = parameters + 3 * len(appearance.rows)
     features, points = len(regressor.middle), 2 * len(chosen_points())
@@ -126,10 +126,22 @@ def _require_whole(model: DriverModel) -> None:
         "points": (regressor.points, (features, points)),
         "points_at": (regressor.points_at, (points,)),
     }
+    head = person.model  # raises where it is another head's
+    wanted |= {
+        "identity": (person.identity, (min(person.identity.size, len(head.shape_basis)),)),
+        "deformation": (person.deformation, (head.vertex_count, 3) if person.deformation.size else (0, 3)),
+        "action_corrections": (person.action_corrections, person.action_corrections.shape),
+    }
     for name, (array, shape) in wanted.items():
         if array.shape != shape:
             raise ValueError(f"“{name}” has shape {array.shape}, expected {shape}")
         if not np.isfinite(array).all():
             raise ValueError(f"“{name}” holds a number that is not finite")
-    if not 0 < model.focal_ratio < 100 or not 1 <= appearance.side <= 4096:
+    if not (0 < model.focal_ratio < 100 and 1 <= appearance.side <= 4096 and 0 < appearance.texture_unit < np.inf):
         raise ValueError("its sizes are nobody's")
+    if not 0 <= appearance.components.noise < np.inf:
+        raise ValueError(f"its noise is {appearance.components.noise}")
+    for name in _TEXELS:
+        texels = getattr(appearance, name)
+        if texels.size and not (texels.min() >= 0 and texels.max() < appearance.side):
+            raise ValueError(f"“{name}” are outside its texture")

@@ -26,7 +26,7 @@ def load_wrinkles(path: Path) -> Wrinkles:
     Raises:
         UserError: ``file_missing``, ``bad_file``, ``too_large``.
     """
-    arrays = read_npz(path, "file of wrinkles", MAX_BYTES)
+    arrays = read_npz(path, "wrinkles", MAX_BYTES)
     maps = [arrays.get(item.name) for item in fields(Wrinkles)]
     shape = maps[0].shape if maps[0] is not None else ()
     for found in maps:

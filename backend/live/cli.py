@@ -70,9 +70,22 @@ def live(
     if live_link:
         if played is not None or camera:
             raise UserError(ErrorCode.BAD_OPTION, "--live-link and another source were named.", "Name one of them.")
+        of_pictures = {
+            "--out": out is not None,
+            "--seconds": seconds is not None,
+            "--identity": identity is not None,
+            "--loop": loop,
+        }
+        for name, given in of_pictures.items():
+            if given:
+                raise UserError(ErrorCode.BAD_OPTION, f"{name} means nothing of --live-link.", "Leave it out.")
         raise typer.Exit(run_live_link(LiveLinkChoice(port, bind, subject), client_key, parent_pid))
     if played is not None and camera:
         raise UserError(ErrorCode.BAD_OPTION, "A video and a camera were named.", "Name one of them.")
+    if loop and played is None:
+        raise UserError(
+            ErrorCode.BAD_OPTION, "--loop is for a video, and none was named.", "Name one, or leave it out."
+        )
     choice = PictureChoice(
         video=played,
         camera=camera,

@@ -10,6 +10,7 @@ from backend.errors import ErrorCode, UserError
 
 if TYPE_CHECKING:
     from backend.live.session import FaceSession
+    from backend.live.terminal import Row
 
 TRACK = "track.npz"
 
@@ -76,28 +77,46 @@ def list_cameras() -> list[str]:
 def run_in_terminal(choice: PictureChoice) -> None:
     """Run a session until it ends or Ctrl-C; with ``choice.out`` its poses and pictures are recorded and written there.
 
+    What was recorded is written, too, where the session breaks off. An earlier take in that folder makes room.
+
     Raises:
-        UserError: what ``make_session`` and the session raise; ``not_calibrated`` where there is nothing to write.
+        UserError: what ``make_session`` and the session raise; ``output_unwritable``, before anything is opened where
+            that can be known; ``not_calibrated`` where there is nothing to write.
     """
     from rich.console import Console
 
+    from backend.client.track import output_folder
     from backend.live.run import run_session
-    from backend.live.takes import Filmed, stacked, track_of
     from backend.live.terminal import TerminalOutlet
-    from backend.track.io import save_track
 
     console = Console(stderr=True)
+    if choice.out is not None:
+        with output_folder(choice.out):
+            pass
     session = make_session(choice)
-    with TerminalOutlet(console, recording=choice.out is not None) as outlet:
-        run_session(session, outlet)
-    if choice.out is None:
-        return
-    person, recorded = session.person, outlet.recorded
-    if person is None or not recorded:
+    try:
+        with TerminalOutlet(console, recording=choice.out is not None) as outlet:
+            run_session(session, outlet)
+    finally:
+        written = _written(session, outlet.recorded, choice.out) if choice.out is not None else None
+        if written is not None:
+            console.print(f"{len(outlet.recorded)} poses: {written}", markup=False, highlight=False, soft_wrap=True)
+    if choice.out is not None and written is None:
         raise UserError(ErrorCode.NOT_CALIBRATED, "No pose was recorded.", "Let the face be seen for longer.")
-    poses = stacked(recorded)
-    film = session.recorded
+
+
+def _written(session: FaceSession, recorded: list[Row], out: Path) -> Path | None:
+    """The track of what was recorded, written in place of an earlier take in ``out``; None where there is no pose."""
+    from backend.client.track import forget
+    from backend.live.takes import Filmed, stacked, track_of
+    from backend.pipeline.take_files import files_of_take
+    from backend.track.io import save_track
+
+    person = session.person
+    if person is None or not recorded:
+        return None
+    poses, film, earlier = stacked(recorded), session.recorded, files_of_take(out)
     filmed = None if film is None else Filmed(str(film.path.absolute()), film.frames, film.numbers(poses.times))
-    path = choice.out / TRACK
-    save_track(track_of(person, poses, session.source.name, filmed), path, public=True)
-    console.print(f"{len(recorded)} poses: {path}", markup=False, highlight=False)
+    save_track(track_of(person, poses, session.source.name, filmed), out / TRACK, public=True)
+    forget(earlier, {TRACK})
+    return out / TRACK

@@ -59,7 +59,7 @@ def open_stills(spec: PhotographsJob) -> tuple[list[OpenView], list[str]]:
         if info.kind != "still":
             raise UserError(
                 ErrorCode.IMAGE_UNREADABLE,
-                f"{info.path} is no photograph: it holds several pictures.",
+                f"{view.footage} is no photograph: it holds several pictures.",
                 "Name stills, or track it as footage: flowface track.",
             )
         digest = hashlib.sha256(read_file(info.path, MAX_FILE_BYTES)).hexdigest()

@@ -124,7 +124,7 @@ def find_config(name: str) -> Path:
     for path in (Path(name), CONFIGS / f"{name}.toml"):
         if path.is_file():
             return path
-    ours = ", ".join(sorted(path.stem for path in CONFIGS.glob("*.toml")))
+    ours = ", ".join(sorted(path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.rglob("*.toml")))
     raise UserError(
         ErrorCode.FILE_MISSING, f"There is no training configuration {name}.", f"Name a TOML file, or one of {ours}."
     )

@@ -77,6 +77,17 @@ def test_a_recording_has_all_that_came_meanwhile_up_to_a_bound(
         assert recorded.full == (count > 5)
 
 
+def test_a_recording_whose_session_broke_off_is_not_lost(ends: tuple[Door, LiveClient]) -> None:
+    door, client = ends
+    door.send(LiveState(LivePhase.RECORDING))
+    for number in (30, 45, 60):
+        door.send(pose(number))
+    wait_until(lambda: client.kept == 3, lambda: None)
+    (recorded,) = [event for event in client.rest() if isinstance(event, Recorded)]
+    assert [one.number for one in recorded.poses] == [30, 45, 60]
+    assert recorded.told == LiveRecording(1.0, 3, first_time=1.0)
+
+
 def test_it_stands_still_while_it_is_parked(ends: tuple[Door, LiveClient]) -> None:
     door, client = ends
     with client.parked() as still:

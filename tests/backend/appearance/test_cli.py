@@ -17,6 +17,7 @@ Call = Callable[[Path], object]
 
 WRONG: list[tuple[Call, ErrorCode, str]] = [
     (lambda t: cli.train(t, t / "person.txt"), ErrorCode.BAD_OUTPUT, "must end in .npz"),
+    (lambda t: cli.train(t, t / "other.npz" / "a.npz"), ErrorCode.OUTPUT_UNWRITABLE, "Results cannot be written to"),
     (lambda t: cli.train(t, t / "person.npz"), ErrorCode.NO_RESULT, "There is no take in"),
     (lambda t: cli.train(t, t / "person.npz", face=2), ErrorCode.NO_RESULT, "There is no head 2 in"),
     (lambda t: cli.track(t / "a.mp4", t / "none.npz", t / "out"), ErrorCode.FILE_MISSING, "no driver file"),

@@ -123,6 +123,26 @@ def test_a_file_whose_parts_do_not_fit_is_refused_in_words(learnt: Learnt, tmp_p
     assert error.value.code == ErrorCode.BAD_FILE
 
 
+def test_a_person_of_no_numbers_is_refused_in_words(learnt: Learnt, tmp_path: Path) -> None:
+    _, model, _, _ = learnt
+    person = replace(model.person, identity=np.full_like(model.person.identity, np.nan))
+    save_driver(replace(model, person=person), tmp_path / "person.npz")
+    with pytest.raises(UserError, match=r"identity.* not finite"):
+        load_driver(tmp_path / "person.npz")
+
+
+def test_a_driver_of_another_head_or_with_texels_elsewhere_is_refused(learnt: Learnt, tmp_path: Path) -> None:
+    _, model, _, _ = learnt
+    save_driver(replace(model, person=replace(model.person, head_hash="0" * 16)), tmp_path / "other.npz")
+    with pytest.raises(UserError, match="has changed since") as refused:
+        load_driver(tmp_path / "other.npz")
+    assert refused.value.code == ErrorCode.HEAD_CHANGED
+    far = replace(model.appearance, rows=model.appearance.rows + model.appearance.side)
+    save_driver(replace(model, appearance=far), tmp_path / "far.npz")
+    with pytest.raises(UserError, match="outside its texture"):
+        load_driver(tmp_path / "far.npz")
+
+
 def test_a_linear_truth_is_found_whether_there_are_more_looks_or_more_features() -> None:
     rng = np.random.default_rng(6)
     for count, width in ((200, 30), (60, 90)):

@@ -176,6 +176,28 @@ def test_a_clip_played_in_a_terminal_leaves_a_track_and_its_pictures(
     assert open_footage(camera.footage).info.frame_count == camera.footage_frame_count == camera.footage_frames[-1]
 
 
+def test_what_was_recorded_before_a_camera_broke_down_is_written_over_an_earlier_take(
+    pictures: list[np.ndarray], known: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("track.npz", "alignments.npz", "texture.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"an earlier take's")
+    source = Pictures([*pictures[:4], None], range(1, 6), 10.0)
+    session = FaceSession(source, SessionOptions(identity=known, recordings=tmp_path))
+    monkeypatch.setattr("backend.live.picture_cli.make_session", lambda _: session)
+    with pytest.raises(UserError, match="gives no pictures"):
+        run_in_terminal(PictureChoice(out=tmp_path))
+    track = load_track(tmp_path / "track.npz")
+    assert len(track.times) == open_footage(track.cameras[0].footage).info.frame_count == 3
+    assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != ".mp4") == ["notes.txt", "track.npz"]
+
+
+def test_a_folder_that_cannot_be_is_told_before_anything_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, not a folder")
+    with pytest.raises(UserError, match="Results cannot be written to") as refused:
+        run_in_terminal(PictureChoice(video=tmp_path / "none.mp4", out=tmp_path / "taken"))
+    assert refused.value.code == ErrorCode.OUTPUT_UNWRITABLE
+
+
 def test_what_the_encoder_cannot_follow_is_counted(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "a.mp4", 30.0)
     picture = np.zeros((360, 640, 3), np.uint8)

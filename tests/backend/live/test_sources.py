@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from backend.errors import ErrorCode, UserError
 from backend.footage.encode import encode_evenly
+from backend.live.cli import live
 from backend.live.sources import NewestPicture, find_camera, play_video
 from backend.live.sources.cameras import Camera, cameras_of_linux
 from backend.live.sources.newest import Arriving
@@ -136,6 +138,14 @@ def test_a_video_plays_once_at_its_own_times_or_goes_on_from_there(tmp_path: Pat
     assert picture.time == pytest.approx((picture.number - 1) * 0.02, abs=1e-3)
     assert not again.ended
     again.close()
+
+
+@pytest.mark.parametrize("option", [{"out": Path("x")}, {"seconds": 2.0}, {"identity": Path("x")}, {"loop": True}])
+def test_options_of_pictures_are_refused_where_there_are_none(option: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="means nothing of --live-link") as refused:
+        live(live_link=True, **option)
+    assert refused.value.code == ErrorCode.BAD_OPTION
+    assert next(iter(option)) in refused.value.message
 
 
 def test_a_still_is_no_video(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from skimage.io import imsave
 from backend.errors import UserError
 from backend.footage.encode import encode_evenly
 from backend.footage.exif import lens_of_tags
+from backend.pipeline.open_stills import open_stills
 from backend.pipeline.refine_source import read_source
 from backend.pipeline.runners import run_job
 from protocol.codec import ProtocolError
@@ -89,3 +90,11 @@ def test_a_job_has_one_to_ten_stills_and_nothing_of_footage() -> None:
 )
 def test_a_lens_is_known_by_its_cameras_name_and_focal_length(tags: dict[int, object], name: str | None) -> None:
     assert lens_of_tags(tags) == name
+
+
+def test_a_folder_is_no_photograph_and_named_as_it_was_given(tmp_path: Path) -> None:
+    for number in (1, 2):
+        imsave(tmp_path / f"a_{number}.png", np.full((8, 8, 3), number, np.uint8), check_contrast=False)
+    with pytest.raises(UserError, match="is no photograph: it holds several pictures") as refused:
+        open_stills(PhotographsJob(views=(ViewSpec(str(tmp_path), "a"),)))
+    assert refused.value.message.startswith(f"{tmp_path} is")
