@@ -44,5 +44,24 @@ def test_what_tests_import_is_compiled_once(beside: bool, tmp_path: Path, monkey
     assert kept.is_relative_to(source if beside else environment.folder)
 
 
+@pytest.mark.parametrize("beside", [False, True])
+def test_tests_are_compiled_ahead_where_their_python_has_not_yet(beside: bool, repo_root: Path, tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "environment", (3, 99), "python3")  # no Python there that could be run
+    prefix = tmp_path / "bytecode"
+    settings = {} if beside else {"PYTHONPYCACHEPREFIX": str(prefix)}
+    with pytest.raises(FileNotFoundError):
+        bootstrap.compile_ahead(environment, settings, ())
+    if beside:
+        return  # nothing is written beside the sources here
+    kept = prefix.joinpath(*repo_root.parts[1:], "tests")
+    kept.mkdir(parents=True)
+    for name in ("conftest.cpython-398-pytest-9.pyc", "conftest.cpython-399.pyc"):  # another's, and not pytest's
+        (kept / name).touch()
+    with pytest.raises(FileNotFoundError):
+        bootstrap.compile_ahead(environment, settings, ())
+    (kept / "conftest.cpython-399-pytest-9.pyc").touch()
+    bootstrap.compile_ahead(environment, settings, ())
+
+
 def test_every_smoke_test_is_there(repo_root: Path) -> None:
-    assert all((repo_root / path).exists() for path in bootstrap.SMOKE_TESTS)
+    assert all((repo_root / path).exists() for path in (*bootstrap.SMOKE_TESTS, *bootstrap.SMOKE_LEFT_OUT))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +30,17 @@ pytestmark = pytest.mark.slow
 run = CliRunner()
 
 
+@cache
+def made() -> MadeFlame:
+    """Not while pytest collects: every process of a run does that."""
+    return make_flame(jaw=True)
+
+
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("flame") / "generic_model.pkl"
-    path.write_bytes(chumpy_pickle(MADE.fields))
+    path.write_bytes(chumpy_pickle(made().fields))
     return path
-
-
-MADE: MadeFlame = make_flame(jaw=True)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +58,8 @@ def test_the_command_registers_it_and_keeps_it(flame: HeadModel) -> None:
     assert flame.expression_names[99:] == ("expression_099", "jaw_open", "jaw_arc", "jaw_left")
     assert flame.action_names == ARKIT_ACTIONS
     open_head = library.load_head("open")
-    own = np.flatnonzero(np.diff(MADE.mapping.indptr) == 1)  # vertices that are vertices of the open head
-    there = MADE.mapping[own].indices
+    own = np.flatnonzero(np.diff(made().mapping.indptr) == 1)  # vertices that are vertices of the open head
+    there = made().mapping[own].indices
     face = open_head.vertex_weight[there] > 0.5
     apart = np.linalg.norm(flame.uv[own[face]] - open_head.uv[there[face]], axis=1)
     assert np.median(apart) < 0.002 and np.percentile(apart, 95) < 0.01
@@ -66,7 +70,7 @@ def test_transferred_actions_match_those_it_was_made_from(flame: HeadModel) -> N
     """The open head's actions, carried over by registration, against the same actions taken along with its vertices."""
     open_head = library.load_head("open")
     for name in ("mouthSmileLeft", "eyeBlinkRight", "browInnerUp", "mouthPucker"):
-        want = MADE.mapping @ open_head.expression_basis[open_head.expression_names.index(name)]
+        want = made().mapping @ open_head.expression_basis[open_head.expression_names.index(name)]
         found = flame.action_basis[flame.action_names.index(name)]
         face = flame.regions["face"]
         share = np.linalg.norm((found - want)[face]) / np.linalg.norm(want[face])
