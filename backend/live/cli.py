@@ -47,6 +47,14 @@ def live(
             help="An earlier take of this person, its folder or track.npz, instead of calibrating.", metavar="TAKE"
         ),
     ] = None,
+    driver: Annotated[
+        Path | None,
+        typer.Option(
+            help="The person's driver, as `flowface driver train` writes it: it looks at the pictures, and nothing is "
+            "calibrated.",
+            metavar="PERSON.npz",
+        ),
+    ] = None,
     calibrate: Annotated[float, typer.Option(min=1.0, max=30.0, help="Seconds of the face to calibrate on.")] = 3.0,
     loop: Annotated[bool, typer.Option("--loop", help="Play the video over and over.")] = False,
     live_link: LiveLinkOption = False,
@@ -68,17 +76,20 @@ def live(
         raise UserError(ErrorCode.BAD_OPTION, "Two videos were named.", "Name one.")
     played = footage or video
     if live_link:
-        if played is not None or camera:
+        if played is not None or camera or driver is not None:
             raise UserError(ErrorCode.BAD_OPTION, "--live-link and another source were named.", "Name one of them.")
         raise typer.Exit(run_live_link(LiveLinkChoice(port, bind, subject), client_key, parent_pid))
     if played is not None and camera:
         raise UserError(ErrorCode.BAD_OPTION, "A video and a camera were named.", "Name one of them.")
+    if driver is not None and identity is not None:
+        raise UserError(ErrorCode.BAD_OPTION, "A driver and an earlier take were named.", "Name one of them.")
     choice = PictureChoice(
         video=played,
         camera=camera,
         loop=loop,
         head=head,
         identity=identity,
+        driver=driver,
         calibration_seconds=calibrate,
         seconds=seconds,
         out=out,
