@@ -45,7 +45,7 @@ class Learning:
         if found is not None and not self.cancelled:
             self.stage = STAGES.get(found["stage"], found["stage"].capitalize())
             self.fraction = min(1.0, int(found["done"]) / max(1, int(found["total"])))
-        if not self._process.running:
+        if not self._process.running and self._process.silent:
             self.over = True
             self._conclude()
         return self.over or before != (self.stage, self.fraction)
@@ -65,13 +65,13 @@ class Learning:
             self._stopper.join()
 
     def _conclude(self) -> None:
-        failure = self._process.why_ended(LAST_WORDS_SECONDS)
-        text = " ".join(list(self._process.log))
-        told = _RATIO.search(text)
+        log = list(self._process.log)
+        told = _RATIO.search(" ".join(log))
         self.ratio = float(told["ratio"]) if told else None
         if self.cancelled:
             return
-        self.failure = _sentence(list(self._process.log)) or failure
+        ended = "" if self._process.was_stopped else self._process.why_ended(LAST_WORDS_SECONDS)
+        self.failure = _sentence(log) or ended
         if not self.failure and not self.out.is_file():
             self.failure = f"No driver was written at {self.out}."
 

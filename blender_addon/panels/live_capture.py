@@ -47,7 +47,8 @@ class FLOWFACE_PT_live_capture(InMainPanel, bpy.types.Panel):  # type: ignore[mi
             draw_text(self.layout.box(), notice.text, width, "ERROR" if notice.is_error else "CHECKMARK")
         _draw_solve(self.layout, takes.shown_take(context), width)
         if properties.of(context.scene).source != properties.LIVE_LINK:
-            _draw_learn(self.layout, takes.shown_take(context), width)
+            live_now = capture is not None and not capture.over
+            _draw_learn(self.layout, takes.shown_take(context), width, live_now=live_now)
 
 
 def _draw_source(layout: Any, chosen: Any, width: int) -> None:
@@ -113,14 +114,14 @@ def _draw_solve(layout: Any, take: Any, width: int) -> None:
         draw_text(layout, f"{why}.", width, "INFO")
 
 
-def _draw_learn(layout: Any, take: Any, width: int) -> None:
+def _draw_learn(layout: Any, take: Any, width: int, *, live_now: bool) -> None:
     """Learn Driver, or how far that is."""
     learning = drivers.current()
     if learning is not None:
         layout.progress(factor=learning.fraction, type="BAR", text=f"{learning.stage}: {learning.fraction:.0%}")
         layout.operator("flowface.cancel_driver", icon="CANCEL")
         return
-    if take is None:
+    if take is None or live_now:
         return
     layout.operator("flowface.learn_driver", icon="MOD_ARMATURE")
     why = drivers.why_not(take)

@@ -42,7 +42,8 @@ def begin() -> None:
 def choose() -> None:
     chosen = bpy.context.scene.flowface_live_capture
     chosen.source, chosen.video, chosen.driver = "VIDEO", video, driver
-    bgui.after(1.0, lambda: (bgui.shot("driver-1-ready"), start()))
+    show_panel()  # drawn anew
+    bgui.after(1.0, lambda: (show_panel(), bgui.after(1.0, lambda: (bgui.shot("driver-1-ready"), start()))))
 
 
 def start() -> None:
@@ -71,8 +72,8 @@ def stop() -> None:
 
 def end() -> None:
     print("over:", running().now.notice.text)
-    bgui.shot("driver-4-stopped")
-    bgui.done(0)
+    show_panel()
+    bgui.after(1.0, lambda: (bgui.shot("driver-4-stopped"), bgui.done(0)))
 
 
 bgui.after(1.0, begin)

@@ -5,10 +5,12 @@ Arguments: zip, endpoint, a folder, the photographs' names in it.
 
 from __future__ import annotations
 
+from math import cos, radians, sin
+
 import bgui
 import bpy
 from common import addon, install, show_panel, show_sidebar, viewport, wait_for
-from mathutils import Euler
+from mathutils import Vector
 
 package, endpoint, folder, *names = bgui.args
 
@@ -71,11 +73,9 @@ def result() -> None:
 
 
 def turn(degrees: float) -> None:
-    from math import radians
-
-    view = viewport()[1].spaces[0].region_3d
-    rig = take()["flowface_armature"].matrix_world.to_quaternion()
-    view.view_rotation = rig @ Euler((0.0, radians(degrees), 0.0)).to_quaternion()
+    """Look at the head from so far to its left."""
+    towards = Vector((sin(radians(degrees)), -cos(radians(degrees)), 0.1))
+    viewport()[1].spaces[0].region_3d.view_rotation = towards.to_track_quat("Z", "Y")
 
 
 def side() -> None:
