@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from .. import building, preferences, session
+from .. import building, session
 from ..active_job import Home, Notice
 from ..backend_places import Launch
 from ..driver_process import Learning
@@ -54,14 +54,13 @@ def why_not(take: Any) -> str:
     return ""
 
 
-def learn(context: Any, launch: Launch, take: Any) -> None:
-    """Begin to learn a take's driver. Raises CannotStart."""
+def learn(context: Any, launch: Launch, take: Any, own: Path) -> None:
+    """Begin to learn a take's driver; ``own`` is the folder in which the add-on may write. Raises CannotStart."""
     global _now
     held = session.current().storage
     assert held is not None
     job, face = actors.job_of(_job_of(take))
     name = str(take.name)
-    own = preferences.user_folder()
     out = own / FOLDER / f"{_file_name(name)}.npz"
     learning = Learning(launch, Path(held.folder) / job, face, out, own / "driver.log")
     _now = _Running(learning, building.home_of(context.scene), name)

@@ -201,7 +201,7 @@ network that tells this one face from a picture, without calibrating"""
     def execute(self, context: Any) -> set[str]:
         """Begin; everything else happens while Blender goes on."""
         try:
-            drivers.learn(context, launch_of(context), takes.shown_take(context))
+            drivers.learn(context, launch_of(context), takes.shown_take(context), preferences.user_folder())
         except CannotStart as problem:
             running.now.notice = session.Notice(str(problem), is_error=True)
             self.report({"WARNING"}, str(problem))
