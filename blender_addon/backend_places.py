@@ -43,9 +43,16 @@ class Launch:
     @property
     def live_command(self) -> tuple[str, ...]:
         """The command that starts a live session of this backend."""
-        if self.command[-1] == "serve":
-            return (*self.command[:-1], "live")
-        return (*self.command[:-1], ENTRY_MODULE, "live")
+        return self._entry("live")
+
+    @property
+    def driver_command(self) -> tuple[str, ...]:
+        """The command that learns a person's driver."""
+        return self._entry("driver", "train")
+
+    def _entry(self, *words: str) -> tuple[str, ...]:
+        own = () if self.command[-1] == "serve" else (ENTRY_MODULE,)
+        return (*self.command[:-1], *own, *words)
 
     @property
     def place(self) -> str:

@@ -39,11 +39,13 @@ STARTING = live.LiveState(live.LivePhase.OPENING, "The live session starts.")
 
 @dataclass(frozen=True)
 class Source:
-    """What drives the head: options of ``flowface live``, its name, and whether it gives pictures."""
+    """What drives the head: options of ``flowface live``, its name, whether it gives pictures, and whether the person
+    is calibrated."""
 
     options: tuple[str, ...]
     name: str
     pictures: bool = True
+    calibrates: bool = True
 
 
 class Capture:

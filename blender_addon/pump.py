@@ -12,6 +12,7 @@ from bpy.app.handlers import persistent
 
 from . import action_slots, building, footage_paths, live, preferences, retention, session, transferring
 from .active_job import Home
+from .live_capture import drivers
 from .operators.build_take import FLOWFACE_OT_build_take
 from .operators.retarget_transfer import FLOWFACE_OT_add_shape_keys
 from .sent_files import SentFiles
@@ -58,6 +59,7 @@ def _round(context: Any, now: session.Session) -> bool:
     now.connect(wanted.endpoint, wanted.access_key)
     changed = now.poll()
     changed = transferring.step(now) or changed
+    changed = drivers.step() or changed
     changed = live.show(context, now) or changed
     if now.job is not None and now.job.take is not None and not (now.job.elsewhere or now.job.question):
         return build_when_possible(context, now.job.home) or changed

@@ -21,6 +21,7 @@ from . import (
     settings,
     take_properties,
 )
+from .live_capture import drivers as live_drivers
 from .live_capture import properties as live_capture_properties
 from .live_capture import running as live_running
 from .operators import (
@@ -209,6 +210,7 @@ def unregister() -> None:
     draw_over_footage.stop()
     action_slots.forget()
     live.take_away()
+    live_drivers.forget()
     live_running.forget()
     following.stop()
     for name, handler in _more_handlers():

@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 INTERRUPTED = 130
 SUFFIX = ".npz"
+TOLD_EVERY = 1.0
+"""Seconds between two lines of progress for a program that reads them."""
 SHORTEST_PX, LONGEST_PX = 1.0, 1e6
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ def train(
     whole: Annotated[
         bool, typer.Option("--whole", help="Learn from the last fifth of the take, too; nothing is measured then.")
     ] = False,
+    parent_pid: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Learn a person's driver from a tracked take, and measure it on the take's last fifth.
 
@@ -58,7 +61,7 @@ def train(
         if outcome.comparison is not None:
             _say(outcome.comparison)
 
-    _shown(work)
+    _shown(work, parent_pid)
 
 
 @app.command()
@@ -169,16 +172,18 @@ def _require_focal(focal_px: float | None) -> None:
         raise UserError(ErrorCode.BAD_OPTION, f"--focal-px is {focal_px:g}, but must be 1 to 1000000.")
 
 
-def _shown(work: Callable[[OnProgress, ShouldCancel], None]) -> None:
-    """Do work with a progress bar; Ctrl+C ends it."""
+def _shown(work: Callable[[OnProgress, ShouldCancel], None], parent_pid: int | None = None) -> None:
+    """Do work with a progress bar; Ctrl+C ends it, and the end of a parent that is named and reads a line a second."""
     from rich.console import Console
 
-    from backend.appearance.progress_view import DriverView
+    from backend.appearance.progress_view import QUIET, DriverView
+    from backend.server.process import ParentWatch
 
+    parent = ParentWatch(parent_pid) if parent_pid else None
     with Stop() as stop:
         try:
-            with DriverView(Console(stderr=True)) as view:
-                work(view.on_progress, lambda: stop.wanted)
+            with DriverView(Console(stderr=True), QUIET if parent is None else TOLD_EVERY) as view:
+                work(view.on_progress, lambda: stop.wanted or (parent is not None and parent.gone()))
         except Cancelled:
             typer.echo("stopped; nothing was written", err=True)
             raise typer.Exit(INTERRUPTED) from None

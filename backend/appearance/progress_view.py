@@ -14,8 +14,8 @@ QUIET = 30.0  # seconds between lines where the output is no terminal
 class DriverView(StepsView):
     """One bar for what is done now."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__(console, QUIET, time.monotonic())
+    def __init__(self, console: Console, quiet: float = QUIET) -> None:
+        super().__init__(console, quiet, time.monotonic())
         self._stage = ""
 
     def on_progress(self, stage: str, done: int, total: int) -> None:

@@ -47,6 +47,14 @@ def live(
             help="An earlier take of this person, its folder or track.npz, instead of calibrating.", metavar="TAKE"
         ),
     ] = None,
+    driver: Annotated[
+        Path | None,
+        typer.Option(
+            help="The person's driver, as `flowface driver train` writes it: it looks at the pictures, and nothing is "
+            "calibrated.",
+            metavar="PERSON.npz",
+        ),
+    ] = None,
     calibrate: Annotated[float, typer.Option(min=1.0, max=30.0, help="Seconds of the face to calibrate on.")] = 3.0,
     loop: Annotated[bool, typer.Option("--loop", help="Play the video over and over.")] = False,
     live_link: LiveLinkOption = False,
@@ -64,34 +72,20 @@ def live(
         if not names:
             typer.echo("This machine has no camera.", err=True)
         return
-    if footage is not None and video is not None:
-        raise UserError(ErrorCode.BAD_OPTION, "Two videos were named.", "Name one.")
     played = footage or video
+    beside = {"--out": out, "--seconds": seconds, "--identity": identity, "--driver": driver, "--loop": loop or None}
+    _require_one_source(
+        footage, video, camera, live_link, [name for name, given in beside.items() if given is not None]
+    )
     if live_link:
-        if played is not None or camera:
-            raise UserError(ErrorCode.BAD_OPTION, "--live-link and another source were named.", "Name one of them.")
-        of_pictures = {
-            "--out": out is not None,
-            "--seconds": seconds is not None,
-            "--identity": identity is not None,
-            "--loop": loop,
-        }
-        for name, given in of_pictures.items():
-            if given:
-                raise UserError(ErrorCode.BAD_OPTION, f"{name} means nothing of --live-link.", "Leave it out.")
         raise typer.Exit(run_live_link(LiveLinkChoice(port, bind, subject), client_key, parent_pid))
-    if played is not None and camera:
-        raise UserError(ErrorCode.BAD_OPTION, "A video and a camera were named.", "Name one of them.")
-    if loop and played is None:
-        raise UserError(
-            ErrorCode.BAD_OPTION, "--loop is for a video, and none was named.", "Name one, or leave it out."
-        )
     choice = PictureChoice(
         video=played,
         camera=camera,
         loop=loop,
         head=head,
         identity=identity,
+        driver=driver,
         calibration_seconds=calibrate,
         seconds=seconds,
         out=out,
@@ -99,3 +93,24 @@ def live(
     if client_key:
         raise typer.Exit(serve_pictures(choice, client_key, parent_pid))
     run_in_terminal(choice)
+
+
+def _require_one_source(
+    footage: Path | None, video: Path | None, camera: str, live_link: bool, given: list[str]
+) -> None:
+    """Refuse sources and options (``given``, by name) that contradict each other; raises UserError ``bad_option``."""
+    played = footage or video
+    if footage is not None and video is not None:
+        raise UserError(ErrorCode.BAD_OPTION, "Two videos were named.", "Name one.")
+    if live_link and (played is not None or camera):
+        raise UserError(ErrorCode.BAD_OPTION, "--live-link and another source were named.", "Name one of them.")
+    if live_link and given:
+        raise UserError(ErrorCode.BAD_OPTION, f"{given[0]} means nothing of --live-link.", "Leave it out.")
+    if played is not None and camera:
+        raise UserError(ErrorCode.BAD_OPTION, "A video and a camera were named.", "Name one of them.")
+    if "--loop" in given and played is None:
+        raise UserError(
+            ErrorCode.BAD_OPTION, "--loop is for a video, and none was named.", "Name one, or leave it out."
+        )
+    if {"--driver", "--identity"} <= set(given):
+        raise UserError(ErrorCode.BAD_OPTION, "A driver and an earlier take were named.", "Name one of them.")

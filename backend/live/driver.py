@@ -57,7 +57,7 @@ class FaceDriver:
         self._basis = build_frame_basis(person, self._weights)
         self._lens = Lens(person.focal_px, person.principal_point)
         self.telling = Telling(person.head, self._basis, self._weights)
-        self._filters = _Filters() if filtered else None
+        self._filters = PoseFilters() if filtered else None
         self._last: FrameState | None = None
         self._time = -np.inf
 
@@ -95,17 +95,21 @@ class FaceDriver:
         return posed if self._filters is None else self._filters(posed, time)
 
 
-class _Filters:
+class PoseFilters:
+    """One person's filters. Without a face for ``LOST`` seconds they are to ``forget``."""
+
     def __init__(self) -> None:
         self._weights = OneEuroFilter(WEIGHTS_FILTER)
         self._gaze = OneEuroFilter(GAZE_FILTER)
         self._turn, self._place = OneEuroFilter(POSE_FILTER), OneEuroFilter(POSE_FILTER)
 
     def forget(self) -> None:
+        """Begin anew with the next pose."""
         for own in (self._weights, self._gaze, self._turn, self._place):
             own.forget()
 
     def __call__(self, posed: Posed, time: float) -> Posed:
+        """The filtered pose of a moment, seconds, later than the last one's."""
         rotation = Rotation.from_rotvec(posed.rotation)
         turn = self._turn(rotation.as_matrix().ravel(), time).reshape(3, 3)
         # Depth is told far worse than direction: filtered by itself it does not shake the head in the picture.

@@ -19,7 +19,8 @@ TRACK = "track.npz"
 class PictureChoice:
     """What ``flowface live`` was asked for: a ``video`` to play, else the camera called ``camera`` ("": the first one).
 
-    ``out`` is the folder of what is recorded; None: Blender's recordings lie in the user's videos.
+    ``driver`` is the file of a person's learnt driver. ``out`` is the folder of what is recorded; None: Blender's
+    recordings lie in the user's videos.
     """
 
     video: Path | None = None
@@ -27,6 +28,7 @@ class PictureChoice:
     loop: bool = False
     head: str = "open"
     identity: Path | None = None
+    driver: Path | None = None
     calibration_seconds: float = 3.0
     seconds: float | None = None
     out: Path | None = None
@@ -51,6 +53,7 @@ def make_session(choice: PictureChoice) -> FaceSession:
     options = SessionOptions(
         head=choice.head,
         identity=choice.identity,
+        learnt=choice.driver,
         calibration_seconds=choice.calibration_seconds,
         recordings=choice.out or recordings_folder(),
         seconds=choice.seconds,

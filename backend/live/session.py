@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,11 @@ from backend.observations import Alignment
 from backend.track.types import Track
 from protocol.live import LiveCommand, LivePhase, LivePose, LiveRecording, LiveState, LiveTake, LiveVerb
 
+if TYPE_CHECKING:
+    from backend.live.learnt import LearntFace
+
+Look = Callable[[Outlet, LivePicture], None]
+"""What is done with each picture."""
 PATIENCE = 0.1
 """Seconds to wait for a picture before looking for commands again."""
 SILENT = 2.0
@@ -31,15 +37,19 @@ SAY_EVERY = 0.5
 """Seconds between two states that tell how fast it goes."""
 COLLECTING = 0.5
 """Of a calibration's fraction: the rest is its solve."""
+NOTHING_TO_CALIBRATE = "A learnt driver knows the person already: there is nothing to calibrate."
 
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """``identity`` is an earlier take of the person, which makes calibrating needless; ``recordings`` the folder for
-    footage; ``seconds`` after which the session ends, None for never, counted from its first pose."""
+    """``identity`` is an earlier take of the person, which makes calibrating needless; ``learnt`` the file of their
+    driver (``backend.appearance``), which looks at the pictures instead of landmarks and solve, and whose head it is;
+    ``recordings`` the folder for footage; ``seconds`` after which the session ends, None for never, counted from its
+    first pose."""
 
     head: str = "open"
     identity: Path | None = None
+    learnt: Path | None = None
     calibration_seconds: float = SECONDS
     recordings: Path | None = None
     seconds: float | None = None
@@ -58,8 +68,8 @@ class _Recording:
 class FaceSession:
     """Implements ``Session`` for a camera or a video that plays.
 
-    Which head: ``options.head`` in the pictures' own camera. All is done in the thread that runs it, but for the
-    source's pictures and the recording's encoder.
+    Which head: ``options.head``, or a learnt driver's, in the pictures' own camera. All is done in the thread that runs
+    it, but for the source's pictures and the recording's encoder.
     """
 
     source: PictureSource
@@ -75,6 +85,8 @@ class FaceSession:
     _said: float = 0.0
     _number: int = 0
     _driver: FaceDriver | None = None
+    _learnt: LearntFace | None = None
+    _person: Person | None = None
     _calibration: Calibration | None = None
     _recording: _Recording | None = None
     _posed: Posed | None = None
@@ -86,42 +98,19 @@ class FaceSession:
     @property
     def person(self) -> Person | None:
         """Whom it drives, once that is known."""
-        return None if self._driver is None else self._driver.person
+        return self._person
 
     def run(self, outlet: Outlet) -> None:
         """See ``Session``."""
-        from backend.alignment.finder import face_finder
-        from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
-        from backend.head_model.library import load_head
-
         self._say(outlet, LivePhase.OPENING, "Opening the camera and the networks.")
         try:
-            head = load_head(self.options.head)
-            follower = FaceFollower(find_aligner(DEFAULT_ALIGNER, head), face_finder())
-            earlier = None if self.options.identity is None else read_earlier(self.options.identity)
-            if earlier is None:
-                self._calibrate(outlet)
+            look = self._by_landmarks(outlet) if self.options.learnt is None else self._by_learnt(self.options.learnt)
             self._silent_since = time.perf_counter()
             while not self._ending:
                 self._obey(outlet)
                 picture = None if self._ending else self._next(outlet)
-                if picture is None:
-                    continue
-                if earlier is not None:
-                    person = Person.of_track(head, earlier.track, _size(picture))
-                    self._drive(outlet, head, person, earlier.track, earlier.seen)
-                    earlier = None
-                    self.meter.missed(1)  # by now there is a newer one
-                    continue
-                with self.meter.stage("landmarks"):
-                    seen = follower.look(picture.picture)
-                if self._calibration is not None:
-                    self._calibration.add(seen, picture.number, picture.time)
-                    self._calibrated(outlet, head, picture)
-                elif self._driver is not None:
-                    with self.meter.stage("solve"):
-                        posed = None if seen is None else self._driver.solve(seen, picture.time)
-                    self._send(outlet, picture, posed)
+                if picture is not None:
+                    look(outlet, picture)
             self._stop_recording(outlet)
             self._say(outlet, LivePhase.ENDED, f"{self.source.name} has ended.")
         except UserError as error:
@@ -129,8 +118,61 @@ class FaceSession:
             raise
         finally:
             self.source.close()
+            if self._learnt is not None:
+                self._learnt.close()
             if self._recording is not None:  # Ctrl-C once more: what was recorded is whole all the same
                 self._stop_recording(outlet)
+
+    def _by_landmarks(self, outlet: Outlet) -> Look:
+        """Landmarks and solve, of the person of an earlier take, or of whom is calibrated first."""
+        from backend.alignment.finder import face_finder
+        from backend.alignment.registry import DEFAULT_ALIGNER, find_aligner
+        from backend.head_model.library import load_head
+
+        head = load_head(self.options.head)
+        follower = FaceFollower(find_aligner(DEFAULT_ALIGNER, head), face_finder())
+        known = [] if self.options.identity is None else [read_earlier(self.options.identity)]
+        if not known:
+            self._calibrate(outlet)
+
+        def look(outlet: Outlet, picture: LivePicture) -> None:
+            if known:
+                earlier = known.pop()
+                person = Person.of_track(head, earlier.track, _size(picture))
+                self._drive(outlet, person, earlier.track, earlier.seen)
+                self.meter.missed(1)  # by now there is a newer one
+                return
+            with self.meter.stage("landmarks"):
+                seen = follower.look(picture.picture)
+            if self._calibration is not None:
+                self._calibration.add(seen, picture.number, picture.time)
+                self._calibrated(outlet, head, picture)
+            elif self._driver is not None:
+                with self.meter.stage("solve"):
+                    posed = None if seen is None else self._driver.solve(seen, picture.time)
+                self._send(outlet, picture, posed)
+
+        return look
+
+    def _by_learnt(self, path: Path) -> Look:
+        """One look of the person's own driver; from the first face on, whose head is told of then."""
+        from backend.live.learnt import LearntFace
+
+        face = self._learnt = LearntFace.load(path, filtered=self.options.filtered)
+
+        def look(outlet: Outlet, picture: LivePicture) -> None:
+            with self.meter.stage("driver"):
+                posed = face.look(picture)
+            if self._person is None and posed is None:
+                self._say_at_times(outlet, f"No face is seen; the driver is of “{face.name}”.")
+            elif self._person is None and posed is not None:
+                person = face.person(_size(picture))
+                self._tell_take(outlet, person, face.take(person, posed, self.source.name))
+                self.meter.missed(1)
+            else:
+                self._send(outlet, picture, posed)
+
+        return look
 
     def _next(self, outlet: Outlet) -> LivePicture | None:
         """The next picture; None where there is none yet, and where the session ends."""
@@ -159,6 +201,9 @@ class FaceSession:
             if command.verb is LiveVerb.END:
                 self._ending = True
             elif command.verb is LiveVerb.CALIBRATE:
+                if self._learnt is not None:
+                    self._say(outlet, self._running(), NOTHING_TO_CALIBRATE)
+                    continue
                 self._stop_recording(outlet)
                 self._calibrate(outlet)
             elif command.verb is LiveVerb.RECORD:
@@ -199,20 +244,24 @@ class FaceSession:
             self._calibration = Calibration(self.options.calibration_seconds)
             return
         self._calibration = None
-        self._drive(outlet, head, found.person, found.track, found.seen)
+        self._drive(outlet, found.person, found.track, found.seen)
 
     def _tell_fraction(self, outlet: Outlet, fraction: float) -> None:
         self._fraction = fraction
         self._say_at_times(outlet)
 
-    def _drive(
-        self, outlet: Outlet, head: HeadModel, person: Person, track: Track, seen: Sequence[tuple[Alignment, float]]
-    ) -> None:
+    def _drive(self, outlet: Outlet, person: Person, track: Track, seen: Sequence[tuple[Alignment, float]]) -> None:
         """From now on drive a person, of whom ``seen`` tells what they look like; ``track`` is their take."""
-        from backend.export.blender import take_result
-
         self._driver = FaceDriver(person, filtered=self.options.filtered)
         self._driver.telling.learn(seen)
+        self._tell_take(outlet, person, track)
+
+    def _tell_take(self, outlet: Outlet, person: Person, track: Track) -> None:
+        """Tell who is driven from now on."""
+        from backend.export.blender import take_result
+
+        self._person = person
+        head = person.head
         report = {"live": self.source.name, "frames": len(track.times), "head": head.id, "warnings": []}
         outlet.send(LiveTake(take_result(track, head, self.source.name, report)))
         self._fraction = 1.0
@@ -251,8 +300,9 @@ class FaceSession:
     def _record(self, outlet: Outlet) -> None:
         if self._recording is not None:
             return
-        if self._driver is None:
-            self._say(outlet, self._phase, "Recording begins once the face is calibrated.")
+        if self._person is None:
+            until = "calibrated" if self._learnt is None else "seen"
+            self._say(outlet, self._phase, f"Recording begins once the face is {until}.")
             return
         recorder = None
         if self.options.recordings is not None:
@@ -300,9 +350,9 @@ class FaceSession:
             )
         )
 
-    def _say_at_times(self, outlet: Outlet) -> None:
+    def _say_at_times(self, outlet: Outlet, sentence: str | None = None) -> None:
         if time.perf_counter() - self._said >= SAY_EVERY:
-            self._say(outlet, self._running(), self._sentence)
+            self._say(outlet, self._running(), self._sentence if sentence is None else sentence)
 
     def _say(self, outlet: Outlet, phase: LivePhase, sentence: str = "", hint: str = "") -> None:
         self._said = time.perf_counter()

@@ -42,6 +42,13 @@ class FlowFaceLiveCapture(bpy.types.PropertyGroup):  # type: ignore[misc]
         subtype="FILE_PATH",
         options=set(),
     )
+    driver: bpy.props.StringProperty(  # type: ignore[valid-type]
+        name="Driver",
+        description="The learnt driver of the person before the camera: nothing is calibrated then. Empty to "
+        "calibrate, and to solve each picture",
+        subtype="FILE_PATH",
+        options=set(),
+    )
     port: bpy.props.IntProperty(  # type: ignore[valid-type]
         name="Port",
         description="The port that the app sends to, as in its settings",

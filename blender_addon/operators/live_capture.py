@@ -9,7 +9,7 @@ import bpy
 
 from .. import building, job, preferences, session, settings, solve_options
 from ..backend_places import CannotStart, Launch, find_launch
-from ..live_capture import cameras, properties, running, takes_live
+from ..live_capture import cameras, drivers, properties, running, takes_live
 from ..live_capture.recording import NothingRecorded
 from ..live_process import Capture, Source, options_of_live_link
 from ..scene import takes
@@ -47,9 +47,19 @@ def _source(chosen: Any) -> Source:
         path = Path(bpy.path.abspath(chosen.video)).absolute()
         if not chosen.video or not path.is_file():
             raise CannotStart(f"There is no video at {path}." if chosen.video else "Choose the video first.")
-        return Source(("--video", str(path)), path.name)
+        return _driven(chosen, ("--video", str(path)), path.name)
     name = chosen.camera.strip()
-    return Source(("--camera", name), name) if name else Source(("--camera", ""), "the first camera")
+    return _driven(chosen, ("--camera", name), name or "the first camera")
+
+
+def _driven(chosen: Any, options: tuple[str, ...], name: str) -> Source:
+    """A source of pictures, which the chosen driver looks at where there is one."""
+    if not chosen.driver:
+        return Source(options, name)
+    path = Path(bpy.path.abspath(chosen.driver)).absolute()
+    if not path.is_file():
+        raise CannotStart(f"There is no driver at {path}: learn it again, or empty the field to calibrate.")
+    return Source((*options, "--driver", str(path)), name, calibrates=False)
 
 
 def _capture() -> Capture | None:
@@ -172,6 +182,49 @@ class FLOWFACE_OT_live_capture_cameras(bpy.types.Operator):  # type: ignore[misc
         return {"FINISHED"}
 
 
+class FLOWFACE_OT_learn_driver(bpy.types.Operator):  # type: ignore[misc]
+    """Learn the driver of the person in the take that is shown, by minutes of work in the background: a small \
+network that tells this one face from a picture, without calibrating"""
+
+    bl_idname = "flowface.learn_driver"
+    bl_label = "Learn Driver"
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        """There must be a take that this machine's backend tracked, and no driver on its way."""
+        busy = "A driver is being learnt" if drivers.current() is not None else ""
+        reason = busy or drivers.why_not(takes.shown_take(context))
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context: Any) -> set[str]:
+        """Begin; everything else happens while Blender goes on."""
+        try:
+            drivers.learn(context, launch_of(context), takes.shown_take(context), preferences.user_folder())
+        except CannotStart as problem:
+            running.now.notice = session.Notice(str(problem), is_error=True)
+            self.report({"WARNING"}, str(problem))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class FLOWFACE_OT_cancel_driver(bpy.types.Operator):  # type: ignore[misc]
+    """Learn no driver; what was looked at so far is kept for the next time"""
+
+    bl_idname = "flowface.cancel_driver"
+    bl_label = "Cancel"
+    bl_options = {"INTERNAL"}  # noqa: RUF012 - Blender reads it from the class
+
+    def execute(self, _context: Any) -> set[str]:
+        """Ask it to end."""
+        learning = drivers.current()
+        if learning is None:
+            return {"CANCELLED"}
+        learning.cancel()
+        return {"FINISHED"}
+
+
 class FLOWFACE_OT_live_capture_build(bpy.types.Operator):  # type: ignore[misc]
     """Build the head that a live session drives"""
 
@@ -281,4 +334,6 @@ CLASSES = (
     FLOWFACE_OT_live_capture_build,
     FLOWFACE_OT_live_capture_keep,
     FLOWFACE_OT_live_capture_solve,
+    FLOWFACE_OT_learn_driver,
+    FLOWFACE_OT_cancel_driver,
 )

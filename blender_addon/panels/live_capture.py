@@ -7,13 +7,21 @@ from typing import Any
 import bpy
 
 from .. import session
-from ..live_capture import cameras, properties, running, takes_live
+from ..live_capture import cameras, drivers, properties, running, takes_live
 from ..live_process import PHASES, Capture
 from ..scene import takes
 from ..vendor import live
 from .sidebar import InMainPanel
 from .text import draw_text
 
+DRIVEN = (
+    "For the person whom it was learnt from, in light like that take's. It trembles more than a solve does, so its "
+    "poses are filtered. For anyone else, or for better poses, empty the field: then the face is calibrated and solved."
+)
+LEARNS = (
+    "Optional: from “{}”, a driver for this one person that needs no calibrating. Minutes of work. To adapt one to "
+    "another light gains little: that is in the command line only (flowface driver adapt)."
+)
 ICONS = {live.LivePhase.RECORDING: "RADIOBUT_ON", live.LivePhase.WAITING: "SORTTIME", live.LivePhase.RUNNING: "PLAY"}
 
 
@@ -38,6 +46,9 @@ class FLOWFACE_PT_live_capture(InMainPanel, bpy.types.Panel):  # type: ignore[mi
         if notice is not None:
             draw_text(self.layout.box(), notice.text, width, "ERROR" if notice.is_error else "CHECKMARK")
         _draw_solve(self.layout, takes.shown_take(context), width)
+        if properties.of(context.scene).source != properties.LIVE_LINK:
+            live_now = capture is not None and not capture.over
+            _draw_learn(self.layout, takes.shown_take(context), width, live_now=live_now)
 
 
 def _draw_source(layout: Any, chosen: Any, width: int) -> None:
@@ -54,6 +65,10 @@ def _draw_source(layout: Any, chosen: Any, width: int) -> None:
             draw_text(layout, cameras.problem(), width, "ERROR")
     elif chosen.source == properties.VIDEO:
         column.prop(chosen, "video")
+    if chosen.source != properties.LIVE_LINK:
+        column.prop(chosen, "driver")
+        if chosen.driver:
+            draw_text(layout, DRIVEN, width, "INFO")
     else:
         column.prop(chosen, "port")
         column.prop(chosen, "subject")
@@ -80,7 +95,8 @@ def _draw_session(layout: Any, capture: Capture, width: int) -> None:
     words = "End Recording" if capture.recording else "Record"
     row.operator("flowface.live_capture_record", text=words, icon="REC", depress=capture.recording)
     row.operator("flowface.live_capture_stop", icon="SNAP_FACE")
-    layout.operator("flowface.live_capture_calibrate", icon="PIVOT_CURSOR")
+    if capture.source.calibrates:
+        layout.operator("flowface.live_capture_calibrate", icon="PIVOT_CURSOR")
 
 
 def figures(state: live.LiveState, seen: str) -> str:
@@ -96,6 +112,20 @@ def _draw_solve(layout: Any, take: Any, width: int) -> None:
     why = takes_live.cannot_solve(take)
     if why:
         draw_text(layout, f"{why}.", width, "INFO")
+
+
+def _draw_learn(layout: Any, take: Any, width: int, *, live_now: bool) -> None:
+    """Learn Driver, or how far that is."""
+    learning = drivers.current()
+    if learning is not None:
+        layout.progress(factor=learning.fraction, type="BAR", text=f"{learning.stage}: {learning.fraction:.0%}")
+        layout.operator("flowface.cancel_driver", icon="CANCEL")
+        return
+    if take is None or live_now:
+        return
+    layout.operator("flowface.learn_driver", icon="MOD_ARMATURE")
+    why = drivers.why_not(take)
+    draw_text(layout, f"{why}." if why else LEARNS.format(take.name), width, "INFO")
 
 
 CLASSES = (FLOWFACE_PT_live_capture,)

@@ -22,10 +22,16 @@ import cv2
 import numpy as np
 import pytest
 
+from backend.appearance.train import TrainRequest, train
+from backend.appearance.tune import TuneOptions
+from backend.footage.encode import encode_evenly
 from backend.head_model.library import load_head
 from backend.live.live_link import PACKET_ACTIONS
+from backend.live.session import FaceSession, SessionOptions
+from backend.live.sources import play_video
 from backend.server.app import Server
 from blender_addon import build_extension
+from tests.backend.appearance.rendered import rendered_take
 from tests.backend.live.packets import Phone
 from tests.backend.server.conftest import REPOSITORY, running
 from tests.blender.live_stand_in import StandIn
@@ -396,6 +402,36 @@ def test_a_phone_drives_a_head_live(window: Window) -> None:
         "keys again: Live Link Face expression v2",
     ):
         assert sentence in done.stdout
+
+
+def test_a_learnt_driver_drives_a_head_live(window: Window) -> None:
+    """A video of a rendered person, played out here, through the driver that the panel names; nothing is calibrated."""
+    track = rendered_take(window.folder / "take")
+    pictures = [cv2.imread(str(path))[..., ::-1] for path in sorted((window.folder / "take").glob("pictures/*.png"))]
+    video, learnt = window.folder / "someone.mp4", window.folder / "person.npz"
+    encode_evenly(video, [np.ascontiguousarray(picture) for picture in pictures], track.frame_rate)
+    request = TrainRequest(window.folder / "take", learnt, whole=True, tuning=TuneOptions(steps=0))
+    train(request, lambda *_: None, lambda: False)
+    with StandIn(
+        window.folder, lambda: FaceSession(play_video(video, loop=True), SessionOptions(learnt=learnt))
+    ) as stand_in:
+        done = window.run("driver.py", str(stand_in.program), str(video), str(learnt), size="1280x1000")
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert stand_in.options[stand_in.options.index("--driver") + 1] == str(learnt)
+    assert "the jaw went from" in done.stdout
+
+
+def test_a_head_of_photographs(window: Window, start_backend: Callable[[str], Server], shared_data: Path) -> None:
+    """Two photographs of one person, neutral and smiling, become a head with 52 keys, skin and two cameras."""
+    names = ("004_03.jpg", "004_08.jpg")
+    for folder, name in zip(("london_neutral", "london_smiling"), names, strict=True):
+        shutil.copy(shared_data / "photos" / folder / name, window.folder)
+    server = start_backend("backend.pipeline.runners:run_job")
+    done = window.run("photographs.py", server.endpoint, str(window.folder), *names, size="1280x1000")
+    assert done.returncode == 0, done.stdout
+    assert "Traceback" not in done.stdout, done.stdout
+    assert "keys: 52 cameras: 2" in done.stdout
 
 
 @contextlib.contextmanager

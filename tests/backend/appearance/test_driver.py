@@ -26,7 +26,10 @@ from backend.appearance.regressor import Regressor, fit_regressor
 from backend.appearance.storage import load_driver, save_driver
 from backend.appearance.tune import TuneOptions, Tuner
 from backend.errors import ErrorCode, UserError
+from backend.live.session import FaceSession, SessionOptions
 from backend.track.types import Track
+from protocol.live import LivePhase, LivePose, LiveState, LiveTake, LiveVerb
+from tests.backend.live.ends import Listener, Pictures
 
 from .rendered import FRAMES, SIDE, rendered_take
 
@@ -153,6 +156,37 @@ def test_a_linear_truth_is_found_whether_there_are_more_looks_or_more_features()
         told, points = regressor(features, np.ones((count, 3, 2)))
         assert np.corrcoef(told.ravel(), codes.ravel())[0, 1] > 0.98
         assert np.allclose(points, 1, atol=1e-6)
+
+
+def test_a_live_session_is_driven_by_it_without_calibrating(learnt: Learnt, tmp_path: Path) -> None:
+    track, model, _, _ = learnt
+    save_driver(model, tmp_path / "person.npz")
+    beside = Path(track.cameras[0].footage)
+    shown = [np.ascontiguousarray(cv2.imread(str(beside.with_name(f"{n:04d}.png")))[..., ::-1]) for n in range(14, 24)]
+    shown[4] = np.full_like(shown[4], 90)
+    source = Pictures([np.full_like(shown[0], 90), *shown], range(1, 12), track.frame_rate)
+    listener = Listener({0: LiveVerb.RECORD, 4: LiveVerb.CALIBRATE})
+    FaceSession(source, SessionOptions(learnt=tmp_path / "person.npz", recordings=tmp_path, filtered=False)).run(
+        listener
+    )
+
+    (told,) = listener.of(LiveTake)  # of the first picture with a face
+    rest = model.person.neutral
+    assert told.take.head.head_id == "open"
+    assert np.abs(told.take.head.neutral[: told.take.head.own_vertices] - rest).max() < 1e-4
+    poses = listener.of(LivePose)
+    assert [pose.number for pose in poses] == list(range(3, 12))
+    assert [pose.seen for pose in poses] == [number != 6 for number in range(3, 12)]
+    frames = np.array([n for n in range(14, 23) if n != 17])
+    jaw = model.person.model.expression_names.index("jawOpen")
+    wanted, seen = track.expression[frames, jaw], [pose.expression[jaw] for pose in poses if pose.seen]
+    assert np.abs(np.array(seen) - wanted).mean() < 0.5 * np.ptp(track.expression[:, jaw])
+    depth = np.array([pose.head_translation[2] for pose in poses if pose.seen])
+    assert np.abs(depth / track.head_translation[frames, 2] - 1).max() < 0.05
+    sentences = [state.sentence for state in listener.of(LiveState)]
+    assert "Recording begins once the face is seen." in sentences
+    assert "A learnt driver knows the person already: there is nothing to calibrate." in sentences
+    assert listener.of(LiveState)[-1].phase is LivePhase.ENDED
 
 
 def _dark_looks(track: Track, person: Person) -> Looks:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
-from collections import deque
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,57 +26,12 @@ from backend.observations.io import save_alignment
 from backend.synthesis.clip import render_performance
 from backend.synthesis.performance import Performance
 from backend.track.io import load_track, save_track
-from protocol.live import LiveCommand, LivePhase, LivePose, LiveRecording, LiveState, LiveTake, LiveVerb
+from protocol.live import LivePhase, LivePose, LiveRecording, LiveState, LiveTake, LiveVerb
 from protocol.message import Message
+from tests.backend.live.ends import Listener, Pictures
 from tests.backend.live.made import person_of, seen_in
 
 SHOWN = slice(4, 16)  # of the performance: it turns, speaks and blinks
-
-
-class Pictures:
-    """A source that gives the pictures with these numbers, one each time that somebody looks; None is a camera that
-    breaks down."""
-
-    name = "made"
-
-    def __init__(self, pictures: Sequence[np.ndarray | None], numbers: Sequence[int], rate: float) -> None:
-        self._left = deque(zip(pictures, numbers, strict=True))
-        self._rate = rate
-        self.closed = False
-
-    def latest(self, after: int, patience: float) -> LivePicture | None:  # noqa: ARG002
-        if not self._left:
-            return None
-        picture, number = self._left.popleft()
-        if picture is None:
-            raise UserError(ErrorCode.CAMERA_UNREADABLE, "The camera “made” gives no pictures.")
-        return LivePicture(number, (number - 1) / self._rate, time.perf_counter(), picture)
-
-    @property
-    def ended(self) -> bool:
-        return not self._left
-
-    def close(self) -> None:
-        self.closed = True
-
-
-class Listener:
-    """An outlet that keeps all it is sent, and asks for things once so many poses were sent."""
-
-    def __init__(self, wishes: dict[int, LiveVerb] | None = None) -> None:
-        self.sent: list[Message] = []
-        self._wishes = dict(wishes or {})
-
-    def send(self, message: Message) -> None:
-        self.sent.append(message)
-
-    def command(self) -> LiveCommand | None:
-        poses = len(self.of(LivePose))
-        wished = next((at for at in self._wishes if at <= poses), None)
-        return None if wished is None else LiveCommand(self._wishes.pop(wished))
-
-    def of(self, kind: type[Message]) -> list:
-        return [message for message in self.sent if isinstance(message, kind)]
 
 
 @pytest.fixture(scope="module")
