@@ -1,18 +1,13 @@
-"""The add-on in a real, windowed Blender, through ``blender-gui.sh`` beside this checkout (``pytest -m gui``).
-
-The extension's zip is installed there as a user does; the backend runs out here. Screenshots stay in ``bgui-out``.
-``FLOWFACE_GUI_SUITES`` names the Debian suites (and so the Blenders) to try, trixie (4.3) where it is not set.
-"""
+"""The add-on in a real, windowed Blender (``pytest -m gui``)."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -22,21 +17,13 @@ import cv2
 import numpy as np
 import pytest
 
-from backend.appearance.train import TrainRequest, train
-from backend.appearance.tune import TuneOptions
-from backend.footage.encode import encode_evenly
 from backend.head_model.library import load_head
-from backend.live.live_link import PACKET_ACTIONS
-from backend.live.session import FaceSession, SessionOptions
-from backend.live.sources import play_video
 from backend.server.app import Server
-from blender_addon import build_extension
-from tests.backend.appearance.rendered import rendered_take
-from tests.backend.live.packets import Phone
-from tests.backend.server.conftest import REPOSITORY, running
-from tests.blender.live_stand_in import StandIn
+from tests.backend.server.conftest import REPOSITORY
 from tests.blender.takes import frame_picture, write_clip
 from tests.blender.test_client import free_port
+
+from .conftest import Window
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
@@ -60,27 +47,6 @@ rm {folder}/ended
 kill -9 $$
 """
 """``flowface`` in the chroot, which has no backend: it asks out here for one, and ends as that ends."""
-PYTHON_PACKAGES = (  # where Debian's Python is none that the extension has wheels for
-    "python3 -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 13)))' || "
-    "python3 -c 'import zmq, msgpack' || apt-get install -y -q --no-install-recommends python3-zmq python3-msgpack"
-)
-SUITES = os.environ.get("FLOWFACE_GUI_SUITES", "trixie").split()
-
-
-@pytest.fixture
-def start_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Server]]:
-    """Backends out here, which Blender in its chroot reaches through the shared loopback."""
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    servers = []
-
-    def start(runner: str) -> Server:
-        context = running(Server(tmp_path / "jobs", "tcp://127.0.0.1:*", runner=runner))
-        servers.append(context)
-        return context.__enter__()
-
-    yield start
-    for context in servers:
-        context.__exit__(None, None, None)
 
 
 class Serving:
@@ -127,55 +93,6 @@ class Serving:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-
-
-class Window:
-    """A Blender in a window, and the folder that lies at the same path in here and in its chroot."""
-
-    def __init__(self, tool: Path, suite: str, folder: Path, out: Path) -> None:
-        self.folder = folder
-        self._tool = tool
-        self._environment = {
-            **os.environ,
-            "BGUI_SUITE": suite,
-            "BGUI_WORK": str(folder),
-            "BGUI_OUT": str(out),
-            "BGUI_TIMEOUT": "400",
-        }
-        for script in (Path(__file__).parent / "inside").glob("*.py"):
-            shutil.copy(script, folder)
-        self.package = build_extension.build(folder, ["linux-x64"])
-        self._call("sh", f"mkdir -p {folder.parent} && ln -sfn /work {folder}; {PYTHON_PACKAGES}")
-
-    def run(self, script: str, *arguments: str, size: str = "1280x800") -> subprocess.CompletedProcess[str]:
-        """Run one of the scripts in the window, of so many pixels."""
-        self._environment["BGUI_SIZE"] = size
-        done = self._call("run", str(self.folder / script), str(self.package), *arguments)
-        print(done.stdout)
-        return done
-
-    def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bash", str(self._tool), *arguments],
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
-
-
-@pytest.fixture(params=SUITES)
-def window(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Window:
-    tool = REPOSITORY.parent / "shared" / "tools" / "blender-gui.sh"
-    if not tool.is_file():
-        pytest.skip("blender-gui.sh is not beside this checkout")
-    folder = tmp_path / "window"
-    folder.mkdir()
-    monkeypatch.setenv("FLOWFACE_STATE_DIR", str(folder / "state"))  # the keys, in here and in the chroot
-    return Window(tool, request.param, folder, REPOSITORY / "bgui-out" / f"{request.param}-{request.node.originalname}")
 
 
 def test_track_in_the_panel(window: Window, start_backend: Callable[[str], Server], shared_data: Path) -> None:
@@ -388,76 +305,6 @@ def test_a_mesh_gets_shape_keys(window: Window, start_backend: Callable[[str], S
     assert "Traceback" not in done.stdout, done.stdout
     for sentence in ("has 52 new shape keys", "keys: 53", "sheet: {'FINISHED'} 2", "after one undo: 0"):
         assert sentence in done.stdout
-
-
-def test_a_phone_drives_a_head_live(window: Window) -> None:
-    """Packets of Live Link Face from out here: the head moves in the window, is recorded, and has its keys again."""
-    with StandIn(window.folder) as stand_in, _sending(stand_in.receiver.port):
-        done = window.run("live_capture.py", str(stand_in.program), str(stand_in.receiver.port), size="1280x1000")
-    assert done.returncode == 0, done.stdout
-    assert "Traceback" not in done.stdout, done.stdout
-    for sentence in (
-        "recorded: Recorded live from Live Link Face: ",
-        "This is version 2 of “Live Link Face”.",
-        "keys again: Live Link Face expression v2",
-    ):
-        assert sentence in done.stdout
-
-
-def test_a_learnt_driver_drives_a_head_live(window: Window) -> None:
-    """A video of a rendered person, played out here, through the driver that the panel names; nothing is calibrated."""
-    track = rendered_take(window.folder / "take")
-    pictures = [cv2.imread(str(path))[..., ::-1] for path in sorted((window.folder / "take").glob("pictures/*.png"))]
-    video, learnt = window.folder / "someone.mp4", window.folder / "person.npz"
-    encode_evenly(video, [np.ascontiguousarray(picture) for picture in pictures], track.frame_rate)
-    request = TrainRequest(window.folder / "take", learnt, whole=True, tuning=TuneOptions(steps=0))
-    train(request, lambda *_: None, lambda: False)
-    with StandIn(
-        window.folder, lambda: FaceSession(play_video(video, loop=True), SessionOptions(learnt=learnt))
-    ) as stand_in:
-        done = window.run("driver.py", str(stand_in.program), str(video), str(learnt), size="1280x1000")
-    assert done.returncode == 0, done.stdout
-    assert "Traceback" not in done.stdout, done.stdout
-    assert stand_in.options[stand_in.options.index("--driver") + 1] == str(learnt)
-    assert "the jaw went from" in done.stdout
-
-
-def test_a_head_of_photographs(window: Window, start_backend: Callable[[str], Server], shared_data: Path) -> None:
-    """Two photographs of one person, neutral and smiling, become a head with 52 keys, skin and two cameras."""
-    names = ("004_03.jpg", "004_08.jpg")
-    for folder, name in zip(("london_neutral", "london_smiling"), names, strict=True):
-        shutil.copy(shared_data / "photos" / folder / name, window.folder)
-    server = start_backend("backend.pipeline.runners:run_job")
-    done = window.run("photographs.py", server.endpoint, str(window.folder), *names, size="1280x1000")
-    assert done.returncode == 0, done.stdout
-    assert "Traceback" not in done.stdout, done.stdout
-    assert "keys: 52 cameras: 2" in done.stdout
-
-
-@contextlib.contextmanager
-def _sending(port: int) -> Iterator[None]:
-    """A phone that sends 60 faces a second: the jaw opens and closes, the head turns, the eyes look about."""
-    over, phone = threading.Event(), Phone(port)
-
-    def send() -> None:
-        index = 0
-        while not over.wait(1 / 60):
-            index += 1
-            swing = np.sin(2 * np.pi * index / 90)
-            values = [0.0] * 61
-            values[PACKET_ACTIONS.index("jawOpen")] = 0.4 - 0.4 * swing
-            values[PACKET_ACTIONS.index("mouthSmileLeft")] = values[PACKET_ACTIONS.index("browInnerUp")] = max(0, swing)
-            values[52], values[53], values[55], values[58] = 0.5 * swing, 0.1 * swing, 0.3 * swing, 0.3 * swing
-            phone.send(values)
-
-    thread = threading.Thread(target=send, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        phone.close()
 
 
 def test_an_override_of_another_files_character_is_driven_and_baked(window: Window) -> None:
