@@ -61,7 +61,7 @@ def train(
         if outcome.comparison is not None:
             _say(outcome.comparison)
 
-    _shown(work, parent_pid)
+    _shown(work, parent_pid, goes_on=True)
 
 
 @app.command()
@@ -152,7 +152,7 @@ def adapt(
         else:
             typer.echo(f"Kept as {found.kept}")
 
-    _shown(work)
+    _shown(work, goes_on=True)
 
 
 def _require_writable(out: Path) -> None:
@@ -172,7 +172,9 @@ def _require_focal(focal_px: float | None) -> None:
         raise UserError(ErrorCode.BAD_OPTION, f"--focal-px is {focal_px:g}, but must be 1 to 1000000.")
 
 
-def _shown(work: Callable[[OnProgress, ShouldCancel], None], parent_pid: int | None = None) -> None:
+def _shown(
+    work: Callable[[OnProgress, ShouldCancel], None], parent_pid: int | None = None, *, goes_on: bool = False
+) -> None:
     """Do work with a progress bar; Ctrl+C ends it, and the end of a parent that is named and reads a line a second."""
     from rich.console import Console
 
@@ -185,7 +187,7 @@ def _shown(work: Callable[[OnProgress, ShouldCancel], None], parent_pid: int | N
             with DriverView(Console(stderr=True), QUIET if parent is None else TOLD_EVERY) as view:
                 work(view.on_progress, lambda: stop.wanted or (parent is not None and parent.gone()))
         except Cancelled:
-            typer.echo("stopped; nothing was written", err=True)
+            typer.echo(f"stopped; nothing was written{'; the same command goes on' if goes_on else ''}", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 
