@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from backend.adaptation.losses import (
     Weights,
@@ -29,6 +29,7 @@ from backend.adaptation.losses import (
     model_loss,
 )
 from backend.adaptation.skin import as_pictures, observed_texture
+from backend.appearance.descend import descend
 from backend.appearance.driver import DriverModel
 from backend.appearance.new_light import Looks
 from backend.appearance.sight import Cameras, Sight, Told
@@ -106,13 +107,7 @@ class LightAdapter:
         loss = weights.consecutive * losses["consecutive"] + weights.model * losses["model"]
         loss = loss + weights.landmarks * losses["landmarks"]
         loss = loss + options.hold * (told.codes - self._held[index]).square().mean()
-        for group in self._optimiser.param_groups:
-            group["lr"] = options.rate * min(1.0, 2 * (1 - self.step / options.steps))
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.sight.parameters(), 10.0)
-        if bool(torch.isfinite(norm)):
-            self._optimiser.step()
+        descend(self._optimiser, self.sight, loss, options.rate, self.step / options.steps)
         self.step += 1
         if self.step % REFRESH == 0:
             self._colours = self._fitted()

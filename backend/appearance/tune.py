@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from backend.appearance.descend import descend
 from backend.appearance.driver import DriverModel
 from backend.appearance.examples import Examples
 from backend.appearance.sight import Cameras, Sight
@@ -80,13 +81,7 @@ class Tuner:
         }
         loss = options.codes * losses["codes"] + options.landmarks * losses["landmarks"]
         loss = loss + options.views * losses["views"]
-        for group in self._optimiser.param_groups:
-            group["lr"] = options.rate * min(1.0, 2 * (1 - self.step / options.steps))
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.sight.parameters(), 10.0)
-        if bool(torch.isfinite(norm)):
-            self._optimiser.step()
+        descend(self._optimiser, self.sight, loss, options.rate, self.step / options.steps)
         self.step += 1
         return {name: float(value.detach()) for name, value in losses.items()}
 

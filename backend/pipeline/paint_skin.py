@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from backend.track.types import Track
 
 log = logging.getLogger(__name__)
+Made = TypeVar("Made")
 
 SIDE = 1024
 """Texels along the atlas: 0.35 mm each on the face."""
@@ -74,14 +75,26 @@ def paint_or_say(
 
     Raises Cancelled, and OSError where the disk is full.
     """
+    return spare_the_take(
+        lambda: paint_skin(track, head, aligned, path, on_progress=on_progress, should_cancel=should_cancel),
+        path,
+        "The skin could not be painted",
+    )
+
+
+def spare_the_take(work: Callable[[], Made], path: Path, failure: str) -> tuple[Made | None, list[str]]:
+    """What ``work`` makes; what goes wrong is said, beginning with ``failure``, and does not cost the take.
+
+    Raises Cancelled, and OSError where the disk of ``path`` is full.
+    """
     try:
-        return paint_skin(track, head, aligned, path, on_progress=on_progress, should_cancel=should_cancel), []
+        return work(), []
     except Cancelled:
         raise
     except Exception as error:  # too little memory, say: the take itself is whole
         raise_where_full(error, path)
-        log.warning("the skin was not painted", exc_info=True)
-        return None, [f"The skin could not be painted from the footage ({type(error).__name__}: {error})."]
+        log.warning("%s", failure, exc_info=True)
+        return None, [f"{failure} from the footage ({type(error).__name__}: {error})."]
 
 
 def pictures_of(aligned: Sequence[AlignedView]) -> Pictures:

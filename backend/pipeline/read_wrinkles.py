@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import Cancelled
-from backend.files import raise_where_full
-from backend.pipeline.paint_skin import pictures_of
+from backend.pipeline.paint_skin import pictures_of, spare_the_take
 from backend.progress import ShouldCancel
 
 if TYPE_CHECKING:
     from backend.head_model.model import HeadModel
     from backend.pipeline.align_views import AlignedView
     from backend.track.types import Track
-
-log = logging.getLogger(__name__)
 
 SIDE = 512
 """Texels along the atlas: 0.64 mm each on the face, as much as a pixel of most footage."""
@@ -65,12 +60,9 @@ def read_or_say(
 
     Raises Cancelled, and OSError where the disk is full.
     """
-    try:
-        return read_wrinkles(track, head, aligned, path, on_progress=on_progress, should_cancel=should_cancel)
-    except Cancelled:
-        raise
-    except Exception as error:  # too little memory, say: the take itself is whole
-        raise_where_full(error, path)
-        log.warning("no wrinkles were read", exc_info=True)
-        said = f"Wrinkles could not be read from the footage ({type(error).__name__}: {error})."
-        return {"none": True, "said": [said]}
+    told, said = spare_the_take(
+        lambda: read_wrinkles(track, head, aligned, path, on_progress=on_progress, should_cancel=should_cancel),
+        path,
+        "Wrinkles could not be read",
+    )
+    return {"none": True, "said": said} if told is None else told
