@@ -12,7 +12,7 @@ from backend.alignment.crop import CROP, Crop, cut
 from backend.alignment.landmarks.face_mesh import box_around, crop_of
 from backend.alignment.landmarks.features import FeatureNetwork
 from backend.appearance.model import SIDE, Observed
-from backend.appearance.person import POINT_SET, FacePoints, Person
+from backend.appearance.person import POINT_SET, FacePoints, Person, iris_centres
 from backend.cameras.distortion import distort, lens_of
 from backend.errors import Cancelled
 from backend.footage.again import open_again
@@ -50,14 +50,17 @@ training."""
 @dataclass(frozen=True, eq=False)
 class Examples:
     """N looks at pictures of a take, K of its points: ``frame``, ``view`` (N,); the network's ``features (N,F)``,
-    ``own (N,K,2)`` where it sees the points and ``wanted (N,K,2)`` where the fit has them, pixels of the crop;
-    ``crop (N,4)`` is x, y, side, roll."""
+    ``own (N,K,2)`` where it sees the points and ``wanted (N,K,2)`` where the fit has them, ``own_iris`` and
+    ``wanted_iris (N,2,2)`` the same of the (left, right) irises' centres, pixels of the crop; ``crop (N,4)`` is x, y,
+    side, roll."""
 
     frame: NDArray[np.intp]
     view: NDArray[np.intp]
     features: F32
     own: F32
     wanted: F32
+    own_iris: F32
+    wanted_iris: F32
     crop: F64
 
     def __len__(self) -> int:
@@ -83,7 +86,7 @@ def gather(
     Raises UserError as ``open_again`` does; ``Cancelled``.
     """
     network, rng = FeatureNetwork(), np.random.default_rng(seed)
-    parts: list[tuple[int, int, F32, F64, F64, Crop]] = []
+    parts: list[_Look] = []
     shown: list[tuple[int, F32, F32]] = []
     wanted = _spread(frames, max(1, MOST // len(track.cameras)))
     unwrapped = set(_spread(wanted, textures).tolist())
@@ -135,6 +138,9 @@ def projected(track: Track, person: Person, view: int, frames: NDArray[np.intp])
     return np.concatenate(rows).astype(np.float64)
 
 
+_Look = tuple[int, int, F32, F64, F64, F64, F64, Crop]
+
+
 def _looks(
     network: FeatureNetwork,
     picture: NDArray[np.uint8],
@@ -143,29 +149,32 @@ def _looks(
     where: tuple[int, int],
     copies: int,
     rng: np.random.Generator,
-) -> list[tuple[int, int, F32, F64, F64, Crop]]:
+) -> list[_Look]:
     base = crop_of(box_around(at))
     crops = [base, *(jittered(base, CHANGES, CROP, rng) for _ in range(copies - 1))]
     cuts = [cut(picture, crop) for crop in crops]
     changed = [degrade(recolour(one, CHANGES, rng), CHANGES, rng) for one in cuts[IN_ITS_LIGHT:]]
     seen = network([*cuts[:IN_ITS_LIGHT], *changed])
     view, frame = where
-    return [
-        (frame, view, seen.features[i], seen.points[i, points.number, :2], crop.points_from_image(at[points.number]),
-         crop)
-        for i, crop in enumerate(crops)
-    ]  # fmt: skip
+    looks = []
+    for i, crop in enumerate(crops):
+        own, wanted = seen.points[i, :, :2], crop.points_from_image(at)
+        skin, irises = (own[points.number], wanted[points.number]), (iris_centres(own), iris_centres(wanted))
+        looks.append((frame, view, seen.features[i], *skin, *irises, crop))
+    return looks
 
 
-def _joined(parts: list[tuple[int, int, F32, F64, F64, Crop]], count: int) -> Examples:
-    rows = list(zip(*parts, strict=True)) or [()] * 6
-    crops = [(crop.x, crop.y, crop.side, crop.roll) for crop in rows[5]]
+def _joined(parts: list[_Look], count: int) -> Examples:
+    rows = list(zip(*parts, strict=True)) or [()] * 8
+    crops = [(crop.x, crop.y, crop.side, crop.roll) for crop in rows[7]]
     return Examples(
         np.array(rows[0], np.intp),
         np.array(rows[1], np.intp),
         np.array(rows[2], np.float32),
         np.array(rows[3], np.float32).reshape(-1, count, 2),
         np.array(rows[4], np.float32).reshape(-1, count, 2),
+        np.array(rows[5], np.float32).reshape(-1, 2, 2),
+        np.array(rows[6], np.float32).reshape(-1, 2, 2),
         np.array(crops, np.float64).reshape(-1, 4),
     )
 

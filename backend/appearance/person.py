@@ -13,7 +13,7 @@ from backend.errors import ErrorCode, UserError
 from backend.head_model.builder.landmarks import IBUG68_FROM_MEDIAPIPE
 from backend.head_model.library import load_head_of
 from backend.head_model.lid_clearance import with_clear_lids
-from backend.head_model.model import HeadModel, surface_positions
+from backend.head_model.model import JOINT_NAMES, HeadModel, surface_positions
 from backend.head_model.personal import with_corrections
 from backend.track.types import Track
 
@@ -24,6 +24,8 @@ F64 = NDArray[np.float64]
 POINT_SET = "mediapipe478"
 SKIN_POINTS = 468
 """Of MediaPipe's points those on skin; the irises turn with the gaze."""
+IRISES = np.array([range(473, 478), range(468, 473)])
+"""(2,5) the points of the left and right iris."""
 EVERY = 4
 """Of the points on skin every so many join the 51 on brows, nose, eyes and lips."""
 
@@ -76,6 +78,10 @@ class Person:
             )
         return FacePoints.of(self)
 
+    @cached_property
+    def eyes(self) -> Eyes:
+        return Eyes.of_head(self.head, self.neutral)
+
 
 @dataclass(frozen=True, eq=False)
 class FacePoints:
@@ -95,9 +101,36 @@ class FacePoints:
         moves = surface_positions(points, head.triangles, head.expression_basis)[:, number]
         return cls(number, rest.astype(np.float64), moves.astype(np.float64))
 
+    @cached_property
+    def columns(self) -> F64:
+        """(K,3,K_ex) ``moves`` by point."""
+        return np.ascontiguousarray(self.moves.transpose(1, 2, 0))
+
     def at(self, expression: NDArray[np.floating[Any]]) -> F64:
         """Positions (T,K,3) at expressions (T,K_ex)."""
         return np.asarray(self.rest + np.tensordot(np.asarray(expression, np.float64), self.moves, axes=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Eyes:
+    """Of the left and right eye the ``joint (2,3)`` in head space and from there the iris's centre, ``arm (2,3)``, as
+    it looks ahead, metres. No expression moves either."""
+
+    joint: F64
+    arm: F64
+
+    @classmethod
+    def of_head(cls, head: HeadModel, neutral: F32) -> Eyes:
+        """Of a person's neutral (V,3) on a head."""
+        joints = head.joints(neutral)
+        joint = np.stack([joints[JOINT_NAMES.index(name)] for name in ("left_eye", "right_eye")])
+        points = surface_positions(head.landmarks[POINT_SET], head.triangles, neutral)
+        return cls(joint.astype(np.float64), iris_centres(points) - joint)
+
+
+def iris_centres(points: NDArray[np.floating[Any]]) -> F64:
+    """(…,2,C) the centres of the left and right iris among MediaPipe's points (…,478,C)."""
+    return np.asarray(points[..., IRISES, :].mean(axis=-2), np.float64)
 
 
 @lru_cache(maxsize=1)

@@ -19,13 +19,14 @@ def project(points: F64, focal_px: float, centre: F64) -> F64:
     return np.asarray(points[..., :2] / points[..., 2:] * focal_px + centre)
 
 
-def solve_pose(points: F64, pixels: F64, focal_px: float, centre: F64) -> tuple[F64, F64]:
+def solve_pose(points: F64, pixels: F64, focal_px: float, centre: F64, steps: int = STEPS) -> tuple[F64, F64]:
     """Rotation (3,3) and translation (3,), head to camera, that lay points (K,3) over pixels (K,2) best.
 
-    Least squares in pixels, from a weak-perspective start. The head is before the camera, upright by its own points.
+    Least squares in pixels, from a weak-perspective start, ``steps`` at most. The head is before the
+    camera, upright by its own points.
     """
     rotation, translation = _weak_perspective(points, (pixels - centre) / focal_px)
-    for _ in range(STEPS):
+    for _ in range(steps):
         turned = points @ rotation.T
         placed = turned + translation
         jacobian = jacobian_of(turned, placed, focal_px)
@@ -40,13 +41,16 @@ def solve_pose(points: F64, pixels: F64, focal_px: float, centre: F64) -> tuple[
 
 def jacobian_of(turned: F64, placed: F64, focal_px: float) -> F64:
     """(2K,6) of pixels by a small turn, from the left, and a shift: ``turned (K,3)`` is R·X, ``placed`` that + t."""
-    x, y, z = placed.T
-    zero = np.zeros_like(z)
-    by_place = np.stack([np.stack([1 / z, zero, -x / z**2], 1), np.stack([zero, 1 / z, -y / z**2], 1)], 1) * focal_px
-    a, b, c = turned.T
+    (x, y, z), (a, b, c) = placed.T, turned.T
+    scale = focal_px / z
+    u, v = -x / z * scale, -y / z * scale  # of a pixel by depth
+    jacobian = np.zeros((len(placed), 2, 6))
+    jacobian[:, 0, 3] = jacobian[:, 1, 4] = scale
+    jacobian[:, 0, 5], jacobian[:, 1, 5] = u, v
     # d(ω × v)/dω = −[v]×
-    by_turn = np.stack([np.stack([zero, c, -b], 1), np.stack([-c, zero, a], 1), np.stack([b, -a, zero], 1)], 1)
-    return np.concatenate([by_place @ by_turn, by_place], axis=2).reshape(-1, 6)
+    jacobian[:, 0, 0], jacobian[:, 0, 1], jacobian[:, 0, 2] = u * b, scale * c - u * a, -scale * b
+    jacobian[:, 1, 0], jacobian[:, 1, 1], jacobian[:, 1, 2] = v * b - scale * c, -v * a, scale * a
+    return jacobian.reshape(-1, 6)
 
 
 def _weak_perspective(points: F64, rays: F64) -> tuple[F64, F64]:

@@ -15,17 +15,19 @@ from backend.appearance.model import Appearance
 from backend.appearance.pca import Components
 from backend.appearance.person import Person, chosen_points
 from backend.appearance.regressor import Regressor
+from backend.appearance.trust import Trust
 from backend.errors import ErrorCode, UserError
 from backend.files import read_npz, write_npz
 from backend.reading import parse_json, shown
 
-FORMAT = "flowface-driver-1"
+FORMAT = "flowface-driver-2"
 SUFFIX = ".npz"
 MAX_BYTES = 256 << 20
 """Unpacked. A driver of the open head has 7 million bytes."""
 MOST_CODES = 512
 _PERSON = ("identity", "deformation", "action_corrections")
 _TEXELS = ("rows", "columns")
+_TRUST = ("directions", "shares", "noise", "iris", "iris_noise")
 
 
 def save_driver(model: DriverModel, path: Path) -> None:
@@ -38,6 +40,7 @@ def save_driver(model: DriverModel, path: Path) -> None:
         "side": appearance.side,
         "texture_unit": appearance.texture_unit,
         "noise": appearance.components.noise,
+        "trust": {"beyond": model.trust.beyond, "usual": model.trust.usual},
         "focal_ratio": model.focal_ratio,
         "name": model.name,
         "about": model.about,
@@ -51,6 +54,7 @@ def save_driver(model: DriverModel, path: Path) -> None:
         "basis": appearance.components.basis.astype(np.float32),
         "deviation": appearance.components.deviation,
         **{f"regressor_{item.name}": getattr(model.regressor, item.name) for item in fields(Regressor)},
+        **{f"trust_{name}": getattr(model.trust, name) for name in _TRUST},
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,13 +107,23 @@ def _assembled(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Drive
         *(arrays[name].astype(np.intp) for name in _TEXELS),
     )
     regressor = Regressor(*(arrays[f"regressor_{item.name}"].astype(np.float32) for item in fields(Regressor)))
+    told = {name: arrays[f"trust_{name}"] for name in _TRUST}
+    trust = Trust(
+        directions=told["directions"].astype(np.float32),
+        shares=told["shares"].astype(np.float32),
+        beyond=float(header["trust"]["beyond"]),
+        usual=float(header["trust"]["usual"]),
+        noise=told["noise"].astype(np.float64),
+        iris=told["iris"].astype(np.float64),
+        iris_noise=told["iris_noise"].astype(np.float64),
+    )
     about = header["about"] if isinstance(header["about"], dict) else {}
-    return DriverModel(person, appearance, regressor, float(header["focal_ratio"]), str(header["name"]), about)
+    return DriverModel(person, appearance, regressor, trust, float(header["focal_ratio"]), str(header["name"]), about)
 
 
 def _require_whole(model: DriverModel) -> None:
     """Raise ValueError where the parts do not fit each other or hold numbers that are not finite."""
-    appearance, regressor, person = model.appearance, model.regressor, model.person
+    appearance, regressor, person, trust = model.appearance, model.regressor, model.person, model.trust
     codes, parameters = len(appearance.components.deviation), len(appearance.to_balanced)
     width = parameters + 3 * len(appearance.rows)
     features, points = len(regressor.middle), 2 * len(chosen_points())
@@ -125,6 +139,11 @@ def _require_whole(model: DriverModel) -> None:
         "codes_at": (regressor.codes_at, (codes,)),
         "points": (regressor.points, (features, points)),
         "points_at": (regressor.points_at, (points,)),
+        "directions": (trust.directions, (features, len(trust.shares))),
+        "shares": (trust.shares, (len(trust.shares),)),
+        "noise": (trust.noise, (points // 2,)),
+        "iris": (trust.iris, (2, 2)),
+        "iris_noise": (trust.iris_noise, (2,)),
     }
     head = person.model  # raises where it is another head's
     wanted |= {
@@ -139,6 +158,8 @@ def _require_whole(model: DriverModel) -> None:
             raise ValueError(f"“{name}” holds a number that is not finite")
     if not (0 < model.focal_ratio < 100 and 1 <= appearance.side <= 4096 and 0 < appearance.texture_unit < np.inf):
         raise ValueError("its sizes are nobody's")
+    if not (0 < trust.beyond < np.inf and 0 < trust.usual < np.inf and trust.noise.min() > 0 < trust.iris_noise.min()):
+        raise ValueError("its trust in a look is none")
     if not 0 <= appearance.components.noise < np.inf:
         raise ValueError(f"its noise is {appearance.components.noise}")
     for name in _TEXELS:

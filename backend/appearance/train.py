@@ -21,8 +21,9 @@ from backend.appearance.keep import kept_looks
 from backend.appearance.measure import Comparison, compare
 from backend.appearance.model import Observed, learn_appearance, parameters_of
 from backend.appearance.person import Person
-from backend.appearance.regressor import fit_regressor
+from backend.appearance.regressor import Learnt, fit_regressor
 from backend.appearance.storage import save_driver
+from backend.appearance.trust import fit_trust
 from backend.appearance.tune import TuneOptions, Tuner
 from backend.cameras.distortion import lens_of
 from backend.errors import Cancelled, ErrorCode, UserError
@@ -169,7 +170,9 @@ def learn(
     seen = Observed(index.astype(np.intp), observed.color, observed.weight)
     appearance, codes = learn_appearance(person, parameters, seen)
     wanted = codes[np.searchsorted(learnt, examples.frame)]
-    regressor = fit_regressor(examples.features, wanted, examples.wanted - examples.own)
+    looks, off = Learnt.of(examples.features), (examples.wanted - examples.own).astype(np.float64)
+    regressor = fit_regressor(looks, wanted, off)
+    trust = fit_trust(looks, off, (examples.wanted_iris - examples.own_iris).astype(np.float64))
     camera = track.cameras[0]
     about: dict[str, object] = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -177,4 +180,4 @@ def learn(
         "frames": len(np.unique(examples.frame)),
     }
     focal_ratio = float(camera.focal_px[0]) / max(camera.image_size)
-    return DriverModel(person, appearance, regressor, focal_ratio, name, about), wanted
+    return DriverModel(person, appearance, regressor, trust, focal_ratio, name, about), wanted

@@ -22,6 +22,7 @@ from backend.appearance.measure import compare
 from backend.appearance.model import face_metric, parameters_of
 from backend.appearance.new_light import Looks
 from backend.appearance.person import Person
+from backend.appearance.regressor import Learnt as LearntLooks
 from backend.appearance.regressor import Regressor, fit_regressor
 from backend.appearance.storage import load_driver, save_driver
 from backend.appearance.tune import TuneOptions, Tuner
@@ -60,6 +61,22 @@ def test_it_tells_a_rendered_face_that_it_has_not_learnt_from(learnt: Learnt) ->
     assert found.head_degrees < 2.5
 
 
+def test_a_mouth_opens_though_the_driver_has_learnt_from_shut_ones(learnt: Learnt) -> None:
+    track, _, looks, _ = learnt
+    person = Person.of(track)
+    jaw = track.expression[:, person.model.expression_names.index("jawOpen")]
+    frames = np.setdiff1d(np.flatnonzero(jaw < 0.05), HELD)
+    known = examples.Examples(**{name: array[np.isin(looks.frame, frames)] for name, array in looks.arrays().items()})
+    _, skin = examples.gather(
+        track, person, frames[::4], on_progress=lambda *_: None, should_cancel=lambda: False, copies=1, textures=6
+    )
+    model, _ = train.learn(track, person, frames, known, skin, "rendered, shut")
+    no_look_is_strange = replace(model, trust=replace(model.trust, usual=1e9))
+    found = [compare(driver, track, np.flatnonzero(jaw > 0.2)) for driver in (model, no_look_is_strange)]
+    open_mouth, expected = (one.vertex_mm for one in found if one is not None)
+    assert open_mouth < 0.75 * expected
+
+
 def test_a_code_leads_back_to_the_face_that_it_is_of(learnt: Learnt) -> None:
     track, model, looks, codes = learnt
     wanted = parameters_of(track.expression, track.gaze)[looks.frame]
@@ -78,8 +95,8 @@ def test_steps_by_the_papers_losses_bring_a_spoilt_regressor_back(learnt: Learnt
     tuner = Tuner(replace(model, regressor=spoilt), looks, codes, focal, centre, options)
     for _ in range(9):
         tuner.train()
-    own = looks.own.astype(np.float64)
-    errors = [np.square(one(looks.features, own)[0] - codes).mean() for one in (spoilt, tuner.tuned().regressor)]
+    told = [one.code(one.whitened(looks.features)) for one in (spoilt, tuner.tuned().regressor)]
+    errors = [np.square(one - codes).mean() for one in told]
     assert errors[1] < 0.8 * errors[0]
     again = Tuner(replace(model, regressor=spoilt), looks, codes, focal, centre, options)
     again.restore(tuner.state())
@@ -107,9 +124,15 @@ def test_a_driver_is_the_same_once_it_was_written_and_read(learnt: Learnt, tmp_p
     _, model, looks, _ = learnt
     save_driver(model, tmp_path / "person.npz")
     again = load_driver(tmp_path / "person.npz")
-    own = looks.own[:5].astype(np.float64)
-    told, read = (which.regressor(looks.features[:5], own) for which in (model, again))
+    own, strange = looks.own[:5].astype(np.float64), np.linspace(0, 9, 5)[:, None]
+    told, read = ([], [])
+    for which, answers in ((model, told), (again, read)):
+        x = which.regressor.whitened(looks.features[:5]) * (1 + strange).astype(np.float32)
+        answers += [which.regressor.code(x), which.regressor.place(x, own, np.full(5, 0.4)), which.trust.strangeness(x)]
     assert all(np.array_equal(one, other) for one, other in zip(told, read, strict=True))
+    assert told[2].max() > 2
+    for name in ("noise", "iris", "iris_noise"):
+        assert np.array_equal(getattr(again.trust, name), getattr(model.trust, name))
     codes = np.random.default_rng(0).normal(size=(4, len(model.appearance.components)))
     assert np.allclose(model.appearance.parameters(codes), again.appearance.parameters(codes), atol=1e-5)
     assert np.allclose(model.appearance.texture(codes), again.appearance.texture(codes), atol=1e-5)
@@ -124,6 +147,13 @@ def test_a_file_whose_parts_do_not_fit_is_refused_in_words(learnt: Learnt, tmp_p
     with pytest.raises(UserError, match=r"not a whole driver.*codes_at") as error:
         load_driver(tmp_path / "person.npz")
     assert error.value.code == ErrorCode.BAD_FILE
+    few = replace(model.trust, noise=model.trust.noise[:-1])
+    save_driver(replace(model, trust=few), tmp_path / "few.npz")
+    with pytest.raises(UserError, match=r"not a whole driver.*noise"):
+        load_driver(tmp_path / "few.npz")
+    save_driver(replace(model, trust=replace(model.trust, usual=0.0)), tmp_path / "none.npz")
+    with pytest.raises(UserError, match=r"not a whole driver.*trust"):
+        load_driver(tmp_path / "none.npz")
 
 
 def test_a_person_of_no_numbers_is_refused_in_words(learnt: Learnt, tmp_path: Path) -> None:
@@ -152,8 +182,9 @@ def test_a_linear_truth_is_found_whether_there_are_more_looks_or_more_features()
         features = rng.normal(size=(count, width)).astype(np.float32)
         truth = rng.normal(size=(width, 4)) if count > width else np.outer(np.ones(width), np.ones(4))
         codes = features @ truth
-        regressor: Regressor = fit_regressor(features, codes, np.zeros((count, 3, 2)))
-        told, points = regressor(features, np.ones((count, 3, 2)))
+        regressor: Regressor = fit_regressor(LearntLooks.of(features), codes, np.zeros((count, 3, 2)))
+        x = regressor.whitened(features)
+        told, points = regressor.code(x), regressor.place(x, np.ones((count, 3, 2)), np.ones(count))
         assert np.corrcoef(told.ravel(), codes.ravel())[0, 1] > 0.98
         assert np.allclose(points, 1, atol=1e-6)
 

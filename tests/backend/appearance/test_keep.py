@@ -15,6 +15,7 @@ RNG = np.random.default_rng(8)
 
 def _looks() -> tuple[Examples, Observed]:
     floats = {name: RNG.random((6, 3, 2)).astype(np.float32) for name in ("own", "wanted")}
+    floats |= {name: RNG.random((6, 2, 2)).astype(np.float32) for name in ("own_iris", "wanted_iris")}
     number = np.arange(6)
     examples = Examples(
         frame=number, view=number * 0, features=np.eye(6, dtype=np.float32), crop=np.ones((6, 4)), **floats
