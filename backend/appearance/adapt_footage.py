@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from backend.adaptation.work import Work
+from backend.alignment.crop import CROP, Crop
 from backend.appearance.adapt import AdaptOptions, LightAdapter
 from backend.appearance.driver import Driver, DriverModel
+from backend.appearance.face_solve import Pinhole
 from backend.appearance.new_light import Looks, look_at
-from backend.appearance.sight import Cameras, Sight
+from backend.appearance.pose import project
 from backend.appearance.storage import load_driver, save_driver
 from backend.errors import Cancelled
 from backend.evaluation.metrics.stability import temporal_stability
@@ -93,18 +94,21 @@ def adapt_footage(request: LightRequest, on_progress: OnProgress, should_cancel:
 
 def figures(model: DriverModel, looks: Looks, focal_px: float) -> LightFigures:
     """How well a driver does on looks, three or more of them in a row."""
-    sight = Sight(model, np.zeros(0, np.intp))
     width, height = (int(n) for n in looks.size)
-    centre = np.tile((width / 2, height / 2), (len(looks), 1))
-    cameras = Cameras.of(looks.crop, np.full(len(looks), focal_px), centre)
-    with torch.no_grad():
-        told = sight(torch.tensor(looks.features), torch.tensor(looks.own), cameras)
-        apart = (sight.landmarks(told, cameras).numpy() - looks.detected).astype(np.float64)
-        points = sight.points_at_expression(told.expression) @ told.rotation.mT + told.translation[:, None]
+    camera = Pinhole(focal_px, np.array([width / 2, height / 2]))
+    apart, placed = [], []
+    for features, own, detected, (x, y, side, roll) in zip(
+        looks.features, looks.own, looks.detected, looks.crop, strict=True
+    ):
+        crop = Crop(float(x), float(y), float(side), float(roll))
+        expected = model.expect(features, own.astype(np.float64))
+        laid = model.lay(expected, crop.points_to_image(expected.points), crop.side / CROP, camera)
+        placed.append(model.person.points.at(laid.expression) @ laid.rotation.T + laid.translation)
+        apart.append(crop.points_from_image(project(placed[-1], focal_px, camera.centre)) - detected)
     # what is always off by the same is the landmarks' own, not the driver's
-    apart -= apart.mean(axis=0)
-    error = np.linalg.norm(apart, axis=-1).mean() / looks.pictures.shape[1]
-    return LightFigures(100 * float(error), temporal_stability(points.numpy()).mean)
+    off = np.array(apart)
+    error = np.linalg.norm(off - off.mean(axis=0), axis=-1).mean() / looks.pictures.shape[1]
+    return LightFigures(100 * float(error), temporal_stability(np.array(placed)).mean)
 
 
 def _parts(count: int, border: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -40,8 +40,9 @@ times larger. Of 0.01, 0.02, 0.03 and 0.1 (always) the error falls (lp_d10 1.07,
 stability is lost (lp_s18 1.58, 1.65, 1.70, 1.75)."""
 MOST_SPREAD, MOST_GAZE_SPREAD = 0.2, 1.0
 """However strange: of 0.1, 0.2 and 0.5 the best on lp_d3 (1.23, 1.21 and 1.21 times, irises left out)."""
+BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")
 LEAST_OPEN = 0.05
-"""Share of an open eye's below which its iris tells no less."""
+"""Of an open eye: lids cover what tells where it looks, by no more than all but this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,47 @@ class DriverModel:
     focal_ratio: float
     name: str
     about: dict[str, object]
+
+    def expect(self, features: F32, own: F64) -> Expected:
+        """What a look (F,) that sees the points at ``own (K,2)`` in its crop says by itself."""
+        x = self.regressor.whitened(features[None])
+        code, strange = self.regressor.code(x)[0], self.trust.strangeness(x)
+        told = self.appearance.parameters(code[None])[0]
+        bounds = self.person.head.expression_bounds
+        return Expected(
+            code=code,
+            expression=np.clip(told[:-4], bounds[:, 0], bounds[:, 1]),
+            gaze=np.clip(told[-4:], -LARGEST_TURN, LARGEST_TURN).reshape(2, 2),
+            points=self.regressor.place(x, own[None], 1 / strange)[0],
+            strangeness=float(strange[0]),
+        )
+
+    def lay(self, expected: Expected, pixels: F64, pixel: float, camera: Pinhole) -> Laid:
+        """The face near what is expected whose points lie at ``pixels (K,2)`` of the picture, of which one of the
+        crop's is ``pixel``."""
+        spread = min(SPREAD * expected.strangeness, MOST_SPREAD)
+        bounds, noise = self.person.head.expression_bounds.astype(np.float64), self.trust.noise * pixel
+        return lay_face(self.person.points, bounds, camera, pixels, noise, expected.expression, spread)
+
+    def turn(self, expected: Expected, laid: Laid, irises: F64, pixel: float, camera: Pinhole) -> F64:
+        """Gaze (2,2) near what is expected of a face whose irises lie at ``irises (2,2)``, as ``lay``."""
+        spread = min(GAZE_SPREAD * expected.strangeness, MOST_GAZE_SPREAD)
+        names = self.person.head.expression_names
+        shut = [float(laid.expression[names.index(name)]) if name in names else 0.0 for name in BLINKS]
+        noise = self.trust.iris_noise * pixel / np.clip(1 - np.array(shut), LEAST_OPEN, 1)
+        return turn_eyes(self.person.eyes, laid, camera, irises, noise, expected.gaze, spread)
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """Of a look by itself: ``code (Z,)``, ``expression (K_ex,)`` and ``gaze (2,2)`` within bounds, where the person's
+    points lie, ``points (K,2)`` in pixels of the crop, and how many times as strange as an ordinary look it is."""
+
+    code: F64
+    expression: F64
+    gaze: F64
+    points: F64
+    strangeness: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +126,7 @@ class Driver:
         UserError where the person's head is not here any more or has changed."""
         self.model = model
         self._network = FeatureNetwork()
-        self._points, self._eyes = model.person.points, model.person.eyes
-        head = model.person.head
-        self._bounds = head.expression_bounds.astype(np.float64)
-        names = ("eyeBlinkLeft", "eyeBlinkRight")
-        self._blinks = [head.expression_names.index(name) if name in head.expression_names else None for name in names]
+        self._number = model.person.points.number
         self._focal, self._lens = focal_px, lens
         self._crop: Crop | None = None
 
@@ -103,17 +141,10 @@ class Driver:
         if seen.presence[0] < PRESENT:
             return None
         self._crop = crop_of(box_around(landmarks))
-        code, laid, gaze = self._told(picture, crop, seen)
+        expected, laid, gaze = self._told(picture, crop, seen)
         iod = float(np.linalg.norm(landmarks[LEFT_OUTER_CANTHUS] - landmarks[RIGHT_OUTER_CANTHUS]))
         expression = laid.expression.astype(np.float32)
-        return Driven(expression, gaze.astype(np.float32), laid.rotation, laid.translation, code, landmarks, iod)
-
-    def decode(self, code: F64) -> tuple[F32, F32]:
-        """Expression (K_ex,) and gaze (2,2) of a code (Z,), within bounds."""
-        told = self.model.appearance.parameters(code[None])[0]
-        expression = np.clip(told[:-4], self._bounds[:, 0], self._bounds[:, 1])
-        gaze = np.clip(told[-4:], -LARGEST_TURN, LARGEST_TURN)
-        return expression.astype(np.float32), gaze.reshape(2, 2).astype(np.float32)
+        return Driven(expression, gaze, laid.rotation, laid.translation, expected.code, landmarks, iod)
 
     def lens_for(self, picture: NDArray[np.uint8]) -> Lens:
         """The camera that a picture is taken to be of."""
@@ -139,27 +170,13 @@ class Driver:
         seen = self._network([cut(picture, first)])
         return crop_of(box_around(first.points_to_image(seen.points[0, :, :2])))
 
-    def _told(self, picture: NDArray[np.uint8], crop: Crop, seen: Seen) -> tuple[F64, Laid, F64]:
-        """Code (Z,), face and gaze (2,2) of one look."""
-        regressor, trust = self.model.regressor, self.model.trust
-        x = regressor.whitened(seen.features)
-        code, strange = regressor.code(x)[0], trust.strangeness(x)
-        points = regressor.place(x, seen.points[:, self._points.number, :2], 1 / strange)[0]
-        expected, gaze = self.decode(code)
-        irises = iris_centres(seen.points[0, :, :2]) + trust.iris
+    def _told(self, picture: NDArray[np.uint8], crop: Crop, seen: Seen) -> tuple[Expected, Laid, F32]:
+        """What one look lets expect, and the face and gaze (2,2) that it comes to."""
+        model, own = self.model, seen.points[0, :, :2]
+        expected = model.expect(seen.features[0], own[self._number])
         lens, pixel = self.lens_for(picture), crop.side / CROP
-        at = crop.points_to_image(np.concatenate([points, irises]))
+        at = crop.points_to_image(np.concatenate([expected.points, iris_centres(own) + model.trust.iris]))
         at = at if lens.ideal else undistort(at, lens).points
         camera = Pinhole(lens.focal_px, np.array(lens.principal_point, np.float64))
-        spread = min(SPREAD * float(strange[0]), MOST_SPREAD)
-        laid = lay_face(
-            self._points, self._bounds, camera, at[:-2], trust.noise * pixel, expected.astype(np.float64), spread
-        )
-        spread = min(GAZE_SPREAD * float(strange[0]), MOST_GAZE_SPREAD)
-        noise = trust.iris_noise * pixel / self._open(laid.expression)
-        return code, laid, turn_eyes(self._eyes, laid, camera, at[-2:], noise, gaze.astype(np.float64), spread)
-
-    def _open(self, expression: F64) -> F64:
-        """(2,) how far the left and right eye are open, 0…1: lids cover what tells where it looks."""
-        shut = [0.0 if index is None else float(expression[index]) for index in self._blinks]
-        return np.clip(1 - np.array(shut), LEAST_OPEN, 1)
+        laid = model.lay(expected, at[:-2], pixel, camera)
+        return expected, laid, model.turn(expected, laid, at[-2:], pixel, camera).astype(np.float32)

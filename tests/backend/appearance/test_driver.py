@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -66,7 +67,9 @@ def test_a_mouth_opens_though_the_driver_has_learnt_from_shut_ones(learnt: Learn
     person = Person.of(track)
     jaw = track.expression[:, person.model.expression_names.index("jawOpen")]
     frames = np.setdiff1d(np.flatnonzero(jaw < 0.05), HELD)
-    known = examples.Examples(**{name: array[np.isin(looks.frame, frames)] for name, array in looks.arrays().items()})
+    shut = np.isin(looks.frame, frames)
+    some: dict[str, Any] = {name: array[shut] for name, array in looks.arrays().items()}
+    known = examples.Examples(**some)
     _, skin = examples.gather(
         track, person, frames[::4], on_progress=lambda *_: None, should_cancel=lambda: False, copies=1, textures=6
     )
@@ -125,7 +128,8 @@ def test_a_driver_is_the_same_once_it_was_written_and_read(learnt: Learnt, tmp_p
     save_driver(model, tmp_path / "person.npz")
     again = load_driver(tmp_path / "person.npz")
     own, strange = looks.own[:5].astype(np.float64), np.linspace(0, 9, 5)[:, None]
-    told, read = ([], [])
+    told: list[NDArray[np.float64]] = []
+    read: list[NDArray[np.float64]] = []
     for which, answers in ((model, told), (again, read)):
         x = which.regressor.whitened(looks.features[:5]) * (1 + strange).astype(np.float32)
         answers += [which.regressor.code(x), which.regressor.place(x, own, np.full(5, 0.4)), which.trust.strangeness(x)]

@@ -38,7 +38,7 @@ def test_what_lies_between_the_networks_points_and_the_persons_is_kept_with_its_
 def test_of_what_a_strange_look_says_of_points_as_little_is_believed() -> None:
     rng = np.random.default_rng(5)
     features = rng.normal(size=(400, 8)).astype(np.float32)
-    off = (features @ rng.normal(size=(8, 6)) + 3).reshape(400, 3, 2)
+    off = (features @ rng.normal(size=(8, 6)) + 3).reshape(400, 3, 2).astype(np.float64)
     regressor = fit_regressor(Learnt.of(features), np.zeros((400, 1)), off)
     x, own = regressor.whitened(features[:2]), np.zeros((2, 3, 2))
     whole, half, none = (regressor.place(x, own, np.full(2, share)) for share in (1.0, 0.5, 0.0))
