@@ -5,9 +5,11 @@ must have the same colours in both (eq. 6), those of the appearance model once C
 (eq. 8), and the head must lie under the landmarks (eq. 9). The linear maps learn; the network behind them stands still.
 
 Learnt from lp_d10's first half, adapted to its third quarter and judged on its last, both relit: error over the fit's,
-and stability. Dim and noisy: none 1.209, 1.688; landmarks alone 1.221, 1.693; all 1.203, 1.645. Dim from the side: none
-1.210, 1.613; landmarks 1.211, 1.751; consecutive textures 1.223, 1.637; all 1.198, 1.636. In the take's own light the
-driver has 1.200, 1.598: it has little to lose, having learnt from pictures in changed light.
+and stability. Dim and noisy: none 1.142, 1.731; landmarks alone 1.160, 1.811; consecutive textures 1.156, 1.778; all
+1.149, 1.743. Dim from the side: none 1.112, 1.589; landmarks 1.110, 1.635; consecutive 1.145, 1.576; all 1.110, 1.637.
+In the take's own light the driver has 1.117, 1.674: it has nothing to win back, having learnt from pictures in changed
+light and being led by points where one is strange. Before it was led so, all three had won a little of what it lost
+then (1.209 to 1.203, and 1.210 to 1.198).
 """
 
 from __future__ import annotations
