@@ -36,7 +36,7 @@ VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("takes=860,401", "camera=1008,522", "left=1008,541", "right=1008,562", "next=1008,588", "pick=1009,316"),
 )
 CORRECT_BUTTONS = ("840,635", "908,692", "905,920")  # header, Add Pin, Refine: as test_corrections' pictures show
-WRINKLES_SWITCH = ("890", "1053")  # as test_wrinkles_in_the_panel's pictures show
+WRINKLES_SWITCH = ("890", "1101")  # in 4.3 and 5.2, as test_wrinkles_in_the_panel's pictures show
 GOING_ON_HEADER = ("840", "388")
 SERVE = """import sys; from pathlib import Path; from backend.server.app import Server
 Server(Path(sys.argv[1]), sys.argv[2], runner="tests.blender.patient_runner:perform_when_told").run()"""
