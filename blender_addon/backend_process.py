@@ -30,9 +30,16 @@ class BackendProcess:
     """One run of a backend, started on construction."""
 
     def __init__(
-        self, launch: Launch, options: Sequence[str], log_file: Path | None = None, what: str = "The backend"
+        self,
+        launch: Launch,
+        options: Sequence[str],
+        log_file: Path | None = None,
+        what: str = "The backend",
+        *,
+        steps_back: bool = False,
     ) -> None:
-        """Start it; ``what`` it is called where it ends unasked.
+        """Start it; ``what`` it is called where it ends unasked. One that ``steps_back`` leaves a processor that
+        Blender wants to Blender.
 
         Raises:
             CannotStart: the command cannot be run.
@@ -44,14 +51,16 @@ class BackendProcess:
             self._process = subprocess.Popen(
                 [*launch.command, *options],
                 cwd=launch.folder,
-                env=environment(),
+                env={**(SLEEPING if steps_back else {}), **environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                **options_of_popen(sys.platform),
+                **options_of_popen(sys.platform, steps_back=steps_back),
             )
         except OSError as error:
             raise CannotStart(f"“{launch.command[0]}” cannot be run: {error.strerror}. {HOW_TO_INSTALL}") from error
+        if steps_back:
+            _step_back(self._process.pid)
         assert self._process.stdout is not None
         self._reader = threading.Thread(
             target=self._collect, args=(self._process.stdout,), name="FlowFace backend log", daemon=True
@@ -134,11 +143,32 @@ def _open_log(path: Path | None) -> IO[bytes] | None:
         return None  # a log in memory is enough to work with
 
 
-def options_of_popen(system: str) -> dict[str, Any]:
+BELOW_NORMAL_PRIORITY_CLASS = 0x4000  # as in ``subprocess``, which knows it on Windows only
+NICENESS = 5
+"""A quarter of a processor where Blender wants all of it (Linux: 335 parts beside 1,024), all of one that is free."""
+SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+"""Of a process that steps back, where the user's own does not say otherwise: threads that wait for each other by
+spinning take a second processor for nothing."""
+
+
+def options_of_popen(system: str, *, steps_back: bool = False) -> dict[str, Any]:
     """Options of ``Popen`` that keep a terminal's Ctrl-C from a child, and open no window on Windows."""
     if system == "win32":
-        return {"creationflags": getattr(subprocess, "CREATE_NO_WINDOW", 0)}
+        below = BELOW_NORMAL_PRIORITY_CLASS if steps_back else 0
+        return {"creationflags": getattr(subprocess, "CREATE_NO_WINDOW", 0) | below}
     return {"start_new_session": True}
+
+
+def _step_back(pid: int) -> None:
+    """Have a process that has only just begun, and threads that it will have, come second; where the system will not,
+    it goes on as it is."""
+    if sys.platform == "win32":
+        return  # it began so
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+    # Linux shares the processors between sessions first (sched(7), autogroups), and niceness counts within one only
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(NICENESS))
 
 
 def environment() -> dict[str, str]:

@@ -64,7 +64,7 @@ class Capture:
         self._own = keys.KeyPair(public, secret)
         options = [*source.options, "--client-key", keys.public_text(public), "--parent-pid", str(os.getpid())]
         command = Launch(launch.live_command, launch.folder)
-        self.process = BackendProcess(command, options, log_file, "The live session")
+        self.process = BackendProcess(command, options, log_file, "The live session", steps_back=True)
 
     @property
     def recording(self) -> bool:

@@ -22,6 +22,9 @@ from ..vendor import live
 HELD = "flowface_live_held"
 """Of a take's collection: the Actions that stepped aside, and the values that were shown before."""
 ROLES = (versions.POSE, versions.EXPRESSION)
+UNSEEN = 1e-4
+"""A weight below it is shown as 0: it moves no point by more than some micrometres, and Blender adds up a key for all
+of a mesh's points unless its value is exactly 0, here and in every character that follows."""
 
 
 def hold(collection: Any) -> None:
@@ -145,7 +148,8 @@ class Puppet:
     def show(self, pose: live.LivePose) -> None:
         """Have the head show a pose; pushes no undo step, and Blender works it out with its next drawing."""
         weights = np.zeros(0, np.float32) if not len(self._from) else pose.expression[self._from]
-        self._values[self._to] = np.clip(weights, self._low, self._high)
+        weights = np.clip(weights, self._low, self._high)
+        self._values[self._to] = np.where(np.abs(weights) < UNSEEN, 0.0, weights)
         self._keys.key_blocks.foreach_set("value", self._values)
         self._keys.update_tag()
         turns, places = axes.head_poses(pose.head_rotation[None], pose.head_translation[None], self._own)

@@ -11,7 +11,7 @@ from .. import action_slots, footage_paths, grades, live, refining, session, set
 from ..live_capture import running, takes_live
 from ..scene import actors, ownership, takes
 from ..scene import versions_of_take as versions
-from ..scene.build import build_take, look_through_camera
+from ..scene.build import build_take, look_at_head, look_through_camera
 from ..scene.footage import missing_footage, pictures_of
 from ..scene.plan import plan_for
 from ..vendor import messages as m
@@ -90,6 +90,8 @@ class FLOWFACE_OT_build_take(bpy.types.Operator):  # type: ignore[misc]
         footage_paths.keep_relative(context.scene, pictures_of(_cameras(built)))
         if job.match_scene and first:
             look_through_camera([context.screen])  # of other workspaces the user decides
+        elif first and take.report.get("photographs") and context.screen is not None:
+            look_at_head([context.screen], built[ownership.HEAD])  # no camera sees it as it is at rest
         unmatched = job.match_scene and not first and plan.collection is None
         if refined is not None:
             now.take_built(_about_refined(refined, built))

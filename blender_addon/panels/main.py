@@ -114,9 +114,9 @@ def _draw_track(layout: Any, chosen: Any, width: int, *, queue: bool) -> None:
     row = layout.row()
     row.scale_y = 1.0 if queue else 1.5
     row.operator("flowface.track", text="Track Next" if queue else "Track", icon="PLAY")
-    layout.operator("flowface.head_from_photographs", icon="USER")
-    if not chosen.footage and not queue:
+    if not chosen.footage and not queue:  # said of Track: photographs are chosen by their own button
         draw_text(layout, "Choose the footage first: a video, a photograph or a sequence.", width, "INFO")
+    layout.operator("flowface.head_from_photographs", icon="USER")
 
 
 def _draw_notice(layout: Any, notice: session.Notice, width: int) -> None:

@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from mathutils import Vector
+
 from ..vendor import take as contract
 from . import axes, new_head, plate, root, update
 from . import ownership as replace
@@ -126,3 +129,18 @@ def look_through_camera(screens: Iterable[Any]) -> None:
         for area in screen.areas:
             if area.type == "VIEW_3D":
                 area.spaces.active.region_3d.view_perspective = "CAMERA"
+
+
+HEADS_AWAY = 3.0
+"""From the eye of a viewport to a head, in half diagonals of its bounding box: it fills most of the height."""
+
+
+def look_at_head(screens: Iterable[Any], head: Any) -> None:
+    """Have the 3D viewports of these screens that look through no camera show a head, from where they look now."""
+    corners = np.array([head.matrix_world @ Vector(corner) for corner in head.bound_box])
+    middle, reach = corners.mean(axis=0), np.ptp(corners, axis=0)
+    for screen in screens:
+        for area in screen.areas:
+            if area.type == "VIEW_3D" and area.spaces.active.region_3d.view_perspective != "CAMERA":
+                view = area.spaces.active.region_3d
+                view.view_location, view.view_distance = middle, HEADS_AWAY * float(np.linalg.norm(reach)) / 2

@@ -46,11 +46,16 @@ class Confidence:
     uncertainty: Curve
     views: tuple[tuple[replace.ShownView, Curve | None], ...]  # None where the take has one view only
     skin: Curve | None = None  # by how much the head misses skin that was followed; none, or empty, where none was
+    rest: float | None = None  # the frame on which a head of photographs is at rest, which nobody photographed
 
     @property
     def has_skin(self) -> bool:
         """Whether the skin was followed from frame to frame."""
         return self.skin is not None and len(self.skin.frames) > 0
+
+    def at_rest(self, frame: int) -> bool:
+        """Whether a frame of the scene is the one on which a head of photographs is at rest."""
+        return self.rest is not None and abs(self.rest - frame) <= SAME_FRAME
 
     def sentence(self, frame: int) -> str:
         """One line on a frame of the scene."""
@@ -58,6 +63,8 @@ class Confidence:
         skin = None if self.skin is None else self.skin.at(frame)
         if error is None:
             return f"Frame {frame}: outside the take"
+        if self.at_rest(frame):
+            return f"Frame {frame}: the head at rest. Each photograph has a frame after it."
         if error == contract.NOT_TRACKED:
             return f"Frame {frame}: no face was found"
         known = f"({grades.of_error(error, with_skin=self.has_skin)})"
@@ -76,6 +83,8 @@ class Confidence:
         """
         frames, errors = self.error.frames, self.error.values
         lost = errors == contract.NOT_TRACKED
+        if self.rest is not None:
+            lost &= frames != self.rest
         low_confidence = lost | _far_above_median(errors, ~lost)
         known = np.isin(frames, self.uncertainty.frames)
         if known.any():
@@ -120,9 +129,11 @@ def confidence_of(collection: Any) -> Confidence | None:
     error = curves.get(animation.custom_path(contract.TRACKING_ERROR.name))
     if error is None:
         return None
-    views = replace.shown_views(collection)
+    views, errors = replace.shown_views(collection), _read(error)
+    of_stills = bool(collection.get(replace.STILLS_KEY, 0)) and len(errors.frames) > 0
+    at_rest = of_stills and errors.values[0] == contract.NOT_TRACKED
     return Confidence(
-        _read(error),
+        errors,
         _read(curves.get(animation.custom_path(contract.UNCERTAINTY.name))),
         tuple(
             (view, _read(curves.get(animation.custom_path(animation.of_view(contract.VIEW_ERROR, view.name).name))))
@@ -131,6 +142,7 @@ def confidence_of(collection: Any) -> Confidence | None:
             for view in views
         ),
         _read(curves.get(animation.custom_path(contract.SKIN_ERROR.name))),
+        float(errors.frames[0]) if at_rest else None,
     )
 
 

@@ -1,6 +1,7 @@
 """How long Blender stands still for a head that is live: ``python -m tests.blender.live_capture_times [VIDEO]``.
 
-A phone's packets, or a video played as if it were a camera, drive the open head and a character that follows it.
+A phone's packets, or a video played as if it were a camera, drive the open head and a character that follows it. On a
+machine that is busy with others much of the time by the clock is waiting for a processor: that is told apart.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -25,6 +27,14 @@ from tests.backend.live.packets import Phone
 from .live_stand_in import StandIn
 
 POSES = 200
+STALL = 0.02
+"""Seconds that the viewport may stand still."""
+TITLES = {
+    "own": "the add-on's own work",
+    "stall": "own work and Blender's evaluation by the clock",
+    "waited": "of it waiting for a processor",
+    "worked": "work of all of Blender's threads",
+}
 PROGRAM = """#!/bin/sh
 cd {root} && exec env PYTHONPATH={root} {python} -m backend.entry "$@" --loop
 """
@@ -41,36 +51,61 @@ def add_follower(head: object) -> None:
     bpy.ops.flowface.retarget_live()
 
 
-def measure(what: str) -> None:
-    """Do what Blender's timer does for so many poses, and print what that cost."""
-    own, clock, graph = [], [], []
-    started, first = time.perf_counter(), running.now.drawn
-    while len(own) < POSES:
-        drawn, before, at = running.now.drawn, time.thread_time(), time.perf_counter()
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one pose: the add-on's own work, that and Blender's evaluation by the clock, how much of it the main
+    thread waited for a processor that others had, and what all of Blender's threads worked for it."""
+
+    own: float
+    stall: float
+    waited: float
+    worked: float
+
+
+def waited() -> float:
+    """Seconds for which this thread was ready and had no processor; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) * 1e-9
+    except OSError:
+        return 0.0
+
+
+def show_next() -> Cost:
+    """Do what Blender's timer does until a pose is shown, and have Blender work it out as before a drawing."""
+    while True:
+        drawn, idle, worked = running.now.drawn, waited(), time.process_time()
+        own, at = time.thread_time(), time.perf_counter()
         live_pump.tick()
         if running.now.drawn > drawn:
-            own.append(time.thread_time() - before)
-            clock.append(time.perf_counter() - at)
-            at = time.perf_counter()
+            own = time.thread_time() - own
             bpy.context.view_layer.update()
-            graph.append(time.perf_counter() - at)
+            stall = time.perf_counter() - at
+            return Cost(own, stall, waited() - idle, time.process_time() - worked)
         time.sleep(running.INTERVAL)
         if session.current().capture.over:
             raise SystemExit(running.now.notice)
+
+
+def measure(what: str) -> None:
+    """Show so many poses, and print what that cost."""
+    started, first = time.perf_counter(), running.now.drawn
+    costs = []
+    for _ in range(POSES):
+        costs.append(show_next())
+        time.sleep(running.INTERVAL)
     rate = (running.now.drawn - first) / (time.perf_counter() - started)
+    for name, title in TITLES.items():
+        values = 1000 * np.array([getattr(cost, name) for cost in costs])
+        late = np.quantile(values, 0.95)
+        print(f"{what}: {title} {values.mean():.2f} ms a pose, 95 % {late:.2f}, longest {values.max():.2f}")
+    longest = max(costs, key=lambda cost: cost.stall)
+    over = sum(cost.stall > STALL for cost in costs)
+    print(
+        f"{what}: {over} of {POSES} over {1000 * STALL:.0f} ms; the longest is pose {costs.index(longest)}, which "
+        f"waited {1000 * longest.waited:.1f} ms for a processor and worked {1000 * longest.worked:.1f} ms"
+    )
     state = session.current().capture.state
-    for name, values in (("the add-on's own work", own), ("by the clock", clock), ("Blender's own evaluation", graph)):
-        mean, late, most = 1000 * np.mean(values), 1000 * np.quantile(values, 0.95), 1000 * np.max(values)
-        print(f"{what}: {name} {mean:.2f} ms a pose, 95 % {late:.2f}, longest {most:.2f}")
     print(f"{what}: {rate:.0f} poses shown a second, {state.milliseconds:.0f} ms to a pose, {state.dropped} dropped")
-
-
-def until_driven() -> None:
-    while running.now.drawn == 0:
-        live_pump.tick()
-        time.sleep(0.01)
-        if session.current().capture.over:
-            raise SystemExit(running.now.notice)
 
 
 def main() -> None:
@@ -92,9 +127,10 @@ def main() -> None:
         preferences._Defaults.environment = str(stand_in.program)
         with stand_in:
             bpy.ops.flowface.live_capture_start()
-            until_driven()
+            print(f"first pose: {1000 * show_next().stall:.1f} ms")
             measure("head alone")
             add_follower(running.head_take()[HEAD])
+            print(f"first pose with a character: {1000 * show_next().stall:.1f} ms")
             measure("with a character")
             over.set()
             blender_addon.unregister()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from backend.files import write_atomic
 from backend.progress import OnPartial, OnProgress, ShouldCancel
@@ -26,6 +29,8 @@ def perform(
     """Write the performance as the job's result, and the names of its photographs into the report."""
     if type(spec) is not PhotographsJob:
         raise TypeError(f"a job of another kind: {spec.KIND}")
-    save_track(performance(spec.views[0].footage), folder / "track.npz")
+    done = performance(spec.views[0].footage)
+    tracked = np.arange(len(done.tracked)) > 0  # at first the head is at rest
+    save_track(replace(done, tracked=tracked), folder / "track.npz")
     report = {"photographs": len(spec.views), "warnings": [", ".join(view.name for view in spec.views)]}
     write_atomic(folder / "report.json", json.dumps(report).encode())

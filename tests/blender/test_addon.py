@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import time
@@ -265,3 +266,30 @@ def test_backend_that_ends_early_is_explained(tmp_path: Path, code: str, says: s
     while process.running and time.monotonic() < deadline:
         time.sleep(0.01)
     assert says in process.why_ended()
+
+
+ASKS_ITSELF = """
+import os, time
+ends = time.monotonic() + 20
+while os.getpriority(os.PRIO_PROCESS, 0) != {wanted} and time.monotonic() < ends:
+    time.sleep(0.01)
+print(os.getpriority(os.PRIO_PROCESS, 0), os.environ["OPENBLAS_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no niceness")
+def test_a_process_that_steps_back_leaves_the_processor_to_blender(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its threads sleep while they wait, where the user does not say otherwise."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "the user's")
+    wanted = min(os.getpriority(os.PRIO_PROCESS, 0) + backend_process.NICENESS, 19)
+    launch = backend_process.Launch((sys.executable, "-c", ASKS_ITSELF.format(wanted=wanted)))
+    process = backend_process.BackendProcess(launch, [], steps_back=True)
+    share = Path(f"/proc/{process.pid}/autogroup")
+    shared = share.read_text().split() if share.exists() else []
+    assert not shared or shared[-1] == str(backend_process.NICENESS)
+    deadline = time.monotonic() + 30
+    while not process.silent and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert list(process.log) == [f"{wanted} 1 the user's"]
+    assert backend_process.options_of_popen("win32", steps_back=True)["creationflags"] & 0x4000

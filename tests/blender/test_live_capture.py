@@ -197,6 +197,9 @@ def test_only_the_newest_pose_is_shown_and_costs_little(driven: tuple[StandIn, P
         live_pump.tick()
         spent.append(time.thread_time() - before)
     assert jaw() == pytest.approx(151 / 200) and np.quantile(spent, 0.9) < 0.02
+    for value, shown in ((0.00015, 0.00015), (0.00005, 0.0)):
+        phone.send(face(value))
+        until(lambda wanted=shown: jaw() == pytest.approx(wanted, abs=1e-7))
     takes.delete(take())
     phone.send(face(0.2))
     until(lambda: session.current().capture.over)

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bpy
+import numpy as np
 import pytest
 
 from backend.server.app import Server
 from blender_addon import preferences, pump, session
 from blender_addon.client import Connection
+from blender_addon.scene import confidence
 from blender_addon.scene.ownership import HEAD
 
 from .conftest import wait_until
@@ -44,8 +46,18 @@ def test_photographs_become_a_head(
     said = session.current().notice
     assert not said.is_error and said.text.startswith("Made a head of 3 photographs, mean error 0.90 %"), said.text
     assert said.text.endswith("ann, ann 2, profile")
-    keys = bpy.data.collections["ann"][HEAD].data.shape_keys.key_blocks
+    head = bpy.data.collections["ann"][HEAD]
+    keys = head.data.shape_keys.key_blocks
     assert len(keys) == 53 and bpy.context.scene.render.fps == rate
+    known = confidence.confidence_of(bpy.data.collections["ann"])
+    assert known.sentence(1) == "Frame 1: the head at rest. Each photograph has a frame after it."
+    assert known.sentence(2) == "Frame 2: error 0.9 % (good)" and known.low_confidence_ranges() == []
+    (view,) = (area.spaces.active.region_3d for area in bpy.context.screen.areas if area.type == "VIEW_3D")
+    points = np.array([head.matrix_world @ vertex.co for vertex in head.data.vertices])
+    assert np.linalg.norm(np.array(view.view_location) - points.mean(axis=0)) < 0.1, (
+        "it is in the middle of the viewport"
+    )
+    assert np.ptp(points, axis=0).max() < view.view_distance < 4 * np.ptp(points, axis=0).max()
 
 
 @pytest.mark.usefixtures("addon")

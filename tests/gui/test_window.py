@@ -33,10 +33,10 @@ JOBS_HEADER = ("840", "368")
 VIEW_BUTTONS = (  # found by looking at the pictures of test_several_views
     *("cameras=840,240", "solve=840,453", "from_scene=958,453", "options=840,265", "track=908,300"),
     *("aligner=950,315", "network=940,363"),
-    *("takes=860,401", "camera=1008,522", "left=1008,541", "right=1008,562", "next=1008,588", "pick=1009,316"),
+    *("takes=860,453", "camera=1008,574", "left=1008,593", "right=1008,614", "next=1008,640", "pick=1009,316"),
 )
-CORRECT_BUTTONS = ("840,635", "908,692", "905,920")  # header, Add Pin, Refine: as test_corrections' pictures show
-WRINKLES_SWITCH = ("890", "1053")  # as test_wrinkles_in_the_panel's pictures show
+CORRECT_BUTTONS = ("840,688", "908,745", "905,973")  # header, Add Pin, Refine: as test_corrections' pictures show
+WRINKLES_SWITCH = ("890", "1101")  # in 4.3 and 5.2, as test_wrinkles_in_the_panel's pictures show
 GOING_ON_HEADER = ("840", "388")
 SERVE = """import sys; from pathlib import Path; from backend.server.app import Server
 Server(Path(sys.argv[1]), sys.argv[2], runner="tests.blender.patient_runner:perform_when_told").run()"""

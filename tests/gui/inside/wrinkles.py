@@ -84,6 +84,7 @@ def shot(name: str) -> None:
 
 
 def turn_on() -> None:
+    bgui.shot("wrinkles-0-before")
     bgui.click(switch_x, switch_y)
     bgui.after(20.0, on)  # shaders are compiled meanwhile
 
