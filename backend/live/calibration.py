@@ -37,10 +37,11 @@ class Calibrated:
 
 @dataclass
 class Calibration:
-    """Collects pictures until they are enough."""
+    """Collects pictures until they are enough, or no more will come (``whole``)."""
 
     seconds: float = SECONDS
     frames: list[AlignedFrame] = field(default_factory=list)
+    whole: bool = False
     _began: float | None = None
     _gone: float = 0.0
     _last: float = 0.0
@@ -49,6 +50,8 @@ class Calibration:
         """A picture; time without a face does not count."""
         if self._began is None:
             self._began = self._last = time
+        if self.whole:
+            return
         elapsed, self._last = time - self._last, time
         if seen is None:
             self._gone += elapsed
@@ -59,8 +62,8 @@ class Calibration:
     @property
     def fraction(self) -> float:
         """Of what is needed, 1 where that is there."""
-        if self._began is None:
-            return 0.0
+        if self._began is None or self.whole:
+            return float(self.whole)
         by_time = (self._last - self._began - self._gone) / self.seconds if self.seconds > 0 else 1.0
         return float(min(1.0, by_time, len(self.frames) / LEAST_PICTURES))
 

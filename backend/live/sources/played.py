@@ -15,7 +15,8 @@ from backend.live.sources.newest import Arriving, NewestPicture
 def play_video(path: Path, *, loop: bool = False, speed: float = 1.0) -> NewestPicture:
     """Play a video once, or over and over where ``loop``; ``speed`` 2 shows twice as many pictures a second.
 
-    Its pictures keep their own times whatever the speed; those of a further round go on from the last one's.
+    Its pictures keep their own times whatever the speed; those of a further round go on from the last one's, as they do
+    where it is played ``again``.
 
     Raises:
         UserError: what ``open_footage`` raises; ``footage_no_video`` for a still.
@@ -39,4 +40,4 @@ def play_video(path: Path, *, loop: bool = False, speed: float = 1.0) -> NewestP
                 return
             before = moment + 1 / info.frame_rate
 
-    return NewestPicture(path.name, stream)
+    return NewestPicture(path.name, stream, gap=1 / info.frame_rate)

@@ -140,6 +140,27 @@ def test_a_video_plays_once_at_its_own_times_or_goes_on_from_there(tmp_path: Pat
     again.close()
 
 
+def test_a_video_begins_anew_behind_its_last_picture_and_in_its_midst(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    encode_evenly(clip, [gray(level) for level in (0, 60, 120, 180)], 50.0)
+    source = play_video(clip, speed=4.0)
+    while not source.ended:
+        source.latest(3, 5.0)
+    assert source.again() == 4
+    assert not source.ended
+    newest = source.latest(7, 5.0)  # the fourth of the second round
+    assert newest is not None
+    assert (newest.number, round(newest.time, 3), int(newest.picture[0, 0, 0])) == (8, 0.14, pytest.approx(180, abs=4))
+    slow = play_video(clip, speed=0.01)
+    assert slow.latest(0, 5.0) is not None
+    assert slow.again() == 1
+    first = slow.latest(1, 5.0)
+    assert first is not None
+    assert (first.number, round(first.time, 3), int(first.picture[0, 0, 0])) == (2, 0.02, pytest.approx(0, abs=4))
+    slow.close()
+    assert NewestPicture("camera", Camcorder().stream).again() is None
+
+
 @pytest.mark.parametrize("option", [{"out": Path("x")}, {"seconds": 2.0}, {"identity": Path("x")}, {"loop": True}])
 def test_options_of_pictures_are_refused_where_there_are_none(option: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="means nothing of --live-link") as refused:
