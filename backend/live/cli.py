@@ -24,8 +24,8 @@ def live(
     footage: Annotated[
         Path | None,
         typer.Argument(
-            help="A video to play as if it were a camera, from its beginning once the face is calibrated; the "
-            "camera where left out.",
+            help="A video, or a sequence by its folder or any of its images, to play as if it were a camera, from its "
+            "beginning once the face is calibrated; the camera where left out.",
             metavar="VIDEO",
             show_default=False,
         ),

@@ -169,10 +169,18 @@ def test_options_of_pictures_are_refused_where_there_are_none(option: dict[str, 
     assert next(iter(option)) in refused.value.message
 
 
-def test_a_still_is_no_video(tmp_path: Path) -> None:
+def test_a_still_is_no_video_and_an_image_of_a_sequence_is_told_as_that(tmp_path: Path) -> None:
     from PIL import Image
 
     still = tmp_path / "still.png"
     Image.fromarray(gray(9)).save(still)
     with pytest.raises(UserError, match="nothing in it moves"):
         play_video(still)
+    for number in (7, 8, 9):
+        Image.fromarray(gray(number)).save(tmp_path / f"shot_{number:04d}.png")
+    source = play_video(tmp_path / "shot_0008.png")
+    assert source.name == "shot_0007.png to shot_0009.png"
+    first = source.latest(0, 5.0)
+    assert first is not None
+    assert int(first.picture[0, 0, 0]) == 6 + first.number
+    source.close()
