@@ -60,6 +60,8 @@ class Confidence:
             return f"Frame {frame}: outside the take"
         if error == contract.NOT_TRACKED:
             return f"Frame {frame}: no face was found"
+        if error == contract.NO_PICTURE:
+            return f"Frame {frame}: the head at rest, which no picture shows"
         known = f"({grades.of_error(error, with_skin=self.has_skin)})"
         seen = "" if skin is None else f", {skin:.1f} % of matched skin"
         text = f"Frame {frame}: error {error:.1f} % {known}{seen}"
@@ -75,13 +77,13 @@ class Confidence:
         range.
         """
         frames, errors = self.error.frames, self.error.values
-        lost = errors == contract.NOT_TRACKED
-        low_confidence = lost | _far_above_median(errors, ~lost)
+        lost, tracked = errors == contract.NOT_TRACKED, errors >= 0
+        low_confidence = lost | _far_above_median(errors, tracked)
         known = np.isin(frames, self.uncertainty.frames)
         if known.any():
             values = np.full(len(frames), np.nan)
             values[known] = self.uncertainty.values[np.isin(self.uncertainty.frames, frames)]
-            low_confidence |= _far_above_median(values, known & ~lost)
+            low_confidence |= _far_above_median(values, known & tracked)
         starts = np.flatnonzero(low_confidence & ~np.r_[False, low_confidence[:-1]])
         ends = np.flatnonzero(low_confidence & ~np.r_[low_confidence[1:], False])
         return [(float(frames[first]), float(frames[last])) for first, last in zip(starts, ends, strict=True)]
@@ -90,9 +92,10 @@ class Confidence:
         """The frames at which the error is a local maximum, the worst first.
 
         None is nearer than ``WORST_APART`` to a worse one, at ``frame_rate`` (scene frames per second). Frames on which
-        no face was found have no error. Of frames that are equally bad in a row the first one counts.
+        no face was found, or of which there is no picture, have no error. Of frames that are equally bad in a row the
+        first one counts.
         """
-        tracked = self.error.values != contract.NOT_TRACKED
+        tracked = self.error.values >= 0
         frames, errors = self.error.frames[tracked], self.error.values[tracked]
         starts = np.flatnonzero(np.r_[True, errors[1:] != errors[:-1]][: len(errors)])
         level = errors[starts]
