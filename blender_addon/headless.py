@@ -32,7 +32,8 @@ def fetch_result(endpoint: str, job: str) -> m.Message:
         ValueError: the endpoint is not an address.
     """
     try:
-        from .client import Client, RequestFailed, ask
+        from .asking import RequestFailed, ask
+        from .client import Client
     except ImportError as error:
         raise CannotSave(f"The scene cannot be written because {error.name} is not installed.") from error
     client = Client(endpoint, name="scene writer")

@@ -7,8 +7,9 @@ import traceback
 
 import bpy
 
-from . import pump, session
+from . import preferences, pump, session
 from .live_capture import running
+from .live_capture.unplaced import FOLDER, Recordings
 from .operators import live_capture as operators
 
 IDLE = 0.25  # seconds
@@ -20,6 +21,8 @@ _words_at = 0.0
 
 def tick() -> float:
     """One round; returns the seconds until the next, as Blender's timers want it. Never raises, or the timer ends."""
+    if running.recordings is None:
+        running.recordings = Recordings(preferences.user_folder() / FOLDER)
     capture = session.current().capture
     if (capture is None or capture.over) and not running.now.to_keep:
         return IDLE
@@ -28,7 +31,8 @@ def tick() -> float:
     except Exception as error:
         traceback.print_exc()
         running.now.notice = session.Notice(f"Live failed because of an error of its own: {error}.", is_error=True)
-        running.now.to_build, running.now.to_keep = False, []
+        running.now.to_build = False
+        running.put_aside(running.now.notice.text)
         if capture is not None:
             capture.end()
     return running.INTERVAL

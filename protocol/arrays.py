@@ -42,13 +42,15 @@ class Property:
     """A custom property of the take's armature, keyed with an array (T,) over the take's frames.
 
     ``{view}`` in name and description stands for the view whose camera has the array. ``untracked`` is keyed on frames
-    in which no face was found; where it is None, frames without a number (NaN) get no key.
+    in which no face was found; where it is None, frames without a number (NaN) get no key. ``no_picture`` is keyed in
+    place of it on frames of which there is no picture, as the head at rest before photographs is.
     """
 
     name: str
     description: str
     lowest: float = 0.0
     untracked: float | None = None
+    no_picture: float | None = None
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,14 @@ TURNS = 1e4
 """Radians: a head that turns on and on may count its turns."""
 NOT_TRACKED = -1.0
 """Value of the tracking error on frames that were bridged because no face was found."""
+NO_PICTURE = -2.0
+"""Value of the tracking error on frames of which there is no picture, in a take that has some."""
 TRACKING_ERROR = Property(
     "tracking_error",
-    "Reprojection error in percent of the inter-ocular distance; -1 where no face was found",
-    lowest=NOT_TRACKED,
+    "Reprojection error in percent of the inter-ocular distance; -1 where no face was found, -2 without a picture",
+    lowest=NO_PICTURE,
     untracked=NOT_TRACKED,
+    no_picture=NO_PICTURE,
 )
 VIEW_ERROR = Property("tracking_error {view}", "Reprojection error in “{view}”, percent of the inter-ocular distance")
 SKIN_ERROR = Property(

@@ -27,7 +27,10 @@ MAX_BYTES = 256 << 20
 MOST_CODES = 512
 _PERSON = ("identity", "deformation", "action_corrections")
 _TEXELS = ("rows", "columns")
-_TRUST = ("directions", "shares", "noise", "iris", "iris_noise")
+_MATRICES = ("codes", "points")
+"""Of a regressor; its other arrays are vectors."""
+_TRUST = {"directions": 2, "shares": 1, "noise": 1, "iris": 2, "iris_noise": 1}
+"""Arrays, and how many dimensions each has."""
 
 
 def save_driver(model: DriverModel, path: Path) -> None:
@@ -40,7 +43,8 @@ def save_driver(model: DriverModel, path: Path) -> None:
         "side": appearance.side,
         "texture_unit": appearance.texture_unit,
         "noise": appearance.components.noise,
-        "trust": {"beyond": model.trust.beyond, "usual": model.trust.usual},
+        "beyond": model.trust.beyond,
+        "usual": model.trust.usual,
         "focal_ratio": model.focal_ratio,
         "name": model.name,
         "about": model.about,
@@ -71,64 +75,108 @@ def load_driver(path: Path) -> DriverModel:
     """
     arrays = read_npz(path, "driver", MAX_BYTES)
     try:
-        header = _header(arrays)
-        model = _assembled(header, arrays)
+        model = _assembled(_header(arrays), arrays)
         _require_whole(model)
-    except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        why = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+    except _NotWhole as fault:
         raise UserError(
-            ErrorCode.BAD_FILE, f"{shown(path)} is not a whole driver: {why}.", "Learn it anew: flowface driver train"
-        ) from error
+            ErrorCode.BAD_FILE, f"{shown(path)} is not a whole driver: {fault}.", "Learn it anew: flowface driver train"
+        ) from fault
     return model
 
 
+class _NotWhole(Exception):  # noqa: N818 - a clause of a sentence for the user
+    """What is wrong with a file. An exception of its own, so that no fault of the code counts as the file's."""
+
+
 def _header(arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    raw = arrays["header"]
-    header = parse_json(raw.tobytes()) if raw.dtype == np.uint8 else None
+    raw = _array(arrays, "header", 1, "u")
+    try:
+        header = parse_json(raw.tobytes())
+    except ValueError as error:
+        raise _NotWhole(f"its header is no JSON: {error}") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ValueError("its header is of something else")
+        raise _NotWhole("its header is of something else")
     return header
+
+
+def _array(arrays: dict[str, NDArray[Any]], name: str, dimensions: int, kinds: str = "iuf") -> NDArray[Any]:
+    """An array of the file that has as many dimensions and is of one of ``kinds`` (numpy's letters)."""
+    array = arrays.get(name)
+    if array is None:
+        raise _NotWhole(f"“{name}” is missing")
+    if array.ndim != dimensions or array.dtype.kind not in kinds:
+        raise _NotWhole(f"“{name}” is {array.dtype} of {array.ndim} dimensions, {dimensions} were expected")
+    return array
+
+
+def _number(header: dict[str, Any], name: str) -> float:
+    value = header.get(name)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < 1e12:
+        raise _NotWhole(f"“{name}” in its header is no number")
+    return float(value)
+
+
+def _text(header: dict[str, Any], name: str) -> str:
+    value = header.get(name)
+    if not isinstance(value, str):
+        raise _NotWhole(f"“{name}” in its header is no text")
+    return value
 
 
 def _assembled(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> DriverModel:
     person = Person(
-        str(header["head_id"]),
-        str(header["head_hash"]),
-        arrays["identity"].astype(np.float32),
-        arrays["deformation"].astype(np.float32),
-        arrays["action_corrections"].astype(np.float16),
+        _text(header, "head_id"),
+        _text(header, "head_hash"),
+        _array(arrays, "identity", 1).astype(np.float32),
+        _array(arrays, "deformation", 2).astype(np.float32),
+        _array(arrays, "action_corrections", 3).astype(np.float16),
     )
-    mean, basis, deviation = (arrays[name].astype(np.float64) for name in ("mean", "basis", "deviation"))
+    components = Components(
+        _array(arrays, "mean", 1).astype(np.float64),
+        _array(arrays, "basis", 2).astype(np.float64),
+        _array(arrays, "deviation", 1).astype(np.float64),
+        _number(header, "noise"),
+    )
     appearance = Appearance(
-        Components(mean, basis, deviation, float(header["noise"])),
-        arrays["to_balanced"].astype(np.float64),
-        float(header["texture_unit"]),
-        int(header["side"]),
-        *(arrays[name].astype(np.intp) for name in _TEXELS),
+        components,
+        _array(arrays, "to_balanced", 2).astype(np.float64),
+        _number(header, "texture_unit"),
+        int(_number(header, "side")),
+        *(_array(arrays, name, 1, "iu").astype(np.intp) for name in _TEXELS),
     )
-    regressor = Regressor(*(arrays[f"regressor_{item.name}"].astype(np.float32) for item in fields(Regressor)))
-    told = {name: arrays[f"trust_{name}"] for name in _TRUST}
-    trust = Trust(
+    regressor = Regressor(
+        *(
+            _array(arrays, f"regressor_{item.name}", 2 if item.name in _MATRICES else 1).astype(np.float32)
+            for item in fields(Regressor)
+        )
+    )
+    about = header.get("about")
+    ratio, name = _number(header, "focal_ratio"), _text(header, "name")
+    about = about if isinstance(about, dict) else {}
+    return DriverModel(person, appearance, regressor, _trust(header, arrays), ratio, name, about)
+
+
+def _trust(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Trust:
+    told = {name: _array(arrays, f"trust_{name}", dimensions) for name, dimensions in _TRUST.items()}
+    return Trust(
         directions=told["directions"].astype(np.float32),
         shares=told["shares"].astype(np.float32),
-        beyond=float(header["trust"]["beyond"]),
-        usual=float(header["trust"]["usual"]),
+        beyond=_number(header, "beyond"),
+        usual=_number(header, "usual"),
         noise=told["noise"].astype(np.float64),
         iris=told["iris"].astype(np.float64),
         iris_noise=told["iris_noise"].astype(np.float64),
     )
-    about = header["about"] if isinstance(header["about"], dict) else {}
-    return DriverModel(person, appearance, regressor, trust, float(header["focal_ratio"]), str(header["name"]), about)
 
 
 def _require_whole(model: DriverModel) -> None:
-    """Raise ValueError where the parts do not fit each other or hold numbers that are not finite."""
+    """Raise _NotWhole where the parts do not fit each other or hold numbers that are not finite."""
     appearance, regressor, person, trust = model.appearance, model.regressor, model.person, model.trust
     codes, parameters = len(appearance.components.deviation), len(appearance.to_balanced)
     width = parameters + 3 * len(appearance.rows)
     features, points = len(regressor.middle), 2 * len(chosen_points())
     if not 1 <= codes <= MOST_CODES:
-        raise ValueError(f"it has {codes} codes")
+        raise _NotWhole(f"it has {codes} codes")
     wanted = {
         "basis": (appearance.components.basis, (codes, width)),
         "mean": (appearance.components.mean, (width,)),
@@ -149,20 +197,25 @@ def _require_whole(model: DriverModel) -> None:
     wanted |= {
         "identity": (person.identity, (min(person.identity.size, len(head.shape_basis)),)),
         "deformation": (person.deformation, (head.vertex_count, 3) if person.deformation.size else (0, 3)),
-        "action_corrections": (person.action_corrections, person.action_corrections.shape),
+        "action_corrections": (person.action_corrections, _corrections(person.action_corrections, head.vertex_count)),
     }
     for name, (array, shape) in wanted.items():
         if array.shape != shape:
-            raise ValueError(f"“{name}” has shape {array.shape}, expected {shape}")
+            raise _NotWhole(f"“{name}” has shape {array.shape}, expected {shape}")
         if not np.isfinite(array).all():
-            raise ValueError(f"“{name}” holds a number that is not finite")
+            raise _NotWhole(f"“{name}” holds a number that is not finite")
     if not (0 < model.focal_ratio < 100 and 1 <= appearance.side <= 4096 and 0 < appearance.texture_unit < np.inf):
-        raise ValueError("its sizes are nobody's")
+        raise _NotWhole("its sizes are nobody's")
     if not (0 < trust.beyond < np.inf and 0 < trust.usual < np.inf and trust.noise.min() > 0 < trust.iris_noise.min()):
-        raise ValueError("its trust in a look is none")
+        raise _NotWhole("its trust in a look is none")
     if not 0 <= appearance.components.noise < np.inf:
-        raise ValueError(f"its noise is {appearance.components.noise}")
+        raise _NotWhole(f"its noise is {appearance.components.noise}")
     for name in _TEXELS:
         texels = getattr(appearance, name)
         if texels.size and not (texels.min() >= 0 and texels.max() < appearance.side):
-            raise ValueError(f"“{name}” are outside its texture")
+            raise _NotWhole(f"“{name}” are outside its texture")
+
+
+def _corrections(own: NDArray[Any], vertices: int) -> tuple[int, int, int]:
+    """The shape that corrections of a head's actions may have: none of them, or each of all its points."""
+    return (len(own), vertices if own.size else own.shape[1], 3)

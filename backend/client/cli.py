@@ -79,8 +79,13 @@ def parse_offsets(texts: list[str]) -> dict[str, float]:
     return offsets
 
 
-def parse_lenses(texts: list[str], flag: str, what: str, count: int = 1) -> dict[str, tuple[float, ...]]:
-    """``[VIEW=]NUMBER[,NUMBER]`` each, as a map by view, "" for every view; raises UserError (``bad_lens``)."""
+def parse_lenses(
+    texts: list[str], flag: str, what: str, count: int = 1, of: str = "VIEW"
+) -> dict[str, tuple[float, ...]]:
+    """``[VIEW=]NUMBER[,NUMBER]`` each, as a map by view, "" for every view; raises UserError (``bad_lens``).
+
+    ``of`` is what help calls a view.
+    """
     lenses = {}
     for text in texts:
         view, _, numbers = text.rpartition("=")
@@ -89,7 +94,7 @@ def parse_lenses(texts: list[str], flag: str, what: str, count: int = 1) -> dict
         except ValueError:
             values = ()
         if len(values) != count or not all(abs(value) < 1e6 for value in values):
-            raise UserError(ErrorCode.BAD_LENS, f"“{text}” is no value of {flag}: expected [VIEW=]{what}.")
+            raise UserError(ErrorCode.BAD_LENS, f"“{text}” is no value of {flag}: expected [{of}=]{what}.")
         lenses[view.strip()] = values
     return lenses
 

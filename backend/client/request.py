@@ -73,7 +73,8 @@ def job_spec(request: TrackRequest) -> TrackJob:
             ``unknown_aligner``, ``weights_unused``; ``bad_field`` for what no job may ask.
     """
     paths = [os.path.abspath(path) for path in request.footage]  # noqa: PTH100 - resolve() would follow links
-    names = ["camera"] if len(paths) == 1 else view_names(paths)
+    called = _Called(view_names(paths, "photograph"), "photograph") if request.photographs else _Called.views(paths)
+    names = ["camera"] if len(paths) == 1 else called.names
     cameras: Sequence[CameraSpec | None] = [None] * len(paths)
     metric = True
     if request.calibration:
@@ -88,9 +89,8 @@ def job_spec(request: TrackRequest) -> TrackJob:
             f"The aligner “{request.aligner}” takes no weights.",
             f"Add --aligner {others}, or leave --weights out.",
         )
-    offsets = {_view_number(key, names): seconds for key, seconds in request.offsets.items()}
     try:
-        return _job(request, paths, names, cameras, offsets, metric=metric)
+        return _job(request, paths, names, cameras, called, metric=metric)
     except ProtocolError as error:
         raise UserError(error.code, error.message, error.hint) from error
 
@@ -100,12 +100,13 @@ def _job(
     paths: Sequence[str],
     names: Sequence[str],
     cameras: Sequence[CameraSpec | None],
-    offsets: Mapping[int, float],
+    called: _Called,
     *,
     metric: bool,
 ) -> TrackJob:
-    faces, further = _faces(request, names)
-    lenses = _lenses(request, names, cameras)
+    offsets = {called.number(key): seconds for key, seconds in request.offsets.items()}
+    faces, further = _faces(request, called)
+    lenses = _lenses(request, called, cameras)
     return (PhotographsJob if request.photographs else TrackJob)(
         views=tuple(
             ViewSpec(path, name, offsets.get(i, 0.0), camera=camera, face=faces.get(i) if i else None, **lens)
@@ -131,15 +132,21 @@ def _neutral(named: Path | None) -> str:
     return os.path.abspath(named)  # noqa: PTH100 - as the footage
 
 
-def _faces(request: TrackRequest, names: Sequence[str]) -> tuple[dict[int, FaceChoice], tuple[FaceChoice, ...]]:
+def _faces(request: TrackRequest, called: _Called) -> tuple[dict[int, FaceChoice], tuple[FaceChoice, ...]]:
     """The face of each view by its index, and further faces of the one view; raises UserError (``faces_and_views``)."""
     faces: dict[int, FaceChoice] = {}
     further = []
     for key, box in (*request.faces.items(), *request.further_faces):
-        number, choice = _view_number(key, names), FaceChoice("box", box=box)
+        number, choice = called.number(key), FaceChoice("box", box=box)
         if faces.setdefault(number, choice) is not choice:
             further.append(choice)
-    if (further or request.all_faces) and len(names) > 1:
+    if further and request.photographs:
+        raise UserError(
+            ErrorCode.FACES_AND_VIEWS,
+            "Several faces of one photograph were named.",
+            "Name one --face for each photograph.",
+        )
+    if (further or request.all_faces) and len(called.names) > 1:
         raise UserError(
             ErrorCode.FACES_AND_VIEWS,
             "Several faces can be tracked at once in the footage of one camera only.",
@@ -148,23 +155,24 @@ def _faces(request: TrackRequest, names: Sequence[str]) -> tuple[dict[int, FaceC
     return faces, tuple(further)
 
 
-def _lenses(request: TrackRequest, names: Sequence[str], cameras: Sequence[CameraSpec | None]) -> list[dict[str, Any]]:
+def _lenses(request: TrackRequest, called: _Called, cameras: Sequence[CameraSpec | None]) -> list[dict[str, Any]]:
     """The fields of each view's lens; raises UserError (``bad_lens``) for what is given twice or makes no sense."""
     focal, sensor, principal = (
-        _by_view(given, names) for given in (request.focal_mm, request.sensor_mm, request.principal_points)
+        called.values(given) for given in (request.focal_mm, request.sensor_mm, request.principal_points)
     )
     lenses = []
-    for name, camera, mm, side, centre in zip(names, cameras, focal, sensor, principal, strict=True):
+    for name, camera, mm, side, centre in zip(called.names, cameras, focal, sensor, principal, strict=True):
         beside = camera is not None and (
             (mm is not None and camera.focal_px is not None)
             or (centre is not None and camera.principal_point is not None)
         )
         wrong = {
-            f"The lens of the view “{name}” is in the calibration already.": beside,
+            f"The lens of the {called.what} “{name}” is in the calibration already.": beside,
             "--focal-mm and --focal-px both give a focal length.": mm is not None
             and request.options.focal_px is not None,
-            f"--sensor-mm means nothing without a --focal-mm of the view “{name}”.": mm is None and side is not None,
-            f"A lens of the view “{name}” of {MILLIMETRES[0]:g} to {MILLIMETRES[1]:g} mm was expected.": any(
+            f"--sensor-mm means nothing without a --focal-mm of the {called.what} “{name}”.": mm is None
+            and side is not None,
+            f"A lens of the {called.what} “{name}” of {MILLIMETRES[0]:g} to {MILLIMETRES[1]:g} mm was expected.": any(
                 value is not None and not MILLIMETRES[0] <= value[0] <= MILLIMETRES[1] for value in (mm, side)
             ),
         }
@@ -173,12 +181,6 @@ def _lenses(request: TrackRequest, names: Sequence[str], cameras: Sequence[Camer
                 raise UserError(ErrorCode.BAD_LENS, sentence, "Give every lens once, in millimetres or in pixels.")
         lenses.append({"focal_mm": mm and mm[0], "sensor_mm": side and side[0], "principal_point": centre})
     return lenses
-
-
-def _by_view(given: Mapping[str, tuple[float, ...]], names: Sequence[str]) -> list[tuple[float, ...] | None]:
-    """What is given of each view by its name or number, or else of all."""
-    named = {_view_number(key, names): value for key, value in given.items() if key}
-    return [named.get(number, given.get("")) for number in range(len(names))]
 
 
 def _absolute(options: SolveOptions) -> SolveOptions:
@@ -191,26 +193,43 @@ def _absolute(options: SolveOptions) -> SolveOptions:
     return replace(options, **whole)
 
 
-def view_names(paths: Sequence[str]) -> list[str]:
-    """Names of the views: their files' names, as short as they differ; with their folders' where they do not."""
+def view_names(paths: Sequence[str], what: str = "camera") -> list[str]:
+    """Names of the views: their files' names, as short as they differ; with their folders' where they do not, else
+    numbers behind ``what``."""
     names = [Path(path).stem[:MAX_NAME] for path in paths]
     if len(set(names)) < len(names):
         names = [f"{Path(path).parent.name} {Path(path).stem}"[:MAX_NAME] for path in paths]
     if len(set(names)) < len(names):
-        names = [f"camera {number}" for number in range(1, len(paths) + 1)]
+        names = [f"{what} {number}" for number in range(1, len(paths) + 1)]
     return names
 
 
-def _view_number(key: str, names: Sequence[str]) -> int:
-    """The index of the view that a user calls ``key``: by its name, its number from 1, or "" for the first."""
-    if key in names:
-        return names.index(key)
-    if key.isdecimal() and 1 <= int(key) <= len(names):
-        return int(key) - 1
-    if not key:
-        return 0
-    raise UserError(
-        ErrorCode.UNKNOWN_VIEW,
-        f"There is no view “{key[:60]}”; there is {', '.join(names)}.",
-        "Name a view by its file's name without the ending, or by its number from 1.",
-    )
+@dataclass(frozen=True)
+class _Called:
+    """What users call the pieces of footage, by name, and all of them: views, or photographs."""
+
+    names: Sequence[str]
+    what: str = "view"
+
+    @classmethod
+    def views(cls, paths: Sequence[str]) -> _Called:
+        return cls(["camera"] if len(paths) == 1 else view_names(paths))
+
+    def number(self, key: str) -> int:
+        """The index of the one called ``key``: by its name, its number from 1, or "" for the first."""
+        if key in self.names:
+            return self.names.index(key)
+        if key.isdecimal() and 1 <= int(key) <= len(self.names):
+            return int(key) - 1
+        if not key:
+            return 0
+        raise UserError(
+            ErrorCode.UNKNOWN_VIEW,
+            f"There is no {self.what} “{key[:60]}”; there is {', '.join(self.names)}.",
+            f"Name a {self.what} by its file's name without the ending, or by its number from 1.",
+        )
+
+    def values(self, given: Mapping[str, tuple[float, ...]]) -> list[tuple[float, ...] | None]:
+        """What is given of each by its name or number, or else of all."""
+        named = {self.number(key): value for key, value in given.items() if key}
+        return [named.get(number, given.get("")) for number in range(len(self.names))]

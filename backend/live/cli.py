@@ -19,42 +19,52 @@ from backend.live.live_link_cli import (
 )
 from backend.live.picture_cli import PictureChoice, list_cameras, run_in_terminal, serve_pictures
 
+VideoArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A video, or a sequence by its folder or any of its images, to play as if it were a camera, from its "
+        "beginning once the face is calibrated; the camera where left out.",
+        metavar="VIDEO",
+        show_default=False,
+    ),
+]
+VideoOption = Annotated[Path | None, typer.Option("--video", help="The same.", hidden=True)]
+CameraOption = Annotated[
+    str, typer.Option(help="The camera by its name, or a part of it; the first one where left out.", metavar="NAME")
+]
+ListOption = Annotated[bool, typer.Option("--list", help="Name this machine's cameras, and stop.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder for the pictures and track.npz; nothing is kept without.")
+]
+SecondsOption = Annotated[
+    float | None, typer.Option(min=0.1, help="Stop so many seconds after the first pose; Ctrl-C stops at any time.")
+]
+IdentityOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="An earlier take of this person, its folder or track.npz, instead of calibrating.", metavar="TAKE"
+    ),
+]
+DriverOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="The person's driver, as `flowface driver train` writes it: it looks at the pictures, and nothing is "
+        "calibrated.",
+        metavar="PERSON.npz",
+    ),
+]
+
 
 def live(
-    footage: Annotated[
-        Path | None,
-        typer.Argument(
-            help="A video to play as if it were a camera; the camera where left out.",
-            metavar="VIDEO",
-            show_default=False,
-        ),
-    ] = None,
-    video: Annotated[Path | None, typer.Option("--video", help="The same.", hidden=True)] = None,
-    camera: Annotated[
-        str, typer.Option(help="The camera by its name, or a part of it; the first one where left out.", metavar="NAME")
-    ] = "",
-    list_them: Annotated[bool, typer.Option("--list", help="Name this machine's cameras, and stop.")] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for the pictures and track.npz; nothing is kept without.")
-    ] = None,
-    seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Stop so many seconds after the first pose; Ctrl-C stops at any time.")
-    ] = None,
+    footage: VideoArgument = None,
+    video: VideoOption = None,
+    camera: CameraOption = "",
+    list_them: ListOption = False,
+    out: OutOption = None,
+    seconds: SecondsOption = None,
     head: Annotated[str, typer.Option(help="Head model to drive.")] = "open",
-    identity: Annotated[
-        Path | None,
-        typer.Option(
-            help="An earlier take of this person, its folder or track.npz, instead of calibrating.", metavar="TAKE"
-        ),
-    ] = None,
-    driver: Annotated[
-        Path | None,
-        typer.Option(
-            help="The person's driver, as `flowface driver train` writes it: it looks at the pictures, and nothing is "
-            "calibrated.",
-            metavar="PERSON.npz",
-        ),
-    ] = None,
+    identity: IdentityOption = None,
+    driver: DriverOption = None,
     calibrate: Annotated[float, typer.Option(min=1.0, max=30.0, help="Seconds of the face to calibrate on.")] = 3.0,
     loop: Annotated[bool, typer.Option("--loop", help="Play the video over and over.")] = False,
     live_link: LiveLinkOption = False,

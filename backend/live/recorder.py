@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -113,6 +114,13 @@ class Recorder:
             image = picture.picture[:height, :width]
             yield FootageFrame(number, picture.time, float(number), picture.picture), np.ascontiguousarray(image)
             picture = self._waiting.get()
+
+
+def unused_name(folder: Path) -> Path:
+    """A name for a recording of now that no file in the folder has."""
+    stem = time.strftime("live-%Y%m%d-%H%M%S")
+    names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, 1000))
+    return next(path for name in names if not (path := folder / f"{name}.mp4").exists())
 
 
 def _info(path: Path, picture: NDArray[np.uint8], frame_rate: float) -> FootageInfo:

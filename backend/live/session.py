@@ -18,7 +18,7 @@ from backend.live.earlier import read_earlier
 from backend.live.follow import FaceFollower
 from backend.live.meter import Meter
 from backend.live.person import Person
-from backend.live.recorder import Recorder, Written
+from backend.live.recorder import Recorder, Written, unused_name
 from backend.live.types import LivePicture, Outlet, PictureSource
 from backend.observations import Alignment
 from backend.track.types import Track
@@ -69,7 +69,8 @@ class FaceSession:
     """Implements ``Session`` for a camera or a video that plays.
 
     Which head: ``options.head``, or a learnt driver's, in the pictures' own camera. All is done in the thread that runs
-    it, but for the source's pictures and the recording's encoder.
+    it, but for the source's pictures and the recording's encoder. A video begins anew once the face is calibrated: it
+    goes on meanwhile, as a camera does, and a short one is over by then.
     """
 
     source: PictureSource
@@ -186,10 +187,23 @@ class FaceSession:
             self._silent_since = now
             return picture
         if self.source.ended:
-            self._ending = True
+            self._ending = not self._calibrates_short()
         elif now - self._silent_since > SILENT and self._phase is not LivePhase.WAITING:
             self._say(outlet, LivePhase.WAITING, f"No picture comes from {self.source.name}.")
         return None
+
+    def _calibrates_short(self) -> bool:
+        """True where a video ended before enough of the face was seen: what was seen is all that there is."""
+        short = self._calibration is not None and bool(self._calibration.frames) and not self._calibration.whole
+        if self._calibration is not None:
+            self._calibration.whole = short
+        return short and self._play_again()
+
+    def _play_again(self) -> bool:
+        """Have a video begin anew; False of a camera."""
+        last = self.source.again()
+        self._number = self._number if last is None else last
+        return last is not None
 
     def _running(self) -> LivePhase:
         if self._calibration is not None:
@@ -205,6 +219,7 @@ class FaceSession:
                     self._say(outlet, self._running(), NOTHING_TO_CALIBRATE)
                     continue
                 self._stop_recording(outlet)
+                self._play_again()
                 self._calibrate(outlet)
             elif command.verb is LiveVerb.RECORD:
                 self._record(outlet)
@@ -245,6 +260,7 @@ class FaceSession:
             return
         self._calibration = None
         self._drive(outlet, found.person, found.track, found.seen)
+        self._play_again()  # those who record a video want all of it
 
     def _tell_fraction(self, outlet: Outlet, fraction: float) -> None:
         self._fraction = fraction
@@ -306,7 +322,8 @@ class FaceSession:
             return
         recorder = None
         if self.options.recordings is not None:
-            recorder = Recorder(_unused(self.options.recordings), self.meter.figures(time.perf_counter())[0] or 30.0)
+            rate = self.meter.figures(time.perf_counter())[0] or 30.0
+            recorder = Recorder(unused_name(self.options.recordings), rate)
         self._recording = _Recording(recorder, -1.0, -1.0)
         self._say(outlet, LivePhase.RECORDING)
 
@@ -381,10 +398,3 @@ class FaceSession:
 def _size(picture: LivePicture) -> tuple[int, int]:
     """Width and height."""
     return picture.picture.shape[1], picture.picture.shape[0]
-
-
-def _unused(folder: Path) -> Path:
-    """A name for a recording that no file in the folder has."""
-    stem = time.strftime("live-%Y%m%d-%H%M%S")
-    names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, 1000))
-    return next(path for name in names if not (path := folder / f"{name}.mp4").exists())

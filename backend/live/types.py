@@ -41,7 +41,13 @@ class PictureSource(Protocol):
 
     @property
     def ended(self) -> bool:
-        """True where no further picture will ever come."""
+        """True where no further picture will come."""
+
+    def again(self) -> int | None:
+        """Begin anew with the first picture, even behind the last, where that can be: None of a camera.
+
+        Gives the number of the last picture before; numbers and times go on from there.
+        """
 
     def close(self) -> None:
         """Let go of the camera or file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,22 +9,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.alignment.registry import find_aligner
-from backend.files import remove_temporary_files, write_atomic
-from backend.observations.chunks import remove_chunks
 from backend.observations.io import save_alignments
 from backend.pipeline.kept_steps import KeptSteps
 from backend.pipeline.options import fit_options
 from backend.pipeline.shares import Solving, aligning
 from backend.pipeline.take_files import alignments_file, texture_file, track_file
-from backend.pipeline.track_job import CHUNKS, PARTIAL_TRACK, STEPS, AlignedTake, painted, with_proxies
+from backend.pipeline.track_job import (
+    CHUNKS,
+    PARTIAL_TRACK,
+    STEPS,
+    AlignedTake,
+    painted,
+    tidy,
+    with_proxies,
+    write_report,
+)
 from backend.progress import JobProgress, OnPartial, OnProgress, ShouldCancel
 from backend.track.io import save_track
 from backend.track.types import Track
 from protocol.photographs import PhotographsJob
 
 if TYPE_CHECKING:
+    from backend.alignment.types import Aligner
     from backend.fitting import FitResult
+    from backend.head_model.model import HeadModel
     from backend.pipeline.align_views import AlignedView
+    from backend.pipeline.open_views import OpenView
     from backend.solving.photographs import SolvedPhotographs
 
 FACE = "face"
@@ -48,36 +57,17 @@ def run_job(
         UserError: photographs, face choice, head, aligner or options that cannot be used.
         Cancelled: ``should_cancel`` said so.
     """
-    from backend.alignment.finder import face_finder
     from backend.head_model.library import load_head
-    from backend.pipeline.align_views import view_warnings
     from backend.pipeline.made_from import key_of
-    from backend.pipeline.open_stills import find_in_stills, open_stills
-    from backend.pipeline.proxies import FOLDER as PROXIES
+    from backend.pipeline.open_stills import open_stills
 
-    for folder in (job_dir, job_dir / PROXIES, *(job_dir / CHUNKS).glob("*")):
-        remove_temporary_files(folder)
+    tidy(job_dir)
     on_progress(JobProgress("opening the photographs", 0.0))
     head = load_head(spec.head)
     aligner = find_aligner(spec.aligner, head, Path(spec.options.weights) if spec.options.weights else None)
     opened, said = open_stills(spec)
     key = key_of(spec, head, aligner, opened)
-    started = time.perf_counter()
-    found = find_in_stills(
-        opened,
-        aligner,
-        face_finder(),
-        spec,
-        job_dir / CHUNKS,
-        key,
-        on_progress=aligning(on_progress),
-        should_cancel=should_cancel,
-    )
-    aligned = list(found.views)
-    warnings = [*said, *found.warnings, *view_warnings(aligned)]
-    saved = [view.alignment for view in aligned]
-    now = time.perf_counter()
-    take = AlignedTake(spec, head, aligned, saved, warnings, started, now, timeline=found.timeline)
+    take = _aligned(spec, head, aligner, opened, said, job_dir / CHUNKS, key, on_progress, should_cancel)
     take = with_proxies(take, job_dir, on_progress, should_cancel)
 
     def publish(fit: FitResult) -> None:
@@ -86,7 +76,7 @@ def run_job(
             on_partial(PARTIAL_TRACK)
 
     keep = KeptSteps(job_dir / STEPS, key)
-    progress = Solving(on_progress, matching=spec.options.matches_skin(len(aligned)))
+    progress = Solving(on_progress, matching=spec.options.matches_skin(len(take.aligned)))
     solved = _solve(take, publish, progress, should_cancel)
     report = _report(take, solved, progress)
     track = _track(take, solved.fit, report)
@@ -99,11 +89,36 @@ def run_job(
     report["warnings"] = list(take.warnings)
     save_alignments(take.saved, job_dir / alignments_file(1))
     save_track(track, job_dir / track_file(1))
-    on_progress(JobProgress("writing the result", 0.999))
-    write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
-    remove_chunks(job_dir / CHUNKS)
-    keep.remove()
+    write_report(report, job_dir, on_progress, keep)
     return track, report
+
+
+def _aligned(
+    spec: PhotographsJob,
+    head: HeadModel,
+    aligner: Aligner,
+    opened: Sequence[OpenView],
+    said: Sequence[str],
+    chunks: Path,
+    key: str,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> AlignedTake:
+    """The take of the stills that show a face; what opening them ``said`` is among its warnings."""
+    from backend.alignment.finder import face_finder
+    from backend.pipeline.align_views import view_warnings
+    from backend.pipeline.open_stills import find_in_stills
+
+    started = time.perf_counter()
+    telling = aligning(on_progress)
+    found = find_in_stills(
+        opened, aligner, face_finder(), spec, chunks, key, on_progress=telling, should_cancel=should_cancel
+    )
+    aligned = list(found.views)
+    warnings = [*said, *found.warnings, *view_warnings(aligned)]
+    saved = [view.alignment for view in aligned]
+    now = time.perf_counter()
+    return AlignedTake(spec, head, aligned, saved, warnings, started, now, timeline=found.timeline)
 
 
 def _solve(take: AlignedTake, publish: Any, progress: Solving, should_cancel: ShouldCancel) -> SolvedPhotographs:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backend.head_model.model import HeadModel
     from backend.pipeline.align_views import AlignedView
     from backend.pipeline.proxies import ViewProxy
+    from backend.pipeline.shown_landmarks import ShownLandmarks
 
 F32 = NDArray[np.float32]
 NUMBER = 12  # characters that a number takes up beside a name
@@ -72,16 +73,8 @@ def make_track(
     if has_actions:
         actions = solve_action_weights(person, fit.expression, fit.gaze)
     deformed = bool(np.any(fit.deformation))
-    errors = [mean_of_seen(error, (1,)) for error in fit.reprojection_error_percent_iod]
     neutral = head.neutral(fit.identity) + fit.deformation
     landmarks = shown_landmarks(head, neutral, [view.alignment for view in views_to_fit(views, None, on.times)])
-    cameras = tuple(
-        replace(
-            camera_track(views, index, fit.cameras[index], errors[index], proxies.get(view.opened.spec.name)),
-            landmarks_px=landmarks.seen[index],
-        )
-        for index, view in enumerate(views)
-    )
     return Track(
         head_id=head.id,
         head_hash=head.hash,
@@ -90,7 +83,7 @@ def make_track(
         head_rotation=Rotation.from_matrix(fit.head_rotation).as_rotvec(),
         head_translation=fit.head_translation,
         gaze=fit.gaze.astype(np.float32),
-        cameras=cameras,
+        cameras=_cameras(views, fit, proxies, landmarks),
         frames=on.numbers,
         scene_frames=on.scene_frames,
         times=on.times,
@@ -108,6 +101,20 @@ def make_track(
         skin_error_percent_iod=left_out() if skin_error is None else skin_error,
         landmark_vertices=landmarks.vertices,
         landmark_barycentric=landmarks.barycentric,
+    )
+
+
+def _cameras(
+    views: Sequence[AlignedView], fit: FitResult, proxies: Mapping[str, ViewProxy], landmarks: ShownLandmarks
+) -> tuple[CameraTrack, ...]:
+    """The cameras of a take's views, with the landmarks that each saw."""
+    errors = [mean_of_seen(error, (1,)) for error in fit.reprojection_error_percent_iod]
+    return tuple(
+        replace(
+            camera_track(views, index, fit.cameras[index], errors[index], proxies.get(view.opened.spec.name)),
+            landmarks_px=landmarks.seen[index],
+        )
+        for index, view in enumerate(views)
     )
 
 

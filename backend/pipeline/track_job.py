@@ -91,11 +91,9 @@ def run_job(
     from backend.pipeline.further_faces import share_of
     from backend.pipeline.made_from import key_of
     from backend.pipeline.open_views import open_views
-    from backend.pipeline.proxies import FOLDER as PROXIES
     from backend.pipeline.told_neutral import ToldNeutral
 
-    for folder in (job_dir, job_dir / PROXIES, *(job_dir / CHUNKS).glob("*")):
-        remove_temporary_files(folder)
+    tidy(job_dir)
     on_progress(JobProgress("opening the footage", 0.0))
     head = load_head(spec.head)
     options = fit_options(spec, head)
@@ -123,11 +121,24 @@ def run_job(
     track = finished(take, solved, report, job_dir, own_share, should_cancel, keep)
     report["others"] = _solve_others(take, others, solved.fit, job_dir, on_progress, should_cancel, keep)
     report["warnings"] = [*take.warnings, *smaller_warnings(take.aligned[0].alignment.frame_count)]
+    write_report(report, job_dir, on_progress, keep)
+    return track, report
+
+
+def tidy(job_dir: Path) -> None:
+    """Remove the half files of an earlier run that was killed."""
+    from backend.pipeline.proxies import FOLDER as PROXIES
+
+    for folder in (job_dir, job_dir / PROXIES, *(job_dir / CHUNKS).glob("*")):
+        remove_temporary_files(folder)
+
+
+def write_report(report: dict[str, Any], job_dir: Path, on_progress: OnProgress, keep: KeptSteps) -> None:
+    """Write the last file of a job, and remove what a later run would have gone on from."""
     on_progress(JobProgress("writing the result", 0.999))
     write_atomic(job_dir / "report.json", json.dumps(report, indent=1, ensure_ascii=False).encode())
     remove_chunks(job_dir / CHUNKS)
     keep.remove()
-    return track, report
 
 
 def finished(

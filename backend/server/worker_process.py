@@ -18,6 +18,7 @@ import zmq
 from backend.server import worker_link as link
 from backend.server.device import environment
 from backend.server.process import exit_in_words, own_group
+from backend.threads import SLEEPING
 from protocol.states import WorkerState
 
 log = logging.getLogger(__name__)
@@ -26,10 +27,7 @@ ENVIRONMENT = {
     "GLOG_minloglevel": "2",
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "PYTHONUTF8": "1",
-    # torch's threads wait for each other by spinning, which made a fit 20 times slower on a machine that was busy with
-    # something else (Blender, say); sleeping ones do not. OpenBLAS does the same, and its matrices here are small.
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "OPENBLAS_NUM_THREADS": "1",
+    **SLEEPING,
 }
 """Of the worker, where the user's own does not say otherwise."""
 

@@ -99,10 +99,6 @@ def solve_photographs(
         if on_progress is not None:
             on_progress(step, fraction)
 
-    def check() -> None:
-        if should_cancel():
-            raise Cancelled
-
     prior, told = _told_neutral(head, stills, replace(options, deform_region=None))
     fit = fit_take(
         head,
@@ -118,15 +114,10 @@ def solve_photographs(
         return SolvedPhotographs(fit, None, apart)
     if on_partial is not None:
         on_partial(fit)
-    matched: MatchedFit | None = None
-    for number in range(rounds if pictures is not None else 0):
-        hears(Step.MATCHING, number / rounds)
-        last = fit if matched is None else matched.fit
+    matched = None
+    if pictures is not None:
         how = (options, None) if sides else (told, prior)
-        again = _matched_again(head, stills, last, *how, pictures, check, should_cancel)
-        if again is None or not (sides or again.well_constrained):
-            break
-        matched = again
+        matched = _matched_often(head, stills, fit, *how, pictures, rounds, hears, should_cancel, sides=sides)
     if matched is not None:
         return SolvedPhotographs(matched.fit, matched, angle_apart(matched.fit))
     if not sides:
@@ -135,19 +126,50 @@ def solve_photographs(
     return SolvedPhotographs(fit, None, angle_apart(fit))
 
 
+def _matched_often(
+    head: HeadModel,
+    stills: Sequence[View],
+    fit: FitResult,
+    options: FitOptions,
+    neutral_prior: NDArray[np.float32] | None,
+    pictures: ViewPictures,
+    rounds: int,
+    hears: Callable[[Step, float], None],
+    should_cancel: ShouldCancel,
+    *,
+    sides: bool,
+) -> MatchedFit | None:
+    """The skin matched ``rounds`` times, from ``fit`` on; None where too little is alike from the first.
+
+    Of stills that are not from several ``sides`` it counts only where it tells their lenses.
+    """
+
+    def check() -> None:
+        if should_cancel():
+            raise Cancelled
+
+    matched: MatchedFit | None = None
+    for number in range(rounds):
+        hears(Step.MATCHING, number / rounds)
+        last = fit if matched is None else matched.fit
+        again = _matched_again(head, stills, last, options, neutral_prior, pictures, check, should_cancel)
+        if again is None or not (sides or again.well_constrained):
+            break
+        matched = again
+    return matched
+
+
 def _matched_again(
     head: HeadModel,
     stills: Sequence[View],
     fit: FitResult,
     options: FitOptions,
     neutral_prior: NDArray[np.float32] | None,
-    pictures: ViewPictures | None,
+    pictures: ViewPictures,
     check: Callable[[], None],
     should_cancel: ShouldCancel,
 ) -> MatchedFit | None:
     """The skin matched as ``fit`` lays it out, and the fit with it; None where too little is alike."""
-    if pictures is None:
-        return None
     found = match_stills(head, stills, fit, options, pictures, skin_keypoints(head), check)
     if found is None:
         return None

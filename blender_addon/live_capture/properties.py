@@ -24,7 +24,7 @@ class FlowFaceLiveCapture(bpy.types.PropertyGroup):  # type: ignore[misc]
         description="What drives the head",
         items=(
             (CAMERA, "Camera", "A camera of this computer"),
-            (VIDEO, "Video", "A video, played as if it were a camera"),
+            (VIDEO, "Video", "A video, played as if it were a camera; from its beginning once the face is calibrated"),
             (LIVE_LINK, "Live Link Face", "Epic's app for the iPhone, by its stream in the network"),
         ),
         options=set(),

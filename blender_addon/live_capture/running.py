@@ -6,6 +6,8 @@ by the ``Puppet``, which dies with an undo.
 
 from __future__ import annotations
 
+import dataclasses
+import time
 import traceback
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,14 +19,18 @@ from .. import building, session
 from ..active_job import Home, Notice
 from ..live_client import Recorded
 from ..live_process import OVER, Capture
-from ..vendor import live
+from ..vendor import codec, live
 from ..vendor import take as contract
-from . import holding
+from . import holding, unplaced
 
 INTERVAL = 1 / 120
 """Seconds between two looks for a pose: a fraction of a frame."""
 GONE = "The head that was live was deleted, or undone: the live session was stopped."
 OTHER_FILE = "Another file was opened: the live session was stopped."
+NO_HEAD = "The head that was recorded is gone."
+PUT_ASIDE = "Its recording of {:.1f} s is kept under Live Capture, to be added to this file or to another one."
+LAST_RECORDING_SECONDS = 4.0
+"""The end of a session is waited for so long where it records and Blender quits."""
 
 
 @dataclass
@@ -35,6 +41,7 @@ class Running:
     take: contract.TakeResult | None = None  # that the session drives
     to_build: bool = False  # the take is not in the scene yet
     to_keep: list[Recorded] = field(default_factory=list)
+    elsewhere: bool = False  # another file was opened since
     collection: int = 0  # Blender's number of the take's collection in this file; 0 before it is built
     notice: Notice | None = None
     puppet: holding.Puppet | None = None
@@ -43,6 +50,8 @@ class Running:
 
 
 now = Running()
+recordings: unplaced.Recordings | None = None
+"""What no scene has taken in, in the add-on's folder; None until that is known."""
 
 
 def begin(capture: Capture, home: Home) -> None:
@@ -63,6 +72,8 @@ def listen() -> bool:
             now.take, now.to_build = event.take, True
         elif isinstance(event, Recorded):
             now.to_keep.append(event)
+            if now.elsewhere:
+                put_aside(OTHER_FILE)
     if capture.over:
         _after_the_end(capture)
         return True
@@ -138,11 +149,35 @@ def let_go() -> None:
             window.scene.frame_set(window.scene.frame_current)
 
 
+def put_aside(why: str) -> None:
+    """Keep recordings that no scene takes in as files of their own, and say so behind ``why``."""
+    left, now.to_keep = [one for one in now.to_keep if one.poses], []
+    capture = session.current().capture
+    if now.take is None or capture is None or recordings is None:
+        return
+    for recorded in left:
+        try:
+            kept = recordings.save(recorded, now.take, capture.source.name, now.home.file if now.home else "")
+        except (OSError, codec.ProtocolError) as error:
+            reason = getattr(error, "strerror", None) or error
+            now.notice = Notice(f"{why} Its recording could not be saved: {reason}.", is_error=True)
+        else:
+            now.notice = Notice(f"{why} {PUT_ASIDE.format(kept.seconds)}", is_error=True)
+
+
 def forget() -> None:
-    """The add-on is switched off."""
-    global now
+    """The add-on is switched off, or Blender quits."""
+    global now, recordings
     let_go()
-    now = Running()
+    capture = session.current().capture
+    if capture is not None and capture.recording:
+        capture.end()
+        until = time.monotonic() + LAST_RECORDING_SECONDS
+        while not capture.over and not now.to_keep and time.monotonic() < until:
+            listen()
+            time.sleep(0.01)
+    put_aside("FlowFace was switched off.")
+    now, recordings = Running(), None
 
 
 @persistent  # type: ignore[untyped-decorator]
@@ -159,12 +194,20 @@ def on_file_opened(*_: Any) -> None:
     capture = session.current().capture
     if capture is not None and not capture.over:
         capture.end()
-        now.collection, now.to_build, now.to_keep = 0, False, []
         now.notice = Notice(OTHER_FILE, is_error=True)
+    now.collection, now.to_build, now.elsewhere = 0, False, True
+    put_aside(OTHER_FILE)
+
+
+@persistent  # type: ignore[untyped-decorator]
+def on_file_saved(*_: Any) -> None:
+    """The file that is recorded in may have another name now."""
+    if now.home is not None and not now.elsewhere:
+        now.home = dataclasses.replace(now.home, file=bpy.data.filepath)
 
 
 HANDLERS = dict.fromkeys(("undo_pre", "undo_post", "redo_pre", "redo_post", "save_pre"), step_aside)
-HANDLERS["load_post"] = on_file_opened
+HANDLERS |= {"load_post": on_file_opened, "save_post": on_file_saved}
 
 
 def _redraw(context: Any) -> None:

@@ -270,10 +270,10 @@ class FLOWFACE_OT_live_capture_keep(bpy.types.Operator):  # type: ignore[misc]
     def execute(self, context: Any) -> set[str]:
         """Write its keys."""
         now, collection = running.now, running.head_take()
-        recorded = now.to_keep.pop(0)
         if collection is None or now.take is None:
-            now.notice = session.Notice("The head that was recorded is gone, and the recording with it.", is_error=True)
+            running.put_aside(running.NO_HEAD)
             return {"CANCELLED"}
+        recorded = now.to_keep.pop(0)
         running.step_aside()
         try:
             version = takes_live.keep(context, collection, now.take, recorded)

@@ -45,6 +45,7 @@ class FLOWFACE_PT_live_capture(InMainPanel, bpy.types.Panel):  # type: ignore[mi
         notice = running.now.notice
         if notice is not None:
             draw_text(self.layout.box(), notice.text, width, "ERROR" if notice.is_error else "CHECKMARK")
+        _draw_unplaced(self.layout, width)
         _draw_solve(self.layout, takes.shown_take(context), width)
         if properties.of(context.scene).source != properties.LIVE_LINK:
             live_now = capture is not None and not capture.over
@@ -103,6 +104,16 @@ def figures(state: live.LiveState, seen: str) -> str:
     """How fast poses come, how old they are, and how many pictures or packets, as ``seen`` says, were left out."""
     dropped = f", {state.dropped} dropped" if state.dropped else ""
     return f"{state.frames_per_second:.0f} a second, {state.milliseconds:.0f} ms from {seen} to pose{dropped}"
+
+
+def _draw_unplaced(layout: Any, width: int) -> None:
+    """The recordings that no scene has taken in."""
+    for recording in running.recordings.waiting() if running.recordings is not None else ():
+        box = layout.box()
+        draw_text(box, recording.words, width, "REC")
+        row = box.row(align=True)
+        row.operator("flowface.live_recording_add", icon="ADD").path = str(recording.path)
+        row.operator("flowface.live_recording_discard", text="", icon="TRASH").path = str(recording.path)
 
 
 def _draw_solve(layout: Any, take: Any, width: int) -> None:

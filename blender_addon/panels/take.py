@@ -72,7 +72,7 @@ def _draw_views(layout: Any, context: Any, known: confidence.Confidence, frame: 
     column = layout.column(align=True)
     for view, curve in known.views:
         row = column.row(align=True)
-        row.label(text=view.name if known.at_rest(frame) else f"{view.name}: {_error(curve, frame)}")
+        row.label(text=f"{view.name}: {_error(curve, frame)}" if known.is_pictured(frame) else view.name)
         button = row.row(align=True)
         button.enabled = view.camera is not None
         shown = view.camera is not None and view.camera == context.scene.camera

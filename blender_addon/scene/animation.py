@@ -99,17 +99,30 @@ def _key_properties(keys: _Keys, armature: Any, take: contract.TakeResult) -> No
     Frames that were bridged because no face was found have keys of type Jitter.
     """
     for field, shown in arrays.keyed(type(take)).items():
-        _key_property(keys, armature, shown, getattr(take, field), take.tracked)
+        _key_property(keys, armature, shown, getattr(take, field), take.tracked, _pictured(take))
     for view in take.cameras if len(take.cameras) > 1 else ():
         for field, shown in arrays.keyed(type(view)).items():
-            _key_property(keys, armature, of_view(shown, view.name), getattr(view, field), take.tracked)
+            shown_of_view = of_view(shown, view.name)
+            _key_property(keys, armature, shown_of_view, getattr(view, field), take.tracked, view.footage_frames >= 0)
+
+
+def _pictured(take: contract.TakeResult) -> NDArray[np.bool_]:
+    """(T,) the frames of which there is a picture; all where nothing is known of any."""
+    there = np.array([view.footage_frames >= 0 for view in take.cameras]).any(axis=0)
+    return there if there.any() else np.ones(len(there), bool)
 
 
 def _key_property(
-    keys: _Keys, armature: Any, shown: arrays.Property, values: NDArray[Any], tracked: NDArray[np.bool_]
+    keys: _Keys,
+    armature: Any,
+    shown: arrays.Property,
+    values: NDArray[Any],
+    tracked: NDArray[np.bool_],
+    pictured: NDArray[np.bool_],
 ) -> None:
     if shown.untracked is not None and np.isfinite(values).any():
-        values = np.where(tracked, np.nan_to_num(values), shown.untracked)
+        lost = shown.untracked if shown.no_picture is None else np.where(pictured, shown.untracked, shown.no_picture)
+        values = np.where(tracked, np.nan_to_num(values), lost)
     elif shown.untracked is not None:  # nobody measured it, as in a live recording
         values = np.where(tracked, np.nan, shown.untracked)
     known = np.isfinite(values)

@@ -46,16 +46,15 @@ class Confidence:
     uncertainty: Curve
     views: tuple[tuple[replace.ShownView, Curve | None], ...]  # None where the take has one view only
     skin: Curve | None = None  # by how much the head misses skin that was followed; none, or empty, where none was
-    rest: float | None = None  # the frame on which a head of photographs is at rest, which nobody photographed
 
     @property
     def has_skin(self) -> bool:
         """Whether the skin was followed from frame to frame."""
         return self.skin is not None and len(self.skin.frames) > 0
 
-    def at_rest(self, frame: int) -> bool:
-        """Whether a frame of the scene is the one on which a head of photographs is at rest."""
-        return self.rest is not None and abs(self.rest - frame) <= SAME_FRAME
+    def is_pictured(self, frame: int) -> bool:
+        """Whether there is a picture of a frame of the scene: of a head of photographs none shows it at rest."""
+        return self.error.at(frame) != contract.NO_PICTURE
 
     def sentence(self, frame: int) -> str:
         """One line on a frame of the scene."""
@@ -63,10 +62,11 @@ class Confidence:
         skin = None if self.skin is None else self.skin.at(frame)
         if error is None:
             return f"Frame {frame}: outside the take"
-        if self.at_rest(frame):
-            return f"Frame {frame}: the head at rest. Each photograph has a frame after it."
         if error == contract.NOT_TRACKED:
             return f"Frame {frame}: no face was found"
+        if error == contract.NO_PICTURE:
+            at_rest = "the head at rest, which " if frame <= self.error.frames[0] else ""
+            return f"Frame {frame}: {at_rest}no picture shows"
         known = f"({grades.of_error(error, with_skin=self.has_skin)})"
         seen = "" if skin is None else f", {skin:.1f} % of matched skin"
         text = f"Frame {frame}: error {error:.1f} % {known}{seen}"
@@ -82,15 +82,13 @@ class Confidence:
         range.
         """
         frames, errors = self.error.frames, self.error.values
-        lost = errors == contract.NOT_TRACKED
-        if self.rest is not None:
-            lost &= frames != self.rest
-        low_confidence = lost | _far_above_median(errors, ~lost)
+        lost, tracked = errors == contract.NOT_TRACKED, errors >= 0
+        low_confidence = lost | _far_above_median(errors, tracked)
         known = np.isin(frames, self.uncertainty.frames)
         if known.any():
             values = np.full(len(frames), np.nan)
             values[known] = self.uncertainty.values[np.isin(self.uncertainty.frames, frames)]
-            low_confidence |= _far_above_median(values, known & ~lost)
+            low_confidence |= _far_above_median(values, known & tracked)
         starts = np.flatnonzero(low_confidence & ~np.r_[False, low_confidence[:-1]])
         ends = np.flatnonzero(low_confidence & ~np.r_[low_confidence[1:], False])
         return [(float(frames[first]), float(frames[last])) for first, last in zip(starts, ends, strict=True)]
@@ -99,9 +97,10 @@ class Confidence:
         """The frames at which the error is a local maximum, the worst first.
 
         None is nearer than ``WORST_APART`` to a worse one, at ``frame_rate`` (scene frames per second). Frames on which
-        no face was found have no error. Of frames that are equally bad in a row the first one counts.
+        no face was found, or of which there is no picture, have no error. Of frames that are equally bad in a row the
+        first one counts.
         """
-        tracked = self.error.values != contract.NOT_TRACKED
+        tracked = self.error.values >= 0
         frames, errors = self.error.frames[tracked], self.error.values[tracked]
         starts = np.flatnonzero(np.r_[True, errors[1:] != errors[:-1]][: len(errors)])
         level = errors[starts]
@@ -129,11 +128,9 @@ def confidence_of(collection: Any) -> Confidence | None:
     error = curves.get(animation.custom_path(contract.TRACKING_ERROR.name))
     if error is None:
         return None
-    views, errors = replace.shown_views(collection), _read(error)
-    of_stills = bool(collection.get(replace.STILLS_KEY, 0)) and len(errors.frames) > 0
-    at_rest = of_stills and errors.values[0] == contract.NOT_TRACKED
+    views = replace.shown_views(collection)
     return Confidence(
-        errors,
+        _read(error),
         _read(curves.get(animation.custom_path(contract.UNCERTAINTY.name))),
         tuple(
             (view, _read(curves.get(animation.custom_path(animation.of_view(contract.VIEW_ERROR, view.name).name))))
@@ -142,7 +139,6 @@ def confidence_of(collection: Any) -> Confidence | None:
             for view in views
         ),
         _read(curves.get(animation.custom_path(contract.SKIN_ERROR.name))),
-        float(errors.frames[0]) if at_rest else None,
     )
 
 

@@ -18,8 +18,8 @@ F64 = NDArray[np.float64]
 class Stretches:
     """Stretches (n,) of the timeline, in order: from scene frame ``first`` to ``last``, and each one's ``grade``.
 
-    A frame reaches half way to those beside it. Grades are those of ``grades``; of a frame on which no face was found
-    it is ``grades.UNKNOWN``.
+    A frame reaches half way to those beside it. Grades are those of ``grades``; of a frame on which no face was found,
+    or of which there is no picture, it is ``grades.UNKNOWN``.
     """
 
     first: F64
@@ -36,7 +36,7 @@ def stretches(known: Confidence) -> Stretches:
     told = np.isin(frames, known.uncertainty.frames)
     spread = known.uncertainty.values[np.isin(known.uncertainty.frames, frames)]
     grade[told] = np.maximum(grade[told], grades.levels(spread, grades.UNCERTAINTY_MM))
-    grade[errors == contract.NOT_TRACKED] = grades.UNKNOWN
+    grade[np.isin(errors, (contract.NOT_TRACKED, contract.NO_PICTURE))] = grades.UNKNOWN
     between = (frames[1:] + frames[:-1]) / 2
     before = between[0] if len(between) else frames[0] + 0.5
     after = between[-1] if len(between) else frames[0] - 0.5

@@ -131,7 +131,6 @@ def _join(
 def note_run(collection: Any, take: contract.TakeResult) -> None:
     """Keep with a head what a run tells of its footage, beside its versions."""
     collection[replace.RATE_KEY] = take.frame_rate
-    collection[replace.STILLS_KEY] = int(take.report.get("photographs", 0))
     replace.remember_views(collection, take)
     actors.remember_face(collection, take)
     landmarks.keep(collection, take)

@@ -53,3 +53,29 @@ def test_a_package_that_is_missing_is_named():
     done = run("-c", WHILE_LOADING.format(error='ImportError("No module named typer")'))
     words = "flowface: FlowFace's packages are not whole: No module named typer.\n  Install FlowFace again.\n"
     assert (done.returncode, done.stderr) == (1, words)
+
+
+MULTIPLYING = """
+import os, numpy as np
+several = np.ones((400, 400))
+several @ several
+print(len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or len(os.sched_getaffinity(0)) < 2, reason="counts Linux's threads"
+)
+@pytest.mark.parametrize(
+    ("command", "own", "threads"),
+    [(["live"], None, 1), (["benchmark", "live"], None, 1), (["live"], "2", 2), (["track"], None, 2)],
+)
+def test_no_thread_of_openblas_spins_beside_a_live_session(command, own, threads, monkeypatch):
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(variable, raising=False)
+    if own is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", own)
+    starting = WHILE_LOADING.format(error='ImportError("loading ends here")').replace("main()", "")
+    begun = f"{starting}\nsys.argv = {['flowface', *command]}\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
+    done = run("-c", begun + MULTIPLYING)
+    assert min(2, int(done.stdout)) == threads, done.stderr

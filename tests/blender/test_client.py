@@ -17,6 +17,7 @@ import zmq
 
 from backend.server.app import Server
 from backend.server.keys import KeyRing, keys_folder
+from blender_addon.asking import RequestFailed, ask
 from blender_addon.backend_places import Launch
 from blender_addon.backend_process import BackendProcess
 from blender_addon.client import (
@@ -26,8 +27,6 @@ from blender_addon.client import (
     ConnectionEvent,
     Event,
     MessageEvent,
-    RequestFailed,
-    ask,
 )
 from protocol import codec, messages
 from protocol.messages import (

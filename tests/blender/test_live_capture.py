@@ -20,6 +20,7 @@ from blender_addon import live_pump, preferences, pump, session
 from blender_addon.client import Connection
 from blender_addon.compat import action_curves, action_of
 from blender_addon.live_capture import holding, properties, running
+from blender_addon.live_capture.unplaced import FOLDER, Recordings, Unplaced
 from blender_addon.live_client import Recorded
 from blender_addon.retarget import targets
 from blender_addon.scene import takes
@@ -65,6 +66,10 @@ def take() -> Any:
 
 def keys() -> Any:
     return take()[HEAD].data.shape_keys
+
+
+def kept() -> tuple[Unplaced, ...]:
+    return Recordings(preferences.user_folder() / FOLDER).waiting()
 
 
 def jaw() -> float:
@@ -243,6 +248,70 @@ def test_files_know_nothing_of_it(driven: tuple[StandIn, Phone], tmp_path: Path)
         assert action_of(keys()) is not None and action_of(take()[ARMATURE]) is not None
     until(lambda: session.current().capture.over)
     assert running.now.notice.text == running.OTHER_FILE
+
+
+def test_a_recording_outlives_the_file_that_it_was_made_in(driven: tuple[StandIn, Phone], tmp_path: Path) -> None:
+    _, phone = driven
+    other = tmp_path / "other.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(other), copy=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    capture = session.current().capture
+    bpy.ops.flowface.live_capture_record()
+    until(lambda: capture.recording)
+    for value in (0.1, 0.2, 0.3, 0.4, 0.5):
+        phone.send(face(value))
+        time.sleep(0.002)
+    until(lambda: capture.client.kept == 5)
+    bpy.ops.wm.open_mainfile(filepath=str(other))
+    until(lambda: capture.over)
+    (waiting,) = kept()
+    assert (waiting.source, waiting.poses) == ("Live Link Face", 5) and waiting.blend == str(tmp_path / "shot.blend")
+    assert running.now.notice.text == f"{running.OTHER_FILE} {running.PUT_ASIDE.format(waiting.seconds)}"
+    assert [version.number for version in versions.all_of(take())] == [1], "nothing appears unasked"
+
+    bpy.ops.wm.read_homefile(use_empty=True)  # a file without any head
+    assert kept() == (waiting,)
+    assert bpy.ops.flowface.live_recording_add(path=str(waiting.path)) == {"FINISHED"}, running.now.notice
+    assert "5 poses" in running.now.notice.text and "version 2" in running.now.notice.text
+    (curve,) = [c for c in action_curves(keys()) if c.data_path == keys().key_blocks["jawOpen"].path_from_id("value")]
+    points = [(point.co.x, point.co.y) for point in curve.keyframe_points]  # 1/24 s is 2.5 packets of 60 a second
+    np.testing.assert_allclose(points, [(1, 0.1), (2, 0.35)], atol=1e-4)
+    assert kept() == (waiting,), "a file that is not saved must not take it along"
+    assert bpy.ops.flowface.live_recording_discard(path=str(waiting.path)) == {"FINISHED"}
+    assert kept() == () and not waiting.path.exists()
+    assert bpy.ops.flowface.live_recording_add(path=str(waiting.path)) == {"CANCELLED"}
+    assert running.now.notice.text == f"The recording {waiting.path} cannot be read: No such file or directory."
+
+
+def test_a_recording_outlives_its_head(driven: tuple[StandIn, Phone]) -> None:
+    _, phone = driven
+    capture = session.current().capture
+    bpy.ops.flowface.live_capture_record()
+    until(lambda: capture.recording)
+    phone.send(face(0.25))
+    until(lambda: capture.client.kept == 1)
+    takes.delete(take())
+    phone.send(face(0.5))
+    until(lambda: capture.over and not running.now.to_keep)
+    (first,) = kept()
+    assert first.poses >= 1 and running.now.notice.text.startswith(running.NO_HEAD)
+    whole = first.path.read_bytes()
+    for broken in (whole[:-5], whole[:40], b"something else"):
+        first.path.write_bytes(broken)
+        assert bpy.ops.flowface.live_recording_add(path=str(first.path)) == {"CANCELLED"}
+        assert "cannot be read" in running.now.notice.text and not takes_of(bpy.context.scene)
+
+
+def test_a_recording_outlives_blender(driven: tuple[StandIn, Phone]) -> None:
+    _, phone = driven
+    capture = session.current().capture
+    bpy.ops.flowface.live_capture_record()
+    until(lambda: capture.recording)
+    phone.send(face(0.25))
+    until(lambda: capture.client.kept == 1)
+    running.forget()  # as the add-on is switched off
+    (waiting,) = kept()
+    assert waiting.poses == 1
 
 
 def test_a_session_that_crashes_is_a_sentence(driven: tuple[StandIn, Phone], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def test_photographs_become_a_head(
     keys = head.data.shape_keys.key_blocks
     assert len(keys) == 53 and bpy.context.scene.render.fps == rate
     known = confidence.confidence_of(bpy.data.collections["ann"])
-    assert known.sentence(1) == "Frame 1: the head at rest. Each photograph has a frame after it."
+    assert known.sentence(1) == "Frame 1: the head at rest, which no picture shows"
     assert known.sentence(2) == "Frame 2: error 0.9 % (good)" and known.low_confidence_ranges() == []
     (view,) = (area.spaces.active.region_3d for area in bpy.context.screen.areas if area.type == "VIEW_3D")
     points = np.array([head.matrix_world @ vertex.co for vertex in head.data.vertices])

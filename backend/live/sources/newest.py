@@ -23,16 +23,24 @@ class NewestPicture:
     queues up.
     """
 
-    def __init__(self, name: str, stream: Callable[[threading.Event], Iterator[Arriving]]) -> None:
+    def __init__(
+        self, name: str, stream: Callable[[threading.Event], Iterator[Arriving]], gap: float | None = None
+    ) -> None:
+        """``gap`` is how many seconds lie between the last picture and the first of a ``stream`` that begins anew; None
+        where there is but one, as of a camera."""
         self.name = name
-        self._stream = stream
+        self._stream, self._gap = stream, gap
+        self._last = 0, 0.0  # number and time of the newest picture, whatever became of it
         self._changed = threading.Condition()
         self._newest: LivePicture | None = None
         self._error: Exception | None = None
         self._over = False
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="live source", daemon=True)
+        self._set_up()
+
+    def _set_up(self) -> None:
         self._begun = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(self._stop,), name="live source", daemon=True)
 
     def latest(self, after: int, patience: float) -> LivePicture | None:
         """See ``PictureSource``."""
@@ -53,6 +61,16 @@ class NewestPicture:
         with self._changed:
             return self._over and self._error is None
 
+    def again(self) -> int | None:
+        """See ``PictureSource``."""
+        if self._gap is None:
+            return None
+        self.close()
+        with self._changed:
+            self._newest, self._error, self._over = None, None, False
+            self._set_up()
+            return self._last[0]
+
     def close(self) -> None:
         """See ``PictureSource``; waits for a picture that is being read, 2 seconds at most: a camera may hang."""
         self._stop.set()
@@ -67,17 +85,23 @@ class NewestPicture:
     def _is_newer(self, after: int) -> bool:
         return self._newest is not None and self._newest.number > after
 
-    def _run(self) -> None:
+    def _run(self, stop: threading.Event) -> None:
         error: Exception | None = None
+        first, began = self._last
+        began += (self._gap or 0.0) if first else 0.0
         try:
-            for number, (moment, picture) in enumerate(self._stream(self._stop), start=1):
+            for number, (moment, picture) in enumerate(self._stream(stop), start=first + 1):
                 with self._changed:
-                    self._newest = LivePicture(number, moment, time.perf_counter(), picture)
+                    if stop is not self._stop:  # it hung, and another has begun since
+                        return
+                    self._newest = LivePicture(number, began + moment, time.perf_counter(), picture)
+                    self._last = number, began + moment
                     self._changed.notify_all()
-                if self._stop.is_set():
+                if stop.is_set():
                     break
         except Exception as raised:
             error = raised
         with self._changed:
-            self._error, self._over = error, True
-            self._changed.notify_all()
+            if stop is self._stop:
+                self._error, self._over = error, True
+                self._changed.notify_all()

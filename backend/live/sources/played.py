@@ -15,7 +15,10 @@ from backend.live.sources.newest import Arriving, NewestPicture
 def play_video(path: Path, *, loop: bool = False, speed: float = 1.0) -> NewestPicture:
     """Play a video once, or over and over where ``loop``; ``speed`` 2 shows twice as many pictures a second.
 
-    Its pictures keep their own times whatever the speed; those of a further round go on from the last one's.
+    An image stands for the sequence that it is part of, as wherever footage is named; the source's name tells which.
+
+    Its pictures keep their own times whatever the speed; those of a further round go on from the last one's, as they do
+    where it is played ``again``.
 
     Raises:
         UserError: what ``open_footage`` raises; ``footage_no_video`` for a still.
@@ -23,7 +26,7 @@ def play_video(path: Path, *, loop: bool = False, speed: float = 1.0) -> NewestP
     footage = open_footage(path)
     info = footage.info
     if info.kind == "still":
-        what = f"{path} is a single picture, and nothing in it moves."
+        what = f"{info.path} is a single picture, and nothing in it moves."
         raise UserError(ErrorCode.FOOTAGE_NO_VIDEO, what, "Name a video, or a camera with --camera.")
 
     def stream(stop: threading.Event) -> Iterator[Arriving]:
@@ -39,4 +42,5 @@ def play_video(path: Path, *, loop: bool = False, speed: float = 1.0) -> NewestP
                 return
             before = moment + 1 / info.frame_rate
 
-    return NewestPicture(path.name, stream)
+    name = f"{info.files[0].name} to {info.files[-1].name}" if len(info.files) > 1 else path.name
+    return NewestPicture(name, stream, gap=1 / info.frame_rate)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,6 +180,32 @@ def test_a_driver_of_another_head_or_with_texels_elsewhere_is_refused(learnt: Le
     save_driver(replace(model, appearance=far), tmp_path / "far.npz")
     with pytest.raises(UserError, match="outside its texture"):
         load_driver(tmp_path / "far.npz")
+
+
+def test_whatever_is_wrong_with_a_file_is_named(learnt: Learnt, tmp_path: Path) -> None:
+    _, model, _, _ = learnt
+    path = tmp_path / "person.npz"
+    save_driver(model, path)
+    whole = dict(np.load(path))
+    header = json.loads(whole["header"].tobytes())
+
+    def refused(changed: dict[str, object]) -> str:
+        np.savez(path, **{name: array for name, array in (whole | changed).items() if array is not None})
+        with pytest.raises(UserError) as error:
+            load_driver(path)
+        assert error.value.code == ErrorCode.BAD_FILE
+        return error.value.message.partition(" is not a whole driver: ")[2]
+
+    for name in whole:
+        assert refused({name: None}) == f"“{name}” is missing."
+        assert refused({name: np.float32(3)}).startswith(f"“{name}” is float32 of 0 dimensions, ")
+    assert refused({"rows": whole["rows"].astype(float)}).startswith("“rows” is float64 of 1 dimensions")
+    assert "“action_corrections” has shape (1, 5, 3)" in refused({"action_corrections": np.zeros((1, 5, 3))})
+    for name, value in itertools.product(header, ([1], None, float("inf"))):
+        if name != "about":
+            sentence = refused({"header": np.frombuffer(json.dumps(header | {name: value}).encode(), np.uint8)})
+            assert name in sentence or name == "format"
+    assert refused({"header": np.frombuffer(b"{", np.uint8)}).startswith("its header is no JSON")
 
 
 def test_a_linear_truth_is_found_whether_there_are_more_looks_or_more_features() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend.client.cli import parse_faces, parse_further_faces, parse_lenses, parse_offsets
+from backend.client.photographs_cli import photographs
 from backend.client.request import TrackRequest, job_spec, view_names
 from backend.errors import UserError
 from backend.files import file_name
@@ -81,6 +82,29 @@ def test_lenses_are_given_for_all_views_or_by_name():
 def test_lenses_that_make_no_sense_are_refused(lenses, sentence):
     with pytest.raises(UserError, match=sentence):
         job_spec(request("/x/a.mp4", **lenses))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"focal_mm": ["wide"]}, "“wide” is no value of --focal-mm: expected [PHOTOGRAPH=]MM."),
+        ({"focal_mm": ["c=35"]}, "There is no photograph “c”; there is a, b."),
+        ({"focal_mm": ["a=0"]}, "A lens of the photograph “a” of 0.1 to 100000 mm was expected."),
+        ({"sensor_mm": ["2=36"]}, "--sensor-mm means nothing without a --focal-mm of the photograph “b”."),
+        ({"face": ["d=1,2,3,4"]}, "There is no photograph “d”; there is a, b."),
+        ({"face": ["b=1,2,3,4", "2=5,6,7,8"]}, "Several faces of one photograph were named."),
+    ],
+)
+def test_what_is_wrong_with_photographs_is_told_of_photographs(options, sentence, tmp_path):
+    with pytest.raises(UserError) as caught:
+        photographs(stills=[Path("/x/a.jpg"), Path("/x/b.jpg")], out=tmp_path / "out", **options)
+    assert caught.value.message == sentence
+    assert "view" not in caught.value.hint and not (tmp_path / "out").exists()
+
+
+def test_a_lone_photograph_is_called_as_its_file_and_its_camera_as_ever():
+    spec = job_spec(request("/x/me.jpg", photographs=True, faces={"me": (1.0, 2.0, 3.0, 4.0)}))
+    assert spec.views[0].name == "camera" and spec.face == FaceChoice("box", box=(1.0, 2.0, 3.0, 4.0))
 
 
 @pytest.mark.parametrize("text", ["wide", "left=", "35,36", "nan", "inf"])

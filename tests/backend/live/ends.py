@@ -21,7 +21,8 @@ class Pictures:
     name = "made"
 
     def __init__(self, pictures: Sequence[np.ndarray | None], numbers: Sequence[int], rate: float) -> None:
-        self._left = deque(zip(pictures, numbers, strict=True))
+        self._all = list(zip(pictures, numbers, strict=True))
+        self._left = deque(self._all)
         self._rate = rate
         self.closed = False
 
@@ -37,14 +38,30 @@ class Pictures:
     def ended(self) -> bool:
         return not self._left
 
+    def again(self) -> int | None:
+        return None
+
     def close(self) -> None:
         self.closed = True
+
+
+class Played(Pictures):
+    """Pictures of a video, which can begin anew."""
+
+    rounds = 1
+
+    def again(self) -> int:
+        last = self._left[0][1] - 1 if self._left else self._all[-1][1]
+        self._all = [(picture, last + 1 + place) for place, (picture, _) in enumerate(self._all)]
+        self._left = deque(self._all)
+        self.rounds += 1
+        return last
 
 
 class Listener:
     """An outlet that keeps all it is sent, and asks for things once so many poses were sent."""
 
-    def __init__(self, wishes: dict[int, LiveVerb] | None = None) -> None:
+    def __init__(self, wishes: dict[float, LiveVerb] | None = None) -> None:
         self.sent: list[Message] = []
         self._wishes = dict(wishes or {})
 

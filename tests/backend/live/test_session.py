@@ -28,7 +28,7 @@ from backend.synthesis.performance import Performance
 from backend.track.io import load_track, save_track
 from protocol.live import LivePhase, LivePose, LiveRecording, LiveState, LiveTake, LiveVerb
 from protocol.message import Message
-from tests.backend.live.ends import Listener, Pictures
+from tests.backend.live.ends import Listener, Pictures, Played
 from tests.backend.live.made import person_of, seen_in
 
 SHOWN = slice(4, 16)  # of the performance: it turns, speaks and blinks
@@ -126,6 +126,29 @@ def test_a_clip_played_in_a_terminal_leaves_a_track_and_its_pictures(
     assert (camera.footage_frames >= 1).all()
     assert (np.diff(camera.footage_frames) >= 1).all()
     assert open_footage(camera.footage).info.frame_count == camera.footage_frame_count == camera.footage_frames[-1]
+
+
+def test_a_video_is_driven_from_its_beginning_even_where_it_is_too_short_to_calibrate_on(
+    pictures: list[np.ndarray],
+) -> None:
+    source = Played(pictures[:6], range(1, 7), 10.0)
+    listener = Listener({6: LiveVerb.CALIBRATE, 5.5: LiveVerb.END})  # the one behind the other
+    FaceSession(source, SessionOptions()).run(listener)
+    poses = listener.of(LivePose)
+    # Picture 7 tells that no others come, 8 is the first again.
+    assert [pose.number for pose in poses] == [*range(8, 14)]
+    assert all(pose.seen for pose in poses)
+    assert source.rounds == 4  # the last one to calibrate anew
+    last = listener.of(LiveState)[-1]
+    assert (last.phase, last.dropped) == (LivePhase.ENDED, 0)
+
+
+def test_a_video_without_a_face_ends_once_it_was_played(pictures: list[np.ndarray]) -> None:
+    source = Played([np.zeros_like(pictures[0])] * 3, range(1, 4), 10.0)
+    listener = Listener()
+    FaceSession(source, SessionOptions()).run(listener)
+    assert source.rounds == 1
+    assert listener.of(LiveState)[-1].phase is LivePhase.ENDED
 
 
 def test_what_was_recorded_before_a_camera_broke_down_is_written_over_an_earlier_take(

@@ -140,6 +140,27 @@ def test_a_video_plays_once_at_its_own_times_or_goes_on_from_there(tmp_path: Pat
     again.close()
 
 
+def test_a_video_begins_anew_behind_its_last_picture_and_in_its_midst(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    encode_evenly(clip, [gray(level) for level in (0, 60, 120, 180)], 50.0)
+    source = play_video(clip, speed=4.0)
+    while not source.ended:
+        source.latest(3, 5.0)
+    assert source.again() == 4
+    assert not source.ended
+    newest = source.latest(7, 5.0)  # the fourth of the second round
+    assert newest is not None
+    assert (newest.number, round(newest.time, 3), int(newest.picture[0, 0, 0])) == (8, 0.14, pytest.approx(180, abs=4))
+    slow = play_video(clip, speed=0.01)
+    assert slow.latest(0, 5.0) is not None
+    assert slow.again() == 1
+    first = slow.latest(1, 5.0)
+    assert first is not None
+    assert (first.number, round(first.time, 3), int(first.picture[0, 0, 0])) == (2, 0.02, pytest.approx(0, abs=4))
+    slow.close()
+    assert NewestPicture("camera", Camcorder().stream).again() is None
+
+
 @pytest.mark.parametrize("option", [{"out": Path("x")}, {"seconds": 2.0}, {"identity": Path("x")}, {"loop": True}])
 def test_options_of_pictures_are_refused_where_there_are_none(option: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="means nothing of --live-link") as refused:
@@ -148,10 +169,18 @@ def test_options_of_pictures_are_refused_where_there_are_none(option: dict[str, 
     assert next(iter(option)) in refused.value.message
 
 
-def test_a_still_is_no_video(tmp_path: Path) -> None:
+def test_a_still_is_no_video_and_an_image_of_a_sequence_is_told_as_that(tmp_path: Path) -> None:
     from PIL import Image
 
     still = tmp_path / "still.png"
     Image.fromarray(gray(9)).save(still)
     with pytest.raises(UserError, match="nothing in it moves"):
         play_video(still)
+    for number in (7, 8, 9):
+        Image.fromarray(gray(number)).save(tmp_path / f"shot_{number:04d}.png")
+    source = play_video(tmp_path / "shot_0008.png")
+    assert source.name == "shot_0007.png to shot_0009.png"
+    first = source.latest(0, 5.0)
+    assert first is not None
+    assert int(first.picture[0, 0, 0]) == 6 + first.number
+    source.close()

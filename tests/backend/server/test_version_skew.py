@@ -15,8 +15,8 @@ import zmq
 from backend.client.connection import Client
 from backend.client.handshake import authenticate
 from backend.errors import UserError
+from blender_addon.asking import RequestFailed, ask
 from blender_addon.client import Client as AddonClient
-from blender_addon.client import RequestFailed, ask
 from protocol import messages as m
 from protocol.keys import own_access
 from protocol.states import JobState

@@ -84,6 +84,28 @@ def test_frame_is_told_in_words() -> None:
     assert known(build.build_take(bpy.context, make_take(Shot()))).sentence(9) == "Frame 9: error 0.8 % (good)"
 
 
+def test_the_head_at_rest_before_photographs_is_no_frame_without_a_face() -> None:
+    """Of frame 2 there is a photograph, of frame 3 one that shows no face; of the others there is none."""
+    take = make_take(Shot(frame_count=12))
+    tracked = np.arange(12) == 1
+    seen = [np.where(np.arange(12) == frame, 1, -1) for frame in (1, 2)]
+    cameras = tuple(
+        replace(take.cameras[0], name=f"photograph {index}", footage_frames=numbers)
+        for index, numbers in enumerate(seen)
+    )
+    error = np.where(tracked, 0.8, np.nan).astype(np.float32)
+    found = known(
+        build.build_take(
+            bpy.context, replace(take, cameras=cameras, tracked=tracked, reprojection_error_percent_iod=error)
+        )
+    )
+    assert found.sentence(1) == "Frame 1: the head at rest, which no picture shows"
+    assert found.sentence(2) == "Frame 2: error 0.8 % (good)"
+    assert found.sentence(3) == "Frame 3: no face was found"
+    assert found.low_confidence_ranges() == [(3.0, 3.0)]
+    assert found.worst_frames(25.0) == [2.0]
+
+
 def test_each_view_has_its_error_whatever_its_name() -> None:
     collection = build.build_take(bpy.context, make_known_take(views=3))
     views = known(collection).views
