@@ -14,7 +14,8 @@ from backend.detail.skin import skin_patch, wrinkling
 from backend.detail.types import Wrinkles
 from backend.errors import Cancelled
 from backend.evaluation.wrinkles.film import Film, Studio, act
-from backend.evaluation.wrinkles.measure import measure
+from backend.evaluation.wrinkles.hair import beside_hair, brow_hair
+from backend.evaluation.wrinkles.measure import depth_where, measure
 from backend.evaluation.wrinkles.sculpt import sculpt
 from backend.head_model.library import load_head
 from backend.head_model.render import vertex_normals
@@ -37,6 +38,13 @@ def filmed(head):
     return sculpture, track, [film.picture(frame) for frame in range(FRAMES)]
 
 
+@pytest.fixture(scope="module")
+def hairy(head, filmed):
+    sculpture, track, _ = filmed
+    film, hair = Film(track, head, sculpture.wrinkles, STUDIO), brow_hair(head, 2 * SIDE)
+    return beside_hair(hair, film.texel_mm), [film.with_hair(frame, hair)[1] for frame in range(FRAMES)]
+
+
 def told(head, track, pictures, side=SIDE, **how):
     return make_wrinkles(track, head, lambda _view, frames: ((f, pictures[f]) for f in frames), side=side, **how)
 
@@ -54,6 +62,15 @@ def test_known_wrinkles_are_found_and_neither_smooth_skin_nor_moles_get_any(head
     assert found.seen.min() >= 0 and found.seen.max() <= 1
     nape = skin_atlas(head, SIDE).picture((head.template[:, 2] < -0.1).astype(np.float32)[:, None])[..., 0] > 0.9
     assert nape.sum() > 500 and not found.seen[nape].any()
+
+
+def test_brow_hair_that_slides_over_smooth_skin_makes_no_depth_and_hides_no_furrow_elsewhere(head, filmed, hairy):
+    sculpture, track, bare = filmed
+    near, pictures = hairy
+    assert near.sum() > 1000 and np.abs(np.subtract(pictures[0], bare[0], dtype=np.int16)).max() > 60
+    found, _ = told(head, track, pictures)
+    assert depth_where(found, near, sculpture, track, (track, head)) < 0.006, "0.0 with hair taken for depth"
+    assert measure(found, sculpture, track, head).correlation > 0.75
 
 
 def test_a_still_face_in_still_light_tells_of_none_and_it_is_said(head, filmed):
