@@ -112,7 +112,7 @@ def solve(
             moved = found
         albedo = _albedo(pictures, robust, slow, gains)
         robust, fault = _trusted(pictures, weight, slow, gains, albedo)
-        clear = _clear(slides, robust, albedo, (ALIKE * fault) ** 2)
+        clear = _clear(slides, robust, albedo, fault)
         square, right = gains.normal_equations(pictures, clear, slow, (ALIKE * fault) ** 2, lambda: step(0.4))
         shape = amount * known * patch.share
         system = _System(band, square, shape, 1 - seen if patch.symmetric else None, gains)
@@ -306,11 +306,18 @@ def _trusted(
     ], fault
 
 
-def _clear(slides: Slides, weight: Sequence[F32], albedo: F32, variance: float) -> list[F32]:
-    """The weights, less where strong texture, such as hair, that lies a little off would look like depth."""
+def _clear(slides: Slides, weight: Sequence[F32], albedo: F32, fault: float) -> list[F32]:
+    """The weights, less where strong texture, such as hair, that lies a little off would look like depth.
+
+    What the usual skin's texture does is in the usual fault.
+    """
+    false = slides.false_change(albedo, weight)
+    seen = np.concatenate([one[own > 0.3][::7] for one, own in zip(false, weight, strict=True)])
+    usual = float(np.median(seen)) if len(seen) else 0.0
+    variance = (ALIKE * fault) ** 2
     return [
-        np.asarray(own * variance / (variance + false), np.float32)
-        for own, false in zip(weight, slides.false_change(albedo, weight), strict=True)
+        np.asarray(own * (variance / (variance + np.maximum(one - usual, 0))), np.float32)
+        for one, own in zip(false, weight, strict=True)
     ]
 
 
