@@ -2,7 +2,8 @@
 
 A picture's brightness, beside that of the smooth head, is albedo + gain · what the displacement D = base + T⁺ stretch +
 T⁻ compression does to it (its slopes, and how far it stands out) + what changes slowly over the skin. Albedo is free at
-every texel, so that only what changes from picture to picture makes depth.
+every texel, so that only what changes from picture to picture makes depth. Strong texture, such as brows' hair, changes
+too where it lies a little off its place: what it shows has more variance (``Slides.false_change``).
 """
 
 from __future__ import annotations
