@@ -84,8 +84,8 @@ class SolveOptions(Options):
         False,
         "Wrinkles",
         "Find the wrinkles that come and go with the skin's tension, from the footage's shading; they follow edited "
-        "keys. Off, as it takes half a minute and more, and as brows' hair, gloss and shadows that move with the face "
-        "can pass for depth: look at what it found.",
+        "keys. Off, as it takes half a minute and more, and as gloss, shadows and hair that move with the face can "
+        "pass for depth, between the brows above all: look at what it found.",
     )
     solve_principal_point: bool = option(
         False,

@@ -2,7 +2,8 @@
 
 A picture's brightness, beside that of the smooth head, is albedo + gain · what the displacement D = base + T⁺ stretch +
 T⁻ compression does to it (its slopes, and how far it stands out) + what changes slowly over the skin. Albedo is free at
-every texel, so that only what changes from picture to picture makes depth.
+every texel, so that only what changes from picture to picture makes depth. Strong texture, such as brows' hair, changes
+too where it lies a little off its place: what it shows has more variance (``Slides.false_change``).
 """
 
 from __future__ import annotations
@@ -112,12 +113,13 @@ def solve(
             moved = found
         albedo = _albedo(pictures, robust, slow, gains)
         robust, fault = _trusted(pictures, weight, slow, gains, albedo)
-        square, right = gains.normal_equations(pictures, robust, slow, (ALIKE * fault) ** 2, lambda: step(0.4))
+        clear = _clear(slides, robust, albedo, fault)
+        square, right = gains.normal_equations(pictures, clear, slow, (ALIKE * fault) ** 2, lambda: step(0.4))
         shape = amount * known * patch.share
         system = _System(band, square, shape, 1 - seen if patch.symmetric else None, gains)
         amounts = system.solve(right, amounts, lambda: step(0.6))
         maps = system.maps(amounts)
-        told = np.where(told_of, system.told(seen), told).astype(np.float32)
+        told = np.where(told_of, system.told(seen, _kept(robust, clear)), told).astype(np.float32)
         told_of &= told >= LEAST_TOLD
         known[~told_of] = 0
         local = np.stack([band.slow(one**2, patch.share + 1e-3) for one in maps])
@@ -247,11 +249,14 @@ class _System:
             way = left + np.float32(size / before) * way
         return amounts
 
-    def told(self, seen: F32) -> F32:
-        """(3,) the share of seen skin where the pictures say more of a map's slopes than is expected of them."""
+    def told(self, seen: F32, clear: F32) -> F32:
+        """(3,) the share of seen skin where the pictures say more of a map's slopes than is expected of them.
+
+        That is whether light and tension tell: ``clear (h,w)``, the share of the weight that texture leaves, is undone.
+        """
         width = 1.5 / self._band.texel_mm
         known = np.stack(
-            [self._diagonal[..., 3 * k : 3 * k + 2].sum(axis=-1) * (AMOUNT_MM / width) ** 2 for k in range(3)]
+            [self._diagonal[..., 3 * k : 3 * k + 2].sum(axis=-1) / clear * (AMOUNT_MM / width) ** 2 for k in range(3)]
         )
         return np.asarray(((known > 1) & (self._shape > 0))[:, seen > 0.5].mean(axis=1), np.float32)
 
@@ -300,6 +305,26 @@ def _trusted(
     return [
         np.asarray(own / (1 + (one / (OUTLIER * fault)) ** 2), np.float32) for one, own in zip(off, weight, strict=True)
     ], fault
+
+
+def _clear(slides: Slides, weight: Sequence[F32], albedo: F32, fault: float) -> list[F32]:
+    """The weights, less where strong texture, such as hair, that lies a little off would look like depth.
+
+    What the usual skin's texture does is in the usual fault.
+    """
+    false = slides.false_change(albedo, weight)
+    seen = np.concatenate([one[own > 0.3][::7] for one, own in zip(false, weight, strict=True)])
+    usual = float(np.median(seen)) if len(seen) else 0.0
+    variance = (ALIKE * fault) ** 2
+    return [
+        np.asarray(own * (variance / (variance + np.maximum(one - usual, 0))), np.float32)
+        for one, own in zip(false, weight, strict=True)
+    ]
+
+
+def _kept(weight: Sequence[F32], clear: Sequence[F32]) -> F32:
+    """(h,w) the share of the weights that ``clear`` has."""
+    return np.asarray(np.sum(clear, axis=0) / np.maximum(np.sum(weight, axis=0), 1e-6) + 1e-6, np.float32)
 
 
 def _bounded(depth: F32) -> F32:

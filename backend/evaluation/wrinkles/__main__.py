@@ -47,8 +47,19 @@ def main(
         typer.echo(f"{error.message} {error.hint}".strip(), err=True)
         raise typer.Exit(1) from None
     for person in found:
-        typer.echo(f"person {person.number}, {person.track} track: {person.figures.row()}")
-    plain = [{"person": one.number, "track": one.track, **asdict(one.figures), **one.told} for one in found]
+        hair = f"hair_mm {person.hair_mm:.4f}  hair_normals {person.hair_normals:.3f}"
+        typer.echo(f"person {person.number}, {person.track} track: {person.figures.row()}  {hair}")
+    plain = [
+        {
+            "person": one.number,
+            "track": one.track,
+            **asdict(one.figures),
+            "hair_mm": one.hair_mm,
+            "hair_normals": one.hair_normals,
+            **one.told,
+        }
+        for one in found
+    ]
     write_atomic(out / "wrinkles.json", json.dumps(plain, indent=1).encode(), public=True)
 
 

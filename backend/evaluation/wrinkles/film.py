@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backend.detail.displace import displacement
+from backend.detail.skin import skin_patch
 from backend.detail.types import F32, Wrinkles
+from backend.evaluation.wrinkles.hair import COLOR, hair_slides
 from backend.evaluation.wrinkles.sculpt import skin_picture
 from backend.head_model.model import HeadModel
 from backend.head_model.rasterise import Raster, rasterise
@@ -110,7 +113,7 @@ def act(head: HeadModel, studio: Studio, frames: int, *, turn: float, seed: int 
 
 
 class Film:
-    """The pictures of a track of a head that wears wrinkles."""
+    """The pictures of a track of a head that wears wrinkles, and the same with painted brow hair."""
 
     def __init__(self, track: Track, head: HeadModel, wrinkles: Wrinkles, studio: Studio, seed: int = 5) -> None:
         self._track, self._head, self._wrinkles, self._studio, self._seed = track, head, wrinkles, studio, seed
@@ -123,6 +126,26 @@ class Film:
 
     def picture(self, frame: int) -> Image:
         """RGB (H,W,3) of a frame."""
+        raster, at, light = self._lit(frame)
+        return self._exposed(frame, raster, _sampled(self._albedo, at) * light[..., None])
+
+    def with_hair(self, frame: int, hair: F32) -> tuple[Image, Image]:
+        """A frame without and with brow ``hair (S,S)``, as ``brow_hair`` makes it, that slides."""
+        raster, at, light = self._lit(frame)
+        skin = _sampled(self._albedo, at)
+        slide = hair_slides(self._track, self._head.expression_names)[frame] / self.texel_mm
+        cover = _sampled(hair, at - slide.astype(np.float32))[..., None]
+        hairy = skin + cover * (np.array(COLOR, np.float32) - skin)
+        plain, other = (self._exposed(frame, raster, color * light[..., None]) for color in (skin, hairy))
+        return plain, other
+
+    @property
+    def texel_mm(self) -> float:
+        """A texel's usual width on the face."""
+        return skin_patch(self._head, self._wrinkles.side).texel_mm
+
+    def _lit(self, frame: int) -> tuple[Raster, F32, F64]:
+        """What each sample shows, its place in the atlas and the light on it."""
         studio = self._studio
         depth = displacement(self._track, self._head, self._wrinkles, frame)
         raster, points, normals, at = self._surface(frame)
@@ -134,7 +157,12 @@ class Film:
         for lamp in studio.lights:
             towards = np.asarray(lamp.direction) / np.linalg.norm(lamp.direction)
             light = light + lamp.color[0] * np.maximum(normals @ towards, 0)
-        linear = np.where(raster.covered[..., None], _sampled(self._albedo, at) * light[..., None], 0.05)
+        return raster, at, light
+
+    def _exposed(self, frame: int, raster: Raster, linear: NDArray[np.floating[Any]]) -> Image:
+        """The picture of samples of linear brightness (h,w,3)."""
+        studio = self._studio
+        linear = np.where(raster.covered[..., None], linear, 0.05)
         size = (studio.side, studio.side)
         linear = cv2.resize(linear.astype(np.float32), size, interpolation=cv2.INTER_AREA)
         noise = np.random.default_rng((self._seed, frame)).normal(0, studio.noise, linear.shape)

@@ -70,6 +70,24 @@ def measure(
     )
 
 
+def depth_where(
+    found: Wrinkles,
+    places: NDArray[np.bool_],
+    sculpture: Sculpture,
+    track: Track,
+    fitted: tuple[Track, HeadModel],
+) -> float:
+    """RMS displacement, millimetres, at seen places (S,S) where the skin is smooth: all of it is wrong.
+
+    At the frames of ``measure``; 0 where no place is seen. ``fitted`` are the track and head that ``found`` belongs to.
+    """
+    own, head = fitted
+    side = sculpture.wrinkles.side
+    where = places & sculpture.smooth & (_resized(found.seen, side) > 0.5)
+    depths = [_resized(displacement(own, head, found, frame), side)[where] for frame in _telling(track)]
+    return 1e3 * float(np.sqrt(np.mean(np.square(depths)))) if where.any() else 0.0
+
+
 def _telling(track: Track) -> list[int]:
     """Four frames of strongest brow raises and frowns, of expression alone: two of either kind."""
     effort = np.abs(track.expression - track.expression.mean(axis=0)).sum(axis=1)

@@ -1,4 +1,4 @@
-"""One rendered person filmed, and their wrinkles found with the true track and with a fitted one."""
+"""One rendered person filmed, and their wrinkles found with the true track and with a fitted one, hair or none."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from backend.detail.types import F32, Wrinkles
 from backend.evaluation.uncertainty import registered_ict
 from backend.evaluation.wrinkles.film import Film, Studio, act
 from backend.evaluation.wrinkles.fitted import fitted_track
-from backend.evaluation.wrinkles.measure import Figures, measure
+from backend.evaluation.wrinkles.hair import beside_hair, brow_hair
+from backend.evaluation.wrinkles.measure import Figures, depth_where, measure
 from backend.evaluation.wrinkles.sculpt import sculpt
 from backend.files import write_atomic
 from backend.head_model.library import load_head
+from backend.head_model.model import HeadModel
+from backend.track.types import Track
 
 SIDE = 512
 DEEP_M = (5e-4, 5e-3, 5e-3)
@@ -28,11 +31,17 @@ DEEP_M = (5e-4, 5e-3, 5e-3)
 
 @dataclass(frozen=True)
 class Found:
-    """What was found of a person by a ``track``, "true" or "fitted"; ``told`` as the job's report has it."""
+    """What was found of a person by a ``track``, "true" or "fitted"; ``told`` as the job's report has it.
+
+    ``hair_mm`` is the displacement, RMS millimetres, that smooth skin got from brow hair in a second film that has it,
+    and ``hair_normals`` the forehead's ``normals`` in that film.
+    """
 
     number: int
     track: str
     figures: Figures
+    hair_mm: float
+    hair_normals: float
     told: dict[str, Any]
 
 
@@ -46,39 +55,56 @@ def run_person(
     noise: float,
     on_progress: Callable[[float, str], None],
 ) -> list[Found]:
-    """Film a person of ICT's even modes and find the wrinkles twice; pictures of the maps go to ``out``.
+    """Film a person of ICT's even modes without and with brow hair, and find the wrinkles by two tracks of either.
+
+    Pictures of the maps and of the films go to ``out``.
 
     Raises UserError ``ict_missing``, and OSError where ``out`` cannot be written.
     """
     person, head, studio = registered_ict(ict), load_head("open"), Studio()
     sculpture = sculpt(person, 2 * SIDE)
     track = act(person, studio, frames, turn=np.radians(turn), seed=number)
-    film = Film(track, person, sculpture.wrinkles, studio)
+    film, hair = Film(track, person, sculpture.wrinkles, studio), brow_hair(person, 2 * SIDE)
     shown = []
     for frame in range(frames):
-        on_progress(0.6 * frame / frames, "filming")
-        shown.append(film.picture(frame))
+        on_progress(0.5 * frame / frames, "filming")
+        shown.append(film.with_hair(frame, hair))
+    on_progress(0.5, "fitting")
+    fitted = fitted_track(track, person, head, noise_px=noise)
+    near = beside_hair(hair, film.texel_mm)
+    results, drawn = [], [_drawn(sculpture.wrinkles)]
+    for begins, name, own, of in ((0.5, "true", track, person), (0.75, "fitted", fitted, head)):
+        wrinkles = []
+        for hairy in (0, 1):
+            begin = begins + 0.125 * hairy
+
+            def report(done: float, begin: float = begin) -> None:
+                on_progress(begin + 0.125 * done, "finding wrinkles")
+
+            pictures = [pair[hairy] for pair in shown]
+            wrinkles.append(_found(own, of, pictures, report))
+        (bare, told), (haired, _) = wrinkles
+        figures, other = (measure(one, sculpture, track, person, (own, of)) for one in (bare, haired))
+        hair_mm = depth_where(haired, near, sculpture, track, (own, of))
+        results.append(Found(number, name, figures, hair_mm, other.normals, told))
+        drawn += [_drawn(bare), _drawn(haired)]
+    _write(out / f"person_{number}_maps.png", np.vstack(drawn))
+    both = [np.vstack(shown[frames * k // 8]) for k in (0, 1, 3)]
+    _write(out / f"person_{number}_film.png", np.hstack(both)[..., ::-1])
+    return results
+
+
+def _found(
+    track: Track, head: HeadModel, shown: Sequence[NDArray[np.uint8]], on_progress: Callable[[float], None]
+) -> tuple[Wrinkles, dict[str, Any]]:
+    """The wrinkles of a film, flat where there are none, and what the job's report says of them."""
 
     def pictures(view: int, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         return ((frame, shown[frame]) for frame in wanted if view == 0)
 
-    on_progress(0.6, "fitting")
-    fitted = fitted_track(track, person, head, noise_px=noise)
-    results, drawn = [], [_drawn(sculpture.wrinkles)]
-    for begins, name, own, of in ((0.6, "true", track, person), (0.8, "fitted", fitted, head)):
-
-        def report(done: float, begins: float = begins) -> None:
-            on_progress(begins + 0.2 * done, "finding wrinkles")
-
-        found, told = make_wrinkles(own, of, pictures, side=SIDE, on_progress=report)
-        if found is None:
-            nothing = np.zeros((SIDE, SIDE), np.float32)
-            found = Wrinkles(nothing, nothing, nothing, nothing)
-        results.append(Found(number, name, measure(found, sculpture, track, person, (own, of)), told.to_plain()))
-        drawn.append(_drawn(found))
-    _write(out / f"person_{number}_maps.png", np.vstack(drawn))
-    _write(out / f"person_{number}_film.png", np.hstack([shown[frames * k // 8] for k in (0, 1, 3)])[..., ::-1])
-    return results
+    found, told = make_wrinkles(track, head, pictures, side=SIDE, on_progress=on_progress)
+    flat = np.zeros((SIDE, SIDE), np.float32)
+    return found or Wrinkles(flat, flat, flat, flat), told.to_plain()
 
 
 def _drawn(wrinkles: Wrinkles) -> NDArray[np.uint8]:

@@ -42,7 +42,7 @@ def sculpt(head: HeadModel, side: int) -> Sculpture:
 
     Depths are 0.3 to 0.55 mm at a tension of ``TENSE``.
     """
-    x, y, z = np.moveaxis(_places(head, side), -1, 0)
+    x, y, z = np.moveaxis(places(head, side), -1, 0)
     front = z > -25
     brow_lines = sum(
         _furrow(y - (at - 0.004 * x**2 * lean), np.abs(x) - half, depth)
@@ -68,7 +68,7 @@ def sculpt(head: HeadModel, side: int) -> Sculpture:
 
 def skin_picture(head: HeadModel, side: int, seed: int = 3) -> F32:
     """(S,S,3) linear albedo of blotched skin with brows, lips and painted moles."""
-    place = _places(head, side)
+    place = places(head, side)
     random = np.random.default_rng(seed)
     blotches = sum(
         share * cv2.resize(random.standard_normal((cells, cells)), (side, side), interpolation=cv2.INTER_CUBIC)
@@ -90,8 +90,8 @@ def _furrow(across: F64, beyond: F64, depth: float) -> F64:
     return np.asarray(depth * profile * np.clip(-beyond / 5, 0, 1), np.float64)
 
 
-def _places(head: HeadModel, side: int) -> F64:
-    """(S,S,3) ``face_coordinates`` of the texels, far behind the head where there is no skin."""
+def places(head: HeadModel, side: int) -> F64:
+    """(S,S,3) ``face_coordinates`` of the texels, millimetres, far behind the head where there is no skin."""
     texels = AtlasTexels.of(head, side)
     face = np.asarray(canonical_face(head), np.float64)
     behind = ~head.regions.get("skin", np.ones(head.vertex_count, bool))

@@ -14,6 +14,7 @@ from backend.detail.skin import skin_patch, wrinkling
 from backend.detail.types import Wrinkles
 from backend.errors import Cancelled
 from backend.evaluation.wrinkles.film import Film, Studio, act
+from backend.evaluation.wrinkles.hair import beside_hair, brow_hair, hair_slides
 from backend.evaluation.wrinkles.measure import measure
 from backend.evaluation.wrinkles.sculpt import sculpt
 from backend.head_model.library import load_head
@@ -54,6 +55,19 @@ def test_known_wrinkles_are_found_and_neither_smooth_skin_nor_moles_get_any(head
     assert found.seen.min() >= 0 and found.seen.max() <= 1
     nape = skin_atlas(head, SIDE).picture((head.template[:, 2] < -0.1).astype(np.float32)[:, None])[..., 0] > 0.9
     assert nape.sum() > 500 and not found.seen[nape].any()
+
+
+def test_painted_brow_hair_is_dark_beside_brows_alone_and_lies_lower_as_they_frown(head, filmed):
+    sculpture, track, bare = filmed
+    film, hair = Film(track, head, sculpture.wrinkles, STUDIO), brow_hair(head, 2 * SIDE)
+    near = beside_hair(hair, film.texel_mm)
+    assert 0.002 < near.mean() < 0.05 and not (near & sculpture.moles).sum() > 20
+    plain, hairy = (picture.astype(int) for picture in film.with_hair(2, hair))
+    darker = (plain - hairy).max(axis=-1)
+    assert np.array_equal(plain, bare[2]) and (darker > 40).sum() > 100 and (darker > 5).mean() < 0.03
+    raised, frowned = (track.expression[:, head.expression_names.index(of)] for of in ("browInnerUp", "browDownLeft"))
+    down = hair_slides(track, head.expression_names)[:, 1]
+    assert down[frowned.argmax()] == pytest.approx(1.5, abs=0.9) and down[frowned.argmax()] > down[raised.argmax()] + 1
 
 
 def test_a_still_face_in_still_light_tells_of_none_and_it_is_said(head, filmed):
