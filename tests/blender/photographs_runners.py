@@ -31,7 +31,7 @@ def perform(
         raise TypeError(f"a job of another kind: {spec.KIND}")
     done = performance(spec.views[0].footage)
     pictured = np.arange(len(done.tracked)) > 0  # at first the head is at rest
-    cameras = tuple(replace(one, footage_frames=np.where(pictured, one.footage_frames, -1)) for one in done.cameras)
+    cameras = tuple(replace(one, footage_frames=np.where(pictured, 1, -1)) for one in done.cameras)
     save_track(replace(done, tracked=pictured, cameras=cameras), folder / "track.npz")
     report = {"photographs": len(spec.views), "warnings": [", ".join(view.name for view in spec.views)]}
     write_atomic(folder / "report.json", json.dumps(report).encode())
