@@ -25,7 +25,7 @@ OPPOSED_PENALTY = 0.02
 """Metres that a triangle facing the other way counts as farther, so that it loses to any rightly facing one nearby."""
 
 _FIRST_GUESSES = 2  # triangles by whose distances the search is bounded from its beginning
-_FIRST_CANDIDATES = 8
+_FIRST_CANDIDATES = 16
 _TOGETHER = 2_000
 """Points asked for at once, those of similar bounds: the farthest one's bound is that of the search for all."""
 _CHUNK_PAIRS = 400_000

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from backend.alignment.flowface.weights_file import save_weights
 from backend.cli import app
 from backend.errors import UserError
+from backend.evaluation import run
 from backend.evaluation.benchmark import SequenceSpec, Truth, benchmark_sequences, load_truth_full, render_sequences
 from backend.evaluation.cli import parse_results, tracker_names
 from backend.evaluation.measure import comparable
+from backend.evaluation.progress_view import EvaluationView
 from backend.evaluation.run import EvaluationOptions, evaluate
+from backend.evaluation.store import Store
 from backend.evaluation.trackers.flowface import FlowFace
 from backend.evaluation.trackers.results_folder import save_meshes
 from backend.evaluation.types import REGIONS
+from backend.head_model.model import HeadModel
 from tests.backend.alignment.flowface.networks import constant_network
 
 FRAMES = 4
@@ -66,18 +72,26 @@ def options(
         out=tmp_path_factory.mktemp("evaluation"),
         data=shared_data,
         quick=True,
+        trackers=("flowface", *TRACKERS),
+        weights=weights(tmp_path_factory.mktemp("weights"), sigma_cells=0.3),
         results=dropped_in,
         benchmark_cache=benchmark_cache,
         specs=(spec,),
         rigs=False,
         real=False,
-        uncertainty=False,
         command="flowface evaluate",
     )
 
 
+def weights(folder: Path, sigma_cells: float) -> Path:
+    """A network that only lays its atlas over the face: rows, σ and keeping apart are looked at, not its figures."""
+    path = folder / "w.safetensors"
+    save_weights(path, constant_network(sigma_cells=sigma_cells), {})
+    return path
+
+
 @pytest.fixture(scope="module")
-def results(options: EvaluationOptions) -> dict[str, Any]:
+def results(options: EvaluationOptions, registered_ict: HeadModel) -> dict[str, Any]:  # noqa: ARG001 - σ asks for it
     return evaluate(options)
 
 
@@ -94,7 +108,7 @@ def test_everything_promised_is_written(results: dict[str, Any], options: Evalua
     assert "`flowface evaluate`" in text
     assert f"| {OURS} |" in text
     plots = {"ssme_over_horizon", "cumulative_cd", "cumulative_nme_rendered", "heat_map_ssme", "heat_map_cd"}
-    assert {path.stem for path in options.out.glob("*.png")} == plots
+    assert {path.stem for path in options.out.glob("*.png")} == plots | {"sigma_calibration"}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in options.out.glob("*.png"))
 
 
@@ -137,15 +151,33 @@ def test_worse_trackers_rank_worse(results: dict[str, Any]) -> None:
         assert face[0] < face[1] < face[2]
 
 
-def test_what_was_measured_is_not_measured_again(
-    results: dict[str, Any], options: EvaluationOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a kept record was made again")
+@pytest.fixture(scope="module")
+def by_other_weights(
+    results: dict[str, Any],  # noqa: ARG001 - what is kept is theirs
+    options: EvaluationOptions,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Any]:
+    """Both aligners again, by other weights of the network, beside what is kept; OURS may not be asked again."""
+    folder = tmp_path_factory.mktemp("again")
+    again = replace(options, out=folder, trackers=("flowface", OURS), results={}, weights=weights(folder, 0.1))
+    shutil.copytree(options.out / "runs", folder / "runs")
 
-    monkeypatch.setattr("backend.evaluation.trackers.flowface.solve_take", refuse)
-    again = evaluate(replace(options, results={}))
-    assert of(again, OURS) == of(results, OURS)
+    def of_the_network_only(work: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(tracker: FlowFace, *given: Any, **named: Any) -> Any:
+            assert tracker.name == "flowface", "a kept record was made again"
+            return work(tracker, *given, **named)
+
+        return asked
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("track", "observe"):
+            patch.setattr(FlowFace, name, of_the_network_only(getattr(FlowFace, name)))
+        return evaluate(again)
+
+
+def test_what_was_measured_is_not_measured_again(by_other_weights: dict[str, Any], results: dict[str, Any]) -> None:
+    for protocol in ("single", "sequence"):
+        assert of(by_other_weights, OURS, protocol) == of(results, OURS, protocol)
 
 
 def test_shapes_are_compared_on_the_outside_of_the_face(truth: Truth) -> None:
@@ -202,25 +234,27 @@ def test_without_weights_the_network_is_refused_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("registered_ict", "results")
-def test_both_aligners_in_one_run(options: EvaluationOptions, tmp_path: Path) -> None:
-    """The network here only lays its atlas over the face: rows, σ and keeping apart are looked at, not figures."""
-    both = replace(options, out=tmp_path / "out", trackers=("flowface", OURS), results={}, uncertainty=True)
-    shutil.copytree(options.out / "runs", both.out / "runs")  # what was measured of OURS, which takes as long again
+def test_both_aligners_in_one_run(
+    results: dict[str, Any], by_other_weights: dict[str, Any], options: EvaluationOptions
+) -> None:
     kept = {}
-    for sigma in (0.3, 0.1):
-        save_weights(tmp_path / "w.safetensors", constant_network(sigma_cells=sigma), {})
-        found = evaluate(replace(both, weights=tmp_path / "w.safetensors"))
-        assert {r["tracker"] for r in found["summary"]} == {"flowface", OURS}
+    for sigma, found in ((0.3, results), (0.1, by_other_weights)):
+        assert {"flowface", OURS} <= {r["tracker"] for r in found["summary"]}
         kept[sigma] = {r["tracker"]: r for r in found["uncertainty"]}
+    assert {r["tracker"] for r in by_other_weights["summary"]} == {"flowface", OURS}
     assert [kept[0.3][name]["aligner"] for name in ("flowface", OURS)] == ["flowface", "mediapipe"]
     assert kept[0.1][OURS] == kept[0.3][OURS]
     assert kept[0.1]["flowface"]["sigma_seen"] < 0.6 * kept[0.3]["flowface"]["sigma_seen"], "made anew by new weights"
     assert 0.3 < kept[0.3][OURS]["error_over_sigma"] < 3
     assert kept[0.3][OURS]["spearman"] > 0.1
-    text = (both.out / "tables.md").read_text()
+    text = (options.out / "tables.md").read_text()
     assert "Calibration of the aligners' σ" in text and "| flowface | flowface |" in text
-    assert (both.out / "sigma_calibration.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_calibration_is_left_out_where_it_is_not_wanted(options: EvaluationOptions, tmp_path: Path) -> None:
+    unwanted = replace(options, uncertainty=False)
+    with EvaluationView(Console(stderr=True)) as view:
+        assert run._uncertainty(unwanted, Store(tmp_path, {}), [FlowFace()], view) == []
 
 
 def test_results_are_named_once() -> None:
