@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from backend.threads import let_threads_sleep
+from backend.openblas import choose_kernels, let_threads_sleep
 
 LIVE = (["live"], ["benchmark", "live"])
 """Commands that multiply many small matrices beside Blender. With OpenBLAS's threads, which spin after each product, a
@@ -13,6 +13,7 @@ pose takes 67 ms of CPU instead of 42 (medians of 20 turns in one run, two busy 
 
 def main() -> None:
     """``cli.main``; Ctrl-C ends it as quietly before it has loaded, and a package that is missing is named."""
+    choose_kernels()
     if any(sys.argv[1 : 1 + len(words)] == words for words in LIVE):
         let_threads_sleep()
     try:

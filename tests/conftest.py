@@ -14,6 +14,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
+from backend.openblas import choose_kernels
+
 if TYPE_CHECKING:
     from backend.head_model.model import HeadModel
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 with contextlib.suppress(ImportError):
     import triton  # noqa: F401
 
+choose_kernels()  # before numpy is imported, as the command line does
 # Before torch is imported: threads that spin while they wait make small solves twenty times slower on busy cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core each

@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import zmq
 
+from backend.openblas import SLEEPING
 from backend.server import worker_link as link
 from backend.server.device import environment
 from backend.server.process import exit_in_words, own_group
-from backend.threads import SLEEPING
 from protocol.states import WorkerState
 
 log = logging.getLogger(__name__)
