@@ -21,6 +21,8 @@ F64 = NDArray[np.float64]
 VERTICES, SHAPES, EXPRESSIONS = 5023, 300, 100
 WORLD = np.diag([1.0, -1.0, -1.0])
 """The track's world, whose axes are OpenCV's where it is a camera's, with y up and z backward."""
+_ALIKE = 1e-9
+"""Of the larger of two directions' squared motion: with less, the smaller one is rounding."""
 _STEPS = 12
 
 
@@ -112,7 +114,9 @@ def _jaw(head: HeadModel, expression: F64) -> F64:
         slope = np.zeros((len(jaw), 3, 2))
         slope[:, 0, 0], slope[:, 1, 0], slope[:, 2, 1] = per_radian[0], 2 * per_radian[1] * jaw[:, 0], per_radian[2]
         normal = np.einsum("tka,kl,tlb->tab", slope, weight, slope)
-        jaw[:, :2] += np.linalg.solve(normal, np.einsum("tka,kl,tl->ta", slope, weight, rest)[..., None])[..., 0]
+        pull = np.einsum("tka,kl,tl->ta", slope, weight, rest)
+        # the least step: of a head whose columns move everything alike, no vertex tells opening from shift
+        jaw[:, :2] += (np.linalg.pinv(normal, _ALIKE, hermitian=True) @ pull[..., None])[..., 0]
     return jaw
 
 
