@@ -19,7 +19,7 @@ F64 = NDArray[np.float64]
 
 STEPS = 2
 """Gauss–Newton steps of expression and pose, from about the pose that suits the expression expected."""
-POSE_STEPS, EYE_STEPS = 3, 3
+POSE_STEPS, EYE_STEPS = 2, 3
 """Of the pose before that, and of the eyes after it."""
 PASSES = 3
 """Times that expressions which leave their bounds are put on them and the others solved again."""
@@ -73,7 +73,7 @@ def lay_face(
 def turn_eyes(eyes: Eyes, laid: Laid, camera: Pinhole, pixels: F64, noise: F64, expected: F64, spread: float) -> F64:
     """Gaze (2,2) = (left, right) × (yaw, pitch), radians, of eyes whose irises' centres are seen at ``pixels (2,2)``
     known to ``noise (2,)`` pixels, ``expected (2,2)`` with a deviation of ``spread`` radians."""
-    gaze = np.array(expected, np.float64)
+    gaze, zero = np.array(expected, np.float64), np.zeros(2)
     for _ in range(EYE_STEPS):
         turn = gaze_rotation(gaze)
         arm = np.einsum("eij,ej->ei", turn, eyes.arm)
@@ -81,8 +81,8 @@ def turn_eyes(eyes: Eyes, laid: Laid, camera: Pinhole, pixels: F64, noise: F64, 
         placed = turned + laid.translation
         by_place = jacobian_of(turned, placed, camera.focal_px)[:, 3:].reshape(2, 2, 3) @ laid.rotation
         # R_y(yaw) R_x(−pitch): yaw turns about the head's y, pitch about −x as yaw has turned it
-        across = np.stack([np.cos(gaze[:, 0]), np.zeros(2), -np.sin(gaze[:, 0])], axis=1)
-        by_angle = np.stack([np.cross([0.0, 1.0, 0.0], arm), -np.cross(across, arm)], axis=2)
+        (x, y, z), sine, cosine = arm.T, np.sin(gaze[:, 0]), np.cos(gaze[:, 0])
+        by_angle = np.stack([z, -sine * y, zero, sine * x + cosine * z, -x, -cosine * y], axis=1).reshape(2, 3, 2)
         jacobian = by_place @ by_angle / noise[:, None, None]
         off = (pixels - _seen(placed, camera)) / noise[:, None]
         form = jacobian.swapaxes(1, 2) @ jacobian + np.eye(2) / spread**2
