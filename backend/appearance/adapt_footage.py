@@ -14,10 +14,10 @@ from backend.adaptation.work import Work
 from backend.alignment.crop import CROP, Crop
 from backend.appearance.adapt import AdaptOptions, LightAdapter
 from backend.appearance.driver import Driver, DriverModel
-from backend.appearance.face_solve import Pinhole
 from backend.appearance.new_light import Looks, look_at
 from backend.appearance.pose import project
 from backend.appearance.storage import load_driver, save_driver
+from backend.cameras.distortion import Lens
 from backend.errors import Cancelled
 from backend.evaluation.metrics.stability import temporal_stability
 from backend.footage import open_footage
@@ -95,7 +95,7 @@ def adapt_footage(request: LightRequest, on_progress: OnProgress, should_cancel:
 def figures(model: DriverModel, looks: Looks, focal_px: float) -> LightFigures:
     """How well a driver does on looks, three or more of them in a row."""
     width, height = (int(n) for n in looks.size)
-    camera = Pinhole(focal_px, np.array([width / 2, height / 2]))
+    camera = Lens(focal_px, (width / 2, height / 2))
     apart, placed = [], []
     for features, own, detected, (x, y, side, roll) in zip(
         looks.features, looks.own, looks.detected, looks.crop, strict=True
@@ -104,7 +104,7 @@ def figures(model: DriverModel, looks: Looks, focal_px: float) -> LightFigures:
         expected = model.expect(features, own.astype(np.float64))
         laid = model.lay(expected, crop.points_to_image(expected.points), crop.side / CROP, camera)
         placed.append(model.person.points.at(laid.expression) @ laid.rotation.T + laid.translation)
-        apart.append(crop.points_from_image(project(placed[-1], focal_px, camera.centre)) - detected)
+        apart.append(crop.points_from_image(project(placed[-1], focal_px, np.array(camera.principal_point))) - detected)
     # what is always off by the same is the landmarks' own, not the driver's
     off = np.array(apart)
     error = np.linalg.norm(off - off.mean(axis=0), axis=-1).mean() / looks.pictures.shape[1]

@@ -6,9 +6,9 @@ expression free to leave what was expected: by little where the look is like tho
 and the points are then the network's own (``trust``). The paper regresses six numbers of pose under a weak camera, and
 has a hundred cameras' footage in which its actors do everything.
 
-Error over the fit's on the takes' last fifths, first of the expected expression as it is: lp_d3 2.61, 1.10; lp_d10
-1.09, 1.05; lp_s18 1.03, 1.02; pyfeat_single_face 1.08, 1.06. Gaze, off by 8.0, 1.48, 0.53, 0.49 degrees, by 3.1, 1.3,
-0.5, 0.4.
+Error over the fit's on the takes' last fifths, first of the expected expression as it is: lp_d3 2.60, 1.12; lp_d10
+1.08, 1.05; lp_s18 1.03, 1.02; pyfeat_single_face 1.08, 1.06. Gaze, off by 8.0, 1.48, 0.53, 0.49 degrees, by 3.2, 1.39,
+0.48, 0.46.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from backend.alignment.crop import CROP, Crop, cut
 from backend.alignment.finder import face_finder
 from backend.alignment.landmarks.face_mesh import LEFT_OUTER_CANTHUS, RIGHT_OUTER_CANTHUS, box_around, crop_of
 from backend.alignment.landmarks.features import FeatureNetwork, Seen
-from backend.appearance.face_solve import LARGEST_TURN, Laid, Pinhole, lay_face, turn_eyes
+from backend.appearance.face_solve import LARGEST_TURN, Laid, lay_face, turn_eyes
 from backend.appearance.model import Appearance
 from backend.appearance.person import Person, iris_centres
 from backend.appearance.regressor import Regressor
@@ -72,14 +72,14 @@ class DriverModel:
             strangeness=float(strange[0]),
         )
 
-    def lay(self, expected: Expected, pixels: F64, pixel: float, camera: Pinhole) -> Laid:
+    def lay(self, expected: Expected, pixels: F64, pixel: float, camera: Lens) -> Laid:
         """The face near what is expected whose points lie at ``pixels (K,2)`` of the picture, of which one of the
         crop's is ``pixel``."""
         spread = min(SPREAD * expected.strangeness, MOST_SPREAD)
         bounds, noise = self.person.head.expression_bounds.astype(np.float64), self.trust.noise * pixel
         return lay_face(self.person.points, bounds, camera, pixels, noise, expected.expression, spread)
 
-    def turn(self, expected: Expected, laid: Laid, irises: F64, pixel: float, camera: Pinhole) -> F64:
+    def turn(self, expected: Expected, laid: Laid, irises: F64, pixel: float, camera: Lens) -> F64:
         """Gaze (2,2) near what is expected of a face whose irises lie at ``irises (2,2)``, as ``lay``."""
         spread = min(GAZE_SPREAD * expected.strangeness, MOST_GAZE_SPREAD)
         names = self.person.head.expression_names
@@ -177,6 +177,5 @@ class Driver:
         lens, pixel = self.lens_for(picture), crop.side / CROP
         at = crop.points_to_image(np.concatenate([expected.points, iris_centres(own) + model.trust.iris]))
         at = at if lens.ideal else undistort(at, lens).points
-        camera = Pinhole(lens.focal_px, np.array(lens.principal_point, np.float64))
-        laid = model.lay(expected, at[:-2], pixel, camera)
-        return expected, laid, model.turn(expected, laid, at[-2:], pixel, camera).astype(np.float32)
+        laid = model.lay(expected, at[:-2], pixel, lens)
+        return expected, laid, model.turn(expected, laid, at[-2:], pixel, lens).astype(np.float32)

@@ -1,6 +1,7 @@
 """A face laid over its points in a picture: expression and pose together, then the eyes, each near what was expected.
 
-Least squares with a Gaussian prior, under a full perspective camera. Pure numerics.
+Least squares with a Gaussian prior, under a full perspective camera: pixels are those of an ideal one, and of a lens its
+focal length and principal point are looked at alone. Pure numerics.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.appearance.person import Eyes, FacePoints
 from backend.appearance.pose import jacobian_of, project, solve_pose
+from backend.cameras.distortion import Lens
 from backend.head_model.model import gaze_rotation
 
 F64 = NDArray[np.float64]
@@ -28,14 +30,6 @@ LARGEST_TURN = np.pi / 4
 
 
 @dataclass(frozen=True, eq=False)
-class Pinhole:
-    """An ideal camera: pixels, ``centre (2,)`` its principal point."""
-
-    focal_px: float
-    centre: F64
-
-
-@dataclass(frozen=True, eq=False)
 class Laid:
     """``expression (K_ex,)`` within bounds; ``rotation (3,3)``, ``translation (3,)`` head to camera, metres."""
 
@@ -45,13 +39,15 @@ class Laid:
 
 
 def lay_face(
-    points: FacePoints, bounds: F64, camera: Pinhole, pixels: F64, noise: F64, expected: F64, spread: float
+    points: FacePoints, bounds: F64, camera: Lens, pixels: F64, noise: F64, expected: F64, spread: float
 ) -> Laid:
     """The face whose points (K,3) lie over ``pixels (K,2)`` known to ``noise (K,)`` pixels, and whose expression is
     ``expected (K_ex,)`` with a deviation of ``spread``; ``bounds (K_ex,2)``."""
     count = len(expected)
     expression = np.clip(expected, bounds[:, 0], bounds[:, 1])
-    rotation, translation = solve_pose(points.at(expression), pixels, camera.focal_px, camera.centre, POSE_STEPS)
+    rotation, translation = solve_pose(
+        points.at(expression), pixels, camera.focal_px, np.array(camera.principal_point), POSE_STEPS
+    )
     root = np.repeat(1 / noise, 2)
     for _ in range(STEPS):
         turned = points.at(expression) @ rotation.T
@@ -70,7 +66,7 @@ def lay_face(
     return Laid(expression, rotation, translation)
 
 
-def turn_eyes(eyes: Eyes, laid: Laid, camera: Pinhole, pixels: F64, noise: F64, expected: F64, spread: float) -> F64:
+def turn_eyes(eyes: Eyes, laid: Laid, camera: Lens, pixels: F64, noise: F64, expected: F64, spread: float) -> F64:
     """Gaze (2,2) = (left, right) × (yaw, pitch), radians, of eyes whose irises' centres are seen at ``pixels (2,2)``
     known to ``noise (2,)`` pixels, ``expected (2,2)`` with a deviation of ``spread`` radians."""
     gaze, zero = np.array(expected, np.float64), np.zeros(2)
@@ -91,8 +87,8 @@ def turn_eyes(eyes: Eyes, laid: Laid, camera: Pinhole, pixels: F64, noise: F64, 
     return gaze
 
 
-def _seen(placed: F64, camera: Pinhole) -> F64:
-    return project(placed, camera.focal_px, camera.centre)
+def _seen(placed: F64, camera: Lens) -> F64:
+    return project(placed, camera.focal_px, np.array(camera.principal_point))
 
 
 def _within(form: F64, pull: F64, lower: F64, upper: F64) -> F64:

@@ -8,7 +8,7 @@ them and the person's, are never that good and never that wrong. Pure numerics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,32 +44,30 @@ class Trust:
 
     def strangeness(self, x: F32) -> F64:
         """(B,) how unlike those learnt looks (B,F) are, by their whitened features: 1 of an ordinary one."""
-        told = x @ self.directions
-        left = np.einsum("bf,bf->b", x, x) - np.square(told) @ self.shares
-        return np.maximum(left.astype(np.float64) / self.beyond / self.usual, 1.0)
+        return np.maximum(self.leverage(x) / self.usual, 1.0)
+
+    def leverage(self, x: F32) -> F64:
+        """(B,) xᵀ(XᵀX + ridge·N)⁻¹x of whitened features (B,F), by eigenvectors of what the regressor was solved with."""
+        told = np.square(x @ self.directions) @ self.shares
+        return (np.einsum("bf,bf->b", x, x) - told).astype(np.float64) / self.beyond
 
 
 def fit_trust(learnt: Learnt, off: F64, iris_off: F64) -> Trust:
-    """From the looks learnt from, whose points lie ``off (N,K,2)`` and irises ``iris_off (N,2,2)`` from the network's.
-
-    Leverage is xᵀ(XᵀX + ridge·N)⁻¹x, by the eigenvectors of what the regressor was solved with.
-    """
-    count, values = len(learnt.x), learnt.values
-    beyond = RIDGE_CODES * count
-    shares = values / (values + beyond)
+    """From the looks learnt from, whose points lie ``off (N,K,2)`` and irises ``iris_off (N,2,2)`` from the network's."""
+    beyond = RIDGE_CODES * len(learnt.x)
+    shares = learnt.values / (learnt.values + beyond)
     kept = np.flatnonzero(shares > LEAST_SHARE)
-    directions = learnt.directions(kept).astype(np.float32)
+    iris = np.median(iris_off, axis=0)
     trust = Trust(
-        directions,
-        shares[kept].astype(np.float32),
-        beyond,
-        1.0,
-        _noise(off - off.mean(axis=0)),
-        np.median(iris_off, axis=0),
-        _noise(iris_off - np.median(iris_off, axis=0)),
+        directions=learnt.directions(kept).astype(np.float32),
+        shares=shares[kept].astype(np.float32),
+        beyond=beyond,
+        usual=1.0,
+        noise=_noise(off - off.mean(axis=0)),
+        iris=iris,
+        iris_noise=_noise(iris_off - iris),
     )
-    leverage = np.square(learnt.x).sum(axis=1) - np.square(learnt.x @ directions) @ shares[kept]
-    return Trust(**{**vars(trust), "usual": float(np.percentile(leverage, USUAL)) / beyond})
+    return replace(trust, usual=float(np.percentile(trust.leverage(learnt.x.astype(np.float32)), USUAL)))
 
 
 def _noise(off: F64) -> F64:

@@ -8,22 +8,24 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from backend.appearance.face_solve import Laid, Pinhole, lay_face, turn_eyes
+from backend.appearance.face_solve import Laid, lay_face, turn_eyes
 from backend.appearance.person import Eyes, FacePoints, iris_centres
 from backend.appearance.pose import project
+from backend.cameras.distortion import Lens
 from backend.head_model.library import load_head
 from backend.head_model.model import posed_vertices, surface_positions
 
 RNG = np.random.default_rng(5)
 POINTS = FacePoints(np.arange(30), RNG.normal(size=(30, 3)) * (0.05, 0.06, 0.03), RNG.normal(size=(6, 30, 3)) * 0.004)
-CAMERA = Pinhole(500.0, np.array([160.0, 120.0]))
+CAMERA = Lens(500.0, (160.0, 120.0))
+CENTRE = np.array(CAMERA.principal_point)
 BOUNDS = np.tile((0.0, 1.0), (6, 1))
 TURN, PLACE = Rotation.from_rotvec((0.1, -0.4, 0.2)).as_matrix(), np.array([0.02, -0.01, 0.45])
 NOISE = np.full(30, 1.0)
 
 
 def _pixels(expression: NDArray[np.float64]) -> NDArray[np.float64]:
-    return project(POINTS.at(expression) @ TURN.T + PLACE, CAMERA.focal_px, CAMERA.centre)
+    return project(POINTS.at(expression) @ TURN.T + PLACE, CAMERA.focal_px, CENTRE)
 
 
 def test_points_tell_expression_and_pose_where_little_is_expected() -> None:
@@ -48,7 +50,7 @@ def test_within_bounds_the_energy_is_least() -> None:
 
     def residual(unknown: NDArray[np.float64]) -> NDArray[np.float64]:
         placed = POINTS.at(unknown[:6]) @ Rotation.from_rotvec(unknown[6:9]).as_matrix().T + unknown[9:]
-        off = (project(placed, CAMERA.focal_px, CAMERA.centre) - pixels) / noise[:, None]
+        off = (project(placed, CAMERA.focal_px, CENTRE) - pixels) / noise[:, None]
         return np.concatenate([off.ravel(), (unknown[:6] - expected) / spread])
 
     start = np.concatenate([expected, Rotation.from_matrix(TURN).as_rotvec(), PLACE])
@@ -69,7 +71,7 @@ def test_irises_tell_where_the_head_looks_unless_they_are_not_believed() -> None
     gaze = np.array([[0.25, -0.15], [0.1, 0.2]])
     posed = posed_vertices(head, neutral, np.zeros((1, len(head.expression_basis))), gaze[None])[0]
     irises = iris_centres(surface_positions(head.landmarks["mediapipe478"], head.triangles, posed))
-    pixels = project(irises @ TURN.T + PLACE, CAMERA.focal_px, CAMERA.centre)
+    pixels = project(irises @ TURN.T + PLACE, CAMERA.focal_px, CENTRE)
     laid = Laid(np.zeros(0), TURN, PLACE)
     eyes = Eyes.of_head(head, neutral)
     expected = np.full((2, 2), 0.05)
