@@ -1,7 +1,7 @@
 """A face laid over its points in a picture: expression and pose together, then the eyes, each near what was expected.
 
-Least squares with a Gaussian prior, under a full perspective camera: pixels are those of an ideal one, and of a lens its
-focal length and principal point are looked at alone. Pure numerics.
+Least squares with a Gaussian prior, under a full perspective camera. Pixels are those of an ideal one: of a lens, focal
+length and principal point alone are looked at. Pure numerics.
 """
 
 from __future__ import annotations

@@ -47,13 +47,13 @@ class Trust:
         return np.maximum(self.leverage(x) / self.usual, 1.0)
 
     def leverage(self, x: F32) -> F64:
-        """(B,) xᵀ(XᵀX + ridge·N)⁻¹x of whitened features (B,F), by eigenvectors of what the regressor was solved with."""
+        """(B,) xᵀ(XᵀX + ridge·N)⁻¹x of whitened features (B,F), by the regressor's own eigenvectors."""
         told = np.square(x @ self.directions) @ self.shares
         return (np.einsum("bf,bf->b", x, x) - told).astype(np.float64) / self.beyond
 
 
 def fit_trust(learnt: Learnt, off: F64, iris_off: F64) -> Trust:
-    """From the looks learnt from, whose points lie ``off (N,K,2)`` and irises ``iris_off (N,2,2)`` from the network's."""
+    """From looks whose points lie ``off (N,K,2)`` and whose irises lie ``iris_off (N,2,2)`` from the network's."""
     beyond = RIDGE_CODES * len(learnt.x)
     shares = learnt.values / (learnt.values + beyond)
     kept = np.flatnonzero(shares > LEAST_SHARE)
